@@ -1,0 +1,1 @@
+pytest_plugins = ["gradcheck.plugin.short"]  # --device beside --gradcheck-device, and so on

@@ -1,0 +1,157 @@
+"""What a witness says and what is ruled. Everyone reads these types; nobody changes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Ruling(Enum):
+    """Worst last; a check is ruled by its worst entry."""
+
+    AGREE = "agree"
+    ABSTAIN = "abstain"  # nothing was proved; never counted as a pass
+    KNOWN = "known"
+    INACCURATE = "inaccurate"
+    DISAGREE = "disagree"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Settings with which finite differences can testify at a point.
+
+    Units: ``step`` is the absolute step in every input entry; ``atol`` and ``rtol`` are those
+           of ``torch.autograd.gradcheck``.
+    """
+
+    step: float
+    atol: float
+    rtol: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One call of an implementation: at one point, or at ``count`` points at once.
+
+    Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
+            length ``count``. ``batched`` says that the implementation acts on each point alone
+            and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
+            before the call. ``output_shape`` is that of a single point.
+    Units:  every number is exactly representable in ``dtype``.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[Floats, ...]
+    batched: bool
+    output_shape: tuple[int, ...]
+    order: int
+    dtype: str
+    device: str
+    seed: int
+    first: Difference | None = None  # how gradcheck may testify here; None: it must abstain
+    second: Difference | None = None  # the same for gradgradcheck
+
+    @property
+    def count(self) -> int:
+        return len(self.inputs[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A witness's numbers: derivatives of order ``order``, contracted as it computed them.
+
+    With n input entries (all inputs flattened and joined, in order) and m output entries:
+
+    Shapes: ``cotangent`` is [count, m] and contracts the outputs; None leaves them free.
+            Each of ``tangents`` is [count, n] and contracts one derivative axis.
+            ``numbers`` is [count, *free], free being m if there is no cotangent, then n for each
+            derivative axis that no tangent contracts.
+    Units:  ``numbers`` are float64, exactly what the dtype under test held.
+    """
+
+    label: str
+    order: int
+    numbers: Floats
+    cotangent: Floats | None = None
+    tangents: tuple[Floats, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a witness can say without numbers: misconduct, an abstention, or an agreement."""
+
+    ruling: Ruling
+    reason: str
+    entries: int = 0
+    label: str = ""
+
+
+class Grade(Enum):
+    """How an agreeing entry is explained; see docs/judge.md."""
+
+    FAITHFUL = "faithful"  # within 4 ulps
+    STABLE = "stable"  # explained by the conditioning of the function
+    EXPLAINED = "explained"  # explained only by the rounding of its chain rule
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One judged entry.
+
+    ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
+    (``∂/∂x[0, 1]``); ``true`` is a decimal string of certified digits and ``radius`` the
+    enclosure's (at a kink ``true`` is the hull, as text). ``label`` says which call answered.
+    """
+
+    at: dict[str, Any]
+    index: str
+    label: str
+    got: float
+    true: str
+    radius: str
+    ulps: float
+    relative: float
+    ruling: Ruling
+    reason: str
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one check ended.
+
+    ``worst`` is the judged entry of largest error in ulps. The rest is there where the check
+    failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
+    failing input; ``statements`` pairs each witness with what it says there; ``blame`` says who
+    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits).
+    """
+
+    ruling: Ruling
+    reason: str
+    entries: int
+    abstained: int
+    points: int
+    seconds: float
+    counts: dict[str, int]  # rulings and grades of entries, by their value
+    worst: Evidence | None = None
+    failures: tuple[Evidence, ...] = ()
+    smallest: tuple[Evidence, ...] = ()
+    statements: tuple[tuple[str, str], ...] = ()
+    blame: str = ""
+    guess: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard to look: the same for every check of a run."""
+
+    points: int = 64
+    seed: int = 0
+    strict_accuracy: bool = False

@@ -1,0 +1,96 @@
+"""A case as it is declared: what a catalog file says, checked, with every place kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from gradcheck.errors import Where
+from gradcheck.formula.domain import Domain
+from gradcheck.formula.nodes import Node
+from gradcheck.formula.program import Program
+
+
+class Pointed(Fraction):
+    """An exact number that was written with a point or an exponent.
+
+    In a list of constants it makes a tensor of the dtype under test, where integers make int64.
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A differentiable variable. ``kind`` says which matrices are drawn, or is None."""
+
+    name: str
+    domain: Domain
+    shape: tuple[int, ...]
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A fixed input, and what is known there.
+
+    Every number is an expression without inputs (``1/3``, ``pi``, nested lists of them).
+    ``known`` maps ``value``, ``gradient``, ``jacobian``, ``hessian`` and ``convention`` to what
+    the author wrote: an expression for ``value``; for the others a mapping from an input's name
+    to an expression (for ``hessian`` to a mapping again).
+    """
+
+    where: Where
+    at: dict[str, Node]
+    known: dict[str, Node | dict[str, Node] | dict[str, dict[str, Node]]]
+    because: str
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """PyTorch code on trial: an expression of the torch language, or a ``module:name``.
+
+    ``text`` is what the author wrote, and is empty where the formula's own translation is on
+    trial. Exactly one of ``tree`` (torch language) and ``function`` is set otherwise.
+    """
+
+    text: str
+    where: Where
+    tree: Node | None = None
+    function: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
+
+    ``program`` is the formula unrolled for these values.
+    """
+
+    name: str
+    values: dict[str, object]
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One mathematical function, where it lives, and the code that claims to compute it."""
+
+    name: str
+    where: Where
+    summary: str
+    formula: Node
+    inputs: tuple[Input, ...]
+    constants: dict[str, object]  # numbers, booleans or nested lists; numbers are Fractions
+    lets: dict[str, Node]
+    conditions: tuple[Node, ...]  # `where`
+    variants: tuple[Variant, ...]
+    implementations: tuple[Implementation, ...]
+    points: tuple[Point, ...]
+    order: int
+    dtypes: tuple[str, ...]
+    accuracy: tuple[int, str] | None  # ulps, because
+    without: dict[str, str]  # witness: reason
+    tags: tuple[str, ...]
+    source: tuple[str, ...]

@@ -1,0 +1,75 @@
+"""What there is to do: every case, variant and implementation with every witness, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from gradcheck.catalog.case import Case, Implementation, Variant
+from gradcheck.catalog.known import KnownFailure
+from gradcheck.catalog.witness_names import WITNESSES
+
+__all__ = ["WITNESSES", "Check", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One witness's examination of one implementation, in one dtype on one device.
+
+    ``known`` are the known failures that may be about it; whether one is depends on the version
+    of PyTorch too, see ``KnownFailure.applies``.
+    """
+
+    case: Case
+    variant: Variant
+    implementation: Implementation
+    witness: str
+    device: str
+    dtype: str
+    name: str
+    known: tuple[KnownFailure, ...] = ()
+
+
+def plan(
+    cases: Iterable[Case],
+    *,
+    devices: Sequence[str],
+    dtypes: Sequence[str],
+    witnesses: Sequence[str],
+    known: Sequence[KnownFailure] = (),
+) -> list[Check]:
+    """Every check of the cases, in an order that depends on nothing else.
+
+    A case's own dtypes limit ``dtypes``. `second` is planned where a case goes to order 2. A
+    witness that a case is `without` has its check all the same: it reports the reason.
+    """
+    chosen = [witness for witness in WITNESSES if witness in witnesses]
+    return [check for case in cases for check in _checks(case, devices, dtypes, chosen, known)]
+
+
+def _checks(
+    case: Case,
+    devices: Sequence[str],
+    dtypes: Sequence[str],
+    witnesses: Sequence[str],
+    known: Sequence[KnownFailure],
+) -> Iterator[Check]:
+    file = PurePath(case.where.path).name
+    about = [each for each in known if (each.file, each.case) == (file, case.name)]
+    for variant, (number, implementation), witness, device, dtype in (
+        (variant, implementation, witness, device, dtype)
+        for variant in case.variants
+        for implementation in enumerate(case.implementations)
+        for witness in witnesses
+        if witness != "second" or case.order >= 2
+        for device in devices
+        for dtype in case.dtypes
+        if dtype in dtypes
+    ):
+        which = str(number) if len(case.implementations) > 1 else ""
+        parts = (variant.name, which, witness, device, dtype)
+        name = f"{case.name}[{'-'.join(part for part in parts if part)}]"
+        check = Check(case, variant, implementation, witness, device, dtype, name)
+        mine = tuple(each for each in about if each.concerns(check))
+        yield replace(check, known=mine) if mine else check

@@ -1,0 +1,33 @@
+"""The problems of one file, gathered so that all of them are reported at once."""
+
+from __future__ import annotations
+
+from gradcheck.catalog.document import Scalar, place_inside
+from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
+from gradcheck.formula.nodes import Place
+
+
+class Complaints:
+    """Grows while a file is read; nothing can be reported before all of it was seen."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: dict[Problem, None] = {}  # in order, and each once
+
+    def add(self, place: Place, found: str, expected: str, fix: str) -> None:
+        self.problems[Problem(self.where(place), found, expected, fix)] = None
+
+    def add_error(self, scalar: Scalar, error: ExpressionError) -> None:
+        """What is wrong inside an expression, at its place in the file."""
+        self.add(place_inside(scalar, error.place), error.found, error.expected, error.fix)
+
+    def where(self, place: Place) -> Where:
+        return Where(self.path, *place)
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    def raise_any(self) -> None:
+        """Errors: CatalogError with all problems, if there are any."""
+        if self.problems:
+            raise CatalogError(self.problems)

@@ -1,0 +1,218 @@
+"""From YAML text to its document, by the events of PyYAML's parser. No tag ever makes an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from gradcheck.catalog.complaints import Complaints
+from gradcheck.catalog.document import (
+    Items,
+    Pairs,
+    Scalar,
+    Yaml,
+    describe,
+    is_core_collection,
+    kind_of,
+    kind_of_tag,
+)
+from gradcheck.catalog.yaml_errors import explain
+from gradcheck.errors import CatalogError
+from gradcheck.formula.nodes import Place
+
+DEEPEST_NESTING = 64
+MOST_EXPANDED = 100_000
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def compose(text: str, complaints: Complaints) -> Yaml | None:
+    """The one document in ``text``; None if there is none, or only comments.
+
+    Duplicate keys and tags go to ``complaints``, and reading goes on.
+
+    Errors: CatalogError, with all problems so far, for text that is no YAML, a second document,
+            nesting deeper than 64, an anchor that contains itself, and anchors that expand past
+            100,000 nodes.
+    """
+    composer = _Composer(text, complaints)
+    try:
+        composer.take(yaml.parse(text, Loader=_LOADER))
+    except yaml.YAMLError as error:
+        complaints.add(*explain(error, text))
+        complaints.raise_any()
+    return composer.root
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A collection that is still open: its value, its extent so far, and the key that waits."""
+
+    value: Items | Pairs
+    anchor: str | None
+    nodes: int = 1
+    depth: int = 1
+    key: Scalar | None = None
+    has_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    value: Yaml
+    nodes: int
+    depth: int
+
+
+class _Composer:
+    """Events pass once, and the tree grows as they pass: hence the state."""
+
+    def __init__(self, text: str, complaints: Complaints) -> None:
+        self.text, self.complaints = text, complaints
+        self.root: Yaml | None = None
+        self.frames: list[_Frame] = []
+        self.anchors: dict[str, _Anchored | None] = {}  # None: still open
+        self.expanded = 0
+        self.documents = 0
+
+    def take(self, events: Iterable[Any]) -> None:
+        methods = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.SequenceStartEvent: self.open,
+            yaml.MappingStartEvent: self.open,
+            yaml.SequenceEndEvent: self.close,
+            yaml.MappingEndEvent: self.close,
+            yaml.AliasEvent: self.alias,
+            yaml.DocumentStartEvent: self.begin,
+        }
+        for event in events:
+            method = methods.get(type(event))
+            if method is not None:
+                method(event)
+
+    def begin(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self.stop(
+                _place(event), "a second document", "one document in a file", "split the file"
+            )
+
+    def scalar(self, event: Any) -> None:
+        place, text = _place(event), event.value
+        style = event.style if event.style in ("'", '"', "|", ">") else ""
+        raw = self.text[event.start_mark.index : event.end_mark.index]
+        kind: str | None = "text" if style else None
+        if event.tag is not None:
+            kind = kind_of_tag(event.tag, text)
+            if kind is None:
+                self.refuse_tag(place, event.tag, text)
+        value = Scalar(text, kind or kind_of(text), style, raw, place)
+        self.put(_Anchored(value, 1, 0), event.anchor)
+
+    def refuse_tag(self, place: Place, tag: str, text: str = "") -> None:
+        short = tag.replace("tag:yaml.org,2002:", "!!", 1)
+        known = short in ("!!null", "!!bool", "!!int", "!!float", "!!str", "!!seq", "!!map")
+        found = f"the tag {short} before {text!r}" if known else f"the tag {short}"
+        expected = "a value of that type" if known else "a value without a tag"
+        self.complaints.add(place, found, expected, "remove the tag; a case file is only data")
+
+    def open(self, event: Any) -> None:
+        place = _place(event)
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        if not is_core_collection(event.tag, "seq" if is_list else "map"):
+            self.refuse_tag(place, event.tag)
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        self.frames.append(_Frame(Items(place) if is_list else Pairs(place), event.anchor))
+        self.limit_depth(place, 0)
+
+    def close(self, _event: Any) -> None:
+        frame = self.frames.pop()
+        self.put(_Anchored(frame.value, frame.nodes, frame.depth), frame.anchor)
+
+    def alias(self, event: Any) -> None:
+        name, place = str(event.anchor), _place(event)
+        if name not in self.anchors:
+            self.stop(
+                place,
+                f"the alias *{name} of an anchor that is not there",
+                f"an anchor &{name} before it",
+                "quote the text if it begins with a '*' of its own",
+            )
+        anchored = self.anchors[name]
+        if anchored is None:
+            self.stop(
+                place,
+                f"the alias *{name} inside of what it stands for",
+                "data that ends",
+                "write it out",
+            )
+            return
+        self.expanded += anchored.nodes
+        if self.expanded > MOST_EXPANDED:
+            self.stop(
+                place,
+                f"aliases that expand past {MOST_EXPANDED:,} nodes",
+                f"at most {MOST_EXPANDED:,}",
+                "use fewer aliases",
+            )
+        self.limit_depth(place, anchored.depth)
+        self.put(anchored, None)
+
+    def limit_depth(self, place: Place, below: int) -> None:
+        if len(self.frames) + below > DEEPEST_NESTING:
+            self.stop(
+                place,
+                f"YAML nested deeper than {DEEPEST_NESTING} levels",
+                f"at most {DEEPEST_NESTING}",
+                "flatten the data",
+            )
+
+    def put(self, done: _Anchored, anchor: str | None) -> None:
+        """Add a value that is complete to the collection around it."""
+        if anchor:
+            self.anchors[anchor] = done
+        if not self.frames:
+            self.root = done.value
+            return
+        frame = self.frames[-1]
+        frame.nodes += done.nodes
+        frame.depth = max(frame.depth, done.depth + 1)
+        if isinstance(frame.value, Items):
+            frame.value.append(done.value)
+        elif frame.has_key:
+            self.put_pair(frame.value, frame.key, done.value)
+            frame.has_key = False
+        else:
+            frame.key, frame.has_key = self.key(done.value), True
+
+    def key(self, value: Yaml) -> Scalar | None:
+        if isinstance(value, Scalar) and value.kind == "text":
+            return value
+        fix = "quote it" if isinstance(value, Scalar) and value.text else "write a name before ':'"
+        self.complaints.add(value.place, f"{describe(value)} as a key", "a name", fix)
+        return None
+
+    def put_pair(self, pairs: Pairs, key: Scalar | None, value: Yaml) -> None:
+        if key is None:
+            return
+        if key.text in pairs:
+            line = pairs.keys_at[key.text][0]
+            self.complaints.add(
+                key.place,
+                f"the key {key.text!r} for the second time; the first is on line {line}",
+                "each key once",
+                "remove or rename one of them",
+            )
+            return
+        pairs[key.text] = value
+        pairs.keys_at[key.text] = key.place
+
+    def stop(self, place: Place, found: str, expected: str, fix: str) -> None:
+        self.complaints.add(place, found, expected, fix)
+        raise CatalogError(self.complaints.problems)
+
+
+def _place(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1

@@ -1,0 +1,183 @@
+"""known_failures.yaml: what is known to disagree today, kept apart from the facts of the cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from gradcheck.catalog.case import Case, Implementation, Point, Variant
+from gradcheck.catalog.complaints import Complaints
+from gradcheck.catalog.composition import compose
+from gradcheck.catalog.document import Items, Yaml, describe
+from gradcheck.catalog.fields import nearest
+from gradcheck.catalog.known_keys import INNER, KnownKeys
+from gradcheck.catalog.mistakes import validate
+from gradcheck.catalog.numbers import numbers_of
+from gradcheck.catalog.text import KNOWN_FAILURES, read_text
+from gradcheck.errors import ExpressionError, Where
+from gradcheck.formula.nodes import Node
+
+
+class Checked(Protocol):
+    """What a known failure needs to know of a check; ``checks.Check`` is one."""
+
+    @property
+    def case(self) -> Case: ...
+    @property
+    def variant(self) -> Variant: ...
+    @property
+    def implementation(self) -> Implementation: ...
+    @property
+    def witness(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFailure:
+    """One entry. ``at`` is the point of the case that shows it; None for the whole check.
+
+    ``when`` may name witness, dtype, device, torch (a version specifier), order, implementation
+    (its text or its number from 0) and variant; what it does not name, it holds for.
+    """
+
+    where: Where
+    file: str
+    case: str
+    at: dict[str, Node] | None
+    when: dict[str, str]
+    issue: str
+    because: str
+
+    def concerns(self, check: Checked) -> bool:
+        """Whether the entry is about this check, in some version of PyTorch and at some order."""
+        device = self.when.get("device", check.device)
+        return (
+            self.case == check.case.name
+            and self.when.get("witness", check.witness) == check.witness
+            and self.when.get("dtype", check.dtype) == check.dtype
+            and (check.device == device or check.device.startswith(device + ":"))
+            and self.when.get("variant", check.variant.name) == check.variant.name
+            and self._means(check)
+        )
+
+    def _means(self, check: Checked) -> bool:
+        named = self.when.get("implementation")
+        if named is None or named == check.implementation.text:
+            return True
+        return named == str(check.case.implementations.index(check.implementation))
+
+    def applies(self, check: Checked, torch_version: str, order: int | None = None) -> bool:
+        """Whether the entry is about this check in this PyTorch and at this order.
+
+        Without an order, an entry for any order applies.
+        """
+        torch = self.when.get("torch")
+        in_version = torch is None or SpecifierSet(torch).contains(
+            Version(torch_version), prereleases=True
+        )
+        of_order = order is None or self.when.get("order", str(order)) == str(order)
+        return in_version and of_order and self.concerns(check)
+
+    def shows(self, point: Point) -> bool:
+        """Whether ``point`` is the one that the entry names; every point where it names none."""
+        if self.at is None:
+            return True
+        return self.at.keys() == point.at.keys() and all(
+            _same(tree, point.at[name]) for name, tree in self.at.items()
+        )
+
+
+def _same(one: Node, other: Node) -> bool:
+    if one == other:
+        return True
+    left, right = numbers_of(one), numbers_of(other)
+    return left.shape == right.shape and left.rounded("float64") == right.rounded("float64")
+
+
+def load_known(folder: Path, *, shown: str | None = None) -> tuple[KnownFailure, ...]:
+    """The entries of the folder's known_failures.yaml; none where there is no such file.
+
+    Errors: CatalogError with all problems, among them entries that name a file that is not there.
+            Whether cases and points are there is for ``check_known``, when they are loaded.
+    """
+    path = folder / KNOWN_FAILURES
+    if not path.exists():
+        return ()
+    complaints = Complaints(str(path) if shown is None else shown)
+    root = compose(read_text(path, complaints.path), complaints)
+    if not isinstance(root, Items):
+        if root is not None and describe(root) != "nothing":
+            fix = "write '- case: tutorial.yaml::expm1' and its keys below"
+            complaints.add(root.place, describe(root), "a list of known failures", fix)
+        root = Items((1, 1))
+    entries = [_read(node, folder, complaints) for node in root]
+    complaints.raise_any()
+    return tuple(entry for entry in entries if entry is not None)
+
+
+def _read(node: Yaml, folder: Path, complaints: Complaints) -> KnownFailure | None:
+    keys, _ = validate(KnownKeys, node, complaints, INNER)
+    if keys is None:
+        return None
+    file, _, case = keys.case.text.strip().partition("::")
+    names = tuple(sorted(path.name for path in folder.glob("*.yaml")))
+    if file not in names or file == KNOWN_FAILURES:
+        found, expected = f"the file {file!r}, which is not there", "a file beside this one"
+        known = tuple(name for name in names if name != KNOWN_FAILURES)
+        complaints.add(keys.case.place, found, expected, nearest(file, known, "correct it"))
+    for blocks in (keys.at or {}).values():
+        for leaf in blocks.leaves:
+            try:
+                numbers_of(leaf.tree)
+            except ExpressionError as error:
+                complaints.add_error(leaf.scalar, error)
+    at = None if keys.at is None else {name: block.tree for name, block in keys.at.items()}
+    when = keys.when.chosen() if keys.when else {}
+    where = complaints.where(node.place)
+    return KnownFailure(where, file, case, at, when, keys.issue.text, keys.because.text.strip())
+
+
+def check_known(known: Iterable[KnownFailure], loaded: Mapping[str, Sequence[Case]]) -> None:
+    """Nothing, if every entry about a loaded file names one of its cases, variants and points.
+
+    ``loaded`` maps a file's name to its cases; entries about other files are passed over.
+
+    Errors: CatalogError with all entries that match nothing.
+    """
+    complaints = Complaints("")
+    for entry in known:
+        complaints.path = entry.where.path
+        if entry.file in loaded:
+            _check_entry(entry, loaded[entry.file], complaints)
+    complaints.raise_any()
+
+
+def _check_entry(entry: KnownFailure, cases: Sequence[Case], complaints: Complaints) -> None:
+    place = (entry.where.line, entry.where.column)
+    names = {case.name: case for case in cases}
+    case = names.get(entry.case)
+    if case is None:
+        found, expected = f"the case {entry.case!r}, which is not in {entry.file}", "one that is"
+        complaints.add(place, found, expected, nearest(entry.case, tuple(names), "correct it"))
+        return
+    if not any(map(entry.shows, case.points)) and entry.at is not None:
+        found = f"a point that {entry.case} does not have"
+        complaints.add(place, found, "a point of the case", "add it under 'points' of the case")
+    variant = entry.when.get("variant")
+    variants = [each.name for each in case.variants]
+    if variant is not None and variant not in variants:
+        found = f"the variant {variant!r}, which {entry.case} does not have"
+        complaints.add(place, found, f"one of {', '.join(variants)}", "correct it")
+    named = entry.when.get("implementation")
+    texts = [each.text for each in case.implementations]
+    if named is not None and named not in (*texts, *map(str, range(len(texts)))):
+        found = f"the implementation {named!r}, which {entry.case} does not have"
+        complaints.add(place, found, f"its text, or a number below {len(texts)}", "correct it")

@@ -1,0 +1,66 @@
+"""What a case says about itself: dtypes, order, witnesses that cannot apply, tags."""
+
+from __future__ import annotations
+
+from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.fields import nearest
+from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.setting import DTYPES, LATER_DTYPES
+
+DEFAULT_ORDER = 2
+_PYTEST_MARKERS = (
+    *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
+    *("tryfirst", "trylast", "no_cover", "hypothesis", "xdist_group"),
+)
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla")
+TAKEN_MARKERS = frozenset(
+    (*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *LATER_DTYPES, *WITNESSES, *LATER_WITNESSES)
+) | {"symbolic", "order1", "order2", "order3", "and", "or", "not", "True", "False", "None"}
+"""Words that mean something else to pytest's -m, here or in pytest itself."""
+
+
+def check_labels(draft: Draft) -> None:
+    """Complain of labels that cannot mean what they say."""
+    _check_dtypes(draft)
+    _check_witnesses(draft)
+    _check_tags(draft)
+    if draft.keys.order == 1:
+        _check_order_of_points(draft)
+
+
+def _check_dtypes(draft: Draft) -> None:
+    dtypes = draft.keys.dtypes
+    if dtypes == []:
+        draft.add(("dtypes",), "no dtypes", "at least one", "add one or remove the key")
+    for k, name in enumerate(dtypes or []):
+        if name in (dtypes or [])[:k]:
+            draft.add(("dtypes", k), f"the dtype {name} again", "each dtype once", "remove it")
+
+
+def _check_witnesses(draft: Draft) -> None:
+    known = (*WITNESSES, *LATER_WITNESSES)
+    for name in draft.keys.without or {}:
+        if name not in known:
+            draft.add(
+                ("without", name),
+                f"the unknown witness {name!r}",
+                f"one of {', '.join(known)}",
+                nearest(name, known, "choose one of these"),
+            )
+
+
+def _check_tags(draft: Draft) -> None:
+    texts = [tag.text for tag in draft.keys.tags or []]
+    for k, text in enumerate(texts):
+        if text in TAKEN_MARKERS:
+            found = f"the tag {text!r}, which is a marker already"
+            draft.add(("tags", k), found, "a word of the case's own", "rename the tag")
+        elif text in texts[:k]:
+            draft.add(("tags", k), f"the tag {text!r} again", "each tag once", "remove it")
+
+
+def _check_order_of_points(draft: Draft) -> None:
+    for k, point in enumerate(draft.keys.points or []):
+        if point.hessian is not None:
+            found, expected = "a Hessian in a case of order 1", "order 2, which verifies Hessians"
+            draft.add(("points", k, "hessian"), found, expected, "write order: 2 or remove it")

@@ -1,0 +1,142 @@
+"""A catalog file read and checked, whole: every problem in it is reported, nothing in it is run."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from gradcheck.catalog.case import Case
+from gradcheck.catalog.complaints import Complaints
+from gradcheck.catalog.composition import compose
+from gradcheck.catalog.document import Items, Pairs, Yaml, describe
+from gradcheck.catalog.draft import Budget, Draft, check_names, read_inputs
+from gradcheck.catalog.implementations import check_usage, read_implementations
+from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
+from gradcheck.catalog.mistakes import KeyPath, validate
+from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
+from gradcheck.catalog.points import read_points
+from gradcheck.catalog.text import KNOWN_FAILURES, decode, read_text
+from gradcheck.catalog.variants import read_variants
+from gradcheck.errors import CatalogError
+
+_INNER: dict[KeyPath, type[BaseModel]] = {
+    ("inputs", "*"): InputKeys,
+    ("points", "*"): PointKeys,
+    ("accuracy",): AccuracyKeys,
+}
+_DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
+"""Keys without which nothing else about a case can be judged."""
+
+
+def load(path: Path, *, shown: str | None = None) -> tuple[Case, ...]:
+    """The cases of a file, in its order. ``shown`` is how messages name the file.
+
+    Errors: CatalogError with all problems of the file.
+    """
+    name = str(path) if shown is None else shown
+    complaints = Complaints(name)
+    if path.name == KNOWN_FAILURES:
+        found, fix = "a list of known failures", "name a file of cases"
+        complaints.add((1, 1), found, "a file of cases", fix)
+        complaints.raise_any()
+    return _read(read_text(path, name), complaints)
+
+
+def load_text(text: str, shown: str) -> tuple[Case, ...]:
+    """The cases of a text that is in no file, with the rules and limits of one.
+
+    Errors: CatalogError with all problems.
+    """
+    return _read(decode(text.encode("utf-8", "surrogatepass"), shown), Complaints(shown))
+
+
+def _read(text: str, complaints: Complaints) -> tuple[Case, ...]:
+    root = compose(text, complaints)
+    if not isinstance(root, Pairs) or not root:
+        if not complaints.problems:
+            _refuse_root(root, complaints)
+        raise CatalogError(complaints.problems)
+    budget = Budget()
+    cases = [_declare(name, root, complaints, budget) for name in root]
+    complaints.raise_any()
+    return tuple(case for case in cases if case is not None)
+
+
+def _refuse_root(root: Yaml | None, complaints: Complaints) -> None:
+    empty = root is None or isinstance(root, Pairs) or describe(root) == "nothing"
+    complaints.add(
+        root.place if root else (1, 1),
+        "no cases" if empty or root is None else describe(root),
+        "a map from the names of cases to their declarations",
+        "add a case, as in square: {formula: x**2, inputs: {x: real}}",
+    )
+
+
+def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> Case | None:
+    """The case, or None after complaints."""
+    place, node = root.keys_at[name], root[name]
+    keys, faults = validate(CaseKeys, node, complaints, _INNER)
+    if keys is None:
+        node = _without(node, faults)
+        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER)
+    if keys is None or not isinstance(node, Pairs):
+        return None
+    draft = Draft(name, place, node, keys, complaints, budget)
+    names_are_sound = check_names(draft)
+    inputs = read_inputs(draft)
+    check_labels(draft)
+    implementations = read_implementations(draft)
+    variants = read_variants(draft, inputs) if names_are_sound and inputs else ()
+    points = read_points(draft, inputs, variants)
+    if not variants:
+        return None
+    check_usage(draft)
+    return Case(
+        name=name,
+        where=complaints.where(place),
+        summary=keys.summary.text.strip() if keys.summary else "",
+        formula=keys.formula.tree,
+        inputs=inputs,
+        constants=dict(keys.constants or {}),
+        lets=draft.lets,
+        conditions=draft.conditions,
+        variants=variants,
+        implementations=implementations,
+        points=points,
+        order=keys.order or DEFAULT_ORDER,
+        dtypes=draft.dtypes,
+        accuracy=(keys.accuracy.ulps, keys.accuracy.because.text) if keys.accuracy else None,
+        without={witness: reason.text for witness, reason in (keys.without or {}).items()},
+        tags=tuple(tag.text for tag in keys.tags or []),
+        source=tuple(text.text for text in keys.source or []),
+    )
+
+
+def _without(node: Yaml, faults: tuple[KeyPath, ...]) -> Yaml:
+    """The case without its faulty keys, so that what else is wrong with it is found as well.
+
+    A faulty key that defines the case takes the case with it: what followed would be echoes.
+    """
+    if not isinstance(node, Pairs) or any(_is_defining(path) for path in faults):
+        return Items((1, 1))
+    bad_points = {path[1] for path in faults if path[0] == "points" and len(path) > 1}
+    bad_keys = {path[0] for path in faults if not (path[0] == "points" and len(path) > 1)}
+    rest = Pairs(node.place)
+    rest.keys_at = node.keys_at
+    for key, value in node.items():
+        if key == "points" and isinstance(value, Items) and bad_points:
+            kept = Items(value.place)
+            kept.extend(each for k, each in enumerate(value) if k not in bad_points)
+            rest[key] = kept
+        elif key not in bad_keys:
+            rest[key] = value
+    return rest
+
+
+def _is_defining(path: KeyPath) -> bool:
+    if not path or path[0] in _DEFINING:
+        return True
+    key = str(path[0])
+    return key not in CaseKeys.model_fields and bool(get_close_matches(key, _DEFINING, n=1))

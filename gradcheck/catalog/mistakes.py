@@ -1,0 +1,132 @@
+"""From what pydantic refuses to complaints in our words, each at its place in the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from gradcheck.catalog.complaints import Complaints
+from gradcheck.catalog.document import Pairs, Yaml, describe, place_of
+from gradcheck.catalog.fields import REFUSED, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+KeyPath = tuple[str | int, ...]
+
+_STRUCTURE = {
+    "dict_type": "a map",
+    "model_type": "a map",
+    "list_type": "a list",
+}
+
+
+def validate(
+    model: type[Model], value: Yaml, complaints: Complaints, inner: dict[KeyPath, type[BaseModel]]
+) -> tuple[Model | None, tuple[KeyPath, ...]]:
+    """The model of ``value``, or None and the paths at which something was refused.
+
+    ``inner`` says which models stand below which paths, ``*`` meaning any key or number.
+    """
+    try:
+        return model.model_validate(value), ()
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    for each in errors:
+        _complain(each, _Schema(model, inner), value, complaints)
+    return None, tuple(tuple(each["loc"]) for each in errors)
+
+
+class _Schema:
+    """Finds the field that a path belongs to."""
+
+    def __init__(self, model: type[BaseModel], inner: dict[KeyPath, type[BaseModel]]) -> None:
+        self.model, self.inner = model, inner
+
+    def owner(self, path: KeyPath) -> tuple[type[BaseModel], int]:
+        """The model in which the path's last step or an earlier one is a key, and which step."""
+        for pattern, model in self.inner.items():
+            same = zip(pattern, path, strict=False)
+            if len(path) > len(pattern) and all(want in ("*", step) for want, step in same):
+                return model, len(pattern)
+        return self.model, 0
+
+    def field(self, path: KeyPath) -> FieldInfo | None:
+        model, depth = self.owner(path)
+        return model.model_fields.get(str(path[depth])) if path else None
+
+
+def _complain(error: ErrorDetails, schema: _Schema, root: Yaml, complaints: Complaints) -> None:
+    path, kind = tuple(error["loc"]), error["type"]
+    if kind == REFUSED:
+        for complaint in error["ctx"]["complaints"]:
+            complaints.add(*complaint)
+    elif kind == "extra_forbidden":
+        _unknown_key(path, schema, root, complaints)
+    elif kind == "missing":
+        field = schema.field(path)
+        name = str(path[-1])
+        fix = f"add {name}: {_example(field)}" if field else f"add {name}"
+        expected = field.description or "it" if field else "it"
+        place = place_of(root, path[:-1], key=True)
+        complaints.add(place, f"no {name!r}", expected, fix)
+    else:
+        _wrong_structure(path, _STRUCTURE.get(kind, "another value"), schema, root, complaints)
+
+
+def _unknown_key(path: KeyPath, schema: _Schema, root: Yaml, complaints: Complaints) -> None:
+    model, _ = schema.owner(path)
+    known = tuple(model.model_fields)
+    name = str(path[-1])
+    complaints.add(
+        place_of(root, path, key=True),
+        f"the unknown key {name!r}",
+        f"one of {', '.join(known)}",
+        nearest(name, known, "remove it"),
+    )
+
+
+def _wrong_structure(
+    path: KeyPath, wanted: str, schema: _Schema, root: Yaml, complaints: Complaints
+) -> None:
+    field = schema.field(path)
+    _, depth = schema.owner(path)
+    value = value_at(root, path)
+    description = field.description if field and len(path) == depth + 1 else None
+    fix = f"write it like {path[depth]}: {_example(field)}" if field else f"write {wanted}"
+    complaints.add(value.place, describe(value), description or wanted, fix)
+
+
+def value_at(root: Yaml, path: Sequence[str | int]) -> Yaml:
+    """The value at ``path``, or the last one on the way to it."""
+    node = root
+    for step in path:
+        if isinstance(node, Pairs) and step in node:
+            node = node[str(step)]
+        elif isinstance(node, list) and isinstance(step, int):
+            node = node[step]
+    return node
+
+
+def _example(field: FieldInfo | None) -> str:
+    example = (field.examples or [""])[0] if field else ""
+    return flow(example)
+
+
+def flow(value: Any) -> str:
+    """A plain value as one line of YAML."""
+    if isinstance(value, dict):
+        return "{" + _joined(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + _joined(flow(item) for item in value) + "]"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.*+/ ]*[A-Za-z0-9]", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(parts)

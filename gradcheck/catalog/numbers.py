@@ -1,0 +1,74 @@
+"""The numbers that a block of expressions stands for: exact where they are written so, else balls."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from flint import arb, fmpq
+
+from gradcheck.formula.balls import working
+from gradcheck.formula.exact import CONSTANT_BITS, enclose_constant, nearest
+from gradcheck.formula.nodes import Literal, Node, Sequence, Unary
+from gradcheck.setting import DTYPES
+
+_SMALL = 2**24
+"""Integers up to here are numbers of every dtype that is judged."""
+
+_BEYOND = arb(2) ** 2000
+"""Larger than every float; what is larger is not rounded but counted as infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """An array of them.
+
+    Shapes: ``entries`` are those of an array of ``shape``, flattened.
+    """
+
+    shape: tuple[int, ...]
+    entries: list[Fraction | arb]
+
+    def rounded(self, dtype: str) -> list[float]:
+        """The entries as numbers of the dtype; infinite where they are beyond its range."""
+        return [_rounded(entry, dtype) for entry in self.entries]
+
+
+def numbers_of(tree: Node) -> Numbers:
+    """What nested lists of constant expressions stand for.
+
+    Errors: ExpressionError for what is no constant, has no value, or is no rectangular list.
+    """
+    entries: list[Fraction | arb] = []
+    shape = _read(tree, entries)
+    if shape is not None:
+        return Numbers(shape, entries)
+    balls = enclose_constant(tree)
+    return Numbers(balls.shape, balls.ravel().tolist())
+
+
+def _read(tree: Node, entries: list[Fraction | arb]) -> tuple[int, ...] | None:
+    """The shape of nested lists of plain numbers, which go to ``entries``; else None."""
+    if isinstance(tree, Sequence):
+        shapes = {_read(item, entries) for item in tree.items}
+        inner = shapes.pop() if len(shapes) == 1 else None
+        return None if inner is None else (len(tree.items), *inner)
+    sign, literal = 1, tree
+    if isinstance(tree, Unary) and tree.operator == "-":
+        sign, literal = -1, tree.operand
+    if isinstance(literal, Literal) and isinstance(literal.value, Fraction):
+        entries.append(sign * literal.value)
+        return ()
+    return None
+
+
+def _rounded(entry: Fraction | arb, dtype: str) -> float:
+    if isinstance(entry, Fraction):
+        if entry.denominator == 1 and abs(entry) <= _SMALL:
+            return float(entry)
+        with working(CONSTANT_BITS, exact=True):
+            entry = arb(fmpq(entry.numerator, entry.denominator))
+    if abs(entry) < _BEYOND:
+        return nearest(entry, DTYPES[dtype])
+    return math.inf if entry > 0 else -math.inf

@@ -1,0 +1,59 @@
+"""The text of a catalog file: at most 1 MiB of UTF-8 without control characters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gradcheck.errors import CatalogError, Problem, Where
+
+KNOWN_FAILURES = "known_failures.yaml"
+"""The one YAML file of a catalog's folder that holds no cases."""
+
+MOST_BYTES = 2**20
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def read_text(path: Path, shown: str) -> str:
+    """The file's text. ``shown`` is how messages name it.
+
+    Errors: CatalogError for what is no regular file, cannot be read, is larger than 1 MiB, or is
+            no text in UTF-8.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise _refuse(shown, "no regular file", "a YAML file", "name a file")
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _refuse(shown, f"a file that cannot be read: {reason}", *_READABLE) from None
+    return decode(data, shown)
+
+
+_READABLE = ("a readable YAML file", "check the path and its permissions")
+
+
+def decode(data: bytes, shown: str) -> str:
+    """The text that ``data`` is in UTF-8, without a byte order mark."""
+    if len(data) > MOST_BYTES:
+        raise _refuse(
+            shown, "a file larger than 1 MiB", "at most 1 MiB (1,048,576 bytes)", "split the file"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        found = f"the byte 0x{data[error.start]:02x}, which is not UTF-8"
+        raise _refuse(shown, found, "text in UTF-8", "save the file as UTF-8", before) from None
+    odd = _FORBIDDEN.search(text)
+    if odd:
+        found = f"the control character U+{ord(odd.group()):04X}"
+        raise _refuse(shown, found, "printable text", "remove it", text[: odd.start()])
+    return text
+
+
+def _refuse(shown: str, found: str, expected: str, fix: str, before: str = "") -> CatalogError:
+    line = before.count("\n") + 1
+    column = len(before) - before.rfind("\n")
+    return CatalogError([Problem(Where(shown, line, column), found, expected, fix)])

@@ -1,0 +1,150 @@
+"""One variant for each combination of a sweep's values, its formula unrolled and so checked."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from gradcheck.catalog.case import Input, Variant
+from gradcheck.catalog.constants import choice_of
+from gradcheck.catalog.document import Scalar, place_inside
+from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.nodes import Literal, Node
+from gradcheck.formula.program import Program
+from gradcheck.formula.tape import TooLarge
+from gradcheck.formula.unroll import unroll
+
+MOST_VARIANTS = 256
+_ONE = Literal(Fraction(1))
+_Shapes = dict[str, tuple[int, ...]]
+
+
+def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...]:
+    """All variants, or none after a complaint."""
+    sweep = draft.keys.sweep or {}
+    if not _is_sound(draft, sweep):
+        return ()
+    shapes = {each.name: each.shape for each in inputs}
+    faults: dict[Complaint, str] = {}
+    variants = []
+    for choice in itertools.product(*sweep.values()):
+        name = ",".join(f"{key}={_shown(one)}" for key, one in zip(sweep, choice, strict=True))
+        values = {key: choice_of(one) for key, one in zip(sweep, choice, strict=True)}
+        if draft.budget.spent():
+            _refuse_cost(draft)
+            return ()
+        program = _unrolled(draft, shapes, values, name, faults)
+        if program is not None:
+            variants.append(Variant(name, values, program))
+    for (place, found, expected, fix), name in faults.items():
+        where = f" (in the variant {name})" if name else ""
+        draft.complaints.add(place, found + where, expected, fix)
+    return () if faults else tuple(_distinct(variants))
+
+
+def _is_sound(draft: Draft, sweep: dict[str, list[Scalar]]) -> bool:
+    sound = True
+    for name, choices in sweep.items():
+        texts = [(choice.kind, choice.text) for choice in choices]
+        if not choices:
+            draft.add(("sweep", name), "no values", "at least one value", "add one, as in [0, 1]")
+            sound = False
+        for k, text in enumerate(texts):
+            if text in texts[:k]:
+                found, expected = f"the value {text[1]} again", "each value once"
+                draft.add(("sweep", name, k), found, expected, "remove it")
+                sound = False
+    count = math.prod(len(choices) for choices in sweep.values())
+    if count > MOST_VARIANTS:
+        found, expected = f"a sweep of {count:,} variants", f"at most {MOST_VARIANTS}"
+        draft.add(("sweep",), found, expected, "leave values out, or split the case")
+        sound = False
+    return sound
+
+
+def _shown(choice: Scalar) -> str:
+    """The value as it stands in an id: short, and without what pytest or a shell would mind."""
+    text = "null" if choice.kind == "null" else choice.text
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", text[:40])
+
+
+def _distinct(variants: list[Variant]) -> Iterator[Variant]:
+    seen: dict[str, int] = {}
+    for variant in variants:
+        count = seen[variant.name] = seen.get(variant.name, 0) + 1
+        name = variant.name if count == 1 else f"{variant.name}_{count}"
+        yield Variant(name, variant.values, variant.program)
+
+
+def _refuse_cost(draft: Draft) -> None:
+    draft.add(
+        ("formula",),
+        "formulas that take too long or too much memory to write out",
+        f"at most {1_000_000:,} scalar operations and 8 seconds for all cases of a file",
+        "make shapes, loops or the sweep smaller, or split the file",
+    )
+
+
+def _unrolled(
+    draft: Draft,
+    shapes: _Shapes,
+    values: dict[str, object],
+    name: str,
+    faults: dict[Complaint, str],
+) -> Program | None:
+    names: dict[str, object] = {**(draft.keys.constants or {}), **values}
+    try:
+        program = _unroll(draft, draft.keys.formula.tree, shapes, names, draft.conditions)
+    except ExpressionError as error:
+        for complaint in _faults(draft, shapes, names, error):
+            faults.setdefault(complaint, name)
+        return None
+    draft.budget.operations -= len(program.tape.operations)
+    if math.prod(program.shape) > MOST_ELEMENTS:
+        found = f"a result of shape {list(program.shape)}, {math.prod(program.shape):,} elements"
+        fix = "make the shapes smaller"
+        faults.setdefault((draft.at("formula"), found, f"at most {MOST_ELEMENTS:,}", fix), name)
+    return program
+
+
+def _unroll(
+    draft: Draft,
+    formula: Node,
+    shapes: _Shapes,
+    names: dict[str, object],
+    conditions: tuple[Node, ...],
+) -> Program:
+    try:
+        return unroll(formula, inputs=shapes, names=names, lets=draft.lets, conditions=conditions)
+    except TooLarge as error:
+        fix = "make the shapes smaller"
+        raise ExpressionError((1, 1), str(error), "a smaller formula", fix) from None
+
+
+def _faults(
+    draft: Draft, shapes: _Shapes, names: dict[str, object], error: ExpressionError
+) -> list[Complaint]:
+    """Every text that is wrong, tried one by one; ``error`` is what the whole formula gave."""
+    source = str(getattr(error, "source", ""))
+    if source.startswith("let "):
+        return [_inside((draft.keys.let or {})[source[4:]].scalar, error)]
+    texts: list[tuple[Scalar, Node, tuple[Node, ...]]]
+    texts = [(leaf.scalar, leaf.tree, ()) for leaf in draft.keys.formula.leaves]
+    texts += [(one.scalar, _ONE, (one.tree,)) for one in draft.keys.where or []]
+    found = []
+    for scalar, formula, conditions in texts:
+        try:
+            _unroll(draft, formula, shapes, names, conditions)
+        except ExpressionError as each:
+            found.append(_inside(scalar, each))
+    whole = (draft.keys.formula.place, error.found, error.expected, error.fix)
+    return found or [whole]
+
+
+def _inside(scalar: Scalar, error: ExpressionError) -> Complaint:
+    return place_inside(scalar, error.place), error.found, error.expected, error.fix

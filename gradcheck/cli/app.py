@@ -1,0 +1,83 @@
+"""The command `gradcheck`: gathers the commands, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gradcheck.cli import check, explain, later, listing, plot, run, schema, validate
+from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
+from gradcheck.cli.output import complain, emit
+from gradcheck.errors import CatalogError, ExpressionError, UsageError
+
+app = typer.Typer(
+    help="Certified verdicts on PyTorch's gradients.",
+    epilog=epilog(MEANING),
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for room in (run, check, explain, plot, listing, validate, schema, later):
+    room.register(app)
+
+_BadCommandLine: Any = typer.BadParameter.__mro__[2]
+"""Click's ClickException, which typer keeps in another place in each of its releases."""
+
+_INTERRUPTED = (130, -2)  # what typer makes of Ctrl-C
+
+
+@app.callback(invoke_without_command=True)
+def _gradcheck(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from gradcheck import __version__  # reads the package's metadata: only when asked for
+
+        emit(f"gradcheck {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        emit(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with a documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without ∂ still gets its table
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, prog_name="gradcheck", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except _BadCommandLine as error:
+        return _bad_command_line(error)
+    except (UsageError, ExpressionError) as error:
+        complain(str(error))
+        return ExitCode.BAD_USE
+    except CatalogError as error:
+        complain(str(error))
+        return getattr(error, "exit_code", ExitCode.BAD_FILE)
+    except Exception:  # the last resort, with its own exit code
+        complain(traceback.format_exc() + "\nThis is a defect of gradcheck itself; please report.")
+        return ExitCode.INTERNAL
+    return _interrupted() if code in _INTERRUPTED else int(code or 0)
+
+
+def _interrupted() -> int:
+    complain("interrupted")
+    return ExitCode.INTERRUPTED
+
+
+def _bad_command_line(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "gradcheck"
+    complain(f"{command}: {error.format_message()}\n  fix:      see `{command} --help`")
+    return ExitCode.BAD_USE

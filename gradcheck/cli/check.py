@@ -1,0 +1,150 @@
+"""`gradcheck check`: one function, written on the command line, put to every witness."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.cli.choices import chosen
+from gradcheck.cli.declaration import (
+    SHOWN,
+    Constants,
+    Function,
+    Inputs,
+    Let,
+    Torch,
+    Trust,
+    Where,
+    case_of_keys,
+    keys_of,
+)
+from gradcheck.cli.exit_codes import RUNNING, ExitCode
+from gradcheck.cli.output import emit, emit_json
+from gradcheck.cli.words import counted, short
+from gradcheck.setting import DTYPES
+
+if TYPE_CHECKING:
+    from gradcheck.answer import Effort, Outcome
+    from gradcheck.catalog.case import Case
+    from gradcheck.catalog.checks import Check
+
+Judged = Sequence[tuple["Check", "Outcome"]]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("check", epilog=RUNNING)(check)
+
+
+def check(  # noqa: PLR0913 - one argument an option, as typer reads them
+    formula: Annotated[
+        str, typer.Argument(metavar="FORMULA", help="The function, in the formula language.")
+    ],
+    *,
+    torch: Torch = None,
+    inputs: Inputs = None,
+    where: Where = None,
+    let: Let = None,
+    constants: Constants = None,
+    function: Function = None,
+    trust: Trust = None,
+    order: Annotated[int, typer.Option(min=1, max=3, help="The highest derivative.")] = 2,
+    device: Annotated[str, typer.Option(metavar="LIST", help="auto, or cpu,cuda:1.")] = "auto",
+    dtype: Annotated[str, typer.Option(metavar="LIST", help="Such as float64,float32.")] = "",
+    witness: Annotated[str, typer.Option(metavar="LIST", help="Such as reverse,forward.")] = "",
+    points: Annotated[int, typer.Option(min=1, max=1_000_000, help="Drawn points.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawn points.")] = 0,
+    strict_accuracy: Annotated[
+        bool, typer.Option("--strict-accuracy", help="An `inaccurate` verdict fails too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Check one function without a file, with every witness in every dtype."""
+    # What judges takes torch and FLINT along: a second that --help need not wait for.
+    from gradcheck.answer import Effort
+    from gradcheck.catalog.checks import plan
+    from gradcheck.cli.device_names import devices_of
+    from gradcheck.run import examine
+
+    declared = {"torch": torch, "function": function, "where": where, "order": order}
+    keys = keys_of(formula, inputs=inputs, constants=constants, let=let, **declared)
+    witnesses = chosen("--witness", witness, WITNESSES)
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
+    case = case_of_keys(keys, trust or ())
+    _refuse_unreachable(case)
+    effort = Effort(points=points, seed=seed, strict_accuracy=strict_accuracy)
+    checks = plan([case], devices=devices_of(device), dtypes=dtypes, witnesses=witnesses)
+    judged = [(each, examine(each, effort)) for each in checks]
+    emit_json(_records(judged, effort)) if as_json else emit("\n".join(_report(judged, effort)))
+    raise typer.Exit(_exit_code(judged, effort))
+
+
+def _refuse_unreachable(case: Case) -> None:
+    from gradcheck.catalog.inline import InlineError
+    from gradcheck.inputs.reach import unreachable
+
+    problems = unreachable(case)
+    if problems:
+        raise InlineError(problems)
+
+
+def _fails(outcome: Outcome, effort: Effort) -> bool:
+    return outcome.ruling.value == "disagree" or (
+        effort.strict_accuracy and outcome.ruling.value == "inaccurate"
+    )
+
+
+def _exit_code(judged: Judged, effort: Effort) -> ExitCode:
+    if any(_fails(outcome, effort) for _, outcome in judged):
+        return ExitCode.DISAGREE
+    return ExitCode.OK if judged else ExitCode.NOTHING
+
+
+def _report(judged: Judged, effort: Effort) -> Iterator[str]:
+    """A table of the verdicts, a block for each that failed, and the counts."""
+    from gradcheck.verdict.block import CheckFacts, block
+
+    yield _table(judged)
+    for check, outcome in judged:
+        if _fails(outcome, effort):
+            text = check.implementation.text
+            yield block(CheckFacts(SHOWN, check.name, text, _again(check)), outcome) + "\n"
+    counts: dict[str, int] = {}
+    for _, outcome in judged:
+        counts[outcome.ruling.value] = counts.get(outcome.ruling.value, 0) + 1
+    verdicts = ", ".join(f"{number} {word}" for word, number in counts.items())
+    entries = sum(outcome.entries for _, outcome in judged)
+    yield f"{counted(len(judged), 'check')}: {verdicts}; {entries:,} gradient entries judged"
+
+
+def _table(judged: Judged) -> str:
+    from gradcheck.cli.table import table
+
+    several = len({check.implementation.text for check, _ in judged}) > 1
+    rows = []
+    for check, outcome in judged:
+        on_trial = [check.implementation.text] if several else []
+        worst = short(outcome.worst.ulps) if outcome.worst else ""
+        entries = f"{outcome.entries:,}"
+        note = outcome.reason if outcome.ruling.value != "agree" else ""
+        place = [check.witness, check.device, check.dtype]
+        rows.append([*on_trial, *place, outcome.ruling.value, entries, worst, note])
+    heads = ["witness", "device", "dtype", "verdict", ">entries", ">worst ulps", "reason"]
+    return table([*(["on trial"] if several else []), *heads], rows)
+
+
+def _again(check: Check) -> str:
+    """The command that was typed, narrowed to one check."""
+    options = ["--witness", check.witness, "--device", check.device, "--dtype", check.dtype]
+    return shlex.join(["gradcheck", *sys.argv[1:], *options])
+
+
+def _records(judged: Judged, effort: Effort) -> list[dict[str, Any]]:
+    from gradcheck.records import record, run_facts
+
+    facts = {each.device: run_facts(SHOWN, effort, each.device) for each, _ in judged}
+    return [record(check, outcome, facts[check.device]) for check, outcome in judged]

@@ -1,0 +1,79 @@
+"""`gradcheck explain`: a function at one point, and what every witness says of it there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gradcheck.cli.choices import pairs
+from gradcheck.cli.declaration import (
+    Constants,
+    Function,
+    Inputs,
+    Let,
+    Torch,
+    Trust,
+)
+from gradcheck.cli.exit_codes import READING
+from gradcheck.cli.output import emit, emit_json
+from gradcheck.cli.selection import complete_case
+
+CaseOrFormula = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE|FORMULA",
+        help="A case of the packaged catalog, FILE.yaml::CASE, or a formula.",
+        autocompletion=complete_case,
+    ),
+]
+At = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as x=3; repeatable.")
+]
+Dtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
+Number = Annotated[
+    int, typer.Option("--implementation", min=0, help="Which of several is on trial, from 0.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("explain", epilog=READING)(explain)
+
+
+def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
+    case: CaseOrFormula,
+    *,
+    at: At = None,
+    torch: Torch = None,
+    inputs: Inputs = None,
+    let: Let = None,
+    constants: Constants = None,
+    function: Function = None,
+    trust: Trust = None,
+    implementation: Number = 0,
+    dtype: Dtype = "float64",
+    device: Device = "cpu",
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Add the backward graph, node by node.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+) -> None:
+    """Show value, derivatives, and what every witness says of them, at one point."""
+    # What listens takes torch, sympy and FLINT along: seconds that --help need not wait for.
+    from gradcheck.cli import explanation
+    from gradcheck.cli.device_names import one_device
+    from gradcheck.cli.request import Request, hearing_of
+
+    request = Request(
+        subject=case,
+        at=pairs("--at", at or ()),
+        inputs=inputs or (),
+        torch=torch or (),
+        texts={"let": let or (), "constants": constants or (), "function": function or ()},
+        trusted=trust or (),
+        implementation=implementation,
+    )
+    hearing = hearing_of(request, dtype, one_device(device))
+    found = explanation.explain(hearing, request.at, graph=graph)
+    emit_json(explanation.as_json(found)) if as_json else emit(explanation.as_text(found))

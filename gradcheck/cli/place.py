@@ -1,0 +1,122 @@
+"""The point on the command line: the values of all inputs, exact in the dtype under test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+from gradcheck.answer import Floats
+from gradcheck.catalog.case import Case, Variant
+from gradcheck.errors import ExpressionError, UsageError
+from gradcheck.formula.exact import enclose_constant, holds, nearest
+from gradcheck.formula.names import RESERVED
+from gradcheck.formula.nodes import Call, Comprehension, Name, Node
+from gradcheck.formula.parse import parse
+from gradcheck.inputs.fixed import fixed_points
+from gradcheck.setting import Dtype
+
+
+def values_at(
+    case: Case, variant: Variant, at: Mapping[str, str], dtype: Dtype
+) -> dict[str, Floats]:
+    """The value of each input: what ``at`` says, else that of the case's first point.
+
+    Errors: UsageError for an input without a value, or a value that is no finite constant of the
+            input's shape, or whose name is no input.
+    """
+    declared = fixed_points(case, variant, dtype)
+    values = dict(declared[0].at) if declared else {}
+    shapes = dict(variant.program.inputs)
+    for name, text in at.items():
+        if name not in shapes:
+            raise UsageError(
+                f"--at {name}={text}: {name} is no input of the function",
+                f"one of {', '.join(shapes)}",
+                "correct the name",
+            )
+        values[name] = _floats(name, text, shapes[name], dtype)
+    for name in shapes.keys() - values.keys():
+        raise UsageError(f"no value for the input {name}", "a value", f"write --at {name}=1")
+    return {name: values[name] for name in shapes}
+
+
+def shape_of(name: str, text: str) -> tuple[int, ...]:
+    """The shape of a value. Errors: UsageError for what is no constant."""
+    return _balls(name, text).shape
+
+
+def entries_of(values: Mapping[str, Floats]) -> list[float]:
+    """All entries of all inputs, flattened and joined in order."""
+    return [float(entry) for value in values.values() for entry in value.ravel()]
+
+
+def entry_names(variant: Variant) -> list[str]:
+    """``x``, or ``x[0, 1]``, for each input entry, in the order of ``entries_of``."""
+    return [
+        f"{name}[{', '.join(map(str, index))}]" if shape else name
+        for name, shape in variant.program.inputs
+        for index in np.ndindex(shape)
+    ]
+
+
+def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> bool:
+    """Whether the point lies in every domain and meets `where`."""
+    inside = all(
+        each.domain.contains(float(entry))
+        for each in case.inputs
+        for entry in values[each.name].ravel()
+    )
+    return inside and holds(variant.program, entries_of(values)) is not False
+
+
+def free_names(formula: str) -> list[str]:
+    """The names of a formula that the language does not define, in order.
+
+    Errors: ExpressionError for what is no formula.
+    """
+    found: dict[str, None] = {}
+    _gather(parse(formula), frozenset(RESERVED), found)
+    return list(found)
+
+
+def _gather(node: object, bound: frozenset[str], found: dict[str, None]) -> None:
+    if isinstance(node, Name) and node.name not in bound:
+        found[node.name] = None
+    if isinstance(node, Comprehension):
+        bound |= {loop.name for loop in node.loops}
+    if isinstance(node, (tuple, list)):
+        for item in node:
+            _gather(item, bound, found)
+    elif is_dataclass(node):
+        for field in fields(node):
+            if not (isinstance(node, Call) and field.name == "function"):
+                _gather(getattr(node, field.name), bound, found)
+
+
+def _floats(name: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:
+    balls = _balls(name, text)
+    rounded = np.array([nearest(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64)
+    if not np.isfinite(rounded).all():
+        raise _no_value(name, text, f"not finite in {dtype.name}", "write a finite number")
+    if balls.shape != shape:
+        found = f"a value of shape {list(balls.shape)}"
+        raise _no_value(name, text, found, f"write a value of shape {list(shape)}")
+    return rounded.reshape(shape)
+
+
+def _balls(name: str, text: str) -> np.ndarray:
+    try:
+        tree: Node = parse(text)
+        return enclose_constant(tree)
+    except ExpressionError as error:
+        raise _no_value(name, text, error.found, error.fix) from None
+
+
+def _no_value(name: str, text: str, found: str, fix: str) -> UsageError:
+    return UsageError(
+        f"--at {name}={text[:60]}: {found}",
+        "a number, a constant such as pi/2, or nested lists of them",
+        fix,
+    )

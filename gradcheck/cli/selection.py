@@ -1,0 +1,124 @@
+"""Which case a CASE argument means: one of a file, one of the packaged catalog, or a formula."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradcheck.cli.case_files import check_path, is_cases
+from gradcheck.cli.catalog_folder import catalog_folder
+from gradcheck.cli.choices import nearest
+from gradcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.case import Case, Implementation, Variant
+
+_KEY = re.compile(r"""^(["']?)([A-Za-z_]\w*)\1[ \t]*:""", re.ASCII | re.MULTILINE)
+_REFERENCE = re.compile(r"(?:(.+\.ya?ml)::)?([A-Za-z_]\w*)(?:\[([^\]]*)\])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A case by its name; ``file`` is empty for the packaged catalog, ``variant`` for the first."""
+
+    file: str
+    case: str
+    variant: str
+
+
+def reference_of(text: str, declared: Collection[str]) -> Reference | None:
+    """The case that a CASE argument names; None where the text is a formula.
+
+    A lone word is a case, unless it is an input that was ``declared``.
+
+    Errors: UsageError for a word that is neither.
+    """
+    match = _REFERENCE.fullmatch(text.strip())
+    if match is None or (not match[1] and match[2] in declared):
+        return None
+    found = Reference(match[1] or "", match[2], match[3] or "")
+    known = [] if found.file else [name for name, _ in _packaged()]
+    if found.file or found.case in known:
+        return found
+    if match[3] is not None:
+        return None  # an entry of an array, such as x[0]
+    raise UsageError(
+        f"{text}: neither a case of the packaged catalog nor an input of a formula",
+        "CASE, FILE.yaml::CASE, or a formula whose inputs --at or --input declares",
+        nearest(found.case, known, "`gradcheck list` prints the cases"),
+    )
+
+
+def load_case(reference: Reference) -> tuple[Case, Variant]:
+    """The case and its variant.
+
+    Errors: UsageError where there is no such case or variant; CatalogError for a bad file.
+    """
+    # The loader takes pydantic and FLINT along, which --help need not wait for.
+    from gradcheck.catalog.load import load
+
+    path = Path(reference.file) if reference.file else _file_of(reference.case)
+    check_path(str(path))
+    cases = {case.name: case for case in load(path, shown=str(path))}
+    if reference.case not in cases:
+        raise UsageError(
+            f"{path} has no case {reference.case}",
+            "a case of that file",
+            nearest(reference.case, tuple(cases), f"`gradcheck list {path}` prints them"),
+        )
+    case = cases[reference.case]
+    return case, _variant(case, reference.variant)
+
+
+def implementation_of(case: Case, number: int) -> Implementation:
+    """Errors: UsageError for a number that the case has no implementation for."""
+    if number < len(case.implementations):
+        return case.implementations[number]
+    raise UsageError(
+        f"--implementation {number}: the case has {len(case.implementations)}",
+        f"a number from 0 to {len(case.implementations) - 1}",
+        "leave it out for the first",
+    )
+
+
+def complete_case(incomplete: str) -> list[str]:
+    """The case names of the packaged catalog that begin so; nothing where it cannot be read."""
+    try:
+        return sorted({name for name, _ in _packaged() if name.startswith(incomplete)})
+    except (UsageError, OSError):
+        return []
+
+
+def _packaged() -> Iterator[tuple[str, Path]]:
+    """Names and files, by their keys alone: completion cannot wait for the loader."""
+    for path in sorted(catalog_folder().glob("*.yaml")):
+        if is_cases(path):
+            for match in _KEY.finditer(path.read_text(encoding="utf-8", errors="replace")):
+                yield match[2], path
+
+
+def _file_of(case: str) -> Path:
+    files = [path for name, path in _packaged() if name == case]
+    if len(files) == 1:
+        return files[0]
+    raise UsageError(
+        f"{case} is the name of a case in {' and in '.join(map(str, files))}",
+        "FILE.yaml::CASE",
+        f"write {files[0]}::{case}",
+    )
+
+
+def _variant(case: Case, name: str) -> Variant:
+    names = [variant.name for variant in case.variants]
+    if not name:
+        return case.variants[0]
+    if name in names:
+        return case.variants[names.index(name)]
+    raise UsageError(
+        f"case {case.name} has no variant {name}",
+        f"one of {', '.join(names[:8])}" if any(names) else "no variant: the case has no sweep",
+        nearest(name, names, "leave the brackets out for the first"),
+    )

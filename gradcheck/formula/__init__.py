@@ -1,0 +1,1 @@
+"""The formula language: text, tree, scalar program, and the interpretations of both."""

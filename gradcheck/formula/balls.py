@@ -1,0 +1,213 @@
+"""Set-valued primitives over real balls: what a function may be when its argument is only enclosed.
+
+One rule carries kinks: a condition whose ball touches its boundary is undecided, and the value is
+the hull of both sides. In exact mode (values, not derivatives) a condition between exact numbers
+is decided, so that sign(0) is 0 and a jump has the value that the formula gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flint import acb, arb, ctx, fmpz
+
+Condition = bool | None
+"""True, False, or None where the ball touches the boundary."""
+
+
+@dataclass(slots=True)
+class Contact:
+    """What an evaluation met. It changes while one runs, as FLINT's own context does."""
+
+    exact: bool = False
+    touched: bool = False
+
+
+CONTACT = Contact()
+
+
+@contextmanager
+def working(precision: int, *, exact: bool) -> Iterator[Contact]:
+    """Evaluate in ``precision`` bits; yields the contact, which tells whether a boundary was met."""
+    before = ctx.prec, CONTACT.exact
+    ctx.prec, CONTACT.exact, CONTACT.touched = precision, exact, False
+    try:
+        yield CONTACT
+    finally:
+        ctx.prec, CONTACT.exact = before
+
+
+def _undecided(a: arb, b: arb) -> Condition:
+    """The answer for equal numbers in exact mode is the caller's; elsewhere there is none."""
+    CONTACT.touched = True
+    return None
+
+
+def less(a: arb, b: arb) -> Condition:
+    if a < b:
+        return True
+    if a > b:
+        return False
+    if CONTACT.exact and a.is_exact() and b.is_exact():
+        return False
+    return _undecided(a, b)
+
+
+def less_or_equal(a: arb, b: arb) -> Condition:
+    if a < b:
+        return True
+    if a > b:
+        return False
+    if CONTACT.exact and a.is_exact() and b.is_exact():
+        return True
+    return _undecided(a, b)
+
+
+def equal(a: arb, b: arb) -> Condition:
+    if not a.overlaps(b):
+        return False
+    if CONTACT.exact and a.is_exact() and b.is_exact():
+        return True
+    return _undecided(a, b)
+
+
+def negation(a: Condition) -> Condition:
+    return None if a is None else not a
+
+
+def both(a: Condition, b: Condition) -> Condition:
+    if a is False or b is False:
+        return False
+    return None if a is None or b is None else True
+
+
+def either(a: Condition, b: Condition) -> Condition:
+    if a is True or b is True:
+        return True
+    return None if a is None or b is None else False
+
+
+def where(condition: Condition, a: arb, b: arb) -> arb:
+    if condition is None:
+        return a.union(b) if a.is_finite() and b.is_finite() else arb.nan()
+    return a if condition else b
+
+
+def sign(x: arb) -> arb:
+    if x > 0:
+        return arb(1)
+    if x < 0:
+        return arb(-1)
+    if CONTACT.exact and x.is_zero():
+        return arb(0)
+    CONTACT.touched = True
+    return arb(0, 1) if x.is_finite() else arb.nan()
+
+
+def heaviside(x: arb, at_zero: arb) -> arb:
+    if x > 0:
+        return arb(1)
+    if x < 0:
+        return arb(0)
+    if CONTACT.exact and x.is_zero():
+        return at_zero
+    CONTACT.touched = True
+    return arb(0).union(arb(1)).union(at_zero)
+
+
+def floor(x: arb) -> arb:
+    result = x.floor()
+    if not result.is_exact() or x.is_integer():
+        CONTACT.touched = True
+    return result
+
+
+def ceiling(x: arb) -> arb:
+    return -floor(-x)
+
+
+def round_half_even(x: arb) -> arb:
+    doubled = 2 * x
+    if doubled.is_exact() and doubled.is_integer():  # a tie, or an integer: decided exactly
+        below = x.floor()
+        CONTACT.touched = CONTACT.touched or not x.is_integer()
+        even = (below / 2).is_integer()
+        return below if x.is_integer() or even else below + 1
+    result = (x + arb(1) / 2).floor()
+    if not result.is_exact():
+        CONTACT.touched = True
+    return result
+
+
+def integer_power(x: arb, n: int) -> arb:
+    """``x**n`` for an integer n >= 0; FLINT gives nan for an inexact ball around 0."""
+    if x.is_exact() or not x.mid().is_zero():
+        return x**n
+    result = arb(1)
+    for _ in range(n):  # the ball is narrow or the power is small: plain products do
+        result = result * x
+    return result
+
+
+def real_power(x: arb, y: arb) -> arb:
+    """``x**y`` on the reals: undefined for a negative base unless the exponent is an integer."""
+    if y.is_exact() and y.is_integer():
+        n = int(y.unique_fmpz() or 0)
+        if abs(n) < 1 << 40:
+            return integer_power(x, n) if n >= 0 else 1 / integer_power(x, -n)
+    if x > 0:
+        return x**y
+    if x.is_zero():
+        return arb(0) if y > 0 else arb.nan()
+    if x >= 0 and y > 0:
+        return (x.upper() ** y).union(arb(0))
+    return arb.nan()
+
+
+def power_times_log(x: arb, y: arb) -> arb:
+    """``x**y * log(x)``, with its limit 0 at x = 0 for y > 0."""
+    if x.is_zero():
+        return arb(0) if y > 0 else arb.nan()
+    return real_power(x, y) * x.log()
+
+
+def cube_root(x: arb) -> arb:
+    if x >= 0:
+        return x.root(3)
+    if x <= 0:
+        return -((-x).root(3))
+    bound = abs(x).upper().root(3).upper()
+    return arb(0, bound)
+
+
+def log_gamma(x: arb) -> arb:
+    """log |gamma(x)|, as PyTorch means lgamma."""
+    return x.lgamma() if x > 0 else -abs(x.rgamma()).log()
+
+
+def polygamma(n: int, x: arb) -> arb:
+    if x.contains_integer() and not x > 0:
+        return arb.nan()  # a pole, or too near to tell: FLINT would run for seconds
+    if n == 0:
+        return x.digamma()
+    return acb(x).polygamma(acb(n)).real
+
+
+def zeta(s: arb, q: arb) -> arb:
+    return s.zeta(q) if s > 1 and q > 0 else arb.nan()
+
+
+def bessel_j(n: int, x: arb) -> arb:
+    return x.bessel_j(arb(fmpz(n)))
+
+
+def bessel_i(n: int, x: arb) -> arb:
+    return x.bessel_i(arb(fmpz(n)))
+
+
+def atan2(y: arb, x: arb) -> arb:
+    if y.is_zero() and x.is_zero():
+        return arb(0) if CONTACT.exact else arb.nan()
+    return arb.atan2(y, x)

@@ -1,0 +1,139 @@
+"""Calls in a formula: which arguments a function takes, and what it gives."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from gradcheck.formula.arrays import (
+    ARRAY_FUNCTIONS,
+    LIST_FUNCTIONS,
+    SHAPE_FUNCTIONS,
+    Array,
+    array_of,
+    elementwise,
+)
+from gradcheck.formula.names import COMPLEX_FUNCTIONS
+from gradcheck.formula.nodes import Call, Comprehension, Literal, Name, Node, Sequence
+from gradcheck.formula.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from gradcheck.formula.unroll import Unroller
+
+HIGHEST_ORDER = 1_000_000
+_DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
+"""The second argument, where it is left out."""
+
+
+def call(reader: Unroller, node: Call) -> Array:
+    if not isinstance(node.function, Name):
+        reader.refuse(node.place, "a method call", "a function of the language", "write f(x)")
+    name = node.function.name
+    if name in COMPLEX_FUNCTIONS:
+        reader.refuse_complex(node.place, f"the function {name!r}")
+    if name not in reader.functions:
+        reader.unknown(node.place, "function", name, reader.functions)
+    if name in ARRAY_FUNCTIONS:
+        return _array(reader, name, node)
+    if node.keywords:
+        reader.refuse(
+            node.place,
+            f"{name}({node.keywords[0][0]}=...)",
+            "arguments by position",
+            "leave the keyword out",
+        )
+    return _elementwise(reader, name, node)
+
+
+def _elementwise(reader: Unroller, name: str, node: Call) -> Array:
+    entry = OPERATORS[name]
+    arguments = list(node.arguments)
+    parameter = (
+        _parameter(reader, name, arguments.pop(0)) if entry.parameter and arguments else None
+    )
+    values = [
+        reader.conditions(tree) if name == "where" and k == 0 else reader.numbers(tree)
+        for k, tree in enumerate(arguments)
+    ]
+    if name in _DEFAULTS and len(values) == 1:
+        values.append(array_of(_DEFAULTS[name]))
+    folds = name in ("min", "max")
+    if len(values) != entry.arity and not (folds and len(values) > 2):
+        reader.refuse(
+            node.place,
+            f"{name} of {len(node.arguments)} arguments",
+            f"{entry.arity + entry.parameter}",
+            "write amin(x) or amax(x) for the smallest or largest entry of an array"
+            if folds
+            else "give as many arguments",
+        )
+    total = elementwise(reader.tape, name, *values[: entry.arity], parameter=parameter)
+    for value in values[entry.arity :]:
+        total = elementwise(reader.tape, name, total, value)
+    return total
+
+
+def _parameter(reader: Unroller, name: str, tree: Node) -> int:
+    """The order of a Bessel or polygamma function: a constant integer."""
+    order = reader.integer(tree)
+    if abs(order) > HIGHEST_ORDER or (name == "polygamma" and order < 0):
+        reader.refuse(tree.place, f"{name} of order {order}", "a smaller order >= 0", "correct it")
+    return order
+
+
+def _array(reader: Unroller, name: str, node: Call) -> Array:
+    if not node.arguments and not (name in SHAPE_FUNCTIONS and node.keywords):
+        reader.refuse(node.place, f"{name} of no arguments", "an argument", f"write {name}(x)")
+    leading: list[Any] = []
+    rest = list(node.arguments)
+    if name in LIST_FUNCTIONS:
+        leading.append(_parts(reader, rest.pop(0)))
+    elif name not in SHAPE_FUNCTIONS:
+        arrays = 2 if name in ("dot", "outer") else 1
+        leading = [reader.numbers(tree) for tree in rest[:arrays]]
+        rest = rest[arrays:]
+    options = [_option(reader, tree) for tree in rest]
+    if name in ("reshape", "zeros", "ones") and options and not isinstance(options[0], list):
+        options = [options]
+    keywords = {keyword: _option(reader, tree) for keyword, tree in node.keywords}
+    try:
+        return ARRAY_FUNCTIONS[name](reader.tape, *leading, *options, **keywords)
+    except TypeError as error:
+        text = str(error).split("() ", 1)[-1]
+        reader.refuse(node.place, f"{name}: {text}", "the arguments that it takes", "see the docs")
+
+
+def _parts(reader: Unroller, tree: Node) -> list[Array]:
+    """The entries of a list, which may differ in shape; or of an array, along its first axis."""
+    if isinstance(tree, Sequence):
+        return [reader.numbers(item) for item in tree.items]
+    if isinstance(tree, Comprehension):
+        return reader.loop(tree, 0)
+    value = reader.numbers(tree)
+    if value.ndim == 0:
+        reader.refuse(tree.place, "a single number", "a list of arrays", "write [x, y]")
+    return [array_of(part) for part in value]
+
+
+def _option(reader: Unroller, tree: Node) -> Any:
+    """An argument that is no array: an integer, a boolean, None, or a list of integers."""
+    if isinstance(tree, Literal) and (tree.value is None or isinstance(tree.value, bool)):
+        return tree.value
+    value = reader.value(tree)
+    if value.shape == () and isinstance(value[()], bool):
+        return value[()]
+    whole = [integer_or_none(entry) for entry in value.flat]
+    if None in whole or value.ndim > 1:
+        reader.refuse(
+            tree.place,
+            "no constant integer",
+            "a constant integer or a list of them",
+            "write one",
+        )
+    return whole if value.ndim else whole[0]
+
+
+def integer_or_none(value: object) -> int | None:
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return int(value)
+    return None

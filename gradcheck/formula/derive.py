@@ -1,0 +1,116 @@
+"""The chain rule on a scalar program: dual numbers, written out as a program again.
+
+Every node carries its tangents beside its value, by the local derivatives of the operator table.
+This uses neither sympy nor its derivatives: it is the second, independent derivation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import cache
+
+from gradcheck.formula.arrays import array_of
+from gradcheck.formula.nodes import Node
+from gradcheck.formula.operators import OPERATORS
+from gradcheck.formula.parse import parse
+from gradcheck.formula.tape import Number, Operation, Scalar, Tape, apply, node_of
+from gradcheck.formula.unroll import Unroller
+
+Tangents = dict[int, Number]
+"""Tangents that are not identically zero, by the number of the input entry."""
+
+_NAMES = {1: "x", 2: "ab", 3: "abc"}
+
+
+class NoDerivative(Exception):
+    """An operator whose local derivative no closed form of the table states."""
+
+
+def jacobian(
+    tape: Tape, outputs: Iterable[int], size: int, *, cancelling: bool = False
+) -> list[list[int]]:
+    """Nodes of the derivatives of ``outputs`` by each of ``size`` input entries, on the same tape.
+
+    ``cancelling`` takes PyTorch's own local derivatives where the table states them: the same
+    mathematics, with the intermediate values that PyTorch meets.
+
+    Shapes: [outputs][size].
+    Errors: NoDerivative where the operator table states none.
+    """
+    outputs = tuple(outputs)
+    tangents: dict[int, Tangents] = {}
+    for node in sorted(tape.ancestors(outputs)):
+        tangents[node] = _tangents(tape, node, tangents, cancelling=cancelling)
+    zero = node_of(tape, Fraction(0))
+    return [
+        [node_of(tape, tangents[node][k]) if k in tangents[node] else zero for k in range(size)]
+        for node in outputs
+    ]
+
+
+def _tangents(tape: Tape, node: int, known: dict[int, Tangents], *, cancelling: bool) -> Tangents:
+    operation = tape.operations[node]
+    if operation.operator == "input":
+        return {int(operation.parameter or 0): Fraction(1)}
+    if operation.operator == "where":
+        return _chosen(tape, operation, known)
+    total: Tangents = {}
+    for k, argument in enumerate(operation.arguments):
+        if known[argument]:
+            slope = _slope(tape, node, k, cancelling=cancelling)
+            for entry, tangent in known[argument].items():
+                _add(tape, total, entry, _product(tape, slope, tangent))
+    return {entry: tangent for entry, tangent in total.items() if tangent != 0}
+
+
+def _add(tape: Tape, total: Tangents, entry: int, term: Number) -> None:
+    total[entry] = apply(tape, "add", total[entry], term) if entry in total else term
+
+
+def _product(tape: Tape, slope: Number, tangent: Number) -> Number:
+    if slope == 0 or tangent == 0:
+        return Fraction(0)
+    return apply(tape, "mul", slope, tangent)
+
+
+def _chosen(tape: Tape, operation: Operation, known: dict[int, Tangents]) -> Tangents:
+    """The tangents of ``where``: those of the branch, never 0 * inf from the other one."""
+    condition, left, right = operation.arguments
+    entries = known[left].keys() | known[right].keys()
+    zero = Fraction(0)
+    return {
+        entry: apply(
+            tape,
+            "where",
+            Scalar(tape, condition),
+            known[left].get(entry, zero),
+            known[right].get(entry, zero),
+        )
+        for entry in sorted(entries)
+    }
+
+
+def _slope(tape: Tape, node: int, k: int, *, cancelling: bool) -> Number:
+    """The local derivative of a node in its k-th argument."""
+    operation = tape.operations[node]
+    tree = _local_derivative(operation.operator, k, cancelling=cancelling)
+    names = _NAMES[len(operation.arguments)]
+    scope = {
+        name: array_of(Scalar(tape, argument))
+        for name, argument in zip(names, operation.arguments, strict=True)
+    }
+    scope["y"] = array_of(Scalar(tape, node))
+    if operation.parameter is not None:
+        scope["n"] = array_of(Fraction(operation.parameter))
+    slope: Number = Unroller(tape, scope, private=("powlog",)).value(tree).item()
+    return slope
+
+
+@cache
+def _local_derivative(operator: str, k: int, *, cancelling: bool) -> Node:
+    entry = OPERATORS[operator]
+    text = (cancelling and entry.cancelling) or entry.derivatives[k]
+    if text is None:
+        raise NoDerivative(f"no closed form of the derivative of {operator} in argument {k + 1}")
+    return parse(text)

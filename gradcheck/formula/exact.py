@@ -1,0 +1,81 @@
+"""Expressions without inputs, conditions at a point, and rounding a ball to a dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from flint import arb
+
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.arrays import Array
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import Routine
+from gradcheck.formula.nodes import Node
+from gradcheck.formula.program import Program
+from gradcheck.formula.unroll import unroll
+from gradcheck.setting import Dtype
+
+CONSTANT_BITS = 256
+
+
+def enclose_constant(tree: Node) -> Array:
+    """Balls for an expression without inputs, at 256 bits or more.
+
+    Shapes: an object array of the expression's own shape (that of nested lists).
+    Errors: ExpressionError for what is no constant expression or has no value.
+    """
+    program = unroll(tree, inputs={}, names={}, lets={}, conditions=())
+    with working(CONSTANT_BITS, exact=True):
+        balls = Routine(program.tape, program.outputs).run([])
+    if any(ball.is_nan() for ball in balls):
+        raise ExpressionError(
+            tree.place, "an expression without a value", "a number", "correct the constant"
+        )
+    result = np.empty(len(balls), dtype=object)
+    result[:] = balls
+    return result.reshape(program.shape)
+
+
+def nearest(ball: arb, dtype: Dtype) -> float:
+    """The number of ``dtype`` next to the ball's midpoint, ties to even; inf beyond its range."""
+    mid = ball.mid()
+    if not mid.is_finite():
+        return float(mid)
+    mantissa, exponent = mid.man_exp()
+    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    if value == 0:
+        return 0.0
+    floor_log = int(mantissa).__abs__().bit_length() + int(exponent) - 1
+    spacing = Fraction(2) ** (max(floor_log, dtype.emin) - dtype.precision + 1)
+    rounded = round(value / spacing) * spacing
+    if abs(rounded) > Fraction(dtype.largest):
+        return float("inf") if rounded > 0 else float("-inf")
+    return float(rounded)
+
+
+def holds(program: Program, values: Sequence[float]) -> bool | None:
+    """Whether all conditions of `where` hold at a point; None where that cannot be decided.
+
+    Shapes: ``values`` are the entries of all inputs, flattened and joined in order.
+    """
+    if not program.conditions:
+        return True
+    routine = _conditions(program)
+    points = [arb(value) for value in values]
+    answers: list[bool | None] = []
+    for bits in (64, 256, 1024):
+        with working(bits, exact=True):
+            answers = routine.run(points)
+        if None not in answers:
+            break
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+@lru_cache(maxsize=64)
+def _conditions(program: Program) -> Routine:
+    return Routine(program.tape, program.conditions)

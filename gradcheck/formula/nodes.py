@@ -1,0 +1,128 @@
+"""The tree of an expression, as the formula language and the torch language share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+Place = tuple[int, int]
+"""Line and column within the expression's own text, from 1."""
+
+START: Place = (1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number (exact), a boolean, a string or None."""
+
+    value: Fraction | bool | str | None
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    name: str
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """``base.name``; a dotted name such as ``torch.linalg.det`` is a chain of these."""
+
+    base: Node
+    name: str
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """``operator`` is one of ``- + not``."""
+
+    operator: str
+    operand: Node
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """``operator`` is one of ``+ - * / ** @ and or``."""
+
+    operator: str
+    left: Node
+    right: Node
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A chain: ``operands`` is one longer than ``operators`` (of ``< <= > >= == !=``)."""
+
+    operators: tuple[str, ...]
+    operands: tuple[Node, ...]
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``function`` is a Name or an Attribute."""
+
+    function: Node
+    arguments: tuple[Node, ...]
+    keywords: tuple[tuple[str, Node], ...] = ()
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list, or a tuple."""
+
+    items: tuple[Node, ...]
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    start: Node | None
+    stop: Node | None
+    step: Node | None
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscript:
+    """An index is a Node, a Slice or ``...``."""
+
+    base: Node
+    indices: tuple[Node | Slice | ellipsis, ...]  # noqa: F821 - the type of `...`, for mypy
+    place: Place = field(default=START, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """``for name in range(*bounds)``, with one to three bounds."""
+
+    name: str
+    bounds: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension:
+    """``[body for ... in range(...) ... if condition]``; the outermost loop comes first."""
+
+    body: Node
+    loops: tuple[Loop, ...]
+    place: Place = field(default=START, compare=False)
+
+
+Node = (
+    Literal
+    | Name
+    | Attribute
+    | Unary
+    | Binary
+    | Comparison
+    | Call
+    | Sequence
+    | Subscript
+    | Comprehension
+)

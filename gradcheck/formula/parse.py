@@ -1,0 +1,300 @@
+"""From text to tree, by Python's own grammar. Nothing is evaluated; what we do not name is refused."""
+
+from __future__ import annotations
+
+import ast
+import re
+from fractions import Fraction
+from typing import NoReturn
+
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.nodes import (
+    Attribute,
+    Binary,
+    Call,
+    Comparison,
+    Comprehension,
+    Literal,
+    Loop,
+    Name,
+    Node,
+    Place,
+    Sequence,
+    Slice,
+    Subscript,
+    Unary,
+)
+
+MOST_CHARACTERS = 10_000
+DEEPEST_NESTING = 64
+LONGEST_CHAIN = 200
+MOST_DIGITS = 10_000
+
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+    ast.MatMult: "@",
+}
+_UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Not: "not"}
+_COMPARISON: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+_REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
+    ast.BitXor: ("'^'", "'**' for a power", "write x**2 for x to the power of 2"),
+    ast.FloorDiv: ("'//'", "a division with '/'", "write floor(a / b)"),
+    ast.Mod: ("'%'", "arithmetic by + - * / **", "write a - b*floor(a / b)"),
+    ast.BitAnd: ("'&'", "'and' between conditions", "write 'and'"),
+    ast.BitOr: ("'|'", "'or' between conditions", "write 'or'"),
+    ast.Invert: ("'~'", "'not' before a condition", "write 'not'"),
+    ast.IfExp: ("'... if ... else ...'", "where(cond, a, b)", "write where(cond, a, b)"),
+    ast.Lambda: ("'lambda'", "an expression", "write the function out"),
+    ast.NamedExpr: ("':='", "an expression", "give the intermediate result a name under 'let'"),
+    ast.Dict: ("a mapping", "numbers, lists and calls", "write a list"),
+    ast.Set: ("a set", "numbers, lists and calls", "write a list with [ ]"),
+    ast.JoinedStr: ("an f-string", "numbers, lists and calls", "write the text out"),
+    ast.Starred: ("'*' before an argument", "arguments one by one", "write the arguments out"),
+    ast.Await: ("'await'", "an expression", "leave it out"),
+    ast.Yield: ("'yield'", "an expression", "leave it out"),
+}
+
+
+def parse(text: str) -> Node:
+    """The tree of ``text``.
+
+    Errors: ExpressionError, with the place inside ``text``, for what is no expression of the
+            language, for more than 10,000 characters, nesting beyond 64, a chain of more than
+            200 operators, and literals that would build numbers of more than 10,000 digits.
+    """
+    _limit(text)
+    flat = text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    start = len(flat) - len(flat.lstrip())
+    try:
+        tree = ast.parse(flat[start:], mode="eval")
+    except SyntaxError as error:
+        _refuse_syntax(text, error, start)
+    except (ValueError, RecursionError, MemoryError):
+        raise _too_deep((1, 1)) from None
+    return _Reader(text, flat[start:], start).read(tree.body, 0)
+
+
+def _limit(text: str) -> None:
+    if not text.strip():
+        raise ExpressionError((1, 1), "an empty expression", "an expression", "write one")
+    if len(text) > MOST_CHARACTERS:
+        raise ExpressionError(
+            (1, 1),
+            f"an expression of {len(text):,} characters",
+            f"at most {MOST_CHARACTERS:,}",
+            "split it into intermediate results under 'let'",
+        )
+    odd = re.search(r"[^\x20-\x7e\n\r\t]|#", text)
+    if odd:
+        raise ExpressionError(
+            _place(text, odd.start()),
+            f"the character {odd.group()!r}",
+            "ASCII letters, digits and operators",
+            "write it with the names of the formula language (pi, sqrt, x**2, ...)",
+        )
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth > DEEPEST_NESTING:
+            raise _too_deep(_place(text, position))
+
+
+def _too_deep(place: Place) -> ExpressionError:
+    return ExpressionError(
+        place,
+        f"nesting deeper than {DEEPEST_NESTING}",
+        f"at most {DEEPEST_NESTING} levels",
+        "split it into intermediate results under 'let'",
+    )
+
+
+def _place(text: str, offset: int) -> Place:
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
+    offset = min(start + max((error.offset or 1) - 1, 0), len(text))
+    if "nested" in error.msg:
+        raise _too_deep(_place(text, offset)) from None
+    if "integer string conversion" in error.msg:
+        raise _too_many_digits(_place(text, offset)) from None
+    rest = text[offset:].split("\n")[0].strip()[:20]
+    found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
+    raise ExpressionError(
+        _place(text, offset), found, "an expression in Python's syntax", error.msg.rstrip(".")
+    ) from None
+
+
+def _too_many_digits(place: Place) -> ExpressionError:
+    return ExpressionError(
+        place,
+        f"a number of more than {MOST_DIGITS:,} digits",
+        f"at most {MOST_DIGITS:,} digits",
+        "write a smaller number",
+    )
+
+
+class _Reader:
+    """Carries the text, so that a node knows its place and a number its exact digits."""
+
+    def __init__(self, text: str, flat: str, start: int) -> None:
+        self.text, self.flat, self.start = text, flat, start
+
+    def place(self, node: ast.AST) -> Place:
+        return _place(self.text, self.start + getattr(node, "col_offset", 0))
+
+    def refuse(self, node: ast.AST, near: ast.AST | None = None) -> NoReturn:
+        self.refuse_kind(type(node), near or node)
+
+    def refuse_kind(self, kind: type[ast.AST], near: ast.AST) -> NoReturn:
+        found, expected, fix = _REFUSED.get(
+            kind,
+            (f"{kind.__name__.lower()!r}", "an expression of the language", "rewrite it"),
+        )
+        raise ExpressionError(self.place(near), found, expected, fix)
+
+    def read(self, node: ast.expr, depth: int) -> Node:
+        if depth > DEEPEST_NESTING:
+            raise _too_deep(self.place(node))
+        reader = getattr(self, f"_read_{type(node).__name__.lower()}", None)
+        if reader is None:
+            self.refuse(node)
+        result: Node = reader(node, depth)
+        return result
+
+    def _read_constant(self, node: ast.Constant, _depth: int) -> Node:
+        if node.value is None or isinstance(node.value, bool | str):
+            return Literal(node.value, self.place(node))
+        if not isinstance(node.value, int | float):
+            raise ExpressionError(
+                self.place(node),
+                f"{ast.unparse(node)!r}",
+                "a real number",
+                "write the imaginary unit as I, as in 2*I",
+            )
+        return Literal(self.exact(node), self.place(node))
+
+    def exact(self, node: ast.Constant) -> Fraction:
+        digits = self.flat[node.col_offset : node.end_col_offset].replace("_", "").lower()
+        if digits.startswith(("0x", "0o", "0b")):
+            return Fraction(int(digits, 0))
+        mantissa, _, exponent = digits.partition("e")
+        if len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
+            raise _too_many_digits(self.place(node))
+        return Fraction(digits)
+
+    def _read_name(self, node: ast.Name, _depth: int) -> Node:
+        return Name(node.id, self.place(node))
+
+    def _read_attribute(self, node: ast.Attribute, depth: int) -> Node:
+        return Attribute(self.read(node.value, depth + 1), node.attr, self.place(node))
+
+    def _read_unaryop(self, node: ast.UnaryOp, depth: int) -> Node:
+        if type(node.op) not in _UNARY:
+            self.refuse(node.op, node)
+        operand = self.read(node.operand, depth + 1)
+        return Unary(_UNARY[type(node.op)], operand, self.place(node))
+
+    def _read_binop(self, node: ast.BinOp, depth: int) -> Node:
+        spine, left = [node], node.left  # a + b + c + ... nests to the left: not a depth
+        while isinstance(left, ast.BinOp):
+            spine.append(left)
+            left = left.left
+        if len(spine) > LONGEST_CHAIN:
+            raise ExpressionError(
+                self.place(node),
+                f"a chain of {len(spine)} operators",
+                f"at most {LONGEST_CHAIN}",
+                "write sum([...]) or split it into intermediate results under 'let'",
+            )
+        result = self.read(left, depth + 1)
+        for step in reversed(spine):
+            if type(step.op) not in _BINARY:
+                self.refuse(step.op, step)
+            right = self.read(step.right, depth + 1)
+            result = Binary(_BINARY[type(step.op)], result, right, self.place(step))
+        return result
+
+    def _read_boolop(self, node: ast.BoolOp, depth: int) -> Node:
+        operator = "and" if isinstance(node.op, ast.And) else "or"
+        if len(node.values) > LONGEST_CHAIN:
+            raise _too_deep(self.place(node))
+        result = self.read(node.values[0], depth + 1)
+        for value in node.values[1:]:
+            result = Binary(operator, result, self.read(value, depth + 1), self.place(node))
+        return result
+
+    def _read_compare(self, node: ast.Compare, depth: int) -> Node:
+        for operator in node.ops:
+            if type(operator) not in _COMPARISON:
+                raise ExpressionError(
+                    self.place(node), "'in' or 'is'", "one of < <= > >= == !=", "write a comparison"
+                )
+        operands = [self.read(operand, depth + 1) for operand in (node.left, *node.comparators)]
+        operators = tuple(_COMPARISON[type(operator)] for operator in node.ops)
+        return Comparison(operators, tuple(operands), self.place(node))
+
+    def _read_call(self, node: ast.Call, depth: int) -> Node:
+        keywords = []
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self.refuse_kind(ast.Starred, node)
+            keywords.append((keyword.arg, self.read(keyword.value, depth + 1)))
+        arguments = tuple(self.read(argument, depth + 1) for argument in node.args)
+        function = self.read(node.func, depth + 1)
+        return Call(function, arguments, tuple(keywords), self.place(node))
+
+    def _read_list(self, node: ast.List | ast.Tuple, depth: int) -> Node:
+        return Sequence(tuple(self.read(item, depth + 1) for item in node.elts), self.place(node))
+
+    _read_tuple = _read_list
+
+    def _read_subscript(self, node: ast.Subscript, depth: int) -> Node:
+        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        indices = tuple(self._index(item, depth + 1) for item in items)
+        return Subscript(self.read(node.value, depth + 1), indices, self.place(node))
+
+    def _index(self, node: ast.expr, depth: int) -> Node | Slice | ellipsis:  # noqa: F821
+        if isinstance(node, ast.Constant) and node.value is ...:
+            return ...
+        if not isinstance(node, ast.Slice):
+            return self.read(node, depth)
+        parts = (node.lower, node.upper, node.step)
+        start, stop, step = (None if part is None else self.read(part, depth) for part in parts)
+        return Slice(start, stop, step, self.place(node))
+
+    def _read_listcomp(self, node: ast.ListComp | ast.GeneratorExp, depth: int) -> Node:
+        loops = tuple(self._loop(generator, depth + 1) for generator in node.generators)
+        return Comprehension(self.read(node.elt, depth + 1), loops, self.place(node))
+
+    _read_generatorexp = _read_listcomp
+
+    def _loop(self, loop: ast.comprehension, depth: int) -> Loop:
+        over = loop.iter
+        plain = isinstance(loop.target, ast.Name) and not loop.ifs and not loop.is_async
+        ranged = isinstance(over, ast.Call) and isinstance(over.func, ast.Name)
+        if not (plain and ranged and over.func.id == "range" and not over.keywords):  # type: ignore[attr-defined]
+            raise ExpressionError(
+                self.place(loop.target),
+                "a comprehension that is not over range(...)",
+                "[... for i in range(...)] with one name for each loop and no 'if'",
+                "loop over range(n) and index by the loop's name",
+            )
+        bounds = tuple(self.read(bound, depth) for bound in over.args)  # type: ignore[attr-defined]
+        if not 1 <= len(bounds) <= 3:
+            raise ExpressionError(
+                self.place(over), "range(...)", "range with one to three bounds", "write range(n)"
+            )
+        return Loop(loop.target.id, bounds)  # type: ignore[attr-defined]

@@ -1,0 +1,193 @@
+"""Limits at removable singularities, by power series: sin(x)/x at 0 and its derivatives.
+
+Balls cannot divide 0 by 0, but series divide by their valuation. A limit along one line says
+nothing of the others, so a quotient 0/0 is expanded only where numerator and denominator depend
+on one and the same input entry; everything that is built from such quotients is then smooth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flint import arb, arb_series, ctx
+
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import SETTLED_BITS, UNDEFINED, Enclosure, Routine, enclose
+from gradcheck.formula.operators import OPERATORS
+from gradcheck.formula.program import Program
+from gradcheck.formula.tape import Operation, Tape
+
+TERMS = 12
+"""Terms of each series: what quotients lose to their valuations leaves the first three."""
+
+BITS = 256
+
+
+class NoLimit(Exception):
+    """The program cannot be expanded at this point."""
+
+
+def limits(program: Program, order: int, x: Sequence[float]) -> list[Enclosure]:
+    """Enclosures of all derivatives of ``order`` 0, 1 or 2, where series give them.
+
+    Shapes: flat, [m * n**order] for m outputs and n input entries.
+    """
+    lines = _Lines(program, x)
+    size = program.size
+    rows: list[list[Enclosure]] = []
+    if order == 0:
+        rows = [lines.coefficients({}, 0) if size == 0 else lines.coefficients({0: 1}, 0)]
+    elif order == 1:
+        rows = [lines.coefficients({j: 1}, 1) for j in range(size)]
+    else:
+        rows = [lines.second(i, j) for i in range(size) for j in range(size)]
+    return [row[k] for k in range(len(program.outputs)) for row in rows]
+
+
+class _Lines:
+    """Expansions of one program along lines through one point."""
+
+    def __init__(self, program: Program, x: Sequence[float]) -> None:
+        self.program, self.x = program, x
+        self.dependence = _dependence(program.tape)
+        self.values = enclose(Routine(program.tape, program.outputs), x, exact=True)
+
+    def coefficients(self, direction: dict[int, int], k: int) -> list[Enclosure]:
+        """The k-th Taylor coefficient of every output along ``direction``, from both sides."""
+        right = self.expand(direction)
+        left = self.expand({entry: -step for entry, step in direction.items()})
+        return [
+            _agreed(value, a, b, k) for value, a, b in zip(self.values, right, left, strict=True)
+        ]
+
+    def second(self, i: int, j: int) -> list[Enclosure]:
+        """Second derivatives of every output by entries i and j, by polarisation."""
+        if i == j:
+            return [_combined([(2, a)]) for a in self.coefficients({i: 1}, 2)]
+        both = self.coefficients({i: 1, j: 1}, 2)
+        alone = self.coefficients({i: 1}, 2), self.coefficients({j: 1}, 2)
+        return [
+            _combined([(1, ab), (-1, a), (-1, b)]) for ab, a, b in zip(both, *alone, strict=True)
+        ]
+
+    def expand(self, direction: dict[int, int]) -> list[arb_series | None]:
+        tape = self.program.tape
+        needed = sorted(tape.ancestors(self.program.outputs))
+        known: dict[int, Any] = {}
+        cap = ctx.cap
+        ctx.cap = TERMS
+        try:
+            with working(BITS, exact=True):
+                for node in needed:
+                    known[node] = self.node(node, known, direction)
+        finally:
+            ctx.cap = cap
+        return [known[node] for node in self.program.outputs]
+
+    def node(self, node: int, known: dict[int, Any], direction: dict[int, int]) -> Any:
+        operation = self.program.tape.operations[node]
+        if operation.operator == "input":
+            k = int(operation.parameter)  # type: ignore[arg-type]
+            return arb_series([arb(self.x[k]), arb(direction.get(k, 0))])
+        arguments = [known[a] for a in operation.arguments]
+        if operation.operator != "where" and any(a is None for a in arguments):
+            return None
+        try:
+            return _apply(operation, arguments, self.dependence[node])
+        except (NoLimit, ValueError, ZeroDivisionError, TypeError, NotImplementedError):
+            return None
+
+
+def _apply(operation: Operation, arguments: list[Any], dependence: frozenset[int]) -> Any:
+    special = _SPECIAL.get(operation.operator)
+    if special is not None:
+        return special(*arguments)
+    if not operation.arguments:
+        return arb_series([Routine(_single(operation), (0,)).run([])[0]])
+    entry = OPERATORS[operation.operator]
+    if entry.series is None:
+        raise NoLimit(operation.operator)
+    if operation.operator == "div" and arguments[1][0].contains(0) and len(dependence) != 1:
+        raise NoLimit("a quotient 0/0 of several inputs")
+    values = [operation.parameter, *arguments] if entry.parameter else arguments
+    return entry.series(*values)
+
+
+def _single(operation: Operation) -> Tape:
+    tape = Tape()
+    tape.put(operation)
+    return tape
+
+
+def _direction_sign(s: arb_series) -> int:
+    """The sign of a series for small positive t; 0 where it vanishes identically."""
+    for coefficient in s.coeffs():
+        if coefficient > 0:
+            return 1
+        if coefficient < 0:
+            return -1
+        if not coefficient.is_zero():
+            raise NoLimit("an undecided condition")
+    return 0
+
+
+def _choose(condition: bool, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+_SPECIAL: dict[str, Any] = {
+    "true": lambda: True,
+    "false": lambda: False,
+    "lt": lambda a, b: _direction_sign(a - b) < 0,
+    "le": lambda a, b: _direction_sign(a - b) <= 0,
+    "eq": lambda a, b: _direction_sign(a - b) == 0,
+    "not": lambda a: not a,
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "where": _choose,
+    "abs": lambda a: a if _direction_sign(a) >= 0 else -a,
+    "sign": lambda a: arb_series([_direction_sign(a)]),
+    "min": lambda a, b: a if _direction_sign(a - b) <= 0 else b,
+    "max": lambda a, b: a if _direction_sign(a - b) >= 0 else b,
+}
+"""What looks at the sign of a series near t = 0, from the right."""
+
+
+def _dependence(tape: Tape) -> list[frozenset[int]]:
+    """Which input entries each node depends on."""
+    found: list[frozenset[int]] = []
+    for operation in tape.operations:
+        if operation.operator == "input":
+            found.append(frozenset({int(operation.parameter)}))  # type: ignore[arg-type]
+        else:
+            found.append(frozenset().union(*(found[a] for a in operation.arguments)))
+    return found
+
+
+def _agreed(value: Enclosure, right: Any, left: Any, k: int) -> Enclosure:
+    """The k-th coefficient, where both sides are continuous with the value."""
+    if right is None or left is None:
+        return UNDEFINED
+    if value.proves and not (right[0].overlaps(value.ball) and left[0].overlaps(value.ball)):
+        return UNDEFINED  # a jump
+    if not right[0].overlaps(left[0]):
+        return UNDEFINED
+    a, b = right[k], (-1) ** k * left[k]
+    if not (a.is_finite() and b.is_finite()):
+        return UNDEFINED
+    if not a.overlaps(b):
+        return Enclosure(a.union(b), "kink")
+    return Enclosure(a, "settled" if _narrow(a) else "vague")
+
+
+def _narrow(ball: arb) -> bool:
+    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS or ball.is_zero())
+
+
+def _combined(terms: list[tuple[int, Enclosure]]) -> Enclosure:
+    if any(each.status != "settled" for _, each in terms):
+        return UNDEFINED
+    with working(BITS, exact=True):
+        ball = sum((weight * each.ball for weight, each in terms), arb(0))
+    return Enclosure(ball, "settled" if _narrow(ball) else "vague")

@@ -1,0 +1,184 @@
+"""The scalar program: a formula with every array unrolled, each value computed once.
+
+A node is an operator of the table, applied to earlier nodes. The same program is put to sympy, to
+ball arithmetic, to series, and to the chain rule, which writes its derivatives as a program again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+MOST_OPERATIONS = 200_000
+MOST_DIGITS = 10_000
+
+
+class TooLarge(Exception):
+    """The program would pass a limit; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One node: ``operator`` of the table, or ``input`` (its number), ``number`` or ``constant``.
+
+    ``parameter`` is what does not vary: an input's number, a number (exact), a constant's name
+    (``pi``, ``e``, ``inf``), an integer exponent, the order of a Bessel function.
+    """
+
+    operator: str
+    arguments: tuple[int, ...] = ()
+    parameter: Fraction | int | str | None = None
+
+
+class Tape:
+    """Grows by ``put`` and never shrinks; equal operations share one node."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self._known: dict[Operation, int] = {}
+
+    def put(self, operation: Operation) -> int:
+        known = self._known.get(operation)
+        if known is not None:
+            return known
+        if len(self.operations) >= MOST_OPERATIONS:
+            raise TooLarge(f"more than {MOST_OPERATIONS:,} scalar operations")
+        self.operations.append(operation)
+        self._known[operation] = len(self.operations) - 1
+        return len(self.operations) - 1
+
+    def ancestors(self, nodes: Iterable[int]) -> set[int]:
+        """All nodes that the given ones are computed from, themselves included."""
+        found: set[int] = set()
+        waiting = list(nodes)
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found.add(node)
+                waiting.extend(self.operations[node].arguments)
+        return found
+
+
+class Scalar:
+    """A node of a tape as a number that can be computed with; numbers mixed in stay exact."""
+
+    __slots__ = ("node", "tape")
+
+    def __init__(self, tape: Tape, node: int) -> None:
+        self.tape, self.node = tape, node
+
+    def __add__(self, other: Number) -> Number:
+        return apply(self.tape, "add", self, other)
+
+    def __radd__(self, other: Number) -> Number:
+        return apply(self.tape, "add", other, self)
+
+    def __mul__(self, other: Number) -> Number:
+        return apply(self.tape, "mul", self, other)
+
+    def __rmul__(self, other: Number) -> Number:
+        return apply(self.tape, "mul", other, self)
+
+
+Number = Scalar | Fraction | bool
+"""What an entry of an unrolled array may be; a bool is a condition that needs no input."""
+
+_CONDITIONS = frozenset({"lt", "le", "eq", "not", "and", "or", "true", "false"})
+
+
+def is_condition(value: Number) -> bool:
+    """Whether ``value`` is true or false instead of a number."""
+    if isinstance(value, Scalar):
+        return value.tape.operations[value.node].operator in _CONDITIONS
+    return isinstance(value, bool)
+
+
+def apply(
+    tape: Tape, operator: str, *values: Number, parameter: Fraction | int | None = None
+) -> Number:
+    """The operator applied to numbers, exactly where that is possible and as a node elsewhere.
+
+    Errors: ZeroDivisionError for a division of exact numbers by zero; TooLarge past a limit.
+    """
+    if not any(isinstance(value, Scalar) for value in values):
+        folded = _fold(operator, values, parameter)
+        if folded is not None:
+            return folded
+    shortcut = _shorten(operator, values, parameter)
+    if shortcut is not None:
+        return shortcut
+    arguments = tuple(node_of(tape, value) for value in values)
+    return Scalar(tape, tape.put(Operation(operator, arguments, parameter)))
+
+
+def node_of(tape: Tape, value: Number) -> int:
+    """The node that holds ``value``; an exact number gets one."""
+    if isinstance(value, Scalar):
+        return value.node
+    if isinstance(value, bool):
+        return tape.put(Operation("true" if value else "false"))
+    return tape.put(Operation("number", (), value))
+
+
+def _shorten(
+    operator: str, values: tuple[Number, ...], parameter: Fraction | int | None
+) -> Number | None:
+    """Identities that hold wherever the other operand is defined."""
+    if operator == "add" and values[0] == 0 and not isinstance(values[0], Scalar):
+        return values[1]
+    if operator in ("add", "sub") and not isinstance(values[1], Scalar) and values[1] == 0:
+        return values[0]
+    if operator == "mul" and not isinstance(values[0], Scalar) and values[0] == 1:
+        return values[1]
+    if operator in ("mul", "div") and not isinstance(values[1], Scalar) and values[1] == 1:
+        return values[0]
+    if operator == "ipow" and parameter == 1:
+        return values[0]
+    if operator == "where" and isinstance(values[0], bool):
+        return values[1] if values[0] else values[2]
+    if operator in ("and", "or") and any(isinstance(value, bool) for value in values):
+        known, other = values if isinstance(values[0], bool) else values[::-1]
+        return other if known == (operator == "and") else known
+    return None
+
+
+def _fold(
+    operator: str, values: tuple[Number, ...], parameter: Fraction | int | None
+) -> Number | None:
+    exact = _EXACT.get(operator)
+    if exact is None:
+        return None
+    if operator == "ipow":
+        base, exponent = Fraction(values[0]), int(parameter or 0)  # type: ignore[arg-type]
+        digits = max(len(str(base.numerator)), len(str(base.denominator))) * abs(exponent)
+        if digits > MOST_DIGITS and abs(base) != 1 and base != 0:
+            raise TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
+        return base**exponent
+    result: Number = exact(*values)
+    return result
+
+
+_EXACT: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: Fraction(a) / b,
+    "neg": lambda a: -a,
+    "ipow": pow,
+    "abs": abs,
+    "sign": lambda a: Fraction((a > 0) - (a < 0)),
+    "floor": lambda a: Fraction(a.__floor__()),
+    "ceil": lambda a: Fraction(a.__ceil__()),
+    "round": lambda a: Fraction(round(a)),
+    "min": min,
+    "max": max,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "eq": lambda a, b: a == b,
+    "not": lambda a: not a,
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "where": lambda c, a, b: a if c else b,
+}

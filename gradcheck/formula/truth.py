@@ -1,0 +1,218 @@
+"""The certified truth about one formula: values and derivatives, enclosed at exact inputs.
+
+Two derivations are run and held against each other at every point: the chain rule over the scalar
+program (``derive``) and sympy's derivative (``symbolic``). Where sympy's would take too long, or
+has no form in our operators, the chain rule stands alone, and ``note`` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flint import arb
+
+from gradcheck.formula import derive
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import Enclosure, Routine, enclose
+from gradcheck.formula.program import Program
+from gradcheck.formula.series import limits
+from gradcheck.setting import Dtype
+
+MOST_SYMBOLIC_ENTRIES = 150
+MOST_SYMBOLIC_OPERATIONS = 1_500
+REMEMBERED_POINTS = 4_096
+
+
+class DerivationsDiffer(Exception):
+    """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stress:
+    """What rounding can do to one derivative at one point; see docs/judge.md.
+
+    ``conditioning`` is S = |g| + sum |x_j dg/dx_j|, ``rounding`` is R, the radius of the chain
+    rule run in balls of the dtype's own precision, ``scale`` is M, the largest intermediate value,
+    and ``underflows`` says that one is below the dtype's normal numbers.
+    """
+
+    conditioning: float
+    rounding: float
+    scale: float
+    underflows: bool
+
+
+class Truth:
+    """Enclosures for one program. It remembers points, since many witnesses visit the same."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.outputs, self.size = len(program.outputs), program.size
+        self._nodes: dict[int, list[int]] = {0: list(program.outputs)}
+        self._chain: dict[int, Routine] = {0: Routine(program.tape, program.outputs)}
+        self._sympy: dict[int, Routine | None] = {}
+        self._notes: dict[int, str] = {}
+        self._stress: dict[tuple[str, int, int], Routine] = {}
+        self.enclosures = lru_cache(REMEMBERED_POINTS)(self._enclosures)
+
+    # routines
+
+    def _derivatives(self, order: int) -> list[int]:
+        """Nodes of all derivatives of ``order``, flat: [m * n**order], by the chain rule."""
+        if order not in self._nodes:
+            lower = self._derivatives(order - 1)
+            rows = derive.jacobian(self.program.tape, lower, self.size)
+            self._nodes[order] = [node for row in rows for node in row]
+        return self._nodes[order]
+
+    def _routine(self, order: int) -> Routine:
+        if order not in self._chain:
+            self._chain[order] = Routine(self.program.tape, self._derivatives(order))
+        return self._chain[order]
+
+    def _symbolic(self, order: int) -> Routine | None:
+        if order not in self._sympy:
+            routine, note = _sympy_routine(self.program, order)
+            self._sympy[order], self._notes[order] = routine, note
+        return self._sympy[order]
+
+    def note(self, order: int) -> str:
+        """Why the chain rule stands alone at this order; empty where sympy testifies too."""
+        self._symbolic(order)
+        return self._notes[order]
+
+    # enclosures
+
+    def _enclosures(self, order: int, x: tuple[float, ...]) -> list[Enclosure]:
+        """Enclosures of the derivatives of ``order`` (0: the values) at an exact point.
+
+        Shapes: flat, [m * n**order] for m outputs and n input entries.
+        Errors: DerivationsDiffer, derive.NoDerivative.
+        """
+        if order == 0:
+            return self._completed(0, x, enclose(self._routine(0), x, exact=True))
+        found = enclose(self._routine(order), x, exact=False)
+        symbolic = self._symbolic(order)
+        if symbolic is not None:
+            second = enclose(symbolic, x, exact=False)
+            found = [_held(a, b, x) for a, b in zip(found, second, strict=True)]
+        found = self._completed(order, x, found)
+        values = self.enclosures(0, x)
+        block = self.size**order
+        return [
+            each if values[k // block].proves else Enclosure(arb.nan(), "undefined")
+            for k, each in enumerate(found)
+        ]
+
+    def _completed(
+        self, order: int, x: tuple[float, ...], found: list[Enclosure]
+    ) -> list[Enclosure]:
+        """The same, with limits where a singularity is removable."""
+        if all(each.status != "undefined" for each in found):
+            return found
+        series = limits(self.program, order, x)
+        return [
+            limit if each.status == "undefined" else each
+            for each, limit in zip(found, series, strict=True)
+        ]
+
+    def over(self, order: int, box: Sequence[arb]) -> list[arb]:
+        """All derivatives of ``order`` over a box, at the precision in force; flat, as ever."""
+        return self._routine(order).run(box)
+
+    # what rounding can do
+
+    def stress(self, order: int, index: int, x: tuple[float, ...], dtype: Dtype) -> Stress:
+        """S, R and M of the derivative with flat ``index``, for a dtype."""
+        points = [arb(value) for value in x]
+        with working(dtype.precision, exact=order == 0):
+            rounding = _radius(self._routine(order).run(points)[index])
+            intermediates = self._scale(order, index).intermediates(points)
+        magnitudes = [_magnitude(ball) for ball in intermediates]
+        tiny = 2.0**dtype.emin
+        return Stress(
+            conditioning=self._conditioning(order, index, x),
+            rounding=rounding,
+            scale=max(magnitudes, default=0.0),
+            underflows=any(0 < magnitude < tiny for magnitude in magnitudes),
+        )
+
+    def _conditioning(self, order: int, index: int, x: tuple[float, ...]) -> float:
+        with working(64, exact=False):
+            points = [arb(value) for value in x]
+            magnitude = _magnitude(self._routine(order).run(points)[index])
+            try:
+                slopes = self._slopes(order, index).run(points)
+            except derive.NoDerivative:
+                return magnitude
+        terms = [
+            abs(value) * _magnitude(slope)
+            for value, slope in zip(x, slopes, strict=True)
+            if value != 0
+        ]
+        return magnitude + sum(term for term in terms if math.isfinite(term))
+
+    def _slopes(self, order: int, index: int) -> Routine:
+        """The derivatives of one derivative by every input entry."""
+        key = ("slopes", order, index)
+        if key not in self._stress:
+            node = self._derivatives(order)[index]
+            slopes = derive.jacobian(self.program.tape, [node], self.size)[0]
+            self._stress[key] = Routine(self.program.tape, slopes)
+        return self._stress[key]
+
+    def _scale(self, order: int, index: int) -> Routine:
+        """What one derivative is computed from, with PyTorch's own local derivatives."""
+        key = ("scale", order, index)
+        if key not in self._stress:
+            tape, nodes = self.program.tape, [self.program.outputs[index // self.size**order]]
+            for step in reversed(range(order)):
+                rows = derive.jacobian(tape, nodes, self.size, cancelling=True)
+                nodes = [rows[0][index // self.size**step % self.size]]
+            self._stress[key] = Routine(tape, nodes)
+        return self._stress[key]
+
+
+def _held(a: Enclosure, b: Enclosure, x: tuple[float, ...]) -> Enclosure:
+    """One enclosure from two derivations; where only one proves anything, that one."""
+    if a.status == "settled" and b.status == "settled":
+        if not a.ball.overlaps(b.ball):
+            raise DerivationsDiffer(
+                f"at {list(x)} the chain rule gives {a.ball.str(20)}, sympy {b.ball.str(20)}"
+            )
+        return a
+    if a.status == "settled" or not b.proves:
+        return a
+    return b
+
+
+def _sympy_routine(program: Program, order: int) -> tuple[Routine | None, str]:
+    entries = len(program.outputs) * program.size**order // max(1, math.factorial(order))
+    operations = len(program.tape.ancestors(program.outputs))
+    if entries > MOST_SYMBOLIC_ENTRIES or operations > MOST_SYMBOLIC_OPERATIONS:
+        return None, f"{entries} derivatives of {operations} operations are too many for sympy"
+    from gradcheck.formula import symbolic  # sympy loads only where a case is judged
+
+    try:
+        nodes = symbolic.derivatives(program.tape, program.outputs, program.size, order)
+    except symbolic.Untranslatable as error:
+        return None, f"{error} has no form in our operators"
+    return Routine(program.tape, nodes), ""
+
+
+def _magnitude(ball: object) -> float:
+    if not isinstance(ball, arb) or not ball.is_finite():
+        return 0.0
+    return upper_float(abs(ball).upper())
+
+
+def _radius(ball: object) -> float:
+    return upper_float(ball.rad()) if isinstance(ball, arb) and ball.is_finite() else 0.0
+
+
+def upper_float(bound: arb) -> float:
+    """An upper bound as a float; beyond the range, infinity."""
+    return float(bound) if bound < arb(2) ** 1023 else math.inf

@@ -1,0 +1,146 @@
+"""Pytest glue: catalog files become items, verdicts become outcomes. Decides nothing itself.
+
+Importing it, and collecting with it, imports neither torch nor sympy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradcheck.errors import UsageError
+from gradcheck.plugin import devices, machine, summary
+from gradcheck.plugin.collect import CatalogFile
+from gradcheck.plugin.folders import catalogs_in_sight, is_catalog, shown
+from gradcheck.plugin.items import CheckItem, skip_location
+from gradcheck.plugin.ledger import Ledger
+from gradcheck.plugin.markers import register_markers
+from gradcheck.plugin.options import add_ini_keys, add_options, settings
+from gradcheck.plugin.state import (
+    SETTINGS,
+    devices_of,
+    has_workers,
+    open_path,
+    settings_of,
+    tell_worker,
+    worker_input,
+)
+
+_LEDGER = pytest.StashKey[Ledger]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser, "gradcheck-")
+    add_ini_keys(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    register_markers(config)
+    with _usage_errors():
+        config.stash[SETTINGS] = settings(config)
+        if settings_of(config).device != "auto":
+            devices_of(config)
+    open_path(config)
+    if has_workers(config):
+        config.add_cleanup(machine.leave_one_thread())
+    if worker_input(config) is None:
+        config.stash[_LEDGER] = Ledger(settings_of(config).report)
+        config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    ledger = session.config.stash.get(_LEDGER, None)
+    if ledger is not None and not session.config.getoption("collectonly"):
+        with _usage_errors():
+            ledger.open()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    tell_worker(node.config, node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    accelerators = frozenset(devices_of(config)) - {"cpu"}
+    if not accelerators or config.getoption("dist") != "load":
+        return None
+    from gradcheck.plugin.scheduler import DeviceScheduling  # pytest-xdist may not be installed
+
+    scheduling = DeviceScheduling(config, log)
+    scheduling.accelerators = accelerators
+    return scheduling
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    catalogs = catalogs_in_sight(config)
+    if not catalogs:
+        return []
+    return summary.header(
+        settings_of(config),
+        devices=[f"{device} ({devices.name_of(device)})" for device in devices_of(config)],
+        threads=_threads(config),
+        catalogs=[shown(folder, config) for folder in catalogs],
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    named = parent.session.isinitpath(file_path)
+    if is_catalog(file_path, named=named, config=parent.config):
+        return CatalogFile.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    shard = settings_of(config).shard
+    if shard is None:
+        return
+    left_out = [item for item in items if isinstance(item, CheckItem) and not _is_in(item, *shard)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        unwanted = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in unwanted]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    report: pytest.TestReport = yield
+    skip_location(item, report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    ledger = config.stash.get(_LEDGER, None)
+    if ledger is None or not ledger.verdicts:
+        return
+    terminalreporter.section("gradcheck")
+    for line in summary.summary(ledger):
+        terminalreporter.write_line(line)
+
+
+def _is_in(item: pytest.Item, part: int, parts: int) -> bool:
+    digest = hashlib.blake2b(item.nodeid.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % parts == part - 1
+
+
+def _threads(config: pytest.Config) -> str:
+    if has_workers(config):
+        return f"{os.environ['OMP_NUM_THREADS']} in each worker"
+    return os.environ.get("OMP_NUM_THREADS", "as torch decides")
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Pytest's own kind of usage error, which prints no traceback and ends with exit code 4."""
+    try:
+        yield
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None

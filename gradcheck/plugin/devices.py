@@ -1,0 +1,110 @@
+"""Which devices a run uses, decided without torch unless an accelerator may be there."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from gradcheck.errors import UsageError
+
+_DRIVERS = {  # the build of PyTorch: what its driver puts into the file system of Linux
+    "cuda": ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap"),
+    "hip": ("/dev/kfd", "/dev/dxg"),
+    "xpu": ("/dev/dri", "/dev/dxg"),
+}
+
+
+def choose(text: str, spelling: str = "--device") -> tuple[str, ...]:
+    """The devices that ``auto`` or a list such as ``cpu,cuda:1`` means, each once, in order.
+
+    Errors: UsageError if one is not there; it says what is.
+    """
+    if text == "auto":
+        return there()
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words:
+        if word != "cpu" and not _is_there(word):
+            raise UsageError(
+                f"{spelling} {word}: no such device here",
+                f"one or more of {', '.join(there())}, or auto",
+                "write auto to run on what is there",
+            )
+    return tuple(words) or there()
+
+
+def there() -> tuple[str, ...]:
+    """The CPU, and the accelerator that ``torch.accelerator`` reports."""
+    if not may_have_accelerator():
+        return ("cpu",)
+    import torch  # only where it may find something: it takes a second
+
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or not torch.accelerator.is_available():
+        return ("cpu",)
+    return ("cpu", accelerator.type)
+
+
+def may_have_accelerator() -> bool:
+    """False only if PyTorch certainly has none; found out without importing it.
+
+    A build of PyTorch names its backend in its version file; a driver leaves a device file; a
+    backend out of tree announces itself by an entry point.
+    """
+    if metadata.entry_points(group="torch.backends"):
+        return True
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    built_for = _backends_of_build()
+    if not sys.platform.startswith("linux"):
+        return bool(built_for)
+    return any(Path(driver).exists() for name in built_for for driver in _DRIVERS[name])
+
+
+def name_of(device: str) -> str:
+    """What the device calls itself; for the CPU its model."""
+    if device == "cpu":
+        return _processor()
+    import torch  # a device other than the CPU is known only after torch was asked for it
+
+    module = torch.get_device_module(device.split(":")[0])
+    named = getattr(module, "get_device_name", None)
+    return str(named(torch.device(device))) if named else device
+
+
+def _is_there(word: str) -> bool:
+    match = re.fullmatch(r"([a-z][a-z0-9_]*)(?::([0-9]{1,4}))?", word)
+    if match is None or match[1] == "cpu" or not may_have_accelerator():
+        return False
+    import torch  # a device was asked for by name
+
+    try:
+        module = torch.get_device_module(match[1])
+        return bool(module.is_available() and int(match[2] or 0) < module.device_count())
+    except (RuntimeError, AttributeError):  # no such type of device, or one without hardware
+        return False
+
+
+def _backends_of_build() -> list[str]:
+    found = find_spec("torch")
+    if found is None or found.origin is None:
+        return []
+    try:
+        text = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return list(_DRIVERS)
+    nothing = {name for name in _DRIVERS if re.search(rf"(?m)^{name}\b.*= None$", text)}
+    return [name for name in _DRIVERS if name not in nothing]
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,110 @@
+"""One check as a pytest item: its markers, its run, and its outcome in pytest's words."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradcheck import records
+from gradcheck.answer import Outcome, Ruling
+from gradcheck.catalog.checks import Check
+from gradcheck.errors import CatalogError
+from gradcheck.plugin.ledger import PROPERTY
+from gradcheck.plugin.markers import check_markers
+from gradcheck.plugin.options import Settings
+from gradcheck.plugin.state import ready_device, settings_of
+from gradcheck.verdict.block import CheckFacts, block
+
+_NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
+
+
+class CheckItem(pytest.Function):
+    """A check; a Function, since plugins such as Hypothesis's look only at those."""
+
+    check: Check
+
+    @classmethod
+    def of(cls, parent: pytest.File, check: Check) -> CheckItem:
+        # The parameters stand in the name: pytest 9.2 drops them from the id if it is also told
+        # the name without them.
+        item: CheckItem = cls.from_parent(parent, name=check.name, callobj=run_check)
+        item.check = check
+        for marker in check_markers(check, parent.config):
+            item.add_marker(marker)
+        if check.device.startswith("cuda"):
+            item.add_marker(pytest.mark.filterwarnings(_NO_DETERMINISM))
+        item.extra_keyword_matches.update(check.case.tags)
+        return item
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.check.case.where.line - 1, self.name
+
+
+def run_check(request: pytest.FixtureRequest) -> None:
+    """Examine the item's check, keep its record, and end as its verdict says."""
+    item: CheckItem = request.node
+    device_name = ready_device(item.config, item.check.device)
+    from gradcheck.run import examine  # brings torch, which collecting must not pay for
+
+    effort = settings_of(item.config).effort
+    try:
+        outcome = examine(item.check, effort)
+    except CatalogError as error:  # a `function` that is not there shows only now
+        pytest.fail(str(error), pytrace=False)
+    facts = records.run_facts(item.nodeid.split("::")[0], effort, device_name)
+    record = records.record(item.check, outcome, facts)
+    item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
+    _conclude(item, outcome)
+
+
+def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Let a skipped check point to its case, not to this module."""
+    if isinstance(item, CheckItem) and isinstance(report.longrepr, tuple):
+        path, line, _ = item.reportinfo()
+        report.longrepr = (str(path), line + 1, report.longrepr[2])
+
+
+def _conclude(item: CheckItem, outcome: Outcome) -> None:
+    settings = settings_of(item.config)
+    ruling = outcome.ruling
+    if ruling is Ruling.ABSTAIN:
+        pytest.skip(outcome.reason)
+    if ruling is Ruling.KNOWN and not item.config.getoption("runxfail"):
+        pytest.xfail(outcome.reason)
+    tolerated = ruling is Ruling.INACCURATE and not settings.effort.strict_accuracy
+    if ruling is not Ruling.AGREE and not tolerated:
+        pytest.fail(block(_facts(item, settings), outcome), pytrace=False)
+
+
+def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
+    where = item.check.case.where
+    return CheckFacts(
+        place=f"{where.path}:{where.line}",
+        name=item.check.name,
+        implementation=item.check.implementation.text,
+        command=_command(item, settings),
+    )
+
+
+def _command(item: CheckItem, settings: Settings) -> str:
+    """What runs this check alone, with whatever differs from the default, as every project has it."""
+    check = item.check
+    effort, default = settings.effort, type(settings.effort)()
+    options: list[tuple[str, Any, bool]] = [
+        ("device", check.device, settings.device != "auto" and check.device != "cpu"),
+        ("points", effort.points, effort.points != default.points),
+        ("seed", effort.seed, effort.seed != default.seed),
+    ]
+    words = ["pytest", shlex.quote(f"{check.case.where.path}::{check.name}")]
+    for name, value, needed in options:
+        words += [f"--gradcheck-{name}", str(value)] if needed else []
+    if effort.strict_accuracy:
+        words.append("--gradcheck-strict-accuracy")
+    if check.implementation.function is not None:
+        for module in item.config.getoption("gradcheck_trust") or ():
+            words += ["--gradcheck-trust", shlex.quote(module)]
+    return " ".join(words)

@@ -1,0 +1,94 @@
+"""What the controller keeps of a run: each record is written as it comes, and then added up."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from gradcheck import records
+from gradcheck.errors import UsageError
+from gradcheck.plugin.folders import is_catalog_name
+
+PROPERTY = "gradcheck"
+"""The user property by which a record travels from a worker, as JSON."""
+
+
+class Ledger:
+    """A pytest plugin of the controller alone. It has state, as reports come one by one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.verdicts: Counter[str] = Counter()
+        self.entries = 0
+        self.abstained = 0
+        self.worst: dict[str, dict[str, Any]] = {}  # of each case that did not fail
+        self.disagreements: list[dict[str, Any]] = []
+        self.untested: Counter[str] = Counter()
+        self.has_bad_file = False
+        self._file: TextIO | None = None
+
+    def open(self) -> None:
+        """Begin ``results.jsonl`` anew. Errors: UsageError if it cannot be written."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / "results.jsonl").open("w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"--report {self.folder}: {error.strerror}",
+                "a folder that can be written",
+                "name another folder",
+            ) from None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call":
+            return
+        for name, text in report.user_properties:
+            if name == PROPERTY:
+                self._add(json.loads(str(text)))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.has_bad_file |= report.failed and is_catalog_name(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """End with one exit code for a bad file: pytest-xdist's controller would end with 1."""
+        stopped = not session.config.getoption("continue_on_collection_errors")
+        if self.has_bad_file and stopped and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+
+    def pytest_unconfigure(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _add(self, record: dict[str, Any]) -> None:
+        self._write(record)
+        self.verdicts[record["verdict"]] += 1
+        self.entries += record["entries"]
+        self.abstained += record["abstained"]
+        if record["verdict"] == "disagree":
+            self.disagreements.append(record)
+        if record["verdict"] == "abstain":
+            self.untested[f"{record['witness']}: {record['reason']}"] += 1
+        if record["verdict"] in {"agree", "inaccurate"} and record["ulps"] is not None:
+            case = f"{record['file']}::{record['case']}"
+            if case not in self.worst or ulps(record) > ulps(self.worst[case]):
+                self.worst[case] = record
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            records.write(record, self._file)
+        except OSError as error:  # a full disk: better no verdict than one that is not kept
+            pytest.exit(f"results.jsonl cannot be written: {error.strerror}", returncode=3)
+
+
+def ulps(record: dict[str, Any]) -> float:
+    """The worst error of a record that has one; JSON holds an infinite one as text."""
+    return float(record["ulps"])

@@ -1,0 +1,214 @@
+"""The options of a run: one table, read from the command line or the ini file, into one value."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gradcheck.answer import Effort
+from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.errors import UsageError
+from gradcheck.setting import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+
+_MOST_POINTS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A command-line option ``--gradcheck-NAME`` and its ini key ``gradcheck_NAME``.
+
+    ``metavar`` is None for a switch. A ``repeatable`` option may be given several times.
+    """
+
+    name: str
+    metavar: str | None
+    help: str
+    repeatable: bool = False
+
+    @property
+    def key(self) -> str:
+        return "gradcheck_" + self.name.replace("-", "_")
+
+
+OPTIONS = (
+    Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
+    Option("dtype", "LIST", f"dtypes (default: {','.join(DEFAULT_DTYPES)})"),
+    Option("witness", "LIST", f"witnesses (default: {','.join(WITNESSES)})"),
+    Option("points", "N", f"drawn points for each check (default: {Effort().points})"),
+    Option("seed", "N", f"the seed of the drawn points (default: {Effort().seed})"),
+    Option("strict-accuracy", None, "an `inaccurate` verdict fails too"),
+    Option("shard", "I/N", "only the I-th of N parts, the same part on every machine"),
+    Option("report", "FOLDER", "write FOLDER/results.jsonl (report.html comes at a later stage)"),
+    Option("trust", "MODULE", "a module that `function:` may import; repeatable", repeatable=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options say, read and checked; ``device`` is decided later, as it may need torch."""
+
+    device: str
+    dtypes: tuple[str, ...]
+    witnesses: tuple[str, ...]
+    effort: Effort
+    shard: tuple[int, int] | None
+    report: Path | None
+    trusted: tuple[str, ...]
+
+
+def add_options(parser: pytest.Parser, prefix: str) -> None:
+    """Spell every option as ``--PREFIXname``; all spellings of one option set the same value."""
+    group = parser.getgroup("gradcheck", "gradcheck: certified verdicts on gradients")
+    for option in OPTIONS:
+        flag, text = f"--{prefix}{option.name}", option.help
+        if option.metavar is None:
+            group.addoption(flag, dest=option.key, action="store_true", default=None, help=text)
+        else:
+            action = "append" if option.repeatable else "store"
+            name = option.metavar
+            group.addoption(
+                flag, dest=option.key, action=action, default=None, metavar=name, help=text
+            )
+
+
+def add_ini_keys(parser: pytest.Parser) -> None:
+    for option in OPTIONS:
+        if option.metavar is None:
+            parser.addini(option.key, option.help, type="bool", default=False)
+        elif option.repeatable:
+            parser.addini(option.key, option.help, type="args", default=[])
+        else:
+            parser.addini(option.key, option.help, type="string", default="")
+    parser.addini(
+        "gradcheck_catalogs", "folders of case files, beside `cases`", type="paths", default=[]
+    )
+
+
+def settings(config: pytest.Config) -> Settings:
+    """What this run was asked for.
+
+    Errors: UsageError, naming the option or the ini key that is wrong.
+    """
+    given = _Given(config)
+    return Settings(
+        device=given.text("device") or "auto",
+        dtypes=_names(given, "dtype", tuple(DTYPES), LATER_DTYPES) or DEFAULT_DTYPES,
+        witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
+        effort=Effort(
+            points=_number(given, "points", Effort().points, range(1, _MOST_POINTS + 1)),
+            seed=_number(given, "seed", Effort().seed, range(2**32)),
+            strict_accuracy=given.switch("strict-accuracy"),
+        ),
+        shard=_shard(given),
+        report=config.invocation_params.dir / folder if (folder := given.text("report")) else None,
+        trusted=(*given.list("trust"), *_trusted_by_project(config.rootpath)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The words that were given: those of the command line before those of the ini file."""
+
+    config: pytest.Config
+
+    def text(self, name: str) -> str:
+        given = self._value(name)
+        return str(given).strip()
+
+    def list(self, name: str) -> tuple[str, ...]:
+        given = self._value(name)
+        return tuple(map(str, given)) if isinstance(given, Iterable) else ()
+
+    def switch(self, name: str) -> bool:
+        return bool(self._value(name))
+
+    def spelling(self, name: str) -> str:
+        key = _key(name)
+        return key if self.config.getoption(key) is None else f"--{name}"
+
+    def _value(self, name: str) -> object:
+        key = _key(name)
+        given = self.config.getoption(key)
+        return self.config.getini(key) if given is None else given
+
+
+def _key(name: str) -> str:
+    return next(option.key for option in OPTIONS if option.name == name)
+
+
+def _names(given: _Given, name: str, known: Sequence[str], later: Sequence[str]) -> tuple[str, ...]:
+    """The listed names, in the order of ``known`` and each once, so that ids have one order."""
+    words = [word.strip() for word in given.text(name).split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            raise _unknown(f"{given.spelling(name)} {word}", word, known, later)
+    return tuple(word for word in known if word in words)
+
+
+def _unknown(spelling: str, word: str, known: Sequence[str], later: Sequence[str]) -> UsageError:
+    expected = f"some of {', '.join(known)}, separated by commas"
+    if word == "symbolic":
+        return UsageError(
+            f"{spelling}: symbolic is the reference that judges every witness, and always there",
+            expected,
+            "leave it out",
+        )
+    if word in later:
+        return UsageError(f"{spelling}: not judged yet", expected, "leave it out")
+    near = difflib.get_close_matches(word, known, 1)
+    return UsageError(
+        f"{spelling}: unknown name", expected, f"write {near[0]}" if near else "take one of these"
+    )
+
+
+def _number(given: _Given, name: str, default: int, allowed: range) -> int:
+    text = given.text(name)
+    if not text:
+        return default
+    # At most ten digits, so that `int` is quick; no number that is allowed has more.
+    if re.fullmatch(r"[0-9]{1,10}", text) and int(text) in allowed:
+        return int(text)
+    raise UsageError(
+        f"{given.spelling(name)} {text}: not such a number",
+        f"a whole number from {allowed[0]} to {allowed[-1]}",
+        f"leave it out, which means {default}",
+    )
+
+
+def _shard(given: _Given) -> tuple[int, int] | None:
+    text = given.text("shard")
+    if not text:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if match and 1 <= int(match[1]) <= int(match[2]):
+        return int(match[1]), int(match[2])
+    raise UsageError(
+        f"{given.spelling('shard')} {text}: no part of a whole",
+        "I/N with 1 <= I <= N",
+        "write 1/5 for the first of five parts",
+    )
+
+
+def _trusted_by_project(root: Path) -> tuple[str, ...]:
+    """What ``trust`` under ``[tool.gradcheck]`` in the root's pyproject.toml allows."""
+    path = root / "pyproject.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {error}", "a TOML file", "repair or remove the file") from None
+    trust = table.get("tool", {}).get("gradcheck", {}).get("trust", [])
+    if isinstance(trust, list) and all(isinstance(module, str) for module in trust):
+        return tuple(trust)
+    raise UsageError(
+        f"{path}: trust = {trust!r} under [tool.gradcheck]",
+        "a list of module names",
+        'write trust = ["my_package"]',
+    )

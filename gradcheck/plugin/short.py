@@ -1,0 +1,15 @@
+"""The short spellings of the options, for those who know that no other plugin has them.
+
+Loaded by this repository's root conftest and by ``gradcheck run`` (``-p gradcheck.plugin.short``);
+never by the installed plugin, since two owners of ``--device`` stop pytest.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gradcheck.plugin.options import add_options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser, "")

@@ -1,0 +1,166 @@
+"""Results as lines of JSON: made, written as they end, read again. A record is all that is kept."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from numbers import Integral
+from pathlib import Path
+from typing import Any, TextIO
+
+from gradcheck.answer import Effort, Outcome, Ruling
+from gradcheck.catalog.checks import Check
+from gradcheck.errors import UsageError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Where and how a check was run. ``file`` is the catalog file as the check's id names it."""
+
+    file: str
+    seed: int
+    device_name: str
+    torch: str
+    gradcheck: str
+    python: str
+    platform: str
+
+
+def run_facts(file: str, effort: Effort, device_name: str) -> RunFacts:
+    """The facts of this process; needs no torch, only its installed version."""
+    return RunFacts(
+        file=file,
+        seed=effort.seed,
+        device_name=device_name,
+        torch=version("torch"),
+        gradcheck=version("gradcheck"),
+        python=platform.python_version(),
+        platform=_platform(),
+    )
+
+
+@cache
+def version(distribution: str) -> str:
+    """The installed version, read without importing anything; ``unknown`` if not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def order_of(witness: str) -> int:
+    """The derivative's order that a check with this witness is about."""
+    return 2 if witness == "second" else 1
+
+
+def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
+    """One line of ``results.jsonl``: only what JSON can hold, and never NaN."""
+    worst = outcome.worst
+    case = check.case
+    values = {
+        "format": FORMAT,
+        "id": f"{facts.file}::{check.name}",
+        "case": case.name,
+        "file": facts.file,
+        "line": case.where.line,
+        "variant": check.variant.name,
+        "implementation": check.implementation.text,
+        "witness": check.witness,
+        "order": order_of(check.witness),
+        "device": check.device,
+        "dtype": check.dtype,
+        "verdict": outcome.ruling.value,
+        "reason": outcome.reason,
+        "entries": outcome.entries,
+        "abstained": outcome.abstained,
+        "counts": outcome.counts,
+        "points": outcome.points,
+        "ulps": worst.ulps if worst else None,
+        "relative": worst.relative if worst else None,
+        "at": worst.at if worst else None,
+        "index": worst.index if worst else None,
+        "got": worst.got if worst else None,
+        "true": worst.true if worst else None,
+        "radius": worst.radius if worst else None,
+        "blame": outcome.blame,
+        "guess": outcome.guess,
+        "seconds": outcome.seconds,
+        "torch": facts.torch,
+        "device_name": facts.device_name,
+        "gradcheck": facts.gradcheck,
+        "python": facts.python,
+        "platform": facts.platform,
+        "seed": facts.seed,
+    }
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def write(line: Mapping[str, Any], file: TextIO) -> None:
+    """Add a line that outlives a kill of this process: it is handed to the system at once."""
+    file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    file.flush()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a file, in order. A last line that a kill cut off is left out.
+
+    Errors: UsageError if the file cannot be read or another line is not a record.
+    """
+    try:
+        *lines, rest = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}",
+            "the results of a run",
+            "name a results.jsonl that `pytest cases --report FOLDER` wrote",
+        ) from None
+    records = [_parsed(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+    try:
+        return [*records, _parsed(rest, str(path))]
+    except UsageError:
+        return records
+
+
+def _parsed(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:  # of JSON and of UTF-8 alike
+        value = None
+    if isinstance(value, dict) and value.get("format") == FORMAT:
+        return value
+    found = line[:40].decode("utf-8", "backslashreplace")
+    raise UsageError(
+        f"{place}: {found!r} is no record",
+        f"a JSON object with format {FORMAT}",
+        "remove the line, or run the checks again with --report",
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The same in types that JSON has; a float that it lacks becomes its name."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Ruling):
+        return value.value
+    if isinstance(value, str):  # a lone surrogate, from a user's exception, has no UTF-8
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else repr(number)
+
+
+@cache
+def _platform() -> str:
+    return platform.platform()

@@ -1,0 +1,237 @@
+"""Running one check: the case's fixed points first, then drawn ones; then the ruling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.catalog.checks import Check
+from gradcheck.catalog.known import KnownFailure
+from gradcheck.formula.exact import enclose_constant, nearest
+from gradcheck.formula.truth import DerivationsDiffer
+from gradcheck.inputs.batches import Batch
+from gradcheck.inputs.fixed import FixedPoint, fixed_points
+from gradcheck.inputs.shrink import smallest
+from gradcheck.inputs.visit import visit
+from gradcheck.run.answers import contradictions, promised
+from gradcheck.run.blame import blame, guess, statements
+from gradcheck.run.hearing import Hearing, evidence, hear
+from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
+from gradcheck.run.tally import Tally, is_bad
+
+SHARE = {"second": 1 / 4, "gradcheck": 1 / 8}
+"""Of the drawn points, for witnesses that take many calls at each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls."""
+
+    points: Points
+    seed: int
+    drawn: bool
+
+
+def examine(check: Check, effort: Effort) -> Outcome:
+    """Rule on one check.
+
+    Errors: CatalogError where the case's ``function`` cannot be loaded.
+    """
+    started = time.perf_counter()
+    reason = check.case.without.get(check.witness)
+    if reason is not None:
+        outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
+    else:
+        outcome = _Trial(check, effort).run()
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+class _Trial:
+    """One check while it runs: it changes as points are judged."""
+
+    def __init__(self, check: Check, effort: Effort) -> None:
+        self.check, self.effort = check, effort
+        self.scene: Scene = scene_of(check)
+        self.seed = stable_seed(check.case.name, check.variant.name, effort.seed)
+        self.tally = Tally(strict=effort.strict_accuracy)
+        self.known = [each for each in check.known if each.applies(check, torch.__version__)]
+        self.suspect: Suspect | None = None
+        self.complaints: list[str] = []
+        self.excused = 0
+
+    def run(self) -> Outcome:
+        try:
+            self.fixed()
+            if not self.complaints:
+                self.drawn()
+        except DerivationsDiffer as error:
+            self.complaints.append(f"a defect of gradcheck, not of PyTorch: {error}")
+        return self.outcome()
+
+    # points
+
+    def fixed(self) -> None:
+        """The declared points, one by one: known answers, conventions, known failures."""
+        pinned = [each for each in self.known if each.at is not None]
+        met: set[int] = set()
+        for k, fixed in enumerate(fixed_points(self.check.case, self.check.variant,
+                                               self.scene.dtype)):  # fmt: skip
+            self.complaints += contradictions(fixed.point, self.scene.truth)
+            here = [each for each in pinned if self._same(each, fixed)]
+            met |= {id(each) for each in here}
+            points = {name: values[None] for name, values in fixed.at.items()}
+            promises = promised(fixed.point, self.check.variant.program)
+            hearing = hear(self.scene, self.check.witness, points, self.seed + k, promises)
+            failing = self.tally.add(hearing, excused=bool(here))
+            if here:
+                self._excuse(here, hearing)
+            elif failing:
+                self._suspect(Suspect(points, self.seed + k, drawn=False))
+        self.complaints += [
+            f"{each.where}: the known failure is pinned to no point of the case: add the point"
+            for each in pinned
+            if id(each) not in met
+        ]
+
+    def _same(self, known: KnownFailure, fixed: FixedPoint) -> bool:
+        assert known.at is not None
+        if known.at.keys() != fixed.at.keys():
+            return False
+        for name, tree in known.at.items():
+            balls = enclose_constant(tree)
+            floats = [nearest(ball, self.scene.dtype) for ball in balls.ravel().tolist()]
+            if balls.shape != fixed.at[name].shape:
+                return False
+            if not np.array_equal(np.reshape(floats, balls.shape), fixed.at[name]):
+                return False
+        return True
+
+    def _excuse(self, known: list[KnownFailure], hearing: Hearing) -> None:
+        if any(is_bad(entry) for entry in hearing.entries):
+            self.excused += 1
+            return
+        self.complaints += [_stale(each) for each in known]
+
+    def drawn(self) -> None:
+        share = SHARE.get(self.check.witness, 1.0)
+        effort = replace(self.effort, points=max(1, round(self.effort.points * share)))
+        visit(self.check.case, self.check.variant, self.scene.dtype, effort, self._look)
+
+    def _look(self, batch: Batch) -> bool:
+        seed = stable_seed(self.seed, batch.regime, batch.seed)
+        hearing = hear(self.scene, self.check.witness, batch.points, seed)
+        failing = self.tally.add(hearing)
+        if failing:
+            k = failing[0].point
+            self._suspect(Suspect(single(batch.points, k), seed + k, drawn=True))
+        if self.scene.batched and batch.count > 1:  # scalar and vectorised kernels differ
+            alone = single(batch.points, batch.count - 1)
+            if self.tally.add(hear(self.scene, self.check.witness, alone, seed)):
+                self._suspect(Suspect(alone, seed, drawn=True))
+        return True
+
+    def _suspect(self, suspect: Suspect) -> None:
+        self.suspect = self.suspect or suspect
+
+    # the ruling
+
+    def outcome(self) -> Outcome:
+        whole = [each for each in self.known if each.at is None]
+        failed = bool(self.tally.failures)
+        if self.complaints:
+            return self._ended(Ruling.DISAGREE, "; ".join(self.complaints), "the case itself")
+        if whole:
+            if failed or self.tally.inaccurate:
+                return self._ended(Ruling.KNOWN, _because(whole[0]))
+            return self._ended(Ruling.DISAGREE, "; ".join(map(_stale, whole)), "a stale entry")
+        if failed:
+            return self._convicted()
+        if self.tally.judged == 0 and self.scene.truth.outputs * self.scene.truth.size > 0:
+            return self._unjudged()
+        if self.excused:
+            pinned = next(each for each in self.known if each.at is not None)
+            return self._ended(Ruling.KNOWN, _because(pinned))
+        if self.tally.inaccurate:
+            return self._ended(Ruling.INACCURATE, self.tally.inaccurate)
+        return self._ended(Ruling.AGREE, "")
+
+    def _unjudged(self) -> Outcome:
+        if self.tally.incapable:
+            return self._ended(Ruling.ABSTAIN, self.tally.incapable)
+        reasons = ", ".join(f"{reason} ({n} times)" for reason, n in
+                            self.tally.abstentions.most_common(3))  # fmt: skip
+        return self._ended(
+            Ruling.DISAGREE,
+            f"nothing was judged: {reasons or 'no point to judge'}",
+            "nothing judged",
+        )
+
+    def _convicted(self) -> Outcome:
+        assert self.suspect is not None
+        points = self._smallest(self.suspect)
+        hearing = self._again(points, self.suspect.seed)
+        failing = [entry for entry in hearing.entries if self._fails_entry(entry.judgement.ruling)]
+        said = statements(self.scene, points, self.suspect.seed)
+        ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
+        worst = self.tally.failures[0]
+        return self._ended(
+            worst.ruling,
+            worst.reason,
+            blame(self.check.witness, said),
+            smallest=tuple(evidence(hearing, entry) for entry in ordered),
+            statements=said,
+            guess=guess(failing),
+        )
+
+    def _smallest(self, suspect: Suspect) -> Points:
+        if not suspect.drawn:
+            return suspect.points
+
+        def fails(point: Mapping[str, object]) -> bool:
+            points = {name: np.asarray(values)[None] for name, values in point.items()}
+            hearing = self._again(points, suspect.seed)
+            return any(self._fails_entry(entry.judgement.ruling) for entry in hearing.entries)
+
+        first = {name: values[0] for name, values in suspect.points.items()}
+        if not fails(first):  # it fails only beside other points
+            return suspect.points
+        program = self.check.variant.program
+        found = smallest(first, fails, self.check.case.inputs, program, self.scene.dtype)
+        return {name: values[None] for name, values in found.items()}
+
+    def _again(self, points: Points, seed: int) -> Hearing:
+        return hear(self.scene, self.check.witness, points, seed)
+
+    def _fails_entry(self, ruling: Ruling) -> bool:
+        strict = self.effort.strict_accuracy
+        return ruling is Ruling.DISAGREE or (strict and ruling is Ruling.INACCURATE)
+
+    def _ended(self, ruling: Ruling, reason: str, blamed: str = "", **found: object) -> Outcome:
+        tally = self.tally
+        failures: tuple[Evidence, ...] = tuple(tally.failures)
+        return Outcome(
+            ruling=ruling,
+            reason=reason,
+            entries=tally.judged,
+            abstained=tally.abstained,
+            points=tally.points,
+            seconds=0.0,
+            counts=dict(tally.counts),
+            worst=tally.worst,
+            failures=failures,
+            blame=blamed,
+            **found,  # type: ignore[arg-type]
+        )
+
+
+def _because(known: KnownFailure) -> str:
+    return f"{known.because} ({known.issue})"
+
+
+def _stale(known: KnownFailure) -> str:
+    return f"{known.where}: the known failure no longer fails: remove the entry"

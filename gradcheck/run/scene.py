@@ -1,0 +1,118 @@
+"""What a check needs to be run: the truth, the code on trial, and trials made of points."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradcheck.answer import Floats, Trial
+from gradcheck.catalog.case import Case, Variant
+from gradcheck.catalog.checks import Check
+from gradcheck.formula.program import Program
+from gradcheck.formula.truth import Truth
+from gradcheck.inputs.generate import generate
+from gradcheck.inputs.rows import join
+from gradcheck.setting import DTYPES, Dtype
+from gradcheck.subjects.batch import acts_on_each_point
+from gradcheck.subjects.subject import subject_of
+from gradcheck.verdict.differences import first_difference, second_difference
+
+Points = dict[str, Floats]
+"""For each input an array [count, *shape]."""
+
+_PROBES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One check, made ready: everything that does not vary from point to point."""
+
+    check: Check
+    dtype: Dtype
+    truth: Truth
+    subject: Callable[..., Any]
+    batched: bool
+
+    @property
+    def case(self) -> Case:
+        return self.check.case
+
+    @property
+    def variant(self) -> Variant:
+        return self.check.variant
+
+    def rows(self, points: Points) -> list[tuple[float, ...]]:
+        """Every point as the flat input entries of the program."""
+        return [tuple(row) for row in join(self.case.inputs, points).tolist()]
+
+    def trials(self, points: Points, *, seed: int) -> Iterator[tuple[Trial, list[int]]]:
+        """The points as calls, each with the numbers of the points in it."""
+        count = len(points[self.case.inputs[0].name])
+        together = self.batched and count > 1
+        for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
+            inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
+            yield self._trial(inputs, seed + numbers[0], together=together), numbers
+
+    def _trial(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Trial:
+        first = second = None
+        if self.check.witness == "gradcheck":
+            (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
+                                                                      strict=True)})  # fmt: skip
+            first = first_difference(self.truth, x, self.dtype)
+            if self.case.order >= 2:
+                second = second_difference(self.truth, x, self.dtype)
+        return Trial(
+            function=self.subject,
+            inputs=inputs,
+            batched=together,
+            output_shape=self.variant.program.shape,
+            order=self.case.order,
+            dtype=self.dtype.name,
+            device=self.check.device,
+            seed=seed,
+            first=first,
+            second=second,
+        )
+
+
+def scene_of(check: Check) -> Scene:
+    """Make a check ready to be run.
+
+    Errors: CatalogError where the case's ``function`` cannot be loaded.
+    """
+    dtype = DTYPES[check.dtype]
+    subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
+    program = check.variant.program
+    batched = (
+        program.elementwise
+        and check.witness != "gradcheck"  # point by point: its cost grows with the square
+        and acts_on_each_point(subject, _probes(check, dtype))
+    )
+    return Scene(check, dtype, truth_of(program), subject, batched)
+
+
+def _probes(check: Check, dtype: Dtype) -> list[torch.Tensor]:
+    points = generate(check.case.inputs, "bulk", 0, _PROBES, dtype)
+    kind = {"dtype": getattr(torch, check.dtype), "device": check.device}
+    return [torch.tensor(points[each.name], **kind) for each in check.case.inputs]
+
+
+@lru_cache(maxsize=32)  # the witnesses of a case follow each other
+def truth_of(program: Program) -> Truth:
+    return Truth(program)
+
+
+def stable_seed(*parts: object) -> int:
+    """A seed that is the same on every machine and in every process."""
+    return zlib.crc32("/".join(map(str, parts)).encode())
+
+
+def single(points: Points, k: int) -> Points:
+    """The k-th point alone, still with an axis for points."""
+    return {name: np.asarray(values[k : k + 1]) for name, values in points.items()}

@@ -1,0 +1,86 @@
+"""What has been judged so far in one check, and how it ends."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from gradcheck.answer import Evidence, Ruling
+from gradcheck.run.hearing import Entry, Hearing, evidence
+
+_MOST_FAILURES = 64
+
+
+@dataclass(slots=True)
+class Tally:
+    """It grows with every hearing; ``strict`` counts what is inaccurate as a failure."""
+
+    strict: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    points: int = 0
+    judged: int = 0
+    abstained: int = 0
+    worst: Evidence | None = None
+    failures: list[Evidence] = field(default_factory=list)
+    inaccurate: str = ""
+    incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
+    abstentions: Counter[str] = field(default_factory=Counter)
+
+    def add(self, hearing: Hearing, *, excused: bool = False) -> list[Entry]:
+        """Count a hearing; returns its failing entries. ``excused``: as known failures."""
+        self.points += len(next(iter(hearing.points.values())))
+        for finding in hearing.findings:
+            if finding.ruling is Ruling.AGREE:
+                self.judged += finding.entries
+                self.counts[Ruling.AGREE.value] += finding.entries
+        failing = [entry for entry in hearing.entries if self._count(entry, excused=excused)]
+        self._keep_worst(hearing)
+        if not excused:
+            self._keep(hearing, failing)
+        return failing
+
+    def _count(self, entry: Entry, *, excused: bool) -> bool:
+        ruling, judgement = entry.judgement.ruling, entry.judgement
+        if ruling is Ruling.ABSTAIN:
+            self.abstained += 1
+            self.abstentions[judgement.reason] += 1
+            self.counts[ruling.value] += 1
+            if entry.finding is not None:
+                self.incapable = self.incapable or judgement.reason
+            return False
+        self.judged += 1
+        bad = is_bad(entry)
+        if bad and excused:
+            self.counts[Ruling.KNOWN.value] += 1
+            return True
+        self.counts[ruling.value] += 1
+        if judgement.grade is not None:
+            self.counts[judgement.grade.value] += 1
+        if ruling is Ruling.INACCURATE:
+            self.inaccurate = self.inaccurate or judgement.reason
+        return ruling is Ruling.DISAGREE or (self.strict and ruling is Ruling.INACCURATE)
+
+    def _keep_worst(self, hearing: Hearing) -> None:
+        judged = [entry for entry in hearing.entries if not math.isnan(entry.judgement.ulps)]
+        if judged:
+            worst = max(judged, key=lambda entry: entry.judgement.ulps)
+            if self.worst is None or worst.judgement.ulps > self.worst.ulps:
+                self.worst = evidence(hearing, worst)
+
+    def _keep(self, hearing: Hearing, failing: list[Entry]) -> None:
+        found = sorted(failing, key=_badness, reverse=True)[:_MOST_FAILURES]
+        self.failures += [evidence(hearing, entry) for entry in found]
+        self.failures.sort(
+            key=lambda each: (each.ruling is Ruling.DISAGREE, each.ulps), reverse=True
+        )
+        del self.failures[_MOST_FAILURES:]
+
+
+def is_bad(entry: Entry) -> bool:
+    """Whether an entry is what known_failures.yaml may list."""
+    return entry.judgement.ruling in (Ruling.DISAGREE, Ruling.INACCURATE)
+
+
+def _badness(entry: Entry) -> tuple[bool, float]:
+    return entry.judgement.ruling is Ruling.DISAGREE, entry.judgement.ulps

@@ -1,0 +1,93 @@
+"""What is on trial, as one thing that is called with tensors, whatever spelled it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcheck.catalog.case import Case, Implementation, Variant
+from gradcheck.subjects.function import load_function
+from gradcheck.subjects.size import TooLargeError, oversize
+from gradcheck.subjects.tensors import Home, constant, home_of
+from gradcheck.subjects.torch_language import evaluate
+from gradcheck.subjects.translation import translate
+
+Subject = Callable[..., Tensor]
+
+
+class NotATensorError(TypeError):
+    """An implementation returned something else than a tensor. It is its misconduct, not ours."""
+
+
+def subject_of(
+    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+) -> Subject:
+    """The implementation, called with tensors in the order of the case's inputs.
+
+    ``function`` is imported here: whether it may be is asked before, see ``subjects.trust``.
+
+    Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
+            NotATensorError, or whatever the implementation raises.
+    """
+    home = home_of(dtype, device)
+    if implementation.function is not None:
+        return _one_tensor(load_function(implementation, home))
+    if implementation.tree is not None:
+        return _one_tensor(_expression(case, variant, implementation, home))
+    return _one_tensor(_formula(case, variant, home))
+
+
+def _expression(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Callable[..., Any]:
+    tree, names = implementation.tree, [each.name for each in case.inputs]
+    constants = {name: constant(value, home) for name, value in case.constants.items()}
+    assert tree is not None
+    shapes = {
+        each.name: torch.empty(each.shape, dtype=home.dtype, device="meta") for each in case.inputs
+    }
+    too_large = oversize(
+        lambda values: evaluate(tree, values, Home(home.dtype, torch.device("meta"))),
+        {**constants, **variant.values, **shapes},
+    )
+
+    def call(*tensors: Tensor) -> Any:
+        if too_large is not None:
+            raise TooLargeError(too_large)
+        # Some functions write into their arguments (running statistics): each call has its own.
+        fresh = {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in constants.items()
+        }
+        inputs = dict(zip(names, tensors, strict=True))
+        return evaluate(tree, {**fresh, **variant.values, **inputs}, home)
+
+    return call
+
+
+def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:
+    names = [each.name for each in case.inputs]
+
+    def call(*tensors: Tensor) -> Tensor:
+        inputs = dict(zip(names, tensors, strict=True))
+        values = {**case.constants, **variant.values, **inputs}
+        return translate(case.formula, case.lets, values, home)
+
+    return call
+
+
+def _one_tensor(function: Callable[..., Any]) -> Subject:
+    def call(*tensors: Tensor) -> Tensor:
+        result = function(*tensors)
+        if not isinstance(result, Tensor):
+            kind = type(result).__name__
+            size = f" of {len(result)}" if isinstance(result, list | tuple) else ""
+            raise NotATensorError(
+                f"the implementation returned a {kind}{size}, expected one tensor"
+            )
+        return result
+
+    return call

@@ -1,0 +1,96 @@
+"""The truth that a claim must match: enclosures of derivatives, contracted as the claim was.
+
+A witness hands out vector-Jacobian products, Jacobian-vector products and the like; each of their
+entries is a weighted sum of derivatives, and so are its error bounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flint import arb
+
+from gradcheck.answer import Claim, Floats
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import Enclosure
+from gradcheck.formula.truth import Stress, Truth
+from gradcheck.setting import Dtype
+from gradcheck.verdict.judge import BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What one number of a claim should be: sum of weight * derivative[index]."""
+
+    terms: tuple[tuple[float, int], ...]
+    enclosure: Enclosure
+
+
+def expectations(
+    claim: Claim, k: int, sizes: tuple[int, int], truth: Sequence[Enclosure]
+) -> Iterator[Expectation]:
+    """One for each number that the claim makes at its k-th point, in order.
+
+    Shapes: ``sizes`` are m and n; ``truth`` is flat, [m * n**order].
+    """
+    m, n = sizes
+    weights = [_one_hot_or(claim.cotangent, k, m)]
+    for axis in range(claim.order):
+        free = claim.order - len(claim.tangents)
+        given = claim.tangents[axis - free] if axis >= free else None
+        weights.append(_one_hot_or(given, k, n))
+    for choice in itertools.product(*weights):
+        terms = tuple(
+            (math.prod(weight for weight, _ in term), _flat([i for _, i in term], n))
+            for term in itertools.product(*choice)
+        )
+        yield Expectation(terms, _sum(terms, truth))
+
+
+_Terms = list[tuple[float, int]]
+
+
+def _one_hot_or(vector: Floats | None, k: int, size: int) -> list[_Terms]:
+    """All choices of one axis: one weighted sum, or each entry on its own."""
+    if vector is None:
+        return [[(1.0, i)] for i in range(size)]
+    return [[(float(weight), i) for i, weight in enumerate(vector[k]) if weight != 0]]
+
+
+def _flat(indices: list[int], n: int) -> int:
+    flat = indices[0]
+    for index in indices[1:]:
+        flat = flat * n + index
+    return flat
+
+
+def _sum(terms: tuple[tuple[float, int], ...], truth: Sequence[Enclosure]) -> Enclosure:
+    if len(terms) == 1 and terms[0][0] == 1.0:
+        return truth[terms[0][1]]
+    with working(BITS, exact=True):
+        ball = arb(0)
+        for weight, index in terms:
+            ball = ball + truth[index].ball * weight
+    states = {truth[index].status for _, index in terms}
+    for status in ("undefined", "vague", "kink"):
+        if status in states:
+            return Enclosure(ball, status)
+    return Enclosure(ball, "settled")
+
+
+def stress_of(
+    expectation: Expectation, truth: Truth, order: int, x: tuple[float, ...], dtype: Dtype
+) -> Stress:
+    """S, R and M of a weighted sum: each the sum of the terms', M the largest."""
+    parts = [
+        (abs(weight), truth.stress(order, index, x, dtype)) for weight, index in expectation.terms
+    ]
+    return Stress(
+        conditioning=sum(weight * part.conditioning for weight, part in parts),
+        rounding=sum(weight * part.rounding for weight, part in parts),
+        scale=max((max(weight, 1.0) * part.scale for weight, part in parts), default=0.0),
+        underflows=any(part.underflows for _, part in parts),
+    )

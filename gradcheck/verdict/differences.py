@@ -1,0 +1,107 @@
+"""Where finite differences can testify, and how: from enclosures over the box that they step in.
+
+By Taylor's theorem a central difference of step h misses the derivative by at most h/2 times the
+radius of the second derivatives over x ± h, to which rounding adds the function's own error over h.
+Both are enclosed here, so a step outside a smooth neighbourhood is never judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from flint import arb
+
+from gradcheck.answer import Difference
+from gradcheck.formula.balls import CONTACT, working
+from gradcheck.formula.truth import Truth, upper_float
+from gradcheck.setting import Dtype
+from gradcheck.verdict.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR
+
+SAFETY = 4
+MOST_ENTRIES = 400
+"""Second derivatives: beyond, a box costs more than it is worth."""
+HEADROOM = 2.0**-20
+"""How far the function must stay below the dtype's largest number."""
+LOOSEST = {"float64": 1e-4, "float32": 3e-2}
+"""A bound that is wider, relative to the largest derivative, is no testimony."""
+
+
+def first_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Difference | None:
+    """Settings for ``torch.autograd.gradcheck`` at x; None where it cannot testify."""
+    box = _Box.at(truth, x, dtype)
+    if box is None or not truth.size * truth.outputs:
+        return None
+    truncation = box.step / 2 * box.radius(2)
+    return box.settings(0, truncation, _largest(box.balls(1)))
+
+
+def second_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Difference | None:
+    """Settings for ``torch.autograd.gradgradcheck`` at x; None where it cannot testify."""
+    box = _Box.at(truth, x, dtype)
+    if box is None or not truth.size * truth.outputs:
+        return None
+    largest = max(_largest(box.balls(1)), _largest(box.balls(2)))
+    return box.settings(1, 2 * box.radius(2), largest)
+
+
+class _Box:
+    """The neighbourhood x ± 2h in which differences of step h are taken."""
+
+    def __init__(self, truth: Truth, x: tuple[float, ...], dtype: Dtype, step: float) -> None:
+        self.truth, self.x, self.dtype, self.step = truth, x, dtype, step
+        self._known: dict[int, list[arb] | None] = {}
+
+    @classmethod
+    def at(cls, truth: Truth, x: tuple[float, ...], dtype: Dtype) -> _Box | None:
+        """The box, if values and derivatives up to order 2 are smooth all over it."""
+        if truth.outputs * truth.size**2 > MOST_ENTRIES:
+            return None
+        largest = max([1.0, *map(abs, x)])
+        exponent = math.ceil(math.log2(largest)) - dtype.precision // 3
+        box = cls(truth, x, dtype, 2.0**exponent)
+        smooth = all(box.smooth(order) for order in (0, 1, 2))
+        return box if smooth else None
+
+    def smooth(self, order: int) -> bool:
+        with working(128, exact=False):
+            points = [arb(value, 2 * self.step) for value in self.x]
+            balls = self.truth.over(order, points)
+            self._known[order] = balls
+            return not CONTACT.touched and all(ball.is_finite() for ball in balls)
+
+    def balls(self, order: int) -> list[arb]:
+        return self._known[order] or []
+
+    def radius(self, order: int) -> float:
+        return max((upper_float(ball.rad()) for ball in self.balls(order)), default=0.0)
+
+    def settings(self, order: int, truncation: float, largest: float) -> Difference | None:
+        """The tolerance that truncation and rounding explain, if it is narrow enough."""
+        highest = max(map(_largest, (self.balls(0), self.balls(1), self.balls(2))))
+        if not highest <= self.dtype.largest * HEADROOM:
+            return None
+        atol = SAFETY * (truncation + self.rounding(order) / self.step)
+        if not atol <= LOOSEST[self.dtype.name] * largest:
+            return None
+        return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
+
+    def rounding(self, order: int) -> float:
+        """What PyTorch's own rounding may do to values or derivatives in the box, at most."""
+        u, n = self.dtype.unit_roundoff, self.truth.size
+        slopes = [upper_float(abs(ball).upper()) for ball in self.balls(order + 1)]
+        reach = [abs(value) + 2 * self.step for value in self.x]
+        corner = tuple(value + self.step for value in self.x)
+        noise = 0.0
+        for k, ball in enumerate(self.balls(order)):
+            conditioning = upper_float(abs(ball).upper()) + sum(
+                distance * slope
+                for distance, slope in zip(reach, slopes[k * n : k * n + n], strict=True)
+            )
+            running = self.truth.stress(order, k, corner, self.dtype).rounding
+            noise = max(noise, CONDITIONING_FACTOR * u * conditioning, ROUNDING_FACTOR * running)
+        return noise + self.dtype.smallest_subnormal
+
+
+def _largest(balls: Sequence[arb]) -> float:
+    return max((upper_float(abs(ball).upper()) for ball in balls), default=0.0)

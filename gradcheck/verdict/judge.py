@@ -1,0 +1,152 @@
+"""The one place where a witness's number is held against the certified truth.
+
+Every constant is derived in docs/judge.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flint import arb
+
+from gradcheck.answer import Grade, Ruling
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import TINY, Enclosure
+from gradcheck.formula.truth import Stress
+from gradcheck.setting import Dtype
+
+FAITHFUL_ULPS = 4
+CONDITIONING_FACTOR = 16
+ROUNDING_FACTOR = 2
+SCALE_FACTOR = 64
+SUBNORMALS = 2
+BITS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One entry, judged.
+
+    Units: ``ulps`` counts units in the last place of the true value's dtype, ``relative`` is the
+           error over the true value; both are NaN where nothing was judged.
+    """
+
+    ruling: Ruling
+    reason: str = ""
+    grade: Grade | None = None
+    ulps: float = math.nan
+    relative: float = math.nan
+
+    @property
+    def judged(self) -> bool:
+        return self.ruling is not Ruling.ABSTAIN
+
+
+def judge(
+    got: float,
+    truth: Enclosure,
+    dtype: Dtype,
+    stress: Callable[[], Stress],
+    least_ulps: int = 0,
+) -> Judgement:
+    """Rule on one number.
+
+    ``stress`` is asked only where the number is not faithful. ``least_ulps`` is the case's own
+    wider allowance, if it states one.
+    """
+    if not truth.proves and not _is_infinite(truth):
+        return Judgement(Ruling.ABSTAIN, _NOTHING[truth.status])
+    with working(BITS, exact=True):
+        special = _judge_range(got, truth.ball, dtype, stress)
+        if special is not None:
+            return special
+        error = _error(got, truth)
+        spacing = _spacing(truth.ball, dtype)
+        relative = _relative(error, truth.ball)
+    if error <= FAITHFUL_ULPS * spacing:
+        return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, error / spacing, relative)
+    return _weigh(error, spacing, relative, dtype, stress(), least_ulps)
+
+
+_NOTHING = {
+    "undefined": "the formula has no derivative there",
+    "vague": "no enclosure that is narrow enough",
+}
+
+
+def _is_infinite(truth: Enclosure) -> bool:
+    """A convention may promise an infinite gradient."""
+    return truth.status == "settled" and bool(abs(truth.ball) > 0 and not truth.ball.is_nan())
+
+
+def _judge_range(
+    got: float, ball: arb, dtype: Dtype, stress: Callable[[], Stress]
+) -> Judgement | None:
+    """Where a number or the truth is not finite in the dtype; None where both are."""
+    rounds_to_infinity = (arb(2) - arb(2) ** -dtype.precision) * arb(2) ** dtype.emax
+    beyond = abs(ball) >= rounds_to_infinity
+    if beyond and abs(got) >= dtype.largest:
+        if (got > 0) == bool(ball > 0):
+            return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
+        return Judgement(Ruling.DISAGREE, "the wrong sign of an overflow", None, math.inf, math.inf)
+    if math.isfinite(got) and not beyond:
+        return None
+    if not ball.is_finite():
+        return Judgement(Ruling.DISAGREE, "the convention is infinite", None, math.inf, math.inf)
+    what = "NaN" if math.isnan(got) else "infinity" if math.isinf(got) else "a finite number"
+    where = "beyond the dtype's range" if beyond else "finite"
+    if beyond or stress().scale > dtype.largest or stress().underflows:
+        reason = f"{what} where the truth is {where}: an intermediate leaves the dtype's range"
+        return Judgement(Ruling.INACCURATE, reason, None, math.inf, math.inf)
+    return Judgement(
+        Ruling.DISAGREE, f"{what} where the truth is {where}", None, math.inf, math.inf
+    )
+
+
+def _error(got: float, truth: Enclosure) -> float:
+    """Distance to the truth: to the hull at a kink, else the most that the ball allows."""
+    distance = abs(arb(got) - truth.ball)
+    bound = distance.lower() if truth.status == "kink" else distance.upper()
+    return max(0.0, float(bound))
+
+
+def _spacing(ball: arb, dtype: Dtype) -> float:
+    """The distance of neighbouring floats at the true value."""
+    magnitude = abs(ball).upper()
+    if magnitude < TINY:
+        return dtype.smallest_subnormal
+    mantissa, exponent = magnitude.man_exp()
+    leading = int(mantissa).bit_length() + int(exponent) - 1
+    return math.ldexp(1.0, min(max(leading, dtype.emin), dtype.emax) - dtype.precision + 1)
+
+
+def _relative(error: float, ball: arb) -> float:
+    magnitude = float(abs(ball).upper())
+    if error == 0.0:
+        return 0.0
+    return error / magnitude if magnitude > 0.0 else math.inf
+
+
+def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
+    error: float, spacing: float, relative: float, dtype: Dtype, stress: Stress, least_ulps: int
+) -> Judgement:
+    u = dtype.unit_roundoff
+    slack = spacing / 2 + SUBNORMALS * dtype.smallest_subnormal
+    stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
+    explained = slack + ROUNDING_FACTOR * stress.rounding
+    ulps = error / spacing
+    if error <= max(stable, least_ulps * spacing):
+        return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
+    if error <= explained:
+        return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, relative)
+    if error <= SCALE_FACTOR * u * stress.scale:
+        reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
+    if stress.underflows:
+        reason = "an intermediate value underflows"
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
+    allowed = max(stable, explained, SCALE_FACTOR * u * stress.scale)
+    reason = f"off by {error:.3g}, where rounding explains {allowed:.3g}"
+    return Judgement(Ruling.DISAGREE, reason, None, ulps, relative)

@@ -1,0 +1,140 @@
+"""`gradcheck.verify`: one function on trial from Python, judged as a case of a catalog is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.catalog.case import Case, Implementation
+from gradcheck.catalog.checks import Check, plan
+from gradcheck.catalog.inline import InlineError, case_of
+from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.inputs.reach import unreachable
+from gradcheck.run import examine
+from gradcheck.setting import DTYPES
+from gradcheck.verdict.block import CheckFacts, block
+
+_SHOWN = "gradcheck.verify"
+
+Names = str | Sequence[str] | None
+
+
+class GradientDisagreement(AssertionError):
+    """A gradient is wrong; the text is the block of a failed check, for each check that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a function on trial.
+
+    ``verdict`` is the worst that any check found, abstentions left aside while others judged.
+    ``worst`` is the entry with the largest error, a failing one before any other; None where
+    nothing was judged. ``outcomes`` maps the name of each check to how it ended.
+    """
+
+    verdict: str
+    worst: Evidence | None
+    outcomes: dict[str, Outcome]
+    blocks: tuple[str, ...]
+
+    def raise_for_disagreement(self) -> None:
+        """Errors: GradientDisagreement if any check disagrees."""
+        if self.blocks:
+            raise GradientDisagreement("\n\n".join(self.blocks))
+
+
+def verify(  # noqa: PLR0913 - the options of a run, each by its name
+    fn: Callable[..., Any] | str | None,
+    formula: Any,
+    inputs: Mapping[str, Any],
+    *,
+    witness: Names = None,
+    dtype: Names = None,
+    points: int | Sequence[Mapping[str, Any]] = 64,
+    seed: int = 0,
+    device: str = "cpu",
+    **keys: Any,
+) -> Result:
+    """Judge ``fn`` against a formula: every witness, float64 and float32, many points.
+
+    ``fn`` is a function, a subclass of ``autograd.Function``, an ``nn.Module``, or text in the
+    torch language; None puts the formula's own translation on trial. It is called with tensors in
+    the order of ``inputs``. ``keys`` are further keys of a case (`where`, `let`, `constants`,
+    `order`, ...). ``points`` is how many points are drawn, or a list of fixed ones as in a case.
+
+    Errors: CatalogError for what the case format refuses; ValueError for an unknown witness,
+            dtype or number of points.
+    """
+    effort = Effort(points=_count(points), seed=seed)
+    case = _case(fn, {"formula": formula, "inputs": dict(inputs), **keys}, points)
+    checks = plan(
+        [case],
+        devices=(device,),
+        dtypes=_chosen("dtype", dtype, tuple(DTYPES)),
+        witnesses=_chosen("witness", witness, WITNESSES),
+    )
+    judged = [(check, examine(check, effort)) for check in checks]
+    return Result(
+        verdict=_verdict([outcome.ruling for _, outcome in judged]),
+        worst=_worst([outcome for _, outcome in judged]),
+        outcomes={check.name: outcome for check, outcome in judged},
+        blocks=tuple(_block(*each) for each in judged if each[1].ruling is Ruling.DISAGREE),
+    )
+
+
+def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any) -> Case:
+    if isinstance(fn, str):
+        keys["torch"] = fn
+    elif fn is not None and not callable(fn):
+        raise TypeError(f"fn is a {type(fn).__name__}, expected a callable, text or None")
+    if not isinstance(points, int):
+        keys["points"] = points
+    case = case_of(keys, shown=_SHOWN, labels={})
+    problems = unreachable(case)
+    if problems:
+        raise InlineError(problems)
+    if fn is None or isinstance(fn, str):
+        return case
+    own = Implementation(text=_name(fn), where=case.where, call=fn)
+    return replace(case, implementations=(own,))
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)
+
+
+def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
+    if not isinstance(points, int):
+        return Effort().points
+    if points < 1:
+        raise ValueError(f"points is {points}, expected at least 1")
+    return points
+
+
+def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
+    """The names in the order of ``known``; all of them where none is given."""
+    given = names.split(",") if isinstance(names, str) else list(names or known)
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ValueError(f"{what} {unknown[0]!r} is unknown, expected some of {', '.join(known)}")
+    return tuple(name for name in known if name in given)
+
+
+def _verdict(rulings: Sequence[Ruling]) -> str:
+    order = list(Ruling)
+    judged = [ruling for ruling in rulings if ruling is not Ruling.ABSTAIN]
+    return max(judged or [Ruling.ABSTAIN], key=order.index).value
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Evidence | None:
+    failures = [outcome.failures[0] for outcome in outcomes if outcome.failures]
+    judged = [outcome.worst for outcome in outcomes if outcome.worst is not None]
+    return max(failures or judged, key=lambda evidence: evidence.ulps, default=None)
+
+
+def _block(check: Check, outcome: Outcome) -> str:
+    again = f"{_SHOWN}(..., witness={check.witness!r}, dtype={check.dtype!r})"
+    facts = CheckFacts(_SHOWN, check.name, check.implementation.text, again)
+    return block(facts, outcome)

@@ -1,0 +1,47 @@
+"""Forward mode, by the dual tensors of ``torch.autograd.forward_ad``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gradcheck.answer import Claim, Finding, Floats, Trial
+from gradcheck.witnesses.stand import directions
+from gradcheck.witnesses.stand.call import check, entries, input_size, leaves, result_of
+from gradcheck.witnesses.stand.dual import dual_level, duals, tangent_of
+from gradcheck.witnesses.stand.hearing import hear
+
+LABEL = "torch.autograd.forward_ad"
+CONSTANT = " (the result has no tangent: zeros)"
+MOST_COLUMNS = 8
+"""Up to so many input entries the whole Jacobian is asked for, column by column."""
+
+
+def testify(trial: Trial) -> Iterator[Claim | Finding]:
+    yield from hear(LABEL, _columns, trial)
+
+
+def _columns(trial: Trial) -> Iterator[Claim | Finding]:
+    for tangent in _tangents(trial):
+        yield _column(trial, tangent)
+
+
+def _column(trial: Trial, tangent: Floats) -> Claim:
+    inputs = leaves(trial, requires_grad=False)
+    with dual_level():
+        result = result_of(trial, duals(inputs, tangent, trial))
+        slope = tangent_of(result)
+        label = LABEL if slope is not None else LABEL + CONSTANT
+        found = torch.zeros_like(result) if slope is None else slope
+        check("the tangent of the result", found, like=(result.shape, inputs))
+        return Claim(label, 1, entries(found, trial), tangents=(tangent,))
+
+
+def _tangents(trial: Trial) -> list[Floats]:
+    """The dense one, and where there are few inputs one for each entry, all scaled at random."""
+    shape = (trial.count, input_size(trial))
+    dense = directions.dense(trial.seed, directions.FIRST_TANGENT, shape)
+    if not 1 < shape[1] <= MOST_COLUMNS:
+        return [dense]
+    return [dense, *directions.units(trial.seed, directions.FIRST_TANGENT, shape)]

@@ -1,0 +1,112 @@
+"""PyTorch's own finite differences, at points where they can testify."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError
+
+from gradcheck.answer import Claim, Difference, Finding, Ruling, Trial
+from gradcheck.witnesses.stand.call import input_size, leaves, output_size, result_of
+from gradcheck.witnesses.stand.hearing import hear, shortened
+
+FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
+_NO_SETTINGS = "finite differences cannot testify at this point"
+
+
+def testify(trial: Trial) -> Iterator[Claim | Finding]:
+    yield from hear(FIRST, _first, trial)
+    if trial.order >= 2:
+        yield from hear(SECOND, _second, trial)
+
+
+def _first(trial: Trial) -> Iterator[Finding]:
+    if trial.first is None:
+        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=FIRST)
+        return
+    yield from _each(trial, FIRST, torch.autograd.gradcheck, trial.first)
+
+
+def _second(trial: Trial) -> Iterator[Finding]:
+    if trial.second is None:
+        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND)
+        return
+    if not result_of(trial, leaves(trial, requires_grad=True)).requires_grad:
+        yield Finding(Ruling.ABSTAIN, "the result does not require grad", label=SECOND)
+        return
+    yield from _each(trial, SECOND, torch.autograd.gradgradcheck, trial.second)
+
+
+def _each(
+    trial: Trial, label: str, examine: Callable[..., bool], settings: Difference
+) -> Iterator[Finding]:
+    """Point by point: on a batch the cost would grow with its square. Ends at the first failure."""
+    entries = input_size(trial) * output_size(trial)
+    passed = 0
+    for point in _points(trial):
+        try:
+            _examine(point, examine, settings)
+        except GradcheckError as error:
+            reason = shortened(f"{_where(point)}: {error}")
+            yield Finding(Ruling.DISAGREE, reason, max(entries, 1), label)
+            break
+        passed += 1
+    if passed:
+        yield Finding(Ruling.AGREE, f"{label} passes", passed * entries, label)
+
+
+def _points(trial: Trial) -> Iterator[Trial]:
+    if not trial.batched:
+        yield trial
+        return
+    for number in range(trial.count):
+        inputs = tuple(array[number : number + 1] for array in trial.inputs)
+        yield replace(trial, inputs=inputs, batched=False)
+
+
+def _examine(point: Trial, examine: Callable[..., bool], settings: Difference) -> None:
+    def function(*tensors: Tensor) -> Tensor:
+        return result_of(point, tensors)
+
+    with _repeatable(point), _quiet():
+        examine(
+            function,
+            leaves(point, requires_grad=True),
+            eps=settings.step,
+            atol=settings.atol,
+            rtol=settings.rtol,
+            raise_exception=True,
+            nondet_tol=0.0,
+            check_batched_grad=False,
+        )
+
+
+@contextmanager
+def _repeatable(point: Trial) -> Iterator[None]:
+    """gradgradcheck draws its own cotangents: from the trial's seed, and leaving no trace."""
+    device = torch.device(point.device)
+    forked: dict[str, Any] = {"devices": []}
+    if device.type != "cpu":
+        forked = {"devices": [device.index or 0], "device_type": device.type}
+    with torch.random.fork_rng(**forked):
+        torch.manual_seed(point.seed)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the two warnings of gradcheck about what it is asked to do here on purpose."""
+    with warnings.catch_warnings():
+        for message in (".*not a double precision floating point", ".*undefined gradient support"):
+            warnings.filterwarnings("ignore", message=f"(?s){message}")
+        yield
+
+
+def _where(point: Trial) -> str:
+    return "at " + ", ".join(str(array[0].tolist()) for array in point.inputs)

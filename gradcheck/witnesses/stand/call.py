@@ -1,0 +1,117 @@
+"""Calling the implementation of a trial, and reading tensors back as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradcheck.answer import Floats, Trial
+
+
+class Misconduct(Exception):
+    """The implementation gave something that no correct one gives; the text says what."""
+
+
+def leaves(trial: Trial, *, requires_grad: bool) -> tuple[Tensor, ...]:
+    """The trial's inputs as fresh leaf tensors.
+
+    Shapes: [count] each where the trial is batched, else the input's own.
+    """
+    return tuple(
+        _tensor(array if trial.batched else array[0], trial).requires_grad_(requires_grad)
+        for array in trial.inputs
+    )
+
+
+def _tensor(array: Floats, trial: Trial) -> Tensor:
+    numbers = torch.from_numpy(np.array(array, dtype=np.float64))
+    return numbers.to(dtype=getattr(torch, trial.dtype), device=trial.device)
+
+
+def input_size(trial: Trial) -> int:
+    """How many input entries a point has (n)."""
+    return sum(math.prod(array.shape[1:]) for array in trial.inputs)
+
+
+def output_size(trial: Trial) -> int:
+    """How many output entries a point has (m)."""
+    return math.prod(trial.output_shape)
+
+
+def result_of(trial: Trial, tensors: Sequence[Tensor]) -> Tensor:
+    """What the implementation gives.
+
+    Errors: Misconduct where it is no dense tensor of the right shape, dtype and device; and what
+            the implementation raises.
+    """
+    result = trial.function(*tensors)
+    shape = (trial.count,) if trial.batched else trial.output_shape
+    check("the result", result, like=(shape, tensors))
+    assert isinstance(result, Tensor)
+    return result
+
+
+def check(what: str, found: object, like: tuple[Sequence[int], Sequence[Tensor]]) -> None:
+    """Nothing, where ``found`` is a dense tensor of that shape, and else like the inputs.
+
+    Errors: Misconduct, which names the first thing that is not so.
+    """
+    shape, inputs = like
+    if not isinstance(found, Tensor):
+        raise Misconduct(f"{what} is a {type(found).__name__}, expected a tensor")
+    if tuple(found.shape) != tuple(shape):
+        raise Misconduct(f"{what} has shape {list(found.shape)}, expected {list(shape)}")
+    for dtype in {tensor.dtype for tensor in inputs} - {found.dtype}:
+        raise Misconduct(f"{what} has dtype {found.dtype}, expected {dtype}")
+    for device in {tensor.device for tensor in inputs} - {found.device}:
+        raise Misconduct(f"{what} is on {found.device}, expected {device}")
+    if found.layout is not torch.strided:
+        raise Misconduct(f"{what} has layout {found.layout}, expected torch.strided")
+
+
+def split(direction: Floats, trial: Trial) -> tuple[Tensor, ...]:
+    """A direction over all input entries as one tensor for each input.
+
+    Shapes: ``direction`` is [count, n]; the tensors have the shapes of ``leaves``.
+    """
+    sizes = [math.prod(array.shape[1:]) for array in trial.inputs]
+    parts = np.split(direction, np.cumsum(sizes)[:-1], axis=1)
+    return tuple(
+        _tensor(part.reshape(array.shape) if trial.batched else part.reshape(array.shape)[0], trial)
+        for part, array in zip(parts, trial.inputs, strict=True)
+    )
+
+
+def output_direction(direction: Floats, trial: Trial) -> Tensor:
+    """A direction [count, m] over the output entries as a tensor shaped like the result."""
+    shape = (trial.count,) if trial.batched else trial.output_shape
+    return _tensor(direction.reshape(shape), trial)
+
+
+def joined(gradients: Sequence[Tensor | None], trial: Trial, inputs: Sequence[Tensor]) -> Floats:
+    """Gradients of all inputs as [count, n]; None, for an input that is not used, as zeros.
+
+    Errors: Misconduct where one has another shape, dtype, device or layout than its input.
+    """
+    columns = []
+    for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True)):
+        if gradient is None:
+            gradient = torch.zeros_like(leaf)  # noqa: PLW2901 - what None stands for
+        check(f"the gradient of input {number}", gradient, like=(leaf.shape, [leaf]))
+        columns.append(numbers_of(gradient).reshape(trial.count, -1))
+    return np.concatenate(columns, axis=1)
+
+
+def entries(result: Tensor, trial: Trial) -> Floats:
+    """A tensor shaped like the result as [count, m]."""
+    return numbers_of(result).reshape(trial.count, output_size(trial))
+
+
+def numbers_of(tensor: Tensor) -> Floats:
+    """The tensor's numbers as float64, exactly."""
+    # By force, since PyTorch answers some zero derivatives with tensors that have no memory.
+    return np.array(tensor.to(torch.float64).numpy(force=True), dtype=np.float64)

@@ -1,0 +1,28 @@
+"""The implementation's own output, and whether it leaves its inputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gradcheck.answer import Claim, Finding, Ruling, Trial
+from gradcheck.witnesses.stand.call import entries, leaves, result_of
+from gradcheck.witnesses.stand.hearing import hear
+
+
+def testify(trial: Trial) -> Iterator[Claim | Finding]:
+    yield from hear("value", _value, trial)
+
+
+def _value(trial: Trial) -> Iterator[Claim | Finding]:
+    inputs = leaves(trial, requires_grad=False)
+    copies = [tensor.clone() for tensor in inputs]
+    versions = [tensor._version for tensor in inputs]
+    result = result_of(trial, inputs)
+    yield Claim("value", 0, entries(result, trial))
+    for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
+        if tensor._version != version or not torch.equal(tensor, copy):
+            yield Finding(
+                Ruling.DISAGREE, f"the implementation changed its input {number}", 1, "value"
+            )

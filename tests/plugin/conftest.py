@@ -1,0 +1,91 @@
+"""A project with a catalog, in which the plugin runs with a stand-in for what examines."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+import gradcheck.plugin
+import gradcheck.plugin.short
+from gradcheck import records
+
+STAY_LOADED = (hypothesis, torch, gradcheck.plugin)
+"""Pytester forgets the modules that a run imports; these are slow to import again, or cannot be."""
+
+HERE = Path(__file__).parent
+
+CONFTEST = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+import fake_run
+sys.modules["gradcheck.run"] = fake_run
+"""
+
+
+class Project:
+    """A folder with case files, and pytest called in it."""
+
+    def __init__(self, pytester):
+        self.pytester = pytester
+        self.path = pytester.path
+        pytester.makeconftest(CONFTEST)
+
+    def write(self, name, text):
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def cases(self, *names, file="cases/small.yaml", extra=""):
+        lines = [f"{name}:\n  formula: x**2\n  inputs: {{x: real}}\n{extra}" for name in names]
+        return self.write(file, "\n".join(lines))
+
+    def run(self, *arguments):
+        return self.pytester.runpytest_inprocess(*flags(), *arguments)
+
+    def run_alone(self, *arguments):
+        return self.pytester.runpytest_subprocess(*flags(), *arguments)
+
+    def ids(self, *arguments):
+        """The ids that are collected, in order."""
+        result = self.run("--collect-only", "-q", *arguments)
+        return [line for line in result.outlines if "::" in line and not line.startswith("ERROR")]
+
+    def results(self, folder="out"):
+        return records.read(self.path / folder / "results.jsonl")
+
+    def run_until_killed(self, *arguments, lines):
+        """Kill pytest and its workers as soon as results.jsonl has so many lines."""
+        command = [sys.executable, "-m", "pytest", *flags(), *arguments]
+        process = subprocess.Popen(
+            command, cwd=self.path, start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        file = self.path / "out" / "results.jsonl"
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up and line_count(file) < lines:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def flags():
+    return ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "-p", "no:cacheprovider")
+
+
+def line_count(file):
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    root = str(HERE.parent.parent)
+    monkeypatch.setenv("PYTHONPATH", root)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    return Project(pytester)

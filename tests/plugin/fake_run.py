@@ -1,0 +1,51 @@
+"""Stands in for ``gradcheck.run`` where the plugin is on trial: a case's name says how it ends."""
+
+import time
+
+from gradcheck.answer import Evidence, Outcome, Ruling
+
+WORST = Evidence(
+    at={"x": -40.0},
+    index="∂/∂x",
+    label="autograd.grad",
+    got=0.0,
+    true="4.248e-18",
+    radius="1e-33",
+    ulps=5.0,
+    relative=1e-16,
+    ruling=Ruling.DISAGREE,
+    reason="wrong",
+)
+
+RULINGS = {
+    "agrees": Ruling.AGREE,
+    "slow": Ruling.AGREE,
+    "inaccurate": Ruling.INACCURATE,
+    "disagrees": Ruling.DISAGREE,
+    "abstains": Ruling.ABSTAIN,
+    "known": Ruling.KNOWN,
+}
+
+
+def examine(check, effort):
+    kind = check.case.name.partition("_")[0]
+    if kind == "crashes":
+        raise ZeroDivisionError("a defect of our own")
+    if kind == "slow":
+        time.sleep(60)
+    ruling = RULINGS[kind]
+    disagrees = ruling is Ruling.DISAGREE
+    return Outcome(
+        ruling=ruling,
+        reason=f"{kind} for {effort.points} points and seed {effort.seed}",
+        entries=10,
+        abstained=1,
+        points=effort.points,
+        seconds=0.5,
+        counts={"agree": 9, "faithful": 9},
+        worst=WORST,
+        failures=(WORST,) if disagrees else (),
+        smallest=(WORST,) if disagrees else (),
+        blame="PyTorch's backward is wrong" if disagrees else "",
+        guess="sign" if disagrees else "",
+    )

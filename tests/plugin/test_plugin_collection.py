@@ -1,0 +1,241 @@
+"""Which files are catalogs, what their items are called, and how they are selected."""
+
+import subprocess
+import sys
+
+import pytest
+
+VARIANTS = """
+softmax:
+  inputs: {x: {shape: [2, 3]}}
+  sweep: {d: [0, 1]}
+  formula: exp(x) / sum(exp(x), dim=d, keepdim=True)
+  torch: ["torch.softmax(x, dim=d)", x.softmax(d)]
+softmaxed:
+  formula: x
+  inputs: {x: real}
+  tags: [gentle]
+"""
+
+
+def test_ids_name_case_witness_device_and_dtype(project):
+    project.cases("agrees")
+    ids = project.ids("--witness", "reverse,value", "--device", "cpu")
+    assert ids == [
+        "cases/small.yaml::agrees[value-cpu-float64]",
+        "cases/small.yaml::agrees[value-cpu-float32]",
+        "cases/small.yaml::agrees[reverse-cpu-float64]",
+        "cases/small.yaml::agrees[reverse-cpu-float32]",
+    ]
+
+
+def test_ids_name_variant_and_implementation_where_there_are_several(project):
+    project.write("cases/several.yaml", VARIANTS)
+    ids = project.ids("--witness", "reverse", "--device", "cpu", "--dtype", "float64")
+    assert ids == [
+        "cases/several.yaml::softmax[d=0-0-reverse-cpu-float64]",
+        "cases/several.yaml::softmax[d=0-1-reverse-cpu-float64]",
+        "cases/several.yaml::softmax[d=1-0-reverse-cpu-float64]",
+        "cases/several.yaml::softmax[d=1-1-reverse-cpu-float64]",
+        "cases/several.yaml::softmaxed[reverse-cpu-float64]",
+    ]
+
+
+def test_a_case_named_on_the_command_line_is_taken_with_all_its_variants(project):
+    project.write("cases/several.yaml", VARIANTS)
+    ids = project.ids("cases/several.yaml::softmax", "--witness", "value", "--dtype", "float64")
+    assert [name.partition("::")[2].partition("-")[0] for name in ids] == [
+        "softmax[d=0",
+        "softmax[d=0",
+        "softmax[d=1",
+        "softmax[d=1",
+    ]
+
+
+def test_one_check_is_selected_by_its_id(project):
+    project.cases("agrees")
+    name = "cases/small.yaml::agrees[reverse-cpu-float32]"
+    assert project.ids(name) == [name]
+
+
+def test_a_case_that_is_not_there_is_bad_use(project):
+    project.cases("agrees")
+    result = project.run("cases/small.yaml::agree")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("expression", "count"),
+    [
+        ("softmaxed", 1),
+        ("gentle", 1),
+        ("softmax", 5),
+        ("not softmaxed", 4),
+    ],
+)
+def test_k_selects_by_name_and_tag(project, expression, count):
+    project.write("cases/several.yaml", VARIANTS)
+    one = ("--witness", "value", "--dtype", "float64", "--device", "cpu")
+    assert len(project.ids("-k", expression, *one)) == count
+
+
+@pytest.mark.parametrize(
+    ("expression", "count"),
+    [
+        ("gentle", 10),
+        ("float32", 25),
+        ("cpu", 50),
+        ("cuda", 0),
+        ("reverse", 10),
+        ("order2", 10),
+        ("order1 and not value", 30),
+    ],
+)
+def test_m_selects_by_marker(project, expression, count):
+    project.write("cases/several.yaml", VARIANTS)
+    ids = project.ids("-m", expression, "--strict-markers", "--device", "cpu")
+    assert len(ids) == count
+
+
+def test_a_tag_named_as_a_marker_of_pytest_skips_nothing(project):
+    project.cases("agrees", extra="  tags: [skip]\n")
+    result = project.run("--witness", "value", "--dtype", "float64", "-k", "skip")
+    result.assert_outcomes(passed=1)
+
+
+def test_catalogs_lie_in_folders_named_cases_at_any_depth(project):
+    project.cases("agrees", file="deep/cases/deeper/a.yaml")
+    project.cases("agrees", file="elsewhere/b.yaml")
+    ids = project.ids("--witness", "value", "--dtype", "float64")
+    assert ids == ["deep/cases/deeper/a.yaml::agrees[value-cpu-float64]"]
+
+
+def test_a_file_named_on_the_command_line_is_taken_wherever_it_lies(project):
+    project.cases("agrees", file="elsewhere/b.yaml")
+    ids = project.ids("elsewhere/b.yaml", "--witness", "value", "--dtype", "float64")
+    assert ids == ["elsewhere/b.yaml::agrees[value-cpu-float64]"]
+
+
+def test_the_ini_file_adds_folders(project):
+    project.pytester.makeini("[pytest]\ngradcheck_catalogs = elsewhere\n")
+    project.cases("agrees", file="elsewhere/below/b.yaml")
+    assert len(project.ids("--witness", "value", "--dtype", "float64")) == 1
+
+
+def test_known_failures_are_no_cases(project):
+    project.cases("agrees")
+    project.write(
+        "cases/known_failures.yaml",
+        "- case: small.yaml::agrees\n  issue: https://example.org/1\n  because: an example\n",
+    )
+    assert {name.partition("::")[0] for name in project.ids()} == {"cases/small.yaml"}
+
+
+def test_a_bad_file_gives_its_problems_without_a_traceback(project):
+    project.write("cases/bad.yaml", "wrong:\n  formula: sine(x)\n  inputs: {x: real}\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.re_match_lines(
+        [r"cases/bad\.yaml:2:\d+: .*sine.*", r" +expected: .*", r" +fix: .*"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*gradcheck/plugin*")
+
+
+def test_a_bad_file_ends_a_run_with_workers_likewise(project):
+    project.write("cases/bad.yaml", "wrong:\n  formula: sine(x)\n  inputs: {x: real}\n")
+    project.cases("agrees")
+    assert project.run_alone("-n", "2").ret == pytest.ExitCode.INTERRUPTED
+
+
+FUNCTION = """
+mine:
+  formula: x**2
+  inputs: {x: real}
+  function: my_package.ops:square
+"""
+
+
+def test_a_function_of_an_untrusted_module_is_refused(project):
+    project.write("cases/mine.yaml", FUNCTION)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "cases/mine.yaml:?:*: function 'my_package.ops:square' is refused",
+            "  expected: a function of a trusted module",
+            "  fix: *--trust my_package*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "allowance",
+    [
+        {"arguments": ("--trust", "other", "--gradcheck-trust", "my_package")},
+        {"ini": "[pytest]\ngradcheck_trust = my_package\n"},
+        {"project": '[tool.gradcheck]\ntrust = ["my_package"]\n'},
+    ],
+    ids=["option", "ini", "pyproject"],
+)
+def test_a_trusted_module_is_allowed(project, allowance):
+    project.write("cases/mine.yaml", FUNCTION)
+    project.write("pytest.ini", allowance.get("ini", "[pytest]\n"))
+    project.write("pyproject.toml", allowance.get("project", ""))
+    assert len(project.ids("-m", "value", *allowance.get("arguments", ()))) == 2
+
+
+def test_a_trust_that_is_no_list_is_bad_use(project):
+    project.cases("agrees")
+    project.write("pyproject.toml", '[tool.gradcheck]\ntrust = "my_package"\n')
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*trust = 'my_package' under [[]tool.gradcheck[]]"])
+
+
+LAZY = """
+import sys, pytest
+code = pytest.main([*{flags!r}, "--collect-only", "-q", "--device", "auto"])
+heavy = {{"torch", "sympy", "hypothesis.strategies"}} & set(sys.modules)
+sys.exit(f"imported {{heavy}}" if heavy else int(code))
+"""
+
+
+def test_collecting_imports_neither_torch_nor_sympy(project):
+    (project.path / "conftest.py").unlink()
+    project.cases("agrees")
+    flags = ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "-p", "no:hypothesispytest")
+    command = [sys.executable, "-c", LAZY.format(flags=flags)]
+    result = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "agrees[value-cpu-float64]" in result.stdout
+
+
+def test_an_item_stands_at_the_line_of_its_case(project):
+    project.cases("agrees", "abstains")
+    result = project.run("-rs", "--witness", "value", "--dtype", "float64")
+    result.stdout.fnmatch_lines(["SKIPPED [[]1[]] cases/small.yaml:5: abstains for*"])
+
+
+ORDER = """
+import os
+def pytest_collection_finish(session):
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    ids = [item.nodeid for item in session.items]
+    if ids:
+        open(f"order-{worker}.txt", "w").write("\\n".join(ids))
+"""
+
+
+def test_ids_and_their_order_are_the_same_in_every_process(project):
+    project.write(
+        "cases/several.yaml",
+        VARIANTS.replace("softmaxed", "agrees_too").replace("softmax:", "agrees:"),
+    )
+    project.cases("agrees", file="more/cases/a.yaml")
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text() + ORDER)
+    assert project.run_alone().ret == 0
+    assert project.run_alone("-n", "2").ret == 0
+    orders = {(project.path / f"order-{name}.txt").read_text() for name in ("alone", "gw0", "gw1")}
+    assert len(orders) == 1

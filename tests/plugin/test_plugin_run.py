@@ -1,0 +1,184 @@
+"""How a verdict ends an item, what is said about it, and what is kept of it."""
+
+import json
+
+import pytest
+
+ONE = ("--witness", "value", "--dtype", "float64", "--device", "cpu")
+EVERY = ("agrees", "inaccurate", "disagrees", "abstains", "known")
+
+
+def test_each_verdict_has_its_outcome(project):
+    project.cases(*EVERY)
+    result = project.run(*ONE)
+    result.assert_outcomes(passed=2, failed=1, skipped=1, xfailed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_run_in_which_all_agree_succeeds(project):
+    project.cases("agrees")
+    assert project.run(*ONE).ret == pytest.ExitCode.OK
+
+
+def test_a_run_that_selects_nothing_says_so(project):
+    project.cases("agrees")
+    assert project.run(*ONE, "-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_disagreement_prints_one_block_and_no_traceback(project):
+    project.cases("disagrees")
+    result = project.run(*ONE, "--seed", "7")
+    result.stdout.fnmatch_lines(
+        [
+            "cases/small.yaml:1: disagree: PyTorch's backward is wrong (looks like: sign)",
+            "  check: disagrees[[]value-cpu-float64[]]",
+            "  x = -40.0",
+            "      error    5 ulps, relative 1e-16",
+            "  pytest 'cases/small.yaml::disagrees[[]value-cpu-float64[]]' --gradcheck-seed 7",
+            "    - at: {x: -40.0}",
+            "FAILED cases/small.yaml::disagrees*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*def run_check*")
+    result.stdout.no_fnmatch_line("*items.py*")
+
+
+def test_the_command_in_the_block_repeats_the_failure(project):
+    project.cases("disagrees", "agrees")
+    lines = project.run(*ONE, "--points", "5").outlines
+    command = next(line for line in lines if line.startswith("  pytest '")).split()
+    result = project.run(command[1].strip("'"), *command[2:])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*disagrees for 5 points and seed 0"])
+
+
+def test_a_known_failure_fails_where_pytest_is_told_to_report_those(project):
+    project.cases("known")
+    project.run(*ONE, "--runxfail").assert_outcomes(failed=1)
+
+
+def test_a_defect_of_our_own_is_an_ordinary_failure_with_its_traceback(project):
+    project.cases("crashes", "agrees")
+    result = project.run(*ONE)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*fake_run.py:*: ZeroDivisionError"])
+
+
+def test_the_header_says_what_runs(project):
+    project.cases("agrees")
+    result = project.run("--dtype", "float64", "--device", "cpu", "--seed", "3", "--shard", "1/2")
+    result.stdout.fnmatch_lines(
+        [
+            "gradcheck *, torch *, sympy *, python-flint *, hypothesis *",
+            "gradcheck devices: cpu (*); dtypes: float64",
+            "gradcheck witnesses: value, reverse, forward, second, gradcheck",
+            "gradcheck points: 64; seed: 3; threads: *; part 1 of 2",
+            "gradcheck catalogs: cases",
+        ]
+    )
+
+
+def test_a_project_without_a_catalog_is_left_in_peace(project):
+    project.write("test_plain.py", "def test_plain():\n    assert True\n")
+    result = project.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*gradcheck points*")
+    result.stdout.no_fnmatch_line("*== gradcheck ==*")
+
+
+def test_the_summary_counts_and_gives_reasons(project):
+    project.cases(*EVERY)
+    result = project.run(*ONE, "--report", "out")
+    result.stdout.fnmatch_lines(
+        [
+            "*= gradcheck =*",
+            "5 checks: 1 agree, 1 abstain, 1 known, 1 inaccurate, 1 disagree",
+            "50 gradient entries judged, 5 not",
+            "worst accuracy without a disagreement, in ulps:",
+            "          5  cases/small.yaml::agrees[[]value-cpu-float64[]]  ∂/∂x",
+            "          5  cases/small.yaml::inaccurate[[]value-cpu-float64[]]  ∂/∂x  inaccurate",
+            "disagreements, by cause:",
+            "  1  PyTorch's backward is wrong (looks like: sign)",
+            "       cases/small.yaml::disagrees[[]value-cpu-float64[]]",
+            "not tested, and why:",
+            "  1  value: abstains for 64 points and seed 0",
+            "results: *results.jsonl",
+        ]
+    )
+
+
+def test_causes_are_grouped_and_their_ids_limited(project):
+    project.cases("disagrees")
+    result = project.run("--device", "cpu")
+    result.stdout.fnmatch_lines(["  10  PyTorch's backward is wrong*", "*::*", "*and 7 more"])
+
+
+def test_a_record_stands_for_every_check_that_ended(project):
+    project.cases(*EVERY)
+    project.run(*ONE, "--report", "out/deeper")
+    records = project.results("out/deeper")
+    assert [record["verdict"] for record in records] == [
+        "agree",
+        "inaccurate",
+        "disagree",
+        "abstain",
+        "known",
+    ]
+    assert records[2]["id"] == "cases/small.yaml::disagrees[value-cpu-float64]"
+    assert records[2]["line"] == 9
+
+
+def test_workers_send_the_same_records_and_the_same_summary(project):
+    project.cases(*EVERY)
+    alone = project.run("--device", "cpu", "--report", "out")
+    kept = {record["id"]: record["verdict"] for record in project.results()}
+    shared = project.run_alone("--device", "cpu", "--report", "out", "-n", "2")
+    assert {record["id"]: record["verdict"] for record in project.results()} == kept
+    shared.stdout.fnmatch_lines(["50 checks:*", "gradcheck points*1 in each worker*"][:1])
+    assert alone.ret == shared.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_records_of_an_earlier_run_are_replaced_but_not_by_looking(project):
+    project.cases("agrees")
+    project.run("--report", "out", *ONE)
+    project.run("--report", "out", "--collect-only")
+    assert len(project.results()) == 1
+    project.run("--report", "out", "-k", "nothing")
+    assert project.results() == []
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_killed_run_keeps_every_line_that_had_ended(project, options):
+    project.cases("agrees_first", "agrees_second", "slow")
+    project.run_until_killed("--report", "out", *ONE, *options, lines=2)
+    assert {record["case"] for record in project.results()} == {"agrees_first", "agrees_second"}
+
+
+def test_workers_have_one_thread_and_the_controller_is_left_as_it_was(project, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    project.cases("agrees")
+    conftest = project.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text() + "\nimport os\n"
+        "def pytest_runtest_logfinish():\n"
+        "    import torch\n"
+        "    assert torch.get_num_threads() == 1\n"
+        "    assert os.environ['OMP_NUM_THREADS'] == '1'\n"
+    )
+    result = project.run_alone("-n", "2", "-v", *ONE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["gradcheck points: *threads: 1 in each worker*"])
+
+
+def test_warnings_as_errors_do_not_hurt(project):
+    project.pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
+    project.cases("agrees")
+    assert project.run_alone(*ONE).ret == pytest.ExitCode.OK
+
+
+def test_the_record_travels_as_json(project):
+    project.cases("agrees")
+    project.run(*ONE, "--junitxml", "junit.xml")
+    text = (project.path / "junit.xml").read_text()
+    assert '<property name="gradcheck" value="{' in text
+    assert json.loads(json.dumps(text))

@@ -1,0 +1,84 @@
+"""What is installed: the wheel holds the catalog, and every requirement has its pin."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [
+    requirement
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *chain(*EXTRAS.values())])
+    if requirement.name != PROJECT["name"]
+]
+PINS = [
+    line
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*build, "--directory", folder], cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+def test_the_wheel_holds_every_file_of_the_catalog(wheel):
+    shipped = {name for name in wheel.namelist() if name.startswith("gradcheck/cases/")}
+    catalog = {f"gradcheck/cases/{path.name}" for path in (ROOT / "cases").glob("*.yaml")}
+    assert "gradcheck/cases/tutorial.yaml" in catalog
+    assert shipped == catalog
+
+
+def test_the_wheel_holds_nothing_beside_the_package(wheel):
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert tops == {"gradcheck", f"gradcheck-{PROJECT['version']}.dist-info"}
+
+
+@pytest.mark.parametrize("name", ["py.typed", "formula/torch_names.txt", "plugin/__init__.py"])
+def test_the_wheel_holds_what_is_no_case(wheel, name):
+    assert f"gradcheck/{name}" in wheel.namelist()
+
+
+def test_the_wheel_announces_the_command_and_the_plugin(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert wheel.read(name).decode().split() == [
+        *("[console_scripts]", "gradcheck", "=", "gradcheck.cli.app:main"),
+        *("[pytest11]", "gradcheck.plugin", "=", "gradcheck.plugin"),
+    ]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_a_requirement_has_a_pin_that_meets_it(requirement):
+    pins = {name.lower(): version for name, version in (line.split("==") for line in PINS)}
+    assert Version(pins[requirement.name.lower()]) in requirement.specifier
+
+
+PIN = re.compile(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*")
+
+
+@pytest.mark.parametrize("line", PINS)
+def test_a_pin_is_a_public_version(line):
+    assert PIN.fullmatch(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["torch==2.13.0+cpu", "torch>=2.6", "torch @ https://example.org/torch.whl", "-f wheels"],
+)
+def test_a_local_version_an_address_and_a_range_are_no_pins(line):
+    assert not PIN.fullmatch(line)

@@ -1,0 +1,158 @@
+"""What the documents tell a reader to type works: commands, Python, cases and links.
+
+The two set-up commands themselves are what `.ci/run` does; here each part of them is looked at.
+"""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from gradcheck.catalog.known import load_known
+from gradcheck.catalog.load import load
+from gradcheck.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SETUP = "python3 -m venv .venv && "
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a document; ``line`` is that of its fence."""
+
+    path: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name}:{self.line}"
+
+
+def blocks_of(path: Path, language: str) -> list[Block]:
+    text = path.read_text("utf-8")
+    return [
+        Block(path, text[: found.start()].count("\n") + 1, language, found.group(2))
+        for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if found.group(1) == language
+    ]
+
+
+def every(language: str) -> list[Block]:
+    return [block for path in DOCUMENTS for block in blocks_of(path, language)]
+
+
+COMMANDS = sorted({line for block in every("console") for line in block.text.splitlines()})
+SETUPS = [line for line in COMMANDS if line.startswith(SETUP)]
+PYTESTS = [line for line in COMMANDS if line.startswith("pytest ")]
+GRADCHECKS = [line for line in COMMANDS if line.startswith("gradcheck ")]
+CASES = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+KNOWN = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), list)]
+
+
+def test_every_command_is_of_a_kind_that_is_checked_here():
+    others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
+    assert others == {"tox -e cuda"}
+
+
+def test_there_are_two_set_up_commands_and_ci_runs_what_they_end_with():
+    endings = [line.split(" && ")[-1] for line in SETUPS]
+    assert endings == [".venv/bin/gradcheck run -n auto", ".venv/bin/python -m pytest -n auto"]
+    assert '"$python" -m pytest -n auto' in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", SETUPS)
+def test_a_set_up_command_makes_its_environment_and_installs_what_is_pinned(line):
+    made, installed, _ = line.split(" && ")
+    assert made == "python3 -m venv .venv"
+    assert installed == ".venv/bin/python -m pip install -c constraints.txt -e '.[test]'"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"test"} <= project["optional-dependencies"].keys()
+    assert "gradcheck" in project["scripts"]
+
+
+def parse_command(line: str) -> None:
+    """Read a command line as the command does, and run nothing.
+
+    Errors: click's UsageError for an option or an argument that is not there.
+    """
+    name, *arguments = shlex.split(line)[1:]
+    typer.main.get_command(app).commands[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("line", GRADCHECKS)
+def test_a_gradcheck_command_is_understood(line):
+    parse_command(line)
+
+
+def test_a_gradcheck_command_with_an_option_that_is_not_there_is_not_understood():
+    with pytest.raises(Exception, match="No such option: --nonsense"):
+        parse_command("gradcheck list --nonsense")
+
+
+def collect(options: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What pytest would run; results that it would write go to ``folder``."""
+    options = [option.replace("out/", str(folder)) for option in options]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("line", [line for line in PYTESTS if "cases" in line])
+def test_a_pytest_command_finds_checks(line, tmp_path):
+    done = collect(shlex.split(line)[1:], tmp_path)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
+
+
+def test_a_pytest_command_that_names_a_witness_that_is_not_there_is_refused(tmp_path):
+    assert collect(["cases", "--witness", "nobody"], tmp_path).returncode == 4
+
+
+@pytest.mark.parametrize("block", every("python"), ids=str)
+def test_a_python_example_runs(block, tmp_path):
+    script = tmp_path / "example.py"
+    script.write_text(block.text, "utf-8")
+    assert "gradcheck" in runpy.run_path(str(script))
+
+
+@pytest.mark.parametrize("block", CASES, ids=str)
+def test_a_case_is_valid(block, tmp_path):
+    file = tmp_path / "example.yaml"
+    file.write_text(block.text, "utf-8")
+    assert [case.name for case in load(file)] == list(yaml.safe_load(block.text))
+
+
+@pytest.mark.parametrize("block", KNOWN, ids=str)
+def test_a_list_of_known_failures_is_valid_beside_the_cases_of_its_document(block, tmp_path):
+    cases = [each.text for each in CASES if each.path == block.path]
+    (tmp_path / "mine.yaml").write_text("\n".join(cases), "utf-8")
+    (tmp_path / "known_failures.yaml").write_text(block.text, "utf-8")
+    assert len(load_known(tmp_path)) == len(yaml.safe_load(block.text))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_of_the_repository_leads_somewhere(path):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text("utf-8"))
+    missing = [link for link in links if not (path.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_heading_of_the_same_document_leads_somewhere(path):
+    text = path.read_text("utf-8")
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
