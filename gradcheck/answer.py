@@ -44,6 +44,7 @@ class Trial:
             length ``count``. ``batched`` says that the implementation acts on each point alone
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
             before the call. ``output_shape`` is that of a single point.
+            ``thorough`` asks for every entry, also where each takes a call of its own.
     Units:  every number is exactly representable in ``dtype``.
     """
 
@@ -55,6 +56,7 @@ class Trial:
     dtype: str
     device: str
     seed: int
+    thorough: bool = True
     first: Difference | None = None  # how gradcheck may testify here; None: it must abstain
     second: Difference | None = None  # the same for gradgradcheck
 

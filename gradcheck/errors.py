@@ -1,4 +1,4 @@
-"""What a user can get wrong: every message says where, what was found, what was expected, the fix."""
+"""What a user can get wrong: every message says where, found, expected, and the fix."""
 
 from __future__ import annotations
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
-from gradcheck.catalog.inline import InlineError, case_of
+from gradcheck.catalog.inline import case_of
 from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.errors import CatalogError
 from gradcheck.inputs.reach import unreachable
 from gradcheck.run import examine
 from gradcheck.setting import DTYPES
@@ -65,8 +68,9 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     `order`, ...). ``points`` is how many points are drawn, or a list of fixed ones as in a case.
 
     Errors: CatalogError for what the case format refuses; ValueError for an unknown witness,
-            dtype or number of points.
+            dtype or number of points, and for a device that is not there.
     """
+    _check_device(device)
     effort = Effort(points=_count(points), seed=seed)
     case = _case(fn, {"formula": formula, "inputs": dict(inputs), **keys}, points)
     checks = plan(
@@ -94,11 +98,18 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
     case = case_of(keys, shown=_SHOWN, labels={})
     problems = unreachable(case)
     if problems:
-        raise InlineError(problems)
+        raise CatalogError(problems)
     if fn is None or isinstance(fn, str):
         return case
     own = Implementation(text=_name(fn), where=case.where, call=fn)
     return replace(case, implementations=(own,))
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each backend has its own
+        raise ValueError(f"device {device!r} is not there: {error}") from None
 
 
 def _name(fn: Callable[..., Any]) -> str:
@@ -124,8 +135,8 @@ def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
 
 def _verdict(rulings: Sequence[Ruling]) -> str:
     order = list(Ruling)
-    judged = [ruling for ruling in rulings if ruling is not Ruling.ABSTAIN]
-    return max(judged or [Ruling.ABSTAIN], key=order.index).value
+    judged: list[Ruling] = [ruling for ruling in rulings if ruling is not Ruling.ABSTAIN]
+    return max(judged, key=order.index, default=Ruling.ABSTAIN).value
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Evidence | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from gradcheck.errors import Where
 from gradcheck.formula.domain import Domain
@@ -42,7 +44,7 @@ class Point:
 
     where: Where
     at: dict[str, Node]
-    known: dict[str, Node | dict[str, Node] | dict[str, dict[str, Node]]]
+    known: dict[str, Any]
     because: str
     dtypes: tuple[str, ...]
 
@@ -52,13 +54,15 @@ class Implementation:
     """PyTorch code on trial: an expression of the torch language, or a ``module:name``.
 
     ``text`` is what the author wrote, and is empty where the formula's own translation is on
-    trial. Exactly one of ``tree`` (torch language) and ``function`` is set otherwise.
+    trial. Exactly one of ``tree`` (torch language), ``function`` and ``call`` is set otherwise;
+    ``call`` is a callable that a Python program hands over, and that no file can name.
     """
 
     text: str
     where: Where
     tree: Node | None = None
     function: str | None = None
+    call: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ class Budget:
     Units: ``seconds`` of wall-clock time from the beginning; no single formula takes as long.
     """
 
-    operations: int = 1_000_000
-    seconds: float = 8.0
+    operations: int = 400_000
+    seconds: float = 6.0
     began: float = field(default_factory=time.monotonic)
 
     def spent(self) -> bool:

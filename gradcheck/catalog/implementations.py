@@ -38,13 +38,16 @@ def read_implementations(draft: Draft) -> tuple[Implementation, ...]:
     )
 
 
+def formula_names(draft: Draft) -> frozenset[str]:
+    """Every name that the texts of the formula language mention."""
+    trees: list[Node] = [*draft.conditions, *draft.lets.values()]
+    trees += [leaf.tree for leaf in draft.keys.formula.leaves]
+    return frozenset[str]().union(*map(names_used, trees))
+
+
 def check_usage(draft: Draft) -> None:
     """Complain of every declared name that nothing uses."""
-    keys = draft.keys
-    lets = draft.lets
-    trees: list[Node] = [*draft.conditions, *lets.values()]
-    trees += [leaf.tree for leaf in keys.formula.leaves]
-    formula = frozenset[str]().union(*map(names_used, trees))
+    keys, formula = draft.keys, formula_names(draft)
     torch = frozenset[str]().union(*(names_used(each.tree) for each in keys.torch or []))
     for name in keys.inputs:
         if name not in formula:
@@ -53,7 +56,7 @@ def check_usage(draft: Draft) -> None:
         for name in getattr(keys, room) or {}:
             if name not in formula | torch:
                 _unused(draft, room, name, f"a {kind} that 'formula' or 'torch' uses")
-    for name in lets:
+    for name in draft.lets:
         if name not in formula:
             _unused(draft, "let", name, "an intermediate result that a later text uses")
 

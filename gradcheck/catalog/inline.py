@@ -20,10 +20,6 @@ from gradcheck.errors import CatalogError, Problem, Where
 NAME = "inline"
 
 
-class InlineError(CatalogError):
-    """The keys do not make a case; the places name the key instead of a file."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Line:
     """A line of the composed text: which key it is, and where the author's own text begins."""
@@ -40,14 +36,15 @@ def case_of(keys: Mapping[str, Any], *, shown: str, labels: Mapping[str, str]) -
     mappings of them. ``shown`` stands for the file in messages, ``labels`` for keys (`torch`
     becomes `--torch`).
 
-    Errors: InlineError with every problem; TypeError for a value that YAML cannot say.
+    Errors: CatalogError with every problem, whose places name the key instead of a line;
+            TypeError for a value that YAML cannot say.
     """
     lines = [_Line(f"{NAME}:", "", 1), *_lines(keys, "", "  ")]
     try:
         (case,) = load_text("\n".join(line.text for line in lines) + "\n", shown)
     except CatalogError as error:
         moved = [_moved(problem, lines, shown, labels) for problem in error.problems]
-        raise InlineError(moved) from None
+        raise CatalogError(moved) from None
     return case
 
 
@@ -93,7 +90,7 @@ def _number(text: str) -> str:
 def _moved(problem: Problem, lines: list[_Line], shown: str, labels: Mapping[str, str]) -> Problem:
     """The same problem at the place that the author knows: the key, and the column in its text."""
     line = lines[min(problem.where.line, len(lines)) - 1]
-    top, dot, rest = line.key.partition(".")
-    key = labels.get(top, top) + dot + rest
+    top, *rest = line.key.split(".")
+    key = " ".join([labels[top], *rest[:1]]) if top in labels else line.key
     where = Where(f"{shown} {key}".rstrip(), 1, max(1, problem.where.column - line.start + 1))
     return Problem(where, problem.found, problem.expected, problem.fix)

@@ -13,7 +13,8 @@ from gradcheck.catalog.annotation import Reader
 from gradcheck.catalog.document import Scalar, Yaml, describe
 from gradcheck.catalog.fields import read_integer, read_text, read_word, refuse
 from gradcheck.catalog.mistakes import KeyPath
-from gradcheck.catalog.model import DtypeName, Keys, Numbers, Text
+from gradcheck.catalog.model import Keys
+from gradcheck.catalog.value_kinds import DtypeName, Numbers, Text
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 
 NOT_REPORTED = "not reported"

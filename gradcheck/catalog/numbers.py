@@ -1,4 +1,4 @@
-"""The numbers that a block of expressions stands for: exact where they are written so, else balls."""
+"""The numbers that constant expressions stand for: exact where written so, else balls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flint import arb, fmpq
 
 from gradcheck.formula.balls import working
 from gradcheck.formula.exact import CONSTANT_BITS, enclose_constant, nearest
-from gradcheck.formula.nodes import Literal, Node, Sequence, Unary
+from gradcheck.formula.nodes import Binary, Literal, Node, Sequence, Unary
 from gradcheck.setting import DTYPES
 
 _SMALL = 2**24
@@ -49,17 +49,30 @@ def numbers_of(tree: Node) -> Numbers:
 
 
 def _read(tree: Node, entries: list[Fraction | arb]) -> tuple[int, ...] | None:
-    """The shape of nested lists of plain numbers, which go to ``entries``; else None."""
+    """The shape of ``tree``, whose numbers go to ``entries``; None for lists that have none."""
     if isinstance(tree, Sequence):
         shapes = {_read(item, entries) for item in tree.items}
         inner = shapes.pop() if len(shapes) == 1 else None
         return None if inner is None else (len(tree.items), *inner)
-    sign, literal = 1, tree
-    if isinstance(tree, Unary) and tree.operator == "-":
-        sign, literal = -1, tree.operand
-    if isinstance(literal, Literal) and isinstance(literal.value, Fraction):
-        entries.append(sign * literal.value)
+    plain = _plain(tree)
+    if plain is not None:
+        entries.append(plain)
         return ()
+    balls = enclose_constant(tree)
+    entries += balls.ravel().tolist()
+    return balls.shape
+
+
+def _plain(tree: Node) -> Fraction | None:
+    """The exact value of a number, its negative, or a quotient of two: what most entries are."""
+    match tree:
+        case Literal(Fraction() as value):
+            return value
+        case Unary("-", Literal(Fraction() as value)):
+            return -value
+        case Binary("/", left, Literal(Fraction() as below)) if below:
+            above = _plain(left)
+            return None if above is None else above / below
     return None
 
 

@@ -171,9 +171,15 @@ def _has_shape(
         path,
         f"a value of shape {list(value.shape)}",
         f"one of shape {list(shape)}",
-        "write a number" if shape == () else "write nested lists of that shape",
+        _shape_fix(shape),
     )
     return False
+
+
+def _shape_fix(shape: tuple[int, ...]) -> str:
+    if 0 in shape:
+        return f'write "zeros({list(shape)})"'
+    return "write nested lists of that shape" if shape else "write a number"
 
 
 def _unknown_input(site: _Site, path: Sequence[str | int], name: str) -> None:

@@ -13,6 +13,7 @@ from gradcheck.catalog.constants import choice_of
 from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
+from gradcheck.catalog.implementations import formula_names
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
@@ -85,7 +86,7 @@ def _refuse_cost(draft: Draft) -> None:
     draft.add(
         ("formula",),
         "formulas that take too long or too much memory to write out",
-        f"at most {1_000_000:,} scalar operations and 8 seconds for all cases of a file",
+        "at most 400,000 scalar operations and 6 seconds for all cases of a file",
         "make shapes, loops or the sweep smaller, or split the file",
     )
 
@@ -98,6 +99,10 @@ def _unrolled(
     faults: dict[Complaint, str],
 ) -> Program | None:
     names: dict[str, object] = {**(draft.keys.constants or {}), **values}
+    used = formula_names(draft)
+    for key, value in values.items():
+        if key not in used and (value is None or isinstance(value, str)):
+            del names[key]  # a text for the torch language only
     try:
         program = _unroll(draft, draft.keys.formula.tree, shapes, names, draft.conditions)
     except ExpressionError as error:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gradcheck.cli import check, explain, later, listing, plot, run, schema, validate
+from gradcheck.cli.declaration import CommandLineError
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import complain, emit
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
@@ -64,7 +65,7 @@ def _run(arguments: list[str]) -> int:
         return ExitCode.BAD_USE
     except CatalogError as error:
         complain(str(error))
-        return getattr(error, "exit_code", ExitCode.BAD_FILE)
+        return ExitCode.BAD_USE if isinstance(error, CommandLineError) else ExitCode.BAD_FILE
     except Exception:  # the last resort, with its own exit code
         complain(traceback.format_exc() + "\nThis is a defect of gradcheck itself; please report.")
         return ExitCode.INTERNAL

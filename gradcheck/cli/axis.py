@@ -66,7 +66,7 @@ def tick_labels(values: list[float]) -> list[str]:
         return [write(value) for value in values]
     step = min(b - a for a, b in itertools.pairwise(values))
     largest = max(map(abs, values))
-    digits = max(1, math.ceil(math.log10(largest / step)) + 2) if largest else 1
+    digits = max(4, math.ceil(math.log10(largest / step)) + 2) if largest else 1
     return [write(0.0 if abs(value) < step / 2 else value, digits) for value in values]
 
 

@@ -66,7 +66,7 @@ def backward_graph(
     grads: dict[_Edge, Any] = {}
     for node in nodes:
         node.register_prehook(_keeper(grads, node))
-    output.backward(torch.ones_like(output))
+    output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
     return tuple(_described(nodes, values, grads, inputs))
 
 

@@ -8,6 +8,12 @@ from pathlib import Path
 from gradcheck.errors import UsageError
 
 
+def shown_folder() -> str:
+    """The packaged catalog, as short as it can be said from the current folder."""
+    folder, here = catalog_folder(), Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
 def catalog_folder() -> Path:
     """The folder `cases` that belongs to this installation.
 

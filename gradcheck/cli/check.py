@@ -13,6 +13,7 @@ from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.cli.choices import chosen
 from gradcheck.cli.declaration import (
     SHOWN,
+    CommandLineError,
     Constants,
     Function,
     Inputs,
@@ -84,12 +85,11 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
 
 
 def _refuse_unreachable(case: Case) -> None:
-    from gradcheck.catalog.inline import InlineError
     from gradcheck.inputs.reach import unreachable
 
     problems = unreachable(case)
     if problems:
-        raise InlineError(problems)
+        raise CommandLineError(problems)
 
 
 def _fails(outcome: Outcome, effort: Effort) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gradcheck.cli.choices import constant, declared, pairs
-from gradcheck.errors import UsageError
+from gradcheck.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case, Implementation
@@ -25,6 +25,11 @@ _LABELS = {
     "order": "--order",
     "points": "--at",
 }
+
+
+class CommandLineError(CatalogError):
+    """What is declared on the command line is no case; bad use, and no bad file."""
+
 
 Torch = Annotated[
     list[str] | None,
@@ -73,12 +78,15 @@ def keys_of(
 def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
     """The case, read by the catalog's own loader.
 
-    Errors: InlineError for what the format refuses; UsageError for a function that is not trusted.
+    Errors: CommandLineError for what the format refuses, UsageError for untrusted code.
     """
     # The loader takes pydantic and FLINT along, which --help need not wait for.
     from gradcheck.catalog.inline import case_of
 
-    case = case_of(keys, shown=SHOWN, labels=_LABELS)
+    try:
+        case = case_of(keys, shown=SHOWN, labels=_LABELS)
+    except CatalogError as error:
+        raise CommandLineError(error.problems) from None
     refuse_untrusted(case.implementations, trusted)
     return case
 

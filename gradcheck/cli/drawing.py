@@ -136,8 +136,11 @@ def _errors(picture: Picture, across: Axis) -> list[str]:
     found = picture.ulps[np.isfinite(picture.ulps)]
     top = np.log10(1.0 + max(10.0, float(found.max()) if found.size else 0.0)) * 1.12
     up = Axis(-0.05 * top, float(top), _BELOW[1], _BELOW[0])
-    infinite = [(_BELOW[0] + 4.0, "∞")] if np.isposinf(picture.ulps).any() else []
-    parts = _frame(_BELOW, across, [*_ulp_ticks(up), *infinite])
+    rows_of_ticks = _ulp_ticks(up)
+    if np.isposinf(picture.ulps).any():
+        first = _BELOW[0] + 4.0
+        rows_of_ticks = [(first, "∞"), *(each for each in rows_of_ticks if each[0] > first + 12)]
+    parts = _frame(_BELOW, across, rows_of_ticks)
     parts.append(
         _text(_LEFT, _BELOW[0] - 10, "error of PyTorch's gradient, in ulps (dotted: 4)", size=13)
     )

@@ -63,7 +63,7 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     # What listens takes torch, sympy and FLINT along: seconds that --help need not wait for.
     from gradcheck.cli import explanation
     from gradcheck.cli.device_names import one_device
-    from gradcheck.cli.request import Request, hearing_of
+    from gradcheck.cli.request import Request, check_of
 
     request = Request(
         subject=case,
@@ -74,6 +74,6 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
         trusted=trust or (),
         implementation=implementation,
     )
-    hearing = hearing_of(request, dtype, one_device(device))
-    found = explanation.explain(hearing, request.at, graph=graph)
+    check = check_of(request, dtype, one_device(device))
+    found = explanation.explain(check, request.at, graph=graph)
     emit_json(explanation.as_json(found)) if as_json else emit(explanation.as_text(found))

@@ -11,66 +11,69 @@ import sympy
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Floats
+from gradcheck.answer import Evidence, Floats
+from gradcheck.catalog.checks import Check
+from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.cli.backward_graph import GraphNode, backward_graph
-from gradcheck.cli.hearing import (
-    Hearing,
-    Statement,
-    certain,
-    derivative_names,
-    statements,
-    trial_at,
-)
 from gradcheck.cli.place import entries_of, entry_names, is_inside, values_at
-from gradcheck.cli.request import labelled
+from gradcheck.cli.request import labelled, title_of
+from gradcheck.cli.statements import certain, derivative_names, heard, with_witness, without_zeros
 from gradcheck.cli.table import table
 from gradcheck.cli.words import short
 from gradcheck.formula import symbolic
+from gradcheck.formula.derive import NoDerivative
+from gradcheck.run.scene import truth_of
 from gradcheck.setting import DTYPES
+from gradcheck.subjects.subject import subject_of
 
-_WITNESSES = ("value", "reverse", "forward", "second")  # gradcheck has no numbers to show
 _MOST_FORMULAS = 12
 _MOST_OPERATIONS = 120
-_WIDE = 60  # letters of a number in the table of the graph
+_WIDE = 60  # letters of a number in a table
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``formulas`` pairs ``∂y/∂x`` with a sympy expression; empty where they are too large."""
+    """``formulas`` pairs ``∂y/∂x`` with a sympy expression; empty where they are too large.
 
-    hearing: Hearing
+    ``truths`` holds a name, certified digits, and what kind of knowledge they are; ``statements``
+    pairs a witness with one thing that it says.
+    """
+
+    check: Check
     values: dict[str, Floats]
     inside: bool
     formulas: tuple[tuple[str, Any], ...]
-    truths: tuple[tuple[str, str, str], ...]  # name, certified digits, status
-    statements: tuple[Statement, ...]
+    truths: tuple[tuple[str, str, str], ...]
+    statements: tuple[tuple[str, Evidence], ...]
     graph: tuple[GraphNode, ...]
 
 
-def explain(hearing: Hearing, at: Mapping[str, str], *, graph: bool) -> Explanation:
+def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     """Put the function to every witness at one point.
 
     Errors: UsageError for a point that is none of this function.
     """
-    case, variant = hearing.case, hearing.variant
-    values = values_at(case, variant, at, DTYPES[hearing.dtype])
+    case, variant = check.case, check.variant
+    values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
-    names = [name for name in _WITNESSES if name not in case.without]
-    trial = trial_at(hearing, values, orders[-1])
+    names = [name for name in WITNESSES if name not in case.without]
+    names = [name for name in names if name != "second" or 2 in orders]
     return Explanation(
-        hearing=hearing,
+        check=check,
         values=values,
         inside=is_inside(case, variant, values),
-        formulas=tuple(_formulas(hearing, orders)),
-        truths=tuple(_truths(hearing, values, orders)),
-        statements=tuple(statements(hearing, trial, names if 2 in orders else names[:3])),
-        graph=backward_graph(hearing.subject(), _leaves(hearing, values)) if graph else (),
+        formulas=tuple(_formulas(check, orders)),
+        truths=tuple(_truths(check, values, orders)),
+        statements=tuple(
+            (name, said) for name in names for said in heard(with_witness(check, name), values)
+        ),
+        graph=_graph(check, values) if graph else (),
     )
 
 
 def as_json(found: Explanation) -> dict[str, Any]:
     return {
-        **labelled(found.hearing),
+        **labelled(found.check),
         "at": {name: value.tolist() for name, value in found.values.items()},
         "inside": found.inside,
         "formulas": {name: str(formula) for name, formula in found.formulas},
@@ -78,7 +81,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
             {"what": what, "true": digits, "status": status}
             for what, digits, status in found.truths
         ],
-        "statements": [asdict(said) for said in found.statements],
+        "statements": [_said_as_json(name, said) for name, said in found.statements],
         "graph": [asdict(node) for node in found.graph],
     }
 
@@ -87,15 +90,28 @@ def as_text(found: Explanation) -> str:
     return "\n".join(_sections(found))
 
 
+def _said_as_json(witness: str, said: Evidence) -> dict[str, Any]:
+    return {
+        "witness": witness,
+        "label": said.label,
+        "index": said.index,
+        "got": said.got,
+        "true": said.true,
+        "radius": said.radius,
+        "ulps": said.ulps,
+        "relative": said.relative,
+        "verdict": said.ruling.value,
+        "reason": said.reason,
+    }
+
+
 def _sections(found: Explanation) -> Iterator[str]:
-    hearing = found.hearing
-    name = hearing.case.name + (f"[{hearing.variant.name}]" if hearing.variant.name else "")
-    head = [name] if hearing.case.where.line > 1 or name != "inline" else []
-    place = ", ".join(f"{key} = {_brief(value.tolist())}" for key, value in found.values.items())
-    yield "  ".join([*head, f"at {place}", f"({hearing.dtype} on {hearing.device})"])
-    if hearing.case.summary:
-        yield hearing.case.summary
-    yield f"on trial: {hearing.implementation.text or 'the formula, translated to PyTorch'}"
+    check = found.check
+    place = ", ".join(f"{name} = {_brief(value.tolist())}" for name, value in found.values.items())
+    yield f"{title_of(check)}  at {place}  ({check.dtype} on {check.device})"
+    if check.case.summary != title_of(check):
+        yield check.case.summary
+    yield f"on trial: {check.implementation.text or 'the formula, translated to PyTorch'}"
     if not found.inside:
         yield "note: this point lies outside of the case's domain, where it is not tested"
     yield ""
@@ -106,29 +122,46 @@ def _sections(found: Explanation) -> Iterator[str]:
         yield _graph_table(found)
 
 
-def _formulas(hearing: Hearing, orders: Sequence[int]) -> Iterator[tuple[str, Any]]:
+def _formulas(check: Check, orders: Sequence[int]) -> Iterator[tuple[str, Any]]:
     """Sympy's own expressions and derivatives, where there are few and short ones."""
-    program = hearing.variant.program
-    n = program.size
-    symbols = [sympy.Symbol(name, real=True) for name in entry_names(hearing.variant)]
+    program = check.variant.program
+    symbols = [sympy.Symbol(name, real=True) for name in entry_names(check.variant)]
     operations = len(program.tape.ancestors(program.outputs))
-    if operations > _MOST_OPERATIONS or len(program.outputs) * n > _MOST_FORMULAS:
+    if operations > _MOST_OPERATIONS or len(program.outputs) * program.size > _MOST_FORMULAS:
         return
     level = symbolic.expressions(program.tape, program.outputs, symbols)
     for order in orders:
         if len(level) <= _MOST_FORMULAS:
-            yield from zip(derivative_names(hearing, order), level, strict=True)
+            yield from zip(derivative_names(check.variant, order), level, strict=True)
         level = [sympy.diff(expression, symbol) for expression in level for symbol in symbols]
 
 
 def _truths(
-    hearing: Hearing, values: Mapping[str, Floats], orders: Sequence[int]
+    check: Check, values: Mapping[str, Floats], orders: Sequence[int]
 ) -> Iterator[tuple[str, str, str]]:
     x = tuple(entries_of(values))
     for order in orders:
-        enclosures = hearing.truth.enclosures(order, x)
-        for name, enclosure in zip(derivative_names(hearing, order), enclosures, strict=True):
+        try:
+            enclosures = truth_of(check.variant.program).enclosures(order, x)
+        except NoDerivative as error:
+            yield f"order {order}", "", str(error)
+            continue
+        names = derivative_names(check.variant, order)
+        for name, enclosure in zip(names, enclosures, strict=True):
             yield name, certain(enclosure), enclosure.status
+
+
+def _graph(check: Check, values: Mapping[str, Floats]) -> tuple[GraphNode, ...]:
+    subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
+    return backward_graph(subject, _leaves(check, values))
+
+
+def _leaves(check: Check, values: Mapping[str, Floats]) -> dict[str, Tensor]:
+    dtype = getattr(torch, check.dtype)
+    return {
+        name: torch.tensor(value, dtype=dtype, device=check.device, requires_grad=True)
+        for name, value in values.items()
+    }
 
 
 def _formula_lines(found: Explanation) -> Iterator[str]:
@@ -147,19 +180,19 @@ def _truth_table(found: Explanation) -> str:
     return table(["", "true value"], rows, title=f"certified{note}")
 
 
-def _statement_table(said: Sequence[Statement]) -> str:
+def _statement_table(statements: Sequence[tuple[str, Evidence]]) -> str:
     rows = [
         [
-            each.witness,
-            each.label,
-            each.what,
-            "" if not each.what else repr(each.got),
-            each.true if each.what else "",
-            "" if math.isnan(each.ulps) else short(each.ulps),
-            each.verdict,
-            each.reason,
+            witness,
+            said.label,
+            said.index,
+            repr(said.got) if said.true else "",
+            without_zeros(said.true),
+            "" if math.isnan(said.ulps) else short(said.ulps),
+            said.ruling.value,
+            _brief(said.reason),
         ]
-        for each in said
+        for witness, said in statements
     ]
     heads = ["witness", "by", "of", "PyTorch", "true", ">ulps", "verdict", "reason"]
     return table(heads, rows, title="what each witness says")
@@ -174,24 +207,15 @@ def _graph_table(found: Explanation) -> str:
             str(node.is_leaf),
             str(node.requires_grad),
             "" if node.data is None else _brief(node.data),
-            str(None) if node.grad is None else _brief(node.grad),
+            _brief(node.grad),
             ", ".join(map(str, node.parents)),
         ]
         for number, node in enumerate(found.graph)
     ]
     heads = [">#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next"]
-    what = "the sum of the output" if found.hearing.variant.program.shape else "the output"
-    return table(
-        heads, rows, title=f"the backward graph, after retain_grad() and backward() from {what}"
-    )
-
-
-def _leaves(hearing: Hearing, values: Mapping[str, Floats]) -> dict[str, Tensor]:
-    dtype = getattr(torch, hearing.dtype)
-    return {
-        name: torch.tensor(value, dtype=dtype, device=hearing.device, requires_grad=True)
-        for name, value in values.items()
-    }
+    what = "the sum of the output" if found.check.variant.program.shape else "the output"
+    title = f"the backward graph, after retain_grad() and backward() from {what}"
+    return table(heads, rows, title=title)
 
 
 def _brief(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradcheck.cli.case_files import find_files, is_cases
-from gradcheck.cli.catalog_folder import catalog_folder
+from gradcheck.cli.catalog_folder import shown_folder
 from gradcheck.cli.exit_codes import READING
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted
@@ -49,19 +49,12 @@ def listing(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List cases, their variants, and how many checks they make on the CPU."""
-    files = [path for path in find_files(paths or [_packaged()]) if is_cases(path)]
+    files = [path for path in find_files(paths or [shown_folder()]) if is_cases(path)]
     entries = _entries(files)
     if as_json:
         emit_json([asdict(entry) for entry in entries])
     else:
         emit("\n".join(_table(entries)))
-
-
-def _packaged() -> str:
-    """The packaged catalog, as short as it can be said from here."""
-    folder = catalog_folder()
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _entries(files: Sequence[Path]) -> list[Entry]:

@@ -36,15 +36,20 @@ def values_at(
                 f"one of {', '.join(shapes)}",
                 "correct the name",
             )
-        values[name] = _floats(name, text, shapes[name], dtype)
+        values[name] = _floats(f"--at {name}", text, shapes[name], dtype)
     for name in shapes.keys() - values.keys():
         raise UsageError(f"no value for the input {name}", "a value", f"write --at {name}=1")
     return {name: values[name] for name in shapes}
 
 
+def number(option: str, text: str, dtype: Dtype) -> float:
+    """One number, such as ``3`` or ``pi/2``. Errors: UsageError for anything else."""
+    return float(_floats(option, text, (), dtype))
+
+
 def shape_of(name: str, text: str) -> tuple[int, ...]:
-    """The shape of a value. Errors: UsageError for what is no constant."""
-    return _balls(name, text).shape
+    """The shape of an input's value. Errors: UsageError for what is no constant."""
+    return _balls(f"--at {name}", text).shape
 
 
 def entries_of(values: Mapping[str, Floats]) -> list[float]:
@@ -95,28 +100,28 @@ def _gather(node: object, bound: frozenset[str], found: dict[str, None]) -> None
                 _gather(getattr(node, field.name), bound, found)
 
 
-def _floats(name: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:
-    balls = _balls(name, text)
+def _floats(option: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:
+    balls = _balls(option, text)
     rounded = np.array([nearest(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64)
     if not np.isfinite(rounded).all():
-        raise _no_value(name, text, f"not finite in {dtype.name}", "write a finite number")
+        raise _no_value(option, text, f"not finite in {dtype.name}", "write a finite number")
     if balls.shape != shape:
         found = f"a value of shape {list(balls.shape)}"
-        raise _no_value(name, text, found, f"write a value of shape {list(shape)}")
+        raise _no_value(option, text, found, f"write a value of shape {list(shape)}")
     return rounded.reshape(shape)
 
 
-def _balls(name: str, text: str) -> np.ndarray:
+def _balls(option: str, text: str) -> np.ndarray:
     try:
         tree: Node = parse(text)
         return enclose_constant(tree)
     except ExpressionError as error:
-        raise _no_value(name, text, error.found, error.fix) from None
+        raise _no_value(option, text, error.found, error.fix) from None
 
 
-def _no_value(name: str, text: str, found: str, fix: str) -> UsageError:
+def _no_value(option: str, text: str, found: str, fix: str) -> UsageError:
     return UsageError(
-        f"--at {name}={text[:60]}: {found}",
+        f"{option}={text[:60]}: {found}",
         "a number, a constant such as pi/2, or nested lists of them",
         fix,
     )

@@ -1,2 +1,91 @@
-def register(app):
-    pass
+"""`gradcheck plot`: a function, its derivative, and the error of PyTorch's gradient, as SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradcheck.cli.choices import pairs
+from gradcheck.cli.declaration import Constants, Function, Let, Torch, Trust
+from gradcheck.cli.exit_codes import READING
+from gradcheck.cli.explain import At, CaseOrFormula, Device, Dtype, Number
+from gradcheck.cli.output import emit
+from gradcheck.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    app.command("plot", epilog=READING)(plot)
+
+
+def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
+    case: CaseOrFormula,
+    *,
+    output: Annotated[
+        str, typer.Option("-o", "--output-file", metavar="FILE.svg", help="Where to; - to stdout.")
+    ],
+    running: Annotated[
+        str,
+        typer.Option("--input", metavar="NAME[=DOMAIN]", help="What runs, as x or 'x[0, 1]'."),
+    ] = "",
+    start: Annotated[str, typer.Option("--from", metavar="A", help="Where it begins.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="B", help="Where it ends.")] = "",
+    at: At = None,
+    torch: Torch = None,
+    let: Let = None,
+    constants: Constants = None,
+    function: Function = None,
+    trust: Trust = None,
+    implementation: Number = 0,
+    entry: Annotated[int, typer.Option("--entry", min=0, help="Which output entry.")] = 0,
+    points: Annotated[int, typer.Option(min=2, max=20_000, help="How many points.")] = 401,
+    dtype: Dtype = "float64",
+    device: Device = "cpu",
+) -> None:
+    """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
+    # What is drawn takes torch, sympy and FLINT along: seconds that --help need not wait for.
+    from gradcheck.cli.device_names import one_device
+    from gradcheck.cli.drawing import draw
+    from gradcheck.cli.request import Request, check_of
+    from gradcheck.cli.survey import Line, survey
+
+    name, declares, _ = running.partition("=")
+    request = Request(
+        subject=case,
+        at=pairs("--at", at or ()),
+        inputs=[running] if declares else (),
+        running=name.partition("[")[0].strip(),
+        torch=torch or (),
+        texts={"let": let or (), "constants": constants or (), "function": function or ()},
+        trusted=trust or (),
+        implementation=implementation,
+    )
+    _check_file(output)
+    line = Line(name.strip(), start, end, points, entry)
+    drawn = draw(survey(check_of(request, dtype, one_device(device)), line, request.at))
+    _write(output, drawn)
+
+
+def _check_file(name: str) -> None:
+    """Errors: UsageError for a file that cannot be written; before the work, not after it."""
+    path = Path(name)
+    if name != "-" and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(
+            f"-o {name}: {'a folder' if path.is_dir() else 'its folder is not there'}",
+            "a file in a folder that is there",
+            "write -o out.svg",
+        )
+
+
+def _write(name: str, text: str) -> None:
+    if name == "-":
+        emit(text.rstrip("\n"))
+        return
+    try:
+        Path(name).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(
+            f"-o {name}: {error.strerror}", "a file that can be written", "name another file"
+        ) from None
+    emit(f"wrote {name}")

@@ -7,14 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gradcheck.catalog.case import Case, Implementation, Variant
-from gradcheck.cli.declaration import case_of_keys, keys_of, refuse_untrusted
-from gradcheck.cli.hearing import Hearing
+from gradcheck.catalog.checks import Check
+from gradcheck.catalog.inline import NAME
+from gradcheck.cli.declaration import (
+    SHOWN,
+    CommandLineError,
+    case_of_keys,
+    keys_of,
+    refuse_untrusted,
+)
 from gradcheck.cli.place import free_names, shape_of
 from gradcheck.cli.selection import implementation_of, load_case, reference_of
-from gradcheck.errors import ExpressionError, UsageError
+from gradcheck.errors import ExpressionError, Problem, UsageError, Where
 from gradcheck.formula.parse import parse
 from gradcheck.formula.torch_names import check_tree
-from gradcheck.formula.truth import Truth
 from gradcheck.setting import DTYPES
 
 
@@ -29,10 +35,11 @@ class Request:
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     trusted: Sequence[str] = ()
     implementation: int = 0
+    running: str = ""  # an input that needs no value, as the plot gives it many
 
 
-def hearing_of(request: Request, dtype: str, device: str) -> Hearing:
-    """What is on trial, ready to be heard.
+def check_of(request: Request, dtype: str, device: str) -> Check:
+    """What is on trial, as a check of the witness `reverse`.
 
     Errors: UsageError and CatalogError for whatever is not there, or not so.
     """
@@ -43,12 +50,12 @@ def hearing_of(request: Request, dtype: str, device: str) -> Hearing:
     case, variant = _case(request)
     implementation = implementation_of(case, request.implementation)
     refuse_untrusted([implementation], request.trusted)
-    return Hearing(case, variant, implementation, dtype, device, Truth(variant.program))
+    return Check(case, variant, implementation, "reverse", device, dtype, case.name, ())
 
 
 def _case(request: Request) -> tuple[Case, Variant]:
     declared = [text.partition("=")[0].strip() for text in request.inputs]
-    reference = reference_of(request.subject, (*request.at, *declared))
+    reference = reference_of(request.subject, (*request.at, *declared, request.running))
     if reference is None:
         case = _formula_case(request)
         return case, case.variants[0]
@@ -68,19 +75,24 @@ def _formula_case(request: Request) -> Case:
     keys = keys_of(request.subject, inputs=request.inputs, torch=request.torch, **request.texts)
     known = keys.get("inputs", {}).keys() | keys.get("constants", {}).keys()
     known |= keys.get("let", {}).keys()
-    texts = (request.subject, *keys.get("let", {}).values())
-    for name in dict.fromkeys(name for text in texts for name in _names(text)):
+    for name in _names(request.subject, keys.get("let", {})):
         if name not in known:
             shape = shape_of(name, request.at[name]) if name in request.at else ()
             keys.setdefault("inputs", {})[name] = {"domain": "real", "shape": list(shape)}
-    return case_of_keys(keys)
+    keys["summary"] = " ".join(request.subject.split())
+    return case_of_keys(keys, request.trusted)
 
 
-def _names(text: str) -> list[str]:
-    try:
-        return free_names(text)
-    except ExpressionError:
-        return []  # the loader says what is wrong with it, and where
+def _names(formula: str, lets: Mapping[str, str]) -> list[str]:
+    found: dict[str, None] = {}
+    for label, text in (("FORMULA", formula), *((f"--let {name}", lets[name]) for name in lets)):
+        try:
+            found |= dict.fromkeys(free_names(text))
+        except ExpressionError as error:
+            where = Where(f"{SHOWN} {label}", *error.place)
+            problem = Problem(where, error.found, error.expected, error.fix)
+            raise CommandLineError([problem]) from None
+    return list(found)
 
 
 def _with_torch(case: Case, variant: Variant, texts: Sequence[str]) -> Case:
@@ -97,12 +109,20 @@ def _with_torch(case: Case, variant: Variant, texts: Sequence[str]) -> Case:
     return replace(case, implementations=tuple(found))
 
 
-def labelled(hearing: Hearing) -> dict[str, Any]:
+def title_of(check: Check) -> str:
+    """The case's name with its variant; the formula itself where it has none."""
+    case, variant = check.case, check.variant
+    if case.name == NAME:
+        return case.summary
+    return f"{case.name}[{variant.name}]" if variant.name else case.name
+
+
+def labelled(check: Check) -> dict[str, Any]:
     """What JSON says of the request."""
     return {
-        "case": hearing.case.name,
-        "variant": hearing.variant.name,
-        "implementation": hearing.implementation.text,
-        "dtype": hearing.dtype,
-        "device": hearing.device,
+        "case": title_of(check),
+        "variant": check.variant.name,
+        "implementation": check.implementation.text,
+        "dtype": check.dtype,
+        "device": check.device,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcheck.cli.case_files import check_path, is_cases
-from gradcheck.cli.catalog_folder import catalog_folder
+from gradcheck.cli.catalog_folder import shown_folder
 from gradcheck.cli.choices import nearest
 from gradcheck.errors import UsageError
 
@@ -94,7 +94,7 @@ def complete_case(incomplete: str) -> list[str]:
 
 def _packaged() -> Iterator[tuple[str, Path]]:
     """Names and files, by their keys alone: completion cannot wait for the loader."""
-    for path in sorted(catalog_folder().glob("*.yaml")):
+    for path in sorted(Path(shown_folder()).glob("*.yaml")):
         if is_cases(path):
             for match in _KEY.finditer(path.read_text(encoding="utf-8", errors="replace")):
                 yield match[2], path

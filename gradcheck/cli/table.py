@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_UNSEEN = 160  # columns of a table that goes into a file or a pipe
+_UNSEEN = 200  # columns of a table that goes into a file or a pipe
 _COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
 
 

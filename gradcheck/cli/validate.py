@@ -46,7 +46,8 @@ def validate(
 
 def _examine(files: Sequence[Path]) -> tuple[int, list[Problem]]:
     """How many sound cases there are, and every problem."""
-    cases, problems = 0, []
+    cases = 0
+    problems: list[Problem] = []
     for path in files:
         try:
             cases += _sound(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gradcheck.formula.tape import Number, Tape, apply
 
 Array = NDArray[Any]
+Indices = tuple[int, ...]
 MOST_ELEMENTS = 65_536
 LARGEST_MATRIX = 8
 ZERO, ONE = Fraction(0), Fraction(1)
@@ -59,7 +60,7 @@ def stacked(parts: list[Array], dim: int) -> Array:
     shapes = {part.shape for part in parts}
     if len(shapes) > 1:
         raise Misuse(f"entries of shapes {_shapes(parts)}", "entries of one shape")
-    full(parts[0].shape + (len(parts),), ZERO)  # the limit
+    full((*parts[0].shape, len(parts)), ZERO)  # the limit
     return np.stack(parts, axis=_axis(dim, parts[0].ndim + 1))
 
 
@@ -83,7 +84,7 @@ def elementwise(tape: Tape, operator: str, *arrays: Array, parameter: Any = None
     wide = [np.broadcast_to(array, shape) for array in arrays]
     result = np.empty(shape, dtype=object)
     for index in np.ndindex(shape):
-        values: Iterator[Number] = (array[index] for array in wide)
+        values: list[Any] = [array[index] for array in wide]
         result[index] = apply(tape, operator, *values, parameter=parameter)
     return result
 
@@ -184,11 +185,11 @@ def _trace(tape: Tape, x: Array) -> Array:
     return _sum(tape, np.diagonal(x))
 
 
-def _minors(tape: Tape, x: Array) -> Callable[[tuple[int, ...], tuple[int, ...]], Number]:
-    """Determinants of the submatrices of one matrix, by expansion along the first row, once each."""
-    known: dict[tuple[tuple[int, ...], tuple[int, ...]], Number] = {}
+def _minors(tape: Tape, x: Array) -> Callable[[Indices, Indices], Number]:
+    """Determinants of submatrices of one matrix, by expansion along the first row, once each."""
+    known: dict[tuple[Indices, Indices], Number] = {}
 
-    def minor(rows: tuple[int, ...], columns: tuple[int, ...]) -> Number:
+    def minor(rows: Indices, columns: Indices) -> Number:
         if not rows:
             return ONE
         if (rows, columns) not in known:
@@ -312,7 +313,7 @@ ARRAY_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "concat": _concat, "stack": _stack, "diag": _diag, "eye": _eye, "zeros": _zeros,
     "ones": _ones,
 }  # fmt: skip
-"""Called with the tape and the arguments: arrays, and ints, booleans or lists of ints for the rest."""
+"""Called with the tape and the arguments: arrays, then ints, booleans or lists of ints."""
 
 LIST_FUNCTIONS = frozenset({"concat", "stack"})
 """Whose first argument is a list of arrays."""

@@ -30,7 +30,7 @@ CONTACT = Contact()
 
 @contextmanager
 def working(precision: int, *, exact: bool) -> Iterator[Contact]:
-    """Evaluate in ``precision`` bits; yields the contact, which tells whether a boundary was met."""
+    """Evaluate in ``precision`` bits; the contact tells whether a boundary was met."""
     before = ctx.prec, CONTACT.exact
     ctx.prec, CONTACT.exact, CONTACT.touched = precision, exact, False
     try:

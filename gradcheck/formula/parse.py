@@ -1,4 +1,4 @@
-"""From text to tree, by Python's own grammar. Nothing is evaluated; what we do not name is refused."""
+"""From text to tree, by Python's own grammar. Nothing is evaluated; the unknown is refused."""
 
 from __future__ import annotations
 

@@ -132,10 +132,6 @@ def _direction_sign(s: arb_series) -> int:
     return 0
 
 
-def _choose(condition: bool, a: Any, b: Any) -> Any:
-    return a if condition else b
-
-
 _SPECIAL: dict[str, Any] = {
     "true": lambda: True,
     "false": lambda: False,
@@ -145,7 +141,7 @@ _SPECIAL: dict[str, Any] = {
     "not": lambda a: not a,
     "and": lambda a, b: a and b,
     "or": lambda a, b: a or b,
-    "where": _choose,
+    "where": lambda condition, a, b: a if condition else b,
     "abs": lambda a: a if _direction_sign(a) >= 0 else -a,
     "sign": lambda a: arb_series([_direction_sign(a)]),
     "min": lambda a, b: a if _direction_sign(a - b) <= 0 else b,

@@ -188,11 +188,9 @@ class Unroller:
 
     def _attribute(self, node: Attribute) -> Array:
         base = self.value(node.base)
-        if node.name == "T":
-            return base.T
-        if node.name == "shape":
-            return array_of([Fraction(length) for length in base.shape])
-        self.refuse(node.place, f"'.{node.name}'", ".shape or .T", "call a function instead")
+        if node.name not in ("T", "shape"):
+            self.refuse(node.place, f"'.{node.name}'", ".shape or .T", "call a function instead")
+        return base.T if node.name == "T" else array_of([Fraction(n) for n in base.shape])
 
     # arithmetic and conditions
 

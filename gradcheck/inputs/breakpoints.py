@@ -26,7 +26,9 @@ from gradcheck.inputs.ordinals import float_at, largest_ordinal, ordinal
 from gradcheck.inputs.rows import join, split
 from gradcheck.setting import Dtype
 
-_SAMPLES = (("bulk", 6), ("integers", 4), ("tails", 20))  # in this order: near kinks first
+_SAMPLES = (("bulk", 6), ("integers", 4))
+_TAILS = 12
+_FAR = 2.0**14  # beyond most constants of a formula; its square is in range everywhere
 _BITS = 128  # of the evaluation: a float64 and the result of a few operations on it
 _WORK = 400_000  # operations evaluated for one batch, at most
 _STEPS = 100  # evaluations of one search, about
@@ -85,11 +87,13 @@ def _hits(
 
 
 def _samples(inputs: tuple[Input, ...], seed: int, dtype: Dtype) -> list[list[float]]:
-    """Return points to search between; matrices of a kind are the same in all of them."""
+    """Return points to search between, near ones first; matrices of a kind are all the same."""
     drawn: list[list[float]] = []
-    for regime, count in _SAMPLES:
+    for regime, count in (*_SAMPLES, ("tails", _TAILS)):
         points = generate(inputs, regime, branch(seed, "breakpoints"), count, dtype)
         drawn += join(inputs, points).tolist()
+    far = [_far(inputs, number, dtype) for number in (_FAR, -_FAR)] if drawn else []
+    drawn[-_TAILS:-_TAILS] = far
     start = 0
     for each in inputs:
         end = start + math.prod(each.shape)
@@ -98,6 +102,15 @@ def _samples(inputs: tuple[Input, ...], seed: int, dtype: Dtype) -> list[list[fl
                 row[start:end] = drawn[0][start:end]
         start = end
     return drawn
+
+
+def _far(inputs: tuple[Input, ...], number: float, dtype: Dtype) -> list[float]:
+    """Return a point with all entries as near to a number as their domains allow."""
+    row: list[float] = []
+    for each in inputs:
+        nearest = [min(max(number, low), high) for low, high in each.domain.spans(dtype)]
+        row += [min(nearest, key=lambda value: abs(value - number))] * math.prod(each.shape)
+    return row
 
 
 def _shuffled(found: tuple[Kink, ...], seed: int, wanted: int) -> Iterator[Kink]:

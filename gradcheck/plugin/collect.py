@@ -20,7 +20,6 @@ from gradcheck.plugin.items import CheckItem
 from gradcheck.plugin.state import devices_of, settings_of
 from gradcheck.subjects.trust import refusal
 
-
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()
 
 
@@ -34,8 +33,7 @@ class CatalogFile(pytest.File):
             checks = self._checks()
         except CatalogError as error:
             raise self.CollectError(str(error)) from None
-        for check in checks:
-            yield CheckItem.of(self, check)
+        return CheckItem.all_of(self, checks)
 
     def _checks(self) -> list[Check]:
         settings = settings_of(self.config)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gradcheck import records
-from gradcheck.answer import Outcome, Ruling
+from gradcheck.answer import Effort, Outcome, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.errors import CatalogError
 from gradcheck.plugin.ledger import PROPERTY
@@ -19,8 +20,6 @@ from gradcheck.plugin.options import Settings
 from gradcheck.plugin.state import ready_device, settings_of
 from gradcheck.verdict.block import CheckFacts, block
 
-_NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
-
 
 class CheckItem(pytest.Function):
     """A check; a Function, since plugins such as Hypothesis's look only at those."""
@@ -28,17 +27,22 @@ class CheckItem(pytest.Function):
     check: Check
 
     @classmethod
-    def of(cls, parent: pytest.File, check: Check) -> CheckItem:
-        # The parameters stand in the name: pytest 9.2 drops them from the id if it is also told
-        # the name without them.
-        item: CheckItem = cls.from_parent(parent, name=check.name, callobj=run_check)
-        item.check = check
-        for marker in check_markers(check, parent.config):
-            item.add_marker(marker)
-        if check.device.startswith("cuda"):
-            item.add_marker(pytest.mark.filterwarnings(_NO_DETERMINISM))
-        item.extra_keyword_matches.update(check.case.tags)
-        return item
+    def all_of(cls, parent: pytest.File, checks: Iterable[Check]) -> Iterator[CheckItem]:
+        """An item for each check of a file."""
+        fixtures = None
+        for check in checks:
+            # The parameters stand in the name: pytest 9.2 drops them from the id if it is also
+            # told the name without them. All items ask for the same fixtures: pytest, too, looks
+            # for those once a function.
+            item: CheckItem = cls.from_parent(
+                parent, name=check.name, callobj=run_check, fixtureinfo=fixtures
+            )
+            fixtures = fixtures or getattr(item, "_fixtureinfo", None)
+            item.check = check
+            for marker in check_markers(check, parent.config):
+                item.add_marker(marker)
+            item.extra_keyword_matches.update(check.case.tags)
+            yield item
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.check.case.where.line - 1, self.name
@@ -50,14 +54,18 @@ def run_check(request: pytest.FixtureRequest) -> None:
     device_name = ready_device(item.config, item.check.device)
     from gradcheck.run import examine  # brings torch, which collecting must not pay for
 
-    effort = settings_of(item.config).effort
+    wrong = None
     try:
-        outcome = examine(item.check, effort)
+        outcome = examine(item.check, settings_of(item.config).effort)
     except CatalogError as error:  # a `function` that is not there shows only now
-        pytest.fail(str(error), pytrace=False)
-    facts = records.run_facts(item.nodeid.split("::")[0], effort, device_name)
-    record = records.record(item.check, outcome, facts)
-    item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
+        wrong, outcome = str(error), _unjudged(str(error))
+    except Exception as error:
+        text = f"a defect of gradcheck, not of PyTorch: {type(error).__name__}: {error}"
+        _keep(item, _unjudged(text), device_name)
+        raise
+    _keep(item, outcome, device_name)
+    if wrong is not None:
+        pytest.fail(wrong, pytrace=False)
     _conclude(item, outcome)
 
 
@@ -66,6 +74,18 @@ def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
     if isinstance(item, CheckItem) and isinstance(report.longrepr, tuple):
         path, line, _ = item.reportinfo()
         report.longrepr = (str(path), line + 1, report.longrepr[2])
+
+
+def _unjudged(reason: str) -> Outcome:
+    return Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
+
+
+def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
+    """Send the record to the controller, which writes it."""
+    file = item.nodeid.partition("::")[0]
+    facts = records.run_facts(file, settings_of(item.config).effort, device_name)
+    record = records.record(item.check, outcome, facts)
+    item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
 
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:
@@ -91,9 +111,9 @@ def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
 
 
 def _command(item: CheckItem, settings: Settings) -> str:
-    """What runs this check alone, with whatever differs from the default, as every project has it."""
+    """What runs this check alone in any project: its id, and what differs from the default."""
     check = item.check
-    effort, default = settings.effort, type(settings.effort)()
+    effort, default = settings.effort, Effort()
     options: list[tuple[str, Any, bool]] = [
         ("device", check.device, settings.device != "auto" and check.device != "cpu"),
         ("points", effort.points, effort.points != default.points),

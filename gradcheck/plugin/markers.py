@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -13,8 +14,7 @@ from gradcheck.setting import DTYPES, LATER_DTYPES
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _ORDERS = ("order1", "order2")
-_OF_PYTEST = frozenset({"skip", "skipif", "xfail", "usefixtures", "parametrize", "filterwarnings"})
-
+_NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
 _REGISTERED = pytest.StashKey[set[str]]()
 
 
@@ -31,18 +31,24 @@ def register_markers(config: pytest.Config) -> None:
         _register(config, order, f"checks of derivatives of order {order[-1]}")
 
 
-def check_markers(check: Check, config: pytest.Config) -> Iterator[str]:
-    """The names of a check's markers.
-
-    A tag that means something to pytest, or that pytest refuses, is left to ``-k``.
-    """
-    device = check.device.split(":")[0]
+def check_markers(check: Check, config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
+    """The markers of a check; a tag that pytest refuses as one is left to ``-k``."""
+    device = check.device.partition(":")[0]
     _register(config, device, f"checks on the device {device}")
-    yield from (device, check.dtype, check.witness, f"order{order_of(check.witness)}")
+    for name in (device, check.dtype, check.witness, f"order{order_of(check.witness)}"):
+        yield _marker(name)
     for tag in check.case.tags:
-        if tag not in _OF_PYTEST and not tag.startswith("_"):
+        if not tag.startswith("_"):
             _register(config, tag, "a tag of gradcheck cases")
-            yield tag
+            yield _marker(tag)
+    if device == "cuda":
+        yield pytest.mark.filterwarnings(_NO_DETERMINISM)
+
+
+@cache
+def _marker(name: str) -> pytest.MarkDecorator:
+    marker: pytest.MarkDecorator = getattr(pytest.mark, name)
+    return marker
 
 
 def _register(config: pytest.Config, name: str, text: str) -> None:

@@ -47,10 +47,10 @@ def _stated(point: Point, program: Program) -> Iterator[tuple[str, int, Node, li
         elif what in ("gradient", "jacobian") and isinstance(stated, dict):
             for name, tree in stated.items():
                 positions = [k * n + j for k in range(m) for j in spans[name]]
-                yield f"{what} in {name}", 1, tree, positions  # type: ignore[misc]
+                yield f"{what} in {name}", 1, tree, positions
         elif what == "hessian" and isinstance(stated, dict):
             for first, row in stated.items():
-                for second, tree in row.items():  # type: ignore[union-attr]
+                for second, tree in row.items():
                     positions = [i * n + j for i in spans[first] for j in spans[second]]
                     yield f"hessian in {first}, {second}", 2, tree, positions
 
@@ -89,9 +89,9 @@ def promised(point: Point, program: Program) -> dict[int, Enclosure]:
     if not isinstance(stated, dict):
         return {}
     m, n, spans = len(program.outputs), program.size, _spans(program)
-    found = {}
+    found: dict[int, Enclosure] = {}
     for name, tree in stated.items():
-        balls = np.asarray(enclose_constant(tree)).ravel()  # type: ignore[arg-type]
+        balls = np.asarray(enclose_constant(tree)).ravel()
         positions = [k * n + j for k in range(m) for j in spans[name]]
         found |= {
             position: Enclosure(ball, "settled")

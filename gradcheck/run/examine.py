@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +24,16 @@ from gradcheck.run.hearing import Hearing, evidence, hear
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally, is_bad
 
-SHARE = {"second": 1 / 4, "gradcheck": 1 / 8}
-"""Of the drawn points, for witnesses that take many calls at each."""
+SHARES = {
+    "value": (1, 1),
+    "reverse": (1, 1),
+    "forward": (1, 3 / 8),
+    "second": (1 / 2, 3 / 32),
+    "gradcheck": (1 / 12, 1 / 12),
+}
+"""Of the drawn points, by what a witness costs: where one call takes many points, and elsewhere."""
+
+_MOST_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class _Trial:
             met |= {id(each) for each in here}
             points = {name: values[None] for name, values in fixed.at.items()}
             promises = promised(fixed.point, self.check.variant.program)
-            hearing = hear(self.scene, self.check.witness, points, self.seed + k, promises)
+            hearing = hear(self.scene, points, self.seed + k, promises=promises)
             failing = self.tally.add(hearing, excused=bool(here))
             if here:
                 self._excuse(here, hearing)
@@ -118,22 +126,29 @@ class _Trial:
         self.complaints += [_stale(each) for each in known]
 
     def drawn(self) -> None:
-        share = SHARE.get(self.check.witness, 1.0)
+        share = SHARES[self.check.witness][0 if self.scene.batched else 1]
         effort = replace(self.effort, points=max(1, round(self.effort.points * share)))
-        visit(self.check.case, self.check.variant, self.scene.dtype, effort, self._look)
+        batches: list[Batch] = []
 
-    def _look(self, batch: Batch) -> bool:
-        seed = stable_seed(self.seed, batch.regime, batch.seed)
-        hearing = hear(self.scene, self.check.witness, batch.points, seed)
+        def keep(batch: Batch) -> bool:
+            batches.append(batch)
+            return True
+
+        visit(self.check.case, self.check.variant, self.scene.dtype, effort, keep)
+        for points in _together(batches) if self.scene.batched else [b.points for b in batches]:
+            self._look(points)
+
+    def _look(self, points: Points) -> None:
+        count = len(next(iter(points.values())))
+        hearing = hear(self.scene, points, self.seed, thorough=False)
         failing = self.tally.add(hearing)
         if failing:
             k = failing[0].point
-            self._suspect(Suspect(single(batch.points, k), seed + k, drawn=True))
-        if self.scene.batched and batch.count > 1:  # scalar and vectorised kernels differ
-            alone = single(batch.points, batch.count - 1)
-            if self.tally.add(hear(self.scene, self.check.witness, alone, seed)):
-                self._suspect(Suspect(alone, seed, drawn=True))
-        return True
+            self._suspect(Suspect(single(points, k), self.seed + k, drawn=True))
+        if self.scene.batched and count > 1:  # scalar and vectorised kernels differ
+            alone = single(points, count - 1)
+            if self.tally.add(self._again(alone, self.seed)):
+                self._suspect(Suspect(alone, self.seed, drawn=True))
 
     def _suspect(self, suspect: Suspect) -> None:
         self.suspect = self.suspect or suspect
@@ -205,7 +220,7 @@ class _Trial:
         return {name: values[None] for name, values in found.items()}
 
     def _again(self, points: Points, seed: int) -> Hearing:
-        return hear(self.scene, self.check.witness, points, seed)
+        return hear(self.scene, points, seed)
 
     def _fails_entry(self, ruling: Ruling) -> bool:
         strict = self.effort.strict_accuracy
@@ -227,6 +242,13 @@ class _Trial:
             blame=blamed,
             **found,  # type: ignore[arg-type]
         )
+
+
+def _together(batches: list[Batch]) -> Iterator[Points]:
+    """All points of the batches, in as few calls as memory allows."""
+    for start in range(0, len(batches), _MOST_TOGETHER):
+        part = batches[start : start + _MOST_TOGETHER]
+        yield {name: np.concatenate([b.points[name] for b in part]) for name in part[0].points}
 
 
 def _because(known: KnownFailure) -> str:

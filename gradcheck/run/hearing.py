@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+import numpy as np
 
 from gradcheck.answer import Claim, Evidence, Finding, Ruling
 from gradcheck.formula.derive import NoDerivative
@@ -42,15 +43,18 @@ class Hearing:
     findings: list[Finding] = field(default_factory=list)
 
 
-def hear(scene: Scene, name: str, points: Points, seed: int, promises: Promises = _NONE) -> Hearing:
-    """Everything that the witness says about the points, judged.
+def hear(
+    scene: Scene, points: Points, seed: int, *, thorough: bool = True, promises: Promises = _NONE
+) -> Hearing:
+    """Everything that the check's witness says about the points, judged.
 
-    ``promises`` are the conventions at these points, which stand in for the truth of order 1.
+    ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
+    the conventions at these points, which stand in for the truth of order 1.
     """
     hearing = Hearing(scene, points)
     rows = scene.rows(points)
-    for trial, numbers in scene.trials(points, seed=seed):
-        for answer in witness(name).testify(trial):
+    for trial, numbers in scene.trials(points, seed=seed, thorough=thorough):
+        for answer in witness(scene.check.witness).testify(trial):
             if isinstance(answer, Finding):
                 hearing.findings.append(answer)
                 if answer.ruling is not Ruling.AGREE:
@@ -131,6 +135,9 @@ def evidence(hearing: Hearing, entry: Entry) -> Evidence:
     )
 
 
+_TOP = {1: "∂", 2: "∂²"}
+
+
 def index_text(scene: Scene, order: int, expected: Expectation) -> str:
     """Which derivative a number is: ``∂y[1]/∂x[0, 2]``, or a weighted sum of such."""
     names = _entry_names(scene)
@@ -138,13 +145,10 @@ def index_text(scene: Scene, order: int, expected: Expectation) -> str:
     n = scene.truth.size
     parts = []
     for weight, flat in expected.terms:
-        digits = []
-        for _ in range(order):
-            flat, digit = divmod(flat, n)
-            digits.append(names[digit])
-        top = ("∂" if order == 1 else f"∂{'²' if order == 2 else ''}") if order else ""
-        below = "".join(f"∂{name}" for name in reversed(digits))
-        text = f"{top}{outputs[flat]}" + (f"/{below}" if below else "")
+        digits = [names[flat // n**k % n] for k in reversed(range(order))]
+        output = outputs[flat // n**order]
+        below = "".join(f"∂{name}" for name in digits)
+        text = f"{_TOP[order]}{output}/{below}" if order else output
         parts.append(text if weight == 1.0 else f"{weight:g}·{text}")
     if len(parts) > 3:
         return " + ".join(parts[:2]) + f" + ... ({len(parts)} terms)"
@@ -160,13 +164,4 @@ def _entry_names(scene: Scene) -> list[str]:
 def _positions(name: str, shape: tuple[int, ...]) -> list[str]:
     if shape == ():
         return [name]
-    total = math.prod(shape)
-    return [f"{name}[{', '.join(map(str, _unravel(k, shape)))}]" for k in range(total)]
-
-
-def _unravel(k: int, shape: tuple[int, ...]) -> Iterator[int]:
-    digits: list[Any] = []
-    for length in reversed(shape):
-        k, digit = divmod(k, length)
-        digits.append(digit)
-    return reversed(digits)
+    return [f"{name}[{', '.join(map(str, index))}]" for index in np.ndindex(shape)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,13 +51,16 @@ class Scene:
         """Every point as the flat input entries of the program."""
         return [tuple(row) for row in join(self.case.inputs, points).tolist()]
 
-    def trials(self, points: Points, *, seed: int) -> Iterator[tuple[Trial, list[int]]]:
+    def trials(
+        self, points: Points, *, seed: int, thorough: bool
+    ) -> Iterator[tuple[Trial, list[int]]]:
         """The points as calls, each with the numbers of the points in it."""
         count = len(points[self.case.inputs[0].name])
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
             inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
-            yield self._trial(inputs, seed + numbers[0], together=together), numbers
+            trial = self._trial(inputs, seed + numbers[0], together=together)
+            yield replace(trial, thorough=thorough or self.batched), numbers
 
     def _trial(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Trial:
         first = second = None

@@ -49,6 +49,11 @@ def load_function(implementation: Implementation, home: Home) -> Callable[..., A
     return _callable(found, implementation, home)
 
 
+def load_callable(implementation: Implementation, home: Home) -> Callable[..., Any]:
+    """The same for an object that a Python program handed over. Errors: as there."""
+    return _callable(implementation.call, implementation, home)
+
+
 def _callable(found: Any, implementation: Implementation, home: Home) -> Callable[..., Any]:
     if isinstance(found, torch.nn.Module):
         module = copy.deepcopy(found).to(device=home.device, dtype=home.dtype)
@@ -62,7 +67,7 @@ def _callable(found: Any, implementation: Implementation, home: Home) -> Callabl
     is_module = inspect.isclass(found) and issubclass(found, torch.nn.Module)
     raise _problem(
         implementation,
-        f"{implementation.function!r} is {kind}",
+        f"{implementation.text!r} is {kind}",
         "a function, a subclass of autograd.Function or an instance of nn.Module",
         "name an instance of it" if is_module else "name something that can be called on tensors",
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
-from gradcheck.subjects.function import load_function
+from gradcheck.subjects.function import load_callable, load_function
 from gradcheck.subjects.size import TooLargeError, oversize
 from gradcheck.subjects.tensors import Home, constant, home_of
 from gradcheck.subjects.torch_language import evaluate
@@ -33,6 +33,8 @@ def subject_of(
             NotATensorError, or whatever the implementation raises.
     """
     home = home_of(dtype, device)
+    if implementation.call is not None:
+        return _one_tensor(load_callable(implementation, home))
     if implementation.function is not None:
         return _one_tensor(load_function(implementation, home))
     if implementation.tree is not None:

@@ -23,6 +23,8 @@ MOST_ENTRIES = 400
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
+CORNER = 0.7390851332151607
+"""Of the step: a number with all its bits, so that rounding in the box shows."""
 LOOSEST = {"float64": 1e-4, "float32": 3e-2}
 """A bound that is wider, relative to the largest derivative, is no testimony."""
 
@@ -91,14 +93,17 @@ class _Box:
         u, n = self.dtype.unit_roundoff, self.truth.size
         slopes = [upper_float(abs(ball).upper()) for ball in self.balls(order + 1)]
         reach = [abs(value) + 2 * self.step for value in self.x]
-        corner = tuple(value + self.step for value in self.x)
+        corner = tuple(value + CORNER * self.step for value in self.x)
         noise = 0.0
         for k, ball in enumerate(self.balls(order)):
             conditioning = upper_float(abs(ball).upper()) + sum(
                 distance * slope
                 for distance, slope in zip(reach, slopes[k * n : k * n + n], strict=True)
             )
-            running = self.truth.stress(order, k, corner, self.dtype).rounding
+            running = max(
+                self.truth.stress(order, k, place, self.dtype).rounding
+                for place in (self.x, corner)
+            )
             noise = max(noise, CONDITIONING_FACTOR * u * conditioning, ROUNDING_FACTOR * running)
         return noise + self.dtype.smallest_subnormal
 

@@ -122,6 +122,13 @@ def _spacing(ball: arb, dtype: Dtype) -> float:
     return math.ldexp(1.0, min(max(leading, dtype.emin), dtype.emax) - dtype.precision + 1)
 
 
+def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
+    """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
+    if spacing > dtype.smallest_subnormal or not 0.0 < stress.conditioning < dtype.largest:
+        return spacing
+    return math.ldexp(1.0, math.frexp(stress.conditioning)[1] - dtype.precision)
+
+
 def _relative(error: float, ball: arb) -> float:
     magnitude = float(abs(ball).upper())
     if error == 0.0:
@@ -133,10 +140,10 @@ def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
     error: float, spacing: float, relative: float, dtype: Dtype, stress: Stress, least_ulps: int
 ) -> Judgement:
     u = dtype.unit_roundoff
+    ulps = error / max(spacing, _spacing_of_zero(spacing, stress, dtype))
     slack = spacing / 2 + SUBNORMALS * dtype.smallest_subnormal
     stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
     explained = slack + ROUNDING_FACTOR * stress.rounding
-    ulps = error / spacing
     if error <= max(stable, least_ulps * spacing):
         return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
     if error <= explained:

@@ -30,7 +30,7 @@ FORWARD_REVERSE = "forward over reverse"
 REVERSE_FORWARD = "reverse over forward"
 FORWARD_FORWARD = "forward over forward"
 MOST_ENTRIES = 6
-"""Up to so many input entries every entry of the Hessian is asked for."""
+"""Up to so many input entries a thorough trial asks for every entry of the Hessian."""
 
 Tangents = Sequence[Tensor | None]
 
@@ -138,6 +138,6 @@ def _cotangent(trial: Trial) -> Floats:
 
 def _tangents(trial: Trial, stream: int) -> list[Floats]:
     shape = (trial.count, input_size(trial))
-    if shape[1] <= MOST_ENTRIES:
+    if trial.thorough and shape[1] <= MOST_ENTRIES:
         return directions.units(trial.seed, stream, shape)
     return [directions.dense(trial.seed, stream, shape)]

@@ -1,5 +1,6 @@
 """A visit shows the points that were asked for, the same ones wherever it runs."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -79,8 +80,6 @@ def test_no_process_and_no_profile_of_hypothesis_changes_a_point(tmp_path):
         ".encode()).hexdigest())\n",
         encoding="utf-8",
     )
-    import hashlib
-
     mine = hashlib.sha256(repr(bits(seen(case("max(x, y)", INPUTS)))).encode()).hexdigest()
     run = subprocess.run(
         [sys.executable, str(script)],

@@ -25,6 +25,13 @@ import sys
 sys.path.insert(0, {str(HERE)!r})
 import fake_run
 sys.modules["gradcheck.run"] = fake_run
+
+from gradcheck.plugin import machine
+REAL = machine.prepare_torch
+def pytest_configure():
+    machine.prepare_torch = lambda devices, worker: None  # the stand-in needs no torch
+def pytest_unconfigure():
+    machine.prepare_torch = REAL
 """
 
 
@@ -35,6 +42,10 @@ class Project:
         self.pytester = pytester
         self.path = pytester.path
         pytester.makeconftest(CONFTEST)
+
+    def add_to_conftest(self, text):
+        path = self.path / "conftest.py"
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}", encoding="utf-8")
 
     def write(self, name, text):
         path = self.path / name

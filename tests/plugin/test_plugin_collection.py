@@ -97,10 +97,9 @@ def test_m_selects_by_marker(project, expression, count):
     assert len(ids) == count
 
 
-def test_a_tag_named_as_a_marker_of_pytest_skips_nothing(project):
-    project.cases("agrees", extra="  tags: [skip]\n")
-    result = project.run("--witness", "value", "--dtype", "float64", "-k", "skip")
-    result.assert_outcomes(passed=1)
+def test_a_tag_that_pytest_refuses_as_a_marker_is_left_to_k(project):
+    project.cases("agrees", extra="  tags: [_quiet]\n")
+    assert len(project.ids("-k", "_quiet", "--device", "cpu")) == 10
 
 
 def test_catalogs_lie_in_folders_named_cases_at_any_depth(project):
@@ -129,6 +128,24 @@ def test_known_failures_are_no_cases(project):
         "- case: small.yaml::agrees\n  issue: https://example.org/1\n  because: an example\n",
     )
     assert {name.partition("::")[0] for name in project.ids()} == {"cases/small.yaml"}
+
+
+def test_a_known_failure_of_no_case_is_an_error(project):
+    project.cases("agrees")
+    project.write(
+        "cases/known_failures.yaml",
+        "- case: small.yaml::agreed\n  issue: https://example.org/1\n  because: an example\n",
+    )
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["cases/known_failures.yaml:1:*: the case 'agreed'*"])
+
+
+def test_a_condition_that_no_input_meets_is_an_error(project):
+    project.cases("agrees", extra="  where: x > x\n")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["cases/small.yaml:1:1: *no drawn input meets its `where`"])
 
 
 def test_a_bad_file_gives_its_problems_without_a_traceback(project):
@@ -218,12 +235,12 @@ def test_an_item_stands_at_the_line_of_its_case(project):
 
 
 ORDER = """
-import os
-def pytest_collection_finish(session):
+import os, pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    ids = [item.nodeid for item in session.items]
-    if ids:
-        open(f"order-{worker}.txt", "w").write("\\n".join(ids))
+    with open(f"order-{worker}.txt", "w") as file:
+        file.write("\\n".join(item.nodeid for item in items))
 """
 
 
@@ -233,9 +250,9 @@ def test_ids_and_their_order_are_the_same_in_every_process(project):
         VARIANTS.replace("softmaxed", "agrees_too").replace("softmax:", "agrees:"),
     )
     project.cases("agrees", file="more/cases/a.yaml")
-    conftest = project.path / "conftest.py"
-    conftest.write_text(conftest.read_text() + ORDER)
-    assert project.run_alone().ret == 0
-    assert project.run_alone("-n", "2").ret == 0
+    project.add_to_conftest(ORDER)
+    project.run("-k", "nothing")
+    project.run_alone("-n", "2", "-k", "nothing")
     orders = {(project.path / f"order-{name}.txt").read_text() for name in ("alone", "gw0", "gw1")}
-    assert len(orders) == 1
+    (order,) = orders
+    assert len(order.splitlines()) == 60

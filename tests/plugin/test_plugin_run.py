@@ -62,6 +62,16 @@ def test_a_defect_of_our_own_is_an_ordinary_failure_with_its_traceback(project):
     result = project.run(*ONE)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*fake_run.py:*: ZeroDivisionError"])
+    result.stdout.fnmatch_lines(["  1  value: a defect of gradcheck*ZeroDivisionError*"])
+
+
+def test_a_function_that_is_not_there_fails_without_a_traceback(project):
+    project.cases("misses")
+    result = project.run(*ONE, "--report", "out")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["cases/small.yaml:1:1: importing 'nowhere' failed"])
+    result.stdout.no_fnmatch_line("*items.py*")
+    assert project.results()[0]["verdict"] == "abstain"
 
 
 def test_the_header_says_what_runs(project):
@@ -154,18 +164,19 @@ def test_a_killed_run_keeps_every_line_that_had_ended(project, options):
     assert {record["case"] for record in project.results()} == {"agrees_first", "agrees_second"}
 
 
-def test_workers_have_one_thread_and_the_controller_is_left_as_it_was(project, monkeypatch):
+def test_workers_have_one_thread(project, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     project.cases("agrees")
-    conftest = project.path / "conftest.py"
-    conftest.write_text(
-        conftest.read_text() + "\nimport os\n"
-        "def pytest_runtest_logfinish():\n"
+    project.add_to_conftest(
+        "import os\n"
+        "def pytest_runtest_setup():\n"
+        "    machine.prepare_torch = REAL\n"
+        "def pytest_runtest_teardown():\n"
         "    import torch\n"
         "    assert torch.get_num_threads() == 1\n"
         "    assert os.environ['OMP_NUM_THREADS'] == '1'\n"
     )
-    result = project.run_alone("-n", "2", "-v", *ONE)
+    result = project.run_alone("-n", "2", *ONE)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["gradcheck points: *threads: 1 in each worker*"])
 

@@ -1,0 +1,223 @@
+"""A function along one input: certified value and slope, and the error of PyTorch's gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck.answer import Floats, Ruling
+from gradcheck.catalog.checks import Check
+from gradcheck.cli.drawing import Curve, Picture
+from gradcheck.cli.place import entries_of, entry_names, is_inside, number, values_at
+from gradcheck.cli.request import title_of
+from gradcheck.cli.statements import derivative_names
+from gradcheck.errors import UsageError
+from gradcheck.formula.evaluate import Enclosure
+from gradcheck.formula.truth import Truth
+from gradcheck.records import version
+from gradcheck.run.hearing import Entry, hear
+from gradcheck.run.scene import Scene, scene_of
+from gradcheck.setting import DTYPES
+from gradcheck.verdict.judge import Judgement
+from gradcheck.witnesses.stand.directions import PLAIN
+
+_WIDTH = 10.0  # of what is shown of a domain without ends
+_FAR = 1e4  # an end beyond it is as good as none
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Which input entry runs, from where to where, as it was typed; empty for what was not."""
+
+    entry: str = ""
+    start: str = ""
+    end: str = ""
+    points: int = 401
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    value: float = math.nan
+    slope: float = math.nan
+    ulps: float = math.nan
+    ruling: Ruling = Ruling.ABSTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """The line laid through a point: ``entry`` counts over all input entries.
+
+    ``scene`` has one output entry, the one that is drawn.
+    """
+
+    scene: Scene
+    values: dict[str, Floats]
+    entry: int
+
+
+def survey(check: Check, line: Line, at: Mapping[str, str]) -> Picture:
+    """Everything that the picture shows.
+
+    Errors: UsageError for an input, an output or a range that is not there.
+    """
+    names = entry_names(check.variant)
+    entry = _entry(line.entry, names)
+    _check_output(line.output, len(check.variant.program.outputs))
+    x = _positions(check, entry, line)
+    laid = _Survey(_scene(check, line.output), _values(check, names[entry], at), entry)
+    samples = _samples(laid, x)
+    code = check.implementation.text
+    slope = line.output * len(names) + entry
+    return Picture(
+        title=f"{title_of(check)}: {code}" if code else title_of(check),
+        subtitle=_subtitle(laid, len(x)),
+        variable=names[entry],
+        x=x,
+        curves=(
+            Curve(
+                derivative_names(check.variant, 0)[line.output],
+                _column(samples, "value"),
+            ),
+            Curve(derivative_names(check.variant, 1)[slope], _column(samples, "slope")),
+        ),
+        ulps=_column(samples, "ulps"),
+        rulings=tuple(sample.ruling for sample in samples),
+    )
+
+
+def _entry(text: str, names: list[str]) -> int:
+    """The entry that ``x`` or ``x[0,1]`` names; the first where nothing is said."""
+    plain = [name.replace(" ", "") for name in names]
+    wanted = text.replace(" ", "") or plain[0]
+    if wanted in plain:
+        return plain.index(wanted)
+    raise UsageError(
+        f"--input {text}: no such single entry of an input",
+        f"one of {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
+        "name one number that runs; --at fixes the others",
+    )
+
+
+def _check_output(output: int, count: int) -> None:
+    if output >= count:
+        raise UsageError(
+            f"--output {output}: the function has {count} output entries",
+            f"a number from 0 to {count - 1}",
+            "leave it out for the first",
+        )
+
+
+def _positions(check: Check, entry: int, line: Line) -> Floats:
+    dtype = DTYPES[check.dtype]
+    low, high = _default_range(check, entry)
+    start = number("--from", line.start, dtype) if line.start else low
+    end = number("--to", line.end, dtype) if line.end else high
+    if line.start and not line.end:
+        end = high if start < high else start + _WIDTH
+    if line.end and not line.start:
+        start = low if low < end else end - _WIDTH
+    if not start < end:
+        raise UsageError(
+            f"--from {start:g} --to {end:g}: an empty range", "--from below --to", "swap them"
+        )
+    x = np.linspace(start, end, line.points).astype(dtype.name).astype(np.float64)
+    return np.unique(x)
+
+
+def _default_range(check: Check, entry: int) -> tuple[float, float]:
+    """The entry's domain; of one without an end as much as is nice to look at."""
+    owner = entry_names(check.variant)[entry].partition("[")[0]
+    domain = next(each.domain for each in check.case.inputs if each.name == owner)
+    spans = domain.spans(DTYPES[check.dtype])
+    low = min(each[0] for each in spans)
+    high = max(each[1] for each in spans)
+    if low < -_FAR and high > _FAR:
+        return -_WIDTH / 2, _WIDTH / 2
+    if high > _FAR:
+        return low, low + _WIDTH
+    return (high - _WIDTH if low < -_FAR else low), high
+
+
+def _scene(check: Check, output: int) -> Scene:
+    """The check as it stands for one output entry: a function with a scalar result."""
+    program, whole = check.variant.program, scene_of(check)
+    if not program.shape:
+        return whole
+    one = replace(program, shape=(), outputs=(program.outputs[output],))
+    variant = replace(check.variant, program=one)
+    return replace(
+        whole,
+        check=replace(check, variant=variant),
+        truth=Truth(one),
+        subject=lambda *tensors: whole.subject(*tensors).reshape(-1)[output],
+    )
+
+
+def _values(check: Check, name: str, at: Mapping[str, str]) -> dict[str, Floats]:
+    fixed = {name: "0", **at} if "[" not in name else at  # the number that runs needs no value
+    return values_at(check.case, check.variant, fixed, DTYPES[check.dtype])
+
+
+def _samples(laid: _Survey, x: Floats) -> list[_Sample]:
+    """What is to be seen at each position; nothing outside of the domain."""
+    check = laid.scene.check
+    places = [_moved(laid, float(position)) for position in x]
+    inside = [place for place in places if is_inside(check.case, check.variant, place)]
+    judged = iter(_judged(laid, inside))
+    known = {id(place) for place in inside}
+    return [_sample(laid, place, next(judged)) if id(place) in known else _Sample()
+            for place in places]  # fmt: skip
+
+
+def _moved(laid: _Survey, position: float) -> dict[str, Floats]:
+    values = {name: value.copy() for name, value in laid.values.items()}
+    place = laid.entry
+    for value in values.values():
+        if place < value.size:
+            value.flat[place] = position
+            break
+        place -= value.size
+    return values
+
+
+def _judged(laid: _Survey, places: list[dict[str, Floats]]) -> Iterator[Judgement]:
+    """The judge's word on the slope at each place, as `torch.autograd.grad` gives it."""
+    for some in [places] if laid.scene.batched and places else [[place] for place in places]:
+        points = {name: np.stack([place[name] for place in some]) for name in laid.values}
+        entries = hear(laid.scene, points, PLAIN).entries
+        first = {entry.point: entry for entry in reversed(entries) if _is_slope(laid, entry)}
+        yield from (first[number].judgement for number in range(len(some)))
+
+
+def _is_slope(laid: _Survey, entry: Entry) -> bool:
+    """Whether it is about the slope that is drawn; a finding is about all of them."""
+    return entry.expected is None or entry.expected.terms == ((1.0, laid.entry),)
+
+
+def _sample(laid: _Survey, place: dict[str, Floats], judged: Judgement) -> _Sample:
+    x = tuple(entries_of(place))
+    (value,) = laid.scene.truth.enclosures(0, x)
+    slope = laid.scene.truth.enclosures(1, x)[laid.entry]
+    return _Sample(_middle(value), _middle(slope), judged.ulps, judged.ruling)
+
+
+def _middle(enclosure: Enclosure) -> float:
+    """The number that a narrow enclosure holds; a gap at a kink, a pole or an edge."""
+    return float(enclosure.ball.mid()) if enclosure.status == "settled" else math.nan
+
+
+def _column(samples: list[_Sample], name: str) -> Floats:
+    return np.array([getattr(sample, name) for sample in samples], dtype=np.float64)
+
+
+def _subtitle(laid: _Survey, points: int) -> str:
+    check = laid.scene.check
+    running = entry_names(check.variant)[laid.entry]
+    fixed = "".join(
+        f", {name} = {value.tolist()}" for name, value in laid.values.items() if name != running
+    )
+    return f"{check.dtype} on {check.device}, torch {version('torch')}, {points} points{fixed}"

@@ -1,0 +1,157 @@
+"""Nothing that a file holds is executed, and nothing makes reading it long or large."""
+
+import time
+
+import pytest
+
+from gradcheck.catalog.draft import Budget
+from gradcheck.catalog.load import load, load_text
+from gradcheck.errors import CatalogError
+
+CASE = "c: {{formula: {}, inputs: {{x: {{shape: [3]}}}}}}"
+LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{chr(98 + k)}: &{chr(98 + k)} [{','.join(['*' + chr(97 + k)] * 10)}]\n" for k in range(9)
+)
+
+
+def problems_of(text: str) -> str:
+    with pytest.raises(CatalogError) as caught:
+        load_text(text, "f.yaml")
+    return str(caught.value)
+
+
+HUGE = [
+    pytest.param(LAUGHS, "f.yaml:5:29: aliases that expand past 100,000 nodes", id="laughs"),
+    pytest.param("a: &a [*a]", "f.yaml:1:8: the alias *a inside of what it", id="recursion"),
+    pytest.param("[" * 100_000, "f.yaml:1:65: YAML nested deeper than 64 levels", id="lists"),
+    pytest.param("{a: " * 100_000, "f.yaml:1:257: YAML nested deeper than 64", id="maps"),
+    pytest.param("- " * 100_000, "f.yaml:1:129: YAML nested deeper than 64", id="dashes"),
+    pytest.param("a: " + "x" * 2**20, "f.yaml:1:1: a file larger than 1 MiB", id="1 MiB"),
+    pytest.param(
+        "a0: &a0 [1]\n" + "".join(f"a{k + 1}: &a{k + 1} [*a{k}]\n" for k in range(99)),
+        "f.yaml:64:12: YAML nested deeper than 64 levels",
+        id="depth through aliases",
+    ),
+    pytest.param(CASE.format("9" * 20_000), "an expression of 20,000 characters", id="integer"),
+    pytest.param(CASE.format("x + " + "9" * 9_000), "a number of more than", id="literal"),
+    pytest.param(CASE.format("x + 1e99999999"), "a number of more than 10,000 digits", id="e"),
+    pytest.param(CASE.format("x + 10**10**10"), "more than 10,000 digits", id="tower"),
+    pytest.param(CASE.format("'" + "(" * 500 + "x" + ")" * 500 + "'"), "nesting", id="brackets"),
+    pytest.param(CASE.format("'" + "-" * 9_000 + "x'"), "nesting", id="minuses"),
+    pytest.param(CASE.format("'zeros([4096, 4096])'"), "at most", id="array"),
+    pytest.param(
+        CASE.format("'[x[0] for i in range(64) for j in range(65)]'"),
+        "a result of shape [4160], 4,160 elements",
+        id="result",
+    ),
+    pytest.param(CASE.format("'sum([i for i in range(10**9)]) + x'"), "comprehensions", id="steps"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), HUGE)
+def test_what_is_too_large_is_refused_by_name_and_at_once(text, message):
+    began = time.monotonic()
+    assert message in problems_of(text)
+    assert time.monotonic() - began < 5  # it takes milliseconds; 10 s is what the format allows
+
+
+def test_a_file_beyond_the_limit_is_not_even_read_to_its_end(tmp_path):
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"# " + b"x" * 2**21)
+    with pytest.raises(CatalogError, match="a file larger than 1 MiB"):
+        load(path, shown="large.yaml")
+
+
+def test_a_file_of_exactly_the_limit_is_read():
+    text = "c: {formula: x, inputs: {x: real}}\n#"
+    (case,) = load_text(text + " " * (2**20 - len(text)), "f.yaml")
+    assert case.name == "c"
+
+
+def test_as_many_variants_as_allowed_are_taken_and_one_more_is_not():
+    text = "c: {{formula: x*a, inputs: {{x: real}}, sweep: {{a: {}}}}}"
+    assert len(load_text(text.format(list(range(256))), "f.yaml")[0].variants) == 256
+    assert "a sweep of 257 variants" in problems_of(text.format(list(range(257))))
+
+
+def test_a_sweep_is_refused_when_it_costs_more_than_a_file_may(monkeypatch):
+    monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(operations=50))
+    text = (
+        "c: {formula: 'sum([cos(x + k*a) for k in range(20)])',"
+        " inputs: {x: real}, sweep: {a: [1, 2, 3]}}"
+    )
+    assert problems_of(text) == (
+        "f.yaml:1:5: formulas that take too long or too much memory to write out\n"
+        "  expected: at most 400,000 scalar operations and 6 seconds for all cases of a file\n"
+        "  fix:      make shapes, loops or the sweep smaller, or split the file"
+    )
+
+
+def test_a_budget_is_spent_by_operations_or_by_time():
+    assert not Budget().spent()
+    assert Budget(operations=-1).spent()
+    assert Budget(began=time.monotonic() - 7).spent()
+
+
+EVIL = [
+    "c: !!python/object/apply:os.system ['touch {}']",
+    "c: !!python/name:os.system ''",
+    "!!python/object/new:os.system ['touch {}']",
+    'c: {{formula: \'__import__("os").system("touch {}")\', inputs: {{x: real}}}}',
+    'c: {{formula: \'open("{}", "w")\', inputs: {{x: real}}}}',
+    "c: {{formula: '(lambda: x)()', inputs: {{x: real}}}}",
+    "c: {{formula: x, inputs: {{x: real}}, torch: 'torch.save(x, \"{}\")'}}",
+    "c: {{formula: x, inputs: {{x: real}}, torch: 'x.numpy().tofile(\"{}\")'}}",
+    'c: {{formula: x, inputs: {{x: \'(0, open("{}", "w"))\'}}}}',
+]
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_nothing_in_a_file_is_ever_executed(text, tmp_path):
+    target = tmp_path / "touched"
+    problems_of(text.format(target))
+    assert not target.exists()
+
+
+def test_a_function_is_not_imported_when_its_case_is_read(tmp_path, monkeypatch):
+    target = tmp_path / "touched"
+    (tmp_path / "evil_module.py").write_text(f"open({str(target)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    load_text("c: {formula: x, inputs: {x: real}, function: 'evil_module:f'}", "f.yaml")
+    assert not target.exists()
+
+
+UNREADABLE = [
+    (b"c: \xff\xfe", "f.yaml:1:4: the byte 0xff, which is not UTF-8"),
+    (b"a: 1\nc: \xc3\xa9 \xe9", "f.yaml:2:6: the byte 0xe9, which is not UTF-8"),
+    (b"a: 1\nc: a\x00b", "f.yaml:2:5: the control character U+0000"),
+    ("c: \ufffe".encode(), "f.yaml:1:4: the control character U+FFFE"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), UNREADABLE)
+def test_what_is_no_text_is_refused_with_its_place(data, message, tmp_path):
+    path = tmp_path / "f.yaml"
+    path.write_bytes(data)
+    with pytest.raises(CatalogError) as caught:
+        load(path, shown="f.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_a_lone_surrogate_in_a_text_is_refused():
+    assert "not UTF-8" in problems_of("c: \ud800")
+
+
+def test_a_file_that_is_not_there_is_a_problem(tmp_path):
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path / "none.yaml", shown="none.yaml")
+    assert str(caught.value) == (
+        "none.yaml:1:1: a file that cannot be read: No such file or directory\n"
+        "  expected: a readable YAML file\n"
+        "  fix:      check the path and its permissions"
+    )
+
+
+def test_a_folder_is_no_catalog_file(tmp_path):
+    with pytest.raises(CatalogError, match="no regular file"):
+        load(tmp_path, shown="folder")

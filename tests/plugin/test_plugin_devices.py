@@ -1,0 +1,155 @@
+"""Which devices a run takes, and what is set for them, on a machine that may have none."""
+
+import os
+import re
+
+import pytest
+import torch
+
+from gradcheck.errors import UsageError
+from gradcheck.plugin import devices, machine
+from gradcheck.plugin.scheduler import DeviceScheduling
+
+BUILD = "cuda: Optional[str] = {cuda}\nhip: Optional[str] = None\nxpu: Optional[str] = None\n"
+
+
+@pytest.fixture
+def linux(monkeypatch, tmp_path):
+    """A machine whose build of PyTorch and whose drivers the test decides."""
+
+    def arrange(*, cuda, driver):
+        (tmp_path / "version.py").write_text(BUILD.format(cuda=cuda))
+        (tmp_path / "nvidiactl").touch()
+        found = type("Spec", (), {"origin": str(tmp_path / "__init__.py")})
+        monkeypatch.setattr(devices, "find_spec", lambda name: found)
+        monkeypatch.setattr(devices.sys, "platform", "linux")
+        monkeypatch.setattr(devices.metadata, "entry_points", lambda group: ())
+        present = str(tmp_path / ("nvidiactl" if driver else "nothing"))
+        monkeypatch.setattr(devices, "_DRIVERS", {"cuda": (present,), "hip": (), "xpu": ()})
+
+    return arrange
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "expected"),
+    [("'13.0'", True, True), ("'13.0'", False, False), ("None", True, False)],
+)
+def test_an_accelerator_needs_a_build_and_a_driver(linux, cuda, driver, expected):
+    linux(cuda=cuda, driver=driver)
+    assert devices.may_have_accelerator() is expected
+
+
+def test_a_backend_out_of_tree_may_be_there(linux, monkeypatch):
+    linux(cuda="None", driver=False)
+    monkeypatch.setattr(devices.metadata, "entry_points", lambda group: ("a backend",))
+    assert devices.may_have_accelerator() is True
+
+
+def test_auto_takes_the_cpu_and_what_torch_reports(monkeypatch):
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    assert devices.choose("auto") == ("cpu", "cuda")
+
+
+def test_auto_takes_the_cpu_alone_where_torch_reports_nothing(monkeypatch):
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert devices.choose("auto") == ("cpu",)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "there", lambda: ("cpu", "cuda"))
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_devices_are_taken_by_name_in_order_and_once():
+    assert devices.choose("cuda:1, cpu,cuda:1") == ("cuda:1", "cpu")
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:-1", "cpu:0", "CUDA", "toaster", "meta", "cuda:"])
+def test_a_device_that_is_not_there_is_refused(name):
+    message = (
+        f"--device {name}: no such device here\n"
+        "  expected: one or more of cpu, cuda, or auto\n"
+        "  fix:      write auto to run on what is there"
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        devices.choose(name)
+
+
+def test_the_processor_has_a_name():
+    assert devices.name_of("cpu")
+
+
+def test_cuda_is_made_repeatable_and_the_environment_given_back(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    undo = machine.make_repeatable(["cpu", "cuda:1"])
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    undo()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+def test_what_the_user_has_set_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    machine.leave_one_thread()()
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.fixture
+def torch_restored():
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+    torch.backends.cudnn.allow_tf32 = True
+
+
+@pytest.mark.usefixtures("torch_restored")
+def test_a_gpu_computes_without_shortcuts():
+    torch.backends.cuda.matmul.allow_tf32 = True
+    machine.prepare_torch(["cuda"], worker=False)
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+@pytest.mark.parametrize(
+    ("item", "unit"),
+    [
+        ("cases/a.yaml::f[reverse-cuda-float64]", "cuda"),
+        ("cases/a.yaml::f[d=1-0-reverse-cuda:1-float32]", "cuda:1"),
+        ("cases/a.yaml::f[d=1-0-reverse-cpu-float32]", "cases/a.yaml::f"),
+        ("tests/test_a.py::test_b[1-2-3]", "tests/test_a.py::test_b[1-2-3]"),
+        ("tests/test_a.py::test_b", "tests/test_a.py::test_b"),
+    ],
+)
+def test_a_gpu_is_one_unit_of_work_and_a_case_on_the_cpu_another(item, unit):
+    scheduling = object.__new__(DeviceScheduling)
+    scheduling.accelerators = frozenset({"cuda", "cuda:1"})
+    assert scheduling._split_scope(item) == unit
+
+
+PRETEND = """
+import os
+from gradcheck.plugin import devices
+devices.there = lambda: ("cpu", "cuda")
+devices.name_of = lambda device: f"a {device}"
+def pytest_runtest_logstart(nodeid):
+    with open(f"ran-{os.environ.get('PYTEST_XDIST_WORKER')}.txt", "a") as file:
+        print(nodeid, file=file)
+"""
+
+
+def test_all_checks_of_a_gpu_are_run_by_one_worker(project):
+    project.cases("agrees_first", "agrees_second", "agrees_third")
+    project.add_to_conftest(PRETEND)
+    result = project.run_alone("-n", "2", "--dtype", "float64")
+    result.assert_outcomes(passed=30)
+    ran = [(project.path / f"ran-{worker}.txt").read_text() for worker in ("gw0", "gw1")]
+    assert sorted(text.count("-cuda-") for text in ran) == [0, 15]
+    assert sum(text.count("-cpu-") for text in ran) == 15
