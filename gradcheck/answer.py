@@ -87,12 +87,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a witness can say without numbers: misconduct, an abstention, or an agreement."""
+    """What a witness can say without numbers: misconduct, an abstention, or an agreement.
+
+    ``incapable`` marks an abstention for want of means (no formula in PyTorch), which no other
+    point would change.
+    """
 
     ruling: Ruling
     reason: str
     entries: int = 0
     label: str = ""
+    incapable: bool = False
 
 
 class Grade(Enum):

@@ -44,7 +44,7 @@ class Checked(Protocol):
 class KnownFailure:
     """One entry. ``at`` is the point of the case that shows it; None for the whole check.
 
-    ``when`` may name witness, dtype, device, torch (a version specifier), order, implementation
+    ``when`` may name witness, dtype, device, torch (a version specifier), call, implementation
     (its text or its number from 0) and variant; what it does not name, it holds for.
     """
 
@@ -57,7 +57,7 @@ class KnownFailure:
     because: str
 
     def concerns(self, check: Checked) -> bool:
-        """Whether the entry is about this check, in some version of PyTorch and at some order."""
+        """Whether the entry is about this check, in some version of PyTorch."""
         device = self.when.get("device", check.device)
         return (
             self.case == check.case.name
@@ -74,17 +74,13 @@ class KnownFailure:
             return True
         return named == str(check.case.implementations.index(check.implementation))
 
-    def applies(self, check: Checked, torch_version: str, order: int | None = None) -> bool:
-        """Whether the entry is about this check in this PyTorch and at this order.
-
-        Without an order, an entry for any order applies.
-        """
+    def applies(self, check: Checked, torch_version: str) -> bool:
+        """Whether the entry is about this check in this PyTorch."""
         torch = self.when.get("torch")
         in_version = torch is None or SpecifierSet(torch).contains(
             Version(torch_version), prereleases=True
         )
-        of_order = order is None or self.when.get("order", str(order)) == str(order)
-        return in_version and of_order and self.concerns(check)
+        return in_version and self.concerns(check)
 
     def shows(self, point: Point) -> bool:
         """Whether ``point`` is the one that the entry names; every point where it names none."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from gradcheck.catalog.annotation import Reader
 from gradcheck.catalog.document import Scalar, Yaml, describe
-from gradcheck.catalog.fields import read_integer, read_text, read_word, refuse
+from gradcheck.catalog.fields import read_text, read_word, refuse
 from gradcheck.catalog.mistakes import KeyPath
 from gradcheck.catalog.model import Keys
 from gradcheck.catalog.value_kinds import DtypeName, Numbers, Text
@@ -77,8 +77,10 @@ class WhenKeys(Keys):
     torch: Annotated[Scalar, _text(_read_torch)] | None = Field(
         None, description="versions of PyTorch, as pip writes them", examples=[">=2.0"]
     )
-    order: Annotated[int, Reader(read_integer(1, 3), {"type": "integer"})] | None = Field(
-        None, description="the order of the derivative", examples=[2]
+    call: Annotated[Scalar, _text(read_text)] | None = Field(
+        None,
+        description="how the witness asked: what its report says it called, or how that begins",
+        examples=["reverse over forward"],
     )
     implementation: _Any | None = Field(
         None, description="an implementation's text, or its number from 0", examples=[1]
@@ -106,7 +108,7 @@ class KnownKeys(Keys):
     )
     when: WhenKeys | None = Field(
         None,
-        description="a map with witness, dtype, device, torch, order, implementation, variant: "
+        description="a map with witness, dtype, device, torch, call, implementation, variant: "
         "where it holds",
         examples=[{"witness": "reverse"}],
     )

@@ -13,7 +13,7 @@ from gradcheck.catalog.constants import choice_of
 from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
-from gradcheck.catalog.implementations import formula_names
+from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
@@ -99,10 +99,6 @@ def _unrolled(
     faults: dict[Complaint, str],
 ) -> Program | None:
     names: dict[str, object] = {**(draft.keys.constants or {}), **values}
-    used = formula_names(draft)
-    for key, value in values.items():
-        if key not in used and (value is None or isinstance(value, str)):
-            del names[key]  # a text for the torch language only
     try:
         program = _unroll(draft, draft.keys.formula.tree, shapes, names, draft.conditions)
     except ExpressionError as error:
@@ -124,8 +120,15 @@ def _unroll(
     names: dict[str, object],
     conditions: tuple[Node, ...],
 ) -> Program:
+    words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
-        return unroll(formula, inputs=shapes, names=names, lets=draft.lets, conditions=conditions)
+        return unroll(
+            substitute(formula, words),
+            inputs=shapes,
+            names={key: value for key, value in names.items() if key not in words},
+            lets={key: substitute(tree, words) for key, tree in draft.lets.items()},
+            conditions=substitute(conditions, words),
+        )
     except TooLarge as error:
         fix = "make the shapes smaller"
         raise ExpressionError((1, 1), str(error), "a smaller formula", fix) from None
@@ -135,13 +138,16 @@ def _faults(
     draft: Draft, shapes: _Shapes, names: dict[str, object], error: ExpressionError
 ) -> list[Complaint]:
     """Every text that is wrong, tried one by one; ``error`` is what the whole formula gave."""
-    source = str(getattr(error, "source", ""))
+    source, leaves = str(getattr(error, "source", "")), draft.keys.formula.leaves
     if source.startswith("let "):
         return [_inside((draft.keys.let or {})[source[4:]].scalar, error)]
-    texts: list[tuple[Scalar, Node, tuple[Node, ...]]]
-    texts = [(leaf.scalar, leaf.tree, ()) for leaf in draft.keys.formula.leaves]
-    texts += [(one.scalar, _ONE, (one.tree,)) for one in draft.keys.where or []]
     found = []
+    texts: list[tuple[Scalar, Node, tuple[Node, ...]]]
+    texts = [(one.scalar, _ONE, (one.tree,)) for one in draft.keys.where or []]
+    if source == "formula" and len(leaves) == 1:
+        found.append(_inside(leaves[0].scalar, error))
+    elif source == "formula":
+        texts += [(leaf.scalar, leaf.tree, ()) for leaf in leaves]
     for scalar, formula, conditions in texts:
         try:
             _unroll(draft, formula, shapes, names, conditions)

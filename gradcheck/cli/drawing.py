@@ -82,7 +82,7 @@ def breaks(numbers: Floats, low: float, high: float) -> list[int]:
     visible = np.abs(steps) > 0.04 * (high - low)
     here, there = numbers[:-1], numbers[1:]
     across = ((here > high) & (there < low)) | ((here < low) & (there > high))
-    jump = visible & (against | (np.abs(steps) > 10.0 * np.nan_to_num(sizes)))
+    jump = visible & (against | (np.abs(steps) / 10.0 > np.nan_to_num(sizes)))
     gap = ~(np.isfinite(here) & np.isfinite(there))
     return [int(index) for index in np.flatnonzero(jump | across | gap)]
 

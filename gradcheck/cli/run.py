@@ -84,11 +84,12 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
     """
     first_extra = next((i for i, path in enumerate(paths) if path.startswith("-")), len(paths))
     chosen, extra = list(paths[:first_extra]), list(paths[first_extra:])
-    if not chosen:
-        chosen = [str(catalog_folder())]
+    safe = [] if chosen else ["-P"]  # what lies in a foreign current folder is never imported
+    chosen = chosen or [str(catalog_folder())]
     for path in chosen:
         check_path(path.partition("::")[0])
     return [
+        *safe,
         *("-m", "pytest", "-c", os.devnull, f"--rootdir={_root(chosen)}", "--noconftest"),
         *("-p", "no:cacheprovider", "-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short"),
         *_catalogs(chosen),

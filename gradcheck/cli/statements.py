@@ -6,6 +6,7 @@ expects them, and not with random projections.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -55,8 +56,16 @@ def certain(enclosure: Enclosure) -> str:
         return ""
     ball = enclosure.ball
     if enclosure.status == "kink":
-        return f"[{float(ball.lower()):.6g}, {float(ball.upper()):.6g}]"
+        return _hull(float(ball.lower()), float(ball.upper()))
     return without_zeros(str(ball.str(_DIGITS, radius=False)))
+
+
+def _hull(low: float, high: float) -> str:
+    """Both ends to a millionth of their distance: a ball's radius has no more than 30 bits."""
+    if not low < high < math.inf:
+        return f"[{low:g}, {high:g}]"
+    places = 6 - math.ceil(math.log10(high - low))
+    return f"[{round(low, places) + 0.0:g}, {round(high, places) + 0.0:g}]"
 
 
 def without_zeros(text: str) -> str:

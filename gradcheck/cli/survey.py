@@ -105,7 +105,7 @@ def _entry(text: str, names: list[str]) -> int:
 def _check_output(output: int, count: int) -> None:
     if output >= count:
         raise UsageError(
-            f"--output {output}: the function has {count} output entries",
+            f"--entry {output}: the function has {count} output entries",
             f"a number from 0 to {count - 1}",
             "leave it out for the first",
         )

@@ -145,8 +145,8 @@ def _refuse_infinite_bracket(part: str, column: int, interval: Interval) -> None
 
 
 def _refuse_empty(part: str, column: int, interval: Interval) -> None:
-    one_point = interval.low == interval.high
-    if interval.low < interval.high or (one_point and not interval.low_open | interval.high_open):
+    closed = not interval.low_open and not interval.high_open
+    if interval.low < interval.high or (closed and not interval.low > interval.high):
         return
     raise ExpressionError(
         (1, column),

@@ -140,6 +140,18 @@ class Truth:
             underflows=any(0 < magnitude < tiny for magnitude in magnitudes),
         )
 
+    def radii(self, order: int, x: tuple[float, ...], dtype: Dtype) -> list[float]:
+        """R of all derivatives of ``order``, flat."""
+        with working(dtype.precision, exact=order == 0):
+            return [_radius(ball) for ball in self._routine(order).run([arb(v) for v in x])]
+
+    def largest(self, order: int, x: tuple[float, ...]) -> float:
+        """The largest intermediate value of all derivatives up to ``order``."""
+        points = [arb(value) for value in x]
+        with working(64, exact=False):
+            balls = [b for k in range(order + 1) for b in self._routine(k).intermediates(points)]
+        return max(map(_magnitude, balls), default=0.0)
+
     def _conditioning(self, order: int, index: int, x: tuple[float, ...]) -> float:
         with working(64, exact=False):
             points = [arb(value) for value in x]

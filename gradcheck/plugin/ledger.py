@@ -40,7 +40,7 @@ class Ledger:
             self._file = (self.folder / "results.jsonl").open("w", encoding="utf-8")
         except OSError as error:
             raise UsageError(
-                f"--report {self.folder}: {error.strerror}",
+                f"the report folder {self.folder}: {error.strerror}",
                 "a folder that can be written",
                 "name another folder",
             ) from None

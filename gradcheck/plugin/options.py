@@ -16,6 +16,9 @@ from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.errors import UsageError
 from gradcheck.setting import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 
+SHORT = "gradcheck.plugin.short"
+"""The module that adds the short spellings; it is also the name of that plugin."""
+
 _MOST_POINTS = 1_000_000
 
 
@@ -111,6 +114,14 @@ def settings(config: pytest.Config) -> Settings:
     )
 
 
+def spelling(config: pytest.Config, name: str) -> str:
+    """How the user gave an option: on the command line, as it is spelled there, or in the ini."""
+    key = _key(name)
+    if config.getoption(key) is None:
+        return key
+    return f"--{name}" if config.pluginmanager.has_plugin(SHORT) else f"--gradcheck-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """The words that were given: those of the command line before those of the ini file."""
@@ -129,8 +140,7 @@ class _Given:
         return bool(self._value(name))
 
     def spelling(self, name: str) -> str:
-        key = _key(name)
-        return key if self.config.getoption(key) is None else f"--{name}"
+        return spelling(self.config, name)
 
     def _value(self, name: str) -> object:
         key = _key(name)

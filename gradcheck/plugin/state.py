@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gradcheck.plugin import devices, machine
-from gradcheck.plugin.options import Settings
+from gradcheck.plugin.options import Settings, spelling
 
 SETTINGS = pytest.StashKey[Settings]()
 _DEVICES = pytest.StashKey[tuple[str, ...]]()
@@ -40,7 +40,7 @@ def devices_of(config: pytest.Config) -> tuple[str, ...]:
     if _DEVICES not in config.stash:
         given = worker_input(config)
         chosen = (
-            devices.choose(settings_of(config).device)
+            devices.choose(settings_of(config).device, spelling(config, "device"))
             if given is None
             else tuple(given[_DEVICES_FOR_WORKERS])
         )

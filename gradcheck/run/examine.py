@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.known import KnownFailure
-from gradcheck.formula.exact import enclose_constant, nearest
 from gradcheck.formula.truth import DerivationsDiffer
 from gradcheck.inputs.batches import Batch
-from gradcheck.inputs.fixed import FixedPoint, fixed_points
+from gradcheck.inputs.fixed import fixed_points
 from gradcheck.inputs.shrink import smallest
 from gradcheck.inputs.visit import visit
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, guess, statements
+from gradcheck.run.excuses import Excuses
 from gradcheck.run.hearing import Hearing, evidence, hear
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
-from gradcheck.run.tally import Tally, is_bad
+from gradcheck.run.tally import Tally
 
 SHARES = {
     "value": (1, 1),
@@ -67,10 +65,9 @@ class _Trial:
         self.scene: Scene = scene_of(check)
         self.seed = stable_seed(check.case.name, check.variant.name, effort.seed)
         self.tally = Tally(strict=effort.strict_accuracy)
-        self.known = [each for each in check.known if each.applies(check, torch.__version__)]
+        self.excuses = Excuses(check, self.scene.dtype)
         self.suspect: Suspect | None = None
         self.complaints: list[str] = []
-        self.excused = 0
 
     def run(self) -> Outcome:
         try:
@@ -85,45 +82,15 @@ class _Trial:
 
     def fixed(self) -> None:
         """The declared points, one by one: known answers, conventions, known failures."""
-        pinned = [each for each in self.known if each.at is not None]
-        met: set[int] = set()
-        for k, fixed in enumerate(fixed_points(self.check.case, self.check.variant,
-                                               self.scene.dtype)):  # fmt: skip
+        program = self.check.variant.program
+        points = fixed_points(self.check.case, self.check.variant, self.scene.dtype)
+        for k, fixed in enumerate(points):
             self.complaints += contradictions(fixed.point, self.scene.truth)
-            here = [each for each in pinned if self._same(each, fixed)]
-            met |= {id(each) for each in here}
-            points = {name: values[None] for name, values in fixed.at.items()}
-            promises = promised(fixed.point, self.check.variant.program)
-            hearing = hear(self.scene, points, self.seed + k, promises=promises)
-            failing = self.tally.add(hearing, excused=bool(here))
-            if here:
-                self._excuse(here, hearing)
-            elif failing:
-                self._suspect(Suspect(points, self.seed + k, drawn=False))
-        self.complaints += [
-            f"{each.where}: the known failure is pinned to no point of the case: add the point"
-            for each in pinned
-            if id(each) not in met
-        ]
-
-    def _same(self, known: KnownFailure, fixed: FixedPoint) -> bool:
-        assert known.at is not None
-        if known.at.keys() != fixed.at.keys():
-            return False
-        for name, tree in known.at.items():
-            balls = enclose_constant(tree)
-            floats = [nearest(ball, self.scene.dtype) for ball in balls.ravel().tolist()]
-            if balls.shape != fixed.at[name].shape:
-                return False
-            if not np.array_equal(np.reshape(floats, balls.shape), fixed.at[name]):
-                return False
-        return True
-
-    def _excuse(self, known: list[KnownFailure], hearing: Hearing) -> None:
-        if any(is_bad(entry) for entry in hearing.entries):
-            self.excused += 1
-            return
-        self.complaints += [_stale(each) for each in known]
+            at = {name: values[None] for name, values in fixed.at.items()}
+            promises = promised(fixed.point, program)
+            hearing = hear(self.scene, at, self.seed + k, promises=promises)
+            if self.tally.add(hearing, self.excuses.at(fixed)):
+                self._suspect(Suspect(at, self.seed + k, drawn=False))
 
     def drawn(self) -> None:
         share = SHARES[self.check.witness][0 if self.scene.batched else 1]
@@ -141,13 +108,14 @@ class _Trial:
     def _look(self, points: Points) -> None:
         count = len(next(iter(points.values())))
         hearing = hear(self.scene, points, self.seed, thorough=False)
-        failing = self.tally.add(hearing)
+        excuse = self.excuses.at(None)
+        failing = self.tally.add(hearing, excuse)
         if failing:
             k = failing[0].point
             self._suspect(Suspect(single(points, k), self.seed + k, drawn=True))
         if self.scene.batched and count > 1:  # scalar and vectorised kernels differ
             alone = single(points, count - 1)
-            if self.tally.add(self._again(alone, self.seed)):
+            if self.tally.add(self._again(alone, self.seed), excuse):
                 self._suspect(Suspect(alone, self.seed, drawn=True))
 
     def _suspect(self, suspect: Suspect) -> None:
@@ -156,21 +124,18 @@ class _Trial:
     # the ruling
 
     def outcome(self) -> Outcome:
-        whole = [each for each in self.known if each.at is None]
-        failed = bool(self.tally.failures)
         if self.complaints:
             return self._ended(Ruling.DISAGREE, "; ".join(self.complaints), "the case itself")
-        if whole:
-            if failed or self.tally.inaccurate:
-                return self._ended(Ruling.KNOWN, _because(whole[0]))
-            return self._ended(Ruling.DISAGREE, "; ".join(map(_stale, whole)), "a stale entry")
-        if failed:
+        if self.tally.failures:
             return self._convicted()
+        stale = self.excuses.complaints()
+        if stale:
+            return self._ended(Ruling.DISAGREE, "; ".join(stale), "known_failures.yaml")
+        known = self.excuses.reason()
+        if known:
+            return self._ended(Ruling.KNOWN, known)
         if self.tally.judged == 0 and self.scene.truth.outputs * self.scene.truth.size > 0:
             return self._unjudged()
-        if self.excused:
-            pinned = next(each for each in self.known if each.at is not None)
-            return self._ended(Ruling.KNOWN, _because(pinned))
         if self.tally.inaccurate:
             return self._ended(Ruling.INACCURATE, self.tally.inaccurate)
         return self._ended(Ruling.AGREE, "")
@@ -249,11 +214,3 @@ def _together(batches: list[Batch]) -> Iterator[Points]:
     for start in range(0, len(batches), _MOST_TOGETHER):
         part = batches[start : start + _MOST_TOGETHER]
         yield {name: np.concatenate([b.points[name] for b in part]) for name in part[0].points}
-
-
-def _because(known: KnownFailure) -> str:
-    return f"{known.because} ({known.issue})"
-
-
-def _stale(known: KnownFailure) -> str:
-    return f"{known.where}: the known failure no longer fails: remove the entry"

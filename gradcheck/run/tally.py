@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gradcheck.answer import Evidence, Ruling
+from gradcheck.run.excuses import Excuse
 from gradcheck.run.hearing import Entry, Hearing, evidence
 
 _MOST_FAILURES = 64
@@ -27,33 +28,31 @@ class Tally:
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
 
-    def add(self, hearing: Hearing, *, excused: bool = False) -> list[Entry]:
-        """Count a hearing; returns its failing entries. ``excused``: as known failures."""
+    def add(self, hearing: Hearing, excuse: Excuse) -> list[Entry]:
+        """Count a hearing; returns its failing entries, less those that are excused."""
         self.points += len(next(iter(hearing.points.values())))
         for finding in hearing.findings:
             if finding.ruling is Ruling.AGREE:
                 self.judged += finding.entries
                 self.counts[Ruling.AGREE.value] += finding.entries
-        failing = [entry for entry in hearing.entries if self._count(entry, excused=excused)]
+        failing = [entry for entry in hearing.entries if self._count(entry, excuse)]
         self._keep_worst(hearing)
-        if not excused:
-            self._keep(hearing, failing)
+        self._keep(hearing, failing)
         return failing
 
-    def _count(self, entry: Entry, *, excused: bool) -> bool:
+    def _count(self, entry: Entry, excuse: Excuse) -> bool:
         ruling, judgement = entry.judgement.ruling, entry.judgement
         if ruling is Ruling.ABSTAIN:
             self.abstained += 1
             self.abstentions[judgement.reason] += 1
             self.counts[ruling.value] += 1
-            if entry.finding is not None:
+            if entry.finding is not None and entry.finding.incapable:
                 self.incapable = self.incapable or judgement.reason
             return False
         self.judged += 1
-        bad = is_bad(entry)
-        if bad and excused:
+        if excuse(entry):
             self.counts[Ruling.KNOWN.value] += 1
-            return True
+            return False
         self.counts[ruling.value] += 1
         if judgement.grade is not None:
             self.counts[judgement.grade.value] += 1
@@ -75,11 +74,6 @@ class Tally:
             key=lambda each: (each.ruling is Ruling.DISAGREE, each.ulps), reverse=True
         )
         del self.failures[_MOST_FAILURES:]
-
-
-def is_bad(entry: Entry) -> bool:
-    """Whether an entry is what known_failures.yaml may list."""
-    return entry.judgement.ruling in (Ruling.DISAGREE, Ruling.INACCURATE)
 
 
 def _badness(entry: Entry) -> tuple[bool, float]:

@@ -93,13 +93,20 @@ def _input(title: str, entries: Sequence[Evidence], told: str) -> Iterator[str]:
     yield title
     for name, value in entries[0].at.items():
         yield f"  {name} = {_elided(value)}"
-    for entry in entries:
+    described = ["\n".join(_entry(entry, told)) for entry in entries]
+    yield from dict.fromkeys(described)  # two calls may fail with one text
+
+
+def _entry(entry: Evidence, told: str) -> Iterator[str]:
+    if entry.true:
         yield f"    {entry.index}"
         yield f"      PyTorch  {entry.got!r}  ({entry.label})"
         yield f"      true     {entry.true}  ± {entry.radius}"
         yield f"      error    {format_error(entry)}"
-        if entry.reason and entry.reason != told:
-            yield f"      reason   {entry.reason}"
+    else:  # it gave no number to be held against the true one
+        yield f"    {entry.index}  ({entry.label})"
+    if entry.reason and entry.reason != told:
+        yield f"      reason   {entry.reason}"
 
 
 def _conclusion(outcome: Outcome) -> Iterator[str]:

@@ -8,6 +8,7 @@ Both are enclosed here, so a step outside a smooth neighbourhood is never judged
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 from flint import arb
@@ -16,13 +17,15 @@ from gradcheck.answer import Difference
 from gradcheck.formula.balls import CONTACT, working
 from gradcheck.formula.truth import Truth, upper_float
 from gradcheck.setting import Dtype
-from gradcheck.verdict.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR
+from gradcheck.verdict.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR, SCALE_FACTOR
 
 SAFETY = 4
-MOST_ENTRIES = 400
+MOST_ENTRIES = 2_000
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
+FARTHEST = 2.0**16
+"""Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows."""
 LOOSEST = {"float64": 1e-4, "float32": 3e-2}
@@ -57,9 +60,9 @@ class _Box:
     @classmethod
     def at(cls, truth: Truth, x: tuple[float, ...], dtype: Dtype) -> _Box | None:
         """The box, if values and derivatives up to order 2 are smooth all over it."""
-        if truth.outputs * truth.size**2 > MOST_ENTRIES:
-            return None
         largest = max([1.0, *map(abs, x)])
+        if truth.outputs * truth.size**2 > MOST_ENTRIES or not largest <= FARTHEST:
+            return None
         exponent = math.ceil(math.log2(largest)) - dtype.precision // 3
         box = cls(truth, x, dtype, 2.0**exponent)
         smooth = all(box.smooth(order) for order in (0, 1, 2))
@@ -83,29 +86,33 @@ class _Box:
         highest = max(map(_largest, (self.balls(0), self.balls(1), self.balls(2))))
         if not highest <= self.dtype.largest * HEADROOM:
             return None
-        atol = SAFETY * (truncation + self.rounding(order) / self.step)
-        if not atol <= LOOSEST[self.dtype.name] * largest:
+        noise = self.rounding(order) / self.step + self.inaccuracy(order + 1)
+        atol = SAFETY * (truncation + noise)
+        flat = _largest(self.balls(order)) / max([1.0, *map(abs, self.x)])  # of a constant
+        if not atol <= LOOSEST[self.dtype.name] * max(largest, flat):
             return None
         return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
 
+    def inaccuracy(self, order: int) -> float:
+        """How far PyTorch's own derivatives may be off here without being wrong."""
+        return SCALE_FACTOR * self.dtype.unit_roundoff * self.truth.largest(order, self.x)
+
     def rounding(self, order: int) -> float:
         """What PyTorch's own rounding may do to values or derivatives in the box, at most."""
-        u, n = self.dtype.unit_roundoff, self.truth.size
+        n = self.truth.size
         slopes = [upper_float(abs(ball).upper()) for ball in self.balls(order + 1)]
         reach = [abs(value) + 2 * self.step for value in self.x]
+        conditioning = max(
+            upper_float(abs(ball).upper())
+            + sum(map(operator.mul, reach, slopes[k * n : k * n + n]))
+            for k, ball in enumerate(self.balls(order))
+        )
         corner = tuple(value + CORNER * self.step for value in self.x)
-        noise = 0.0
-        for k, ball in enumerate(self.balls(order)):
-            conditioning = upper_float(abs(ball).upper()) + sum(
-                distance * slope
-                for distance, slope in zip(reach, slopes[k * n : k * n + n], strict=True)
-            )
-            running = max(
-                self.truth.stress(order, k, place, self.dtype).rounding
-                for place in (self.x, corner)
-            )
-            noise = max(noise, CONDITIONING_FACTOR * u * conditioning, ROUNDING_FACTOR * running)
-        return noise + self.dtype.smallest_subnormal
+        running = max(
+            radius for at in (self.x, corner) for radius in self.truth.radii(order, at, self.dtype)
+        )
+        stable = CONDITIONING_FACTOR * self.dtype.unit_roundoff * conditioning
+        return max(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
 
 
 def _largest(balls: Sequence[arb]) -> float:

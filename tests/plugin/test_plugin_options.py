@@ -105,7 +105,7 @@ def test_what_a_shard_leaves_out_is_reported(project):
         ),
         (("--device", "toaster"), ["ERROR: --device toaster: no such device here"]),
         (("--device", "meta"), ["ERROR: --device meta: no such device here"]),
-        (("--report", "conftest.py"), ["ERROR: --report *conftest.py: File exists"]),
+        (("--report", "conftest.py"), ["ERROR: the report folder *conftest.py: File exists"]),
     ],
 )
 def test_a_bad_value_is_bad_use_and_says_what_is_expected(project, options, lines):
@@ -120,6 +120,13 @@ def test_a_bad_value_in_the_ini_file_names_its_key(project):
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: gradcheck_points many: not such a number"])
+
+
+def test_a_bad_value_is_named_by_the_spelling_of_the_project(pytester):
+    flags = ("-p", "gradcheck.plugin", "--gradcheck-device", "toaster")
+    result = pytester.runpytest_inprocess(*flags)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --gradcheck-device toaster: no such device here"])
 
 
 def test_no_short_spelling_exists_in_a_project_of_its_own(pytester):

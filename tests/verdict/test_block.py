@@ -112,6 +112,12 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
     )
 
 
+def test_a_call_that_gave_no_number_is_told_once_and_without_one():
+    call = replace(AT_MINUS_40, index="the call", true="", radius="", got=math.nan)
+    text = block(FACTS, replace(OUTCOME, smallest=(call, call), failures=(call,)))
+    assert "  x = -40.0\n    the call  (autograd.grad)\n\nwho says" in text
+
+
 def test_one_input_that_is_smallest_and_worst_is_printed_once():
     text = block(FACTS, at(-40.0))
     assert "smallest failing input, and the worst:" in text

@@ -11,7 +11,7 @@ from gradcheck.witnesses.stand.call import Misconduct
 _LONGEST = 300
 
 _MISSING = re.compile(
-    r"does not support it because it has not been implemented"  # an operator without forward mode
+    r"does not support it"  # an operator without forward mode
     r"|must implement the jvp function"
     r"|must implement either the backward or vjp"
     r"|must override the setup_context"
@@ -37,7 +37,7 @@ def hear(
         yield Finding(Ruling.DISAGREE, str(error), entries=1, label=label)
     except Exception as error:
         if _MISSING.search(str(error)):
-            yield Finding(Ruling.ABSTAIN, shortened(str(error)), label=label)
+            yield Finding(Ruling.ABSTAIN, shortened(str(error)), label=label, incapable=True)
         else:
             reason = f"raised {type(error).__name__}: {shortened(str(error))}"
             yield Finding(Ruling.DISAGREE, reason, entries=1, label=label)
