@@ -33,8 +33,9 @@ _CONSTANTS: dict[object, Callable[[], arb]] = {
 class Enclosure:
     """A ball that holds the true value, and what kind of knowledge it is.
 
-    ``status`` is ``settled`` (narrow), ``kink`` (a hull of one-sided values), ``undefined`` (no
-    value there) or ``vague`` (no precision that we allow was enough).
+    ``status`` is ``settled`` (narrow), ``kink`` (a hull of one-sided values), ``promised`` (a
+    convention in the truth's place), ``undefined`` (no value there) or ``vague`` (no precision
+    that we allow was enough).
     """
 
     ball: arb
@@ -42,7 +43,7 @@ class Enclosure:
 
     @property
     def proves(self) -> bool:
-        return self.status in ("settled", "kink")
+        return self.status in ("settled", "kink", "promised")
 
 
 UNDEFINED = Enclosure(arb.nan(), "undefined")

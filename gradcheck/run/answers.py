@@ -94,7 +94,7 @@ def promised(point: Point, program: Program) -> dict[int, Enclosure]:
         balls = np.asarray(enclose_constant(tree)).ravel()
         positions = [k * n + j for k in range(m) for j in spans[name]]
         found |= {
-            position: Enclosure(ball, "settled")
+            position: Enclosure(ball, "promised")
             for position, ball in zip(positions, balls, strict=True)
         }
     return found

@@ -16,7 +16,7 @@ from flint import arb
 from gradcheck.answer import Claim, Floats
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress, Truth
+from gradcheck.formula.truth import Stress, Truth, upper_float
 from gradcheck.setting import Dtype
 from gradcheck.verdict.judge import BITS
 
@@ -75,7 +75,7 @@ def _sum(terms: tuple[tuple[float, int], ...], truth: Sequence[Enclosure]) -> En
         for weight, index in terms:
             ball = ball + truth[index].ball * weight
     states = {truth[index].status for _, index in terms}
-    for status in ("undefined", "vague", "kink"):
+    for status in ("undefined", "vague", "kink", "promised"):
         if status in states:
             return Enclosure(ball, status)
     return Enclosure(ball, "settled")
@@ -84,7 +84,14 @@ def _sum(terms: tuple[tuple[float, int], ...], truth: Sequence[Enclosure]) -> En
 def stress_of(
     expectation: Expectation, truth: Truth, order: int, x: tuple[float, ...], dtype: Dtype
 ) -> Stress:
-    """S, R and M of a weighted sum: each the sum of the terms', M the largest."""
+    """S, R and M of a weighted sum: each the sum of the terms', M the largest.
+
+    At a kink the hull already allows all that may be, and a promised gradient is exact: there only
+    the rounding of the sum itself is allowed.
+    """
+    if expectation.enclosure.status in ("kink", "promised"):
+        magnitude = upper_float(abs(expectation.enclosure.ball).upper())
+        return Stress(conditioning=magnitude, rounding=0.0, scale=0.0, underflows=False)
     parts = [
         (abs(weight), truth.stress(order, index, x, dtype)) for weight, index in expectation.terms
     ]

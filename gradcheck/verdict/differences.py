@@ -8,7 +8,6 @@ Both are enclosed here, so a step outside a smooth neighbourhood is never judged
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 
 from flint import arb
@@ -24,7 +23,7 @@ MOST_ENTRIES = 2_000
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
-FARTHEST = 2.0**16
+FARTHEST = 2.0**8
 """Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows."""
@@ -104,7 +103,7 @@ class _Box:
         reach = [abs(value) + 2 * self.step for value in self.x]
         conditioning = max(
             upper_float(abs(ball).upper())
-            + sum(map(operator.mul, reach, slopes[k * n : k * n + n]))
+            + sum(r * slope for r, slope in zip(reach, slopes[k * n : k * n + n], strict=True))
             for k, ball in enumerate(self.balls(order))
         )
         corner = tuple(value + CORNER * self.step for value in self.x)

@@ -56,7 +56,7 @@ def judge(
     ``stress`` is asked only where the number is not faithful. ``least_ulps`` is the case's own
     wider allowance, if it states one.
     """
-    if not truth.proves and not _is_infinite(truth):
+    if not truth.proves:
         return Judgement(Ruling.ABSTAIN, _NOTHING[truth.status])
     with working(BITS, exact=True):
         special = _judge_range(got, truth.ball, dtype, stress)
@@ -74,11 +74,6 @@ _NOTHING = {
     "undefined": "the formula has no derivative there",
     "vague": "no enclosure that is narrow enough",
 }
-
-
-def _is_infinite(truth: Enclosure) -> bool:
-    """A convention may promise an infinite gradient."""
-    return truth.status == "settled" and bool(abs(truth.ball) > 0 and not truth.ball.is_nan())
 
 
 def _judge_range(

@@ -79,8 +79,10 @@ def test_a_witness_that_a_case_is_without_is_planned_all_the_same():
 
 
 def test_names_are_unique_and_the_same_in_another_process():
-    text = SWEPT.replace("[0, 1]", "['a b', a_b, A-B]").replace("x*d", "x").replace("d*x", "x+0*d")
-    text = text.replace("x+0*d", "F.gelu(x, approximate=d)")
+    text = (
+        "c: {formula: x, inputs: {x: real}, sweep: {d: ['a b', a_b, A-B]},"
+        " torch: ['F.gelu(x, approximate=d)', x]}"
+    )
     mine = names(text)
     assert len(set(mine)) == len(mine)
     code = (

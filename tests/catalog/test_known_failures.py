@@ -121,10 +121,9 @@ def test_an_entry_holds_for_the_versions_it_names(folder, entries, specifier, ve
     assert found.applies(checks(folder)[0], version) is applies
 
 
-def test_an_entry_holds_for_the_order_it_names(folder, entries):
-    found = entry(entries, "  when: {order: 2}\n")
-    check = checks(folder)[0]
-    assert [found.applies(check, "2.13", order) for order in (1, 2, None)] == [False, True, True]
+def test_an_entry_may_name_the_call_that_shows_it(entries):
+    found = entry(entries, "  when: {call: reverse over forward}\n")
+    assert found.when == {"call": "reverse over forward"}
 
 
 def test_an_entry_shows_itself_at_its_own_point_however_that_is_written(folder, entries):
@@ -168,11 +167,11 @@ WRONG = [
     (
         "- case: tutorial.yaml::expm1\n  when: {witnes: reverse, dtype: f32}\n" + REST,
         "k.yaml:2:10: the unknown key 'witnes'\n"
-        "  expected: one of witness, dtype, device, torch, order, implementation, variant\n"
+        "  expected: one of witness, dtype, device, torch, call, implementation, variant\n"
         "  fix:      write witness\n"
         "k.yaml:2:34: the unknown dtype 'f32'\n"
         "  expected: one of float64, float32\n"
-        "  fix:      choose one of these",
+        "  fix:      write float32",
     ),
     (
         "- case: tutorial.yaml::expm1\n  when: {torch: two, device: 'cuda 0'}\n" + REST,
