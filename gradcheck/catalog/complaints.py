@@ -6,6 +6,9 @@ from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Place
 
+MOST_PROBLEMS = 1_000
+"""Beyond these reading stops, so that a file that is wrong throughout costs but a moment."""
+
 
 class Complaints:
     """Grows while a file is read; nothing can be reported before all of it was seen."""
@@ -15,7 +18,14 @@ class Complaints:
         self.problems: dict[Problem, None] = {}  # in order, and each once
 
     def add(self, place: Place, found: str, expected: str, fix: str) -> None:
+        """Errors: CatalogError after 1,000 problems."""
         self.problems[Problem(self.where(place), found, expected, fix)] = None
+        if len(self.problems) >= MOST_PROBLEMS:
+            found = f"{MOST_PROBLEMS:,} problems; reading stopped here"
+            fix = "correct these first"
+            raise CatalogError(
+                [*self.problems, Problem(self.where(place), found, "fewer problems", fix)]
+            )
 
     def add_error(self, scalar: Scalar, error: ExpressionError) -> None:
         """What is wrong inside an expression, at its place in the file."""

@@ -24,7 +24,10 @@ from gradcheck.errors import CatalogError
 from gradcheck.formula.nodes import Place
 
 DEEPEST_NESTING = 64
-MOST_EXPANDED = 100_000
+MOST_NODES = 100_000
+MOST_ENTRIES = 4_096
+"""Of any list or map but the outermost: as many as a tensor may have elements."""
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -73,7 +76,7 @@ class _Composer:
         self.root: Yaml | None = None
         self.frames: list[_Frame] = []
         self.anchors: dict[str, _Anchored | None] = {}  # None: still open
-        self.expanded = 0
+        self.nodes = 0
         self.documents = 0
 
     def take(self, events: Iterable[Any]) -> None:
@@ -100,6 +103,7 @@ class _Composer:
 
     def scalar(self, event: Any) -> None:
         place, text = _place(event), event.value
+        self.count(place, 1)
         style = event.style if event.style in ("'", '"', "|", ">") else ""
         raw = self.text[event.start_mark.index : event.end_mark.index]
         kind: str | None = "text" if style else None
@@ -125,6 +129,7 @@ class _Composer:
         if event.anchor:
             self.anchors[event.anchor] = None
         self.frames.append(_Frame(Items(place) if is_list else Pairs(place), event.anchor))
+        self.count(place, 1)
         self.limit_depth(place, 0)
 
     def close(self, _event: Any) -> None:
@@ -149,16 +154,19 @@ class _Composer:
                 "write it out",
             )
             return
-        self.expanded += anchored.nodes
-        if self.expanded > MOST_EXPANDED:
-            self.stop(
-                place,
-                f"aliases that expand past {MOST_EXPANDED:,} nodes",
-                f"at most {MOST_EXPANDED:,}",
-                "use fewer aliases",
-            )
+        self.count(place, anchored.nodes)
         self.limit_depth(place, anchored.depth)
         self.put(anchored, None)
+
+    def count(self, place: Place, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MOST_NODES:
+            self.stop(
+                place,
+                f"a file that expands past {MOST_NODES:,} YAML nodes",
+                f"at most {MOST_NODES:,}, an alias counting as what it stands for",
+                "split the file, or use fewer aliases",
+            )
 
     def limit_depth(self, place: Place, below: int) -> None:
         if len(self.frames) + below > DEEPEST_NESTING:
@@ -177,6 +185,9 @@ class _Composer:
             self.root = done.value
             return
         frame = self.frames[-1]
+        if len(frame.value) >= MOST_ENTRIES and len(self.frames) > 1:
+            found = f"more than {MOST_ENTRIES:,} entries in one {describe(frame.value)[2:]}"
+            self.stop(done.value.place, found, f"at most {MOST_ENTRIES:,}", "make it shorter")
         frame.nodes += done.nodes
         frame.depth = max(frame.depth, done.depth + 1)
         if isinstance(frame.value, Items):

@@ -84,10 +84,14 @@ def _mistake(scalar: Scalar, error: ExpressionError) -> Complaint:
     )
 
 
-def read_block(depth: int) -> Callable[[Yaml], Block]:
-    """The check for an expression, or lists of expressions at most ``depth`` deep."""
+def read_block(depth: int, most: int) -> Callable[[Yaml], Block]:
+    """The check for an expression, or at most ``most`` of them in lists at most ``depth`` deep."""
 
     def read(value: Yaml) -> Block:
+        count = _count(value)
+        if count > most:
+            found, fix = f"a list of {count:,} entries", "make it smaller"
+            raise refuse((value.place, found, f"at most {most:,}", fix))
         complaints: list[Complaint] = []
         leaves: list[Written] = []
         tree = _gather(value, depth, leaves, complaints)
@@ -96,6 +100,10 @@ def read_block(depth: int) -> Callable[[Yaml], Block]:
         return Block(tree, tuple(leaves), value.place)
 
     return read
+
+
+def _count(value: Yaml) -> int:
+    return sum(map(_count, value)) if isinstance(value, Items) else 1
 
 
 def _gather(

@@ -32,9 +32,11 @@ def _check_dtypes(draft: Draft) -> None:
     dtypes = draft.keys.dtypes
     if dtypes == []:
         draft.add(("dtypes",), "no dtypes", "at least one", "add one or remove the key")
+    seen: set[str] = set()
     for k, name in enumerate(dtypes or []):
-        if name in (dtypes or [])[:k]:
+        if name in seen:
             draft.add(("dtypes", k), f"the dtype {name} again", "each dtype once", "remove it")
+        seen.add(name)
 
 
 def _check_witnesses(draft: Draft) -> None:
@@ -50,13 +52,14 @@ def _check_witnesses(draft: Draft) -> None:
 
 
 def _check_tags(draft: Draft) -> None:
-    texts = [tag.text for tag in draft.keys.tags or []]
-    for k, text in enumerate(texts):
-        if text in TAKEN_MARKERS:
-            found = f"the tag {text!r}, which is a marker already"
+    seen: set[str] = set()
+    for k, tag in enumerate(draft.keys.tags or []):
+        if tag.text in TAKEN_MARKERS:
+            found = f"the tag {tag.text!r}, which is a marker already"
             draft.add(("tags", k), found, "a word of the case's own", "rename the tag")
-        elif text in texts[:k]:
-            draft.add(("tags", k), f"the tag {text!r} again", "each tag once", "remove it")
+        elif tag.text in seen:
+            draft.add(("tags", k), f"the tag {tag.text!r} again", "each tag once", "remove it")
+        seen.add(tag.text)
 
 
 def _check_order_of_points(draft: Draft) -> None:

@@ -9,6 +9,7 @@ from gradcheck.catalog.constants import read_choice, read_constant
 from gradcheck.catalog.document import Scalar
 from gradcheck.catalog.expressions import Block, Written, read_block, read_expression
 from gradcheck.catalog.fields import (
+    MOST_ELEMENTS,
     MOST_IN_A_DIMENSION,
     read_domain,
     read_integer,
@@ -66,8 +67,8 @@ Reference = Annotated[
 ]
 Tag = Annotated[Scalar, Reader(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})]
 Expression = Annotated[Written, Reader(read_expression, _NUMBER_OR_TEXT)]
-Formula = Annotated[Block, Reader(read_block(2), _FORMULA)]
-Numbers = Annotated[Block, Reader(read_block(64), {NAMED: "Numbers"})]
+Formula = Annotated[Block, Reader(read_block(2, MOST_ELEMENTS), _FORMULA)]
+Numbers = Annotated[Block, Reader(read_block(64, 16 * MOST_ELEMENTS), {NAMED: "Numbers"})]
 Data = Annotated[object, Reader(read_constant, {NAMED: "Data"})]
 Choice = Annotated[Scalar, Reader(read_choice, _CHOICE)]
 DomainText = Annotated[Domain, Reader(read_domain, _TEXT)]

@@ -51,15 +51,16 @@ def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...
 def _is_sound(draft: Draft, sweep: dict[str, list[Scalar]]) -> bool:
     sound = True
     for name, choices in sweep.items():
-        texts = [(choice.kind, choice.text) for choice in choices]
+        seen: set[tuple[str, str]] = set()
         if not choices:
             draft.add(("sweep", name), "no values", "at least one value", "add one, as in [0, 1]")
             sound = False
-        for k, text in enumerate(texts):
-            if text in texts[:k]:
-                found, expected = f"the value {text[1]} again", "each value once"
+        for k, choice in enumerate(choices):
+            if (choice.kind, choice.text) in seen:
+                found, expected = f"the value {choice.text} again", "each value once"
                 draft.add(("sweep", name, k), found, expected, "remove it")
                 sound = False
+            seen.add((choice.kind, choice.text))
     count = math.prod(len(choices) for choices in sweep.values())
     if count > MOST_VARIANTS:
         found, expected = f"a sweep of {count:,} variants", f"at most {MOST_VARIANTS}"

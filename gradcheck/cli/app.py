@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gradcheck.cli import check, explain, later, listing, plot, run, schema, validate
+from gradcheck.cli.cache_folder import keep_current_folder_clean
 from gradcheck.cli.declaration import CommandLineError
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import complain, emit
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ∂ still gets its table
+    keep_current_folder_clean()
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from gradcheck.formula.tape import Number, Tape, apply
 Array = NDArray[Any]
 Indices = tuple[int, ...]
 MOST_ELEMENTS = 65_536
+MOST_DIMENSIONS = 16
 LARGEST_MATRIX = 8
 ZERO, ONE = Fraction(0), Fraction(1)
 
@@ -46,10 +47,18 @@ def array_of(values: Any) -> Array:
     return stacked([array_of(value) for value in values], 0)
 
 
-def full(shape: tuple[int, ...], value: Number) -> Array:
-    if math.prod(shape) > MOST_ELEMENTS or any(length < 0 for length in shape):
+def bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape itself, if an array may have it; a length of 0 does not excuse the others."""
+    if math.prod(length or 1 for length in shape) > MOST_ELEMENTS or min(shape, default=0) < 0:
         raise Misuse(f"an array of shape {list(shape)}", f"at most {MOST_ELEMENTS:,} elements")
-    result = np.empty(shape, dtype=object)
+    if len(shape) > MOST_DIMENSIONS:
+        raise Misuse(f"an array of {len(shape)} dimensions", f"at most {MOST_DIMENSIONS}")
+    return shape
+
+
+def full(tape: Tape, shape: tuple[int, ...], value: Number) -> Array:
+    result = np.empty(bounded(shape), dtype=object)
+    tape.spend(result.size // 8)
     result.fill(value)
     return result
 
@@ -60,7 +69,7 @@ def stacked(parts: list[Array], dim: int) -> Array:
     shapes = {part.shape for part in parts}
     if len(shapes) > 1:
         raise Misuse(f"entries of shapes {_shapes(parts)}", "entries of one shape")
-    full((*parts[0].shape, len(parts)), ZERO)  # the limit
+    bounded((*parts[0].shape, len(parts)))
     return np.stack(parts, axis=_axis(dim, parts[0].ndim + 1))
 
 
@@ -69,6 +78,8 @@ def _shapes(parts: list[Array]) -> str:
 
 
 def _axis(dim: int, ndim: int) -> int:
+    if ndim == 0:
+        raise Misuse(f"dim={dim} of a single number", "an array")
     if not -ndim <= dim < ndim:
         raise Misuse(f"dim={dim} of an array of {ndim} dimensions", f"{-ndim} <= dim < {ndim}")
     return dim % ndim
@@ -76,17 +87,29 @@ def _axis(dim: int, ndim: int) -> int:
 
 def elementwise(tape: Tape, operator: str, *arrays: Array, parameter: Any = None) -> Array:
     """An operator of the table on arrays that broadcast."""
+    return broadcast(partial(apply, tape, operator, parameter=parameter), *arrays)
+
+
+def broadcast(function: Callable[..., Number], *arrays: Array) -> Array:
+    """A function of numbers on arrays that broadcast, entry by entry."""
+    if not any(array.ndim for array in arrays):
+        return array_of(function(*(array.item() for array in arrays)))
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         raise Misuse(f"shapes {_shapes(list(arrays))}", "shapes that broadcast") from None
-    full(shape, ZERO)  # the limit
-    wide = [np.broadcast_to(array, shape) for array in arrays]
-    result = np.empty(shape, dtype=object)
-    for index in np.ndindex(shape):
-        values: list[Any] = [array[index] for array in wide]
-        result[index] = apply(tape, operator, *values, parameter=parameter)
-    return result
+    columns = [np.broadcast_to(array, bounded(shape)).ravel().tolist() for array in arrays]
+    return _shaped([function(*values) for values in zip(*columns, strict=True)], shape)
+
+
+def _shaped(entries: list[Number], shape: tuple[int, ...]) -> Array:
+    result = np.empty(len(entries), dtype=object)
+    result[:] = entries
+    return result.reshape(shape)
+
+
+def _paired(tape: Tape, operator: str, a: list[Number], b: list[Number]) -> list[Number]:
+    return [apply(tape, operator, *pair) for pair in zip(a, b, strict=True)]
 
 
 def _reduced(tape: Tape, operator: str, x: Array, start: Fraction | None) -> Callable[..., Array]:
@@ -94,13 +117,12 @@ def _reduced(tape: Tape, operator: str, x: Array, start: Fraction | None) -> Cal
         dims = range(x.ndim) if dim is None else dim if isinstance(dim, list) else [dim]
         axes = sorted({_axis(each, x.ndim) for each in dims})
         moved = np.moveaxis(x, axes, list(range(len(axes))))
-        flat = moved.reshape((math.prod(x.shape[axis] for axis in axes), *moved.shape[len(axes) :]))
-        if len(flat) == 0 and start is None:
+        kept = moved.shape[len(axes) :]
+        rows = moved.reshape(math.prod(moved.shape[: len(axes)]), math.prod(kept)).tolist()
+        if not rows and start is None:
             raise Misuse("no elements to reduce", "at least one element")
-        parts: list[Array] = [np.asarray(part, dtype=object) for part in flat]
-        if not parts:
-            parts = [full(flat.shape[1:], start or ZERO)]
-        total = reduce(lambda a, b: elementwise(tape, operator, a, b), parts)
+        rows = rows or [[start] * math.prod(kept)]
+        total = _shaped(reduce(partial(_paired, tape, operator), rows), kept)
         if keepdim:
             return total.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
         return total
@@ -132,10 +154,11 @@ def _amax(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Ar
 
 
 def _scan(tape: Tape, operator: str, x: Array, dim: int) -> Array:
-    moved = np.moveaxis(x, _axis(dim, x.ndim), 0)
-    parts = [np.asarray(part, dtype=object) for part in moved]
-    running = itertools.accumulate(parts, lambda a, b: elementwise(tape, operator, a, b))
-    return np.moveaxis(np.stack(list(running)), 0, _axis(dim, x.ndim)) if parts else x
+    axis = _axis(dim, x.ndim)
+    moved = np.moveaxis(x, axis, 0)
+    rows = moved.reshape(len(moved), math.prod(moved.shape[1:])).tolist()
+    running = itertools.accumulate(rows, partial(_paired, tape, operator))
+    return np.moveaxis(_shaped([*itertools.chain(*running)], moved.shape), 0, axis)
 
 
 def _cumsum(tape: Tape, x: Array, dim: int = 0) -> Array:
@@ -204,13 +227,14 @@ def _minors(tape: Tape, x: Array) -> Callable[[Indices, Indices], Number]:
     return minor
 
 
-def _over_batch(x: Array, name: str, of_matrix: Callable[[Array], Array]) -> Array:
+def _over_batch(tape: Tape, x: Array, name: str, of_matrix: Callable[[Array], Array]) -> Array:
     n = _square(x, name)
     if n > LARGEST_MATRIX:
         raise Misuse(f"{name} of a {n}x{n} matrix", f"at most {LARGEST_MATRIX}x{LARGEST_MATRIX}")
     batch = x.shape[:-2]
     if not batch:
         return of_matrix(x)
+    tape.spend(10 * math.prod(batch))
     parts = [of_matrix(x[index]) for index in np.ndindex(batch)]
     inner = parts[0].shape if parts else (() if name == "det" else (n, n))
     return (np.stack(parts) if parts else np.empty((0, *inner), object)).reshape(batch + inner)
@@ -221,7 +245,7 @@ def _det(tape: Tape, x: Array) -> Array:
         every = tuple(range(len(matrix)))
         return array_of(_minors(tape, matrix)(every, every))
 
-    return _over_batch(x, "det", of_matrix)
+    return _over_batch(tape, x, "det", of_matrix)
 
 
 def _inv(tape: Tape, x: Array) -> Array:
@@ -235,25 +259,23 @@ def _inv(tape: Tape, x: Array) -> Array:
             result[i, j] = apply(tape, "div", signed, minor(every, every))
         return result
 
-    return _over_batch(x, "inv", of_matrix)
+    return _over_batch(tape, x, "inv", of_matrix)
 
 
-def _triangle(x: Array, keep: Callable[[int, int], bool]) -> Array:
+def _above(x: Array) -> NDArray[np.int_]:
+    """How far each entry of a matrix stands above its diagonal."""
     if x.ndim < 2:
         raise Misuse(f"a triangle of shape {list(x.shape)}", "a matrix")
-    result = x.copy()
-    for i, j in np.ndindex(x.shape[-2:]):
-        if not keep(i, j):
-            result[..., i, j] = ZERO
-    return result
+    rows, columns = x.shape[-2:]
+    return np.arange(columns) - np.arange(rows)[:, None]
 
 
 def _tril(_tape: Tape, x: Array, diagonal: int = 0) -> Array:
-    return _triangle(x, lambda i, j: j - i <= diagonal)
+    return np.where(_above(x) <= diagonal, x, ZERO)
 
 
 def _triu(_tape: Tape, x: Array, diagonal: int = 0) -> Array:
-    return _triangle(x, lambda i, j: j - i >= diagonal)
+    return np.where(_above(x) >= diagonal, x, ZERO)
 
 
 def _transpose(_tape: Tape, x: Array, dim0: int = -2, dim1: int = -1) -> Array:
@@ -262,48 +284,59 @@ def _transpose(_tape: Tape, x: Array, dim0: int = -2, dim1: int = -1) -> Array:
 
 def _reshape(_tape: Tape, x: Array, shape: list[int]) -> Array:
     try:
-        return x.reshape(shape)
+        result = x.reshape(shape)
     except ValueError:
         raise Misuse(f"reshape of {list(x.shape)} to {shape}", "as many elements") from None
+    bounded(result.shape)
+    return result
 
 
-def _concat(_tape: Tape, parts: list[Array], dim: int = 0) -> Array:
+def _concat(tape: Tape, parts: list[Array], dim: int = 0) -> Array:
+    if not parts:
+        raise Misuse("concat of no arrays", "at least one array")
+    total = sum(part.size for part in parts)
+    bounded((total,))
+    tape.spend(len(parts) + total // 8)
     try:
-        return np.concatenate(parts, axis=_axis(dim, parts[0].ndim) if parts else 0)
+        result = np.concatenate(parts, axis=_axis(dim, parts[0].ndim))
     except ValueError:
         raise Misuse(
             f"concat of shapes {_shapes(parts)}", "shapes that differ only in dim"
         ) from None
+    bounded(result.shape)
+    return result
 
 
-def _stack(_tape: Tape, parts: list[Array], dim: int = 0) -> Array:
-    return stacked(parts, dim)
+def _stack(tape: Tape, parts: list[Array], dim: int = 0) -> Array:
+    result = stacked(parts, dim)
+    tape.spend(len(parts) + result.size // 8)
+    return result
 
 
-def _diag(_tape: Tape, x: Array) -> Array:
+def _diag(tape: Tape, x: Array) -> Array:
     if x.ndim == 2:
         return np.diagonal(x).copy()
     if x.ndim != 1:
         raise Misuse(f"diag of shape {list(x.shape)}", "a vector or a matrix")
-    result = full((len(x), len(x)), ZERO)
+    result = full(tape, (len(x), len(x)), ZERO)
     for i, value in enumerate(x):
         result[i, i] = value
     return result
 
 
-def _eye(_tape: Tape, n: int) -> Array:
-    result = full((n, n), ZERO)
+def _eye(tape: Tape, n: int) -> Array:
+    result = full(tape, (n, n), ZERO)
     for i in range(n):
         result[i, i] = ONE
     return result
 
 
-def _zeros(_tape: Tape, shape: list[int]) -> Array:
-    return full(tuple(shape), ZERO)
+def _zeros(tape: Tape, shape: list[int]) -> Array:
+    return full(tape, tuple(shape), ZERO)
 
 
-def _ones(_tape: Tape, shape: list[int]) -> Array:
-    return full(tuple(shape), ONE)
+def _ones(tape: Tape, shape: list[int]) -> Array:
+    return full(tape, tuple(shape), ONE)
 
 
 ARRAY_FUNCTIONS: dict[str, Callable[..., Array]] = {

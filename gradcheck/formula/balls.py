@@ -7,8 +7,6 @@ is decided, so that sign(0) is 0 and a jump has the value that the formula gives
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flint import acb, arb, ctx, fmpz
@@ -28,15 +26,24 @@ class Contact:
 CONTACT = Contact()
 
 
-@contextmanager
-def working(precision: int, *, exact: bool) -> Iterator[Contact]:
-    """Evaluate in ``precision`` bits; the contact tells whether a boundary was met."""
-    before = ctx.prec, CONTACT.exact
-    ctx.prec, CONTACT.exact, CONTACT.touched = precision, exact, False
-    try:
-        yield CONTACT
-    finally:
-        ctx.prec, CONTACT.exact = before
+class working:  # noqa: N801 - a context, written like the function that it stands for
+    """Evaluate in ``precision`` bits; the contact tells whether a boundary was met.
+
+    A class, since it is entered for every number that is judged: half the cost of a generator.
+    """
+
+    __slots__ = ("before", "exact", "precision")
+
+    def __init__(self, precision: int, *, exact: bool) -> None:
+        self.precision, self.exact = precision, exact
+
+    def __enter__(self) -> Contact:
+        self.before = ctx.prec, CONTACT.exact
+        ctx.prec, CONTACT.exact, CONTACT.touched = self.precision, self.exact, False
+        return CONTACT
+
+    def __exit__(self, *_exception: object) -> None:
+        ctx.prec, CONTACT.exact = self.before
 
 
 def _undecided(a: arb, b: arb) -> Condition:

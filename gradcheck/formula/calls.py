@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.formula.arrays import (
@@ -10,6 +11,7 @@ from gradcheck.formula.arrays import (
     LIST_FUNCTIONS,
     SHAPE_FUNCTIONS,
     Array,
+    Misuse,
     array_of,
     elementwise,
 )
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
     from gradcheck.formula.unroll import Unroller
 
 HIGHEST_ORDER = 1_000_000
+LARGEST_INTEGER = 2**31 - 1
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
 """The second argument, where it is left out."""
+_KINDS: dict[str, tuple[type, str]] = {
+    "int": (int, "an integer"),
+    "list[int]": (list, "a list of integers"),
+    "bool": (int, "True or False"),
+}
+"""By the annotation of an array function's argument."""
 
 
 def call(reader: Unroller, node: Call) -> Array:
@@ -62,7 +71,7 @@ def _elementwise(reader: Unroller, name: str, node: Call) -> Array:
         reader.refuse(
             node.place,
             f"{name} of {len(node.arguments)} arguments",
-            f"{entry.arity + entry.parameter}",
+            f"{entry.arity + entry.parameter} of them",
             "write amin(x) or amax(x) for the smallest or largest entry of an array"
             if folds
             else "give as many arguments",
@@ -96,11 +105,17 @@ def _array(reader: Unroller, name: str, node: Call) -> Array:
     if name in ("reshape", "zeros", "ones") and options and not isinstance(options[0], list):
         options = [options]
     keywords = {keyword: _option(reader, tree) for keyword, tree in node.keywords}
+    form = signature(ARRAY_FUNCTIONS[name])
     try:
-        return ARRAY_FUNCTIONS[name](reader.tape, *leading, *options, **keywords)
+        bound = form.bind(reader.tape, *leading, *options, **keywords)
     except TypeError as error:
-        text = str(error).split("() ", 1)[-1]
-        reader.refuse(node.place, f"{name}: {text}", "the arguments that it takes", "see the docs")
+        reader.refuse(node.place, f"{name}: {error}", "the arguments that it takes", "see the docs")
+    for option, value in bound.arguments.items():
+        annotation = form.parameters[option].annotation
+        kind, expected = _KINDS.get(annotation, (object, ""))
+        if not isinstance(value, kind) or (annotation == "int" and isinstance(value, bool)):
+            reader.refuse(node.place, f"{name} with {option}={value}", expected, "see the docs")
+    return ARRAY_FUNCTIONS[name](*bound.args, **bound.kwargs)
 
 
 def _parts(reader: Unroller, tree: Node) -> list[Array]:
@@ -108,7 +123,7 @@ def _parts(reader: Unroller, tree: Node) -> list[Array]:
     if isinstance(tree, Sequence):
         return [reader.numbers(item) for item in tree.items]
     if isinstance(tree, Comprehension):
-        return reader.loop(tree, 0)
+        return reader.bodies(tree)
     value = reader.numbers(tree)
     if value.ndim == 0:
         reader.refuse(tree.place, "a single number", "a list of arrays", "write [x, y]")
@@ -122,7 +137,7 @@ def _option(reader: Unroller, tree: Node) -> Any:
     value = reader.value(tree)
     if value.shape == () and isinstance(value[()], bool):
         return value[()]
-    whole = [integer_or_none(entry) for entry in value.flat]
+    whole = [small_integer(entry) for entry in value.flat]
     if None in whole or value.ndim > 1:
         reader.refuse(
             tree.place,
@@ -131,6 +146,17 @@ def _option(reader: Unroller, tree: Node) -> Any:
             "write one",
         )
     return whole if value.ndim else whole[0]
+
+
+def small_integer(value: object) -> int | None:
+    """The integer that a constant is, if it can be a size or an index.
+
+    Errors: Misuse for an integer that is too large for either.
+    """
+    whole = integer_or_none(value)
+    if whole is not None and abs(whole) > LARGEST_INTEGER:
+        raise Misuse("a huge integer", f"at most {LARGEST_INTEGER:,}")
+    return whole
 
 
 def integer_or_none(value: object) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from fractions import Fraction
 from typing import NoReturn
 
@@ -29,6 +30,7 @@ MOST_CHARACTERS = 10_000
 DEEPEST_NESTING = 64
 LONGEST_CHAIN = 200
 MOST_DIGITS = 10_000
+MOST_WRITTEN_DIGITS = 4_300  # as Python itself reads them
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -54,11 +56,15 @@ _REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
     ast.BitAnd: ("'&'", "'and' between conditions", "write 'and'"),
     ast.BitOr: ("'|'", "'or' between conditions", "write 'or'"),
     ast.Invert: ("'~'", "'not' before a condition", "write 'not'"),
+    ast.LShift: ("'<<'", "arithmetic by + - * / **", "write a*2**n"),
+    ast.RShift: ("'>>'", "arithmetic by + - * / **", "write floor(a / 2**n)"),
     ast.IfExp: ("'... if ... else ...'", "where(cond, a, b)", "write where(cond, a, b)"),
     ast.Lambda: ("'lambda'", "an expression", "write the function out"),
     ast.NamedExpr: ("':='", "an expression", "give the intermediate result a name under 'let'"),
     ast.Dict: ("a mapping", "numbers, lists and calls", "write a list"),
     ast.Set: ("a set", "numbers, lists and calls", "write a list with [ ]"),
+    ast.SetComp: ("a set", "numbers, lists and calls", "write a list with [ ]"),
+    ast.DictComp: ("a mapping", "numbers, lists and calls", "write a list"),
     ast.JoinedStr: ("an f-string", "numbers, lists and calls", "write the text out"),
     ast.Starred: ("'*' before an argument", "arguments one by one", "write the arguments out"),
     ast.Await: ("'await'", "an expression", "leave it out"),
@@ -77,7 +83,8 @@ def parse(text: str) -> Node:
     flat = text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
     start = len(flat) - len(flat.lstrip())
     try:
-        tree = ast.parse(flat[start:], mode="eval")
+        with warnings.catch_warnings(action="error"):  # Python merely warns of '1or 2'
+            tree = ast.parse(flat[start:], mode="eval")
     except SyntaxError as error:
         _refuse_syntax(text, error, start)
     except (ValueError, RecursionError, MemoryError):
@@ -125,11 +132,12 @@ def _place(text: str, offset: int) -> Place:
 
 
 def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
-    offset = min(start + max((error.offset or 1) - 1, 0), len(text))
+    offset = start + error.offset - 1 if error.offset else len(text.rstrip())
+    offset = min(offset, len(text))
     if "nested" in error.msg:
         raise _too_deep(_place(text, offset)) from None
     if "integer string conversion" in error.msg:
-        raise _too_many_digits(_place(text, offset)) from None
+        raise _too_many_digits(_place(text, offset), MOST_WRITTEN_DIGITS) from None
     rest = text[offset:].split("\n")[0].strip()[:20]
     found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
     raise ExpressionError(
@@ -137,12 +145,12 @@ def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
     ) from None
 
 
-def _too_many_digits(place: Place) -> ExpressionError:
+def _too_many_digits(place: Place, most: int) -> ExpressionError:
     return ExpressionError(
         place,
-        f"a number of more than {MOST_DIGITS:,} digits",
-        f"at most {MOST_DIGITS:,} digits",
-        "write a smaller number",
+        f"a number of more than {most:,} digits",
+        f"at most {most:,} digits",
+        "write a shorter number",
     )
 
 
@@ -177,7 +185,11 @@ class _Reader:
     def _read_constant(self, node: ast.Constant, _depth: int) -> Node:
         if node.value is None or isinstance(node.value, bool | str):
             return Literal(node.value, self.place(node))
-        if not isinstance(node.value, int | float):
+        if not isinstance(node.value, int | float | complex):
+            raise ExpressionError(
+                self.place(node), f"{ast.unparse(node)!r}", "a number", "leave it out"
+            )
+        if isinstance(node.value, complex):
             raise ExpressionError(
                 self.place(node),
                 f"{ast.unparse(node)!r}",
@@ -191,8 +203,10 @@ class _Reader:
         if digits.startswith(("0x", "0o", "0b")):
             return Fraction(int(digits, 0))
         mantissa, _, exponent = digits.partition("e")
-        if len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
-            raise _too_many_digits(self.place(node))
+        if len(mantissa) > MOST_WRITTEN_DIGITS:
+            raise _too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
+        if len(exponent) > len("-10000") or len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
+            raise _too_many_digits(self.place(node), MOST_DIGITS)
         return Fraction(digits)
 
     def _read_name(self, node: ast.Name, _depth: int) -> Node:
@@ -212,13 +226,7 @@ class _Reader:
         while isinstance(left, ast.BinOp):
             spine.append(left)
             left = left.left
-        if len(spine) > LONGEST_CHAIN:
-            raise ExpressionError(
-                self.place(node),
-                f"a chain of {len(spine)} operators",
-                f"at most {LONGEST_CHAIN}",
-                "write sum([...]) or split it into intermediate results under 'let'",
-            )
+        self.limit_chain(node, len(spine))
         result = self.read(left, depth + 1)
         for step in reversed(spine):
             if type(step.op) not in _BINARY:
@@ -227,16 +235,25 @@ class _Reader:
             result = Binary(_BINARY[type(step.op)], result, right, self.place(step))
         return result
 
+    def limit_chain(self, node: ast.expr, operators: int) -> None:
+        if operators > LONGEST_CHAIN:
+            raise ExpressionError(
+                self.place(node),
+                f"a chain of {operators} operators",
+                f"at most {LONGEST_CHAIN}",
+                "write sum([...]) or split it into intermediate results under 'let'",
+            )
+
     def _read_boolop(self, node: ast.BoolOp, depth: int) -> Node:
         operator = "and" if isinstance(node.op, ast.And) else "or"
-        if len(node.values) > LONGEST_CHAIN:
-            raise _too_deep(self.place(node))
+        self.limit_chain(node, len(node.values) - 1)
         result = self.read(node.values[0], depth + 1)
         for value in node.values[1:]:
             result = Binary(operator, result, self.read(value, depth + 1), self.place(node))
         return result
 
     def _read_compare(self, node: ast.Compare, depth: int) -> Node:
+        self.limit_chain(node, len(node.ops))
         for operator in node.ops:
             if type(operator) not in _COMPARISON:
                 raise ExpressionError(
@@ -251,6 +268,13 @@ class _Reader:
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.refuse_kind(ast.Starred, node)
+            if any(keyword.arg == known for known, _ in keywords):
+                raise ExpressionError(
+                    self.place(keyword),
+                    f"the argument {keyword.arg!r} again",
+                    "each argument once",
+                    "leave one of them out",
+                )
             keywords.append((keyword.arg, self.read(keyword.value, depth + 1)))
         arguments = tuple(self.read(argument, depth + 1) for argument in node.args)
         function = self.read(node.func, depth + 1)

@@ -6,13 +6,16 @@ ball arithmetic, to series, and to the chain rule, which writes its derivatives 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 MOST_OPERATIONS = 200_000
+MOST_WORK = 1_000_000
 MOST_DIGITS = 10_000
+_LARGEST = 10**MOST_DIGITS
 
 
 class TooLarge(Exception):
@@ -33,9 +36,14 @@ class Operation:
 
 
 class Tape:
-    """Grows by ``put`` and never shrinks; equal operations share one node."""
+    """Grows by ``put`` and never shrinks; equal operations share one node.
 
-    def __init__(self) -> None:
+    ``allowance`` is the work that may still be done, about 2 µs for each unit: constants are
+    computed at once and leave no nodes to be counted.
+    """
+
+    def __init__(self, allowance: float = math.inf) -> None:
+        self.allowance = allowance
         self.operations: list[Operation] = []
         self._known: dict[Operation, int] = {}
 
@@ -48,6 +56,11 @@ class Tape:
         self.operations.append(operation)
         self._known[operation] = len(self.operations) - 1
         return len(self.operations) - 1
+
+    def spend(self, work: int) -> None:
+        self.allowance -= work
+        if self.allowance < 0:
+            raise TooLarge(f"more than {MOST_WORK:,} steps of computation")
 
     def ancestors(self, nodes: Iterable[int]) -> set[int]:
         """All nodes that the given ones are computed from, themselves included."""
@@ -102,8 +115,9 @@ def apply(
 
     Errors: ZeroDivisionError for a division of exact numbers by zero; TooLarge past a limit.
     """
+    tape.spend(1)
     if not any(isinstance(value, Scalar) for value in values):
-        folded = _fold(operator, values, parameter)
+        folded = _fold(tape, operator, values, parameter)  # type: ignore[arg-type]
         if folded is not None:
             return folded
     shortcut = _shorten(operator, values, parameter)
@@ -145,19 +159,30 @@ def _shorten(
 
 
 def _fold(
-    operator: str, values: tuple[Number, ...], parameter: Fraction | int | None
+    tape: Tape, operator: str, values: tuple[Fraction, ...], parameter: Fraction | int | None
 ) -> Number | None:
     exact = _EXACT.get(operator)
     if exact is None:
         return None
     if operator == "ipow":
-        base, exponent = Fraction(values[0]), int(parameter or 0)  # type: ignore[arg-type]
-        digits = max(len(str(base.numerator)), len(str(base.denominator))) * abs(exponent)
-        if digits > MOST_DIGITS and abs(base) != 1 and base != 0:
-            raise TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
-        return base**exponent
+        values = (*values, Fraction(parameter or 0))
+        power = int(_bits(values[0]) - 1) * abs(int(values[1]))
+        if power > _LARGEST.bit_length():
+            raise _too_many_digits()
+        tape.spend((power >> 9) ** 2)
+    tape.spend((sum(map(_bits, values)) >> 9) ** 2)  # what gcd and products take
     result: Number = exact(*values)
+    if max(abs(result.numerator), result.denominator) >= _LARGEST:
+        raise _too_many_digits()
     return result
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def _too_many_digits() -> TooLarge:
+    return TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
 
 
 _EXACT: dict[str, Callable[..., Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -14,11 +15,13 @@ from gradcheck.formula.arrays import (
     Array,
     Misuse,
     array_of,
+    bounded,
+    broadcast,
     elementwise,
     matmul,
     stacked,
 )
-from gradcheck.formula.calls import call, integer_or_none
+from gradcheck.formula.calls import call, integer_or_none, small_integer
 from gradcheck.formula.names import FUNCTIONS
 from gradcheck.formula.nodes import (
     Attribute,
@@ -36,7 +39,17 @@ from gradcheck.formula.nodes import (
     Unary,
 )
 from gradcheck.formula.program import Program
-from gradcheck.formula.tape import Operation, Scalar, Tape, TooLarge, is_condition, node_of
+from gradcheck.formula.tape import (
+    MOST_WORK,
+    Number,
+    Operation,
+    Scalar,
+    Tape,
+    TooLarge,
+    apply,
+    is_condition,
+    node_of,
+)
 
 MOST_STEPS = 65_536
 _SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "and": "and", "or": "or"}
@@ -55,7 +68,7 @@ def unroll(
     Errors: ExpressionError with a ``source`` that says which text it stands in: ``formula``,
             ``let NAME`` or ``where N`` (from 0).
     """
-    tape = Tape()
+    tape = Tape(MOST_WORK)
     scope: dict[str, Array] = {name: array_of(_exact(value)) for name, value in names.items()}
     position = 0
     for name, shape in inputs.items():
@@ -68,6 +81,7 @@ def unroll(
     result = reader.text(formula, "formula")
     reader.refuse_conditions(result, formula)
     nodes = [reader.condition(tree, f"where {k}") for k, tree in enumerate(conditions)]
+    tape.allowance = math.inf  # derivatives are written on it too, and have their own limits
     return Program(
         inputs=tuple(inputs.items()),
         shape=result.shape,
@@ -136,11 +150,12 @@ class Unroller:
     def value(self, tree: Node) -> Array:
         method = getattr(self, f"_{type(tree).__name__.lower()}")
         try:
+            self.tape.spend(1)
             result: Array = method(tree)
         except Misuse as error:
             self.refuse(tree.place, error.found, error.expected, "change the shapes or arguments")
         except TooLarge as error:
-            self.refuse(tree.place, str(error), "a smaller formula", "make the shapes smaller")
+            self.refuse(tree.place, str(error), "a smaller formula", "make it smaller")
         except ZeroDivisionError:
             self.refuse(tree.place, "a division of constants by zero", "a number", "correct it")
         return result
@@ -195,7 +210,10 @@ class Unroller:
     # arithmetic and conditions
 
     def numbers(self, tree: Node) -> Array:
-        value = self.value(tree)
+        return self.must_be_numbers(self.value(tree), tree)
+
+    def must_be_numbers(self, value: Array, tree: Node) -> Array:
+        self.tape.spend(value.size // 8)
         if any(is_condition(entry) for entry in value.flat):
             self.refuse(
                 tree.place, "a condition", "a number", "write where(cond, 1, 0) for its number"
@@ -203,7 +221,10 @@ class Unroller:
         return value
 
     def conditions(self, tree: Node) -> Array:
-        value = self.value(tree)
+        return self.must_be_conditions(self.value(tree), tree)
+
+    def must_be_conditions(self, value: Array, tree: Node) -> Array:
+        self.tape.spend(value.size // 8)
         if not all(is_condition(entry) for entry in value.flat):
             self.refuse(tree.place, "a number", "a condition", "write a comparison")
         return value
@@ -229,39 +250,23 @@ class Unroller:
 
     def combine(self, step: Binary, left: Array) -> Array:
         if step.operator in ("and", "or"):
-            return elementwise(
-                self.tape, step.operator, self.must_be(left, step), self.conditions(step.right)
-            )
-        right = self.numbers(step.right)
+            left = self.must_be_conditions(left, step.left)
+            return elementwise(self.tape, step.operator, left, self.conditions(step.right))
+        left, right = self.must_be_numbers(left, step.left), self.numbers(step.right)
         if step.operator == "@":
             return matmul(self.tape, left, right)
         if step.operator == "**":
-            return self.power(left, right)
+            return broadcast(self.power, left, right)
         return elementwise(self.tape, _SYMBOLS[step.operator], left, right)
 
-    def must_be(self, value: Array, step: Binary) -> Array:
-        if not all(is_condition(entry) for entry in value.flat):
-            self.refuse(step.place, "a number", "a condition", "write a comparison")
-        return value
-
-    def power(self, base: Array, exponent: Array) -> Array:
-        whole = [integer_or_none(entry) for entry in exponent.flat]
-        if exponent.ndim == 0 and whole[0] is not None:
-            return self.integer_power(base, whole[0])
-        if any(n is not None for n in whole):
-            wide = np.broadcast_arrays(base, exponent)
-            result = np.empty(wide[0].shape, dtype=object)
-            for index in np.ndindex(result.shape):
-                pair = array_of(wide[0][index]), array_of(wide[1][index])
-                result[index] = self.power(*pair)[()]
-            return result
-        return elementwise(self.tape, "pow", base, exponent)
-
-    def integer_power(self, base: Array, n: int) -> Array:
+    def power(self, base: Number, exponent: Number) -> Number:
+        n = integer_or_none(exponent)
+        if n is None:
+            return apply(self.tape, "pow", base, exponent)
         if n == 0:  # 1 everywhere, and undefined where the base is
-            return elementwise(self.tape, "add", elementwise(self.tape, "mul", base, array_of(
-                Fraction(0))), array_of(Fraction(1)))  # fmt: skip
-        return elementwise(self.tape, "ipow", base, parameter=n)
+            nothing = apply(self.tape, "mul", base, Fraction(0))
+            return apply(self.tape, "add", nothing, Fraction(1))
+        return apply(self.tape, "ipow", base, parameter=n)
 
     def _comparison(self, node: Comparison) -> Array:
         values = [self.numbers(operand) for operand in node.operands]
@@ -282,13 +287,25 @@ class Unroller:
     # lists, indexing, loops
 
     def _sequence(self, node: Sequence) -> Array:
-        return stacked([self.value(item) for item in node.items], 0)
+        return self.listed([self.value(item) for item in node.items])
 
     def _comprehension(self, node: Comprehension) -> Array:
-        return stacked(list(self.loop(node, 0)), 0)
+        return self.listed(self.bodies(node))
+
+    def listed(self, parts: list[Array]) -> Array:
+        result = stacked(parts, 0)
+        self.tape.spend(result.size // 8)
+        return result
+
+    def bodies(self, node: Comprehension) -> list[Array]:
+        """All bodies of a comprehension in one flat list, as in Python."""
+        outer, self.steps = self.steps, 0
+        found = self.loop(node, 0)
+        self.steps = outer
+        return found
 
     def loop(self, node: Comprehension, depth: int) -> list[Array]:
-        """All bodies, one level of ``for`` after the other, in one flat list as in Python."""
+        """The bodies from one level of ``for`` on."""
         if depth == len(node.loops):
             return [self.value(node.body)]
         loop = node.loops[depth]
@@ -310,7 +327,7 @@ class Unroller:
 
     def integer(self, tree: Node) -> int:
         value = self.value(tree)
-        whole = integer_or_none(value[()]) if value.shape == () else None
+        whole = small_integer(value[()]) if value.shape == () else None
         if whole is None:
             self.refuse(tree.place, "no constant integer", "a constant integer", "write one")
         return whole
@@ -319,15 +336,24 @@ class Unroller:
         base = self.value(node.base)
         index = tuple(self.index(item) for item in node.indices)
         try:
+            self.bound(base, index)
             return array_of(base[index])
-        except IndexError:
-            shown = ", ".join("..." if i is ... else str(i) for i in index)
+        except (IndexError, ValueError):  # outside, or a step of 0
+            shown = ", ".join(map(_shown, index))
             self.refuse(
                 node.place,
                 f"the index [{shown}] of an array of shape {list(base.shape)}",
                 "an index inside the array",
                 "correct the index or the shape",
             )
+
+    def bound(self, base: Array, index: tuple[Any, ...]) -> None:
+        """Lists as indices repeat entries: their result must not pass the limit either."""
+        lists = [i.shape for i in index if isinstance(i, np.ndarray)]
+        if lists:
+            one_of_each = tuple(slice(1) if isinstance(i, np.ndarray) else i for i in index)
+            chosen = math.prod(np.broadcast_shapes(*lists)) * base[one_of_each].size
+            self.tape.spend(math.prod(bounded((chosen,))) // 8)
 
     def index(self, item: Any) -> Any:
         if item is ...:
@@ -337,7 +363,7 @@ class Unroller:
                 *(part and self.integer(part) for part in (item.start, item.stop, item.step))
             )
         value = self.value(item)
-        whole = [integer_or_none(entry) for entry in value.flat]
+        whole = [small_integer(entry) for entry in value.flat]
         if None in whole:
             self.refuse(
                 item.place,
@@ -351,3 +377,12 @@ class Unroller:
 
     def _call(self, node: Call) -> Array:
         return call(self, node)
+
+
+def _shown(index: Any) -> str:
+    if isinstance(index, slice):
+        parts = ["" if part is None else str(part) for part in (index.start, index.stop)]
+        return ":".join(parts if index.step is None else [*parts, str(index.step)])
+    if isinstance(index, np.ndarray):
+        return str(index.tolist())
+    return "..." if index is ... else str(index)

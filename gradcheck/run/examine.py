@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,8 @@ import numpy as np
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.formula.truth import DerivationsDiffer
-from gradcheck.inputs.batches import Batch
 from gradcheck.inputs.fixed import fixed_points
 from gradcheck.inputs.shrink import smallest
-from gradcheck.inputs.visit import visit
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, guess, statements
 from gradcheck.run.excuses import Excuses
@@ -30,8 +28,6 @@ SHARES = {
     "gradcheck": (1 / 12, 1 / 12),
 }
 """Of the drawn points, by what a witness costs: where one call takes many points, and elsewhere."""
-
-_MOST_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +91,7 @@ class _Trial:
     def drawn(self) -> None:
         share = SHARES[self.check.witness][0 if self.scene.batched else 1]
         effort = replace(self.effort, points=max(1, round(self.effort.points * share)))
-        batches: list[Batch] = []
-
-        def keep(batch: Batch) -> bool:
-            batches.append(batch)
-            return True
-
-        visit(self.check.case, self.check.variant, self.scene.dtype, effort, keep)
-        for points in _together(batches) if self.scene.batched else [b.points for b in batches]:
+        for points in self.scene.drawn(effort):
             self._look(points)
 
     def _look(self, points: Points) -> None:
@@ -207,10 +196,3 @@ class _Trial:
             blame=blamed,
             **found,  # type: ignore[arg-type]
         )
-
-
-def _together(batches: list[Batch]) -> Iterator[Points]:
-    """All points of the batches, in as few calls as memory allows."""
-    for start in range(0, len(batches), _MOST_TOGETHER):
-        part = batches[start : start + _MOST_TOGETHER]
-        yield {name: np.concatenate([b.points[name] for b in part]) for name in part[0].points}

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.answer import Floats, Trial
+from gradcheck.answer import Effort, Floats, Trial
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.formula.program import Program
 from gradcheck.formula.truth import Truth
+from gradcheck.inputs.batches import Batch
 from gradcheck.inputs.generate import generate
 from gradcheck.inputs.rows import join
+from gradcheck.inputs.visit import visit
 from gradcheck.setting import DTYPES, Dtype
 from gradcheck.subjects.batch import acts_on_each_point
 from gradcheck.subjects.subject import subject_of
@@ -51,6 +53,17 @@ class Scene:
         """Every point as the flat input entries of the program."""
         return [tuple(row) for row in join(self.case.inputs, points).tolist()]
 
+    def drawn(self, effort: Effort) -> list[Points]:
+        """Drawn points: all in one array where one call takes them all, else by their batches."""
+        key = (self.variant.program, self.dtype.name, effort)
+        if key not in _BATCHES:
+            _BATCHES.clear()  # the witnesses of a case follow each other: one set is enough
+            _BATCHES[key] = _visited(self.case, self.variant, self.dtype, effort)
+        batches = _BATCHES[key]
+        if not (self.batched and batches):
+            return batches
+        return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
+
     def trials(
         self, points: Points, *, seed: int, thorough: bool
     ) -> Iterator[tuple[Trial, list[int]]]:
@@ -82,6 +95,21 @@ class Scene:
             first=first,
             second=second,
         )
+
+
+_BATCHES: dict[tuple[Program, str, Effort], list[Points]] = {}
+"""The points drawn last. They are the same for every witness, and drawing takes time."""
+
+
+def _visited(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> list[Points]:
+    batches: list[Points] = []
+
+    def keep(batch: Batch) -> bool:
+        batches.append(batch.points)
+        return True
+
+    visit(case, variant, dtype, effort, keep)
+    return batches
 
 
 def scene_of(check: Check) -> Scene:

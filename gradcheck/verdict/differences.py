@@ -23,7 +23,7 @@ MOST_ENTRIES = 2_000
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
-FARTHEST = 2.0**8
+FARTHEST = 2.0**6
 """Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows."""
@@ -68,7 +68,7 @@ class _Box:
         return box if smooth else None
 
     def smooth(self, order: int) -> bool:
-        with working(128, exact=False):
+        with working(64, exact=False):
             points = [arb(value, 2 * self.step) for value in self.x]
             balls = self.truth.over(order, points)
             self._known[order] = balls

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from flint import arb
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.formula.balls import working
-from gradcheck.formula.evaluate import TINY, Enclosure
+from gradcheck.formula.evaluate import Enclosure
 from gradcheck.formula.truth import Stress
 from gradcheck.setting import Dtype
 
@@ -63,8 +64,9 @@ def judge(
         if special is not None:
             return special
         error = _error(got, truth)
-        spacing = _spacing(truth.ball, dtype)
-        relative = _relative(error, truth.ball)
+        magnitude = float(abs(truth.ball).upper())
+    spacing = _spacing(magnitude, dtype)
+    relative = error and (error / magnitude if magnitude else math.inf)
     if error <= FAITHFUL_ULPS * spacing:
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, error / spacing, relative)
     return _weigh(error, spacing, relative, dtype, stress(), least_ulps)
@@ -80,8 +82,7 @@ def _judge_range(
     got: float, ball: arb, dtype: Dtype, stress: Callable[[], Stress]
 ) -> Judgement | None:
     """Where a number or the truth is not finite in the dtype; None where both are."""
-    rounds_to_infinity = (arb(2) - arb(2) ** -dtype.precision) * arb(2) ** dtype.emax
-    beyond = abs(ball) >= rounds_to_infinity
+    beyond = abs(ball) >= _overflow(dtype.precision, dtype.emax)
     if beyond and abs(got) >= dtype.largest and (got > 0) == bool(ball > 0):
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
     if math.isfinite(got) and not beyond:
@@ -98,6 +99,13 @@ def _judge_range(
     )
 
 
+@cache
+def _overflow(precision: int, emax: int) -> arb:
+    """What rounds to infinity: the largest number and half an ulp more."""
+    with working(BITS, exact=True):
+        return (arb(2) - arb(2) ** -precision) * arb(2) ** emax
+
+
 def _error(got: float, truth: Enclosure) -> float:
     """Distance to the truth: to the hull at a kink, else the most that the ball allows."""
     distance = abs(arb(got) - truth.ball)
@@ -105,14 +113,10 @@ def _error(got: float, truth: Enclosure) -> float:
     return max(0.0, float(bound))
 
 
-def _spacing(ball: arb, dtype: Dtype) -> float:
-    """The distance of neighbouring floats at the true value."""
-    magnitude = abs(ball).upper()
-    if magnitude < TINY:
-        return dtype.smallest_subnormal
-    mantissa, exponent = magnitude.man_exp()
-    leading = int(mantissa).bit_length() + int(exponent) - 1
-    return math.ldexp(1.0, min(max(leading, dtype.emin), dtype.emax) - dtype.precision + 1)
+def _spacing(magnitude: float, dtype: Dtype) -> float:
+    """The distance of neighbouring floats of the dtype at a number."""
+    leading = math.frexp(min(magnitude, dtype.largest))[1] - 1 if magnitude else dtype.emin
+    return math.ldexp(1.0, max(leading, dtype.emin) - dtype.precision + 1)
 
 
 def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
@@ -120,13 +124,6 @@ def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
     if spacing > dtype.smallest_subnormal or not 0.0 < stress.conditioning < dtype.largest:
         return spacing
     return math.ldexp(1.0, math.frexp(stress.conditioning)[1] - dtype.precision)
-
-
-def _relative(error: float, ball: arb) -> float:
-    magnitude = float(abs(ball).upper())
-    if error == 0.0:
-        return 0.0
-    return error / magnitude if magnitude > 0.0 else math.inf
 
 
 def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once

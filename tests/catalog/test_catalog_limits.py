@@ -21,7 +21,22 @@ def problems_of(text: str) -> str:
 
 
 HUGE = [
-    pytest.param(LAUGHS, "f.yaml:5:29: aliases that expand past 100,000 nodes", id="laughs"),
+    pytest.param(LAUGHS, "f.yaml:5:29: a file that expands past 100,000 YAML nodes", id="laughs"),
+    pytest.param("[" + "1," * 300_000 + "]", "past 100,000 YAML nodes", id="nodes"),
+    pytest.param(
+        "c:\n  formula: [" + "x," * 4_097 + "]", "more than 4,096 entries in one list", id="formula"
+    ),
+    pytest.param(
+        "c:\n  where: [" + "x," * 4_097 + "]",
+        "more than 4,096 entries in one list",
+        id="conditions",
+    ),
+    pytest.param(
+        "c:\n  inputs: {" + "".join(f"x{n}: real, " for n in range(4_097)) + "}",
+        "more than 4,096 entries in one map",
+        id="inputs",
+    ),
+    pytest.param(CASE.format([["x"] * 64] * 65), "a list of 4,160 entries", id="matrix"),
     pytest.param("a: &a [*a]", "f.yaml:1:8: the alias *a inside of what it", id="recursion"),
     pytest.param("[" * 100_000, "f.yaml:1:65: YAML nested deeper than 64 levels", id="lists"),
     pytest.param("{a: " * 100_000, "f.yaml:1:257: YAML nested deeper than 64", id="maps"),
@@ -53,6 +68,19 @@ def test_what_is_too_large_is_refused_by_name_and_at_once(text, message):
     began = time.monotonic()
     assert message in problems_of(text)
     assert time.monotonic() - began < 5  # it takes milliseconds; 10 s is what the format allows
+
+
+def test_reading_stops_at_a_thousand_problems():
+    text = "c:\n  formula: x\n  inputs: {x: real}\n" + "".join(f"  k{n}: 1\n" for n in range(3000))
+    with pytest.raises(CatalogError) as caught:
+        load_text(text, "f.yaml")
+    *problems, last = caught.value.problems
+    assert len(problems) == 1000
+    assert str(last) == (
+        "f.yaml:1003:3: 1,000 problems; reading stopped here\n"
+        "  expected: fewer problems\n"
+        "  fix:      correct these first"
+    )
 
 
 def test_a_file_beyond_the_limit_is_not_even_read_to_its_end(tmp_path):

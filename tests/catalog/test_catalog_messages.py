@@ -339,7 +339,7 @@ MESSAGES = [
         "c: {formula: x*k, inputs: {x: real}, constants: {k: 1e999999999}}",
         "f.yaml:1:53: a number of more than 10,000 digits\n"
         "  expected: at most 10,000 digits\n"
-        "  fix:      write a smaller number",
+        "  fix:      write a shorter number",
     ),
     (
         "c: {formula: x*k, inputs: {x: real}, constants: {k: .nan}}",

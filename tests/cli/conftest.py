@@ -1,10 +1,13 @@
 """The command line in this process: what it prints, and the code it ends with."""
 
+import os
 from dataclasses import dataclass
 
 import pytest
 
 from gradcheck.cli.app import main
+
+STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,9 @@ class Ended:
 
 
 @pytest.fixture
-def command(capsys):
+def command(capsys, monkeypatch):
+    monkeypatch.setenv(STORAGE, os.environ.get(STORAGE, ".hypothesis"))
+
     def run(*arguments):
         with pytest.raises(SystemExit) as ending:
             main([str(argument) for argument in arguments])

@@ -1,0 +1,230 @@
+"""Functions with one fault each, planted where one witness looks, and twins without a fault.
+
+The tests put them on trial, and so does ``benchmarks/kill_rate.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gradcheck.catalog.case import Case, Implementation
+from gradcheck.catalog.checks import Check, plan
+from gradcheck.catalog.load import load_text
+
+PLACES = ("value", "backward", "jvp", "second")
+"""Where a fault can stand: the output, the reverse rule, the forward rule, the rules of those."""
+
+WITNESSES = {
+    "value": ("value", "value"),
+    "reverse": ("reverse", "backward"),
+    "forward": ("forward", "jvp"),
+    "second": ("second", "second"),
+    "gradcheck": ("gradcheck", "backward"),
+    "gradgradcheck": ("gradcheck", "second"),
+}
+"""A row of the matrix: the witness on duty, and the place where it should find the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A smooth function that acts on each entry alone, with its derivatives written by hand.
+
+    ``short`` is a term of the value, with its own derivatives: what a dropped term leaves out.
+    Each entry of ``terms`` maps the inputs to value, partial derivatives and second ones.
+    """
+
+    declaration: str
+    inputs: int
+    whole: Callable[..., Numbers]
+    dropped: Callable[..., Numbers]
+
+
+Numbers = tuple[Tensor, tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]
+
+
+def _waves(x: Tensor, y: Tensor) -> Numbers:
+    wave, tilt = _wave(x, y), _product(x, y)
+    return _sum(wave, tilt)
+
+
+def _wave(x: Tensor, y: Tensor) -> Numbers:
+    sx, cx, sy, cy = x.sin(), x.cos(), y.sin(), y.cos()
+    return sx * cy, (cx * cy, -sx * sy), ((-sx * cy, -cx * sy), (-cx * sy, -sx * cy))
+
+
+def _product(x: Tensor, y: Tensor) -> Numbers:
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return x * y, (y + zero, x + zero), ((zero, one), (one, zero))
+
+
+def _sum(a: Numbers, b: Numbers) -> Numbers:
+    return (
+        a[0] + b[0],
+        tuple(p + q for p, q in zip(a[1], b[1], strict=True)),
+        tuple(
+            tuple(p + q for p, q in zip(r, s, strict=True)) for r, s in zip(a[2], b[2], strict=True)
+        ),
+    )
+
+
+def _bumps(x: Tensor) -> Numbers:
+    return x.sin() + 2, (x.cos(),), ((-x.sin(),),)
+
+
+def _no_bumps(x: Tensor) -> Numbers:
+    return x * 0 + 2, (x * 0,), ((x * 0,),)
+
+
+PLANE = Base("{formula: sin(x)*cos(y) + x*y, inputs: {x: real, y: real}}", 2, _waves, _wave)
+VECTOR = Base("{formula: sin(x) + 2, inputs: {x: {shape: [3]}}}", 1, _bumps, _no_bumps)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to the right ``number``, which belongs to ``inputs`` and, in a rule, is to be
+    multiplied by a ``direction`` (a cotangent or a tangent)."""
+
+    name: str
+    act: Callable[[Tensor, tuple[Tensor, ...]], Tensor] = lambda number, inputs: number
+    drops: bool = False
+    ignores: bool = False
+    base: Base = PLANE
+
+
+def _in_float32(number: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    return number.to(torch.float32).to(number.dtype)
+
+
+def _first_only(number: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
+    return number * torch.tensor([1.0, 0.0, 0.0], dtype=number.dtype)
+
+
+def _where(condition: Callable[..., Tensor]) -> Callable[[Tensor, tuple[Tensor, ...]], Tensor]:
+    """Wrong by a half where the condition holds for the inputs."""
+    return lambda number, inputs: torch.where(condition(*inputs), 1.5 * number + 0.5, number)
+
+
+def _times(factor: float) -> Callable[[Tensor, tuple[Tensor, ...]], Tensor]:
+    return lambda number, inputs: number * factor
+
+
+FAULTS = (
+    Fault("wrong sign", _times(-1.0)),
+    Fault("zero", _times(0.0)),
+    Fault("factor 1.01", _times(1.01)),
+    Fault("factor 1 + 1e-6", _times(1 + 1e-6)),
+    Fault("factor 1 + 1e-9", _times(1 + 1e-9)),
+    Fault("dropped term", drops=True),
+    Fault("wrong at negative inputs", _where(lambda x, y: x < 0)),
+    Fault("wrong beyond 10", _where(lambda x, y: x > 10)),
+    Fault("wrong at exactly 0", _where(lambda x, y: x == 0)),
+    Fault("wrong at ties", _where(lambda x, y: x == y)),
+    Fault("computed in float32", _in_float32),
+    Fault("ignores the direction", ignores=True),
+    Fault("only the first entry", _first_only, base=VECTOR),
+    Fault("NaN", _times(float("nan"))),
+)
+TWIN = Fault("none")
+
+
+def culprit(fault: Fault, place: str) -> Callable[..., Tensor]:
+    """An ``autograd.Function`` with rules for both modes and both orders, with the fault planted.
+
+    Second order goes through ``_Slopes``, whose own rules are written by hand too.
+    """
+    base = fault.base
+
+    def faulty(number: Tensor, inputs: tuple[Tensor, ...], here: str) -> Tensor:
+        return fault.act(number, inputs) if here == place else number
+
+    def terms(inputs: tuple[Tensor, ...], here: str) -> Numbers:
+        return (base.dropped if fault.drops and here == place else base.whole)(*inputs)
+
+    def times(number: Tensor, direction: Tensor, here: str) -> Tensor:
+        if fault.ignores and here == place:
+            return number + 0 * direction
+        return number * direction
+
+    class Slopes(torch.autograd.Function):
+        """The partial derivatives, as they are (without a fault of the first order)."""
+
+        @staticmethod
+        def forward(*inputs):
+            return terms(inputs, "slopes")[1]
+
+        @staticmethod
+        def setup_context(context, inputs, output):
+            context.save_for_backward(*inputs)
+            context.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(context, *cotangents):
+            rows = _curvatures(context.saved_tensors)
+            return tuple(_contract(column, cotangents) for column in zip(*rows, strict=True))
+
+        @staticmethod
+        def jvp(context, *tangents):
+            return tuple(_contract(row, tangents) for row in _curvatures(context.saved_tensors))
+
+    def _curvatures(inputs):
+        rows = terms(inputs, "second")[2]
+        return [[faulty(number, inputs, "second") for number in row] for row in rows]
+
+    def _contract(numbers, directions):
+        parts = zip(numbers, directions, strict=True)
+        return sum(times(number, direction, "second") for number, direction in parts)
+
+    def _slopes(inputs, here):
+        if fault.drops and here == place:
+            return terms(inputs, here)[1]
+        return [faulty(slope, inputs, here) for slope in Slopes.apply(*inputs)]
+
+    class Culprit(torch.autograd.Function):
+        @staticmethod
+        def forward(*inputs):
+            return faulty(terms(inputs, "value")[0], inputs, "value")
+
+        @staticmethod
+        def setup_context(context, inputs, output):
+            context.save_for_backward(*inputs)
+            context.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(context, cotangent):
+            slopes = _slopes(context.saved_tensors, "backward")
+            return tuple(times(slope, cotangent, "backward") for slope in slopes)
+
+        @staticmethod
+        def jvp(context, *tangents):
+            slopes = _slopes(context.saved_tensors, "jvp")
+            return sum(times(s, t, "jvp") for s, t in zip(slopes, tangents, strict=True))
+
+    return Culprit.apply
+
+
+def case_of(declaration: str, function: Callable[..., Tensor] | None = None, **changes) -> Case:
+    """A case of the format in one line of YAML; ``function`` takes the implementation's place."""
+    (case,) = load_text(f"case: {declaration}\n", "cases/sample.yaml")
+    if function is not None:
+        own = Implementation("the function on trial", case.where, call=function)
+        case = replace(case, implementations=(own,))
+    return replace(case, **changes)
+
+
+def check_of(case: Case, witness: str, dtype: str = "float64", known=()) -> Check:
+    (check,) = plan([case], devices=["cpu"], dtypes=[dtype], witnesses=[witness], known=known)
+    return check
+
+
+def trial_of(fault: Fault, row: str, dtype: str = "float64", *, twin: bool = False) -> Check:
+    """The check that puts the culprit of a fault, or its twin, before one witness."""
+    witness, place = WITNESSES[row]
+    planted = replace(TWIN, base=fault.base) if twin else fault
+    order = 2 if place == "second" else 1
+    return check_of(
+        case_of(fault.base.declaration, culprit(planted, place), order=order), witness, dtype
+    )

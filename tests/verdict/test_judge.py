@@ -1,0 +1,394 @@
+"""The judge may be generous or strict, but it must never be silent."""
+
+import math
+import struct
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from flint import arb, fmpq
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from gradcheck.answer import Grade, Ruling
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import Enclosure
+from gradcheck.formula.truth import Stress
+from gradcheck.setting import DTYPES
+from gradcheck.verdict.judge import judge
+
+DOUBLE, SINGLE = DTYPES["float64"], DTYPES["float32"]
+ULP = 2.0**-52  # of float64 at 1
+CALM = Stress(conditioning=0.0, rounding=0.0, scale=0.0, underflows=False)
+LEAST = {"float64": 2.0**-1074, "float32": 2.0**-149}
+PATTERNS = {"float64": ("<d", "<Q", 63), "float32": ("<f", "<I", 31)}
+
+
+def settled(value, status="settled"):
+    """An enclosure of an exact number: a float, or a Fraction with a binary denominator."""
+    ratio = Fraction(value)
+    with working(4000, exact=True):
+        return Enclosure(arb(fmpq(ratio.numerator, ratio.denominator)), status)
+
+
+def ruled(got, truth, *, dtype=DOUBLE, stress=CALM, least_ulps=0):
+    return judge(got, truth, dtype, lambda: stress, least_ulps)
+
+
+def how(judgement):
+    """The ruling, or for an agreement its grade."""
+    return judgement.grade or judgement.ruling
+
+
+def never():
+    raise AssertionError("the judge asked for the stress of a faithful number")
+
+
+# faithful numbers
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 1e-310, 2.0**-1074, 1e300])
+def test_the_true_number_is_faithful_and_no_ulp_off(value):
+    judgement = judge(value, settled(value), DOUBLE, never)
+    assert (how(judgement), judgement.ulps, judgement.relative) == (Grade.FAITHFUL, 0, 0)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, -1, -4])
+def test_up_to_four_ulps_are_faithful_without_an_explanation(steps):
+    judgement = judge(1.5 + steps * ULP, settled(1.5), DOUBLE, never)
+    assert (how(judgement), judgement.ulps) == (Grade.FAITHFUL, abs(steps))
+
+
+@pytest.mark.parametrize("steps", [5, -5])
+def test_a_fifth_ulp_needs_an_explanation(steps):
+    judgement = ruled(1.5 + steps * ULP, settled(1.5))
+    assert (how(judgement), judgement.ulps) == (Ruling.DISAGREE, 5)
+    assert judgement.reason == "off by 1.11e-15, where rounding explains 1.11e-16"
+
+
+def test_the_error_is_told_relatively_too():
+    assert ruled(2.5, settled(2.0)).relative == 0.25
+    assert ruled(2.5, settled(0.0)).relative == math.inf
+
+
+def test_the_truth_may_lie_between_two_floats():
+    with working(256, exact=True):
+        third = Enclosure(arb(1) / 3, "settled")
+    assert ruled(1 / 3, third).ulps == pytest.approx(1 / 3, rel=1e-9)
+    assert ruled(math.nextafter(1 / 3, 1), third).ulps == pytest.approx(2 / 3, rel=1e-9)
+
+
+# each bound, on both sides
+
+
+@pytest.mark.parametrize(
+    ("stress", "last", "inside", "outside"),
+    [
+        # half an ulp and 16 u S, u being half an ulp of 1: S = 100 explains 800.5 ulps
+        (replace(CALM, conditioning=100.0), 800, Grade.STABLE, Ruling.INACCURATE),
+        # 64 u S are the grey zone: S = 100 explains 3,200 ulps
+        (replace(CALM, conditioning=100.0), 3200, Ruling.INACCURATE, Ruling.DISAGREE),
+        # half an ulp and 2 R: R = 50 ulps explain 100.5
+        (replace(CALM, rounding=50 * ULP), 100, Grade.EXPLAINED, Ruling.DISAGREE),
+        # 64 u M: M = 10 explains 320 ulps
+        (replace(CALM, scale=10.0), 320, Ruling.INACCURATE, Ruling.DISAGREE),
+    ],
+)
+@pytest.mark.parametrize("side", [1, -1])
+def test_each_bound_ends_where_it_is_derived_to_end(stress, last, inside, outside, side):
+    truth = settled(1.5)
+    assert how(ruled(1.5 + side * last * ULP, truth, stress=stress)) is inside
+    assert how(ruled(1.5 + side * (last + 1) * ULP, truth, stress=stress)) is outside
+
+
+def test_the_same_bounds_in_float32():
+    stress, ulp = replace(CALM, conditioning=100.0), 2.0**-23
+    truth = settled(1.5)
+    assert how(ruled(1.5 + 800 * ulp, truth, dtype=SINGLE, stress=stress)) is Grade.STABLE
+    assert how(ruled(1.5 + 801 * ulp, truth, dtype=SINGLE, stress=stress)) is Ruling.INACCURATE
+    assert how(ruled(1.5 + 3201 * ulp, truth, dtype=SINGLE, stress=stress)) is Ruling.DISAGREE
+
+
+def test_the_wider_allowance_of_a_case_ends_too():
+    assert ruled(1.5 + 1000 * ULP, settled(1.5), least_ulps=1000).ruling is Ruling.AGREE
+    assert ruled(1.5 + 1001 * ULP, settled(1.5), least_ulps=1000).ruling is Ruling.DISAGREE
+
+
+def test_an_underflow_of_an_intermediate_is_inaccurate_and_says_so():
+    judgement = ruled(0.0, settled(1e-300), stress=replace(CALM, underflows=True))
+    assert judgement.ruling is Ruling.INACCURATE
+    assert judgement.reason == "an intermediate value underflows"
+
+
+def test_what_is_inaccurate_names_the_intermediate_value():
+    judgement = ruled(1.0 + 300 * ULP, settled(1.0), stress=replace(CALM, scale=12.0))
+    assert judgement.reason == "within rounding of intermediate values as large as 12"
+
+
+# where the truth vanishes, or nearly
+
+
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE])
+def test_subnormal_truths_are_measured_in_the_smallest_step(dtype):
+    step = LEAST[dtype.name]
+    assert ruled(7 * step, settled(3 * step), dtype=dtype).ulps == 4
+    assert how(ruled(7 * step, settled(3 * step), dtype=dtype)) is Grade.FAITHFUL
+    assert how(ruled(8 * step, settled(3 * step), dtype=dtype)) is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize("exponent", [-1076, -1190, -1300])
+def test_a_truth_below_every_float_is_zero(exponent):
+    assert how(ruled(0.0, settled(Fraction(2) ** exponent))) is Grade.FAITHFUL
+    assert how(ruled(1e-300, settled(Fraction(2) ** exponent))) is Ruling.DISAGREE
+
+
+def test_an_error_at_zero_is_counted_in_ulps_of_the_terms_that_cancel():
+    stress = replace(CALM, conditioning=1.0)
+    assert ruled(100 * ULP, settled(0.0), stress=stress).ulps == 100
+    assert ruled(100 * ULP, settled(0.0)).ulps == 100 * 2.0**1022
+
+
+# numbers and truths that are not finite
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [(DOUBLE, 1024), (SINGLE, 128)])
+def test_infinity_agrees_where_the_truth_rounds_to_it(dtype, exponent):
+    beyond = settled(Fraction(2) ** exponent)
+    edge = settled(Fraction(2) ** exponent - Fraction(2) ** (exponent - dtype.precision - 1))
+    for truth in (beyond, edge):
+        assert how(ruled(math.inf, truth, dtype=dtype)) is Grade.FAITHFUL
+        assert how(ruled(dtype.largest, truth, dtype=dtype)) is Grade.FAITHFUL
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [(DOUBLE, 1024), (SINGLE, 128)])
+def test_infinity_disagrees_where_the_truth_rounds_to_a_float(dtype, exponent):
+    below = Fraction(2) ** exponent - Fraction(2) ** (exponent - dtype.precision)
+    judgement = ruled(math.inf, settled(below), dtype=dtype)
+    assert judgement.ruling is Ruling.DISAGREE
+    assert judgement.reason == "infinity where the truth is finite"
+    assert how(ruled(dtype.largest, settled(below), dtype=dtype)) is Grade.FAITHFUL
+
+
+@pytest.mark.parametrize("got", [-math.inf, -DOUBLE.largest, 1.0, math.nan])
+def test_nothing_else_agrees_with_a_truth_beyond_the_range(got):
+    judgement = ruled(got, settled(Fraction(2) ** 1024))
+    assert judgement.ruling is Ruling.INACCURATE
+    assert judgement.reason.endswith("an intermediate leaves the dtype's range")
+
+
+def test_an_infinity_is_excused_by_an_intermediate_that_leaves_the_range():
+    stress = replace(CALM, scale=math.inf)
+    assert ruled(math.inf, settled(1.0), stress=stress).ruling is Ruling.INACCURATE
+    assert ruled(math.inf, settled(1.0)).ruling is Ruling.DISAGREE
+    assert ruled(math.inf, settled(1.0), dtype=SINGLE,
+                 stress=replace(CALM, scale=1e39)).ruling is Ruling.INACCURATE  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        settled(1.0),
+        settled(0.0),
+        settled(Fraction(2) ** 1100),
+        Enclosure(arb(0.5, 0.5), "kink"),
+        settled(0.0, "promised"),
+        Enclosure(arb.pos_inf(), "promised"),
+    ],
+)
+@pytest.mark.parametrize("stress", [CALM, Stress(math.inf, math.inf, math.inf, underflows=True)])
+def test_a_nan_never_agrees(truth, stress):
+    judgement = ruled(math.nan, truth, stress=stress, least_ulps=10**6)
+    assert judgement.ruling in (Ruling.INACCURATE, Ruling.DISAGREE)
+
+
+def test_a_nan_disagrees_where_nothing_leaves_the_range():
+    judgement = ruled(math.nan, settled(1.0))
+    assert (judgement.ruling, judgement.reason) == (
+        Ruling.DISAGREE,
+        "NaN where the truth is finite",
+    )
+    assert judgement.ulps == math.inf
+
+
+# kinks, conventions, and what proves nothing
+
+HULL = Enclosure(arb(0.5, 0.5), "kink")  # of the slopes of relu at 0
+
+
+@pytest.mark.parametrize("got", [0.0, 0.25, 1.0, 1.0 + 4 * ULP, -4 * ULP])
+def test_every_number_in_the_hull_agrees(got):
+    assert how(ruled(got, HULL)) is Grade.FAITHFUL
+
+
+@pytest.mark.parametrize("got", [-0.1, 1.1, -1e-8, 1.0 + 1e-8, math.inf])
+def test_a_number_outside_the_hull_disagrees(got):
+    assert ruled(got, HULL).ruling is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("undefined", "the formula has no derivative there"),
+        ("vague", "no enclosure that is narrow enough"),
+    ],
+)
+@pytest.mark.parametrize("got", [0.0, math.nan, math.inf])
+def test_without_a_proof_the_judge_abstains_with_a_reason(status, reason, got):
+    judgement = judge(got, Enclosure(arb.nan(), status), DOUBLE, never)
+    assert (judgement.ruling, judgement.reason, judgement.judged) == (
+        Ruling.ABSTAIN,
+        reason,
+        False,
+    )
+    assert math.isnan(judgement.ulps)
+
+
+def test_a_convention_is_held_to_the_number():
+    promise = settled(0.0, "promised")
+    assert [how(ruled(got, promise)) for got in (0.0, -0.0, 0.5, 1.0)] == [
+        Grade.FAITHFUL,
+        Grade.FAITHFUL,
+        Ruling.DISAGREE,
+        Ruling.DISAGREE,
+    ]
+
+
+def test_a_convention_may_be_infinite():
+    promise = Enclosure(arb.neg_inf(), "promised")
+    assert ruled(-math.inf, promise).ruling is Ruling.AGREE
+    for got in (math.inf, 0.0, math.nan):
+        judgement = ruled(got, promise)
+        assert (judgement.ruling, judgement.reason) == (
+            Ruling.DISAGREE,
+            "the convention is infinite",
+        )
+
+
+# properties
+
+unhurried = settings(deadline=None)  # the machine may be busy
+
+SEVERITY = [
+    Grade.FAITHFUL,
+    Grade.STABLE,
+    Grade.EXPLAINED,
+    Ruling.INACCURATE,
+    Ruling.DISAGREE,
+]
+dtypes = st.sampled_from([DOUBLE, SINGLE])
+magnitudes = st.floats(0.0, 1e300)
+stresses = st.builds(Stress, magnitudes, magnitudes, magnitudes, st.just(value=False))
+factors = st.floats(1.0, 1e6)
+widenings = st.builds(Stress, factors, factors, factors, st.booleans())
+steps = st.integers(0, 2**12) | st.integers(0, 2**60)
+
+
+def severity(judgement):
+    return SEVERITY.index(how(judgement))
+
+
+def bits_of(value, dtype):
+    number, word, _ = PATTERNS[dtype.name]
+    return struct.unpack(word, struct.pack(number, value))[0]
+
+
+def float_of(bits, dtype):
+    number, word, _ = PATTERNS[dtype.name]
+    return struct.unpack(number, struct.pack(word, bits))[0]
+
+
+def largest_bits(dtype):
+    return bits_of(dtype.largest, dtype)
+
+
+@st.composite
+def neighbours(draw):
+    """A dtype, a float of it, and two more floats on one side of it, the farther one last."""
+    dtype = draw(dtypes)
+    place = draw(st.integers(0, largest_bits(dtype)))
+    near, far = sorted((draw(steps), draw(steps)))
+    way = draw(st.sampled_from([1, -1]))
+    assume(0 <= place + way * far <= largest_bits(dtype))
+    return dtype, *(float_of(place + way * step, dtype) for step in (0, near, far))
+
+
+@unhurried
+@given(neighbours(), stresses)
+def test_a_larger_error_is_never_ruled_milder(numbers, stress):
+    dtype, true, near, far = numbers
+    truth = settled(true)
+    milder = ruled(near, truth, dtype=dtype, stress=stress)
+    harder = ruled(far, truth, dtype=dtype, stress=stress)
+    assert severity(milder) <= severity(harder)
+    assert milder.relative <= harder.relative
+
+
+@unhurried
+@given(neighbours(), stresses, widenings)
+def test_a_larger_stress_is_never_ruled_stricter(numbers, stress, wider):
+    dtype, true, _, far = numbers
+    larger = Stress(
+        stress.conditioning * wider.conditioning,
+        stress.rounding * wider.rounding,
+        stress.scale * wider.scale,
+        wider.underflows,
+    )
+    before = ruled(far, settled(true), dtype=dtype, stress=stress)
+    after = ruled(far, settled(true), dtype=dtype, stress=larger)
+    rulings = list(Ruling)
+    assert rulings.index(after.ruling) <= rulings.index(before.ruling)
+
+
+@unhurried
+@given(neighbours(), st.integers(0, 2**40), st.integers(0, 2**40))
+def test_a_wider_allowance_of_a_case_never_convicts(numbers, allowance, more):
+    dtype, true, _, far = numbers
+    rulings = list(Ruling)
+    before, after = (
+        ruled(far, settled(true), dtype=dtype, least_ulps=least).ruling
+        for least in (allowance, allowance + more)
+    )
+    assert rulings.index(after) <= rulings.index(before)
+
+
+@unhurried
+@given(neighbours(), stresses)
+def test_the_ruling_does_not_depend_on_the_sign(numbers, stress):
+    dtype, true, _, far = numbers
+    plus = ruled(far, settled(true), dtype=dtype, stress=stress)
+    minus = ruled(-far, settled(-true), dtype=dtype, stress=stress)
+    assert plus == minus
+
+
+@unhurried
+@given(neighbours())
+def test_ulps_are_those_of_the_bit_patterns(numbers):
+    """An ulp is the step to the next pattern away from zero; errors are exact fractions."""
+    dtype, true, _, far = numbers
+    place = min(bits_of(true, dtype), largest_bits(dtype) - 1)
+    ulp = Fraction(float_of(place + 1, dtype)) - Fraction(float_of(place, dtype))
+    expected = abs(Fraction(far) - Fraction(true)) / ulp
+    assert ruled(far, settled(true), dtype=dtype).ulps == pytest.approx(float(expected), rel=1e-15)
+
+
+@unhurried
+@given(dtypes, st.fractions(min_value=-(10**6), max_value=10**6))
+def test_the_nearest_float_is_half_an_ulp_off_at_most(dtype, true):
+    number, _, _ = PATTERNS[dtype.name]
+    nearest = struct.unpack(number, struct.pack(number, float(true)))[0]
+    with working(4000, exact=True):
+        truth = Enclosure(arb(fmpq(true.numerator, true.denominator)), "settled")
+    # float32 is rounded to twice here, which costs a 2**-29th of an ulp more
+    assert ruled(nearest, truth, dtype=dtype).ulps <= 0.5 + 2.0**-28
+
+
+@unhurried
+@given(neighbours())
+def test_a_neighbour_within_four_patterns_is_faithful(numbers):
+    dtype, true, _, _ = numbers
+    place = bits_of(true, dtype)
+    assume(4 <= place <= largest_bits(dtype) - 4)
+    for step in (-2, -1, 1, 2, 3, 4):  # towards zero a step may be half an ulp, never more
+        assert how(ruled(float_of(place + step, dtype), settled(true), dtype=dtype)) is (
+            Grade.FAITHFUL
+        )
