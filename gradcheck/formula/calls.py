@@ -102,7 +102,7 @@ def _array(reader: Unroller, name: str, node: Call) -> Array:
         leading = [reader.numbers(tree) for tree in rest[:arrays]]
         rest = rest[arrays:]
     options = [_option(reader, tree) for tree in rest]
-    if name in ("reshape", "zeros", "ones") and options and not isinstance(options[0], list):
+    if name in ("reshape", "zeros", "ones") and options and isinstance(options[0], int):
         options = [options]
     keywords = {keyword: _option(reader, tree) for keyword, tree in node.keywords}
     form = signature(ARRAY_FUNCTIONS[name])

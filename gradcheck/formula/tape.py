@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 MOST_OPERATIONS = 200_000
-MOST_WORK = 1_000_000
+MOST_WORK = 800_000
 MOST_DIGITS = 10_000
 _LARGEST = 10**MOST_DIGITS
 
@@ -115,7 +115,7 @@ def apply(
 
     Errors: ZeroDivisionError for a division of exact numbers by zero; TooLarge past a limit.
     """
-    tape.spend(1)
+    tape.spend(2)
     if not any(isinstance(value, Scalar) for value in values):
         folded = _fold(tape, operator, values, parameter)  # type: ignore[arg-type]
         if folded is not None:
@@ -166,11 +166,11 @@ def _fold(
         return None
     if operator == "ipow":
         values = (*values, Fraction(parameter or 0))
-        power = int(_bits(values[0]) - 1) * abs(int(values[1]))
-        if power > _LARGEST.bit_length():
+        power = (_bits(values[0]) - 2) * abs(int(values[1]))
+        if power > 2 * _LARGEST.bit_length():
             raise _too_many_digits()
-        tape.spend((power >> 9) ** 2)
-    tape.spend((sum(map(_bits, values)) >> 9) ** 2)  # what gcd and products take
+        tape.spend((max(power, 0) >> 10) ** 2)
+    tape.spend(1 + (sum(map(_bits, values)) >> 10) ** 2)  # what gcd and products take
     result: Number = exact(*values)
     if max(abs(result.numerator), result.denominator) >= _LARGEST:
         raise _too_many_digits()
@@ -178,7 +178,7 @@ def _fold(
 
 
 def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
+    return value.numerator.bit_length() + value.denominator.bit_length()
 
 
 def _too_many_digits() -> TooLarge:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gradcheck.answer import Ruling
-from gradcheck.run.hearing import Entry, Hearing, hear, index_text
+from gradcheck.run.hearing import Entry, Hearing, Promises, hear, index_text
 from gradcheck.run.scene import Points, Scene, scene_of
 
 WITNESSES = ("value", "reverse", "forward", "gradcheck", "second")
 _CLOSE = 1e-4
 
 
-def statements(scene: Scene, points: Points, seed: int) -> tuple[tuple[str, str], ...]:
+def statements(
+    scene: Scene, points: Points, seed: int, promises: Promises
+) -> tuple[tuple[str, str], ...]:
     """What every witness says at one point: agreement, or its worst number beside the truth."""
     said = [("symbolic", _symbolic(scene, points))]
     for name in WITNESSES:
         if name == "second" and scene.case.order < 2:
             continue
         other = scene_of(replace(scene.check, witness=name))
-        said.append((name, _statement(hear(other, points, seed))))
+        said.append((name, _statement(hear(other, points, seed, promises=promises))))
     return tuple(said)
 
 
@@ -102,46 +104,77 @@ _PATTERNS = (
 
 def guess(failing: list[Entry]) -> str:
     """What kind of error the failing entries of one point look like; empty where none fits."""
-    pairs = [
-        (entry.got, float(entry.expected.enclosure.ball.mid()), _weight(entry))
+    told = [
+        _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
         for entry in failing
         if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
     ]
     for name, fits in _KINDS:
-        if pairs and all(fits(*pair) for pair in pairs):
+        if told and all(map(fits, told)):
             return name
-    return _factor(pairs)
+    if told and _are_misplaced(told):
+        return "transposed: the right numbers in the wrong places"
+    return _factor(told)
 
 
-def _weight(entry: Entry) -> float:
-    """The cotangent's or tangent's weight, where only one entry was asked for."""
-    assert entry.expected is not None
-    return entry.expected.terms[0][0] if len(entry.expected.terms) == 1 else 1.0
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """One wrong number beside the true one, and the derivatives that it adds up."""
+
+    got: float
+    true: float
+    terms: tuple[tuple[float, int], ...]
+    entry: Entry
+
+    @property
+    def weight(self) -> float:
+        """The cotangent's or tangent's weight, where only one entry was asked for."""
+        return self.terms[0][0] if len(self.terms) == 1 else 1.0
 
 
 def _near(a: float, b: float) -> bool:
     return math.isfinite(a) and abs(a - b) <= _CLOSE * abs(b) and b != 0
 
 
-_Fit = Callable[[float, float, float], bool]
-_KINDS: tuple[tuple[str, _Fit], ...] = (
-    ("not a number", lambda got, true, weight: math.isnan(got)),
-    ("infinite", lambda got, true, weight: math.isinf(got)),
-    ("zero where there is a gradient", lambda got, true, weight: got == 0 != true),
-    ("a gradient where there is none", lambda got, true, weight: true == 0 != got),
-    ("the sign", lambda got, true, weight: _near(-got, true)),
-    ("ignores the cotangent", lambda got, true, weight: weight != 1 and _near(got * weight, true)),
+_KINDS: tuple[tuple[str, Callable[[_Number], bool]], ...] = (
+    ("not a number", lambda it: math.isnan(it.got)),
+    ("infinite", lambda it: math.isinf(it.got)),
+    ("zero, where the truth is not", lambda it: it.got == 0 != it.true),
+    ("not zero, where the truth is", lambda it: it.true == 0 != it.got),
+    ("the sign", lambda it: _near(-it.got, it.true)),
+    ("ignores the cotangent", lambda it: it.weight != 1 and _near(it.got * it.weight, it.true)),
     (
         "lost accuracy, as if computed in lower precision",
-        lambda got, true, weight: abs(got - true) <= 1e-6 * abs(true),
+        lambda it: abs(it.got - it.true) <= 1e-6 * abs(it.true),
     ),
 )
 
 
-def _factor(pairs: list[tuple[float, float, float]]) -> str:
-    ratios = [got / true for got, true, _ in pairs if true]
-    if not ratios or len(ratios) < len(pairs):
+def _are_misplaced(told: list[_Number]) -> bool:
+    """Whether every answer holds the right numbers in another order."""
+    answers: dict[int, list[_Number]] = {}
+    for number in told:
+        answers.setdefault(id(number.entry.claim), []).append(number)
+    return all(
+        len(each) > 1
+        and all(
+            got == true or _near(got, true)
+            for got, true in zip(
+                sorted(number.got for number in each),
+                sorted(number.true for number in each),
+                strict=True,
+            )
+        )
+        for each in answers.values()
+    )
+
+
+def _factor(told: list[_Number]) -> str:
+    """A factor that several derivatives share; of one alone it would say nothing."""
+    ratios = [number.got / number.true for number in told if number.true]
+    if not ratios or len(ratios) < len(told):
         return ""
-    if all(_near(ratio, ratios[0]) for ratio in ratios):
-        return f"a constant factor of {ratios[0]:.6g}" if len(ratios) > 1 else ""
-    return "a missing or an extra term"
+    if not all(_near(ratio, ratios[0]) for ratio in ratios):
+        return "a missing or an extra term"
+    alone = {number.terms[0][1] for number in told if len(number.terms) == 1}
+    return f"a constant factor of {ratios[0]:.6g}" if len(alone) > 1 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from gradcheck.inputs.shrink import smallest
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, guess, statements
 from gradcheck.run.excuses import Excuses
-from gradcheck.run.hearing import Hearing, evidence, hear
+from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
 
@@ -32,11 +32,15 @@ SHARES = {
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls."""
+    """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
+
+    ``promises`` are the conventions there, without which a declared point may not fail.
+    """
 
     points: Points
     seed: int
     drawn: bool
+    promises: Promises = field(default_factory=dict)
 
 
 def examine(check: Check, effort: Effort) -> Outcome:
@@ -86,7 +90,7 @@ class _Trial:
             promises = promised(fixed.point, program)
             hearing = hear(self.scene, at, self.seed + k, promises=promises)
             if self.tally.add(hearing, self.excuses.at(fixed)):
-                self._suspect(Suspect(at, self.seed + k, drawn=False))
+                self._suspect(Suspect(at, self.seed + k, drawn=False, promises=promises))
 
     def drawn(self) -> None:
         share = SHARES[self.check.witness][0 if self.scene.batched else 1]
@@ -99,13 +103,21 @@ class _Trial:
         hearing = hear(self.scene, points, self.seed, thorough=False)
         excuse = self.excuses.at(None)
         failing = self.tally.add(hearing, excuse)
-        if failing:
-            k = failing[0].point
+        if failing and self.suspect is None:
+            k = self._brought_home(points, failing[0])
             self._suspect(Suspect(single(points, k), self.seed + k, drawn=True))
         if self.scene.batched and count > 1:  # scalar and vectorised kernels differ
             alone = single(points, count - 1)
             if self.tally.add(self._again(alone, self.seed), excuse):
                 self._suspect(Suspect(alone, self.seed, drawn=True))
+
+    def _brought_home(self, points: Points, entry: Entry) -> int:
+        """The failing point; of what a call on many points raised, the first that raises alone."""
+        count = len(next(iter(points.values())))
+        if entry.claim is not None or not self.scene.batched:
+            return entry.point
+        alone = (k for k in range(count) if self._fails(single(points, k), self.seed + k))
+        return next(alone, entry.point)
 
     def _suspect(self, suspect: Suspect) -> None:
         self.suspect = self.suspect or suspect
@@ -142,10 +154,11 @@ class _Trial:
 
     def _convicted(self) -> Outcome:
         assert self.suspect is not None
-        points = self._smallest(self.suspect)
-        hearing = self._again(points, self.suspect.seed)
+        points, seed = self._smallest(self.suspect), self.suspect.seed
+        promises = self.suspect.promises
+        hearing = hear(self.scene, points, seed, promises=promises)
         failing = [entry for entry in hearing.entries if self._fails_entry(entry.judgement.ruling)]
-        said = statements(self.scene, points, self.suspect.seed)
+        said = statements(self.scene, points, seed, promises)
         ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
         worst = self.tally.failures[0]
         return self._ended(
@@ -163,8 +176,7 @@ class _Trial:
 
         def fails(point: Mapping[str, object]) -> bool:
             points = {name: np.asarray(values)[None] for name, values in point.items()}
-            hearing = self._again(points, suspect.seed)
-            return any(self._fails_entry(entry.judgement.ruling) for entry in hearing.entries)
+            return self._fails(points, suspect.seed)
 
         first = {name: values[0] for name, values in suspect.points.items()}
         if not fails(first):  # it fails only beside other points
@@ -175,6 +187,10 @@ class _Trial:
 
     def _again(self, points: Points, seed: int) -> Hearing:
         return hear(self.scene, points, seed)
+
+    def _fails(self, points: Points, seed: int) -> bool:
+        entries = self._again(points, seed).entries
+        return any(self._fails_entry(entry.judgement.ruling) for entry in entries)
 
     def _fails_entry(self, ruling: Ruling) -> bool:
         strict = self.effort.strict_accuracy

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.answer import Effort, Floats, Trial
+from gradcheck.answer import Difference, Effort, Floats, Trial
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.formula.program import Program
@@ -80,8 +80,8 @@ class Scene:
         if self.check.witness == "gradcheck":
             (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
                                                                       strict=True)})  # fmt: skip
-            first = first_difference(self.truth, x, self.dtype)
-            if self.case.order >= 2:
+            first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
+            if first is not None and self.case.order >= 2:
                 second = second_difference(self.truth, x, self.dtype)
         return Trial(
             function=self.subject,
@@ -95,6 +95,16 @@ class Scene:
             first=first,
             second=second,
         )
+
+    def _inside(self, inputs: tuple[Floats, ...], settings: Difference | None) -> Difference | None:
+        """The settings, unless a step leaves the domain of an input."""
+        if settings is None:
+            return None
+        for each, values in zip(self.case.inputs, inputs, strict=True):
+            reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
+            if not all(each.domain.contains(value) for value in reach):
+                return None
+        return settings
 
 
 _BATCHES: dict[tuple[Program, str, Effort], list[Points]] = {}

@@ -50,7 +50,16 @@ def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
         return torch.matmul(as_tensor(left, home), as_tensor(right, home))
     if _is_number(left) and _is_number(right):
         return _exact(symbol, left, right)
+    if home.floats_as_tensors and symbol != "**":
+        left, right = _off_python(left, home), _off_python(right, home)
     return _BINARY[symbol](_operand(left, home), _operand(right, home))
+
+
+def _off_python(value: Any, home: Home) -> Any:
+    """A number that is no integer as a tensor of the dtype under test."""
+    if isinstance(value, float) or (isinstance(value, Fraction) and value.denominator > 1):
+        return as_tensor(value, home)
+    return value
 
 
 def unary(symbol: str, operand: Any, home: Home) -> Any:

@@ -16,10 +16,15 @@ from gradcheck.catalog.case import Pointed
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the numbers of an expression become tensors."""
+    """Where the numbers of an expression become tensors.
+
+    ``floats_as_tensors``: numbers that are no integers meet tensors as tensors of the dtype, not
+    as Python's floats, which PyTorch's forward mode promotes (pytorch/pytorch#90065).
+    """
 
     dtype: torch.dtype
     device: torch.device
+    floats_as_tensors: bool = False
 
 
 def home_of(dtype: str, device: str) -> Home:

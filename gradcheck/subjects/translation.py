@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -29,6 +30,7 @@ def translate(
     Shapes: as in ``gradcheck.formula.unroll``, which is NumPy's broadcasting.
     """
     known = {**_CONSTANTS, **values}
+    home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():
         known[name] = fold(tree, scope)

@@ -27,7 +27,7 @@ FARTHEST = 2.0**6
 """Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows."""
-LOOSEST = {"float64": 1e-4, "float32": 3e-2}
+LOOSEST = {"float64": 1e-3, "float32": 0.25}
 """A bound that is wider, relative to the largest derivative, is no testimony."""
 
 
