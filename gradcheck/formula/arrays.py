@@ -262,20 +262,21 @@ def _inv(tape: Tape, x: Array) -> Array:
     return _over_batch(tape, x, "inv", of_matrix)
 
 
-def _above(x: Array) -> NDArray[np.int_]:
+def _above(tape: Tape, x: Array) -> NDArray[np.int_]:
     """How far each entry of a matrix stands above its diagonal."""
     if x.ndim < 2:
         raise Misuse(f"a triangle of shape {list(x.shape)}", "a matrix")
     rows, columns = x.shape[-2:]
+    tape.spend(rows * columns // 8)
     return np.arange(columns) - np.arange(rows)[:, None]
 
 
-def _tril(_tape: Tape, x: Array, diagonal: int = 0) -> Array:
-    return np.where(_above(x) <= diagonal, x, ZERO)
+def _tril(tape: Tape, x: Array, diagonal: int = 0) -> Array:
+    return np.where(_above(tape, x) <= diagonal, x, array_of(ZERO))
 
 
-def _triu(_tape: Tape, x: Array, diagonal: int = 0) -> Array:
-    return np.where(_above(x) >= diagonal, x, ZERO)
+def _triu(tape: Tape, x: Array, diagonal: int = 0) -> Array:
+    return np.where(_above(tape, x) >= diagonal, x, array_of(ZERO))
 
 
 def _transpose(_tape: Tape, x: Array, dim0: int = -2, dim1: int = -1) -> Array:

@@ -126,8 +126,11 @@ def heaviside(x: arb, at_zero: arb) -> arb:
 
 def floor(x: arb) -> arb:
     result = x.floor()
-    if not result.is_exact() or x.is_integer():
-        CONTACT.touched = True
+    if not x.contains_integer():
+        return result
+    CONTACT.touched = True
+    if result.is_exact() and not (CONTACT.exact and x.is_exact()):
+        return result.union(result - 1)  # the ball only reaches down to the jump
     return result
 
 
@@ -136,26 +139,24 @@ def ceiling(x: arb) -> arb:
 
 
 def round_half_even(x: arb) -> arb:
-    doubled = 2 * x
-    if doubled.is_exact() and doubled.is_integer():  # a tie, or an integer: decided exactly
-        below = x.floor()
-        CONTACT.touched = CONTACT.touched or not x.is_integer()
-        even = (below / 2).is_integer()
-        return below if x.is_integer() or even else below + 1
-    result = (x + arb(1) / 2).floor()
-    if not result.is_exact():
-        CONTACT.touched = True
-    return result
+    if x.is_integer():
+        return x
+    shifted = x + arb(1) / 2
+    result = shifted.floor()
+    if not shifted.contains_integer():
+        return result
+    CONTACT.touched = True
+    if CONTACT.exact and x.is_exact() and shifted.is_exact():
+        return result if (result / 2).is_integer() else result - 1
+    return result.union(result - 1)
 
 
 def integer_power(x: arb, n: int) -> arb:
     """``x**n`` for an integer n >= 0; FLINT gives nan for an inexact ball around 0."""
-    if x.is_exact() or not x.mid().is_zero():
+    if x.is_exact() or not x.mid().is_zero() or n == 0:
         return x**n
-    result = arb(1)
-    for _ in range(n):  # the ball is narrow or the power is small: plain products do
-        result = result * x
-    return result
+    bound = abs(x).upper() ** n
+    return bound.union(-bound if n % 2 else arb(0))
 
 
 def real_power(x: arb, y: arb) -> arb:

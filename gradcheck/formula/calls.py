@@ -26,6 +26,7 @@ HIGHEST_ORDER = 1_000_000
 LARGEST_INTEGER = 2**31 - 1
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
 """The second argument, where it is left out."""
+_FORMS = {name: signature(function) for name, function in ARRAY_FUNCTIONS.items()}
 _KINDS: dict[str, tuple[type, str]] = {
     "int": (int, "an integer"),
     "list[int]": (list, "a list of integers"),
@@ -105,7 +106,8 @@ def _array(reader: Unroller, name: str, node: Call) -> Array:
     if name in ("reshape", "zeros", "ones") and options and isinstance(options[0], int):
         options = [options]
     keywords = {keyword: _option(reader, tree) for keyword, tree in node.keywords}
-    form = signature(ARRAY_FUNCTIONS[name])
+    form = _FORMS[name]
+    reader.tape.spend(4)
     try:
         bound = form.bind(reader.tape, *leading, *options, **keywords)
     except TypeError as error:

@@ -264,7 +264,7 @@ class _Reader:
         return Comparison(operators, tuple(operands), self.place(node))
 
     def _read_call(self, node: ast.Call, depth: int) -> Node:
-        keywords = []
+        keywords: list[tuple[str, Node]] = []
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.refuse_kind(ast.Starred, node)

@@ -175,7 +175,10 @@ _PLAIN: dict[str, Any] = {
 def _spelled_out(entry: Operator, arguments: list[Expression]) -> Expression:
     """An operator that sympy has no function for, by what it is in the formula language."""
     tape = Tape()
-    scope = {"x": array_of(Scalar(tape, tape.put(Operation("input", (), 0))))}
+    scope = {
+        name: array_of(Scalar(tape, tape.put(Operation("input", (), k))))
+        for k, name in enumerate("x" if entry.arity == 1 else "abc"[: entry.arity])
+    }
     result: Number = Unroller(tape, scope).value(parse(entry.sympy)).item()
     return expressions(tape, [node_of(tape, result)], arguments)[0]
 

@@ -171,7 +171,7 @@ def _fold(
             raise _too_many_digits()
         tape.spend((max(power, 0) >> 10) ** 2)
     tape.spend(1 + (sum(map(_bits, values)) >> 10) ** 2)  # what gcd and products take
-    result: Number = exact(*values)
+    result: Fraction = exact(*values)
     if max(abs(result.numerator), result.denominator) >= _LARGEST:
         raise _too_many_digits()
     return result

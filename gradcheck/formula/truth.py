@@ -132,12 +132,12 @@ class Truth:
             rounding = _radius(self._routine(order).run(points)[index])
             intermediates = self._scale(order, index).intermediates(points)
         magnitudes = [_magnitude(ball) for ball in intermediates]
-        tiny = 2.0**dtype.emin
+        tiny = arb(2) ** dtype.emin
         return Stress(
             conditioning=self._conditioning(order, index, x),
             rounding=rounding,
             scale=max(magnitudes, default=0.0),
-            underflows=any(0 < magnitude < tiny for magnitude in magnitudes),
+            underflows=any(_is_tiny(ball, tiny) for ball in intermediates),
         )
 
     def radii(self, order: int, x: tuple[float, ...], dtype: Dtype) -> list[float]:
@@ -213,6 +213,11 @@ def _sympy_routine(program: Program, order: int) -> tuple[Routine | None, str]:
     except symbolic.Untranslatable as error:
         return None, f"{error} has no form in our operators"
     return Routine(program.tape, nodes), ""
+
+
+def _is_tiny(ball: object, tiny: arb) -> bool:
+    """Whether a value is certainly not 0, and certainly below the normal numbers."""
+    return isinstance(ball, arb) and bool(ball != 0) and bool(abs(ball) < tiny)
 
 
 def _magnitude(ball: object) -> float:

@@ -12,6 +12,7 @@ from gradcheck.run.scene import Points, Scene, scene_of
 
 WITNESSES = ("value", "reverse", "forward", "gradcheck", "second")
 _CLOSE = 1e-4
+_TRUE = ", true "
 
 
 def statements(
@@ -48,7 +49,7 @@ def _statement(hearing: Hearing) -> str:
     text = index_text(hearing.scene, worst.claim.order, worst.expected)
     truth = worst.expected.enclosure.ball.str(12, radius=False)
     verb = {"agree": "agrees", "disagree": "disagrees"}.get(ruling, f"is {ruling}")
-    return f"{verb}: {text} = {worst.got!r}, true {truth}  ({worst.claim.label})"
+    return f"{verb}: {text} = {worst.got!r}{_TRUE}{truth}  ({worst.claim.label})"
 
 
 def _abstention(hearing: Hearing) -> str:
@@ -68,6 +69,9 @@ def blame(witness: str, said: tuple[tuple[str, str], ...]) -> str:
     def wrong(name: str) -> bool:
         return told.get(name, "").startswith(("disagree", "is inaccurate"))
 
+    value = told.get("value", "")
+    if wrong("value") and _TRUE not in value:  # it gave no number
+        return "the implementation itself fails, whatever is asked of it"
     for names, text in _PATTERNS:
         if all(wrong(name) for name in names):
             return text
@@ -103,7 +107,10 @@ _PATTERNS = (
 
 
 def guess(failing: list[Entry]) -> str:
-    """What kind of error the failing entries of one point look like; empty where none fits."""
+    """What kind of error failing entries look like; empty where nothing fits them all.
+
+    Entries of two points tell more than those of one.
+    """
     told = [
         _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
         for entry in failing
@@ -170,11 +177,12 @@ def _are_misplaced(told: list[_Number]) -> bool:
 
 
 def _factor(told: list[_Number]) -> str:
-    """A factor that several derivatives share; of one alone it would say nothing."""
+    """A factor that several derivatives share; of one number alone it would say nothing."""
     ratios = [number.got / number.true for number in told if number.true]
     if not ratios or len(ratios) < len(told):
         return ""
     if not all(_near(ratio, ratios[0]) for ratio in ratios):
         return "a missing or an extra term"
-    alone = {number.terms[0][1] for number in told if len(number.terms) == 1}
+    alone = {(number.terms[0][1], number.true / number.weight) for number in told
+             if len(number.terms) == 1}  # fmt: skip
     return f"a constant factor of {ratios[0]:.6g}" if len(alone) > 1 else ""

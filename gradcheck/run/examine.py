@@ -21,11 +21,11 @@ from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
 
 SHARES = {
-    "value": (1, 1),
-    "reverse": (1, 1),
-    "forward": (1, 3 / 8),
-    "second": (1 / 2, 3 / 32),
-    "gradcheck": (1 / 12, 1 / 12),
+    "value": (1, 1 / 2),
+    "reverse": (1, 1 / 2),
+    "forward": (1, 3 / 16),
+    "second": (1 / 2, 1 / 16),
+    "gradcheck": (1 / 16, 1 / 16),
 }
 """Of the drawn points, by what a witness costs: where one call takes many points, and elsewhere."""
 
@@ -157,7 +157,8 @@ class _Trial:
         points, seed = self._smallest(self.suspect), self.suspect.seed
         promises = self.suspect.promises
         hearing = hear(self.scene, points, seed, promises=promises)
-        failing = [entry for entry in hearing.entries if self._fails_entry(entry.judgement.ruling)]
+        first = hear(self.scene, self.suspect.points, seed, promises=promises)
+        failing, before = self._failing(hearing), self._failing(first)
         said = statements(self.scene, points, seed, promises)
         ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
         worst = self.tally.failures[0]
@@ -167,7 +168,7 @@ class _Trial:
             blame(self.check.witness, said),
             smallest=tuple(evidence(hearing, entry) for entry in ordered),
             statements=said,
-            guess=guess(failing),
+            guess=guess([*failing, *before]),
         )
 
     def _smallest(self, suspect: Suspect) -> Points:
@@ -189,8 +190,10 @@ class _Trial:
         return hear(self.scene, points, seed)
 
     def _fails(self, points: Points, seed: int) -> bool:
-        entries = self._again(points, seed).entries
-        return any(self._fails_entry(entry.judgement.ruling) for entry in entries)
+        return bool(self._failing(self._again(points, seed)))
+
+    def _failing(self, hearing: Hearing) -> list[Entry]:
+        return [entry for entry in hearing.entries if self._fails_entry(entry.judgement.ruling)]
 
     def _fails_entry(self, ruling: Ruling) -> bool:
         strict = self.effort.strict_accuracy

@@ -28,6 +28,8 @@ from gradcheck.verdict.differences import first_difference, second_difference
 Points = dict[str, Floats]
 """For each input an array [count, *shape]."""
 
+FEW_ENTRIES = 2
+"""So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
 
 
@@ -69,11 +71,12 @@ class Scene:
     ) -> Iterator[tuple[Trial, list[int]]]:
         """The points as calls, each with the numbers of the points in it."""
         count = len(points[self.case.inputs[0].name])
+        few = self.batched and self.truth.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
             inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
             trial = self._trial(inputs, seed + numbers[0], together=together)
-            yield replace(trial, thorough=thorough or self.batched), numbers
+            yield replace(trial, thorough=thorough or few), numbers
 
     def _trial(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Trial:
         first = second = None

@@ -22,6 +22,7 @@ FAITHFUL_ULPS = 4
 CONDITIONING_FACTOR = 16
 ROUNDING_FACTOR = 2
 SCALE_FACTOR = 64
+GREY_FACTOR = 4
 SUBNORMALS = 2
 BITS = 256
 
@@ -138,13 +139,16 @@ def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
         return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
     if error <= explained:
         return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, relative)
-    scale = max(stress.scale, stress.conditioning)
-    if error <= SCALE_FACTOR * u * scale:
-        reason = f"within rounding of intermediate values as large as {scale:.3g}"
+    grey = GREY_FACTOR * max(stable, explained)
+    if error <= grey:
+        reason = f"beyond the derived allowance, within {GREY_FACTOR} times of it"
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
+    if error <= SCALE_FACTOR * u * stress.scale:
+        reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"
         return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
     if stress.underflows:
         reason = "an intermediate value underflows"
         return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
-    allowed = max(stable, explained, SCALE_FACTOR * u * scale)
+    allowed = max(grey, SCALE_FACTOR * u * stress.scale)
     reason = f"off by {error:.3g}, where rounding explains {allowed:.3g}"
     return Judgement(Ruling.DISAGREE, reason, None, ulps, relative)

@@ -1,0 +1,101 @@
+"""A checker that has never failed proves nothing: here every witness is shown every culprit."""
+
+import itertools
+import sys
+
+import pytest
+import torch
+from culprits import (
+    FAULTS,
+    PLANE,
+    POINTS,
+    TWIN,
+    UNSEEN,
+    VECTOR,
+    WITNESSES,
+    case_of,
+    check_of,
+    culprit,
+    trial_of,
+)
+
+from gradcheck.answer import Effort, Ruling
+from gradcheck.run import examine
+from gradcheck.setting import DEFAULT_DTYPES
+
+NAMES = {fault.name: fault for fault in FAULTS}
+MATRIX = list(itertools.product(WITNESSES, DEFAULT_DTYPES, NAMES))
+CONVICTED = [cell for cell in MATRIX if cell not in UNSEEN]
+CERTIFIED = ("value", "reverse", "forward", "second")
+
+
+@pytest.fixture(autouse=True)
+def _no_shrinking(monkeypatch):
+    """Only the ruling matters here; what follows it has tests of its own and takes time."""
+    module = sys.modules["gradcheck.run.examine"]
+    monkeypatch.setattr(module, "smallest", lambda point, *rest: point)
+    monkeypatch.setattr(module, "statements", lambda *ignored: ())
+
+
+def effort(fault):
+    return Effort(points=POINTS.get(fault, 64))
+
+
+@pytest.mark.parametrize(("row", "dtype", "fault"), CONVICTED)
+def test_a_culprit_is_convicted(row, dtype, fault):
+    outcome = examine(trial_of(NAMES[fault], row, dtype), effort(fault))
+    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.failures
+
+
+@pytest.mark.parametrize(("row", "dtype", "fault"), UNSEEN)
+def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
+    """A fault that is seen after all must leave the table: this fails then."""
+    outcome = examine(trial_of(NAMES[fault], row, dtype), effort(fault))
+    assert outcome.ruling in (Ruling.AGREE, Ruling.INACCURATE)
+
+
+@pytest.mark.parametrize("points", sorted({64, *POINTS.values()}))
+@pytest.mark.parametrize("base", [PLANE, VECTOR], ids=["plane", "vector"])
+@pytest.mark.parametrize("dtype", DEFAULT_DTYPES)
+@pytest.mark.parametrize("row", WITNESSES)
+def test_the_correct_twin_is_acquitted(row, dtype, base, points):
+    (fault, *_) = (fault for fault in FAULTS if fault.base is base)
+    outcome = examine(trial_of(fault, row, dtype, twin=True), Effort(points=points))
+    assert (outcome.ruling, outcome.reason) == (Ruling.AGREE, "")
+    assert outcome.entries > 0
+
+
+def test_the_table_covers_the_matrix():
+    assert set(UNSEEN) < set(MATRIX)
+    assert len(CONVICTED) == 140
+
+
+def test_in_double_precision_the_certified_witnesses_see_every_fault_in_a_derivative():
+    missed = {(row, fault) for row, dtype, fault in UNSEEN if dtype == "float64"}
+    assert {cell for cell in missed if cell[0] in CERTIFIED} == {("value", "ignores the direction")}
+
+
+@pytest.mark.parametrize("row", ["gradcheck", "gradgradcheck"])
+def test_what_no_drawn_point_shows_a_declared_one_does(row):
+    """The needle of the table: finite differences see it where they are led to it."""
+    witness, place = WITNESSES[row]
+    declared = f"{PLANE.declaration[:-1]}, points: [{{at: {{x: 20, y: 0.5}}}}]}}"
+    brief = Effort(points=1)
+    for fault, ruling in ((NAMES["wrong beyond 10"], Ruling.DISAGREE), (TWIN, Ruling.AGREE)):
+        check = check_of(case_of(declared, culprit(fault, place)), witness)
+        assert examine(check, brief).ruling is ruling
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_stands_only_where_it_is_planted(fault):
+    """The value of a culprit with a wrong derivative is right, and the other way round."""
+    (right, wrong) = (culprit(fault, place) for place in ("second", "backward"))
+    count, shape = (1, (3,)) if fault.base is VECTOR else (2, ())
+    numbers = [torch.full(shape, 1.5, dtype=torch.float64) for _ in range(count)]
+    leaves = [number.clone().requires_grad_() for number in numbers]
+    assert torch.equal(right(*numbers), wrong(*numbers))
+    found = torch.autograd.grad(right(*leaves).sum(), leaves)
+    expected = fault.base.whole(*numbers)[1]
+    for slope, true in zip(found, expected, strict=True):
+        assert torch.equal(slope, true)

@@ -1,0 +1,136 @@
+"""A check made ready: its points, its calls, and the names of its numbers."""
+
+import numpy as np
+from culprits import PLANE, VECTOR, case_of, check_of
+from flint import arb
+
+from gradcheck.answer import Effort
+from gradcheck.formula.evaluate import Enclosure
+from gradcheck.run.answers import promised
+from gradcheck.run.hearing import hear, index_text
+from gradcheck.run.scene import scene_of, single, stable_seed
+from gradcheck.verdict.contract import Expectation
+
+EFFORT = Effort(points=8)
+
+
+def scene(declaration, witness="reverse", function=None):
+    return scene_of(check_of(case_of(declaration, function), witness))
+
+
+def named(declaration, order, *terms):
+    return index_text(scene(declaration), order, Expectation(terms, Enclosure(arb(0), "settled")))
+
+
+def test_the_seed_is_the_same_on_every_machine():
+    assert stable_seed("softmax", "d=0", 7) == 1835448914
+
+
+def test_what_acts_on_each_point_takes_all_points_in_one_call():
+    plane = scene(PLANE.declaration)
+    (points,) = plane.drawn(EFFORT)
+    ((trial, numbers),) = plane.trials(points, seed=3, thorough=False)
+    assert (trial.batched, trial.count, trial.seed) == (True, 8, 3)
+    assert numbers == list(range(8))
+
+
+def test_what_mixes_points_takes_them_one_by_one_each_with_a_seed_of_its_own():
+    mixing = scene("{formula: x, inputs: {x: real}}", function=lambda x: x + 0 * x.sum() - x.mean())
+    assert not mixing.batched
+    trials = list(mixing.trials({"x": np.arange(3.0)}, seed=3, thorough=True))
+    assert [(trial.seed, trial.batched, numbers) for trial, numbers in trials] == [
+        (3, False, [0]),
+        (4, False, [1]),
+        (5, False, [2]),
+    ]
+
+
+def test_a_vector_is_not_a_batch():
+    assert not scene(VECTOR.declaration).batched
+
+
+def test_finite_differences_go_point_by_point_and_bring_their_settings():
+    plane = scene(PLANE.declaration, "gradcheck")
+    points = {"x": np.array([1.0, 1e30]), "y": np.array([0.5, 0.5])}
+    benign, far = (trial for trial, _ in plane.trials(points, seed=0, thorough=True))
+    assert (benign.first is not None, far.first) == (True, None)
+    assert (benign.batched, benign.count) == (False, 1)
+
+
+def test_differences_that_leave_the_domain_do_not_testify():
+    inside = scene("{formula: sin(x), inputs: {x: '[0, 1]'}}", "gradcheck")
+    points = {"x": np.array([0.5, 1.0, 0.0, 1e-9])}
+    settings = [trial.first for trial, _ in inside.trials(points, seed=0, thorough=True)]
+    assert [each is None for each in settings] == [False, True, True, True]
+
+
+def test_cases_of_one_formula_keep_points_of_their_own():
+    one = scene("{formula: 1/x, inputs: {x: '(1, 2)'}}").drawn(EFFORT)
+    other = scene("{formula: 1/x, inputs: {x: '(-3, -2)'}}").drawn(EFFORT)
+    assert all((batch["x"] > 0).all() for batch in one)
+    assert all((batch["x"] < 0).all() for batch in other)
+
+
+def test_every_witness_of_a_case_sees_the_same_points():
+    case = case_of(PLANE.declaration)
+    one, other = (
+        scene_of(check_of(case, witness)).drawn(EFFORT) for witness in ("value", "second")
+    )
+    assert all(np.array_equal(a["x"], b["x"]) for a, b in zip(one, other, strict=True))
+
+
+def test_a_point_is_a_row_of_all_input_entries():
+    two = scene("{formula: sum(x) + y, inputs: {x: {shape: [2]}, y: real}}")
+    points = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "y": np.array([5.0, 6.0])}
+    assert two.rows(points) == [(1.0, 2.0, 5.0), (3.0, 4.0, 6.0)]
+    assert two.rows(single(points, 1)) == [(3.0, 4.0, 6.0)]
+
+
+def test_every_number_of_a_batch_is_judged_at_its_own_point():
+    plane = scene(PLANE.declaration)
+    points = {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 0.5])}
+    found = hear(plane, points, seed=0)
+    assert len(found.entries) == 8  # by grad and by backward, at two points, in two inputs
+    assert {entry.point for entry in found.entries} == {0, 1}
+    assert {entry.judgement.ruling.value for entry in found.entries} == {"agree"}
+
+
+# what a number is called
+
+
+def test_the_entries_of_derivatives_have_names():
+    matrix = "{formula: '[x[0, 2] * y, y]', inputs: {x: {shape: [2, 3]}, y: real}}"
+    assert named(matrix, 0, (1.0, 1)) == "y[1]"
+    assert named(matrix, 1, (1.0, 2)) == "∂y[0]/∂x[0, 2]"
+    assert named(matrix, 1, (1.0, 13)) == "∂y[1]/∂y"
+    assert named(matrix, 2, (1.0, 2 * 7 + 6)) == "∂²y[0]/∂x[0, 2]∂y"
+    assert named(matrix, 1, (-0.5, 2), (2.0, 9)) == "-0.5·∂y[0]/∂x[0, 2] + 2·∂y[1]/∂x[0, 2]"
+
+
+def test_a_long_sum_is_told_by_its_beginning():
+    assert named(VECTOR.declaration, 1, *((2.0, k) for k in range(9))) == (
+        "2·∂y[0]/∂x[0] + 2·∂y[0]/∂x[1] + ... (9 terms)"
+    )
+
+
+# conventions
+
+
+def promises(declaration):
+    case = case_of(declaration)
+    return promised(case.points[0], case.variants[0].program)
+
+
+def test_a_convention_replaces_the_entries_of_its_inputs():
+    found = promises(
+        "{formula: '[abs(x), y]', inputs: {x: real, y: real}, points: [{at: {x: 0, y: 1},"
+        " convention: {x: [0, 0]}, because: documented}]}"
+    )
+    assert {k: (float(each.ball), each.status) for k, each in found.items()} == {
+        0: (0.0, "promised"),
+        2: (0.0, "promised"),
+    }
+
+
+def test_a_point_without_a_convention_promises_nothing():
+    assert promises("{formula: abs(x), inputs: {x: real}, points: [{at: {x: 1}}]}") == {}
