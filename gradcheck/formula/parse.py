@@ -110,6 +110,9 @@ def _limit(text: str) -> None:
             "ASCII letters, digits and operators",
             "write it with the names of the formula language (pi, sqrt, x**2, ...)",
         )
+    for digits in re.finditer(r"[0-9_]+", text):
+        if len(digits.group().replace("_", "")) > MOST_WRITTEN_DIGITS:
+            raise _too_many_digits(_place(text, digits.start()), MOST_WRITTEN_DIGITS)
     depth = 0
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -136,8 +139,6 @@ def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
     offset = min(offset, len(text))
     if "nested" in error.msg:
         raise _too_deep(_place(text, offset)) from None
-    if "integer string conversion" in error.msg:
-        raise _too_many_digits(_place(text, offset), MOST_WRITTEN_DIGITS) from None
     rest = text[offset:].split("\n")[0].strip()[:20]
     found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
     raise ExpressionError(

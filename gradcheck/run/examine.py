@@ -21,8 +21,8 @@ from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
 
 SHARES = {
-    "value": (1, 1 / 2),
-    "reverse": (1, 1 / 2),
+    "value": (1, 3 / 8),
+    "reverse": (1, 3 / 8),
     "forward": (1, 3 / 16),
     "second": (1 / 2, 1 / 16),
     "gradcheck": (1 / 16, 1 / 16),

@@ -23,7 +23,7 @@ MOST_ENTRIES = 2_000
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
-FARTHEST = 2.0**6
+FARTHEST = 2.0**10
 """Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows."""

@@ -122,9 +122,10 @@ def _spacing(magnitude: float, dtype: Dtype) -> float:
 
 def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
     """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
-    if spacing > dtype.smallest_subnormal or not 0.0 < stress.conditioning < dtype.largest:
+    terms = max(stress.conditioning, stress.scale)
+    if spacing > dtype.smallest_subnormal or not 0.0 < terms < dtype.largest:
         return spacing
-    return math.ldexp(1.0, math.frexp(stress.conditioning)[1] - dtype.precision)
+    return _spacing(terms, dtype)
 
 
 def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
