@@ -90,14 +90,14 @@ _PATTERNS = (
     ),
     (
         ("reverse", "forward"),
-        "PyTorch's backward and its forward mode are both wrong: the value is right",
+        "the backward and the forward mode are both wrong: the value is right",
     ),
     (
         ("reverse",),
-        "PyTorch's backward is wrong: value and forward mode are not contradicted",
+        "the backward is wrong: value and forward mode are not contradicted",
     ),
-    (("forward",), "PyTorch's forward mode (jvp) is wrong: value and backward are right"),
-    (("second",), "PyTorch's second derivative is wrong: value and first derivatives are right"),
+    (("forward",), "the forward mode (jvp) is wrong: value and backward are right"),
+    (("second",), "the second derivative is wrong: value and first derivatives are right"),
     (
         ("gradcheck",),
         "only finite differences disagree: the implementation is not smooth in its rounding",
