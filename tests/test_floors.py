@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "answer", "setting"},
-    {"formula"},
+    {"formula", "choice", "devices"},
     {"catalog", "verdict"},
     {"subjects", "witnesses"},
     {"inputs"},

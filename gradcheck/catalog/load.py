@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -53,15 +56,28 @@ def load_text(text: str, shown: str) -> tuple[Case, ...]:
 
 
 def _read(text: str, complaints: Complaints) -> tuple[Case, ...]:
-    root = compose(text, complaints)
-    if not isinstance(root, Pairs) or not root:
-        if not complaints.problems:
-            _refuse_root(root, complaints)
-        raise CatalogError(complaints.problems)
-    budget = Budget()
-    cases = [_declare(name, root, complaints, budget) for name in root]
+    with _no_collection():
+        root = compose(text, complaints)
+        if not isinstance(root, Pairs) or not root:
+            if not complaints.problems:
+                _refuse_root(root, complaints)
+            raise CatalogError(complaints.problems)
+        budget = Budget()
+        cases = [_declare(name, root, complaints, budget) for name in root]
     complaints.raise_any()
     return tuple(case for case in cases if case is not None)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without garbage collection: what is read is kept, and looking for cycles costs a sixth."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _refuse_root(root: Yaml | None, complaints: Complaints) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.catalog.witness_names import WITNESSES
-from gradcheck.cli.choices import chosen
+from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.choice import chosen
 from gradcheck.cli.declaration import (
     SHOWN,
     CommandLineError,
@@ -27,7 +27,8 @@ from gradcheck.cli.declaration import (
 from gradcheck.cli.exit_codes import RUNNING, ExitCode
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted, short
-from gradcheck.setting import DTYPES
+from gradcheck.devices import choose
+from gradcheck.setting import DTYPES, LATER_DTYPES
 
 if TYPE_CHECKING:
     from gradcheck.answer import Effort, Outcome
@@ -68,17 +69,16 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     # What judges takes torch and FLINT along: a second that --help need not wait for.
     from gradcheck.answer import Effort
     from gradcheck.catalog.checks import plan
-    from gradcheck.cli.device_names import devices_of
     from gradcheck.run import examine
 
     declared = {"torch": torch, "function": function, "where": where, "order": order}
     keys = keys_of(formula, inputs=inputs, constants=constants, let=let, **declared)
-    witnesses = chosen("--witness", witness, WITNESSES)
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
+    witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES), LATER_DTYPES) or tuple(DTYPES)
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     effort = Effort(points=points, seed=seed, strict_accuracy=strict_accuracy)
-    checks = plan([case], devices=devices_of(device), dtypes=dtypes, witnesses=witnesses)
+    checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)
     judged = [(each, examine(each, effort)) for each in checks]
     emit_json(_records(judged, effort)) if as_json else emit("\n".join(_report(judged, effort)))
     raise typer.Exit(_exit_code(judged, effort))

@@ -1,4 +1,4 @@
-"""Words on the command line: names from a list, and NAME=VALUE pairs."""
+"""NAME=VALUE pairs on the command line, and what their values mean."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any
 
 from gradcheck.errors import UsageError
 
 _KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
-
-
-def chosen(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
-    """The words of a comma-separated list, in the order of ``known``; all of them for "".
-
-    Errors: UsageError for a word that is not known.
-    """
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    for word in words:
-        if word not in known:
-            raise UsageError(
-                f"{option} {word}: unknown name",
-                f"some of {', '.join(known)}, separated by commas",
-                nearest(word, known, "take one of these"),
-            )
-    return tuple(word for word in known if word in words or not words)
-
-
-def nearest(word: str, known: Sequence[str], otherwise: str) -> str:
-    """The fix for a word that is misspelled."""
-    near = get_close_matches(word, known, 1)
-    return f"write {near[0]}" if near else otherwise
 
 
 def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

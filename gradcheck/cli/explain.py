@@ -18,6 +18,7 @@ from gradcheck.cli.declaration import (
 from gradcheck.cli.exit_codes import READING
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.selection import complete_case
+from gradcheck.devices import choose_one
 
 CaseOrFormula = Annotated[
     str,
@@ -62,7 +63,6 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     """Show value, derivatives, and what every witness says of them, at one point."""
     # What listens takes torch, sympy and FLINT along: seconds that --help need not wait for.
     from gradcheck.cli import explanation
-    from gradcheck.cli.device_names import one_device
     from gradcheck.cli.request import Request, check_of
 
     request = Request(
@@ -74,6 +74,6 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
         trusted=trust or (),
         implementation=implementation,
     )
-    check = check_of(request, dtype, one_device(device))
+    check = check_of(request, dtype, choose_one(device))
     found = explanation.explain(check, request.at, graph=graph)
     emit_json(explanation.as_json(found)) if as_json else emit(explanation.as_text(found))

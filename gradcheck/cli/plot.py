@@ -12,6 +12,7 @@ from gradcheck.cli.declaration import Constants, Function, Let, Torch, Trust
 from gradcheck.cli.exit_codes import READING
 from gradcheck.cli.explain import At, CaseOrFormula, Device, Dtype, Number
 from gradcheck.cli.output import emit
+from gradcheck.devices import choose_one
 from gradcheck.errors import UsageError
 
 
@@ -45,7 +46,6 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
 ) -> None:
     """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
     # What is drawn takes torch, sympy and FLINT along: seconds that --help need not wait for.
-    from gradcheck.cli.device_names import one_device
     from gradcheck.cli.drawing import draw
     from gradcheck.cli.request import Request, check_of
     from gradcheck.cli.survey import Line, survey
@@ -63,7 +63,7 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     )
     _check_file(output)
     line = Line(name.strip(), start, end, points, entry)
-    drawn = draw(survey(check_of(request, dtype, one_device(device)), line, request.at))
+    drawn = draw(survey(check_of(request, dtype, choose_one(device)), line, request.at))
     _write(output, drawn)
 
 

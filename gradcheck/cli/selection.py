@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradcheck.choice import nearest
 from gradcheck.cli.case_files import check_path, is_cases
 from gradcheck.cli.catalog_folder import shown_folder
-from gradcheck.cli.choices import nearest
 from gradcheck.errors import UsageError
 
 if TYPE_CHECKING:

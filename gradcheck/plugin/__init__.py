@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import devices, machine, summary
+from gradcheck.plugin import machine, summary
 from gradcheck.plugin.collect import CatalogFile
 from gradcheck.plugin.folders import catalogs_in_sight, is_catalog, shown
 from gradcheck.plugin.items import CheckItem, skip_location

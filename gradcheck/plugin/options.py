@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ import pytest
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.choice import chosen
 from gradcheck.errors import UsageError
 from gradcheck.setting import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 
@@ -153,28 +153,7 @@ def _key(name: str) -> str:
 
 
 def _names(given: _Given, name: str, known: Sequence[str], later: Sequence[str]) -> tuple[str, ...]:
-    """The listed names, in the order of ``known`` and each once, so that ids have one order."""
-    words = [word.strip() for word in given.text(name).split(",") if word.strip()]
-    for word in words:
-        if word not in known:
-            raise _unknown(f"{given.spelling(name)} {word}", word, known, later)
-    return tuple(word for word in known if word in words)
-
-
-def _unknown(spelling: str, word: str, known: Sequence[str], later: Sequence[str]) -> UsageError:
-    expected = f"some of {', '.join(known)}, separated by commas"
-    if word == "symbolic":
-        return UsageError(
-            f"{spelling}: symbolic is the reference that judges every witness, and always there",
-            expected,
-            "leave it out",
-        )
-    if word in later:
-        return UsageError(f"{spelling}: not judged yet", expected, "leave it out")
-    near = difflib.get_close_matches(word, known, 1)
-    return UsageError(
-        f"{spelling}: unknown name", expected, f"write {near[0]}" if near else "take one of these"
-    )
+    return chosen(given.spelling(name), given.text(name), known, later)
 
 
 def _number(given: _Given, name: str, default: int, allowed: range) -> int:

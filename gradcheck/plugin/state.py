@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gradcheck.plugin import devices, machine
+from gradcheck import devices
+from gradcheck.plugin import machine
 from gradcheck.plugin.options import Settings, spelling
 
 SETTINGS = pytest.StashKey[Settings]()

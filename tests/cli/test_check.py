@@ -65,7 +65,7 @@ REFUSED = {
         "  fix:      add inputs: {x: real}\n"
     ),
     ("x**2 + ", "--input", "x=real"): (
-        "<command line> FORMULA:1:1: 'x**2 +', where the expression breaks off\n"
+        "<command line> FORMULA:1:7: the end of the text\n"
         "  expected: an expression in Python's syntax\n"
         "  fix:      invalid syntax\n"
     ),

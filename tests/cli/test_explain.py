@@ -200,7 +200,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("arguments", REFUSED, ids=" ".join)
 def test_what_cannot_be_explained_is_refused_by_one_message(command, monkeypatch, arguments):
-    monkeypatch.setattr("gradcheck.cli.device_names._there", lambda: ("cpu",))
+    monkeypatch.setattr("gradcheck.devices.there", lambda: ("cpu",))
     ended = command("explain", *arguments)
     assert (ended.code, ended.out, ended.err) == (4, "", REFUSED[arguments])
 

@@ -79,7 +79,7 @@ ALIKE = {
     # reductions
     "sum(x)": lambda v: v.x.sum(),
     "sum(b, dim=1)": lambda v: v.b.sum(axis=1),
-    "sum(b, -1, True)": lambda v: v.b.sum(axis=-1, keepdims=True),
+    "sum(b, -1, keepdim=True)": lambda v: v.b.sum(axis=-1, keepdims=True),
     "sum(b, dim=[0, 2])": lambda v: v.b.sum(axis=(0, 2)),
     "sum(b, [2, 0], keepdim=True)": lambda v: v.b.sum(axis=(0, 2), keepdims=True),
     "sum(s)": lambda v: v.s,

@@ -6,8 +6,9 @@ import re
 import pytest
 import torch
 
+from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import devices, machine
+from gradcheck.plugin import machine
 from gradcheck.plugin.scheduler import DeviceScheduling
 
 BUILD = "cuda: Optional[str] = {cuda}\nhip: Optional[str] = None\nxpu: Optional[str] = None\n"
@@ -136,7 +137,7 @@ def test_a_gpu_is_one_unit_of_work_and_a_case_on_the_cpu_another(item, unit):
 
 PRETEND = """
 import os
-from gradcheck.plugin import devices
+from gradcheck import devices
 devices.there = lambda: ("cpu", "cuda")
 devices.name_of = lambda device: f"a {device}"
 def pytest_runtest_logstart(nodeid):

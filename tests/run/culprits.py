@@ -243,29 +243,3 @@ def trial_of(fault: Fault, row: str, dtype: str = "float64", *, twin: bool = Fal
     return check_of(
         case_of(fault.base.declaration, culprit(planted, place), order=order), witness, dtype
     )
-
-
-POINTS = {"wrong beyond 10": 256}
-"""Where the default number of points may hold none on which a fault shows."""
-
-NEEDLE = "beyond 64 no point is benign, and few of the drawn ones lie between 10 and 64"
-TOO_FINE = "finer than a difference of second derivatives can be"
-ONE_AND_THE_SAME = "the same numbers in float32"
-ROUNDING = "at most 17 ulps of float32: inside 16 u S, or in the grey zone up to 64 u S"
-
-UNSEEN = {
-    ("value", "float64", "ignores the direction"): "a value has no direction",
-    ("value", "float32", "ignores the direction"): "a value has no direction",
-    ("gradcheck", "float64", "wrong beyond 10"): NEEDLE,
-    ("gradcheck", "float32", "wrong beyond 10"): NEEDLE,
-    ("gradgradcheck", "float64", "wrong beyond 10"): NEEDLE,
-    ("gradgradcheck", "float32", "wrong beyond 10"): NEEDLE,
-    ("gradgradcheck", "float64", "factor 1 + 1e-6"): TOO_FINE,
-    ("gradgradcheck", "float64", "factor 1 + 1e-9"): TOO_FINE,
-    ("gradgradcheck", "float64", "computed in float32"): TOO_FINE,
-    ("gradgradcheck", "float32", "factor 1.01"): TOO_FINE,
-    **{(row, "float32", "factor 1 + 1e-6"): ROUNDING for row in WITNESSES},
-    **{(row, "float32", "factor 1 + 1e-9"): ONE_AND_THE_SAME for row in WITNESSES},
-    **{(row, "float32", "computed in float32"): ONE_AND_THE_SAME for row in WITNESSES},
-}
-"""What a witness does not see, and why: by row, dtype and fault."""

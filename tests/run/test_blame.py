@@ -11,10 +11,10 @@ from gradcheck.run.blame import blame
 BRIEF = Effort(points=64)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 VALUE = "the implementation's value is wrong: its forward computation is not the formula's"
-BACKWARD = "PyTorch's backward is wrong: value and forward mode are not contradicted"
-FORWARD = "PyTorch's forward mode (jvp) is wrong: value and backward are right"
-BOTH = "PyTorch's backward and its forward mode are both wrong: the value is right"
-SECOND = "PyTorch's second derivative is wrong: value and first derivatives are right"
+BACKWARD = "the backward is wrong: value and forward mode are not contradicted"
+FORWARD = "the forward mode (jvp) is wrong: value and backward are right"
+BOTH = "the backward and the forward mode are both wrong: the value is right"
+SECOND = "the second derivative is wrong: value and first derivatives are right"
 ANOTHER = (
     "the implementation computes another function than the formula: its value and its gradient "
     "are both off; compare what the code means with what the case states"

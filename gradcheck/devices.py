@@ -36,6 +36,17 @@ def choose(text: str, spelling: str = "--device") -> tuple[str, ...]:
     return tuple(words) or there()
 
 
+def choose_one(text: str) -> str:
+    """The device for a command that uses one.
+
+    Errors: UsageError for a device that is not there, and for several.
+    """
+    first, *rest = choose(text)
+    if rest and text != "auto":
+        raise UsageError(f"--device {text}: several", "one device", f"write --device {first}")
+    return first
+
+
 def there() -> tuple[str, ...]:
     """The CPU, and the accelerator that ``torch.accelerator`` reports."""
     if not may_have_accelerator():

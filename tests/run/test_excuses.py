@@ -1,0 +1,82 @@
+"""Known failures: each excuses what it names, and nothing else, and must still fail."""
+
+import pytest
+import torch
+from culprits import case_of, check_of
+from wrongs import BRIEF, with_gradient, wrong_at
+
+from gradcheck.answer import Ruling
+from gradcheck.catalog.known import KnownFailure
+from gradcheck.errors import Where
+from gradcheck.formula.parse import parse
+from gradcheck.run import examine
+
+ISSUE = "https://github.com/pytorch/pytorch/issues/1"
+
+
+def known(at=None, **when):
+    tree = None if at is None else {"x": parse(at)}
+    place = Where("cases/known_failures.yaml", 7, 3)
+    return KnownFailure(place, "sample.yaml", "case", tree, when, ISSUE, "it cancels")
+
+
+SQUARES = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 41.5}}, {at: {x: 2}}]}"
+
+
+def ruled_with(entries, function=torch.square, witness="reverse"):
+    return examine(check_of(case_of(SQUARES, function), witness, known=entries), BRIEF)
+
+
+def test_a_known_failure_is_pinned_to_its_point():
+    outcome = ruled_with([known("83/2")], wrong_at(41.5))
+    assert (outcome.ruling, outcome.reason) == (Ruling.KNOWN, f"it cancels ({ISSUE})")
+    assert outcome.counts["known"] == 2  # by grad and by backward
+    assert "disagree" not in outcome.counts
+    assert outcome.failures == ()
+
+
+def test_a_known_failure_at_one_point_excuses_no_other():
+    def everywhere(slope, x):
+        return slope + 1
+
+    outcome = ruled_with([known("41.5")], with_gradient(torch.square, everywhere))
+    assert outcome.ruling is Ruling.DISAGREE
+    assert {entry.at["x"] for entry in outcome.smallest} == {2.0}
+
+
+def test_a_known_failure_that_no_longer_fails_is_an_error():
+    outcome = ruled_with([known("41.5")])
+    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "known_failures.yaml")
+    assert outcome.reason == (
+        "cases/known_failures.yaml:7:3: the known failure no longer fails: remove the entry"
+    )
+
+
+def test_a_known_failure_of_the_whole_check_excuses_every_point():
+    culprit = with_gradient(torch.square, lambda slope, x: -slope)
+    assert ruled_with([known()], culprit).ruling is Ruling.KNOWN
+    assert "no longer fails" in ruled_with([known()]).reason
+
+
+def test_a_known_failure_at_a_point_that_is_not_declared_is_an_error():
+    outcome = ruled_with([known("3")], wrong_at(3.0))
+    assert outcome.ruling is Ruling.DISAGREE
+    outcome = ruled_with([known("3")])
+    assert outcome.reason == (
+        "cases/known_failures.yaml:7:3: the known failure is pinned to no point of the case: "
+        "add the point"
+    )
+
+
+def test_a_known_failure_may_be_about_one_call_alone():
+    culprit = wrong_at(41.5)
+    only = known("41.5", call="Tensor.backward")
+    assert ruled_with([only], culprit).ruling is Ruling.DISAGREE
+    other = known("41.5", call="torch.autograd.grad")
+    assert ruled_with([only, other], culprit).ruling is Ruling.KNOWN
+
+
+@pytest.mark.parametrize("when", [{"witness": "value"}, {"dtype": "float32"}, {"torch": "<1.0"}])
+def test_a_known_failure_of_something_else_is_not_asked_for(when):
+    assert ruled_with([known("41.5", **when)]).ruling is Ruling.AGREE
+    assert ruled_with([known("41.5", **when)], wrong_at(41.5)).ruling is Ruling.DISAGREE

@@ -1,0 +1,59 @@
+"""Where no derivative exists: the hull of the one-sided ones, or what PyTorch promises."""
+
+import math
+
+import pytest
+import torch
+from wrongs import ruled
+
+from gradcheck.answer import Ruling
+
+RELU = "{formula: 'max(x, 0)', inputs: {x: real}, order: 1, points: [{at: {x: 0}%s}]}"
+PROMISE = ", convention: {x: 0}, because: documented"
+
+
+def relu_like(slope):
+    """max(x, 0) whose gradient at 0 is ``slope``."""
+
+    class Relu(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(context, cotangent):
+            (x,) = context.saved_tensors
+            return cotangent * torch.where(x == 0, slope, (x > 0).to(x.dtype))
+
+    return Relu.apply
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_any_subgradient_agrees_at_a_kink(slope):
+    assert ruled(RELU % "", function=relu_like(slope)).ruling is Ruling.AGREE
+
+
+@pytest.mark.parametrize("slope", [-0.5, 1.5, math.nan])
+def test_what_is_no_subgradient_disagrees_at_a_kink(slope):
+    outcome = ruled(RELU % "", function=relu_like(slope))
+    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.smallest[0].at == {"x": 0.0}
+    assert outcome.smallest[0].true.startswith("in [")
+
+
+def test_a_convention_is_honoured():
+    assert ruled(RELU % PROMISE, function=relu_like(0.0)).ruling is Ruling.AGREE
+    assert ruled(RELU % PROMISE, function=torch.relu).ruling is Ruling.AGREE
+
+
+def test_another_subgradient_than_the_promised_one_disagrees():
+    outcome = ruled(RELU % PROMISE, function=relu_like(1.0))
+    assert outcome.ruling is Ruling.DISAGREE
+    assert {entry.at["x"] for entry in outcome.smallest} == {0.0}
+    assert outcome.blame.startswith("the backward is wrong")
+
+
+def test_a_convention_binds_forward_mode_too():
+    outcome = ruled(RELU % PROMISE, "forward", function=torch.relu)
+    assert outcome.ruling is Ruling.AGREE

@@ -1,0 +1,32 @@
+"""The same seed gives the same outcome in every process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SAME = """
+import dataclasses, json, sys, torch
+sys.path.insert(0, sys.argv[1])
+from culprits import FAULTS, trial_of
+from gradcheck.answer import Effort
+from gradcheck.run import examine
+torch.rand(int(sys.argv[2]))
+outcome = examine(trial_of(FAULTS[6], "reverse"), Effort(points=32, seed=5))
+print(json.dumps(dataclasses.asdict(dataclasses.replace(outcome, seconds=0.0)), default=str))
+"""
+
+
+def told_by_a_process(number):
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", SAME, here, str(number)]
+    environment = {**os.environ, "PYTHONHASHSEED": str(number)}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(found.stdout)
+
+
+def test_the_same_seed_gives_the_same_outcome_in_every_process():
+    one, two = map(told_by_a_process, (1, 2))
+    assert one["smallest"]
+    assert one == two

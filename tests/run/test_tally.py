@@ -1,0 +1,64 @@
+"""What is counted and kept of a check: grades, the worst entry, the worst and smallest failure."""
+
+from dataclasses import replace
+
+import torch
+from wrongs import BRIEF, SQUARE, ruled, with_gradient
+
+from gradcheck.answer import Effort, Ruling
+
+# PyTorch multiplies by result + 1, which has lost its digits there.
+CANCELLING = "{formula: expm1(x), inputs: {x: '[-12, -10]'}, order: 1, torch: torch.expm1(x)}"
+STRICT = replace(BRIEF, strict_accuracy=True)
+
+
+def test_lost_accuracy_is_inaccurate():
+    outcome = ruled(CANCELLING)
+    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.reason == "within rounding of intermediate values as large as 1"
+    assert (outcome.failures, outcome.smallest, outcome.blame) == ((), (), "")
+
+
+def test_lost_accuracy_is_strictly_a_failure():
+    outcome = ruled(CANCELLING, effort=STRICT)
+    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.failures[0].ruling is Ruling.INACCURATE
+    assert outcome.smallest
+    assert outcome.blame == ("the backward and the forward mode are both wrong: the value is right")
+    assert outcome.guess == "lost accuracy, as if computed in lower precision"
+
+
+def test_what_is_accurate_is_so_strictly():
+    accurate = CANCELLING.replace("torch.expm1(x)", "torch.exp(x) - 1")
+    assert ruled(accurate, effort=STRICT).ruling is Ruling.AGREE
+
+
+def test_a_case_may_state_a_wider_allowance():
+    allowed = CANCELLING.replace("order: 1", "accuracy: {ulps: 1000000, because: it cancels}")
+    assert ruled(allowed, effort=STRICT).ruling is Ruling.AGREE
+
+
+def test_the_worst_entry_is_kept_although_it_agrees():
+    declaration = "{formula: exp(x), inputs: {x: '[-50, 50]'}, order: 1}"
+    outcome = ruled(declaration, effort=Effort(points=64))
+    assert outcome.ruling is Ruling.AGREE
+    assert outcome.worst.ulps > 0
+    assert outcome.worst.ruling is Ruling.AGREE
+    assert (outcome.smallest, outcome.failures, outcome.blame) == ((), (), "")
+
+
+def test_the_worst_failure_is_kept_beside_the_smallest():
+    culprit = with_gradient(torch.square, lambda slope, x: torch.where(x > 2, slope + x**2, slope))
+    outcome = ruled(SQUARE, function=culprit, effort=Effort(points=64))
+    assert outcome.failures[0].ulps == max(entry.ulps for entry in outcome.failures)
+    assert outcome.failures[0].ulps == outcome.worst.ulps
+    assert outcome.failures[0].ulps > outcome.smallest[0].ulps
+    assert outcome.smallest[0].at == {"x": 3.0}
+
+
+def test_counts_add_up():
+    outcome = ruled(SQUARE, effort=Effort(points=64))
+    grades = ("faithful", "stable", "explained")
+    assert outcome.counts["agree"] == outcome.entries
+    assert sum(outcome.counts.get(grade, 0) for grade in grades) == outcome.entries
+    assert outcome.points == 65  # one of the batch was put to it alone as well
