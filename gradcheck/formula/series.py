@@ -7,13 +7,14 @@ on one and the same input entry; everything that is built from such quotients is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from flint import arb, arb_series, ctx
 
 from gradcheck.formula.balls import working
-from gradcheck.formula.evaluate import SETTLED_BITS, UNDEFINED, Enclosure, Routine, enclose
+from gradcheck.formula.evaluate import SETTLED_BITS, TINY, UNDEFINED, Enclosure, Routine, enclose
 from gradcheck.formula.operators import OPERATORS
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import Operation, Tape
@@ -21,7 +22,8 @@ from gradcheck.formula.tape import Operation, Tape
 TERMS = 12
 """Terms of each series: what quotients lose to their valuations leaves the first three."""
 
-BITS = 256
+BITS = 1_536
+"""What cancels when coefficients are combined is then proved to be below every float."""
 
 
 class NoLimit(Exception):
@@ -37,9 +39,9 @@ def limits(program: Program, order: int, x: Sequence[float]) -> list[Enclosure]:
     size = program.size
     rows: list[list[Enclosure]] = []
     if order == 0:
-        rows = [lines.coefficients({}, 0) if size == 0 else lines.coefficients({0: 1}, 0)]
+        rows = [lines.coefficients(lines.away or dict.fromkeys(range(size), 1), 0)]
     elif order == 1:
-        rows = [lines.coefficients({j: 1}, 1) for j in range(size)]
+        rows = [lines.first(j) for j in range(size)]
     else:
         rows = [lines.second(i, j) for i in range(size) for j in range(size)]
     return [row[k] for k in range(len(program.outputs)) for row in rows]
@@ -52,6 +54,24 @@ class _Lines:
         self.program, self.x = program, x
         self.dependence = _dependence(program.tape)
         self.values = enclose(Routine(program.tape, program.outputs), x, exact=True)
+        self.away = self._away()
+        self._expanded: dict[tuple[tuple[int, int], ...], list[arb_series | None]] = {}
+
+    def _away(self) -> dict[int, int]:
+        """A direction that leaves every singularity: only there do quotients 0/0 have a limit."""
+        tape = self.program.tape
+        divisors = {
+            operation.arguments[1]
+            for operation in (tape.operations[n] for n in tape.ancestors(self.program.outputs))
+            if operation.operator == "div"
+        }
+        with working(BITS, exact=True):
+            routine = Routine(tape, sorted(divisors))
+            balls = routine.run([arb(value) for value in self.x])
+        at_zero = [
+            node for node, ball in zip(sorted(divisors), balls, strict=True) if ball.contains(0)
+        ]
+        return {entry: 1 for node in at_zero for entry in sorted(self.dependence[node])}
 
     def coefficients(self, direction: dict[int, int], k: int) -> list[Enclosure]:
         """The k-th Taylor coefficient of every output along ``direction``, from both sides."""
@@ -61,17 +81,33 @@ class _Lines:
             _agreed(value, a, b, k) for value, a, b in zip(self.values, right, left, strict=True)
         ]
 
+    def first(self, j: int) -> list[Enclosure]:
+        """First derivatives of every output by entry j."""
+        if self.away.keys() <= {j}:
+            return self.coefficients({j: 1}, 1)
+        return self.polarised([(1, (j,)), (-1, ())], 1)
+
     def second(self, i: int, j: int) -> list[Enclosure]:
-        """Second derivatives of every output by entries i and j, by polarisation."""
-        if i == j:
-            return [_combined([(2, a)]) for a in self.coefficients({i: 1}, 2)]
-        both = self.coefficients({i: 1, j: 1}, 2)
-        alone = self.coefficients({i: 1}, 2), self.coefficients({j: 1}, 2)
-        return [
-            _combined([(1, ab), (-1, a), (-1, b)]) for ab, a, b in zip(both, *alone, strict=True)
-        ]
+        """Second derivatives of every output by entries i and j."""
+        return self.polarised([(1, (i, j)), (-1, (i,)), (-1, (j,)), (1, ())], 2)
+
+    def polarised(self, terms: list[tuple[int, tuple[int, ...]]], k: int) -> list[Enclosure]:
+        """Weighted k-th coefficients along directions: that away from singularities, plus steps."""
+        rows = []
+        for _, steps in terms:
+            direction = Counter(self.away)
+            direction.update(steps)
+            rows.append(self.coefficients(dict(direction), k))
+        weights = [weight for weight, _ in terms]
+        return [_combined(list(zip(weights, row, strict=True))) for row in zip(*rows, strict=True)]
 
     def expand(self, direction: dict[int, int]) -> list[arb_series | None]:
+        key = tuple(sorted(direction.items()))
+        if key not in self._expanded:
+            self._expanded[key] = self._expand(direction)
+        return self._expanded[key]
+
+    def _expand(self, direction: dict[int, int]) -> list[arb_series | None]:
         tape = self.program.tape
         needed = sorted(tape.ancestors(self.program.outputs))
         known: dict[int, Any] = {}
@@ -111,7 +147,10 @@ def _apply(operation: Operation, arguments: list[Any], dependence: frozenset[int
     if operation.operator == "div" and arguments[1][0].contains(0) and len(dependence) != 1:
         raise NoLimit("a quotient 0/0 of several inputs")
     values = [operation.parameter, *arguments] if entry.parameter else arguments
-    return entry.series(*values)
+    series = entry.series(*values)
+    if not all(coefficient.is_finite() for coefficient in series.coeffs()):
+        raise NoLimit("a singularity of the operator itself, as of sqrt at 0")
+    return series
 
 
 def _single(operation: Operation) -> Tape:
@@ -178,7 +217,7 @@ def _agreed(value: Enclosure, right: Any, left: Any, k: int) -> Enclosure:
 
 
 def _narrow(ball: arb) -> bool:
-    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS or ball.is_zero())
+    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS or abs(ball) < TINY)
 
 
 def _combined(terms: list[tuple[int, Enclosure]]) -> Enclosure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -23,6 +24,9 @@ from gradcheck.formula.nodes import (
     Unary,
 )
 from gradcheck.formula.torch_list import ATTRIBUTES, DTYPES, METHODS, allowed, dotted
+
+NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf}
+"""Constants that the torch language shares with the formula language, as Python's floats."""
 
 
 def names_used(tree: Node) -> frozenset[str]:
@@ -84,7 +88,7 @@ def _check(node: object, names: frozenset[str]) -> None:
 
 
 def _check_name(node: Name, names: frozenset[str]) -> None:
-    if node.name not in names:
+    if node.name not in names and node.name not in NUMBERS:
         _refuse_name(node.name, node.place, names)
 
 

@@ -16,7 +16,7 @@ from flint import arb
 
 from gradcheck.formula import derive
 from gradcheck.formula.balls import working
-from gradcheck.formula.evaluate import Enclosure, Routine, enclose
+from gradcheck.formula.evaluate import UNDEFINED, Enclosure, Routine, enclose
 from gradcheck.formula.program import Program
 from gradcheck.formula.series import limits
 from gradcheck.setting import Dtype
@@ -102,8 +102,14 @@ class Truth:
         found = self._completed(order, x, found)
         values = self.enclosures(0, x)
         block = self.size**order
+        found = [each if values[k // block].proves else UNDEFINED for k, each in enumerate(found)]
+        return found if order == 1 else self._twice(order, x, found)
+
+    def _twice(self, order: int, x: tuple[float, ...], found: list[Enclosure]) -> list[Enclosure]:
+        """The same, undefined where the derivative that is differentiated again is undefined."""
+        lower, n = self.enclosures(order - 1, x), self.size
         return [
-            each if values[k // block].proves else Enclosure(arb.nan(), "undefined")
+            each if lower[k // n].status != "undefined" else UNDEFINED
             for k, each in enumerate(found)
         ]
 

@@ -49,17 +49,23 @@ def bulk(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats:
     return drawn
 
 
+_COMMON_BINADES = 16
+"""A function that goes wrong beyond 10 is to be seen going wrong, also in float64."""
+
+
 def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
-    """Return numbers of every exponent: three in four within ±emax/8, the rest of any size."""
-    reach = (dtype.emax + 1) // 8
+    """Return numbers of every exponent: one in four within ±16, two within ±emax/8, one of any."""
     sides = [side for span in spans for side in _sides(span, dtype)]
     if not any(_binades(side, dtype) >= 8 for side in sides):
         return None
-    low, high = power_ordinal(-reach, dtype), power_ordinal(reach, dtype)
-    near = [_window(side, low, high) or side for side in sides]
-    moderate = _draw(near, dtype, branch(key, 1), shape)
+    found = []
+    for k, reach in enumerate((_COMMON_BINADES, (dtype.emax + 1) // 8)):
+        low, high = power_ordinal(-reach, dtype), power_ordinal(reach, dtype)
+        near = [_window(side, low, high) or side for side in sides]
+        found.append(_draw(near, dtype, branch(key, 4 * k + 1), shape))
     wild = _draw(sides, dtype, branch(key, 2), shape)
-    return np.where(below(4, branch(key, 3), shape) < 3, moderate, wild)
+    kind = below(4, branch(key, 3), shape)
+    return np.select([kind == 0, kind == 3], [found[0], wild], found[1])
 
 
 def edges(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:

@@ -193,11 +193,9 @@ class _Trial:
         return bool(self._failing(self._again(points, seed)))
 
     def _failing(self, hearing: Hearing) -> list[Entry]:
-        return [entry for entry in hearing.entries if self._fails_entry(entry.judgement.ruling)]
-
-    def _fails_entry(self, ruling: Ruling) -> bool:
-        strict = self.effort.strict_accuracy
-        return ruling is Ruling.DISAGREE or (strict and ruling is Ruling.INACCURATE)
+        excuse = self.excuses.at(None)
+        fatal = {Ruling.DISAGREE} | ({Ruling.INACCURATE} if self.effort.strict_accuracy else set())
+        return [e for e in hearing.entries if e.judgement.ruling in fatal and not excuse(e)]
 
     def _ended(self, ruling: Ruling, reason: str, blamed: str = "", **found: object) -> Outcome:
         tally = self.tally

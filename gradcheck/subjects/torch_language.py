@@ -12,6 +12,7 @@ from torch import Tensor
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Attribute, Call, Node
 from gradcheck.formula.torch_list import ATTRIBUTES, DTYPES, allowed, dotted
+from gradcheck.formula.torch_names import NUMBERS
 from gradcheck.subjects.fold import Scope, fold
 from gradcheck.subjects.tensors import Home, as_tensor, leaves, plain
 
@@ -23,7 +24,7 @@ def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
 
     Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
     """
-    result = fold(tree, Scope(values, home, _call, _attribute))
+    result = fold(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
     return as_tensor(result, home) if isinstance(result, list) else result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -14,11 +13,11 @@ from torch import Tensor
 from gradcheck.formula.nodes import Attribute, Call, Name, Node
 from gradcheck.formula.operators import CALLABLE, OPERATORS
 from gradcheck.formula.tape import Scalar, Tape, apply
+from gradcheck.formula.torch_names import NUMBERS
 from gradcheck.subjects.array_functions import ARRAYS, FUNCTIONS
 from gradcheck.subjects.fold import Scope, fold, integer
 from gradcheck.subjects.tensors import Home, as_tensor
 
-_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf}
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}  # the second argument left out
 
 
@@ -29,7 +28,7 @@ def translate(
 
     Shapes: as in ``gradcheck.formula.unroll``, which is NumPy's broadcasting.
     """
-    known = {**_CONSTANTS, **values}
+    known = {**NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():
