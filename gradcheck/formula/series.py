@@ -54,24 +54,31 @@ class _Lines:
         self.program, self.x = program, x
         self.dependence = _dependence(program.tape)
         self.values = enclose(Routine(program.tape, program.outputs), x, exact=True)
-        self.away = self._away()
+        self.away, self.kinked = self._singular()
         self._expanded: dict[tuple[tuple[int, int], ...], list[arb_series | None]] = {}
 
-    def _away(self) -> dict[int, int]:
-        """A direction that leaves every singularity: only there do quotients 0/0 have a limit."""
-        tape = self.program.tape
-        divisors = {
-            operation.arguments[1]
-            for operation in (tape.operations[n] for n in tape.ancestors(self.program.outputs))
-            if operation.operator == "div"
-        }
+    def _singular(self) -> tuple[dict[int, int], bool]:
+        """A direction that leaves every quotient 0/0, and whether there are kinks at the point.
+
+        ``x == 0`` is none where it guards a quotient: the direction leaves it too.
+        """
+        tape, needed = self.program.tape, sorted(self.program.tape.ancestors(self.program.outputs))
         with working(BITS, exact=True):
-            routine = Routine(tape, sorted(divisors))
-            balls = routine.run([arb(value) for value in self.x])
-        at_zero = [
-            node for node, ball in zip(sorted(divisors), balls, strict=True) if ball.contains(0)
+            balls = Routine(tape, needed).run([arb(value) for value in self.x])
+            at = dict(zip(needed, balls, strict=True))
+            zero = {node: _vanishes(tape.operations[node], at) for node in needed}
+        singular = [node for node in needed if zero[node]]
+        quotients = [n for n in singular if tape.operations[n].operator == "div"]
+        away = {
+            entry for n in quotients for entry in self.dependence[tape.operations[n].arguments[1]]
+        }
+        kinks = [
+            node
+            for node in singular
+            if node not in quotients
+            and not (tape.operations[node].operator == "eq" and self.dependence[node] <= away)
         ]
-        return {entry: 1 for node in at_zero for entry in sorted(self.dependence[node])}
+        return dict.fromkeys(sorted(away), 1), bool(kinks)
 
     def coefficients(self, direction: dict[int, int], k: int) -> list[Enclosure]:
         """The k-th Taylor coefficient of every output along ``direction``, from both sides."""
@@ -89,10 +96,17 @@ class _Lines:
 
     def second(self, i: int, j: int) -> list[Enclosure]:
         """Second derivatives of every output by entries i and j."""
+        if i == j and self.away.keys() <= {i}:
+            return [_combined([(2, a)]) for a in self.coefficients({i: 1}, 2)]
         return self.polarised([(1, (i, j)), (-1, (i,)), (-1, (j,)), (1, ())], 2)
 
     def polarised(self, terms: list[tuple[int, tuple[int, ...]]], k: int) -> list[Enclosure]:
-        """Weighted k-th coefficients along directions: that away from singularities, plus steps."""
+        """Weighted k-th coefficients along directions: that away from singularities, plus steps.
+
+        A few lines tell all of a smooth function, and nothing of one that has kinks there.
+        """
+        if self.kinked:
+            return [UNDEFINED] * len(self.program.outputs)
         rows = []
         for _, steps in terms:
             direction = Counter(self.away)
@@ -187,6 +201,18 @@ _SPECIAL: dict[str, Any] = {
     "max": lambda a, b: a if _direction_sign(a - b) >= 0 else b,
 }
 """What looks at the sign of a series near t = 0, from the right."""
+
+
+def _vanishes(operation: Operation, at: dict[int, Any]) -> bool:
+    """Whether a quotient divides by zero, or a decision stands on its boundary."""
+    values = [at[argument] for argument in operation.arguments]
+    if operation.operator == "div":
+        return bool(values[1].contains(0))
+    if operation.operator in ("abs", "sign"):
+        return bool(values[0].contains(0))
+    if operation.operator in ("lt", "le", "eq", "min", "max"):
+        return bool((values[0] - values[1]).contains(0))
+    return False
 
 
 def _dependence(tape: Tape) -> list[frozenset[int]]:

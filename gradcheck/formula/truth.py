@@ -24,6 +24,8 @@ from gradcheck.setting import Dtype
 MOST_SYMBOLIC_ENTRIES = 150
 MOST_SYMBOLIC_OPERATIONS = 1_500
 REMEMBERED_POINTS = 4_096
+REMEMBERED_RUNS = 64
+"""Of all derivatives at one point, in low precision: many entries are asked for in turn."""
 
 
 class DerivationsDiffer(Exception):
@@ -57,6 +59,8 @@ class Truth:
         self._notes: dict[int, str] = {}
         self._stress: dict[tuple[str, int, int], Routine] = {}
         self.enclosures = lru_cache(REMEMBERED_POINTS)(self._enclosures)
+        self.radii = lru_cache(REMEMBERED_RUNS)(self._radii)
+        self._magnitudes = lru_cache(REMEMBERED_RUNS)(self._magnitudes_at)
 
     # routines
 
@@ -135,18 +139,17 @@ class Truth:
         """S, R and M of the derivative with flat ``index``, for a dtype."""
         points = [arb(value) for value in x]
         with working(dtype.precision, exact=order == 0):
-            rounding = _radius(self._routine(order).run(points)[index])
             intermediates = self._scale(order, index).intermediates(points)
         magnitudes = [_magnitude(ball) for ball in intermediates]
         tiny = arb(2) ** dtype.emin
         return Stress(
             conditioning=self._conditioning(order, index, x),
-            rounding=rounding,
+            rounding=self.radii(order, x, dtype)[index],
             scale=max(magnitudes, default=0.0),
             underflows=any(_is_tiny(ball, tiny) for ball in intermediates),
         )
 
-    def radii(self, order: int, x: tuple[float, ...], dtype: Dtype) -> list[float]:
+    def _radii(self, order: int, x: tuple[float, ...], dtype: Dtype) -> list[float]:
         """R of all derivatives of ``order``, flat."""
         with working(dtype.precision, exact=order == 0):
             return [_radius(ball) for ball in self._routine(order).run([arb(v) for v in x])]
@@ -159,9 +162,9 @@ class Truth:
         return max(map(_magnitude, balls), default=0.0)
 
     def _conditioning(self, order: int, index: int, x: tuple[float, ...]) -> float:
+        magnitude = self._magnitudes(order, x)[index]
         with working(64, exact=False):
             points = [arb(value) for value in x]
-            magnitude = _magnitude(self._routine(order).run(points)[index])
             try:
                 slopes = self._slopes(order, index).run(points)
             except derive.NoDerivative:
@@ -172,6 +175,10 @@ class Truth:
             if value != 0
         ]
         return magnitude + sum(term for term in terms if math.isfinite(term))
+
+    def _magnitudes_at(self, order: int, x: tuple[float, ...]) -> list[float]:
+        with working(64, exact=False):
+            return [_magnitude(b) for b in self._routine(order).run([arb(v) for v in x])]
 
     def _slopes(self, order: int, index: int) -> Routine:
         """The derivatives of one derivative by every input entry."""
