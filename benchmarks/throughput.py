@@ -1,9 +1,10 @@
 """Certified gradient entries per second of `reverse`, beside looped `torch.autograd.gradcheck`.
 
-Run by hand or by `tox -e bench`; never a test. Both judge the same functions at the same points, in
-turn, in one process with one thread, so that the ratio holds where single figures do not. Certified
-means: truth enclosed by both derivations (nothing remembered), PyTorch's gradient by two calls,
-each entry judged. The other side is `gradcheck` in its slow mode with default settings, point by point.
+Run by hand or by `tox -e bench`; never a test. Both judge the same functions at the same points,
+in turn, in one process with one thread, so that the ratio holds where single figures do not.
+Certified means: truth enclosed by both derivations (nothing remembered), PyTorch's gradient by two
+calls, each entry judged. The other side is `gradcheck` in its slow mode with default settings,
+point by point.
 """
 
 from __future__ import annotations
