@@ -121,7 +121,7 @@ def heaviside(x: arb, at_zero: arb) -> arb:
     if CONTACT.exact and x.is_zero():
         return at_zero
     CONTACT.touched = True
-    return arb(0).union(arb(1)).union(at_zero)
+    return arb(0).union(arb(1)).union(at_zero) if x.is_finite() else arb.nan()
 
 
 def floor(x: arb) -> arb:
@@ -153,7 +153,9 @@ def round_half_even(x: arb) -> arb:
 
 def integer_power(x: arb, n: int) -> arb:
     """``x**n`` for an integer n >= 0; FLINT gives nan for an inexact ball around 0."""
-    if x.is_exact() or not x.mid().is_zero() or n == 0:
+    if n == 0:
+        return 0 * x + 1  # undefined where x is
+    if x.is_exact() or not x.mid().is_zero():
         return x**n
     bound = abs(x).upper() ** n
     return bound.union(-bound if n % 2 else arb(0))
@@ -218,4 +220,4 @@ def bessel_i(n: int, x: arb) -> arb:
 def atan2(y: arb, x: arb) -> arb:
     if y.is_zero() and x.is_zero():
         return arb(0) if CONTACT.exact else arb.nan()
-    return arb.atan2(y, x)
+    return arb.nan() if y.is_nan() or x.is_nan() else arb.atan2(y, x)  # FLINT: [-pi, pi]

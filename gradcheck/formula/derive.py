@@ -53,7 +53,7 @@ def _tangents(tape: Tape, node: int, known: dict[int, Tangents], *, cancelling: 
     operation = tape.operations[node]
     if operation.operator == "input":
         return {int(operation.parameter or 0): Fraction(1)}
-    if operation.operator == "where":
+    if operation.operator in ("where", "min", "max"):
         return _chosen(tape, operation, known)
     total: Tangents = {}
     for k, argument in enumerate(operation.arguments):
@@ -75,15 +75,20 @@ def _product(tape: Tape, slope: Number, tangent: Number) -> Number:
 
 
 def _chosen(tape: Tape, operation: Operation, known: dict[int, Tangents]) -> Tangents:
-    """The tangents of ``where``: those of the branch, never 0 * inf from the other one."""
-    condition, left, right = operation.arguments
+    """The tangents of the branch: never 0 * inf from the other one, and one hull at a tie."""
+    left, right = operation.arguments[-2:]
+    if operation.operator == "where":
+        condition: Number = Scalar(tape, operation.arguments[0])
+    else:
+        smaller = (left, right) if operation.operator == "min" else (right, left)
+        condition = apply(tape, "lt", *(Scalar(tape, node) for node in smaller))
     entries = known[left].keys() | known[right].keys()
     zero = Fraction(0)
     return {
         entry: apply(
             tape,
             "where",
-            Scalar(tape, condition),
+            condition,
             known[left].get(entry, zero),
             known[right].get(entry, zero),
         )

@@ -108,7 +108,8 @@ def _step(operation: Operation, arguments: list[int]) -> tuple[Any, list[int]]:
 
 def _number(value: Fraction) -> Any:
     if value.denominator & (value.denominator - 1) == 0:  # exact in every precision
-        return arb(value.numerator) * arb(2) ** -(value.denominator.bit_length() - 1)
+        with working(value.numerator.bit_length() + 64, exact=True):
+            return arb(value.numerator) * arb(2) ** -(value.denominator.bit_length() - 1)
     ratio = fmpq(value.numerator, value.denominator)
     return lambda: arb(ratio)
 

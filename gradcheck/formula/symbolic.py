@@ -306,6 +306,12 @@ class _Reader:
             return self.put("digamma", self.read(x))
         return self.function("polygamma", (order, x))
 
+    def _zeta(self, s: Expression, a: Expression = sympy.S.One) -> Number:
+        return self.put("zeta", self.read(s), self.read(a))
+
+    def _eulergamma(self) -> Number:
+        return self.put("neg", self.put("digamma", Fraction(1)))
+
     def _strictlessthan(self, a: Expression, b: Expression) -> Number:
         return self.put("lt", self.read(a), self.read(b))
 

@@ -209,6 +209,8 @@ def _held(a: Enclosure, b: Enclosure, x: tuple[float, ...]) -> Enclosure:
                 f"at {list(x)} the chain rule gives {a.ball.str(20)}, sympy {b.ball.str(20)}"
             )
         return a
+    if a.status == b.status == "kink":  # two hulls of the same slopes
+        return min(a, b, key=lambda each: float(each.ball.rad()))
     if a.status == "settled" or not b.proves:
         return a
     return b

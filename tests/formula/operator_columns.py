@@ -18,7 +18,7 @@ from operator_points import HARD, MPMATH, REGULAR
 from gradcheck.formula import derive, symbolic
 from gradcheck.formula.balls import CONTACT, working
 from gradcheck.formula.domain import parse_domain
-from gradcheck.formula.evaluate import Enclosure, Routine, enclose
+from gradcheck.formula.evaluate import TINY, Enclosure, Routine, enclose
 from gradcheck.formula.operators import Operator
 from gradcheck.formula.tape import Number, Operation, Scalar, Tape, apply, node_of
 from gradcheck.setting import DTYPES
@@ -77,7 +77,7 @@ def agree(ball: arb, number: mpmath.mpf, error: mpmath.mpf = MPMATH_ERROR) -> bo
         radius = arb(mpmath.nstr(abs(number) * error, 20)) if number else arb(0)
         known = arb(mpmath.nstr(number, 75)).union(arb(mpmath.nstr(number, 75)) + radius)
         known = known.union(known - radius)
-        narrow = ball.rel_accuracy_bits() >= 70 or ball.is_zero()
+        narrow = ball.rel_accuracy_bits() >= 70 or abs(ball) < TINY
         return bool(narrow and ball.overlaps(known))
 
 
