@@ -28,6 +28,24 @@ REMEMBERED_RUNS = 64
 """Of all derivatives at one point, in low precision: many entries are asked for in turn."""
 
 
+MOST_DERIVATIVES = 200_000
+MOST_TANGENTS = 2_000_000
+
+
+def too_many(program: Program, order: int) -> str:
+    """Why derivatives of ``order`` are not certified in this version; empty where they are.
+
+    The chain rule runs forward: each operation carries a tangent for each input entry.
+    """
+    count = len(program.outputs) * program.size**order
+    if count > MOST_DERIVATIVES:
+        return f"{count:,} derivatives of order {order}, of which at most {MOST_DERIVATIVES:,} fit"
+    tangents = len(program.tape.ancestors(program.outputs)) * program.size**order
+    if order and tangents > MOST_TANGENTS:
+        return f"{tangents:,} tangents of order {order}, of which at most {MOST_TANGENTS:,} fit"
+    return ""
+
+
 class DerivationsDiffer(Exception):
     """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
 
