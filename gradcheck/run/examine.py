@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
+from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, too_many
 from gradcheck.inputs.fixed import fixed_points
 from gradcheck.inputs.shrink import smallest
@@ -85,6 +86,8 @@ class _Trial:
                 self.drawn()
         except DerivationsDiffer as error:
             self.complaints.append(f"a defect of gradcheck, not of PyTorch: {error}")
+        except ExpressionError as error:
+            self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
         return self.outcome()
 
     # points

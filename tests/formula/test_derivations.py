@@ -59,7 +59,7 @@ def test_on_any_formula_what_both_derivations_settle_overlaps(tree, point):
     Truth(program_of(tree)).enclosures(1, point)  # raises DerivationsDiffer
 
 
-@settings(PATIENT, max_examples=40)
+@settings(PATIENT, max_examples=25)
 @given(SMOOTH_FORMULAS, REGULAR_POINTS)
 def test_the_gradient_is_the_numerical_one_of_mpmath(tree, point):
     program = program_of(tree)

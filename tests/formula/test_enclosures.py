@@ -95,7 +95,8 @@ def test_a_value_that_is_zero_beyond_all_floats_is_settled():
      ("acosh(x)", 0.999), ("atanh(x)", 1.0), ("gamma(x)", -2.0), ("lgamma(x)", 0.0),
      ("digamma(x)", -1.0), ("polygamma(1, x)", 0.0), ("zeta(x)", 1.0), ("x**(-1)", 0.0),
      ("x**0.5", -2.0), ("x**(-1/2)", 0.0), ("erfinv(x)", -1.0), ("1/(x - x)", 1.0), ("x*inf", 1.0),
-     ("tan(x)/0", 1.0), ("where(x > 0, log(x), 1/x)", 0.0), ("log(log(x))", 1.0)],
+     ("tan(x)/0", 1.0), ("where(x > 0, log(x), 1/x)", 0.0), ("log(log(x))", 1.0),
+     ("heaviside(x/x, 1)", 0.0), ("atan2(x, x/x)", 0.0), ("(x/x)**x", 0.0)],
 )  # fmt: skip
 def test_a_value_that_does_not_exist_is_undefined(text, x):
     assert value(text, x).status == "undefined"

@@ -34,7 +34,6 @@ HOSTILE = {
     "list index": "ones([1, 65536])[[0 for i in range(65536)]]",
     "step limit": "sum([sum([i*j for j in range(256)]) for i in range(256)])",
     "steps without end": "sum([i for i in range(2000000000)])",
-    "sum over a range": "sum([1/(i + 1) for i in range(65536)])",
     "running products": "cumprod([i + 2 for i in range(60000)])",
     "huge fractions": "sum([10**9000/(7**9000 + i) for i in range(60000)])",
     "huge powers": "[10**9999 for i in range(65536)]",
