@@ -32,9 +32,9 @@ class Input:
     kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """A fixed input, and what is known there.
+    """A fixed input, and what is known there. Like a case and a variant, it equals only itself.
 
     Every number is an expression without inputs (``1/3``, ``pi``, nested lists of them).
     ``known`` maps ``value``, ``gradient``, ``jacobian``, ``hessian`` and ``convention`` to what
@@ -65,7 +65,7 @@ class Implementation:
     call: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Variant:
     """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
 
@@ -77,7 +77,7 @@ class Variant:
     program: Program
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One mathematical function, where it lives, and the code that claims to compute it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from flint import arb
@@ -20,6 +21,7 @@ CLOSE = arb(2) ** -50
 """Relative: a known answer may be written as a decimal, but with float64's digits at least."""
 
 
+@lru_cache(maxsize=64)  # the witnesses of a case follow each other, in every dtype
 def contradictions(point: Point, truth: Truth) -> list[str]:
     """Known answers that the formula itself contradicts, in words."""
     program = truth.program

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 
 from gradcheck.answer import Difference, Effort, Floats, Trial
-from gradcheck.catalog.case import Case, Variant
+from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.formula.program import Program
 from gradcheck.formula.truth import Truth
@@ -22,7 +21,7 @@ from gradcheck.inputs.rows import join
 from gradcheck.inputs.visit import visit
 from gradcheck.setting import DTYPES, Dtype
 from gradcheck.subjects.batch import acts_on_each_point
-from gradcheck.subjects.subject import subject_of
+from gradcheck.subjects.subject import Subject, subject_of
 from gradcheck.verdict.differences import first_difference, second_difference
 
 Points = dict[str, Floats]
@@ -40,7 +39,7 @@ class Scene:
     check: Check
     dtype: Dtype
     truth: Truth
-    subject: Callable[..., Any]
+    subject: Subject
     batched: bool
 
     @property
@@ -57,11 +56,7 @@ class Scene:
 
     def drawn(self, effort: Effort) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
-        key = (self.variant.program, self.dtype.name, effort)
-        if key not in _BATCHES:
-            _BATCHES.clear()  # the witnesses of a case follow each other: one set is enough
-            _BATCHES[key] = _visited(self.case, self.variant, self.dtype, effort)
-        batches = _BATCHES[key]
+        batches = _visited(self.case, self.variant, self.dtype, effort)
         if not (self.batched and batches):
             return batches
         return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
@@ -110,10 +105,7 @@ class Scene:
         return settings
 
 
-_BATCHES: dict[tuple[Program, str, Effort], list[Points]] = {}
-"""The points drawn last. They are the same for every witness, and drawing takes time."""
-
-
+@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
 def _visited(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> list[Points]:
     batches: list[Points] = []
 
@@ -130,21 +122,24 @@ def scene_of(check: Check) -> Scene:
 
     Errors: CatalogError where the case's ``function`` cannot be loaded.
     """
-    dtype = DTYPES[check.dtype]
-    subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
-    program = check.variant.program
+    where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
-        program.elementwise
+        check.variant.program.elementwise
         and check.witness != "gradcheck"  # point by point: its cost grows with the square
-        and acts_on_each_point(subject, _probes(check, dtype))
+        and _takes_many_points(*where)
     )
-    return Scene(check, dtype, truth_of(program), subject, batched)
+    truth = truth_of(check.variant.program)
+    return Scene(check, DTYPES[check.dtype], truth, subject_of(*where), batched)
 
 
-def _probes(check: Check, dtype: Dtype) -> list[torch.Tensor]:
-    points = generate(check.case.inputs, "bulk", 0, _PROBES, dtype)
-    kind = {"dtype": getattr(torch, check.dtype), "device": check.device}
-    return [torch.tensor(points[each.name], **kind) for each in check.case.inputs]
+@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
+def _takes_many_points(
+    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+) -> bool:
+    points = generate(case.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
+    kind = {"dtype": getattr(torch, dtype), "device": device}
+    probes = [torch.tensor(points[each.name], **kind) for each in case.inputs]
+    return acts_on_each_point(subject_of(case, variant, implementation, dtype, device), probes)
 
 
 @lru_cache(maxsize=32)  # the witnesses of a case follow each other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -47,14 +48,8 @@ def _expression(
 ) -> Callable[..., Any]:
     tree, names = implementation.tree, [each.name for each in case.inputs]
     constants = {name: constant(value, home) for name, value in case.constants.items()}
+    too_large = _too_large(case, variant, implementation)
     assert tree is not None
-    shapes = {
-        each.name: torch.empty(each.shape, dtype=home.dtype, device="meta") for each in case.inputs
-    }
-    too_large = oversize(
-        lambda values: evaluate(tree, values, Home(home.dtype, torch.device("meta"))),
-        {**constants, **variant.values, **shapes},
-    )
 
     def call(*tensors: Tensor) -> Any:
         if too_large is not None:
@@ -68,6 +63,22 @@ def _expression(
         return evaluate(tree, {**fresh, **variant.values, **inputs}, home)
 
     return call
+
+
+@lru_cache(maxsize=8)  # the checks of an implementation follow each other
+def _too_large(case: Case, variant: Variant, implementation: Implementation) -> str | None:
+    """What the expression would build that is too large, in any dtype on any device; or None."""
+    meta = home_of("float64", "meta")
+    tree = implementation.tree
+    assert tree is not None
+    constants = {name: constant(value, meta) for name, value in case.constants.items()}
+    inputs = {
+        each.name: torch.empty(each.shape, dtype=meta.dtype, device=meta.device)
+        for each in case.inputs
+    }
+    return oversize(
+        lambda values: evaluate(tree, values, meta), {**constants, **variant.values, **inputs}
+    )
 
 
 def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:

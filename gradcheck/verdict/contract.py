@@ -6,8 +6,6 @@ entries is a weighted sum of derivatives, and so are its error bounds.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +18,15 @@ from gradcheck.formula.truth import Stress, Truth, upper_float
 from gradcheck.setting import Dtype
 from gradcheck.verdict.judge import BITS
 
+_Terms = tuple[tuple[float, int], ...]
+"""Weights, each with the flat index of the derivative that it weighs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What one number of a claim should be: sum of weight * derivative[index]."""
 
-    terms: tuple[tuple[float, int], ...]
+    terms: _Terms
     enclosure: Enclosure
 
 
@@ -37,37 +38,30 @@ def expectations(
     Shapes: ``sizes`` are m and n; ``truth`` is flat, [m * n**order].
     """
     m, n = sizes
-    weights = [_one_hot_or(claim.cotangent, k, m)]
+    numbers = _one_hot_or(claim.cotangent, k, m)
     for axis in range(claim.order):
         free = claim.order - len(claim.tangents)
         given = claim.tangents[axis - free] if axis >= free else None
-        weights.append(_one_hot_or(given, k, n))
-    for choice in itertools.product(*weights):
-        terms = tuple(
-            (math.prod(weight for weight, _ in term), _flat([i for _, i in term], n))
-            for term in itertools.product(*choice)
-        )
+        choices = _one_hot_or(given, k, n)
+        numbers = [_product(terms, choice, n) for terms in numbers for choice in choices]
+    for terms in numbers:
         yield Expectation(terms, _sum(terms, truth))
-
-
-_Terms = list[tuple[float, int]]
 
 
 def _one_hot_or(vector: Floats | None, k: int, size: int) -> list[_Terms]:
     """All choices of one axis: one weighted sum, or each entry on its own."""
     if vector is None:
-        return [[(1.0, i)] for i in range(size)]
-    return [[(float(weight), i) for i, weight in enumerate(vector[k]) if weight != 0]]
+        return [((1.0, i),) for i in range(size)]
+    weights = enumerate(vector[k].tolist())
+    return [tuple((weight, i) for i, weight in weights if weight != 0)]
 
 
-def _flat(indices: list[int], n: int) -> int:
-    flat = indices[0]
-    for index in indices[1:]:
-        flat = flat * n + index
-    return flat
+def _product(terms: _Terms, choice: _Terms, n: int) -> _Terms:
+    """The weighted sum of weighted sums: one more axis of length n, written out."""
+    return tuple((weight * factor, flat * n + i) for weight, flat in terms for factor, i in choice)
 
 
-def _sum(terms: tuple[tuple[float, int], ...], truth: Sequence[Enclosure]) -> Enclosure:
+def _sum(terms: _Terms, truth: Sequence[Enclosure]) -> Enclosure:
     if len(terms) == 1 and terms[0][0] == 1.0:
         return truth[terms[0][1]]
     with working(BITS, exact=True):

@@ -95,7 +95,9 @@ def _repeatable(point: Trial) -> Iterator[None]:
     if device.type != "cpu":
         forked = {"devices": [device.index or 0], "device_type": device.type}
     with torch.random.fork_rng(**forked):
-        torch.manual_seed(point.seed)
+        # Not torch.manual_seed on the CPU: it formats a stack for every backend that is not there.
+        seeded = torch.default_generator if device.type == "cpu" else torch
+        seeded.manual_seed(point.seed)
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,15 +16,16 @@ PLAIN = -1
 """The seed with which every direction is 1: the answers are the derivatives themselves."""
 
 
+@lru_cache(maxsize=256)  # several calls ask about the same direction, in every dtype
 def dense(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
-    """Random numbers of random sign.
+    """Random numbers of random sign, not to be written to.
 
     Units: multiples of 1/8 with 1/2 <= |c| <= 2, so that no product with one loses a bit that
            matters, in any dtype.
     """
-    if seed == PLAIN:
-        return np.ones(shape)
-    return _from_bits(_bits(seed, stream, shape))
+    found = np.ones(shape) if seed == PLAIN else _from_bits(_bits(seed, stream, shape))
+    found.setflags(write=False)
+    return found
 
 
 def units(seed: int, stream: int, shape: tuple[int, int]) -> list[Floats]:
