@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -48,6 +49,16 @@ def plan(
     return [check for case in cases for check in _checks(case, devices, dtypes, chosen, known)]
 
 
+def count(case: Case) -> int:
+    """How many checks a case has on one device, by all witnesses in all its dtypes."""
+    witnesses = sum(_applies(witness, case) for witness in WITNESSES)
+    return len(case.variants) * len(case.implementations) * witnesses * len(case.dtypes)
+
+
+def _applies(witness: str, case: Case) -> bool:
+    return witness != "second" or case.order >= 2
+
+
 def _checks(
     case: Case,
     devices: Sequence[str],
@@ -57,15 +68,12 @@ def _checks(
 ) -> Iterator[Check]:
     file = PurePath(case.where.path).name
     about = [each for each in known if (each.file, each.case) == (file, case.name)]
-    for variant, (number, implementation), witness, device, dtype in (
-        (variant, implementation, witness, device, dtype)
-        for variant in case.variants
-        for implementation in enumerate(case.implementations)
-        for witness in witnesses
-        if witness != "second" or case.order >= 2
-        for device in devices
-        for dtype in case.dtypes
-        if dtype in dtypes
+    for variant, (number, implementation), witness, device, dtype in itertools.product(
+        case.variants,
+        enumerate(case.implementations),
+        [each for each in witnesses if _applies(each, case)],
+        devices,
+        [each for each in case.dtypes if each in dtypes],
     ):
         which = str(number) if len(case.implementations) > 1 else ""
         parts = (variant.name, which, witness, device, dtype)

@@ -111,8 +111,7 @@ class _Composer:
             kind = kind_of_tag(event.tag, text)
             if kind is None:
                 self.refuse_tag(place, event.tag, text)
-        value = Scalar(text, kind or kind_of(text), style, raw, place)
-        self.put(_Anchored(value, 1, 0), event.anchor)
+        self.put(Scalar(text, kind or kind_of(text), style, raw, place), event.anchor)
 
     def refuse_tag(self, place: Place, tag: str, text: str = "") -> None:
         short = tag.replace("tag:yaml.org,2002:", "!!", 1)
@@ -134,7 +133,7 @@ class _Composer:
 
     def close(self, _event: Any) -> None:
         frame = self.frames.pop()
-        self.put(_Anchored(frame.value, frame.nodes, frame.depth), frame.anchor)
+        self.put(frame.value, frame.anchor, frame.nodes, frame.depth)
 
     def alias(self, event: Any) -> None:
         name, place = str(event.anchor), _place(event)
@@ -156,7 +155,7 @@ class _Composer:
             return
         self.count(place, anchored.nodes)
         self.limit_depth(place, anchored.depth)
-        self.put(anchored, None)
+        self.put(anchored.value, None, anchored.nodes, anchored.depth)
 
     def count(self, place: Place, nodes: int) -> None:
         self.nodes += nodes
@@ -177,26 +176,26 @@ class _Composer:
                 "flatten the data",
             )
 
-    def put(self, done: _Anchored, anchor: str | None) -> None:
+    def put(self, value: Yaml, anchor: str | None, nodes: int = 1, depth: int = 0) -> None:
         """Add a value that is complete to the collection around it."""
         if anchor:
-            self.anchors[anchor] = done
+            self.anchors[anchor] = _Anchored(value, nodes, depth)
         if not self.frames:
-            self.root = done.value
+            self.root = value
             return
         frame = self.frames[-1]
         if len(frame.value) >= MOST_ENTRIES and len(self.frames) > 1:
             found = f"more than {MOST_ENTRIES:,} entries in one {describe(frame.value)[2:]}"
-            self.stop(done.value.place, found, f"at most {MOST_ENTRIES:,}", "make it shorter")
-        frame.nodes += done.nodes
-        frame.depth = max(frame.depth, done.depth + 1)
+            self.stop(value.place, found, f"at most {MOST_ENTRIES:,}", "make it shorter")
+        frame.nodes += nodes
+        frame.depth = max(frame.depth, depth + 1)
         if isinstance(frame.value, Items):
-            frame.value.append(done.value)
+            frame.value.append(value)
         elif frame.has_key:
-            self.put_pair(frame.value, frame.key, done.value)
+            self.put_pair(frame.value, frame.key, value)
             frame.has_key = False
         else:
-            frame.key, frame.has_key = self.key(done.value), True
+            frame.key, frame.has_key = self.key(value), True
 
     def key(self, value: Yaml) -> Scalar | None:
         if isinstance(value, Scalar) and value.kind == "text":
@@ -226,4 +225,5 @@ class _Composer:
 
 
 def _place(event: Any) -> Place:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1

@@ -61,6 +61,7 @@ _KINDS = {
         r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
     ),
 }
+_ANY_KIND = re.compile("|".join(f"(?P<{kind}>{each.pattern})" for kind, each in _KINDS.items()))
 _LOOKS_CORE = frozenset("~nNtTfF0123456789-+.")
 _TAGS = {"null": "null", "bool": "boolean", "int": "integer", "float": "number", "str": "text"}
 
@@ -69,7 +70,8 @@ def kind_of(text: str) -> str:
     """What a bare scalar means; see YAML 1.2.2, section 10.3.2."""
     if text and text[0] not in _LOOKS_CORE:
         return "text"
-    return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(text)), "text")
+    found = _ANY_KIND.fullmatch(text)
+    return (found and found.lastgroup) or "text"
 
 
 def kind_of_tag(tag: str, text: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from pydantic_core import PydanticCustomError
 
@@ -57,6 +58,7 @@ def read_expression(value: Yaml) -> Written:
 _SHORT_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 
 
+@lru_cache(maxsize=2048)
 def _number(text: str) -> Node:
     if text[0] == "-":
         return Unary("-", Literal(Fraction(text[1:]), (1, 2)), (1, 1))

@@ -21,8 +21,9 @@ from gradcheck.setting import Dtype
 CONSTANT_BITS = 256
 
 
+@lru_cache(maxsize=1024)  # every check of a case asks for its points anew
 def enclose_constant(tree: Node) -> Array:
-    """Balls for an expression without inputs, at 256 bits or more.
+    """Balls for an expression without inputs, at 256 bits or more; not to be written to.
 
     Shapes: an object array of the expression's own shape (that of nested lists).
     Errors: ExpressionError for what is no constant expression or has no value.
@@ -36,6 +37,7 @@ def enclose_constant(tree: Node) -> Array:
         )
     result = np.empty(len(balls), dtype=object)
     result[:] = balls
+    result.setflags(write=False)
     return result.reshape(program.shape)
 
 

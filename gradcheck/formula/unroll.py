@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -140,7 +140,7 @@ class Unroller:
         return node_of(self.tape, value.item())
 
     def refuse_conditions(self, value: Array, tree: Node) -> None:
-        if any(is_condition(entry) for entry in value.flat):
+        if any(map(is_condition, value.flat)):
             error = ExpressionError(
                 tree.place, "a condition", "a number", "write where(cond, 1, 0) for its number"
             )
@@ -148,10 +148,9 @@ class Unroller:
             raise error
 
     def value(self, tree: Node) -> Array:
-        method = getattr(self, f"_{type(tree).__name__.lower()}")
         try:
             self.tape.spend(1)
-            result: Array = method(tree)
+            result: Array = _RULES[type(tree)](self, tree)
         except Misuse as error:
             self.refuse(tree.place, error.found, error.expected, "change the shapes or arguments")
         except TooLarge as error:
@@ -214,7 +213,7 @@ class Unroller:
 
     def must_be_numbers(self, value: Array, tree: Node) -> Array:
         self.tape.spend(value.size // 8)
-        if any(is_condition(entry) for entry in value.flat):
+        if any(map(is_condition, value.flat)):
             self.refuse(
                 tree.place, "a condition", "a number", "write where(cond, 1, 0) for its number"
             )
@@ -225,7 +224,7 @@ class Unroller:
 
     def must_be_conditions(self, value: Array, tree: Node) -> Array:
         self.tape.spend(value.size // 8)
-        if not all(is_condition(entry) for entry in value.flat):
+        if not all(map(is_condition, value.flat)):
             self.refuse(tree.place, "a number", "a condition", "write a comparison")
         return value
 
@@ -373,10 +372,19 @@ class Unroller:
             )
         return whole[0] if value.ndim == 0 else np.array(whole, dtype=int).reshape(value.shape)
 
-    # calls
 
-    def _call(self, node: Call) -> Array:
-        return call(self, node)
+_RULES: dict[type, Callable[[Unroller, Any], Array]] = {
+    Literal: Unroller._literal,
+    Name: Unroller._name,
+    Attribute: Unroller._attribute,
+    Unary: Unroller._unary,
+    Binary: Unroller._binary,
+    Comparison: Unroller._comparison,
+    Sequence: Unroller._sequence,
+    Comprehension: Unroller._comprehension,
+    Subscript: Unroller._subscript,
+    Call: call,
+}
 
 
 def _shown(index: Any) -> str:

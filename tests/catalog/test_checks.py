@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.checks import plan
+from gradcheck.catalog.checks import count, plan
 from gradcheck.catalog.load import load_text
 from gradcheck.catalog.witness_names import WITNESSES
 
@@ -23,6 +23,12 @@ def names(text: str, **chosen) -> list[str]:
         "witnesses": WITNESSES,
     }
     return [check.name for check in plan(load_text(text, "f.yaml"), **{**everything, **chosen})]
+
+
+@pytest.mark.parametrize("text", [PLAIN, SWEPT, PLAIN.replace("}}", "}, order: 1}")])
+def test_the_count_of_a_case_is_that_of_its_plan_on_one_device(text):
+    (case,) = load_text(text, "f.yaml")
+    assert count(case) == len(names(text))
 
 
 def test_every_witness_has_a_check_in_every_dtype():
