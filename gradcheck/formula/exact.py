@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -47,11 +48,15 @@ def nearest(ball: arb, dtype: Dtype) -> float:
     if not mid.is_finite():
         return float(mid)
     mantissa, exponent = mid.man_exp()
-    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-    if value == 0:
+    if mantissa == 0:
         return 0.0
     floor_log = int(mantissa).__abs__().bit_length() + int(exponent) - 1
+    if floor_log > dtype.emax:
+        return math.inf if mantissa > 0 else -math.inf
+    if floor_log < dtype.emin - dtype.precision:  # seen before a power of 2 fills the memory
+        return 0.0
     spacing = Fraction(2) ** (max(floor_log, dtype.emin) - dtype.precision + 1)
+    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
     rounded = round(value / spacing) * spacing
     if abs(rounded) > Fraction(dtype.largest):
         return float("inf") if rounded > 0 else float("-inf")

@@ -62,6 +62,20 @@ def test_ties_subnormals_and_overflow_in_float32(value, known):
     assert nearest(ball(value), F32) == known
 
 
+@pytest.mark.parametrize("dtype", [F64, F32])
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("exp(-exp(30))", 0.0),  # about 2**-1.5e13: as a fraction it would fill the memory
+        ("-exp(-10**9999)", 0.0),
+        ("exp(exp(30))", float("inf")),
+        ("-exp(exp(30))", float("-inf")),
+    ],
+)
+def test_what_is_far_out_of_range_is_rounded_at_once(text, known, dtype):
+    assert nearest(enclose_constant(parse(text)).item(), dtype) == known
+
+
 @pytest.mark.parametrize(
     ("text", "shape", "first"),
     [
