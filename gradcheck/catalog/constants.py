@@ -12,7 +12,7 @@ from fractions import Fraction
 from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe
 from gradcheck.catalog.expressions import read_expression
-from gradcheck.catalog.fields import MOST_ELEMENTS, refuse
+from gradcheck.catalog.fields import MOST_DIMENSIONS, MOST_ELEMENTS, refuse
 from gradcheck.formula.nodes import Literal, Node, Unary
 
 Constant = bool | Fraction | list["Constant"]
@@ -31,8 +31,9 @@ def read_constant(value: Yaml) -> Constant:
     count = 1
     for length in shape:
         count *= length
-    if count > MOST_ELEMENTS:
-        found, expected = f"a list of {count:,} elements", f"at most {MOST_ELEMENTS:,}"
+    if count > MOST_ELEMENTS or len(shape) > MOST_DIMENSIONS:
+        found = f"a list of {count:,} elements in {len(shape)} dimensions"
+        expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
         raise refuse((value.place, found, expected, "make it smaller"))
     return _read_list(value)
 

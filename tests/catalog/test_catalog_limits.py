@@ -37,6 +37,12 @@ HUGE = [
         id="inputs",
     ),
     pytest.param(CASE.format([["x"] * 64] * 65), "a list of 4,160 entries", id="matrix"),
+    pytest.param(
+        "c: {formula: x*sum(a), inputs: {x: real}, constants: {a: " + "[" * 17 + "]" * 17 + "}}",
+        "f.yaml:1:58: a list of 0 elements in 17 dimensions\n"
+        "  expected: at most 4,096 elements in 16 dimensions",
+        id="constant",
+    ),
     pytest.param("a: &a [*a]", "f.yaml:1:8: the alias *a inside of what it", id="recursion"),
     pytest.param("[" * 100_000, "f.yaml:1:65: YAML nested deeper than 64 levels", id="lists"),
     pytest.param("{a: " * 100_000, "f.yaml:1:257: YAML nested deeper than 64", id="maps"),
