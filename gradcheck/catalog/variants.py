@@ -21,6 +21,7 @@ from gradcheck.formula.tape import TooLarge
 from gradcheck.formula.unroll import unroll
 
 MOST_VARIANTS = 256
+_LARGEST_SHOWN = 10**12
 _ONE = Literal(Fraction(1))
 _Shapes = dict[str, tuple[int, ...]]
 
@@ -63,7 +64,8 @@ def _is_sound(draft: Draft, sweep: dict[str, list[Scalar]]) -> bool:
             seen.add((choice.kind, choice.text))
     count = math.prod(len(choices) for choices in sweep.values())
     if count > MOST_VARIANTS:
-        found, expected = f"a sweep of {count:,} variants", f"at most {MOST_VARIANTS}"
+        shown = f"{count:,}" if count < _LARGEST_SHOWN else f"over {_LARGEST_SHOWN:,}"
+        found, expected = f"a sweep of {shown} variants", f"at most {MOST_VARIANTS}"
         draft.add(("sweep",), found, expected, "leave values out, or split the case")
         sound = False
     return sound

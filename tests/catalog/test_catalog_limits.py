@@ -108,6 +108,15 @@ def test_as_many_variants_as_allowed_are_taken_and_one_more_is_not():
     assert "a sweep of 257 variants" in problems_of(text.format(list(range(257))))
 
 
+def test_variants_beyond_what_python_writes_out_are_refused_with_a_message():
+    names = ", ".join(f"a{n}: {list(range(14))}" for n in range(4_000))  # 14**4000 of them
+    assert problems_of(f"c: {{formula: x, inputs: {{x: real}}, sweep: {{{names}}}}}") == (
+        "f.yaml:1:36: a sweep of over 1,000,000,000,000 variants\n"
+        "  expected: at most 256\n"
+        "  fix:      leave values out, or split the case"
+    )
+
+
 def test_a_sweep_is_refused_when_it_costs_more_than_a_file_may(monkeypatch):
     monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(operations=50))
     text = (
