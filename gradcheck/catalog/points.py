@@ -41,6 +41,10 @@ def read_points(
     """All points; complains of every one that cannot be tested as it is written."""
     points = []
     for number, keys in enumerate(draft.keys.points or []):
+        if draft.budget.spent():
+            if variants:  # else the case is refused already
+                _refuse_cost(draft, number)
+            break
         site = _Site(draft, number, keys, inputs, variants)
         _check_dtypes(site)
         _check_place(site)
@@ -48,6 +52,15 @@ def read_points(
             _check_known(site, path, block, form)
         points.append(_point(site))
     return tuple(points)
+
+
+def _refuse_cost(draft: Draft, number: int) -> None:
+    draft.add(
+        ("points", number),
+        "a file that takes too long to check, up to this point",
+        "at most 6 seconds for all cases of a file",
+        "leave points out, make shapes smaller, or split the file",
+    )
 
 
 def _point(site: _Site) -> Point:

@@ -130,6 +130,17 @@ def test_a_sweep_is_refused_when_it_costs_more_than_a_file_may(monkeypatch):
     )
 
 
+def test_points_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
+    answers = iter([False, False, True])  # for the variant, the first point and the second
+    monkeypatch.setattr(Budget, "spent", lambda _self: next(answers))
+    text = "c: {formula: x, inputs: {x: real}, points: [{at: {x: 1}}, {at: {x: 2}}, {at: {x: 3}}]}"
+    assert problems_of(text) == (
+        "f.yaml:1:59: a file that takes too long to check, up to this point\n"
+        "  expected: at most 6 seconds for all cases of a file\n"
+        "  fix:      leave points out, make shapes smaller, or split the file"
+    )
+
+
 def test_a_budget_is_spent_by_operations_or_by_time():
     assert not Budget().spent()
     assert Budget(operations=-1).spent()
