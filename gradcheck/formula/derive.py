@@ -12,7 +12,7 @@ from functools import cache
 
 from gradcheck.formula.arrays import array_of
 from gradcheck.formula.nodes import Node
-from gradcheck.formula.operators import OPERATORS
+from gradcheck.formula.operators import OPERATORS, PRIVATE
 from gradcheck.formula.parse import parse
 from gradcheck.formula.tape import Number, Operation, Scalar, Tape, apply, node_of
 from gradcheck.formula.unroll import Unroller
@@ -108,7 +108,7 @@ def _slope(tape: Tape, node: int, k: int, *, cancelling: bool) -> Number:
     scope["y"] = array_of(Scalar(tape, node))
     if operation.parameter is not None:
         scope["n"] = array_of(Fraction(operation.parameter))
-    slope: Number = Unroller(tape, scope, private=("powlog",)).value(tree).item()
+    slope: Number = Unroller(tape, scope, private=PRIVATE).value(tree).item()
     return slope
 
 

@@ -212,5 +212,8 @@ OPERATORS = {entry.name: entry for entry in _ENTRIES}
 if len(OPERATORS) < len(_ENTRIES):
     raise ValueError("two operators share a name")
 
-CALLABLE = frozenset(name for name, entry in OPERATORS.items() if not entry.symbol) - {"powlog"}
+PRIVATE = frozenset({"powlog", "sech"})
+"""What only local derivatives name: to a case these are names like any other."""
+
+CALLABLE = frozenset(name for name, entry in OPERATORS.items() if not entry.symbol) - PRIVATE
 """The elementwise functions that a formula may call by name."""

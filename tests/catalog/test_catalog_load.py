@@ -231,6 +231,11 @@ def test_a_tensor_without_elements_is_allowed():
     assert case.inputs[0].shape == (0, 3)
 
 
+def test_a_name_that_only_derivatives_use_is_free():
+    (case,) = load_text("c: {formula: sech**2, inputs: {sech: real}}", "f.yaml")
+    assert [each.name for each in case.inputs] == ["sech"]
+
+
 def test_kinds_of_matrices_may_come_in_batches():
     case = only("c: {formula: A, inputs: {A: {shape: [4, 2, 2], kind: symmetric}}}")
     assert case.inputs[0].kind == "symmetric"

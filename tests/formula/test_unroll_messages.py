@@ -55,6 +55,9 @@ REFUSED = {
     "powlog(x, 2)": f"""1:1: unknown function 'powlog'
   expected: one of {", ".join(sorted(FUNCTIONS))}
   fix:      write 'log'""",
+    "sech(x)": f"""1:1: unknown function 'sech'
+  expected: one of {", ".join(sorted(FUNCTIONS))}
+  fix:      define 'sech' or correct it""",
     "print(x)": f"""1:1: unknown function 'print'
   expected: one of {", ".join(sorted(FUNCTIONS))}
   fix:      define 'print' or correct it""",
