@@ -36,6 +36,10 @@ def enclose_constant(tree: Node) -> Array:
         raise ExpressionError(
             tree.place, "an expression without a value", "a number", "correct the constant"
         )
+    if not all(ball.is_finite() or ball.is_exact() for ball in balls):  # inf itself is exact
+        raise ExpressionError(
+            tree.place, "a number too large to enclose", "a smaller number", "correct the constant"
+        )
     result = np.empty(len(balls), dtype=object)
     result[:] = balls
     result.setflags(write=False)

@@ -102,6 +102,7 @@ def test_infinity_is_a_constant():
         ("x + 1", "unknown name 'x'"),
         ("log(-1)", "an expression without a value"),
         ("[1, 0*inf]", "an expression without a value"),
+        ("exp(10**9999)", "a number too large to enclose"),
         ("1/0", "a division of constants by zero"),
         ("1 < 2", "a condition"),
     ],
