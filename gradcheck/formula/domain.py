@@ -106,6 +106,9 @@ def _read_interval(part: str, column: int) -> Interval:
 
 
 def _no_interval(part: str) -> tuple[str, str, str]:
+    if part in DOMAIN_NAMES:
+        expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
+        return f"the domain {part} in a union", expected, "write it as an interval"
     if part.isidentifier():
         near = get_close_matches(part, DOMAIN_NAMES, n=1)
         fix = f"write {near[0]}" if near else "choose one of these"

@@ -100,6 +100,12 @@ WRONG = [
         "  fix:      exchange the ends, or close both for a single number",
     ),
     (
+        "(-2, -1) | positive",
+        "1:12: the domain positive in a union\n"
+        "  expected: intervals joined by |, such as (0, inf)\n"
+        "  fix:      write it as an interval",
+    ),
+    (
         "[2, 2)",
         "1:1: '[2, 2)', an empty domain\n"
         "  expected: a lower end below the upper one\n"
