@@ -49,7 +49,9 @@ def array_of(values: Any) -> Array:
 
 def bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape itself, if an array may have it; a length of 0 does not excuse the others."""
-    if math.prod(length or 1 for length in shape) > MOST_ELEMENTS or min(shape, default=0) < 0:
+    if min(shape, default=0) < 0:
+        raise Misuse(f"an array of shape {list(shape)}", "no negative length")
+    if math.prod(length or 1 for length in shape) > MOST_ELEMENTS:
         raise Misuse(f"an array of shape {list(shape)}", f"at most {MOST_ELEMENTS:,} elements")
     if len(shape) > MOST_DIMENSIONS:
         raise Misuse(f"an array of {len(shape)} dimensions", f"at most {MOST_DIMENSIONS}")

@@ -249,7 +249,7 @@ REFUSED = {
   expected: at most 65,536 elements
   fix:      {SHAPES}""",
     "zeros([-1])": f"""1:1: an array of shape [-1]
-  expected: at most 65,536 elements
+  expected: no negative length
   fix:      {SHAPES}""",
     "[" * 17 + "x" + "]" * 17: f"""1:1: an array of 17 dimensions
   expected: at most 16
