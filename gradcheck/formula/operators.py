@@ -57,6 +57,12 @@ def _cbrt(x: Any) -> Any:
     return torch.sign(x) * torch.abs(x) ** (1 / 3)
 
 
+def _gamma(x: Any) -> Any:
+    negative = (x < 0) & (torch.floor(x) % 2 != 0)  # between -1 and 0, -3 and -2, ...
+    size = torch.exp(torch.lgamma(x))
+    return torch.where(negative, -size, size)
+
+
 def _bessel(kind: str) -> Callable[[int, Any], Any]:
     def call(n: int, x: Any) -> Any:
         if n not in (0, 1):
@@ -189,7 +195,7 @@ _ENTRIES = (
     Operator("erfinv", "erfinv", lambda x: torch.erfinv(x), arb.erfinv,
              ("sqrt(pi)/2*exp(y**2)",), ("(-1, 1)",), "DLMF 7.17.1"),
     # gamma, zeta and Bessel functions
-    Operator("gamma", "gamma", lambda x: torch.exp(torch.lgamma(x)), arb.gamma,
+    Operator("gamma", "gamma", _gamma, arb.gamma,
              ("y*digamma(x)",), ("positive",), "DLMF 5.2.1", series=lambda x: x.gamma()),
     Operator("lgamma", "log_gamma", lambda x: torch.lgamma(x), balls.log_gamma, ("digamma(x)",),
              ("positive",), "DLMF 5.2.2", series=lambda x: x.lgamma()),

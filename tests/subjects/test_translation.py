@@ -86,6 +86,14 @@ def test_the_translation_is_what_numpy_says(text, expected):
     np.testing.assert_allclose(value(text).numpy(), np.asarray(expected), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "halves"),  # the gamma function at these is so many times sqrt(pi): DLMF 5.4.6, 5.5.1
+    [("gamma(1/2 + 0*sum(v))", 1), ("gamma(0*v[0] - 1/2)", -2), ("gamma(0*v[0] - 3/2)", 4 / 3)],
+)
+def test_the_gamma_function_has_its_sign_at_negative_numbers(text, halves):
+    assert value(text) == pytest.approx(halves * np.sqrt(np.pi), rel=1e-14)
+
+
 def test_lets_are_taken_in_order_and_may_take_the_name_e():
     found = value("e / s", lets={"e": "exp(v)", "s": "sum(e)"})
     np.testing.assert_allclose(found.numpy(), np.exp(V) / np.exp(V).sum(), rtol=1e-12)
