@@ -29,8 +29,9 @@ def load_function(implementation: Implementation, home: Home) -> Callable[..., A
     text = implementation.function or ""
     module, _, attribute = text.partition(":")
     try:
-        found: Any = import_module(module)
-    except Exception as error:
+        with torch.enable_grad():  # a module may switch gradients off; then only for itself
+            found: Any = import_module(module)
+    except (Exception, SystemExit) as error:
         raise _problem(
             implementation,
             f"importing {module!r} raised {type(error).__name__}: {_first_line(error)}",
@@ -77,5 +78,5 @@ def _problem(implementation: Implementation, found: str, expected: str, fix: str
     return CatalogError([Problem(implementation.where, found, expected, fix)])
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]

@@ -23,6 +23,10 @@ class NotATensorError(TypeError):
     """An implementation returned something else than a tensor. It is its misconduct, not ours."""
 
 
+class ChangedSettingError(RuntimeError):
+    """An implementation left a setting of torch changed, by which the next call would suffer."""
+
+
 def subject_of(
     case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
 ) -> Subject:
@@ -31,7 +35,7 @@ def subject_of(
     ``function`` is imported here: whether it may be is asked before, see ``subjects.trust``.
 
     Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
-            NotATensorError, or whatever the implementation raises.
+            NotATensorError, ChangedSettingError, or whatever the implementation raises.
     """
     home = home_of(dtype, device)
     if implementation.call is not None:
@@ -94,7 +98,7 @@ def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:
 
 def _one_tensor(function: Callable[..., Any]) -> Subject:
     def call(*tensors: Tensor) -> Tensor:
-        result = function(*tensors)
+        result = _contained(function, tensors)
         if not isinstance(result, Tensor):
             kind = type(result).__name__
             size = f" of {len(result)}" if isinstance(result, list | tuple) else ""
@@ -104,3 +108,20 @@ def _one_tensor(function: Callable[..., Any]) -> Subject:
         return result
 
     return call
+
+
+def _contained(function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> Any:
+    """What the call gives; a setting that it left changed is set back, and is misconduct."""
+    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        result = function(*tensors)
+    finally:
+        left = (torch.is_grad_enabled(), torch.get_default_dtype())
+        if left != (grad, dtype):
+            torch.set_grad_enabled(grad)
+            torch.set_default_dtype(dtype)
+    if left[0] is not grad:
+        raise ChangedSettingError(f"the implementation left torch.set_grad_enabled({left[0]})")
+    if left[1] is not dtype:
+        raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
+    return result

@@ -41,6 +41,10 @@ CODE = """
 def own_module(tmp_path, monkeypatch):
     (tmp_path / "my_gradcheck_ops.py").write_text(textwrap.dedent(CODE))
     (tmp_path / "my_broken_ops.py").write_text("raise RuntimeError('no luck')\n")
+    (tmp_path / "my_exiting_ops.py").write_text("raise SystemExit(2)\n")
+    (tmp_path / "my_frozen_ops.py").write_text(
+        "import torch\ntorch.set_grad_enabled(False)\nf = torch.sin\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     yield "my_gradcheck_ops"
     sys.modules.pop("my_gradcheck_ops", None)
@@ -92,11 +96,18 @@ def test_a_module_is_copied_to_the_dtype_with_constant_parameters(own_module):
     assert all(each.requires_grad and each.dtype == torch.float32 for each in original.parameters())
 
 
+@pytest.mark.usefixtures("own_module")
+def test_a_module_that_switches_gradients_off_does_so_for_itself():
+    loaded("my_frozen_ops:f")
+    assert torch.is_grad_enabled()
+
+
 @pytest.mark.parametrize(
     ("function", "found"),
     [
         ("no_such_module_here:f", "importing 'no_such_module_here' raised ModuleNotFoundError"),
         ("my_broken_ops:f", "importing 'my_broken_ops' raised RuntimeError: no luck"),
+        ("my_exiting_ops:f", "importing 'my_exiting_ops' raised SystemExit: 2"),
         ("my_gradcheck_ops:swosh", "'my_gradcheck_ops:swosh': there is no 'swosh'"),
         ("my_gradcheck_ops:number", "'my_gradcheck_ops:number' is a int"),
         ("my_gradcheck_ops:Holder", "'my_gradcheck_ops:Holder' is the class Holder"),

@@ -10,7 +10,7 @@ from gradcheck.catalog.case import Implementation
 from gradcheck.errors import Where
 from gradcheck.formula.parse import parse
 from gradcheck.subjects.size import TooLargeError
-from gradcheck.subjects.subject import NotATensorError, subject_of
+from gradcheck.subjects.subject import ChangedSettingError, NotATensorError, subject_of
 
 HERE = Where("cases/a.yaml", 1, 1)
 
@@ -84,3 +84,32 @@ def test_a_result_that_is_no_tensor_is_misconduct(text, found):
     with pytest.raises(NotATensorError) as caught:
         subject(tree=parse(text))(*INPUTS)
     assert str(caught.value) == found
+
+
+def without_gradients(x, y):
+    torch.set_grad_enabled(False)
+    return x * y
+
+
+def in_another_dtype(x, y):
+    torch.set_default_dtype(torch.float16)
+    return x * y
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (without_gradients, "the implementation left torch.set_grad_enabled(False)"),
+        (in_another_dtype, "the implementation left torch.set_default_dtype(torch.float16)"),
+    ],
+)
+def test_a_setting_left_changed_is_misconduct_and_does_not_reach_the_next_call(function, found):
+    with pytest.raises(ChangedSettingError) as caught:
+        subject(call=function)(*INPUTS)
+    assert str(caught.value) == found
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_a_setting_that_is_changed_back_is_nobodys_business():
+    assert subject(call=torch.no_grad()(torch.mul))(*INPUTS).item() == 15.0
