@@ -27,7 +27,7 @@ def acts_on_each_point(function: Callable[..., Any], points: Sequence[Tensor]) -
                 function(*(entry.clone() for entry in point)) for point in zip(*points, strict=True)
             ]
             return _same(together, singly)
-    except Exception:
+    except (Exception, SystemExit):
         return False
 
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import trial
 
+from gradcheck.answer import Ruling
+from gradcheck.witnesses import value
 from gradcheck.witnesses.stand import directions
 from gradcheck.witnesses.stand.call import joined, leaves, split
 
@@ -58,3 +60,25 @@ def test_leaves_have_the_dtype_under_test(dtype):
     assert leaf.dtype == getattr(torch, dtype)
     assert leaf.is_leaf
     assert leaf.requires_grad
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise ValueError("no message")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("out of\n  luck"), "raised ValueError: out of luck"),
+        (ValueError("\ud800 luck"), "raised ValueError: \\ud800 luck"),
+        (Speechless(), "raised Speechless: (its message cannot be read)"),
+        (SystemExit(3), "raised SystemExit: 3"),
+    ],
+)
+def test_whatever_is_raised_is_a_finding_that_can_be_printed(error, reason):
+    def raises(x):
+        raise error
+
+    (finding,) = value.testify(trial(raises, 0.5))
+    assert (finding.ruling, finding.reason) == (Ruling.DISAGREE, reason)

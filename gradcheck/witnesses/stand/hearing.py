@@ -29,18 +29,29 @@ def hear(
     """What ``answer`` says of the trial, and a finding under ``label`` for what it raises.
 
     A capability that PyTorch or the implementation lacks is an abstention; any other exception
-    is the implementation's misconduct, because correct code does not raise at a legal point.
+    is the implementation's misconduct, because correct code does not raise at a legal point, nor
+    does it end the process.
     """
     try:
         yield from answer(trial)
     except Misconduct as error:
         yield Finding(Ruling.DISAGREE, str(error), entries=1, label=label)
-    except Exception as error:
-        if _MISSING.search(str(error)):
-            yield Finding(Ruling.ABSTAIN, shortened(str(error)), label=label, incapable=True)
+    except (Exception, SystemExit) as error:
+        text = _text(error)
+        if _MISSING.search(text):
+            yield Finding(Ruling.ABSTAIN, shortened(text), label=label, incapable=True)
         else:
-            reason = f"raised {type(error).__name__}: {shortened(str(error))}"
+            reason = f"raised {type(error).__name__}: {shortened(text)}"
             yield Finding(Ruling.DISAGREE, reason, entries=1, label=label)
+
+
+def _text(error: BaseException) -> str:
+    """What it says, in characters that every report can carry; a lone surrogate is none."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its message cannot be read)"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shortened(text: str) -> str:
