@@ -74,7 +74,8 @@ class Ledger:
         if record["verdict"] == "disagree":
             self.disagreements.append(record)
         if record["verdict"] == "abstain":
-            self.untested[f"{record['witness']}: {record['reason']}"] += 1
+            reason = record["reason"].partition("\n")[0]  # the rest says how to mend a case
+            self.untested[f"{record['witness']}: {reason}"] += 1
         if record["verdict"] in {"agree", "inaccurate"} and record["ulps"] is not None:
             case = f"{record['file']}::{record['case']}"
             if case not in self.worst or ulps(record) > ulps(self.worst[case]):

@@ -71,6 +71,10 @@ def test_a_function_that_is_not_there_fails_without_a_traceback(project):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["cases/small.yaml:1:1: importing 'nowhere' failed"])
     result.stdout.no_fnmatch_line("*items.py*")
+    result.stdout.fnmatch_lines(
+        ["  1  value: cases/small.yaml:1:1: importing 'nowhere' failed", "results: *"],
+        consecutive=True,
+    )
     assert project.results()[0]["verdict"] == "abstain"
 
 
