@@ -76,6 +76,12 @@ def _check_file(name: str) -> None:
             "a file in a folder that is there",
             "write -o out.svg",
         )
+    if path.suffix.lower() not in ("", ".svg"):
+        raise UsageError(
+            f"-o {name}: the picture is an SVG, and {path.suffix} another format",
+            "a file whose name ends in .svg",
+            f"write -o {path.with_suffix('.svg')}",
+        )
 
 
 def _write(name: str, text: str) -> None:

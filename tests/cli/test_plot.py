@@ -137,6 +137,17 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(command, tmp_p
     )
 
 
+def test_a_picture_is_not_written_under_the_name_of_another_format(command, tmp_path):
+    ended = command("plot", "x**2", "-o", tmp_path / "out.png")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        f"-o {tmp_path}/out.png: the picture is an SVG, and .png another format\n"
+        "  expected: a file whose name ends in .svg\n"
+        f"  fix:      write -o {tmp_path}/out.svg\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_names_of_cases_are_completed():
     from gradcheck.cli.selection import complete_case
 
