@@ -28,6 +28,7 @@ from gradcheck.cli.exit_codes import RUNNING, ExitCode
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted, short
 from gradcheck.devices import choose
+from gradcheck.errors import UsageError
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 if TYPE_CHECKING:
@@ -72,6 +73,12 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     from gradcheck.run import examine
 
     declared = {"torch": torch, "function": function, "where": where, "order": order}
+    if not inputs:
+        raise UsageError(
+            "no --input: the function has nothing to be differentiated by",
+            "--input NAME=DOMAIN for each input of the formula",
+            "write --input x=real",
+        )
     keys = keys_of(formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
     dtypes = chosen("--dtype", dtype, tuple(DTYPES), LATER_DTYPES) or tuple(DTYPES)

@@ -59,10 +59,9 @@ def test_a_loss_of_accuracy_passes_and_fails_where_accuracy_is_strict(command):
 
 REFUSED = {
     ("x**2",): (
-        "<command line> FORMULA:1:1: no 'inputs'\n"
-        "  expected: a map from each input's name to its domain, or to a map with domain, shape"
-        " and kind\n"
-        "  fix:      add inputs: {x: real}\n"
+        "no --input: the function has nothing to be differentiated by\n"
+        "  expected: --input NAME=DOMAIN for each input of the formula\n"
+        "  fix:      write --input x=real\n"
     ),
     ("x**2 + ", "--input", "x=real"): (
         "<command line> FORMULA:1:7: the end of the text\n"
