@@ -68,9 +68,11 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     `order`, ...). ``points`` is how many points are drawn, or a list of fixed ones as in a case.
 
     Errors: CatalogError for what the case format refuses; ValueError for an unknown witness,
-            dtype or number of points, and for a device that is not there.
+            dtype, seed or number of points, and for a device that is not there; TypeError for
+            what is no option at all, as a ``torch.dtype`` for the name of one.
     """
     _check_device(device)
+    _check_seed(seed)
     effort = Effort(points=_count(points), seed=seed)
     case = _case(fn, {"formula": formula, "inputs": dict(inputs), **keys}, points)
     checks = plan(
@@ -112,6 +114,11 @@ def _check_device(device: str) -> None:
         raise ValueError(f"device {device!r} is not there: {error}") from None
 
 
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed!r}, expected a whole number from 0 to {2**32 - 1}")
+
+
 def _name(fn: Callable[..., Any]) -> str:
     return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)
 
@@ -126,6 +133,8 @@ def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
 
 def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
     """The names in the order of ``known``; all of them where none is given."""
+    if not isinstance(names, str | Sequence | None):
+        raise TypeError(f"{what} is {names!r}, expected text such as {known[0]!r}, or a list of it")
     given = names.split(",") if isinstance(names, str) else list(names or known)
     unknown = [name for name in given if name not in known]
     if unknown:

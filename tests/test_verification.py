@@ -168,7 +168,16 @@ def test_a_condition_that_no_input_meets_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options", [{"witness": "nobody"}, {"dtype": "float16"}, {"points": 0}, {"device": "nonsense"}]
+    "options",
+    [
+        {"witness": "nobody"},
+        {"dtype": "float16"},
+        {"points": 0},
+        {"device": "nonsense"},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"seed": "seven"},
+    ],
 )
 def test_an_option_that_means_nothing_is_a_value_error(options):
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -193,3 +202,11 @@ def test_the_function_stays_a_function_whatever_is_imported():
     assert {"verify", "GradientDisagreement", "__version__"} <= set(dir(gradcheck))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         gradcheck.nothing  # noqa: B018 - asking is the test
+
+
+def test_a_dtype_that_is_no_name_is_told_what_is_one():
+    with pytest.raises(TypeError) as error:
+        gradcheck.verify("torch.sin(x)", "sin(x)", inputs={"x": "real"}, dtype=torch.float64)
+    assert str(error.value) == (
+        "dtype is torch.float64, expected text such as 'float64', or a list of it"
+    )
