@@ -54,18 +54,19 @@ def run_check(request: pytest.FixtureRequest) -> None:
     device_name = ready_device(item.config, item.check.device)
     from gradcheck.run import examine  # brings torch, which collecting must not pay for
 
-    wrong = None
     try:
         outcome = examine(item.check, settings_of(item.config).effort)
     except CatalogError as error:  # a `function` that is not there shows only now
-        wrong, outcome = str(error), _unjudged(str(error))
+        _keep(item, _unjudged(Ruling.DISAGREE, str(error), "the case itself"), device_name)
+        pytest.fail(str(error), pytrace=False)
+    except pytest.skip.Exception as error:  # by the code on trial
+        _keep(item, _unjudged(Ruling.ABSTAIN, f"skipped: {error.msg}"), device_name)
+        raise
     except Exception as error:
-        text = f"a defect of gradcheck, not of PyTorch: {type(error).__name__}: {error}"
-        _keep(item, _unjudged(text), device_name)
+        blamed = f"a defect of gradcheck, not of PyTorch: {type(error).__name__}"
+        _keep(item, _unjudged(Ruling.DISAGREE, f"{blamed}: {error}", blamed), device_name)
         raise
     _keep(item, outcome, device_name)
-    if wrong is not None:
-        pytest.fail(wrong, pytrace=False)
     _conclude(item, outcome)
 
 
@@ -76,8 +77,8 @@ def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
         report.longrepr = (str(path), line + 1, report.longrepr[2])
 
 
-def _unjudged(reason: str) -> Outcome:
-    return Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
+def _unjudged(ruling: Ruling, reason: str, blamed: str = "") -> Outcome:
+    return Outcome(ruling, reason, 0, 0, 0, 0.0, {}, blame=blamed)
 
 
 def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:

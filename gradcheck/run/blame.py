@@ -12,12 +12,17 @@ from gradcheck.run.scene import Points, Scene, scene_of
 
 WITNESSES = ("value", "reverse", "forward", "gradcheck", "second")
 _CLOSE = 1e-4
+_SHARE = 1e-2
+_SMALL = 1e-3
 _TRUE = ", true "
+_WRONG = ("disagree", "is inaccurate")
 
 
-def statements(
-    scene: Scene, points: Points, seed: int, promises: Promises
-) -> tuple[tuple[str, str], ...]:
+Statements = tuple[tuple[str, str], ...]
+"""Each witness's name with what it says at one point."""
+
+
+def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> Statements:
     """What every witness says at one point: agreement, or its worst number beside the truth."""
     said = [("symbolic", _symbolic(scene, points))]
     for name in WITNESSES:
@@ -62,15 +67,18 @@ def _badness(entry: Entry) -> tuple[int, float]:
     return severity, entry.judgement.ulps
 
 
-def blame(witness: str, said: tuple[tuple[str, str], ...]) -> str:
-    """The conclusion that the pattern of agreement allows."""
-    told = dict(said)
+def blame(witness: str, *points: Statements) -> str:
+    """The conclusion that the pattern of agreement allows, over what was said at some points.
+
+    Who is wrong at one of them is wrong: at the smallest input a fault may not show in all modes.
+    """
+    told = [dict(said) for said in points]
 
     def wrong(name: str) -> bool:
-        return told.get(name, "").startswith(("disagree", "is inaccurate"))
+        return any(each.get(name, "").startswith(_WRONG) for each in told)
 
-    value = told.get("value", "")
-    if wrong("value") and _TRUE not in value:  # it gave no number
+    values = [each["value"] for each in told if each.get("value", "").startswith(_WRONG)]
+    if any(_TRUE not in value for value in values):  # it gave no number
         return "the implementation itself fails, whatever is asked of it"
     for names, text in _PATTERNS:
         if all(wrong(name) for name in names):
@@ -116,12 +124,13 @@ def guess(failing: list[Entry]) -> str:
         for entry in failing
         if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
     ]
+    factor = _factor(told)
     for name, fits in _KINDS:
-        if told and all(map(fits, told)):
+        if told and all(map(fits, told)) and not (factor and name == _LOST):
             return name
     if told and _are_misplaced(told):
         return "transposed: the right numbers in the wrong places"
-    return _factor(told)
+    return factor or _term(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +147,29 @@ class _Number:
         """The cotangent's or tangent's weight, where only one entry was asked for."""
         return self.terms[0][0] if len(self.terms) == 1 else 1.0
 
+    @property
+    def cotangent(self) -> float:
+        """The weight of the one output at the one point, where there are no others."""
+        given = self.entry.claim.cotangent if self.entry.claim else None
+        return float(given.item()) if given is not None and given.size == 1 else 1.0
+
+    def ignores(self, weight: float) -> bool:
+        return weight != 1 and _near(self.got * weight, self.true)
+
 
 def _near(a: float, b: float) -> bool:
     return math.isfinite(a) and abs(a - b) <= _CLOSE * abs(b) and b != 0
 
 
+_LOST = "lost accuracy, as if computed in lower precision"
 _KINDS: tuple[tuple[str, Callable[[_Number], bool]], ...] = (
     ("not a number", lambda it: math.isnan(it.got)),
     ("infinite", lambda it: math.isinf(it.got)),
     ("zero, where the truth is not", lambda it: it.got == 0 != it.true),
     ("not zero, where the truth is", lambda it: it.true == 0 != it.got),
     ("the sign", lambda it: _near(-it.got, it.true)),
-    ("ignores the cotangent", lambda it: it.weight != 1 and _near(it.got * it.weight, it.true)),
-    (
-        "lost accuracy, as if computed in lower precision",
-        lambda it: abs(it.got - it.true) <= 1e-6 * abs(it.true),
-    ),
+    ("ignores the cotangent", lambda it: it.ignores(it.weight) or it.ignores(it.cotangent)),
+    (_LOST, lambda it: abs(it.got - it.true) <= 1e-6 * abs(it.true)),
 )
 
 
@@ -178,11 +194,28 @@ def _are_misplaced(told: list[_Number]) -> bool:
 
 def _factor(told: list[_Number]) -> str:
     """A factor that several derivatives share; of one number alone it would say nothing."""
-    ratios = [number.got / number.true for number in told if number.true]
-    if not ratios or len(ratios) < len(told):
-        return ""
-    if not all(_near(ratio, ratios[0]) for ratio in ratios):
-        return "a missing or an extra term"
+    ratios = _ratios(told)
     alone = {(number.terms[0][1], number.true / number.weight) for number in told
              if len(number.terms) == 1}  # fmt: skip
-    return f"a constant factor of {ratios[0]:.6g}" if len(alone) > 1 else ""
+    if not ratios or len(alone) < 2:
+        return ""
+    first, excess = ratios[0], ratios[0] - 1
+    # What rounding did to the ratios is far below their distance from 1.
+    most = min(_CLOSE * abs(first), _SHARE * abs(excess))
+    if not all(abs(ratio - first) <= most for ratio in ratios):
+        return ""
+    small = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
+    return f"a constant factor of {small if abs(excess) < _SMALL else f'{first:.6g}'}"
+
+
+def _term(told: list[_Number]) -> str:
+    ratios = _ratios(told)
+    alike = all(_near(ratio, ratios[0]) for ratio in ratios)
+    return "" if alike else "a missing or an extra term"
+
+
+def _ratios(told: list[_Number]) -> list[float]:
+    """What was given over the truth; nothing where some truth is 0."""
+    if not all(number.true for number in told):
+        return []
+    return [number.got / number.true for number in told]

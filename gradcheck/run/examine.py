@@ -172,12 +172,13 @@ class _Trial:
         first = hear(self.scene, self.suspect.points, seed, promises=promises)
         failing, before = self._failing(hearing), self._failing(first)
         said = statements(self.scene, points, seed, promises)
+        found = statements(self.scene, self.suspect.points, seed, promises)
         ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
         worst = self.tally.failures[0]
         return self._ended(
             worst.ruling,
             worst.reason,
-            blame(self.check.witness, said),
+            blame(self.check.witness, said, found),
             smallest=tuple(evidence(hearing, entry) for entry in ordered),
             statements=said,
             guess=guess([*failing, *before]),

@@ -62,7 +62,7 @@ def test_a_defect_of_our_own_is_an_ordinary_failure_with_its_traceback(project):
     result = project.run(*ONE)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*fake_run.py:*: ZeroDivisionError"])
-    result.stdout.fnmatch_lines(["  1  value: a defect of gradcheck*ZeroDivisionError*"])
+    result.stdout.fnmatch_lines(["  1  a defect of gradcheck, not of PyTorch: ZeroDivisionError"])
 
 
 def test_a_function_that_is_not_there_fails_without_a_traceback(project):
@@ -72,9 +72,17 @@ def test_a_function_that_is_not_there_fails_without_a_traceback(project):
     result.stdout.fnmatch_lines(["cases/small.yaml:1:1: importing 'nowhere' failed"])
     result.stdout.no_fnmatch_line("*items.py*")
     result.stdout.fnmatch_lines(
-        ["  1  value: cases/small.yaml:1:1: importing 'nowhere' failed", "results: *"],
+        ["disagreements, by cause:", "  1  the case itself", "       cases/small.yaml::misses*"],
         consecutive=True,
     )
+    assert project.results()[0]["verdict"] == "disagree"
+
+
+def test_a_skip_by_the_code_on_trial_is_counted_and_recorded(project):
+    project.cases("skips")
+    result = project.run(*ONE, "--report", "out")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["  1  value: skipped: by the code on trial"])
     assert project.results()[0]["verdict"] == "abstain"
 
 

@@ -124,6 +124,14 @@ def test_code_that_fails_is_not_blamed_on_mathematics(function, reason, witness)
     assert outcome.blame == "the implementation itself fails, whatever is asked of it"
 
 
+def test_who_is_wrong_at_one_of_the_points_is_wrong():
+    """A wrong first derivative of a bilinear function vanishes at 0, where shrinking ends."""
+    at_zero = (("value", "agrees: y = 0"), ("reverse", "agrees: 0"), ("second", "disagrees: 1"))
+    before = (("value", "agrees: y = 6"), ("reverse", "disagrees: 2"), ("second", "disagrees: 1"))
+    assert blame("second", at_zero) == SECOND
+    assert blame("second", at_zero, before) == BACKWARD
+
+
 def test_an_abstention_contradicts_nobody():
     said = (("value", "abstains: no"), ("reverse", "disagrees: no"), ("forward", "abstains: no"))
     assert blame("reverse", said) == BACKWARD
@@ -140,7 +148,8 @@ def test_an_abstention_contradicts_nobody():
         ("factor 1.01", "a constant factor of 1.01"),
         ("ignores the direction", "ignores the cotangent"),
         ("computed in float32", "lost accuracy, as if computed in lower precision"),
-        ("factor 1 + 1e-9", "lost accuracy, as if computed in lower precision"),
+        ("factor 1 + 1e-9", "a constant factor of 1 + 1e-09"),
+        ("factor 1 + 1e-6", "a constant factor of 1 + 1e-06"),
         ("NaN", "not a number"),
     ],
 )
@@ -153,6 +162,11 @@ def test_an_error_that_fits_nothing_is_not_guessed_at():
     declaration = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
     function = lambda x: x**2 + (x - x.detach()) * (x == 3)  # noqa: E731 - read beside its formula
     assert convicted(declaration, function, "reverse").guess == ""
+
+
+def test_a_backward_that_ignores_the_cotangent_is_guessed_from_its_second_derivative():
+    outcome = planted("ignores the direction", "backward", "second")
+    assert outcome.guess == "ignores the cotangent"
 
 
 def test_a_missing_term_is_guessed():
