@@ -93,7 +93,8 @@ _ENTRIES = (
              "field axioms", series=operator.neg, symbol="-"),
     Operator("ipow", "x**n", lambda n, x: x**n, lambda n, x: balls.integer_power(x, n)
              if n >= 0 else 1 / balls.integer_power(x, -n), ("n*x**(n - 1)",), REAL,
-             "DLMF 4.2.26", series=lambda n, x: x**n, parameter=True, symbol="**"),
+             "DLMF 4.2.26", series=lambda n, x: x**n if n >= 0 else 1 / x**-n, parameter=True,
+             symbol="**"),
     Operator("pow", "a**b", lambda a, b: a**b, balls.real_power,
              ("b*a**(b - 1)", "powlog(a, b)"), ("positive", "real"), "DLMF 4.2.26", symbol="**"),
     Operator("powlog", "a**b*log(a)", lambda a, b: a**b * torch.log(a), balls.power_times_log,

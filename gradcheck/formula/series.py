@@ -65,8 +65,8 @@ class _Lines:
         tape, needed = self.program.tape, sorted(self.program.tape.ancestors(self.program.outputs))
         with working(BITS, exact=True):
             balls = Routine(tape, needed).run([arb(value) for value in self.x])
-            at = dict(zip(needed, balls, strict=True))
-            zero = {node: _vanishes(tape.operations[node], at) for node in needed}
+            self.at: dict[int, Any] = dict(zip(needed, balls, strict=True))
+            zero = {node: _vanishes(tape.operations[node], self.at) for node in needed}
         singular = [node for node in needed if zero[node]]
         quotients = [n for n in singular if tape.operations[n].operator == "div"]
         away = {
@@ -136,12 +136,16 @@ class _Lines:
         return [known[node] for node in self.program.outputs]
 
     def node(self, node: int, known: dict[int, Any], direction: dict[int, int]) -> Any:
+        """The node's series along ``direction``, or its answer; None where it has none."""
         operation = self.program.tape.operations[node]
+        if not self.dependence[node] & direction.keys():
+            return _constant(self.at[node])
         if operation.operator == "input":
             k = int(operation.parameter)  # type: ignore[arg-type]
-            return arb_series([arb(self.x[k]), arb(direction.get(k, 0))])
+            return arb_series([arb(self.x[k]), arb(direction[k])])
         arguments = [known[a] for a in operation.arguments]
-        if operation.operator != "where" and any(a is None for a in arguments):
+        chosen = operation.operator == "where" and arguments[0] is not None
+        if not chosen and any(a is None for a in arguments):
             return None
         try:
             return _apply(operation, arguments, self.dependence[node])
@@ -153,13 +157,14 @@ def _apply(operation: Operation, arguments: list[Any], dependence: frozenset[int
     special = _SPECIAL.get(operation.operator)
     if special is not None:
         return special(*arguments)
-    if not operation.arguments:
-        return arb_series([Routine(_single(operation), (0,)).run([])[0]])
     entry = OPERATORS[operation.operator]
     if entry.series is None:
         raise NoLimit(operation.operator)
-    if operation.operator == "div" and arguments[1][0].contains(0) and len(dependence) != 1:
-        raise NoLimit("a quotient 0/0 of several inputs")
+    if operation.operator == "div" and arguments[1][0].contains(0):
+        if len(dependence) != 1:
+            raise NoLimit("a quotient 0/0 of several inputs")
+        if not arguments[0].coeffs():  # FLINT would divide what is unknown as if it were 0
+            raise NoLimit("a numerator that vanishes as far as it is known")
     values = [operation.parameter, *arguments] if entry.parameter else arguments
     series = entry.series(*values)
     if not all(coefficient.is_finite() for coefficient in series.coeffs()):
@@ -167,22 +172,26 @@ def _apply(operation: Operation, arguments: list[Any], dependence: frozenset[int
     return series
 
 
-def _single(operation: Operation) -> Tape:
-    tape = Tape()
-    tape.put(operation)
-    return tape
+def _constant(value: Any) -> Any:
+    """What does not vary along a line, as a series; an answer as it is, and None for no value."""
+    if not isinstance(value, arb):
+        return value
+    return arb_series([value]) if value.is_finite() else None
 
 
 def _direction_sign(s: arb_series) -> int:
-    """The sign of a series for small positive t; 0 where it vanishes identically."""
+    """The sign of a series for small positive t.
+
+    Errors: NoLimit where it vanishes as far as its terms are known: the next may not.
+    """
     for coefficient in s.coeffs():
         if coefficient > 0:
             return 1
         if coefficient < 0:
             return -1
         if not coefficient.is_zero():
-            raise NoLimit("an undecided condition")
-    return 0
+            break
+    raise NoLimit("an undecided condition")
 
 
 _SPECIAL: dict[str, Any] = {
@@ -228,8 +237,8 @@ def _dependence(tape: Tape) -> list[frozenset[int]]:
 
 def _agreed(value: Enclosure, right: Any, left: Any, k: int) -> Enclosure:
     """The k-th coefficient, where both sides are continuous with the value."""
-    if right is None or left is None:
-        return UNDEFINED
+    if right is None or left is None or k >= min(right.prec, left.prec):
+        return UNDEFINED  # beyond its last known term FLINT reads a series as 0
     if value.proves and not (right[0].overlaps(value.ball) and left[0].overlaps(value.ball)):
         return UNDEFINED  # a jump
     if not right[0].overlaps(left[0]):

@@ -84,6 +84,40 @@ def test_a_value_does_not_make_a_derivative(text, statuses):
     assert [truth.enclosures(order, (0.0,))[0].status for order in range(3)] == statuses
 
 
+@pytest.mark.parametrize(
+    ("text", "order", "known"),
+    [
+        ("((exp(x) - 1)**12/x**11)/x", 0, "1"),
+        ("x**13*(x**13)**-1", 0, "1"),
+        ("(exp(x) - 1)**12/x**11", 1, "1"),
+        ("(exp(x) - 1)**11/x**10", 2, "11"),  # x + 11/2 x² + ...
+        ("sin(x)**13/x**11", 2, "2"),
+        ("(1 - cos(x))**6/x**10", 2, "1/32"),
+    ],
+)
+def test_beyond_the_last_known_term_nothing_is_claimed(text, order, known):
+    (found,) = truth_of(text).enclosures(order, (0.0,))
+    assert not found.proves or holds(found, known)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "where(asinh(x) > 0, 1 + (exp(x) - 1 - x)/x, 1)",  # slopes 1/2 and 0
+        "where(x**13 > 0, 1 + (exp(x) - 1 - x)/x, 1)",
+        "where(x**13 > 0, sin(x)/x, 5)",  # jumps
+    ],
+)
+def test_a_condition_that_series_cannot_decide_gives_no_limit(text):
+    assert truth_of(text).enclosures(1, (0.0,))[0].status == "undefined"
+
+
+def test_what_does_not_vary_along_a_line_needs_no_series():
+    truth = truth_of("asinh(y)*(sin(x)/x)", x=(), y=())
+    found = truth.enclosures(1, (0.0, 0.0))
+    assert [holds(*pair) for pair in zip(found, ["0", "1"], strict=True)] == [True, False]
+
+
 @pytest.mark.parametrize("x", [5e-324, 1e-300, -1e-10, 1e-3])
 def test_beside_the_hole_no_series_is_needed(x):
     truth = truth_of("sin(x)/x")
