@@ -194,6 +194,8 @@ def derivatives(tape: Tape, outputs: Iterable[int], size: int, order: int) -> li
     nodes: list[int] = []
     for expression in expressions(tape, outputs, inputs):
         slopes = [sympy.diff(expression, symbol) for symbol in inputs]
+        if any(slope.has(sympy.nan, sympy.zoo) for slope in slopes):
+            raise Untranslatable("sympy's nan")  # of which the derivative would be 0
         if order == 1:
             nodes += [reader.node(slope) for slope in slopes]
             continue

@@ -44,6 +44,13 @@ def test_where_there_is_no_value_there_is_no_derivative(text, x, order):
     assert truth.enclosures(order, (x,))[0].status == "undefined"
 
 
+@pytest.mark.parametrize("text", ["x**3 + 0**x", "x**3 + (x - x)**x"])
+def test_a_derivative_that_sympy_cannot_state_is_not_derived_again(text):
+    """Its derivative of 0**x is nan, of which it says that the derivative is 0."""
+    (found,) = truth_of(text).enclosures(2, (0.5,))
+    assert not found.proves or found.ball == 3  # 6 x
+
+
 def test_an_output_without_a_value_takes_only_its_own_derivatives_with_it():
     found = truth_of("[log(x), x]").enclosures(1, (-1.0,))
     assert [each.status for each in found] == ["undefined", "settled"]
