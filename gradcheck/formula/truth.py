@@ -116,15 +116,16 @@ class Truth:
         """
         if order == 0:
             return self._completed(0, x, enclose(self._routine(0), x, exact=True))
+        values, block = self.enclosures(0, x), self.size**order
+        there = [values[k // block].proves for k in range(len(values) * block)]
         found = enclose(self._routine(order), x, exact=False)
         symbolic = self._symbolic(order)
         if symbolic is not None:
             second = enclose(symbolic, x, exact=False)
-            found = [_held(a, b, x) for a, b in zip(found, second, strict=True)]
+            pairs = zip(found, second, there, strict=True)
+            found = [_held(a, b, x) if value else UNDEFINED for a, b, value in pairs]
         found = self._completed(order, x, found)
-        values = self.enclosures(0, x)
-        block = self.size**order
-        found = [each if values[k // block].proves else UNDEFINED for k, each in enumerate(found)]
+        found = [each if value else UNDEFINED for each, value in zip(found, there, strict=True)]
         return found if order == 1 else self._twice(order, x, found)
 
     def _twice(self, order: int, x: tuple[float, ...], found: list[Enclosure]) -> list[Enclosure]:
