@@ -218,6 +218,9 @@ def bessel_i(n: int, x: arb) -> arb:
 
 
 def atan2(y: arb, x: arb) -> arb:
-    if y.is_zero() and x.is_zero():
-        return arb(0) if CONTACT.exact else arb.nan()
+    if y.is_zero() and x.is_zero() and not CONTACT.exact:
+        return arb.nan()
+    if y.is_zero() and x <= 0:  # pi or -pi: a float's zero has a sign, and numbers have none
+        CONTACT.touched = True
+        return arb.pi().union(-arb.pi())
     return arb.nan() if y.is_nan() or x.is_nan() else arb.atan2(y, x)  # FLINT: [-pi, pi]

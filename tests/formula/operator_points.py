@@ -116,7 +116,7 @@ HARD: dict[str, tuple[tuple[float, ...], ...]] = {
     "asin": (*_EXTREME, (BELOW_ONE,), (-1.0,)),
     "acos": (*_EXTREME, (BELOW_ONE,), (1.0,), (-1.0,)),
     "atan": (*_EXTREME, (HUGE,), (-1e16,)),
-    "atan2": ((TINY, -1.0), (-TINY, -HUGE), (0.0, -1.0), (0.0, 0.0), (1.0, 0.0), (HUGE, TINY)),
+    "atan2": ((TINY, -1.0), (-TINY, -HUGE), (0.0, 1.0), (1.0, 0.0), (HUGE, TINY)),
     "sinh": (*_EXTREME, (711.0,)),
     "cosh": (*_EXTREME, (-711.0,)),
     "tanh": (*_EXTREME, (19.5,), (-400.0,)),

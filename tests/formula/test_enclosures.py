@@ -172,12 +172,20 @@ def test_beside_a_kink_and_where_both_sides_meet_the_derivative_is_settled(text,
      ("heaviside(x, 0.25)", 0.0, 0.25), ("heaviside(x)", 0.0, 0.5), ("floor(x)", 3.0, 3),
      ("ceil(x)", 3.0, 3), ("round(x)", 2.5, 2), ("round(x)", 3.5, 4), ("round(x)", -0.5, 0),
      ("where(2*x <= 1, 1, 2)", 0.5, 1), ("where(0 <= x < 1, 1, 2)", 0.0, 1),
-     ("where(not x > 0 and x == 0, 1, 2)", 0.0, 1), ("atan2(x, x)", 0.0, 0), ("abs(x)", -0.0, 0),
+     ("where(not x > 0 and x == 0, 1, 2)", 0.0, 1), ("abs(x)", -0.0, 0),
      ("where(x < 1/10, 1, 2)", 0.1, 2), ("where(x == 1/10, 1, 2)", 0.1, 2)],
 )  # fmt: skip
 def test_the_value_at_a_jump_is_what_the_formula_says(text, x, known):
     found = value(text, x)
     assert (found.status, found.ball) == ("settled", known)
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, -1.0])
+def test_on_its_branch_cut_the_angle_is_that_of_either_side(x):
+    """IEEE 754-2019, 9.2.1: atan2(±0, -1) is ±pi and atan2(±0, -0) too, by the sign of the zero."""
+    found = value(f"atan2(0*x, {x} + 0*x)", 1.0)
+    assert found.status == "kink"
+    assert all(found.ball.contains(angle) for angle in (math.pi, 0, -math.pi))
 
 
 @pytest.mark.parametrize("function", [balls.sign, balls.floor, balls.ceiling])
