@@ -8,11 +8,20 @@ is decided, so that sign(0) is 0 and a jump has the value that the formula gives
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from flint import acb, arb, ctx, fmpz
 
-Condition = bool | None
-"""True, False, or None where the ball touches the boundary."""
+
+class Nowhere(Enum):
+    """The answer of a condition whose operand has no value."""
+
+    NOWHERE = "nowhere"
+
+
+NOWHERE = Nowhere.NOWHERE
+Condition = bool | Nowhere | None
+"""True, False, nowhere, or None where the ball touches the boundary."""
 
 
 @dataclass(slots=True)
@@ -48,6 +57,8 @@ class working:  # noqa: N801 - a context, written like the function that it stan
 
 def _undecided(a: arb, b: arb) -> Condition:
     """The answer for equal numbers in exact mode is the caller's; elsewhere there is none."""
+    if a.is_nan() or b.is_nan():
+        return NOWHERE
     CONTACT.touched = True
     return None
 
@@ -73,7 +84,7 @@ def less_or_equal(a: arb, b: arb) -> Condition:
 
 
 def equal(a: arb, b: arb) -> Condition:
-    if not a.overlaps(b):
+    if not a.overlaps(b) and not (a.is_nan() or b.is_nan()):
         return False
     if CONTACT.exact and a.is_exact() and b.is_exact():
         return True
@@ -81,22 +92,28 @@ def equal(a: arb, b: arb) -> Condition:
 
 
 def negation(a: Condition) -> Condition:
-    return None if a is None else not a
+    return not a if isinstance(a, bool) else a
 
 
 def both(a: Condition, b: Condition) -> Condition:
     if a is False or b is False:
         return False
+    if a is NOWHERE or b is NOWHERE:
+        return NOWHERE
     return None if a is None or b is None else True
 
 
 def either(a: Condition, b: Condition) -> Condition:
     if a is True or b is True:
         return True
+    if a is NOWHERE or b is NOWHERE:
+        return NOWHERE
     return None if a is None or b is None else False
 
 
 def where(condition: Condition, a: arb, b: arb) -> arb:
+    if condition is NOWHERE:
+        return arb.nan()
     if condition is None:
         return a.union(b) if a.is_finite() and b.is_finite() else arb.nan()
     return a if condition else b

@@ -12,7 +12,7 @@ from flint import arb
 
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.arrays import Array
-from gradcheck.formula.balls import working
+from gradcheck.formula.balls import Condition, working
 from gradcheck.formula.evaluate import Routine
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.program import Program
@@ -76,15 +76,15 @@ def holds(program: Program, values: Sequence[float]) -> bool | None:
         return True
     routine = _conditions(program)
     points = [arb(value) for value in values]
-    answers: list[bool | None] = []
+    answers: list[Condition] = []
     for bits in (64, 256, 1024):
         with working(bits, exact=True):
             answers = routine.run(points)
-        if None not in answers:
+        if all(isinstance(answer, bool) for answer in answers):
             break
     if False in answers:
         return False
-    return None if None in answers else True
+    return True if all(answer is True for answer in answers) else None
 
 
 @lru_cache(maxsize=64)

@@ -173,9 +173,9 @@ def _apply(operation: Operation, arguments: list[Any], dependence: frozenset[int
 
 
 def _constant(value: Any) -> Any:
-    """What does not vary along a line, as a series; an answer as it is, and None for no value."""
+    """What does not vary along a line, as a series, or its answer; None where it has neither."""
     if not isinstance(value, arb):
-        return value
+        return value if isinstance(value, bool) else None
     return arb_series([value]) if value.is_finite() else None
 
 

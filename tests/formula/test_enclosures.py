@@ -180,6 +180,23 @@ def test_the_value_at_a_jump_is_what_the_formula_says(text, x, known):
     assert (found.status, found.ball) == ("settled", known)
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize(
+    "condition",
+    ["log(x) > 0", "log(x) <= 0", "log(x) == 0", "not log(x) > 0", "x < 0 and log(x) > 0",
+     "x > 0 or log(x) > 0"],
+)  # fmt: skip
+def test_without_an_answer_to_its_condition_a_choice_has_no_value(condition, order):
+    """Also where both branches are the same: log(-1) is no real number."""
+    truth = truth_of(f"where({condition}, 3*x, 3*x)")
+    assert truth.enclosures(order, (-1.0,))[0].status == "undefined"
+
+
+def test_what_decides_a_condition_alone_decides_it():
+    found = value("where(x < 0 or log(x) > 0, 1, 2) + where(x > 0 and log(x) > 0, 10, 20)", -1.0)
+    assert (found.status, found.ball) == ("settled", 21)
+
+
 @pytest.mark.parametrize("x", [0.0, -0.0, -1.0])
 def test_on_its_branch_cut_the_angle_is_that_of_either_side(x):
     """IEEE 754-2019, 9.2.1: atan2(±0, -1) is ±pi and atan2(±0, -0) too, by the sign of the zero."""
