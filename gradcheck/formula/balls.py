@@ -193,11 +193,13 @@ def real_power(x: arb, y: arb) -> arb:
     return arb.nan()
 
 
-def power_times_log(x: arb, y: arb) -> arb:
-    """``x**y * log(x)``, with its limit 0 at x = 0 for y > 0."""
+def power_times_log(n: int, x: arb, y: arb) -> arb:
+    """``x**y * log(x)**n``, with its limit 0 at x = 0 for y > 0."""
+    if n == 0:
+        return real_power(x, y)
     if x.is_zero():
         return arb(0) if y > 0 else arb.nan()
-    return real_power(x, y) * x.log()
+    return real_power(x, y) * integer_power(x.log(), n)
 
 
 def cube_root(x: arb) -> arb:

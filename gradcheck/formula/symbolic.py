@@ -149,7 +149,7 @@ def _expression(
         return plain(*arguments) if parameter is None else plain(parameter, *arguments)
     entry = OPERATORS[operation.operator]
     if not entry.sympy.isidentifier():
-        return _spelled_out(entry, arguments)
+        return _spelled_out(entry, arguments, parameter)
     function = _OWN.get(entry.sympy) or getattr(sympy, entry.sympy)
     return function(*arguments) if parameter is None else function(parameter, *arguments)
 
@@ -172,13 +172,15 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-def _spelled_out(entry: Operator, arguments: list[Expression]) -> Expression:
+def _spelled_out(entry: Operator, arguments: list[Expression], parameter: Any) -> Expression:
     """An operator that sympy has no function for, by what it is in the formula language."""
     tape = Tape()
     scope = {
         name: array_of(Scalar(tape, tape.put(Operation("input", (), k))))
         for k, name in enumerate("x" if entry.arity == 1 else "abc"[: entry.arity])
     }
+    if parameter is not None:
+        scope["n"] = array_of(Fraction(parameter))
     result: Number = Unroller(tape, scope).value(parse(entry.sympy)).item()
     return expressions(tape, [node_of(tape, result)], arguments)[0]
 

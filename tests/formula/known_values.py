@@ -17,7 +17,7 @@ KNOWN: dict[str, tuple[tuple[float, ...], str | bool, str]] = {
     "neg": ((1.5,), "-1.5", "exact"),
     "ipow": ((3, 2.0), "8", "exact"),
     "pow": ((2.25, 1.5), "3.375", "exact: 1.5**3"),
-    "powlog": ((2.0, 0.0), LOG_2, "2**0 * log 2"),
+    "powlog": ((1, 2.0, 0.0), LOG_2, "2**0 * log 2"),
     "lt": ((2, 2), False, "exact"),
     "le": ((2, 2), True, "exact"),
     "eq": ((2, 2), True, "exact"),

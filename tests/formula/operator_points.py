@@ -26,7 +26,7 @@ REGULAR: dict[str, tuple[tuple[float, ...], ...]] = {
     "neg": _ANY,
     "ipow": ((3, 0.3), (2, -1.7), (-3, 2.5), (5, -1.7), (-1, -0.3)),
     "pow": ((0.3, 1.25), (1.75, -0.5), (4.5, 3.5)),
-    "powlog": ((0.3, 1.25), (1.75, -0.5), (4.5, 3.5)),
+    "powlog": ((1, 0.3, 1.25), (1, 1.75, -0.5), (2, 4.5, 3.5), (3, 0.3, 1.25)),
     "lt": ((1.0, 2.0), (2.0, 1.0)),
     "le": ((1.0, 2.0), (2.0, 1.0)),
     "eq": ((1.0, 2.0), (2.0, 1.0)),
@@ -85,7 +85,7 @@ HARD: dict[str, tuple[tuple[float, ...], ...]] = {
     "neg": ((TINY,),),
     "ipow": ((200, TINY), (7, -HUGE), (1, 0.0), (2, 0.0), (-2, TINY)),
     "pow": ((TINY, 0.5), (BELOW_ONE, 1e20), (0.0, 0.5), (-2.0, 3.0), (HUGE, -0.5)),
-    "powlog": ((TINY, 0.5), (0.0, 0.5), (ABOVE_ONE, 0.5), (HUGE, 1.0)),
+    "powlog": ((1, TINY, 0.5), (1, 0.0, 0.5), (2, 0.0, 0.5), (1, ABOVE_ONE, 0.5), (1, HUGE, 1.0)),
     "lt": ((1.0, 1.0), (1.0, ABOVE_ONE), (0.0, -0.0), (TINY, 0.0)),
     "le": ((1.0, 1.0), (ABOVE_ONE, 1.0), (0.0, -0.0), (TINY, 0.0)),
     "eq": ((1.0, 1.0), (1.0, ABOVE_ONE), (0.0, -0.0), (TINY, 0.0)),
@@ -151,8 +151,8 @@ def _round(x):
     return below + 1 if up else below
 
 
-def _power_times_log(a, b):
-    return a**b * mpmath.log(a) if a else mpmath.mpf(0)
+def _power_times_log(n, a, b):
+    return a**b * mpmath.log(a) ** int(n) if a else mpmath.mpf(0)
 
 
 MPMATH = {

@@ -51,6 +51,13 @@ def test_a_derivative_that_sympy_cannot_state_is_not_derived_again(text):
     assert not found.proves or found.ball == 3  # 6 x
 
 
+def test_a_power_of_zero_has_derivatives_in_its_exponent_and_base():
+    """0**y is 0 for all y > 0, and x**y is x**3 at y = 3, so the mixed derivative there is 0."""
+    assert [each.ball for each in truth_of("0**x").enclosures(2, (2.0,))] == [0]
+    found = truth_of("x**y", x=(), y=()).enclosures(2, (0.0, 3.0))
+    assert [(each.status, float(each.ball)) for each in found] == [("settled", 0.0)] * 4
+
+
 def test_an_output_without_a_value_takes_only_its_own_derivatives_with_it():
     found = truth_of("[log(x), x]").enclosures(1, (-1.0,))
     assert [each.status for each in found] == ["undefined", "settled"]
