@@ -28,6 +28,8 @@ REMEMBERED_RUNS = 64
 """Of all derivatives at one point, in low precision: many entries are asked for in turn."""
 
 
+JUMPING = frozenset({"where", "sign", "heaviside", "floor", "ceil", "round", "atan2"})
+
 MOST_DERIVATIVES = 200_000
 MOST_TANGENTS = 2_000_000
 
@@ -71,6 +73,8 @@ class Truth:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.outputs, self.size = len(program.outputs), program.size
+        needed = program.tape.ancestors(program.outputs)
+        self._may_jump = any(program.tape.operations[k].operator in JUMPING for k in needed)
         self._nodes: dict[int, list[int]] = {0: list(program.outputs)}
         self._chain: dict[int, Routine] = {0: Routine(program.tape, program.outputs)}
         self._sympy: dict[int, Routine | None] = {}
@@ -117,7 +121,8 @@ class Truth:
         if order == 0:
             return self._completed(0, x, enclose(self._routine(0), x, exact=True))
         values, block = self.enclosures(0, x), self.size**order
-        there = [values[k // block].proves for k in range(len(values) * block)]
+        smooth = [a.proves and b for a, b in zip(values, self._unbroken(x), strict=True)]
+        there = [smooth[k // block] for k in range(len(values) * block)]
         found = enclose(self._routine(order), x, exact=False)
         symbolic = self._symbolic(order)
         if symbolic is not None:
@@ -127,6 +132,15 @@ class Truth:
         found = self._completed(order, x, found)
         found = [each if value else UNDEFINED for each, value in zip(found, there, strict=True)]
         return found if order == 1 else self._twice(order, x, found)
+
+    def _unbroken(self, x: tuple[float, ...]) -> list[bool]:
+        """Whether each output's value is the same, however its undecided conditions end.
+
+        At a jump there are no one-sided derivatives, and so no hull of them either.
+        """
+        if not self._may_jump:
+            return [True] * self.outputs
+        return [each.status != "kink" for each in enclose(self._routine(0), x, exact=False)]
 
     def _twice(self, order: int, x: tuple[float, ...], found: list[Enclosure]) -> list[Enclosure]:
         """The same, undefined where the derivative that is differentiated again is undefined."""

@@ -135,9 +135,6 @@ def test_next_to_it_value_and_derivative_are_settled(text, x):
         ("abs(abs(x) - 1)", 1.0, (-1, 1)),
         ("x*sign(x)", 0.0, (-1, 1)),
         ("x*heaviside(x, 0.5)", 0.0, (0, 1)),
-        ("x*floor(x)", 2.0, (1, 2)),
-        ("x*ceil(x)", 2.0, (2, 3)),
-        ("x*round(x)", 2.5, (2, 3)),
         ("sqrt(x**2)", 0.0, (-1, 1)),
         ("max(x, -x, 3*x)", 0.0, (-1, 3)),
     ],
@@ -178,6 +175,18 @@ def test_beside_a_kink_and_where_both_sides_meet_the_derivative_is_settled(text,
 def test_the_value_at_a_jump_is_what_the_formula_says(text, x, known):
     found = value(text, x)
     assert (found.status, found.ball) == ("settled", known)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [("floor(x)", 2.0), ("sign(x)", 0.0), ("x*ceil(x)", 2.0), ("x*round(x)", 2.5),
+     ("where(x == 0, 5, x**2)", 0.0), ("where(x > 0, x + 1, x)", 0.0), ("atan2(x, -1)", 0.0)],
+)  # fmt: skip
+def test_at_a_jump_there_is_no_derivative(text, x, order):
+    """A function that is not continuous has none, and no one-sided ones on both sides."""
+    assert value(text, x).proves
+    assert truth_of(text).enclosures(order, (x,))[0].status == "undefined"
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
