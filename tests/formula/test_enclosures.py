@@ -47,8 +47,9 @@ def test_an_enclosure_holds_the_value_of_mpmath_where_there_is_one(tree, point):
     expected = by_mpmath(program, point)
     (found,) = enclose(Routine(program.tape, program.outputs), point, exact=True)
     event(f"value: {expected is not None}")
-    assert found.status == ("undefined" if expected is None else "settled")
-    assert expected is None or agree(found.ball, expected)
+    assert found.status in ({"undefined"} if expected is None else {"settled", "kink"})
+    assert expected is None or (found.status == "kink") or agree(found.ball, expected)
+    assert found.status != "kink" or found.ball.overlaps(arb(str(expected)))  # atan2's cut
 
 
 def test_a_wrong_value_is_not_held():
