@@ -121,14 +121,15 @@ class Truth:
         if order == 0:
             return self._completed(0, x, enclose(self._routine(0), x, exact=True))
         values, block = self.enclosures(0, x), self.size**order
-        smooth = [a.proves and b for a, b in zip(values, self._unbroken(x), strict=True)]
+        pairs = zip(values, self._unbroken(x), strict=True)
+        smooth = [a.status == "settled" and unbroken for a, unbroken in pairs]
         there = [smooth[k // block] for k in range(len(values) * block)]
         found = enclose(self._routine(order), x, exact=False)
         symbolic = self._symbolic(order)
         if symbolic is not None:
             second = enclose(symbolic, x, exact=False)
-            pairs = zip(found, second, there, strict=True)
-            found = [_held(a, b, x) if value else UNDEFINED for a, b, value in pairs]
+            held = zip(found, second, there, strict=True)
+            found = [_held(a, b, x) if value else UNDEFINED for a, b, value in held]
         found = self._completed(order, x, found)
         found = [each if value else UNDEFINED for each, value in zip(found, there, strict=True)]
         return found if order == 1 else self._twice(order, x, found)

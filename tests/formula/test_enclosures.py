@@ -182,7 +182,8 @@ def test_the_value_at_a_jump_is_what_the_formula_says(text, x, known):
 @pytest.mark.parametrize(
     ("text", "x"),
     [("floor(x)", 2.0), ("sign(x)", 0.0), ("x*ceil(x)", 2.0), ("x*round(x)", 2.5),
-     ("where(x == 0, 5, x**2)", 0.0), ("where(x > 0, x + 1, x)", 0.0), ("atan2(x, -1)", 0.0)],
+     ("where(x == 0, 5, x**2)", 0.0), ("where(x > 0, x + 1, x)", 0.0), ("atan2(x, -1)", 0.0),
+     ("erf(atan2(x, x))", 0.0)],
 )  # fmt: skip
 def test_at_a_jump_there_is_no_derivative(text, x, order):
     """A function that is not continuous has none, and no one-sided ones on both sides."""
