@@ -30,7 +30,8 @@ class Operator:
     else what the function is, in the formula language. ``derivatives`` are the local derivatives
     of the chain rule, one for each argument, in the form that does not cancel; None where none is
     known. ``domain`` is where they exist, argument by argument. ``kinks`` are the arguments at
-    which the function has a kink or a jump: numbers, ``integers`` or ``halves``, or ``tie``.
+    which the function has a kink or a jump: numbers, ``integers`` or ``halves``, or ``tie``;
+    ``jumps`` says that its value may jump.
     ``cancelling`` sets the scale of what PyTorch's rounding can do (docs/judge.md), never a truth.
     ``series`` expands it over FLINT's power series, where FLINT can.
     """
@@ -46,6 +47,7 @@ class Operator:
     series: Callable[..., Any] | None = None
     parameter: bool = False
     cancelling: str = ""  # PyTorch's local derivative, where it cancels and ours does not
+    jumps: bool = False
     symbol: str = ""  # of arithmetic, which is written with it and not called by name
 
     @property
@@ -116,20 +118,22 @@ _ENTRIES = (
     Operator("or", "a or b", lambda a, b: torch.logical_or(a, b), balls.either, ("0", "0"),
              REAL * 2, "propositional logic", symbol="or"),
     Operator("where", "where(a, b, c)", lambda a, b, c: torch.where(a, b, c), balls.where,
-             ("0", "where(a, 1, 0)", "where(a, 0, 1)"), REAL * 3, "definition by cases"),
+             ("0", "where(a, 1, 0)", "where(a, 0, 1)"), REAL * 3, "definition by cases",
+             jumps=True),
     # kinks and jumps
     Operator("abs", "absolute", lambda x: torch.abs(x), abs, ("sign(x)",), ("nonzero",),
              "DLMF 1.9.7", ("0",)),
     Operator("sign", "signum", lambda x: torch.sign(x), balls.sign, ("0",), ("nonzero",),
-             "DLMF 1.16.21", ("0",)),
+             "DLMF 1.16.21", ("0",), jumps=True),
     Operator("heaviside", "step", lambda a, b: torch.heaviside(a, b), balls.heaviside,
-             ("0", "where(a == 0, 1, 0)"), ("nonzero", "real"), "DLMF 1.16.13", ("0",)),
+             ("0", "where(a == 0, 1, 0)"), ("nonzero", "real"), "DLMF 1.16.13", ("0",),
+             jumps=True),
     Operator("floor", "lower_integer", lambda x: torch.floor(x), balls.floor, ("0",), REAL,
-             "DLMF front matter, common notations", ("integers",)),
+             "DLMF front matter, common notations", ("integers",), jumps=True),
     Operator("ceil", "upper_integer", lambda x: torch.ceil(x), balls.ceiling, ("0",), REAL,
-             "DLMF front matter, common notations", ("integers",)),
+             "DLMF front matter, common notations", ("integers",), jumps=True),
     Operator("round", "nearest_integer", lambda x: torch.round(x), balls.round_half_even, ("0",),
-             REAL, "IEEE 754-2019, 5.9: ties to even", ("halves",)),
+             REAL, "IEEE 754-2019, 5.9: ties to even", ("halves",), jumps=True),
     Operator("min", "minimum", lambda a, b: torch.minimum(a, b), arb.min,
              ("where(a < b, 1, 0)", "where(a < b, 0, 1)"), REAL * 2, "order of the reals",
              ("tie",)),
@@ -173,7 +177,8 @@ _ENTRIES = (
     Operator("atan", "atan", lambda x: torch.atan(x), arb.atan, ("1/(1 + x*x)",), REAL,
              "DLMF 4.24.9", series=lambda x: x.atan()),
     Operator("atan2", "atan2", lambda a, b: torch.atan2(a, b), balls.atan2,
-             ("b/(a*a + b*b)", "-a/(a*a + b*b)"), ("nonzero", "real"), "DLMF 4.23.36"),
+             ("b/(a*a + b*b)", "-a/(a*a + b*b)"), ("nonzero", "real"), "DLMF 4.23.36",
+             jumps=True),
     # hyperbolic functions
     Operator("sinh", "sinh", lambda x: torch.sinh(x), arb.sinh, ("cosh(x)",), REAL,
              "DLMF 4.34.1", series=_exp_series(-1)),

@@ -17,6 +17,7 @@ from flint import arb
 from gradcheck.formula import derive
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import UNDEFINED, Enclosure, Routine, enclose
+from gradcheck.formula.operators import OPERATORS
 from gradcheck.formula.program import Program
 from gradcheck.formula.series import limits
 from gradcheck.setting import Dtype
@@ -27,8 +28,6 @@ REMEMBERED_POINTS = 4_096
 REMEMBERED_RUNS = 64
 """Of all derivatives at one point, in low precision: many entries are asked for in turn."""
 
-
-JUMPING = frozenset({"where", "sign", "heaviside", "floor", "ceil", "round", "atan2"})
 
 MOST_DERIVATIVES = 200_000
 MOST_TANGENTS = 2_000_000
@@ -73,8 +72,7 @@ class Truth:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.outputs, self.size = len(program.outputs), program.size
-        needed = program.tape.ancestors(program.outputs)
-        self._may_jump = any(program.tape.operations[k].operator in JUMPING for k in needed)
+        self._may_jump = _may_jump(program)
         self._nodes: dict[int, list[int]] = {0: list(program.outputs)}
         self._chain: dict[int, Routine] = {0: Routine(program.tape, program.outputs)}
         self._sympy: dict[int, Routine | None] = {}
@@ -144,11 +142,10 @@ class Truth:
         return [each.status != "kink" for each in enclose(self._routine(0), x, exact=False)]
 
     def _twice(self, order: int, x: tuple[float, ...], found: list[Enclosure]) -> list[Enclosure]:
-        """The same, undefined where the derivative that is differentiated again is undefined."""
+        """The same, undefined where the derivative that is differentiated again does not exist."""
         lower, n = self.enclosures(order - 1, x), self.size
         return [
-            each if lower[k // n].status != "undefined" else UNDEFINED
-            for k, each in enumerate(found)
+            each if lower[k // n].status == "settled" else UNDEFINED for k, each in enumerate(found)
         ]
 
     def _completed(
@@ -233,6 +230,12 @@ class Truth:
                 nodes = [rows[0][index // self.size**step % self.size]]
             self._stress[key] = Routine(tape, nodes)
         return self._stress[key]
+
+
+def _may_jump(program: Program) -> bool:
+    operations = program.tape.operations
+    used = {operations[node].operator for node in program.tape.ancestors(program.outputs)}
+    return any(OPERATORS[name].jumps for name in used & OPERATORS.keys())
 
 
 def _held(a: Enclosure, b: Enclosure, x: tuple[float, ...]) -> Enclosure:

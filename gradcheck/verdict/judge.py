@@ -24,6 +24,7 @@ ROUNDING_FACTOR = 2
 SCALE_FACTOR = 64
 GREY_FACTOR = 4
 SUBNORMALS = 2
+NO_DIGIT = 0.5
 BITS = 256
 
 
@@ -138,11 +139,16 @@ def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
     explained = slack + ROUNDING_FACTOR * stress.rounding
     if error <= max(stable, least_ulps * spacing):
         return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
-    if error <= explained:
+    has_digits = relative <= NO_DIGIT or relative == math.inf  # a truth of 0 has none to lose
+    if error <= explained and has_digits:
         return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, relative)
     grey = GREY_FACTOR * max(stable, explained)
     if error <= grey:
         reason = f"beyond the derived allowance, within {GREY_FACTOR} times of it"
+        if error <= explained:
+            reason = (
+                "no digit is right, though the rounding of the formula's chain rule explains it"
+            )
         return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
     if error <= SCALE_FACTOR * u * stress.scale:
         reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"

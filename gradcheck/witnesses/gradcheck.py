@@ -28,14 +28,14 @@ def testify(trial: Trial) -> Iterator[Claim | Finding]:
 
 def _first(trial: Trial) -> Iterator[Finding]:
     if trial.first is None:
-        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=FIRST)
+        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=FIRST, incapable=True)
         return
     yield from _each(trial, FIRST, torch.autograd.gradcheck, trial.first)
 
 
 def _second(trial: Trial) -> Iterator[Finding]:
     if trial.second is None:
-        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND)
+        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND, incapable=True)
         return
     if not result_of(trial, leaves(trial, requires_grad=True)).requires_grad:
         yield Finding(Ruling.ABSTAIN, "the result does not require grad", label=SECOND)

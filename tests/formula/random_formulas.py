@@ -124,20 +124,20 @@ def by_mpmath(program: Program, point: tuple[float, ...], digits: int = 100):
 
 def _value(program: Program, point: tuple[float, ...]):
     tape = program.tape
-    values: list = []
-    for operation in tape.operations:
+    values: dict = {}
+    for node in sorted(tape.ancestors(program.outputs)):  # derivatives may stand on it, too
+        operation = tape.operations[node]
         arguments = [values[a] for a in operation.arguments]
         leaves = [not tape.operations[a].arguments for a in operation.arguments]
         if operation.operator == "input":
-            values.append(mpmath.mpf(point[operation.parameter]))
+            values[node] = mpmath.mpf(point[operation.parameter])
         elif operation.operator == "number":
-            values.append(
-                mpmath.mpf(operation.parameter.numerator) / operation.parameter.denominator
-            )
+            number = operation.parameter
+            values[node] = mpmath.mpf(number.numerator) / number.denominator
         elif operation.operator in ("true", "false"):
-            values.append(operation.operator == "true")
+            values[node] = operation.operator == "true"
         else:
-            values.append(_applied(operation, arguments, leaves))
+            values[node] = _applied(operation, arguments, leaves)
     return values[program.outputs[0]]
 
 

@@ -104,6 +104,16 @@ def test_a_check_that_judged_nothing_disagrees():
     assert (outcome.entries, outcome.blame) == (0, "nothing judged")
 
 
+def test_finite_differences_that_can_testify_nowhere_abstain():
+    """As beyond 1,024, where no point is benign; the certified witnesses judge there all the same."""
+    far = "{formula: sin(x), inputs: {x: '(2000, 3000)'}}"
+    outcome = ruled(far, "gradcheck")
+    assert outcome.ruling is Ruling.ABSTAIN
+    assert outcome.reason == "finite differences cannot testify at this point"
+    assert ruled(far, "reverse").ruling is Ruling.AGREE
+    assert ruled(far, "reverse", function=torch.cos).ruling is Ruling.DISAGREE
+
+
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
 def test_tensors_without_elements_agree(witness):
     empty = "{formula: sin(x), inputs: {x: {shape: [2, 0]}}}"

@@ -57,3 +57,24 @@ def test_another_subgradient_than_the_promised_one_disagrees():
 def test_a_convention_binds_forward_mode_too():
     outcome = ruled(RELU % PROMISE, "forward", function=torch.relu)
     assert outcome.ruling is Ruling.AGREE
+
+
+# second derivatives, and jumps: where nothing exists nothing is judged
+
+ONLY_AT_ZERO = "{formula: %s, inputs: {x: '[0, 0]'}, points: [{at: {x: 0}%s}]}"
+
+
+@pytest.mark.parametrize("formula", ["abs(x)", "'max(x, 0)'", "'where(x > 0, x, 2*x)'"])
+def test_where_the_first_derivative_is_a_hull_there_is_no_second(formula):
+    assert ruled(ONLY_AT_ZERO % (formula, "")).counts["agree"] > 0
+    second = ruled(ONLY_AT_ZERO % (formula, ""), "second")
+    assert (second.entries, second.abstained > 0) == (0, True)
+
+
+@pytest.mark.parametrize("formula", ["floor(x)", "x + sign(x)", "'where(x > 0, 1 + x, x)'"])
+def test_at_a_jump_there_is_no_derivative_but_what_is_promised(formula):
+    silent = ruled(ONLY_AT_ZERO % (formula, ""))
+    assert (silent.entries, silent.abstained > 0) == (0, True)
+    promised = ruled(ONLY_AT_ZERO % (formula, ", convention: {x: 7}"))
+    assert promised.ruling is Ruling.DISAGREE
+    assert promised.counts["disagree"] > 0

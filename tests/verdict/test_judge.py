@@ -53,6 +53,25 @@ def test_the_truth_may_lie_between_two_floats():
     assert ruled(math.nextafter(1 / 3, 1), third).ulps == pytest.approx(2 / 3, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("got", "ruling"),
+    [
+        (1.4e-9, (Ruling.AGREE, Grade.EXPLAINED)),
+        (1.6e-9, (Ruling.INACCURATE, None)),
+        (0.0, (Ruling.INACCURATE, None)),
+    ],
+)
+def test_rounding_alone_does_not_explain_a_number_without_a_right_digit(got, ruling):
+    """As a quotient that cancels does: R is 1e-8, however the function is conditioned."""
+    judgement = ruled(got, settled(1e-9), stress=replace(CALM, rounding=1e-8))
+    assert (judgement.ruling, judgement.grade) == ruling
+
+
+def test_rounding_explains_what_is_not_zero_where_the_truth_is():
+    judgement = ruled(1e-9, settled(0.0), stress=replace(CALM, rounding=1e-8))
+    assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.EXPLAINED)
+
+
 # each bound, on both sides
 
 
