@@ -26,6 +26,7 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
+from gradcheck.formula.syntax import words_and_fix
 
 MOST_CHARACTERS = 10_000
 DEEPEST_NESTING = 64
@@ -148,9 +149,9 @@ def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
         raise _too_deep(_place(text, offset)) from None
     rest = text[offset:].split("\n")[0].strip()[:20]
     found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
-    raise ExpressionError(
-        _place(text, offset), found, "an expression in Python's syntax", error.msg.rstrip(".")
-    ) from None
+    words, fix = words_and_fix(error.msg, text[:offset], rest)
+    expected = f"an expression in Python's syntax ({words})"
+    raise ExpressionError(_place(text, offset), found, expected, fix) from None
 
 
 def _too_many_digits(place: Place, most: int) -> ExpressionError:

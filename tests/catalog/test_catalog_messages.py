@@ -59,11 +59,11 @@ MESSAGES = [
     (
         "c: {formula: [max(x, 0), x], inputs: {x: real}}",
         "f.yaml:1:18: '(x', where the expression breaks off\n"
-        "  expected: an expression in Python's syntax\n"
+        "  expected: an expression in Python's syntax ('(' was never closed)\n"
         "  fix:      close the bracket; in a YAML list or map, quote an "
         "expression with a comma\n"
         "f.yaml:1:23: ')', where the expression breaks off\n"
-        "  expected: an expression in Python's syntax\n"
+        "  expected: an expression in Python's syntax (unmatched ')')\n"
         "  fix:      close the bracket; in a YAML list or map, quote an "
         "expression with a comma",
     ),

@@ -65,8 +65,8 @@ REFUSED = {
     ),
     ("x**2 + ", "--input", "x=real"): (
         "<command line> FORMULA:1:7: the end of the text\n"
-        "  expected: an expression in Python's syntax\n"
-        "  fix:      invalid syntax\n"
+        "  expected: an expression in Python's syntax (invalid syntax)\n"
+        "  fix:      write what is missing after the last operator or word, or remove that\n"
     ),
     ("x**2", "--input", "x=reel"): (
         "<command line> --input x:1:1: the unknown domain 'reel'\n"

@@ -105,29 +105,46 @@ REFUSED = {
   expected: an expression
   fix:      write one""",
     "sin(x": """1:4: '(x', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      '(' was never closed""",
+  expected: an expression in Python's syntax ('(' was never closed)
+  fix:      close the bracket""",
     "1 +\n [2, 3": """2:2: '[2, 3', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      '[' was never closed""",
+  expected: an expression in Python's syntax ('[' was never closed)
+  fix:      close the bracket""",
     "(1]": """1:3: ']', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      closing parenthesis ']' does not match opening parenthesis '('""",
+  expected: an expression in Python's syntax (closing parenthesis ']' \
+does not match opening parenthesis '(')
+  fix:      close every bracket with its own kind""",
     "x)": """1:2: ')', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      unmatched ')'""",
+  expected: an expression in Python's syntax (unmatched ')')
+  fix:      remove it, or open a bracket before it""",
     "x +": """1:4: the end of the text
-  expected: an expression in Python's syntax
-  fix:      invalid syntax""",
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      write what is missing after the last operator or word, or remove that""",
     "1or x": """1:1: '1or x', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      invalid decimal literal""",
+  expected: an expression in Python's syntax (invalid decimal literal)
+  fix:      write '*' between a number and a name, as in 2*x, and blanks around words""",
     "x = 1": """1:3: '= 1', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      invalid syntax""",
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      write '==' to compare; nothing is assigned in an expression""",
     "import os": """1:1: 'import os', where the expression breaks off
-  expected: an expression in Python's syntax
-  fix:      invalid syntax""",
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      begin with a name, a number, a sign or a bracket, as in 3*x**2""",
+    "sin x": """1:5: 'x', where the expression breaks off
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      write an operator, a comma or a bracket there""",
+    "[a b]": """1:2: 'a b]', where the expression breaks off
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      perhaps you forgot a comma?""",
+    "f(1=x)": """1:3: '1=x)', where the expression breaks off
+  expected: an expression in Python's syntax (expression cannot contain assignment)
+  fix:      perhaps you meant "=="?""",
+    "x + 007": """1:5: '007', where the expression breaks off
+  expected: an expression in Python's syntax (leading zeros \
+in decimal integer literals are not permitted)
+  fix:      write the number without them""",
+    "f(a=1, 2)": """1:9: ')', where the expression breaks off
+  expected: an expression in Python's syntax (positional argument follows keyword argument)
+  fix:      correct that""",
 }
 
 
