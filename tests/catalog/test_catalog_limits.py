@@ -1,12 +1,23 @@
 """Nothing that a file holds is executed, and nothing makes reading it long or large."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from gradcheck.catalog.draft import Budget
+from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
+from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
+from gradcheck.formula.parse import (
+    DEEPEST_NESTING,
+    LONGEST_CHAIN,
+    MOST_CHARACTERS,
+    MOST_DIGITS,
+    MOST_WRITTEN_DIGITS,
+)
+from gradcheck.formula.unroll import MOST_STEPS
 
 CASE = "c: {{formula: {}, inputs: {{x: {{shape: [3]}}}}}}"
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
@@ -209,3 +220,22 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path):
 def test_a_folder_is_no_catalog_file(tmp_path):
     with pytest.raises(CatalogError, match="no regular file"):
         load(tmp_path, shown="folder")
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "writing-cases.md"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"| an expression | {MOST_CHARACTERS:,} characters, nesting {DEEPEST_NESTING} |",
+        f"| one chain of operators, as `a + b + c` | {LONGEST_CHAIN} operators |",
+        f"| literals and integer exponents | no number over {MOST_DIGITS:,} digits"
+        f" (a literal is written with at most {MOST_WRITTEN_DIGITS:,}) |",
+        f"| a tensor | {MOST_ELEMENTS:,} elements, each dimension 0 to {MOST_IN_A_DIMENSION} |",
+        f"| variants of a case | {MOST_VARIANTS} |",
+        f"| a comprehension | {MOST_STEPS:,} steps |",
+    ],
+)
+def test_a_limit_is_documented_as_it_is(row):
+    assert row in DOCUMENT.read_text("utf-8").split("## Limits")[1].splitlines()

@@ -281,3 +281,11 @@ def test_reading_a_catalog_imports_neither_torch_nor_sympy_nor_hypothesis():
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_declared_point_need_not_be_of_the_kind_that_is_drawn():
+    case = only(
+        "c: {formula: det(A), inputs: {A: {shape: [2, 2], kind: positive_definite}},"
+        " points: [{at: {A: [[0, 1], [2, 0]]}, value: -2}]}"
+    )
+    assert len(case.points) == 1
