@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.fields import nearest
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
@@ -21,21 +23,24 @@ TAKEN_MARKERS = frozenset(
 
 def check_labels(draft: Draft) -> None:
     """Complain of labels that cannot mean what they say."""
-    _check_dtypes(draft)
+    check_dtypes(draft, (), draft.keys.dtypes)
     _check_witnesses(draft)
     _check_tags(draft)
+    if draft.keys.source == []:
+        draft.add(("source",), "no source", "at least one", "add one or remove the key")
     if draft.keys.order == 1:
         _check_order_of_points(draft)
 
 
-def _check_dtypes(draft: Draft) -> None:
-    dtypes = draft.keys.dtypes
+def check_dtypes(draft: Draft, path: Sequence[str | int], dtypes: list[str] | None) -> None:
+    """Complain of a list of dtypes below ``path`` that is empty or repeats one."""
     if dtypes == []:
-        draft.add(("dtypes",), "no dtypes", "at least one", "add one or remove the key")
+        draft.add((*path, "dtypes"), "no dtypes", "at least one", "add one or remove the key")
     seen: set[str] = set()
     for k, name in enumerate(dtypes or []):
         if name in seen:
-            draft.add(("dtypes", k), f"the dtype {name} again", "each dtype once", "remove it")
+            found = f"the dtype {name} again"
+            draft.add((*path, "dtypes", k), found, "each dtype once", "remove it")
         seen.add(name)
 
 

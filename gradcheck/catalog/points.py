@@ -10,6 +10,7 @@ from gradcheck.catalog.case import Input, Point, Variant
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.fields import nearest
+from gradcheck.catalog.labels import check_dtypes
 from gradcheck.catalog.model import PointKeys
 from gradcheck.catalog.numbers import Numbers, numbers_of
 from gradcheck.errors import ExpressionError
@@ -85,6 +86,7 @@ def _trees(blocks: Mapping[str, Block]) -> dict[str, Node]:
 
 
 def _check_dtypes(site: _Site) -> None:
+    check_dtypes(site.draft, ("points", site.number), site.keys.dtypes)
     for k, name in enumerate(site.keys.dtypes or []):
         if name not in site.draft.dtypes:
             expected = f"one of the case's: {', '.join(site.draft.dtypes)}"

@@ -19,6 +19,7 @@ from gradcheck.formula.tape import Number, Tape, apply
 
 Array = NDArray[Any]
 Indices = tuple[int, ...]
+Dims = int | list[int] | None
 MOST_ELEMENTS = 65_536
 MOST_DIMENSIONS = 16
 LARGEST_MATRIX = 8
@@ -115,9 +116,11 @@ def _paired(tape: Tape, operator: str, a: list[Number], b: list[Number]) -> list
 
 
 def _reduced(tape: Tape, operator: str, x: Array, start: Fraction | None) -> Callable[..., Array]:
-    def along(dim: int | list[int] | None = None, *, keepdim: bool = False) -> Array:
+    def along(dim: Dims = None, *, keepdim: bool = False) -> Array:
         dims = range(x.ndim) if dim is None else dim if isinstance(dim, list) else [dim]
-        axes = sorted({_axis(each, x.ndim) for each in dims})
+        axes = sorted(_axis(each, x.ndim) for each in dims)
+        if len(set(axes)) < len(axes):
+            raise Misuse(f"dim={dim}, which names a dimension twice", "each dimension once")
         moved = np.moveaxis(x, axes, list(range(len(axes))))
         kept = moved.shape[len(axes) :]
         rows = moved.reshape(math.prod(moved.shape[: len(axes)]), math.prod(kept)).tolist()
@@ -132,26 +135,26 @@ def _reduced(tape: Tape, operator: str, x: Array, start: Fraction | None) -> Cal
     return along
 
 
-def _sum(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Array:
+def _sum(tape: Tape, x: Array, dim: Dims = None, *, keepdim: bool = False) -> Array:
     return _reduced(tape, "add", x, ZERO)(dim, keepdim=keepdim)
 
 
-def _prod(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Array:
+def _prod(tape: Tape, x: Array, dim: Dims = None, *, keepdim: bool = False) -> Array:
     return _reduced(tape, "mul", x, ONE)(dim, keepdim=keepdim)
 
 
-def _mean(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Array:
+def _mean(tape: Tape, x: Array, dim: Dims = None, *, keepdim: bool = False) -> Array:
     total = _sum(tape, x, dim, keepdim=keepdim)
     if x.size == 0:
         raise Misuse("the mean of no elements", "at least one element")
     return elementwise(tape, "div", total, array_of(Fraction(x.size, max(total.size, 1))))
 
 
-def _amin(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Array:
+def _amin(tape: Tape, x: Array, dim: Dims = None, *, keepdim: bool = False) -> Array:
     return _reduced(tape, "min", x, None)(dim, keepdim=keepdim)
 
 
-def _amax(tape: Tape, x: Array, dim: Any = None, *, keepdim: bool = False) -> Array:
+def _amax(tape: Tape, x: Array, dim: Dims = None, *, keepdim: bool = False) -> Array:
     return _reduced(tape, "max", x, None)(dim, keepdim=keepdim)
 
 

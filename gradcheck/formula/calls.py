@@ -27,12 +27,13 @@ LARGEST_INTEGER = 2**31 - 1
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
 """The second argument, where it is left out."""
 _FORMS = {name: signature(function) for name, function in ARRAY_FUNCTIONS.items()}
-_KINDS: dict[str, tuple[type, str]] = {
-    "int": (int, "an integer"),
-    "list[int]": (list, "a list of integers"),
-    "bool": (int, "True or False"),
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "an integer"),
+    "list[int]": ((list,), "a list of integers"),
+    "bool": ((bool,), "True or False"),
+    "Dims": ((int, list, type(None)), "an integer, a list of integers or None"),
 }
-"""By the annotation of an array function's argument."""
+"""By the annotation of an array function's argument; True is no integer here, nor 1 a boolean."""
 
 
 def call(reader: Unroller, node: Call) -> Array:
@@ -114,8 +115,8 @@ def _array(reader: Unroller, name: str, node: Call) -> Array:
         reader.refuse(node.place, f"{name}: {error}", "the arguments that it takes", "see the docs")
     for option, value in bound.arguments.items():
         annotation = form.parameters[option].annotation
-        kind, expected = _KINDS.get(annotation, (object, ""))
-        if not isinstance(value, kind) or (annotation == "int" and isinstance(value, bool)):
+        kinds, expected = _KINDS.get(annotation, ((type(value),), ""))
+        if type(value) not in kinds:
             reader.refuse(node.place, f"{name} with {option}={value}", expected, "see the docs")
     return ARRAY_FUNCTIONS[name](*bound.args, **bound.kwargs)
 

@@ -289,3 +289,8 @@ def test_a_declared_point_need_not_be_of_the_kind_that_is_drawn():
         " points: [{at: {A: [[0, 1], [2, 0]]}, value: -2}]}"
     )
     assert len(case.points) == 1
+
+
+def test_tags_may_be_an_empty_list_and_a_source_a_list():
+    case = only("c: {formula: x, inputs: {x: real}, tags: [], source: [DLMF 4.2]}")
+    assert (case.tags, case.source) == ((), ("DLMF 4.2",))

@@ -680,6 +680,18 @@ MESSAGES = [
         "f.yaml:1:36: no dtypes\n  expected: at least one\n  fix:      add one or remove the key",
     ),
     (
+        "c: {formula: x, inputs: {x: real}, points: [{at: {x: 1}, dtypes: []}]}",
+        "f.yaml:1:58: no dtypes\n  expected: at least one\n  fix:      add one or remove the key",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, points: [{at: {x: 1}, dtypes: [float32, float32]}]}",
+        "f.yaml:1:76: the dtype float32 again\n  expected: each dtype once\n  fix:      remove it",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, source: []}",
+        "f.yaml:1:36: no source\n  expected: at least one\n  fix:      add one or remove the key",
+    ),
+    (
         "c: {formula: m*x, inputs: {x: real}, sweep: {m: [tanh]}}",
         "f.yaml:1:14: 'tanh' (in the variant m=tanh)\n"
         "  expected: a number\n"

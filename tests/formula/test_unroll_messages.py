@@ -199,6 +199,24 @@ REFUSED = {
     "cumsum(m, dim=[0])": """1:1: cumsum with dim=[0]
   expected: an integer
   fix:      see the docs""",
+    "cumsum(m, dim=True)": """1:1: cumsum with dim=True
+  expected: an integer
+  fix:      see the docs""",
+    "sum(m, dim=True)": """1:1: sum with dim=True
+  expected: an integer, a list of integers or None
+  fix:      see the docs""",
+    "sum(m, keepdim=3)": """1:1: sum with keepdim=3
+  expected: True or False
+  fix:      see the docs""",
+    "amax(m, keepdim=1)": """1:1: amax with keepdim=1
+  expected: True or False
+  fix:      see the docs""",
+    "mean(m, dim=[1, 1])": f"""1:1: dim=[1, 1], which names a dimension twice
+  expected: each dimension once
+  fix:      {SHAPES}""",
+    "prod(v, dim=[0, -1])": f"""1:1: dim=[0, -1], which names a dimension twice
+  expected: each dimension once
+  fix:      {SHAPES}""",
     "sum(m, dim=half)": """1:12: no constant integer
   expected: a constant integer or a list of them
   fix:      write one""",
@@ -272,7 +290,8 @@ def test_a_formula_is_refused_with_place_expectation_and_fix(text):
 @pytest.mark.parametrize(
     "text",
     ["x/0", "index[0]*x", "v[index]", "half*x", "where(yes, x, 1)", "e + pi", "m[k - 1, 0]",
-     "sum([i for i in range(65536)])", "[" * 16 + "x" + "]" * 16, "x + 10**9999"],
+     "sum([i for i in range(65536)])", "[" * 16 + "x" + "]" * 16, "x + 10**9999",
+     "mean(m, dim=[0, -1], keepdim=yes)"],
 )  # fmt: skip
 def test_what_is_not_refused_is_unrolled(text):
     assert isinstance(unrolled(text), Program)
