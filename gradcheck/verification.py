@@ -98,7 +98,7 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
     if not isinstance(points, int):
         keys["points"] = points
     case = case_of(keys, shown=_SHOWN, labels={})
-    problems = unreachable(case)
+    problems = unreachable([case])
     if problems:
         raise CatalogError(problems)
     if fn is None or isinstance(fn, str):

@@ -94,7 +94,7 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
 def _refuse_unreachable(case: Case) -> None:
     from gradcheck.inputs.reach import unreachable
 
-    problems = unreachable(case)
+    problems = unreachable([case])
     if problems:
         raise CommandLineError(problems)
 

@@ -67,7 +67,7 @@ def _sound(path: Path) -> int:
         load_known(path.parent)
         return 0
     cases = load(path, shown=str(path))
-    found = [problem for case in cases for problem in unreachable(case)]
+    found = unreachable(cases)
     if found:
         raise CatalogError(found)
     return len(cases)

@@ -38,7 +38,7 @@ class CatalogFile(pytest.File):
     def _checks(self) -> list[Check]:
         settings = settings_of(self.config)
         cases = load(self.path, shown=shown(self.path, self.config))
-        problems = [*_refused(cases, settings.trusted), *chain(*map(unreachable, cases))]
+        problems = [*_refused(cases, settings.trusted), *unreachable(cases)]
         if problems:
             raise CatalogError(problems)
         known = _known_failures(self.path.parent, self.config)
