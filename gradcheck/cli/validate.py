@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.case_files import find_files, is_cases
+from gradcheck.cli.case_files import KNOWN_FAILURES, find_files, is_cases
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted
 from gradcheck.errors import CatalogError, Problem
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.case import Case
 
 _CODES = epilog(
     {
@@ -33,7 +37,7 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
     """Read case files and report every problem in them; run nothing."""
-    files = find_files(paths)
+    files = _with_lists(find_files(paths))
     cases, problems = _examine(files)
     if as_json:
         emit_json([_entry(problem) for problem in problems])
@@ -44,33 +48,53 @@ def validate(
     raise typer.Exit(ExitCode.BAD_FILE if problems else ExitCode.OK)
 
 
+def _with_lists(files: Sequence[Path]) -> tuple[Path, ...]:
+    """The files, and the known failures beside each, which speak of its cases; lists last."""
+    beside = (path.with_name(KNOWN_FAILURES) for path in files)
+    every = dict.fromkeys((*files, *(path for path in beside if path.exists())))
+    return tuple(sorted(every, key=lambda path: not is_cases(path)))
+
+
 def _examine(files: Sequence[Path]) -> tuple[int, list[Problem]]:
     """How many sound cases there are, and every problem."""
-    cases = 0
+    loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
+    count = 0
     problems: list[Problem] = []
     for path in files:
         try:
-            cases += _sound(path)
+            if is_cases(path):
+                cases = loaded[path.parent][path.name] = _load(path)
+                count += _sound(cases)
+            else:
+                _check_list(path, loaded[path.parent])
         except CatalogError as error:
             problems += error.problems
-    return cases, problems
+    return count, problems
 
 
-def _sound(path: Path) -> int:
-    """How many cases a file holds. Errors: CatalogError with all its problems."""
-    # These take pydantic and FLINT along, which `gradcheck --help` need not wait for.
-    from gradcheck.catalog.known import load_known
+def _load(path: Path) -> tuple[Case, ...]:
+    """Errors: CatalogError with all problems of the file."""
+    # This takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
     from gradcheck.catalog.load import load
+
+    return load(path, shown=str(path))
+
+
+def _sound(cases: Sequence[Case]) -> int:
+    """How many cases a file holds. Errors: CatalogError where no input meets their conditions."""
     from gradcheck.inputs.reach import unreachable
 
-    if not is_cases(path):
-        load_known(path.parent)
-        return 0
-    cases = load(path, shown=str(path))
     found = unreachable(cases)
     if found:
         raise CatalogError(found)
     return len(cases)
+
+
+def _check_list(path: Path, loaded: Mapping[str, Sequence[Case]]) -> None:
+    """Errors: CatalogError for a bad list, or for entries that match nothing in loaded files."""
+    from gradcheck.catalog.known import check_known, load_known
+
+    check_known(load_known(path.parent), loaded)
 
 
 def _entry(problem: Problem) -> dict[str, object]:

@@ -84,6 +84,73 @@ def test_a_list_of_known_failures_is_read_too(command, catalog):
     assert "known_failures.yaml:1" in ended.out
 
 
+ENTRY = "- {{case: {}, issue: not reported, because: it does{}}}\n"
+STALE = [
+    (
+        ENTRY.format("small.yaml::cube", ""),
+        "cases/known_failures.yaml:1:3: the case 'cube', which is not in small.yaml\n"
+        "  expected: one that is\n"
+        "  fix:      correct it\n",
+    ),
+    (
+        ENTRY.format("small.yaml::square", ", at: {x: 4}"),
+        "cases/known_failures.yaml:1:3: a point that square does not have\n"
+        "  expected: a point of the case\n"
+        "  fix:      add it under 'points' of the case\n",
+    ),
+    (
+        ENTRY.format("small.yaml::power", ", when: {variant: k=4}"),
+        "cases/known_failures.yaml:1:3: the variant 'k=4', which power does not have\n"
+        "  expected: one of k=2, k=3\n"
+        "  fix:      correct it\n",
+    ),
+    (
+        ENTRY.format("small.yaml::square", ", when: {implementation: 2}"),
+        "cases/known_failures.yaml:1:3: the implementation '2', which square does not have\n"
+        "  expected: its text, or a number below 2\n"
+        "  fix:      correct it\n",
+    ),
+]
+NAMED = [["cases"], ["cases/small.yaml"], ["cases/small.yaml", "cases/known_failures.yaml"]]
+
+
+@pytest.mark.parametrize("paths", NAMED)
+@pytest.mark.parametrize(("text", "message"), STALE)
+def test_a_known_failure_that_matches_nothing_is_one_problem(
+    command, catalog, paths, text, message
+):
+    (catalog / "known_failures.yaml").write_text(text)
+    ended = command("validate", *paths)
+    assert (ended.code, ended.out) == (2, message + "1 problem in 1 of 2 files\n")
+
+
+@pytest.mark.parametrize("paths", NAMED)
+def test_known_failures_that_match_are_no_problem(command, catalog, paths):
+    entries = [
+        ENTRY.format("small.yaml::square", ", at: {x: 3}, when: {implementation: 1}"),
+        ENTRY.format("small.yaml::power", ", when: {variant: k=3}"),
+    ]
+    (catalog / "known_failures.yaml").write_text("".join(entries))
+    assert command("validate", *paths).out == "2 files, 2 cases: no problems\n"
+
+
+def test_known_failures_of_a_file_that_cannot_be_read_are_no_further_problems(command, catalog):
+    (catalog / "small.yaml").write_text("f: {formula: x^2, inputs: {x: real}}\n")
+    (catalog / "known_failures.yaml").write_text(ENTRY.format("small.yaml::cube", ""))
+    ended = command("validate", "cases")
+    assert ended.out.splitlines()[0] == "cases/small.yaml:1:14: '^'"
+    assert ended.out.splitlines()[-1] == "1 problem in 1 of 2 files"
+
+
+def test_a_case_whose_condition_nothing_meets_is_there_for_known_failures(command, catalog):
+    (catalog / "small.yaml").write_text("f: {formula: x, inputs: {x: positive}, where: x < 0}\n")
+    entries = ENTRY.format("small.yaml::f", "") + ENTRY.format("small.yaml::g", "")
+    (catalog / "known_failures.yaml").write_text(entries)
+    ended = command("validate", "cases")
+    assert "known_failures.yaml:2:3: the case 'g', which is not in small.yaml" in ended.out
+    assert ended.out.splitlines()[-1] == "2 problems in 2 of 2 files"
+
+
 def test_the_schema_is_draft_07_and_knows_the_keys_of_a_case(command):
     ended = command("schema")
     assert ended.code == 0
