@@ -45,6 +45,7 @@ class Trial:
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
             before the call. ``output_shape`` is that of a single point.
             ``thorough`` asks for every entry, also where each takes a call of its own.
+            ``own_code`` says that a user's code is on trial, and so not PyTorch itself.
     Units:  every number is exactly representable in ``dtype``.
     """
 
@@ -57,6 +58,7 @@ class Trial:
     device: str
     seed: int
     thorough: bool = True
+    own_code: bool = False
     first: Difference | None = None  # how gradcheck may testify here; None: it must abstain
     second: Difference | None = None  # the same for gradgradcheck
 

@@ -64,6 +64,11 @@ class Implementation:
     function: str | None = None
     call: Callable[..., Any] | None = None
 
+    @property
+    def is_own_code(self) -> bool:
+        """Whether a user wrote it in Python; else it is made of PyTorch's functions alone."""
+        return self.function is not None or self.call is not None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:

@@ -90,6 +90,7 @@ class Scene:
             dtype=self.dtype.name,
             device=self.check.device,
             seed=seed,
+            own_code=self.check.implementation.is_own_code,
             first=first,
             second=second,
         )

@@ -23,7 +23,7 @@ from gradcheck.witnesses.stand.call import (
 from gradcheck.witnesses.stand.dual import dual_level, duals, tangent_of, warm_up
 from gradcheck.witnesses.stand.graph import refuses_to_go_on
 from gradcheck.witnesses.stand.hearing import hear
-from gradcheck.witnesses.stand.nested_forward import reason_to_distrust
+from gradcheck.witnesses.stand.nested_forward import reason_to_distrust, reason_to_excuse
 
 REVERSE_REVERSE = "reverse over reverse"
 FORWARD_REVERSE = "forward over reverse"
@@ -91,7 +91,7 @@ def _forward_over_forward(trial: Trial) -> Iterator[Claim | Finding]:
             yield _mixed(trial, inner, outer)
 
 
-def _mixed(trial: Trial, inner: Floats, outer: Floats) -> Claim:
+def _mixed(trial: Trial, inner: Floats, outer: Floats) -> Claim | Finding:
     warm_up()
     inputs = leaves(trial, requires_grad=False)
     parts = split(inner, trial)
@@ -101,6 +101,9 @@ def _mixed(trial: Trial, inner: Floats, outer: Floats) -> Claim:
         return found
 
     found = torch.func.jvp(slope, inputs, split(outer, trial))[1]
+    excuse = reason_to_excuse(found, inputs[0].dtype) if trial.own_code else None
+    if excuse is not None:
+        return Finding(Ruling.ABSTAIN, excuse, label=FORWARD_FORWARD, incapable=True)
     shape = (trial.count,) if trial.batched else trial.output_shape
     check("the second tangent of the result", found, like=(shape, inputs))
     return Claim(FORWARD_FORWARD, 2, entries(found, trial), tangents=(inner, outer))

@@ -105,7 +105,7 @@ def test_a_check_that_judged_nothing_disagrees():
 
 
 def test_finite_differences_that_can_testify_nowhere_abstain():
-    """As beyond 1,024, where no point is benign; the certified witnesses judge there all the same."""
+    """Beyond 1,024 no point is benign; the certified witnesses judge there all the same."""
     far = "{formula: sin(x), inputs: {x: '(2000, 3000)'}}"
     outcome = ruled(far, "gradcheck")
     assert outcome.ruling is Ruling.ABSTAIN

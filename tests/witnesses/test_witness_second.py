@@ -94,6 +94,33 @@ def test_nested_forward_mode_of_an_own_function_is_not_believed():
     assert last.reason.endswith("https://github.com/pytorch/pytorch/issues/197867")
 
 
+def half_square(x):
+    return 0.5 * x * x
+
+
+def widened(x):
+    return (x * x).double()
+
+
+def of_forward_over_forward(function, **settings):
+    answers = second.testify(trial(function, 3.0, dtype="float32", **settings))
+    return [answer for answer in answers if answer.label == second.FORWARD_FORWARD]
+
+
+def test_that_pytorch_promotes_a_python_float_is_not_laid_on_the_user():
+    (mine,) = of_forward_over_forward(half_square, own_code=True)
+    assert (mine.ruling, mine.incapable) == (Ruling.ABSTAIN, True)
+    assert mine.reason.endswith("https://github.com/pytorch/pytorch/issues/90065")
+    (theirs,) = of_forward_over_forward(half_square)
+    assert theirs.ruling is Ruling.DISAGREE
+
+
+def test_a_result_of_another_dtype_is_the_users_own_doing():
+    (finding,) = of_forward_over_forward(widened, own_code=True)
+    assert finding.ruling is Ruling.DISAGREE
+    assert finding.reason == "the result has dtype torch.float64, expected torch.float32"
+
+
 def test_a_wrong_backward_gives_itself_away_where_it_is_used():
     answers = claims(second.testify(trial(SineOfWrongSign.apply, 1.0)))
     right = np.full((1, 1, 1, 1), -np.sin(1.0))

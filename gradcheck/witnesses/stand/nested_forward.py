@@ -1,8 +1,10 @@
-"""Whether nested forward mode can be believed of an implementation's own ``autograd.Function``.
+"""Whether nested forward mode can be believed of a user's own code.
 
 In PyTorch 2.13 the second derivative through any ``autograd.Function`` is silently zero there, be
-its ``jvp`` ever so right (https://github.com/pytorch/pytorch/issues/197867). The defect is not the
-implementation's, so the witness abstains; it testifies again once PyTorch gets the probe right.
+its ``jvp`` ever so right (https://github.com/pytorch/pytorch/issues/197867), and a 0-dimensional
+tensor times a Python float has a float64 tangent (https://github.com/pytorch/pytorch/issues/90065).
+The defects are not the user's, so the witness abstains; it testifies again once PyTorch gets the
+probes right.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from gradcheck.witnesses.stand.dual import warm_up
 from gradcheck.witnesses.stand.graph import runs_own_function
 
 _ISSUE = "https://github.com/pytorch/pytorch/issues/197867"
+_PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 
 def reason_to_distrust(result: Tensor) -> str | None:
@@ -24,6 +27,26 @@ def reason_to_distrust(result: Tensor) -> str | None:
     if not runs_own_function(result) or _is_sound():
         return None
     return f"PyTorch's nested forward mode is wrong for every autograd.Function: {_ISSUE}"
+
+
+def reason_to_excuse(tangent: Tensor, dtype: torch.dtype) -> str | None:
+    """Why a second tangent of another dtype than the inputs' is PyTorch's doing, or None."""
+    if tangent.dtype == dtype or tangent.ndim or not _promotes(dtype):
+        return None
+    return f"PyTorch's nested forward mode promotes where a Python float takes part: {_PROMOTION}"
+
+
+@cache
+def _promotes(dtype: torch.dtype) -> bool:
+    """Whether the second tangent of x² / 2 leaves the dtype."""
+    warm_up()
+    one = torch.ones((), dtype=dtype)
+
+    def slope(x: Tensor) -> Tensor:
+        found: Tensor = torch.func.jvp(lambda t: t * t * 0.5, (x,), (one,))[1]
+        return found
+
+    return bool(torch.func.jvp(slope, (one,), (one,))[1].dtype != dtype)
 
 
 @cache
