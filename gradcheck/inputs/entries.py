@@ -51,15 +51,17 @@ def bulk(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats:
 
 _COMMON_BINADES = 16
 """A function that goes wrong beyond 10 is to be seen going wrong, also in float64."""
+_WIDE_BINADES = 48
+"""Of float32, whose emax/8 are no more than the common ones; float64 has 128."""
 
 
 def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
-    """Return numbers of every exponent: one in four within ±16, two within ±emax/8, one of any."""
+    """Return numbers of every exponent: one in four within ±16, two within _WIDE, one of any."""
     sides = [side for span in spans for side in _sides(span, dtype)]
     if not any(_binades(side, dtype) >= 8 for side in sides):
         return None
     found = []
-    for k, reach in enumerate((_COMMON_BINADES, (dtype.emax + 1) // 8)):
+    for k, reach in enumerate((_COMMON_BINADES, max(_WIDE_BINADES, (dtype.emax + 1) // 8))):
         low, high = power_ordinal(-reach, dtype), power_ordinal(reach, dtype)
         near = [_window(side, low, high) or side for side in sides]
         found.append(_draw(near, dtype, branch(key, 4 * k + 1), shape))
