@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from gradcheck.catalog.case import Implementation
 from gradcheck.catalog.draft import Draft
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Node
+from gradcheck.formula.steps import check_steps
 from gradcheck.formula.torch_names import check_tree, names_used
 
 
@@ -27,9 +30,13 @@ def read_implementations(draft: Draft) -> tuple[Implementation, ...]:
         return (Implementation("", where(draft.at("formula"))),)
     rooms = (keys.inputs, keys.constants or {}, keys.sweep or {})
     names = frozenset(name for room in rooms for name in room)
+    numbers = {
+        name: value for name, value in (keys.constants or {}).items() if isinstance(value, Fraction)
+    }
     for each in keys.torch:
         try:
             check_tree(each.tree, names)
+            check_steps(each.tree, numbers)
         except ExpressionError as error:
             draft.complaints.add_error(each.scalar, error)
     return tuple(

@@ -46,11 +46,12 @@ def _gather(node: object, bound: frozenset[str], found: set[str]) -> None:
             bound |= {loop.name}
         _gather(node.body, bound, found)
     else:
-        for child in _children(node):
+        for child in children(node):
             _gather(child, bound, found)
 
 
-def _children(node: object) -> tuple[object, ...]:
+def children(node: object) -> tuple[object, ...]:
+    """What stands below the node, loops left out."""
     match node:
         case Attribute(base):
             return (base,)
@@ -83,7 +84,7 @@ def _check(node: object, names: frozenset[str]) -> None:
     if rule is not None:
         rule(node, names)
         return
-    for child in _children(node):
+    for child in children(node):
         _check(child, names)
 
 
@@ -106,7 +107,7 @@ def _check_subscript(node: Subscript, names: frozenset[str]) -> None:
 def _check_argument(node: object, names: frozenset[str]) -> None:
     """Check an argument, an index or an element of one: strings, None and dtypes are well there."""
     if isinstance(node, Sequence | Slice):
-        for child in _children(node):
+        for child in children(node):
             _check_argument(child, names)
     elif isinstance(node, Attribute) and dotted(node, names) in DTYPES:
         return

@@ -39,6 +39,7 @@ from gradcheck.formula.nodes import (
     Unary,
 )
 from gradcheck.formula.program import Program
+from gradcheck.formula.steps import MOST_STEPS
 from gradcheck.formula.tape import (
     MOST_WORK,
     Number,
@@ -51,7 +52,6 @@ from gradcheck.formula.tape import (
     node_of,
 )
 
-MOST_STEPS = 65_536
 _SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "and": "and", "or": "or"}
 
 

@@ -29,11 +29,10 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
+from gradcheck.formula.steps import MOST_STEPS, too_many_steps
 from gradcheck.subjects.arithmetic import binary, unary
 from gradcheck.subjects.indexing import element
 from gradcheck.subjects.tensors import Home, whole_numbers
-
-MOST_STEPS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +123,7 @@ def _scopes(node: Comprehension, loops: tuple[Loop, ...], scope: Scope) -> Itera
     for step in range(*(integer(fold(bound, scope)) for bound in loops[0].bounds)):
         scope.steps[0] += 1
         if scope.steps[0] > MOST_STEPS:
-            raise ExpressionError(
-                node.place,
-                f"more than {MOST_STEPS:,} loop steps",
-                f"at most {MOST_STEPS:,}",
-                "loop over less, or write it with array functions",
-            )
+            raise too_many_steps(node.place)
         inner = replace(scope, values={**scope.values, loops[0].name: Fraction(step)})
         yield from _scopes(node, loops[1:], inner)
 

@@ -17,7 +17,7 @@ from gradcheck.formula.parse import (
     MOST_DIGITS,
     MOST_WRITTEN_DIGITS,
 )
-from gradcheck.formula.unroll import MOST_STEPS
+from gradcheck.formula.steps import MOST_STEPS
 
 CASE = "c: {{formula: {}, inputs: {{x: {{shape: [3]}}}}}}"
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(

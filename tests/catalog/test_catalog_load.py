@@ -291,6 +291,14 @@ def test_a_declared_point_need_not_be_of_the_kind_that_is_drawn():
     assert len(case.points) == 1
 
 
+def test_a_comprehension_of_the_torch_language_may_take_all_the_steps_that_it_has():
+    case = only(
+        "c: {formula: x*n, inputs: {x: real}, constants: {n: 65536},"
+        " torch: 'torch.stack([x for i in range(n)]).sum()'}"
+    )
+    assert len(case.implementations) == 1
+
+
 def test_tags_may_be_an_empty_list_and_a_source_a_list():
     case = only("c: {formula: x, inputs: {x: real}, tags: [], source: [DLMF 4.2]}")
     assert (case.tags, case.source) == ((), ("DLMF 4.2",))

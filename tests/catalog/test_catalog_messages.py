@@ -203,6 +203,23 @@ MESSAGES = [
         "  fix:      write torch.log",
     ),
     (
+        "c: {formula: x, inputs: {x: real},"
+        " torch: ['torch.stack([x for i in range(10**9)]).sum()', 'torch.sine(x)']}",
+        "f.yaml:1:57: more than 65,536 loop steps\n"
+        "  expected: at most 65,536\n"
+        "  fix:      loop over less, or write it with array functions\n"
+        "f.yaml:1:93: 'torch.sine', which the torch language does not allow\n"
+        "  expected: a function on tensors that PyTorch lists as overridable\n"
+        "  fix:      write torch.sin",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, constants: {n: 70000},"
+        " torch: 'x*[0 for i in range(n)][0]'}",
+        "f.yaml:1:69: more than 65,536 loop steps\n"
+        "  expected: at most 65,536\n"
+        "  fix:      loop over less, or write it with array functions",
+    ),
+    (
         "c: {formula: x, inputs: {x: real}, torch: x, function: 'a.b:c'}",
         "f.yaml:1:46: 'function' beside 'torch'\n"
         "  expected: only one of the two\n"

@@ -1,0 +1,89 @@
+"""How many steps the loops of an expression take, as far as its text alone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.nodes import Binary, Comprehension, Literal, Loop, Name, Place, Unary
+from gradcheck.formula.torch_names import children
+
+MOST_STEPS = 65_536
+_MOST_BITS = 40_000  # of a power that is worked out
+
+Numbers = Mapping[str, Fraction]
+
+
+def check_steps(tree: object, numbers: Numbers) -> None:
+    """Nothing, unless a comprehension is sure to pass the limit. ``numbers`` are known names.
+
+    Errors: ExpressionError at the outermost comprehension, nested loops multiplied.
+    """
+    if not isinstance(tree, Comprehension):
+        for child in children(tree):
+            check_steps(child, numbers)
+    elif _steps(tree, numbers) > MOST_STEPS:
+        raise too_many_steps(tree.place)
+
+
+def too_many_steps(place: Place) -> ExpressionError:
+    """The error for a comprehension that passes the limit, before or while it runs."""
+    return ExpressionError(
+        place,
+        f"more than {MOST_STEPS:,} loop steps",
+        f"at most {MOST_STEPS:,}",
+        "loop over less, or write it with array functions",
+    )
+
+
+def _steps(node: object, numbers: Numbers) -> int:
+    """No more steps than it really takes: a loop over what is not known may take none."""
+    if not isinstance(node, Comprehension):
+        return sum(_steps(child, numbers) for child in children(node))
+    total, times = 0, 1
+    for loop in node.loops:
+        times *= _length(loop, numbers)
+        total += times
+        numbers = {name: value for name, value in numbers.items() if name != loop.name}
+    return total + times * _steps(node.body, numbers)
+
+
+def _length(loop: Loop, numbers: Numbers) -> int:
+    """How often the loop runs; 0 where its bounds are not known."""
+    known = [_number(bound, numbers) for bound in loop.bounds]
+    bounds = [int(bound) for bound in known if bound is not None and bound.denominator == 1]
+    if len(bounds) < len(known):
+        return 0
+    start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    return max(0, -((start - stop) // step)) if step else 0  # len(range(...)) can overflow
+
+
+def _number(node: object, numbers: Numbers) -> Fraction | None:
+    """What a constant is, by signs, + - * and whole powers; else None."""
+    match node:
+        case Literal(Fraction() as value):
+            return value
+        case Name(name):
+            return numbers.get(name)
+        case Unary(sign, operand) if sign != "not":
+            inner = _number(operand, numbers)
+            return -inner if inner is not None and sign == "-" else inner
+        case Binary(symbol, left, right):
+            a, b = _number(left, numbers), _number(right, numbers)
+            return None if a is None or b is None else _combined(symbol, a, b)
+    return None
+
+
+def _combined(symbol: str, a: Fraction, b: Fraction) -> Fraction | None:
+    match symbol:
+        case "+":
+            return a + b
+        case "-":
+            return a - b
+        case "*":
+            return a * b
+        case "**" if a.denominator == b.denominator == 1 and b >= 0:
+            small = a.numerator.bit_length() * b <= _MOST_BITS
+            return Fraction(a.numerator ** int(b)) if small else None
+    return None
