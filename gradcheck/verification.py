@@ -20,6 +20,7 @@ from gradcheck.setting import DTYPES
 from gradcheck.verdict.block import CheckFacts, block
 
 _SHOWN = "gradcheck.verify"
+_OWN = "gradcheck:verify"  # says that there is code on trial; ``fn`` itself stands in no text
 
 Names = str | Sequence[str] | None
 
@@ -95,6 +96,8 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
         keys["torch"] = fn
     elif fn is not None and not callable(fn):
         raise TypeError(f"fn is a {type(fn).__name__}, expected a callable, text or None")
+    elif fn is not None:
+        keys.setdefault("function", _OWN)
     if not isinstance(points, int):
         keys["points"] = points
     case = case_of(keys, shown=_SHOWN, labels={})

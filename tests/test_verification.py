@@ -210,3 +210,19 @@ def test_a_dtype_that_is_no_name_is_told_what_is_one():
     assert str(error.value) == (
         "dtype is torch.float64, expected text such as 'float64', or a list of it"
     )
+
+
+def second_bessel(x):
+    return 2 / x * torch.special.bessel_j1(x) - torch.special.bessel_j0(x)
+
+
+def test_a_function_may_be_tried_against_a_formula_that_pytorch_lacks():
+    result = gradcheck.verify(
+        second_bessel, "besselj(2, x)", inputs={"x": "(1, 2)"}, witness="value", **QUICK
+    )
+    assert result.outcomes
+
+
+def test_a_formula_that_pytorch_lacks_cannot_be_tried_itself():
+    with pytest.raises(CatalogError, match="besselj of order 2, which PyTorch does not have"):
+        gradcheck.verify(None, "besselj(2, x)", inputs={"x": "(1, 2)"}, **QUICK)

@@ -131,6 +131,7 @@ def _unroll(
             names={key: value for key, value in names.items() if key not in words},
             lets={key: substitute(tree, words) for key, tree in draft.lets.items()},
             conditions=substitute(conditions, words),
+            translated=draft.keys.torch is None and draft.keys.function is None,
         )
     except TooLarge as error:
         fix = "make the shapes smaller"

@@ -89,6 +89,14 @@ def _parameter(reader: Unroller, name: str, tree: Node) -> int:
     order = reader.integer(tree)
     if abs(order) > HIGHEST_ORDER or (name == "polygamma" and order < 0):
         reader.refuse(tree.place, f"{name} of order {order}", "a smaller order >= 0", "correct it")
+    orders = OPERATORS[name].torch_orders
+    if reader.translates and orders and order not in orders:
+        reader.refuse(
+            tree.place,
+            f"{name} of order {order}, which PyTorch does not have",
+            f"order {' or '.join(map(str, orders))}, where the formula's own translation is tried",
+            "name the code on trial under 'torch' or 'function'",
+        )
     return order
 
 

@@ -33,7 +33,8 @@ class Operator:
     which the function has a kink or a jump: numbers, ``integers`` or ``halves``, or ``tie``;
     ``jumps`` says that its value may jump.
     ``cancelling`` sets the scale of what PyTorch's rounding can do (docs/judge.md), never a truth.
-    ``series`` expands it over FLINT's power series, where FLINT can.
+    ``series`` expands it over FLINT's power series, where FLINT can. ``torch_orders`` are the
+    values of the parameter that ``torch`` takes, where it does not take every one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Operator:
     kinks: tuple[str, ...] = ()
     series: Callable[..., Any] | None = None
     parameter: bool = False
+    torch_orders: tuple[int, ...] = ()
     cancelling: str = ""  # PyTorch's local derivative, where it cancels and ours does not
     jumps: bool = False
     symbol: str = ""  # of arithmetic, which is written with it and not called by name
@@ -65,9 +67,12 @@ def _gamma(x: Any) -> Any:
     return torch.where(negative, -size, size)
 
 
+_BESSEL_ORDERS = (0, 1)
+
+
 def _bessel(kind: str) -> Callable[[int, Any], Any]:
     def call(n: int, x: Any) -> Any:
-        if n not in (0, 1):
+        if n not in _BESSEL_ORDERS:
             raise NotImplementedError(f"PyTorch has no Bessel function {kind} of order {n}")
         names = {"j": ("bessel_j0", "bessel_j1"), "i": ("i0", "i1")}[kind]
         return getattr(torch.special, names[n])(x)
@@ -216,10 +221,10 @@ _ENTRIES = (
              (None, "-a*zeta(a + 1, b)"), ("(1, inf)", "positive"), "DLMF 25.11.17"),
     Operator("besselj", "besselj", _bessel("j"), balls.bessel_j,
              ("(besselj(n - 1, x) - besselj(n + 1, x))/2",), REAL, "DLMF 10.6.1",
-             parameter=True),
+             parameter=True, torch_orders=_BESSEL_ORDERS),
     Operator("besseli", "besseli", _bessel("i"), balls.bessel_i,
              ("(besseli(n - 1, x) + besseli(n + 1, x))/2",), REAL, "DLMF 10.29.1",
-             parameter=True),
+             parameter=True, torch_orders=_BESSEL_ORDERS),
 )  # fmt: skip
 
 OPERATORS = {entry.name: entry for entry in _ENTRIES}

@@ -55,15 +55,18 @@ from gradcheck.formula.tape import (
 _SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "and": "and", "or": "or"}
 
 
-def unroll(
+def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     formula: Node,
     *,
     inputs: dict[str, tuple[int, ...]],
     names: dict[str, object],
     lets: dict[str, Node],
     conditions: tuple[Node, ...],
+    translated: bool = False,
 ) -> Program:
     """The formula as a scalar program, for one choice of constants and sweep values (``names``).
+
+    A formula that is ``translated`` for its trial may name only what PyTorch has too.
 
     Errors: ExpressionError with a ``source`` that says which text it stands in: ``formula``,
             ``let NAME`` or ``where N`` (from 0).
@@ -76,10 +79,12 @@ def unroll(
         scope[name] = _inputs(tape, position, count).reshape(shape)
         position += count
     reader = Unroller(tape, scope)
+    reader.translates = translated
     for name, tree in lets.items():
         scope[name] = reader.text(tree, f"let {name}")
     result = reader.text(formula, "formula")
     reader.refuse_conditions(result, formula)
+    reader.translates = False
     nodes = [reader.condition(tree, f"where {k}") for k, tree in enumerate(conditions)]
     tape.allowance = math.inf  # derivatives are written on it too, and have their own limits
     return Program(
@@ -106,7 +111,7 @@ def _exact(value: Any) -> Any:
 
 
 class Unroller:
-    """The fold over the tree. It changes only in the names used and the steps counted."""
+    """The fold over the tree. It changes in the names used, the steps counted, and its source."""
 
     def __init__(
         self, tape: Tape, scope: dict[str, Array], *, private: Collection[str] = ()
@@ -115,6 +120,7 @@ class Unroller:
         self.functions = FUNCTIONS | set(private)
         self.used: set[str] = set()
         self.steps = 0
+        self.translates = False
         self.source = "formula"
 
     def text(self, tree: Node, source: str) -> Array:

@@ -302,3 +302,21 @@ def test_a_comprehension_of_the_torch_language_may_take_all_the_steps_that_it_ha
 def test_tags_may_be_an_empty_list_and_a_source_a_list():
     case = only("c: {formula: x, inputs: {x: real}, tags: [], source: [DLMF 4.2]}")
     assert (case.tags, case.source) == ((), ("DLMF 4.2",))
+
+
+BESSEL = "c: {{formula: 'besselj({}, x)', inputs: {{x: positive}}{}}}"
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_bessel_function_that_pytorch_has_needs_no_other_code(order):
+    assert len(only(BESSEL.format(order, "")).implementations) == 1
+
+
+@pytest.mark.parametrize("code", ["torch: torch.special.bessel_j0(x)", "function: 'my.ops:j'"])
+def test_a_bessel_function_that_pytorch_lacks_may_stand_for_the_truth(code):
+    assert len(only(BESSEL.format(2, ", " + code)).implementations) == 1
+
+
+def test_a_condition_is_not_translated_and_may_name_any_bessel_function():
+    case = only("c: {formula: x, inputs: {x: positive}, where: 'besseli(2, x) > 1'}")
+    assert len(case.conditions) == 1

@@ -709,6 +709,22 @@ MESSAGES = [
         "f.yaml:1:36: no source\n  expected: at least one\n  fix:      add one or remove the key",
     ),
     (
+        "c: {formula: ['besselj(2, x)', x, 'besseli(-1, j)'], inputs: {x: real},"
+        " let: {j: 'besselj(1, x)'}}",
+        "f.yaml:1:24: besselj of order 2, which PyTorch does not have\n"
+        "  expected: order 0 or 1, where the formula's own translation is tried\n"
+        "  fix:      name the code on trial under 'torch' or 'function'\n"
+        "f.yaml:1:44: besseli of order -1, which PyTorch does not have\n"
+        "  expected: order 0 or 1, where the formula's own translation is tried\n"
+        "  fix:      name the code on trial under 'torch' or 'function'",
+    ),
+    (
+        "c: {formula: 'besselj(n, x)', inputs: {x: real}, sweep: {n: [0, 1, 2]}}",
+        "f.yaml:1:23: besselj of order 2, which PyTorch does not have (in the variant n=2)\n"
+        "  expected: order 0 or 1, where the formula's own translation is tried\n"
+        "  fix:      name the code on trial under 'torch' or 'function'",
+    ),
+    (
         "c: {formula: m*x, inputs: {x: real}, sweep: {m: [tanh]}}",
         "f.yaml:1:14: 'tanh' (in the variant m=tanh)\n"
         "  expected: a number\n"

@@ -2,6 +2,7 @@
 
 import mpmath
 import pytest
+import torch
 from flint import arb
 from known_values import KNOWN
 from operator_columns import (
@@ -111,3 +112,19 @@ def test_only_the_derivative_of_zeta_in_its_exponent_is_not_stated():
 def test_an_enclosure_proves_something_where_it_is_narrow_or_a_hull():
     statuses = ("settled", "kink", "promised", "undefined", "vague")
     assert [Enclosure(arb(1), status).proves for status in statuses] == [True] * 3 + [False] * 2
+
+
+LIMITED = [entry for entry in OPERATORS.values() if entry.torch_orders]
+
+
+@pytest.mark.parametrize("entry", LIMITED, ids=lambda entry: entry.name)
+def test_pytorch_has_the_orders_that_the_table_says_and_no_next_one(entry):
+    x = torch.tensor(0.5)
+    for order in entry.torch_orders:
+        assert torch.isfinite(entry.torch(order, x))
+    with pytest.raises(NotImplementedError):
+        entry.torch(max(entry.torch_orders) + 1, x)
+
+
+def test_some_operators_are_limited_to_some_orders():
+    assert [entry.name for entry in LIMITED] == ["besselj", "besseli"]
