@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gradcheck.catalog.case import Input
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.document import Pairs, place_of
+from gradcheck.catalog.mistakes import KeyPath
 from gradcheck.catalog.model import CaseKeys
 from gradcheck.formula.domain import parse_domain
 from gradcheck.formula.names import RESERVED
@@ -37,7 +38,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One case: its name and where it stands, its keys, and where to complain."""
+    """One case: its name and where it stands, its keys, and where to complain.
+
+    ``lost`` are the paths of what is faulty and left out: what follows from that is no complaint.
+    """
 
     name: str
     place: Place
@@ -45,6 +49,7 @@ class Draft:
     keys: CaseKeys
     complaints: Complaints
     budget: Budget
+    lost: frozenset[KeyPath] = frozenset()
 
     def at(self, *path: str | int, key: bool = False) -> Place:
         return place_of(self.node, path, key=key)
@@ -52,6 +57,12 @@ class Draft:
     def add(self, path: Sequence[str | int], found: str, expected: str, fix: str) -> None:
         """Complain about the key at ``path``."""
         self.complaints.add(self.at(*path, key=True), found, expected, fix)
+
+    def has_lost(self, *path: str | int) -> bool:
+        """Whether the value at ``path``, or a part of it, is left out."""
+        return any(
+            all(one == other for one, other in zip(each, path, strict=False)) for each in self.lost
+        )
 
     @property
     def lets(self) -> dict[str, Node]:
@@ -63,7 +74,8 @@ class Draft:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        return tuple(self.keys.dtypes or DEFAULT_DTYPES)
+        """Those that the case is for; none where all that it names are faulty."""
+        return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else DEFAULT_DTYPES))
 
 
 def check_names(draft: Draft) -> bool:

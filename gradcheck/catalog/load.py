@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -13,13 +12,14 @@ from pydantic import BaseModel
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import Items, Pairs, Yaml, describe
+from gradcheck.catalog.document import Pairs, Yaml, describe
 from gradcheck.catalog.draft import Budget, Draft, check_names, read_inputs
 from gradcheck.catalog.implementations import check_usage, read_implementations
 from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
 from gradcheck.catalog.mistakes import KeyPath, validate
 from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.points import read_points
+from gradcheck.catalog.remainder import DEFINING, lost, remainder
 from gradcheck.catalog.text import KNOWN_FAILURES, decode, read_text
 from gradcheck.catalog.variants import read_variants
 from gradcheck.errors import CatalogError
@@ -29,8 +29,6 @@ _INNER: dict[KeyPath, type[BaseModel]] = {
     ("points", "*"): PointKeys,
     ("accuracy",): AccuracyKeys,
 }
-_DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
-"""Keys without which nothing else about a case can be judged."""
 
 
 def load(path: Path, *, shown: str | None = None) -> tuple[Case, ...]:
@@ -94,15 +92,19 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
     """The case, or None after complaints."""
     place, node = root.keys_at[name], root[name]
     keys, faults = validate(CaseKeys, node, complaints, _INNER)
-    if keys is None:
-        node = _without(node, faults)
-        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER)
-    if keys is None or not isinstance(node, Pairs):
+    if not isinstance(node, Pairs):
         return None
-    draft = Draft(name, place, node, keys, complaints, budget)
+    if keys is None:
+        node = remainder(node, faults)
+        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER)
+    if keys is None:
+        return None
+    draft = Draft(name, place, node, keys, complaints, budget, lost(faults))
     names_are_sound = check_names(draft)
-    inputs = read_inputs(draft)
+    inputs = () if draft.has_lost("inputs") else read_inputs(draft)
     check_labels(draft)
+    if any(map(draft.has_lost, DEFINING)):
+        return None
     implementations = read_implementations(draft)
     variants = read_variants(draft, inputs) if names_are_sound and inputs else ()
     points = read_points(draft, inputs, variants)
@@ -128,31 +130,3 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         tags=tuple(tag.text for tag in keys.tags or []),
         source=tuple(text.text for text in keys.source or []),
     )
-
-
-def _without(node: Yaml, faults: tuple[KeyPath, ...]) -> Yaml:
-    """The case without its faulty keys, so that what else is wrong with it is found as well.
-
-    A faulty key that defines the case takes the case with it: what followed would be echoes.
-    """
-    if not isinstance(node, Pairs) or any(_is_defining(path) for path in faults):
-        return Items((1, 1))
-    bad_points = {path[1] for path in faults if path[0] == "points" and len(path) > 1}
-    bad_keys = {path[0] for path in faults if not (path[0] == "points" and len(path) > 1)}
-    rest = Pairs(node.place)
-    rest.keys_at = node.keys_at
-    for key, value in node.items():
-        if key == "points" and isinstance(value, Items) and bad_points:
-            kept = Items(value.place)
-            kept.extend(each for k, each in enumerate(value) if k not in bad_points)
-            rest[key] = kept
-        elif key not in bad_keys:
-            rest[key] = value
-    return rest
-
-
-def _is_defining(path: KeyPath) -> bool:
-    if not path or path[0] in _DEFINING:
-        return True
-    key = str(path[0])
-    return key not in CaseKeys.model_fields and bool(get_close_matches(key, _DEFINING, n=1))

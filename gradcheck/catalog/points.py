@@ -31,9 +31,12 @@ class _Site:
     def add(self, path: Sequence[str | int], found: str, expected: str, fix: str) -> None:
         self.draft.add(("points", self.number, *path), found, expected, fix)
 
+    def has_lost(self, key: str) -> bool:
+        return self.draft.has_lost("points", self.number, key)
+
     @property
     def dtypes(self) -> tuple[str, ...]:
-        return tuple(self.keys.dtypes or self.draft.dtypes)
+        return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else self.draft.dtypes))
 
 
 def read_points(
@@ -88,7 +91,7 @@ def _trees(blocks: Mapping[str, Block]) -> dict[str, Node]:
 def _check_dtypes(site: _Site) -> None:
     check_dtypes(site.draft, ("points", site.number), site.keys.dtypes)
     for k, name in enumerate(site.keys.dtypes or []):
-        if name not in site.draft.dtypes:
+        if name not in site.draft.dtypes and not site.draft.has_lost("dtypes"):
             expected = f"one of the case's: {', '.join(site.draft.dtypes)}"
             fix = "remove it, or add it to the case's 'dtypes'"
             site.add(("dtypes", k), f"the dtype {name} of a point", expected, fix)
@@ -102,6 +105,8 @@ def _check_place(site: _Site) -> None:
             _unknown_input(site, ("at", name), name)
     at: list[Numbers] = []
     for each in site.inputs:
+        if each.name not in site.keys.at and site.has_lost("at"):
+            continue
         if each.name not in site.keys.at:
             expected = f"a value for every input: {', '.join(shapes)}"
             site.add(("at",), f"no value for {each.name!r}", expected, f"add {each.name}: ...")

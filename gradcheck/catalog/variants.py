@@ -6,24 +6,36 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from gradcheck.catalog.case import Input, Variant
 from gradcheck.catalog.constants import choice_of
 from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.expressions import Written
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
 from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import TooLarge
+from gradcheck.formula.torch_names import names_used
 from gradcheck.formula.unroll import unroll
 
 MOST_VARIANTS = 256
 _LARGEST_SHOWN = 10**12
 _ONE = Literal(Fraction(1))
 _Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the names of a draft mean in one variant: inputs' shapes, constants, sweep values."""
+
+    draft: Draft
+    shapes: _Shapes
+    names: dict[str, object]
 
 
 def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...]:
@@ -39,7 +51,8 @@ def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...
         values = {key: choice_of(one) for key, one in zip(sweep, choice, strict=True)}
         if draft.budget.spent():
             _refuse_cost(draft)
-            return ()
+            variants.clear()
+            break
         program = _unrolled(draft, shapes, values, name, faults)
         if program is not None:
             variants.append(Variant(name, values, program))
@@ -101,11 +114,11 @@ def _unrolled(
     name: str,
     faults: dict[Complaint, str],
 ) -> Program | None:
-    names: dict[str, object] = {**(draft.keys.constants or {}), **values}
+    variant = _Names(draft, shapes, {**(draft.keys.constants or {}), **values})
     try:
-        program = _unroll(draft, draft.keys.formula.tree, shapes, names, draft.conditions)
+        program = _unroll(variant, draft.keys.formula.tree, draft.conditions, draft.lets)
     except ExpressionError as error:
-        for complaint in _faults(draft, shapes, names, error):
+        for complaint in _faults(variant, error):
             faults.setdefault(complaint, name)
         return None
     draft.budget.operations -= len(program.tape.operations)
@@ -117,19 +130,19 @@ def _unrolled(
 
 
 def _unroll(
-    draft: Draft,
+    variant: _Names,
     formula: Node,
-    shapes: _Shapes,
-    names: dict[str, object],
     conditions: tuple[Node, ...],
+    lets: dict[str, Node],
 ) -> Program:
+    draft, names = variant.draft, variant.names
     words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
         return unroll(
             substitute(formula, words),
-            inputs=shapes,
+            inputs=variant.shapes,
             names={key: value for key, value in names.items() if key not in words},
-            lets={key: substitute(tree, words) for key, tree in draft.lets.items()},
+            lets={key: substitute(tree, words) for key, tree in lets.items()},
             conditions=substitute(conditions, words),
             translated=draft.keys.torch is None and draft.keys.function is None,
         )
@@ -138,27 +151,53 @@ def _unroll(
         raise ExpressionError((1, 1), str(error), "a smaller formula", fix) from None
 
 
-def _faults(
-    draft: Draft, shapes: _Shapes, names: dict[str, object], error: ExpressionError
-) -> list[Complaint]:
-    """Every text that is wrong, tried one by one; ``error`` is what the whole formula gave."""
-    source, leaves = str(getattr(error, "source", "")), draft.keys.formula.leaves
-    if source.startswith("let "):
-        return [_inside((draft.keys.let or {})[source[4:]].scalar, error)]
-    found = []
-    texts: list[tuple[Scalar, Node, tuple[Node, ...]]]
-    texts = [(one.scalar, _ONE, (one.tree,)) for one in draft.keys.where or []]
-    if source == "formula" and len(leaves) == 1:
-        found.append(_inside(leaves[0].scalar, error))
-    elif source == "formula":
-        texts += [(leaf.scalar, leaf.tree, ()) for leaf in leaves]
-    for scalar, formula, conditions in texts:
-        try:
-            _unroll(draft, formula, shapes, names, conditions)
-        except ExpressionError as each:
-            found.append(_inside(scalar, each))
+def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
+    """Every text that is wrong, tried one by one; ``error`` is what the whole formula gave.
+
+    A text that mentions a faulty `let` is not tried: what it gave would be an echo.
+    """
+    draft = variant.draft
+    lets, found = _sound_lets(variant)
+    faulty = draft.lets.keys() - lets.keys()
+    texts: list[tuple[Written, Node, tuple[Node, ...]]]
+    texts = [(one, _ONE, (one.tree,)) for one in draft.keys.where or []]
+    texts += [(leaf, leaf.tree, ()) for leaf in draft.keys.formula.leaves]
+    for written, formula, conditions in texts:
+        if draft.budget.spent():
+            break
+        if names_used(written.tree).isdisjoint(faulty):
+            try:
+                _unroll(variant, formula, conditions, lets)
+            except ExpressionError as each:
+                found.append(_inside(written.scalar, each))
     whole = (draft.keys.formula.place, error.found, error.expected, error.fix)
     return found or [whole]
+
+
+def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
+    """The lets without those that are wrong and what rests on them, and what is wrong."""
+    draft = variant.draft
+    lets: dict[str, Node] = draft.lets
+    found: list[Complaint] = []
+    while not draft.budget.spent():
+        try:
+            _unroll(variant, _ONE, (), lets)
+            break
+        except ExpressionError as error:
+            name = str(getattr(error, "source", "")).removeprefix("let ")
+            if name not in lets:
+                break
+            found.append(_inside((draft.keys.let or {})[name].scalar, error))
+            lets = _without(lets, name)
+    return lets, found
+
+
+def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:
+    gone = {name}
+    for other, tree in lets.items():
+        if not names_used(tree).isdisjoint(gone):
+            gone.add(other)
+    return {other: tree for other, tree in lets.items() if other not in gone}
 
 
 def _inside(scalar: Scalar, error: ExpressionError) -> Complaint:

@@ -273,6 +273,9 @@ MESSAGES = [
     ),
     (
         "c: {formula: x, inputs: {x: real}, tags: [cpu, a b]}",
+        "f.yaml:1:43: the tag 'cpu', which is a marker already\n"
+        "  expected: a word of the case's own\n"
+        "  fix:      rename the tag\n"
         "f.yaml:1:48: the text 'a b'\n"
         "  expected: a word of ASCII letters, digits and underscores\n"
         "  fix:      rename the tag",
