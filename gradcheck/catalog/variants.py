@@ -45,7 +45,7 @@ def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...
         return ()
     shapes = {each.name: each.shape for each in inputs}
     faults: dict[Complaint, str] = {}
-    variants = []
+    variants: list[Variant] = []
     for choice in itertools.product(*sweep.values()):
         name = ",".join(f"{key}={_shown(one)}" for key, one in zip(sweep, choice, strict=True))
         values = {key: choice_of(one) for key, one in zip(sweep, choice, strict=True)}

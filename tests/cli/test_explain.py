@@ -138,7 +138,7 @@ REFUSED = {
     ("x**2", "--at", "x=[1"): (
         "--at x=[1: '[1', where the expression breaks off\n"
         "  expected: a number, a constant such as pi/2, or nested lists of them\n"
-        "  fix:      '[' was never closed\n"
+        "  fix:      close the bracket\n"
     ),
     ("x**2", "--at", "x=1e999"): (
         "--at x=1e999: not finite in float64\n"
