@@ -239,7 +239,8 @@ def bessel_i(n: int, x: arb) -> arb:
 def atan2(y: arb, x: arb) -> arb:
     if y.is_zero() and x.is_zero() and not CONTACT.exact:
         return arb.nan()
-    if y.is_zero() and x <= 0:  # pi or -pi: a float's zero has a sign, and numbers have none
+    if y.contains(0) and not x > 0:  # the cut, where the value jumps from pi to -pi
         CONTACT.touched = True
+    if y.is_zero() and x <= 0:  # either: a float's zero has a sign, and numbers have none
         return arb.pi().union(-arb.pi())
     return arb.nan() if y.is_nan() or x.is_nan() else arb.atan2(y, x)  # FLINT: [-pi, pi]

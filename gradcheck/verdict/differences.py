@@ -26,7 +26,8 @@ HEADROOM = 2.0**-20
 FARTHEST = 2.0**10
 """Beyond, a point is not benign, and a box of special functions takes long to enclose."""
 CORNER = 0.7390851332151607
-"""Of the step: a number with all its bits, so that rounding in the box shows."""
+"""Of the step: a number with all its bits, so that rounding in the box shows; entry by entry
+another multiple of it, so that differences of entries do not stay as they were."""
 LOOSEST = {"float64": 1e-3, "float32": 0.25}
 """A bound that is wider, relative to the largest derivative, is no testimony."""
 
@@ -106,7 +107,9 @@ class _Box:
             + sum(r * slope for r, slope in zip(reach, slopes[k * n : k * n + n], strict=True))
             for k, ball in enumerate(self.balls(order))
         )
-        corner = tuple(value + CORNER * self.step for value in self.x)
+        corner = tuple(
+            value + (k * CORNER % 1.0) * self.step for k, value in enumerate(self.x, 1)
+        )
         running = max(
             radius for at in (self.x, corner) for radius in self.truth.radii(order, at, self.dtype)
         )
