@@ -26,8 +26,8 @@ class Operator:
     ``derivatives``, the result ``y``, and a leading argument that must be a constant integer
     (``parameter``) ``n``; ``ball`` and ``torch`` take the parameter first.
 
-    ``sympy`` is the name of a class (sympy's or, in ``gradcheck.formula.symbolic``, ours) or
-    else what the function is, in the formula language. ``derivatives`` are the local derivatives
+    ``sympy`` is the name of a class (sympy's or, in ``gradcheck.formula.sympy_functions``, ours)
+    or else what the function is, in the formula language. ``derivatives`` are the local derivatives
     of the chain rule, one for each argument, in the form that does not cancel; None where none is
     known. ``domain`` is where they exist, argument by argument. ``kinks`` are the arguments at
     which the function has a kink or a jump: numbers, ``integers`` or ``halves``, or ``tie``;

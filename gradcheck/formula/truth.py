@@ -258,11 +258,11 @@ def _sympy_routine(program: Program, order: int) -> tuple[Routine | None, str]:
     operations = len(program.tape.ancestors(program.outputs))
     if entries > MOST_SYMBOLIC_ENTRIES or operations > MOST_SYMBOLIC_OPERATIONS:
         return None, f"{entries} derivatives of {operations} operations are too many for sympy"
-    from gradcheck.formula import symbolic  # sympy loads only where a case is judged
+    from gradcheck.formula import symbolic, sympy_reader  # sympy loads only where a case is judged
 
     try:
         nodes = symbolic.derivatives(program.tape, program.outputs, program.size, order)
-    except symbolic.Untranslatable as error:
+    except sympy_reader.Untranslatable as error:
         return None, f"{error} has no form in our operators"
     return Routine(program.tape, nodes), ""
 

@@ -15,7 +15,7 @@ import torch
 from flint import arb, arb_series, ctx
 from operator_points import HARD, MPMATH, REGULAR
 
-from gradcheck.formula import derive, symbolic
+from gradcheck.formula import derive, symbolic, sympy_reader
 from gradcheck.formula.balls import CONTACT, working
 from gradcheck.formula.domain import parse_domain
 from gradcheck.formula.evaluate import TINY, Enclosure, Routine, enclose
@@ -124,7 +124,7 @@ def check_sympy(entry: Operator) -> None:
         parameter, arguments = split(entry, point)
         tape, node = program(entry, parameter)
         names = symbolic.symbols(entry.arity)
-        reader = symbolic._Reader(tape, names)
+        reader = sympy_reader.Reader(tape, names)
         again = reader.node(symbolic.expressions(tape, [node], names)[0])
         (value,) = enclose(Routine(tape, [again]), arguments, exact=True)
         assert value.ball.overlaps(ball_of(entry, point)), (entry.name, point, value)
