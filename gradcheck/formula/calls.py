@@ -6,15 +6,8 @@ from fractions import Fraction
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from gradcheck.formula.arrays import (
-    ARRAY_FUNCTIONS,
-    LIST_FUNCTIONS,
-    SHAPE_FUNCTIONS,
-    Array,
-    Misuse,
-    array_of,
-    elementwise,
-)
+from gradcheck.formula.array_functions import ARRAY_FUNCTIONS, LIST_FUNCTIONS, SHAPE_FUNCTIONS
+from gradcheck.formula.arrays import Array, Misuse, array_of, elementwise
 from gradcheck.formula.names import COMPLEX_FUNCTIONS
 from gradcheck.formula.nodes import Call, Comprehension, Literal, Name, Node, Sequence
 from gradcheck.formula.operators import OPERATORS

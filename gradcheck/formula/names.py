@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradcheck.formula.arrays import ARRAY_FUNCTIONS
+from gradcheck.formula.array_functions import ARRAY_FUNCTIONS
 from gradcheck.formula.operators import CALLABLE
 
 CONSTANTS = frozenset({"pi", "e", "inf", "I"})

@@ -18,10 +18,10 @@ from gradcheck.formula.arrays import (
     bounded,
     broadcast,
     elementwise,
-    matmul,
     stacked,
 )
 from gradcheck.formula.calls import call, integer_or_none, small_integer
+from gradcheck.formula.matrices import matmul
 from gradcheck.formula.names import FUNCTIONS
 from gradcheck.formula.nodes import (
     Attribute,

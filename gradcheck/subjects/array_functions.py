@@ -1,6 +1,7 @@
 """The array functions of the formula language on tensors, with the signatures of its unrolling.
 
-``gradcheck.formula.arrays`` says the same on unrolled numbers; a test holds the two together.
+``gradcheck.formula.array_functions`` says the same on unrolled numbers; a test holds the two
+together.
 """
 
 from __future__ import annotations

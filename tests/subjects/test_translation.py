@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradcheck.formula.arrays import ARRAY_FUNCTIONS
+from gradcheck.formula.array_functions import ARRAY_FUNCTIONS
 from gradcheck.formula.parse import parse
 from gradcheck.subjects.array_functions import FUNCTIONS
 from gradcheck.subjects.tensors import home_of
