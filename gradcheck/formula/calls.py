@@ -7,7 +7,9 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.formula.array_functions import ARRAY_FUNCTIONS, LIST_FUNCTIONS, SHAPE_FUNCTIONS
-from gradcheck.formula.arrays import Array, Misuse, array_of, elementwise
+from gradcheck.formula.arrays import Array, array_of, elementwise
+from gradcheck.formula.integers import integer, small_integer
+from gradcheck.formula.lists import bodies
 from gradcheck.formula.names import COMPLEX_FUNCTIONS
 from gradcheck.formula.nodes import Call, Comprehension, Literal, Name, Node, Sequence
 from gradcheck.formula.operators import OPERATORS
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from gradcheck.formula.unroll import Unroller
 
 HIGHEST_ORDER = 1_000_000
-LARGEST_INTEGER = 2**31 - 1
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
 """The second argument, where it is left out."""
 _FORMS = {name: signature(function) for name, function in ARRAY_FUNCTIONS.items()}
@@ -79,7 +80,7 @@ def _elementwise(reader: Unroller, name: str, node: Call) -> Array:
 
 def _parameter(reader: Unroller, name: str, tree: Node) -> int:
     """The order of a Bessel or polygamma function: a constant integer."""
-    order = reader.integer(tree)
+    order = integer(reader, tree)
     if abs(order) > HIGHEST_ORDER or (name == "polygamma" and order < 0):
         reader.refuse(tree.place, f"{name} of order {order}", "a smaller order >= 0", "correct it")
     orders = OPERATORS[name].torch_orders
@@ -127,7 +128,7 @@ def _parts(reader: Unroller, tree: Node) -> list[Array]:
     if isinstance(tree, Sequence):
         return [reader.numbers(item) for item in tree.items]
     if isinstance(tree, Comprehension):
-        return reader.bodies(tree)
+        return bodies(reader, tree)
     value = reader.numbers(tree)
     if value.ndim == 0:
         reader.refuse(tree.place, "a single number", "a list of arrays", "write [x, y]")
@@ -150,20 +151,3 @@ def _option(reader: Unroller, tree: Node) -> Any:
             "write one",
         )
     return whole if value.ndim else whole[0]
-
-
-def small_integer(value: object) -> int | None:
-    """The integer that a constant is, if it can be a size or an index.
-
-    Errors: Misuse for an integer that is too large for either.
-    """
-    whole = integer_or_none(value)
-    if whole is not None and abs(whole) > LARGEST_INTEGER:
-        raise Misuse("a huge integer", f"at most {LARGEST_INTEGER:,}")
-    return whole
-
-
-def integer_or_none(value: object) -> int | None:
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return int(value)
-    return None

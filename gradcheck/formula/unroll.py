@@ -11,16 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.arrays import (
-    Array,
-    Misuse,
-    array_of,
-    bounded,
-    broadcast,
-    elementwise,
-    stacked,
-)
-from gradcheck.formula.calls import call, integer_or_none, small_integer
+from gradcheck.formula.arrays import Array, Misuse, array_of, broadcast, elementwise
+from gradcheck.formula.calls import call
+from gradcheck.formula.integers import integer_or_none
+from gradcheck.formula.lists import comprehension, sequence, subscript
 from gradcheck.formula.matrices import matmul
 from gradcheck.formula.names import FUNCTIONS
 from gradcheck.formula.nodes import (
@@ -34,12 +28,10 @@ from gradcheck.formula.nodes import (
     Node,
     Place,
     Sequence,
-    Slice,
     Subscript,
     Unary,
 )
 from gradcheck.formula.program import Program
-from gradcheck.formula.steps import MOST_STEPS
 from gradcheck.formula.tape import (
     MOST_WORK,
     Number,
@@ -289,95 +281,6 @@ class Unroller:
             return elementwise(self.tape, "not", self.compare("==", left, right))
         return elementwise(self.tape, {"<": "lt", "<=": "le", "==": "eq"}[operator], left, right)
 
-    # lists, indexing, loops
-
-    def _sequence(self, node: Sequence) -> Array:
-        return self.listed([self.value(item) for item in node.items])
-
-    def _comprehension(self, node: Comprehension) -> Array:
-        return self.listed(self.bodies(node))
-
-    def listed(self, parts: list[Array]) -> Array:
-        result = stacked(parts, 0)
-        self.tape.spend(result.size // 8)
-        return result
-
-    def bodies(self, node: Comprehension) -> list[Array]:
-        """All bodies of a comprehension in one flat list, as in Python."""
-        outer, self.steps = self.steps, 0
-        found = self.loop(node, 0)
-        self.steps = outer
-        return found
-
-    def loop(self, node: Comprehension, depth: int) -> list[Array]:
-        """The bodies from one level of ``for`` on."""
-        if depth == len(node.loops):
-            return [self.value(node.body)]
-        loop = node.loops[depth]
-        bounds = [self.integer(bound) for bound in loop.bounds]
-        if len(bounds) == 3 and bounds[2] == 0:
-            self.refuse(node.place, "range with step 0", "a step that is not 0", "write 1")
-        outer = self.scope.get(loop.name)
-        bodies = []
-        for value in range(*bounds):
-            self.steps += 1
-            if self.steps > MOST_STEPS:
-                raise TooLarge(f"more than {MOST_STEPS:,} steps of comprehensions")
-            self.scope[loop.name] = array_of(Fraction(value))
-            bodies += self.loop(node, depth + 1)
-        self.scope.pop(loop.name, None)
-        if outer is not None:
-            self.scope[loop.name] = outer
-        return bodies
-
-    def integer(self, tree: Node) -> int:
-        value = self.value(tree)
-        whole = small_integer(value[()]) if value.shape == () else None
-        if whole is None:
-            self.refuse(tree.place, "no constant integer", "a constant integer", "write one")
-        return whole
-
-    def _subscript(self, node: Subscript) -> Array:
-        base = self.value(node.base)
-        index = tuple(self.index(item) for item in node.indices)
-        try:
-            self.bound(base, index)
-            return array_of(base[index])
-        except (IndexError, ValueError):  # outside, or a step of 0
-            shown = ", ".join(map(_shown, index))
-            self.refuse(
-                node.place,
-                f"the index [{shown}] of an array of shape {list(base.shape)}",
-                "an index inside the array",
-                "correct the index or the shape",
-            )
-
-    def bound(self, base: Array, index: tuple[Any, ...]) -> None:
-        """Lists as indices repeat entries: their result must not pass the limit either."""
-        lists = [i.shape for i in index if isinstance(i, np.ndarray)]
-        if lists:
-            one_of_each = tuple(slice(1) if isinstance(i, np.ndarray) else i for i in index)
-            chosen = math.prod(np.broadcast_shapes(*lists)) * base[one_of_each].size
-            self.tape.spend(math.prod(bounded((chosen,))) // 8)
-
-    def index(self, item: Any) -> Any:
-        if item is ...:
-            return item
-        if isinstance(item, Slice):
-            return slice(
-                *(part and self.integer(part) for part in (item.start, item.stop, item.step))
-            )
-        value = self.value(item)
-        whole = [small_integer(entry) for entry in value.flat]
-        if None in whole:
-            self.refuse(
-                item.place,
-                "an index that is no constant integer",
-                "a constant integer",
-                "write one",
-            )
-        return whole[0] if value.ndim == 0 else np.array(whole, dtype=int).reshape(value.shape)
-
 
 _RULES: dict[type, Callable[[Unroller, Any], Array]] = {
     Literal: Unroller._literal,
@@ -386,17 +289,8 @@ _RULES: dict[type, Callable[[Unroller, Any], Array]] = {
     Unary: Unroller._unary,
     Binary: Unroller._binary,
     Comparison: Unroller._comparison,
-    Sequence: Unroller._sequence,
-    Comprehension: Unroller._comprehension,
-    Subscript: Unroller._subscript,
+    Sequence: sequence,
+    Comprehension: comprehension,
+    Subscript: subscript,
     Call: call,
 }
-
-
-def _shown(index: Any) -> str:
-    if isinstance(index, slice):
-        parts = ["" if part is None else str(part) for part in (index.start, index.stop)]
-        return ":".join(parts if index.step is None else [*parts, str(index.step)])
-    if isinstance(index, np.ndarray):
-        return str(index.tolist())
-    return "..." if index is ... else str(index)
