@@ -11,11 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.arrays import Array, Misuse, array_of, broadcast, elementwise
+from gradcheck.formula.arithmetic import binary, comparison, unary
+from gradcheck.formula.arrays import Array, Misuse, array_of
 from gradcheck.formula.calls import call
-from gradcheck.formula.integers import integer_or_none
 from gradcheck.formula.lists import comprehension, sequence, subscript
-from gradcheck.formula.matrices import matmul
 from gradcheck.formula.names import FUNCTIONS
 from gradcheck.formula.nodes import (
     Attribute,
@@ -34,17 +33,13 @@ from gradcheck.formula.nodes import (
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import (
     MOST_WORK,
-    Number,
     Operation,
     Scalar,
     Tape,
     TooLarge,
-    apply,
     is_condition,
     node_of,
 )
-
-_SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "and": "and", "or": "or"}
 
 
 def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
@@ -204,7 +199,7 @@ class Unroller:
             self.refuse(node.place, f"'.{node.name}'", ".shape or .T", "call a function instead")
         return base.T if node.name == "T" else array_of([Fraction(n) for n in base.shape])
 
-    # arithmetic and conditions
+    # numbers and conditions
 
     def numbers(self, tree: Node) -> Array:
         return self.must_be_numbers(self.value(tree), tree)
@@ -226,69 +221,14 @@ class Unroller:
             self.refuse(tree.place, "a number", "a condition", "write a comparison")
         return value
 
-    def _unary(self, node: Unary) -> Array:
-        if node.operator == "not":
-            return elementwise(self.tape, "not", self.conditions(node.operand))
-        operand = self.numbers(node.operand)
-        return elementwise(self.tape, "neg", operand) if node.operator == "-" else operand
-
-    def _binary(self, node: Binary) -> Array:
-        spine = [node]  # a chain nests to the left: walked, not recursed
-        while isinstance(spine[-1].left, Binary):
-            spine.append(spine[-1].left)
-        boolean = spine[-1].operator in ("and", "or")
-        total = (self.conditions if boolean else self.numbers)(spine[-1].left)
-        for step in reversed(spine):
-            try:
-                total = self.combine(step, total)
-            except Misuse as error:
-                self.refuse(step.place, error.found, error.expected, "change the shapes")
-        return total
-
-    def combine(self, step: Binary, left: Array) -> Array:
-        if step.operator in ("and", "or"):
-            left = self.must_be_conditions(left, step.left)
-            return elementwise(self.tape, step.operator, left, self.conditions(step.right))
-        left, right = self.must_be_numbers(left, step.left), self.numbers(step.right)
-        if step.operator == "@":
-            return matmul(self.tape, left, right)
-        if step.operator == "**":
-            return broadcast(self.power, left, right)
-        return elementwise(self.tape, _SYMBOLS[step.operator], left, right)
-
-    def power(self, base: Number, exponent: Number) -> Number:
-        n = integer_or_none(exponent)
-        if n is None:
-            return apply(self.tape, "pow", base, exponent)
-        if n == 0:  # 1 everywhere, and undefined where the base is
-            nothing = apply(self.tape, "mul", base, Fraction(0))
-            return apply(self.tape, "add", nothing, Fraction(1))
-        return apply(self.tape, "ipow", base, parameter=n)
-
-    def _comparison(self, node: Comparison) -> Array:
-        values = [self.numbers(operand) for operand in node.operands]
-        total = None
-        for operator, left, right in zip(node.operators, values, values[1:], strict=False):
-            one = self.compare(operator, left, right)
-            total = one if total is None else elementwise(self.tape, "and", total, one)
-        assert total is not None
-        return total
-
-    def compare(self, operator: str, left: Array, right: Array) -> Array:
-        if operator in (">", ">="):
-            operator, left, right = operator.replace(">", "<"), right, left
-        if operator == "!=":
-            return elementwise(self.tape, "not", self.compare("==", left, right))
-        return elementwise(self.tape, {"<": "lt", "<=": "le", "==": "eq"}[operator], left, right)
-
 
 _RULES: dict[type, Callable[[Unroller, Any], Array]] = {
     Literal: Unroller._literal,
     Name: Unroller._name,
     Attribute: Unroller._attribute,
-    Unary: Unroller._unary,
-    Binary: Unroller._binary,
-    Comparison: Unroller._comparison,
+    Unary: unary,
+    Binary: binary,
+    Comparison: comparison,
     Sequence: sequence,
     Comprehension: comprehension,
     Subscript: subscript,
