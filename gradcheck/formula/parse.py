@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from fractions import Fraction
 from functools import lru_cache
@@ -26,13 +25,18 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
-from gradcheck.formula.syntax import words_and_fix
-
-MOST_CHARACTERS = 10_000
-DEEPEST_NESTING = 64
-LONGEST_CHAIN = 200
-MOST_DIGITS = 10_000
-MOST_WRITTEN_DIGITS = 4_300  # as Python itself reads them
+from gradcheck.formula.syntax import REFUSED, refuse_syntax
+from gradcheck.formula.text import (
+    DEEPEST_NESTING,
+    LONGEST_CHAIN,
+    MOST_DIGITS,
+    MOST_WRITTEN_DIGITS,
+    limit,
+    place_of,
+    too_deep,
+    too_long_a_chain,
+    too_many_digits,
+)
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -51,27 +55,6 @@ _COMPARISON: dict[type[ast.cmpop], str] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
-_REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
-    ast.BitXor: ("'^'", "'**' for a power", "write x**2 for x to the power of 2"),
-    ast.FloorDiv: ("'//'", "a division with '/'", "write floor(a / b)"),
-    ast.Mod: ("'%'", "arithmetic by + - * / **", "write a - b*floor(a / b)"),
-    ast.BitAnd: ("'&'", "'and' between conditions", "write 'and'"),
-    ast.BitOr: ("'|'", "'or' between conditions", "write 'or'"),
-    ast.Invert: ("'~'", "'not' before a condition", "write 'not'"),
-    ast.LShift: ("'<<'", "arithmetic by + - * / **", "write a*2**n"),
-    ast.RShift: ("'>>'", "arithmetic by + - * / **", "write floor(a / 2**n)"),
-    ast.IfExp: ("'... if ... else ...'", "where(cond, a, b)", "write where(cond, a, b)"),
-    ast.Lambda: ("'lambda'", "an expression", "write the function out"),
-    ast.NamedExpr: ("':='", "an expression", "give the intermediate result a name under 'let'"),
-    ast.Dict: ("a mapping", "numbers, lists and calls", "write a list"),
-    ast.Set: ("a set", "numbers, lists and calls", "write a list with [ ]"),
-    ast.SetComp: ("a set", "numbers, lists and calls", "write a list with [ ]"),
-    ast.DictComp: ("a mapping", "numbers, lists and calls", "write a list"),
-    ast.JoinedStr: ("an f-string", "numbers, lists and calls", "write the text out"),
-    ast.Starred: ("'*' before an argument", "arguments one by one", "write the arguments out"),
-    ast.Await: ("'await'", "an expression", "leave it out"),
-    ast.Yield: ("'yield'", "an expression", "leave it out"),
-}
 
 
 @lru_cache(maxsize=2048)  # many cases say x**2, and most known answers are simple numbers
@@ -82,85 +65,17 @@ def parse(text: str) -> Node:
             language, for more than 10,000 characters, nesting beyond 64, a chain of more than
             200 operators, and literals that would build numbers of more than 10,000 digits.
     """
-    _limit(text)
+    limit(text)
     flat = text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
     start = len(flat) - len(flat.lstrip())
     try:
         with warnings.catch_warnings(action="error"):  # Python merely warns of '1or 2'
             tree = ast.parse(flat[start:], mode="eval")
     except SyntaxError as error:
-        _refuse_syntax(text, error, start)
+        refuse_syntax(text, error, start)
     except (ValueError, RecursionError, MemoryError):
-        raise _too_deep((1, 1)) from None
+        raise too_deep((1, 1)) from None
     return _Reader(text, flat[start:], start).read(tree.body, 0)
-
-
-def _limit(text: str) -> None:
-    if not text.strip():
-        raise ExpressionError((1, 1), "an empty expression", "an expression", "write one")
-    if len(text) > MOST_CHARACTERS:
-        raise ExpressionError(
-            (1, 1),
-            f"an expression of {len(text):,} characters",
-            f"at most {MOST_CHARACTERS:,}",
-            "split it into intermediate results under 'let'",
-        )
-    odd = re.search(r"[^\x20-\x7e\n\r\t]|#", text)
-    if odd:
-        raise ExpressionError(
-            _place(text, odd.start()),
-            f"the character {odd.group()!r}",
-            "ASCII letters, digits and operators",
-            "write it with the names of the formula language (pi, sqrt, x**2, ...)",
-        )
-    for digits in re.finditer(r"[0-9_]+", text):
-        if len(digits.group().replace("_", "")) > MOST_WRITTEN_DIGITS:
-            raise _too_many_digits(_place(text, digits.start()), MOST_WRITTEN_DIGITS)
-    if sum(map(text.count, "([{")) > DEEPEST_NESTING:
-        _limit_nesting(text)
-
-
-def _limit_nesting(text: str) -> None:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth > DEEPEST_NESTING:
-            raise _too_deep(_place(text, position))
-
-
-def _too_deep(place: Place) -> ExpressionError:
-    return ExpressionError(
-        place,
-        f"nesting deeper than {DEEPEST_NESTING}",
-        f"at most {DEEPEST_NESTING} levels",
-        "split it into intermediate results under 'let'",
-    )
-
-
-def _place(text: str, offset: int) -> Place:
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
-def _refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
-    offset = start + error.offset - 1 if error.offset else len(text.rstrip())
-    offset = min(offset, len(text))
-    if "nested" in error.msg:
-        raise _too_deep(_place(text, offset)) from None
-    rest = text[offset:].split("\n")[0].strip()[:20]
-    found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
-    words, fix = words_and_fix(error.msg, text[:offset], rest)
-    expected = f"an expression in Python's syntax ({words})"
-    raise ExpressionError(_place(text, offset), found, expected, fix) from None
-
-
-def _too_many_digits(place: Place, most: int) -> ExpressionError:
-    return ExpressionError(
-        place,
-        f"a number of more than {most:,} digits",
-        f"at most {most:,} digits",
-        "write a shorter number",
-    )
 
 
 class _Reader:
@@ -172,13 +87,13 @@ class _Reader:
 
     def place(self, node: ast.AST) -> Place:
         offset = self.start + getattr(node, "col_offset", 0)
-        return (1, offset + 1) if self.one_line else _place(self.text, offset)
+        return (1, offset + 1) if self.one_line else place_of(self.text, offset)
 
     def refuse(self, node: ast.AST, near: ast.AST | None = None) -> NoReturn:
         self.refuse_kind(type(node), near or node)
 
     def refuse_kind(self, kind: type[ast.AST], near: ast.AST) -> NoReturn:
-        found, expected, fix = _REFUSED.get(
+        found, expected, fix = REFUSED.get(
             kind,
             (f"{kind.__name__.lower()!r}", "an expression of the language", "rewrite it"),
         )
@@ -186,7 +101,7 @@ class _Reader:
 
     def read(self, node: ast.expr, depth: int) -> Node:
         if depth > DEEPEST_NESTING:
-            raise _too_deep(self.place(node))
+            raise too_deep(self.place(node))
         reader = getattr(self, f"_read_{type(node).__name__.lower()}", None)
         if reader is None:
             self.refuse(node)
@@ -215,9 +130,9 @@ class _Reader:
             return Fraction(int(digits, 0))
         mantissa, _, exponent = digits.partition("e")
         if len(mantissa) > MOST_WRITTEN_DIGITS:
-            raise _too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
+            raise too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
         if len(exponent) > len("-10000") or len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
-            raise _too_many_digits(self.place(node), MOST_DIGITS)
+            raise too_many_digits(self.place(node), MOST_DIGITS)
         return Fraction(int(digits) if digits.isdigit() else digits)  # of an int in half the time
 
     def _read_name(self, node: ast.Name, _depth: int) -> Node:
@@ -248,12 +163,7 @@ class _Reader:
 
     def limit_chain(self, node: ast.expr, operators: int) -> None:
         if operators > LONGEST_CHAIN:
-            raise ExpressionError(
-                self.place(node),
-                f"a chain of {operators} operators",
-                f"at most {LONGEST_CHAIN}",
-                "write sum([...]) or split it into intermediate results under 'let'",
-            )
+            raise too_long_a_chain(self.place(node), operators)
 
     def _read_boolop(self, node: ast.BoolOp, depth: int) -> Node:
         operator = "and" if isinstance(node.op, ast.And) else "or"

@@ -1,8 +1,36 @@
-"""What Python's grammar says of a text that it cannot read, and how to mend the text."""
+"""What Python's grammar cannot read, or reads and we refuse, and how to mend the text."""
 
 from __future__ import annotations
 
+import ast
 import re
+from typing import NoReturn
+
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.text import place_of, too_deep
+
+REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
+    ast.BitXor: ("'^'", "'**' for a power", "write x**2 for x to the power of 2"),
+    ast.FloorDiv: ("'//'", "a division with '/'", "write floor(a / b)"),
+    ast.Mod: ("'%'", "arithmetic by + - * / **", "write a - b*floor(a / b)"),
+    ast.BitAnd: ("'&'", "'and' between conditions", "write 'and'"),
+    ast.BitOr: ("'|'", "'or' between conditions", "write 'or'"),
+    ast.Invert: ("'~'", "'not' before a condition", "write 'not'"),
+    ast.LShift: ("'<<'", "arithmetic by + - * / **", "write a*2**n"),
+    ast.RShift: ("'>>'", "arithmetic by + - * / **", "write floor(a / 2**n)"),
+    ast.IfExp: ("'... if ... else ...'", "where(cond, a, b)", "write where(cond, a, b)"),
+    ast.Lambda: ("'lambda'", "an expression", "write the function out"),
+    ast.NamedExpr: ("':='", "an expression", "give the intermediate result a name under 'let'"),
+    ast.Dict: ("a mapping", "numbers, lists and calls", "write a list"),
+    ast.Set: ("a set", "numbers, lists and calls", "write a list with [ ]"),
+    ast.SetComp: ("a set", "numbers, lists and calls", "write a list with [ ]"),
+    ast.DictComp: ("a mapping", "numbers, lists and calls", "write a list"),
+    ast.JoinedStr: ("an f-string", "numbers, lists and calls", "write the text out"),
+    ast.Starred: ("'*' before an argument", "arguments one by one", "write the arguments out"),
+    ast.Await: ("'await'", "an expression", "leave it out"),
+    ast.Yield: ("'yield'", "an expression", "leave it out"),
+}
+"""By what Python's grammar reads and the language has not: found, expected, fix."""
 
 _HINT = re.compile(r"(?i)(?P<words>.*?)[.,;] +(?P<hint>(?:perhaps|maybe|did you|use) .*)")
 _FIXES = {
@@ -17,7 +45,20 @@ _FIXES = {
 """By what Python's words contain; the first that fits."""
 
 
-def words_and_fix(message: str, before: str, rest: str) -> tuple[str, str]:
+def refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
+    """Say where Python broke off; it read ``text`` from ``start`` on."""
+    offset = start + error.offset - 1 if error.offset else len(text.rstrip())
+    offset = min(offset, len(text))
+    if "nested" in error.msg:
+        raise too_deep(place_of(text, offset)) from None
+    rest = text[offset:].split("\n")[0].strip()[:20]
+    found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
+    words, fix = _words_and_fix(error.msg, text[:offset], rest)
+    expected = f"an expression in Python's syntax ({words})"
+    raise ExpressionError(place_of(text, offset), found, expected, fix) from None
+
+
+def _words_and_fix(message: str, before: str, rest: str) -> tuple[str, str]:
     """Python's words without its hint, and a fix: the hint, or ours where Python has none.
 
     ``before`` and ``rest`` are the text up to where it breaks off, and from there on.

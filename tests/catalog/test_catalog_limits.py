@@ -10,14 +10,14 @@ from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
-from gradcheck.formula.parse import (
+from gradcheck.formula.steps import MOST_STEPS
+from gradcheck.formula.text import (
     DEEPEST_NESTING,
     LONGEST_CHAIN,
     MOST_CHARACTERS,
     MOST_DIGITS,
     MOST_WRITTEN_DIGITS,
 )
-from gradcheck.formula.steps import MOST_STEPS
 
 CASE = "c: {{formula: {}, inputs: {{x: {{shape: [3]}}}}}}"
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
