@@ -14,7 +14,8 @@ from flint import arb
 from gradcheck.answer import Claim, Floats
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress, Truth, upper_float
+from gradcheck.formula.stress import Stress, upper_float
+from gradcheck.formula.truth import Truth
 from gradcheck.setting import Dtype
 from gradcheck.verdict.judge import BITS
 

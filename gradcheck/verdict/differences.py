@@ -14,7 +14,8 @@ from flint import arb
 
 from gradcheck.answer import Difference
 from gradcheck.formula.balls import CONTACT, working
-from gradcheck.formula.truth import Truth, upper_float
+from gradcheck.formula.stress import upper_float
+from gradcheck.formula.truth import Truth
 from gradcheck.setting import Dtype
 from gradcheck.verdict.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR, SCALE_FACTOR
 

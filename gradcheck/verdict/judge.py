@@ -15,7 +15,7 @@ from flint import arb
 from gradcheck.answer import Grade, Ruling
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress
+from gradcheck.formula.stress import Stress
 from gradcheck.setting import Dtype
 
 FAITHFUL_ULPS = 4

@@ -8,7 +8,7 @@ from flint import arb, fmpq
 
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress
+from gradcheck.formula.stress import Stress
 from gradcheck.setting import DTYPES
 from gradcheck.verdict.judge import judge
 

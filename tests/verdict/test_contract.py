@@ -6,7 +6,7 @@ from flint import arb
 
 from gradcheck.answer import Claim
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress
+from gradcheck.formula.stress import Stress
 from gradcheck.setting import DTYPES
 from gradcheck.verdict.contract import Expectation, expectations, stress_of
 

@@ -11,7 +11,7 @@ from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, ruled, settled
 from gradcheck.answer import Grade, Ruling
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress
+from gradcheck.formula.stress import Stress
 from gradcheck.verdict.judge import judge
 
 

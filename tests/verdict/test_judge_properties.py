@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gradcheck.answer import Grade, Ruling
 from gradcheck.formula.balls import working
 from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Stress
+from gradcheck.formula.stress import Stress
 
 PATTERNS = {"float64": ("<d", "<Q"), "float32": ("<f", "<I")}
 unhurried = settings(deadline=None)  # the machine may be busy
