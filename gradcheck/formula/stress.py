@@ -52,9 +52,14 @@ class Rounding:
         return Stress(
             conditioning=self._conditioning(order, index, x),
             rounding=self.radii(order, x, dtype)[index],
-            scale=max(magnitudes, default=0.0),
+            scale=max(magnitudes, default=0.0) or self._scale_of_zero(order, index, x),
             underflows=any(_is_tiny(ball, tiny) for ball in intermediates),
         )
+
+    def _scale_of_zero(self, order: int, index: int, x: tuple[float, ...]) -> float:
+        """M of a derivative that vanishes with all its intermediates; 0 of one that does not."""
+        magnitudes = self._magnitudes(order, x)
+        return max(magnitudes) if magnitudes[index] == 0 else 0.0
 
     def _radii(self, order: int, x: tuple[float, ...], dtype: Dtype) -> list[float]:
         """R of all derivatives of ``order``, flat."""

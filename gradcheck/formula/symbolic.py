@@ -55,14 +55,24 @@ def _expression(
     return function(*arguments) if parameter is None else function(parameter, *arguments)
 
 
+_MOST_CONSTANT = 4_096
+"""Of the exponent of a constant: sympy writes the power of a number out, however long it is."""
+
+
+def _power(base: Expression, exponent: Expression) -> Expression:
+    if base.is_number and exponent.is_number and abs(exponent) > _MOST_CONSTANT:
+        raise Untranslatable("a constant to so large a power")
+    return base**exponent
+
+
 _PLAIN: dict[str, Any] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "neg": lambda x: -x,
-    "ipow": lambda n, x: x**n,
-    "pow": lambda a, b: a**b,
+    "ipow": lambda n, x: _power(x, sympy.Integer(n)),
+    "pow": _power,
     "lt": sympy.Lt,
     "le": sympy.Le,
     "eq": sympy.Eq,

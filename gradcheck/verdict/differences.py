@@ -108,9 +108,7 @@ class _Box:
             + sum(r * slope for r, slope in zip(reach, slopes[k * n : k * n + n], strict=True))
             for k, ball in enumerate(self.balls(order))
         )
-        corner = tuple(
-            value + (k * CORNER % 1.0) * self.step for k, value in enumerate(self.x, 1)
-        )
+        corner = tuple(value + (k * CORNER % 1.0) * self.step for k, value in enumerate(self.x, 1))
         running = max(
             radius for at in (self.x, corner) for radius in self.truth.radii(order, at, self.dtype)
         )

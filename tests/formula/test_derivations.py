@@ -166,3 +166,10 @@ def test_a_gradient_is_what_was_computed_by_hand(text, gradient):
 def test_a_hessian_is_what_was_computed_by_hand():
     found = truth_of("x**3*y + y**2").enclosures(2, (2.0, 5.0))
     assert [float(each.ball) for each in found] == [60, 12, 12, 2]
+
+
+@pytest.mark.parametrize("text", ["x*1.5**10000000.5", "x*sqrt(2)**10000000"])
+def test_a_constant_that_sympy_would_write_out_for_hours_is_left_to_the_chain_rule(text):
+    truth = truth_of(text)
+    assert truth.note(1) == "a constant to so large a power has no form in our operators"
+    assert truth.enclosures(1, (1.0, 1.0))[0].status == "settled"

@@ -113,6 +113,14 @@ def test_exact_operations_have_no_rounding():
     assert (stress.rounding, stress.conditioning, stress.scale) == (0, 2, 0)
 
 
+def test_the_scale_of_a_derivative_that_vanishes_is_that_of_its_order():
+    truth = truth_of("1e30*x + y*z", x=(), y=(), z=())
+    at = (1.0, 2.0, 3.0)
+    assert [truth.stress(1, k, at, F64).scale for k in range(3)] == [0, 0, 0]
+    assert truth.stress(2, 0, at, F64).scale == 1  # ∂²/∂x², where ∂²/∂y∂z is 1
+    assert truth.stress(2, 5, at, F64).scale == 0  # ∂²/∂y∂z itself
+
+
 def test_the_scale_is_the_largest_intermediate_of_the_derivative_as_pytorch_computes_it():
     # the chain rule of tanh as 1 - y²: the intermediates are y, y² and 1 - y²
     assert truth_of("tanh(x)").stress(1, 0, (20.0,), F64).scale == pytest.approx(1)
