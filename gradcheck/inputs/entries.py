@@ -52,7 +52,8 @@ def bulk(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats:
 _COMMON_BINADES = 16
 """A function that goes wrong beyond 10 is to be seen going wrong, also in float64."""
 _WIDE_BINADES = 48
-"""Of float32, whose emax/8 are no more than the common ones; float64 has 128."""
+"""Of float32, whose emax/8 are no more than the common ones: a product of two stays in range, where
+of float64, with 128, one of seven does."""
 
 
 def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:

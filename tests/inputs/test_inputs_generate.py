@@ -62,7 +62,7 @@ def test_the_words_are_those_that_splitmix64_is_published_with():
 
 @pytest.mark.parametrize(
     ("dtype", "digest"),
-    [(DOUBLE, "553b2c736d692972"), (SINGLE, "4a7139774cca59fd")],
+    [(DOUBLE, "553b2c736d692972"), (SINGLE, "d680c11224696d23")],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_every_machine_draws_these_bits(dtype, digest):
@@ -106,7 +106,7 @@ def test_bulk_visits_every_interval_of_a_union():
     assert 0.4 < np.mean(values > 2) < 0.6
 
 
-@pytest.mark.parametrize(("dtype", "reach"), [(DOUBLE, 128), (SINGLE, 16)])
+@pytest.mark.parametrize(("dtype", "reach"), [(DOUBLE, 128), (SINGLE, 48)])
 def test_three_quarters_of_the_tails_stay_where_products_do_not_overflow(dtype, reach):
     exponents = np.frexp(draw("tails", dtype=dtype))[1] - 1
     assert 0.7 < np.mean(np.abs(exponents) <= reach) < 0.9
