@@ -11,11 +11,13 @@ import numpy as np
 from gradcheck.formula.arrays import Array, array_of, bounded, stacked
 from gradcheck.formula.integers import integer, small_integer
 from gradcheck.formula.nodes import Comprehension, Sequence, Slice, Subscript
-from gradcheck.formula.steps import MOST_STEPS
 from gradcheck.formula.tape import TooLarge
 
 if TYPE_CHECKING:
     from gradcheck.formula.unroll import Unroller
+
+MOST_STEPS = 65_536
+"""Of the comprehensions of one text, nested loops multiplied."""
 
 
 def sequence(reader: Unroller, node: Sequence) -> Array:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import Binary, Comprehension, Literal, Loop, Name, Place, Unary
+from gradcheck.formula.lists import MOST_STEPS
+from gradcheck.formula.nodes import Comprehension, Loop, Node, Place
 from gradcheck.formula.torch_names import children
-
-MOST_STEPS = 65_536
-_MOST_BITS = 40_000  # of a power that is worked out
+from gradcheck.formula.unroll import unroll
 
 Numbers = Mapping[str, Fraction]
 
@@ -59,31 +59,14 @@ def _length(loop: Loop, numbers: Numbers) -> int:
     return max(0, -((start - stop) // step)) if step else 0  # len(range(...)) can overflow
 
 
-def _number(node: object, numbers: Numbers) -> Fraction | None:
-    """What a constant is, by signs, + - * and whole powers; else None."""
-    match node:
-        case Literal(Fraction() as value):
-            return value
-        case Name(name):
-            return numbers.get(name)
-        case Unary(sign, operand) if sign != "not":
-            inner = _number(operand, numbers)
-            return -inner if inner is not None and sign == "-" else inner
-        case Binary(symbol, left, right):
-            a, b = _number(left, numbers), _number(right, numbers)
-            return None if a is None or b is None else _combined(symbol, a, b)
-    return None
-
-
-def _combined(symbol: str, a: Fraction, b: Fraction) -> Fraction | None:
-    match symbol:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "**" if a.denominator == b.denominator == 1 and b >= 0:
-            small = a.numerator.bit_length() * b <= _MOST_BITS
-            return Fraction(a.numerator ** int(b)) if small else None
-    return None
+def _number(node: Node, numbers: Numbers) -> Fraction | None:
+    """What a constant is, as the formula language has it; else None."""
+    try:
+        program = unroll(node, inputs={}, names=dict(numbers), lets={}, conditions=())
+    except ExpressionError:
+        return None
+    operations = [program.tape.operations[output] for output in program.outputs]
+    if program.shape != () or operations[0].operator != "number":
+        return None
+    value: Any = operations[0].parameter
+    return Fraction(value)

@@ -171,16 +171,16 @@ class _Trial:
         hearing = hear(self.scene, points, seed, promises=promises)
         first = hear(self.scene, self.suspect.points, seed, promises=promises)
         failing, before = self._failing(hearing), self._failing(first)
-        said = statements(self.scene, points, seed, promises)
-        found = statements(self.scene, self.suspect.points, seed, promises)
+        places = [points] if points is self.suspect.points else [points, self.suspect.points]
+        said = [statements(self.scene, place, seed, promises) for place in places]
         ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
         worst = self.tally.failures[0]
         return self._ended(
             worst.ruling,
             worst.reason,
-            blame(self.check.witness, said, found),
+            blame(self.check.witness, *said),
             smallest=tuple(evidence(hearing, entry) for entry in ordered),
-            statements=said,
+            statements=said[0],
             guess=guess([*failing, *before]),
         )
 

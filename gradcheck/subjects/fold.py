@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError
+from gradcheck.formula.lists import MOST_STEPS
 from gradcheck.formula.nodes import (
     Attribute,
     Binary,
@@ -29,7 +30,7 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
-from gradcheck.formula.steps import MOST_STEPS, too_many_steps
+from gradcheck.formula.steps import too_many_steps
 from gradcheck.subjects.arithmetic import binary, unary
 from gradcheck.subjects.indexing import element
 from gradcheck.subjects.tensors import Home, whole_numbers

@@ -10,7 +10,7 @@ from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
-from gradcheck.formula.steps import MOST_STEPS
+from gradcheck.formula.lists import MOST_STEPS
 from gradcheck.formula.text import (
     DEEPEST_NESTING,
     LONGEST_CHAIN,
