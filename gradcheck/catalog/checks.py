@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.known import KnownFailure
-from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.catalog.witness_names import FACTS, WITNESSES
 
 __all__ = ["WITNESSES", "Check", "plan"]
 
@@ -42,8 +42,8 @@ def plan(
 ) -> list[Check]:
     """Every check of the cases, in an order that depends on nothing else.
 
-    A case's own dtypes limit ``dtypes``. `second` is planned where a case goes to order 2. A
-    witness that a case is `without` has its check all the same: it reports the reason.
+    A case's own dtypes limit ``dtypes``, and its order the witnesses. A witness that a case is
+    `without` has its check all the same: it reports the reason.
     """
     chosen = [witness for witness in WITNESSES if witness in witnesses]
     return [check for case in cases for check in _checks(case, devices, dtypes, chosen, known)]
@@ -56,7 +56,7 @@ def count(case: Case) -> int:
 
 
 def _applies(witness: str, case: Case) -> bool:
-    return witness != "second" or case.order >= 2
+    return FACTS[witness].order <= case.order
 
 
 def _checks(

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gradcheck.answer import Ruling
+from gradcheck.catalog.witness_names import FACTS
 from gradcheck.run.hearing import Entry, Hearing, Promises, hear, index_text
 from gradcheck.run.scene import Points, Scene, scene_of
 
-WITNESSES = ("value", "reverse", "forward", "gradcheck", "second")
+WITNESSES = sorted(FACTS.values(), key=lambda facts: facts.order)
 _CLOSE = 1e-4
 _SHARE = 1e-2
 _SMALL = 1e-3
@@ -25,11 +26,10 @@ Statements = tuple[tuple[str, str], ...]
 def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> Statements:
     """What every witness says at one point: agreement, or its worst number beside the truth."""
     said = [("symbolic", _symbolic(scene, points))]
-    for name in WITNESSES:
-        if name == "second" and scene.case.order < 2:
-            continue
-        other = scene_of(replace(scene.check, witness=name))
-        said.append((name, _statement(hear(other, points, seed, promises=promises))))
+    for facts in WITNESSES:
+        if facts.order <= scene.case.order:
+            other = scene_of(replace(scene.check, witness=facts.name))
+            said.append((facts.name, _statement(hear(other, points, seed, promises=promises))))
     return tuple(said)
 
 
@@ -80,7 +80,8 @@ def blame(witness: str, *points: Statements) -> str:
     values = [each["value"] for each in told if each.get("value", "").startswith(_WRONG)]
     if any(_TRUE not in value for value in values):  # it gave no number
         return "the implementation itself fails, whatever is asked of it"
-    for names, text in _PATTERNS:
+    alone = (witness,), f"only {witness} disagrees"
+    for names, text in (*_PATTERNS, alone):
         if all(wrong(name) for name in names):
             return text
     return f"{witness} is wrong only in other calls than a single point's"

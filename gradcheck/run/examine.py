@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
+from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, too_many
 from gradcheck.inputs.fixed import fixed_points
@@ -20,15 +21,6 @@ from gradcheck.run.excuses import Excuses
 from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
-
-SHARES = {
-    "value": (1, 3 / 8),
-    "reverse": (1, 3 / 8),
-    "forward": (1, 3 / 16),
-    "second": (1 / 2, 1 / 16),
-    "gradcheck": (1 / 16, 1 / 16),
-}
-"""Of the drawn points, by what a witness costs: where one call takes many points, and elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ def examine(check: Check, effort: Effort) -> Outcome:
     """
     started = time.perf_counter()
     reason = check.case.without.get(check.witness)
-    excess = too_many(check.variant.program, _order(check))
+    excess = too_many(check.variant.program, FACTS[check.witness].order)
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     elif excess:
@@ -60,11 +52,6 @@ def examine(check: Check, effort: Effort) -> Outcome:
     else:
         outcome = _Trial(check, effort).run()
     return replace(outcome, seconds=time.perf_counter() - started)
-
-
-def _order(check: Check) -> int:
-    """The order of the derivatives that a witness's answers are held against."""
-    return {"value": 0, "second": 2}.get(check.witness, 1)
 
 
 class _Trial:
@@ -105,7 +92,8 @@ class _Trial:
                 self._suspect(Suspect(at, self.seed + k, drawn=False, promises=promises))
 
     def drawn(self) -> None:
-        share = SHARES[self.check.witness][0 if self.scene.batched else 1]
+        facts = FACTS[self.check.witness]
+        share = facts.share if self.scene.batched else facts.share_alone
         effort = replace(self.effort, points=max(1, round(self.effort.points * share)))
         for points in self.scene.drawn(effort):
             self._look(points)

@@ -13,6 +13,7 @@ import torch
 from gradcheck.answer import Difference, Effort, Floats, Trial
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
+from gradcheck.catalog.witness_names import FACTS
 from gradcheck.formula.program import Program
 from gradcheck.formula.truth import Truth
 from gradcheck.inputs.batches import Batch
@@ -75,7 +76,7 @@ class Scene:
 
     def _trial(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Trial:
         first = second = None
-        if self.check.witness == "gradcheck":
+        if FACTS[self.check.witness].differences:
             (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
                                                                       strict=True)})  # fmt: skip
             first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
@@ -126,7 +127,7 @@ def scene_of(check: Check) -> Scene:
     where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
         check.variant.program.elementwise
-        and check.witness != "gradcheck"  # point by point: its cost grows with the square
+        and not FACTS[check.witness].differences
         and _takes_many_points(*where)
     )
     truth = truth_of(check.variant.program)

@@ -122,9 +122,10 @@ def test_tensors_without_elements_agree(witness):
     assert outcome.points > 0
 
 
-def test_the_shape_of_a_tensor_without_elements_is_judged():
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
+def test_the_shape_of_a_tensor_without_elements_is_judged(witness):
     empty = "{formula: sin(x), inputs: {x: {shape: [2, 0]}}}"
-    outcome = ruled(empty, "value", function=lambda x: x.reshape(0))
+    outcome = ruled(empty, witness, function=lambda x: x.reshape(0))
     assert outcome.ruling is Ruling.DISAGREE
     assert outcome.reason == "the result has shape [0], expected [2, 0]"
 

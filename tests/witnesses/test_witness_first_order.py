@@ -14,6 +14,7 @@ from trials import (
     batch,
     claims,
     findings,
+    said,
     trial,
 )
 
@@ -44,7 +45,7 @@ def residual(claim, jacobian):
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_a_jacobian_is_told_entry_by_entry_and_contracted(witness):
-    answers = list(witness.testify(trial(polar, 2.0, 0.5, output_shape=(2,))))
+    answers = said(witness.testify(trial(polar, 2.0, 0.5, output_shape=(2,))))
     assert not findings(answers)
     assert len(claims(answers)) == {reverse: 4, forward: 3}[witness]
     jacobian = polar_jacobian(2.0, 0.5)[None]
@@ -60,7 +61,7 @@ def test_a_batch_is_one_call_with_its_own_direction_for_each_point(witness):
         return x * torch.sin(y)
 
     x, y = np.array([1.0, -2.0, 3.0]), np.array([0.5, 0.25, 4.0])
-    answers = list(witness.testify(batch(product, x, y)))
+    answers = said(witness.testify(batch(product, x, y)))
     jacobian = np.stack([np.sin(y), x * np.cos(y)], axis=1)[:, None, :]
     assert not findings(answers)
     assert max(residual(claim, jacobian) for claim in claims(answers)) < 1e-15
@@ -68,7 +69,7 @@ def test_a_batch_is_one_call_with_its_own_direction_for_each_point(witness):
 
 
 def test_both_ways_of_reverse_mode_are_heard():
-    answers = list(reverse.testify(trial(torch.sin, 1.0)))
+    answers = said(reverse.testify(trial(torch.sin, 1.0)))
     assert [answer.label for answer in answers] == ["torch.autograd.grad", "Tensor.backward"]
 
 
@@ -78,8 +79,9 @@ def test_both_ways_of_reverse_mode_are_heard():
 )
 def test_a_culprit_in_reverse_mode_gives_itself_away(function, factor):
     call = getattr(function, "apply", function)
-    for claim in claims(reverse.testify(trial(call, 1.0))):
-        assert residual(claim, np.array([[[factor * math.cos(1.0)]]])) < 1e-15
+    jacobian = np.array([[[factor * math.cos(1.0)]]])
+    answers = claims(reverse.testify(trial(call, 1.0)))
+    assert max(residual(claim, jacobian) for claim in answers) < 1e-15
 
 
 def test_a_backward_that_ignores_its_cotangent_gives_itself_away():
@@ -101,24 +103,25 @@ def test_the_gradient_of_an_unused_input_is_zero(witness):
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_the_gradient_of_a_constant_is_zero_and_the_label_says_why(witness):
     constant = trial(lambda x: torch.ones((), dtype=x.dtype), 3.0)
-    answers = list(witness.testify(constant))
-    assert [answer.numbers.tolist() for answer in answers] == [[[0.0]]] * len(answers)
-    assert all("zeros" in answer.label for answer in answers)
+    answers = said(witness.testify(constant))
+    assert {(*answer.numbers.ravel().tolist(), "zeros" in answer.label) for answer in answers} == {
+        (0.0, True)
+    }
 
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_more_entries_than_eight_are_told_by_one_dense_direction(witness):
     x = np.linspace(-1, 1, 9)
-    answers = list(witness.testify(trial(torch.sin, x, output_shape=(9,))))
+    answers = said(witness.testify(trial(torch.sin, x, output_shape=(9,))))
     assert len(answers) == {reverse: 2, forward: 1}[witness]
     assert max(residual(claim, np.diag(np.cos(x))[None]) for claim in answers) < 1e-15
 
 
 @pytest.mark.parametrize("witness", [value, reverse, forward])
 def test_tensors_without_elements_are_heard(witness):
-    answers = list(witness.testify(trial(torch.sin, [], output_shape=(0,))))
+    answers = said(witness.testify(trial(torch.sin, [], output_shape=(0,))))
     assert not findings(answers)
-    assert all(claim.numbers.size == 0 for claim in answers)
+    assert {claim.numbers.size for claim in claims(answers)} == {0}
 
 
 def test_a_function_without_jvp_is_an_abstention_with_its_reason():
@@ -153,7 +156,7 @@ def test_float32_numbers_come_back_exactly():
     ],
 )
 def test_misconduct_is_a_disagreement_with_its_reason(witness, function, reason):
-    answers = list(witness.testify(trial(function, 1.0)))
+    answers = said(witness.testify(trial(function, 1.0)))
     assert {(each.ruling, each.reason) for each in answers} == {(Ruling.DISAGREE, reason)}
 
 
@@ -176,5 +179,4 @@ def test_an_implementation_that_changes_its_input_is_convicted(function):
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_a_nan_is_a_number_like_any_other(witness):
     answers = claims(witness.testify(trial(torch.sqrt, -1.0)))
-    assert answers
     assert all(np.isnan(claim.numbers).all() for claim in answers)

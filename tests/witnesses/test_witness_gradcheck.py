@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from trials import FINE, Sine, SineOfWrongSign, batch, trial
+from trials import FINE, Sine, SineOfWrongSign, batch, said, trial
 
 from gradcheck.answer import Difference, Ruling
 from gradcheck.witnesses import gradcheck
@@ -18,7 +18,7 @@ def product(x, y):
 
 
 def test_right_code_passes_both():
-    answers = list(gradcheck.testify(trial(product, 1.0, 2.0, first=FINE, second=FINE)))
+    answers = said(gradcheck.testify(trial(product, 1.0, 2.0, first=FINE, second=FINE)))
     assert rulings(answers) == [
         ("gradcheck", Ruling.AGREE),
         ("gradgradcheck", Ruling.AGREE),
@@ -32,7 +32,7 @@ def test_a_batch_is_examined_point_by_point():
 
 
 def test_order_one_leaves_the_second_out():
-    answers = list(gradcheck.testify(trial(torch.sin, 1.0, first=FINE, order=1)))
+    answers = said(gradcheck.testify(trial(torch.sin, 1.0, first=FINE, order=1)))
     assert rulings(answers) == [("gradcheck", Ruling.AGREE)]
 
 
@@ -54,7 +54,7 @@ def test_a_culprit_at_one_point_of_a_batch_is_convicted_there():
     def kinked(x):
         return torch.where(x > 2, x.detach(), x)
 
-    answers = list(gradcheck.testify(batch(kinked, [1.0, 3.0, 4.0], first=FINE, order=1)))
+    answers = said(gradcheck.testify(batch(kinked, [1.0, 3.0, 4.0], first=FINE, order=1)))
     assert rulings(answers) == [("gradcheck", Ruling.DISAGREE), ("gradcheck", Ruling.AGREE)]
     assert answers[0].reason.startswith("at 3.0: ")
 
@@ -68,7 +68,7 @@ def test_in_float32_no_warning_escapes():
 def test_the_same_seed_gives_the_same_text_and_leaves_the_generator_alone():
     culprit = trial(SineOfWrongSign.apply, 1.0, first=FINE, second=FINE)
     state = torch.get_rng_state()
-    one, two = list(gradcheck.testify(culprit)), list(gradcheck.testify(culprit))
+    one, two = said(gradcheck.testify(culprit)), said(gradcheck.testify(culprit))
     assert one == two
     assert torch.equal(torch.get_rng_state(), state)
 

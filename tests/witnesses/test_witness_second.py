@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from trials import PlainSine, Sine, SineDetached, SineOfWrongSign, SineOnce, batch, claims, trial
+from trials import (
+    PlainSine,
+    Sine,
+    SineDetached,
+    SineOfWrongSign,
+    SineOnce,
+    batch,
+    claims,
+    said,
+    trial,
+)
 
 from gradcheck.answer import Ruling
 from gradcheck.witnesses import second
@@ -32,7 +42,7 @@ def labels(answers):
 
 
 def test_all_four_find_the_hessian_of_x_squared_times_y():
-    answers = list(second.testify(trial(lambda x, y: x**2 * y, 3.0, 5.0)))
+    answers = said(second.testify(trial(lambda x, y: x**2 * y, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert len(answers) == 2 + 2 + 2 + 3
     hessian = np.array([[10.0, 6.0], [6.0, 0.0]])[None, None]
@@ -41,14 +51,14 @@ def test_all_four_find_the_hessian_of_x_squared_times_y():
 
 def test_all_four_act_on_a_batch():
     x, y = np.array([3.0, -1.0, 0.5]), np.array([5.0, 2.0, -4.0])
-    answers = list(second.testify(batch(lambda x, y: x**2 * y, x, y)))
+    answers = said(second.testify(batch(lambda x, y: x**2 * y, x, y)))
     hessian = np.stack([2 * y, 2 * x, 2 * x, 0 * x], axis=1).reshape(3, 1, 2, 2)
     assert labels(answers) == FOUR
     assert max(residual(claim, hessian) for claim in claims(answers)) == 0
 
 
 def test_the_outputs_of_a_vector_function_are_contracted_or_free():
-    answers = list(
+    answers = said(
         second.testify(
             trial(lambda x: torch.stack([x[0] ** 3, x[0] * x[1]]), [2.0, 7.0], output_shape=(2,))
         )
@@ -60,7 +70,7 @@ def test_the_outputs_of_a_vector_function_are_contracted_or_free():
 
 def test_more_than_six_entries_are_told_by_dense_directions():
     x = np.linspace(-1, 1, 7)
-    answers = list(second.testify(trial(lambda x: (x**3).sum(), x)))
+    answers = said(second.testify(trial(lambda x: (x**3).sum(), x)))
     assert len(answers) == 4
     assert max(residual(claim, np.diag(6 * x)[None, None]) for claim in answers) < 1e-14
 
@@ -75,13 +85,13 @@ def test_more_than_six_entries_are_told_by_dense_directions():
     ],
 )
 def test_derivatives_that_vanish_are_zeros(function):
-    answers = list(second.testify(trial(function, 3.0, 5.0)))
+    answers = said(second.testify(trial(function, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert max(residual(claim, np.zeros((1, 1, 2, 2))) for claim in answers) == 0
 
 
 def test_an_own_function_is_heard_wherever_pytorch_can():
-    answers = list(second.testify(trial(Sine.apply, 1.0)))
+    answers = said(second.testify(trial(Sine.apply, 1.0)))
     hessian = np.full((1, 1, 1, 1), -np.sin(1.0))
     assert [claim.label for claim in claims(answers)][:3] == FOUR[:3]
     assert max(residual(claim, hessian) for claim in claims(answers)) < 1e-15
@@ -129,7 +139,7 @@ def test_a_wrong_backward_gives_itself_away_where_it_is_used():
 
 
 def test_a_missing_capability_is_an_abstention_of_its_composition_only():
-    answers = list(second.testify(trial(PlainSine.apply, 1.0)))
+    answers = said(second.testify(trial(PlainSine.apply, 1.0)))
     assert labels(answers) == FOUR
     assert [claim.label for claim in claims(answers)] == [FOUR[0]]
     assert {answer.ruling for answer in answers[1:]} == {Ruling.ABSTAIN}
@@ -150,6 +160,6 @@ def test_an_exception_is_a_disagreement():
     def refuse(x):
         raise ValueError("not today")
 
-    answers = list(second.testify(trial(refuse, 1.0)))
+    answers = said(second.testify(trial(refuse, 1.0)))
     assert {answer.ruling for answer in answers} == {Ruling.DISAGREE}
     assert {answer.reason for answer in answers} == {"raised ValueError: not today"}

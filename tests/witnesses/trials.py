@@ -24,8 +24,18 @@ def batch(function, *inputs, **options):
     return Trial(function, arrays, batched=True, output_shape=(), **settings)
 
 
+def said(answers):
+    """Everything that a witness says: one that says nothing would pass every test of its words."""
+    found = list(answers)
+    assert found, "the witness said nothing"
+    return found
+
+
 def claims(answers):
-    return [answer for answer in answers if isinstance(answer, Claim)]
+    """The answers in numbers, of which there are some."""
+    found = [answer for answer in answers if isinstance(answer, Claim)]
+    assert found, "the witness gave no number"
+    return found
 
 
 def findings(answers):
