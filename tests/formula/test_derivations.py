@@ -23,7 +23,7 @@ from gradcheck.formula.program import Program
 from gradcheck.formula.truth import DerivationsDiffer, Truth
 from gradcheck.formula.unroll import unroll
 
-PATIENT = settings(deadline=None, suppress_health_check=list(HealthCheck))
+PATIENT = settings(suppress_health_check=list(HealthCheck))
 
 
 def by_chain_rule(program: Program, order: int) -> list[int]:

@@ -19,7 +19,6 @@ from gradcheck.formula.unroll import unroll
 
 PATIENT = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 

@@ -17,13 +17,13 @@ from gradcheck.formula.parse import parse
 MODULES = sorted(Path(formula.__file__).parent.glob("*.py"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TREES, st.sampled_from([" ", "\n", "\t", "  \n\n ", "\r\n"]))
 def test_a_tree_that_is_written_out_is_read_back(tree, gap):
     assert parse(written(tree, gap)) == tree
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TREES, st.sampled_from(["\n", "  ", "\n\n   "]))
 def test_every_name_knows_its_place(tree, gap):
     text = written(tree, gap)

@@ -161,7 +161,7 @@ class Values:
 
 @pytest.mark.parametrize("way", [of_inputs, of_constants])
 @pytest.mark.parametrize("text", ALIKE)
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=4, derandomize=True)
 @given(drawn=arrays())
 def test_a_formula_gives_what_numpy_gives(text, way, drawn):
     expected = np.asarray(ALIKE[text](Values(drawn)), dtype=object)
@@ -181,14 +181,14 @@ SQUARES = st.lists(FRACTIONS | st.just(Fraction(0)), min_size=16, max_size=16).m
 
 
 @pytest.mark.parametrize("way", [of_inputs, of_constants])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(matrix=SQUARES)
 def test_the_determinant_is_that_of_elimination(way, matrix):
     assert way("det(m)", {"m": matrix}).item() == eliminated(matrix)[0]
 
 
 @pytest.mark.parametrize("way", [of_inputs, of_constants])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(matrix=SQUARES)
 def test_the_inverse_is_that_of_elimination(way, matrix):
     assume(eliminated(matrix)[0] != 0)

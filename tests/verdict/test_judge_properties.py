@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 from flint import arb, fmpq
 from hand_made import DOUBLE, SINGLE, how, ruled, settled
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.answer import Grade, Ruling
@@ -15,7 +15,6 @@ from gradcheck.formula.evaluate import Enclosure
 from gradcheck.formula.stress import Stress
 
 PATTERNS = {"float64": ("<d", "<Q"), "float32": ("<f", "<I")}
-unhurried = settings(deadline=None)  # the machine may be busy
 
 SEVERITY = [
     Grade.FAITHFUL,
@@ -61,7 +60,6 @@ def neighbours(draw):
     return dtype, *(float_of(place + way * step, dtype) for step in (0, near, far))
 
 
-@unhurried
 @given(neighbours(), stresses)
 def test_a_larger_error_is_never_ruled_milder(numbers, stress):
     dtype, true, near, far = numbers
@@ -72,7 +70,6 @@ def test_a_larger_error_is_never_ruled_milder(numbers, stress):
     assert milder.relative <= harder.relative
 
 
-@unhurried
 @given(neighbours(), stresses, widenings)
 def test_a_larger_stress_is_never_ruled_stricter(numbers, stress, wider):
     dtype, true, _, far = numbers
@@ -88,7 +85,6 @@ def test_a_larger_stress_is_never_ruled_stricter(numbers, stress, wider):
     assert rulings.index(after.ruling) <= rulings.index(before.ruling)
 
 
-@unhurried
 @given(neighbours(), st.integers(0, 2**40), st.integers(0, 2**40))
 def test_a_wider_allowance_of_a_case_never_convicts(numbers, allowance, more):
     dtype, true, _, far = numbers
@@ -100,7 +96,6 @@ def test_a_wider_allowance_of_a_case_never_convicts(numbers, allowance, more):
     assert rulings.index(after) <= rulings.index(before)
 
 
-@unhurried
 @given(neighbours(), stresses)
 def test_the_ruling_does_not_depend_on_the_sign(numbers, stress):
     dtype, true, _, far = numbers
@@ -109,7 +104,6 @@ def test_the_ruling_does_not_depend_on_the_sign(numbers, stress):
     assert plus == minus
 
 
-@unhurried
 @given(neighbours())
 def test_ulps_are_those_of_the_bit_patterns(numbers):
     """An ulp is the step to the next pattern away from zero; errors are exact fractions."""
@@ -120,7 +114,6 @@ def test_ulps_are_those_of_the_bit_patterns(numbers):
     assert ruled(far, settled(true), dtype=dtype).ulps == pytest.approx(float(expected), rel=1e-15)
 
 
-@unhurried
 @given(dtypes, st.fractions(min_value=-(10**6), max_value=10**6))
 def test_the_nearest_float_is_half_an_ulp_off_at_most(dtype, true):
     number, _ = PATTERNS[dtype.name]
@@ -131,7 +124,6 @@ def test_the_nearest_float_is_half_an_ulp_off_at_most(dtype, true):
     assert ruled(nearest, truth, dtype=dtype).ulps <= 0.5 + 2.0**-28
 
 
-@unhurried
 @given(neighbours())
 def test_the_nearest_neighbours_are_faithful(numbers):
     dtype, true, _, _ = numbers

@@ -1,0 +1,9 @@
+"""One Hypothesis profile for every test: no verdict on our code depends on how busy a machine is.
+
+It builds on the profile in force, so that in CI the examples are still the same in every run.
+"""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
