@@ -1,4 +1,4 @@
-"""A scalar program run on exact fractions: the unroller's result as a NumPy array of them."""
+"""A scalar program run on exact fractions by NumPy: the unroller's result as an array of them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,39 @@ from gradcheck.formula.parse import parse
 from gradcheck.formula.program import Program
 from gradcheck.formula.unroll import unroll
 
-_RULES = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "neg": lambda a: -a,
-    "abs": abs,
-    "sign": lambda a: Fraction((a > 0) - (a < 0)),
-    "floor": lambda a: Fraction(a // 1),
-    "ceil": lambda a: Fraction(-(-a // 1)),
-    "round": lambda a: Fraction(round(a)),
-    "min": min,
-    "max": max,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "eq": lambda a, b: a == b,
-    "not": lambda a: not a,
-    "and": lambda a, b: a and b,
-    "or": lambda a, b: a or b,
-    "where": lambda a, b, c: b if a else c,
+NUMPY = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "abs": np.absolute,
+    "sign": np.sign,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": lambda a: np.rint(float(a)),  # np.rint takes no fractions; a half is one in binary
+    "min": np.minimum,
+    "max": np.maximum,
+    "lt": np.less,
+    "le": np.less_equal,
+    "eq": np.equal,
+    "not": np.logical_not,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "where": lambda a, b, c: np.where(a, b, c).item(),
+    "ipow": np.power,
 }
+"""What each operator does, as NumPy does it to Python's fractions."""
+
+
+def call(operator: str, *arguments: Fraction | bool | int) -> Fraction | bool:
+    """One operation, as NumPy computes it."""
+    found = NUMPY[operator](*arguments)
+    return bool(found) if isinstance(found, bool | np.bool_) else Fraction(found)
 
 
 def run(program: Program, entries: list[Fraction]) -> np.ndarray:
-    """The outputs for these input entries, every operation done by Python's fractions."""
+    """The outputs for these input entries, every operation done by NumPy."""
     values: list = []
     for operation in program.tape.operations:
         arguments = [values[a] for a in operation.arguments]
@@ -44,10 +52,9 @@ def run(program: Program, entries: list[Fraction]) -> np.ndarray:
             values.append(Fraction(operation.parameter))
         elif operation.operator in ("true", "false"):
             values.append(operation.operator == "true")
-        elif operation.operator == "ipow":
-            values.append(arguments[0] ** operation.parameter)
         else:
-            values.append(_RULES[operation.operator](*arguments))
+            given = [] if operation.parameter is None else [operation.parameter]
+            values.append(call(operation.operator, *arguments, *given))
     result = np.empty(len(program.outputs), dtype=object)
     result[:] = [values[node] for node in program.outputs]
     return result.reshape(program.shape)

@@ -25,10 +25,6 @@ def arrays(draw):
     return found
 
 
-def each(function):
-    return np.vectorize(lambda value: Fraction(function(value)), otypes=[object])
-
-
 def eliminated(matrix):
     """Determinant and inverse by Gauss and Jordan's elimination; None where singular."""
     n = len(matrix)
@@ -58,10 +54,10 @@ ALIKE = {
     "y**-2": lambda v: v.y**-2,
     "s**[1, 2, -3]": lambda v: np.array([v.s**1, v.s**2, v.s**-3]),
     "z**[[1, 2], [0, 3]]": lambda v: v.z ** np.array([[1, 2], [0, 3]]),
-    "abs(x) + sign(x)": lambda v: abs(v.x) + each(lambda f: (f > 0) - (f < 0))(v.x),
-    "floor(x)": lambda v: each(lambda f: f // 1)(v.x),
-    "ceil(x)": lambda v: each(lambda f: -(-f // 1))(v.x),
-    "round(x)": lambda v: each(round)(v.x),
+    "abs(x) + sign(x)": lambda v: np.abs(v.x) + np.sign(v.x),
+    "floor(x)": lambda v: np.floor(v.x),
+    "ceil(x)": lambda v: np.ceil(v.x),
+    "round(x)": lambda v: np.rint(v.x.astype(float)),  # np.rint takes no fractions
     "min(x, y)": lambda v: np.minimum(v.x, v.y),
     "max(x, y, s)": lambda v: np.maximum(np.maximum(v.x, v.y), v.s),
     # products
