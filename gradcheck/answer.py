@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 class Ruling(Enum):
-    """Worst last; a check is ruled by its worst entry."""
+    """An abstention proves nothing and is set apart; the others stand in order, worst last."""
 
     AGREE = "agree"
     ABSTAIN = "abstain"  # nothing was proved; never counted as a pass

@@ -39,6 +39,8 @@ DTYPES = {
         Dtype("float32", 24, -126, 127),
     )
 }
-DEFAULT_DTYPES = tuple(DTYPES)
+DEFAULT_DTYPES = ("float64", "float32")
+"""Of a run and of a case that name none."""
+
 LATER_DTYPES = ("float16", "bfloat16", "complex128", "complex64")
 """In the case format, and refused with a message until the stage that judges them."""

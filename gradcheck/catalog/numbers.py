@@ -13,9 +13,6 @@ from gradcheck.formula.exact import CONSTANT_BITS, enclose_constant, nearest
 from gradcheck.formula.nodes import Binary, Literal, Node, Sequence, Unary
 from gradcheck.setting import DTYPES
 
-_SMALL = 2**24
-"""Integers up to here are numbers of every dtype that is judged."""
-
 _BEYOND = arb(2) ** 2000
 """Larger than every float; what is larger is not rounded but counted as infinite."""
 
@@ -78,7 +75,7 @@ def _plain(tree: Node) -> Fraction | None:
 
 def _rounded(entry: Fraction | arb, dtype: str) -> float:
     if isinstance(entry, Fraction):
-        if entry.denominator == 1 and abs(entry) <= _SMALL:
+        if entry.denominator == 1 and abs(entry) <= 2 ** DTYPES[dtype].precision:
             return float(entry)
         with working(CONSTANT_BITS, exact=True):
             entry = arb(fmpq(entry.numerator, entry.denominator))

@@ -22,7 +22,7 @@ from gradcheck.catalog.fields import (
     read_word,
 )
 from gradcheck.formula.domain import Domain
-from gradcheck.setting import DEFAULT_DTYPES, LATER_DTYPES
+from gradcheck.setting import DTYPES, LATER_DTYPES
 
 KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 
@@ -77,8 +77,8 @@ Kind = Annotated[str, Reader(read_word("kind", KINDS), _words(KINDS))]
 DtypeName = Annotated[
     str,
     Reader(
-        read_word("dtype", DEFAULT_DTYPES, LATER_DTYPES),
-        _words((*DEFAULT_DTYPES, *LATER_DTYPES)),
+        read_word("dtype", tuple(DTYPES), LATER_DTYPES),
+        _words((*DTYPES, *LATER_DTYPES)),
     ),
 ]
 Order = Annotated[int, Reader(read_order, {"type": "integer", "minimum": 1, "maximum": 3})]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gradcheck.answer import Evidence, Floats
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.catalog.witness_names import FACTS
 from gradcheck.cli.backward_graph import GraphNode, backward_graph
 from gradcheck.cli.place import entries_of, entry_names, is_inside, values_at
 from gradcheck.cli.request import labelled, title_of
@@ -56,8 +56,8 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
-    names = [name for name in WITNESSES if name not in case.without]
-    names = [name for name in names if name != "second" or 2 in orders]
+    names = [name for name, facts in FACTS.items()
+             if name not in case.without and facts.order in orders]  # fmt: skip
     return Explanation(
         check=check,
         values=values,

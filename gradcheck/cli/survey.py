@@ -17,6 +17,7 @@ from gradcheck.cli.statements import derivative_names
 from gradcheck.errors import UsageError
 from gradcheck.formula.evaluate import Enclosure
 from gradcheck.formula.truth import Truth
+from gradcheck.inputs.ordinals import round_to
 from gradcheck.records import version
 from gradcheck.run.hearing import Entry, hear
 from gradcheck.run.scene import Scene, scene_of
@@ -124,8 +125,7 @@ def _positions(check: Check, entry: int, line: Line) -> Floats:
         raise UsageError(
             f"--from {start:g} --to {end:g}: an empty range", "--from below --to", "swap them"
         )
-    x = np.linspace(start, end, line.points).astype(dtype.name).astype(np.float64)
-    return np.unique(x)
+    return np.unique(round_to(np.linspace(start, end, line.points), dtype))
 
 
 def _default_range(check: Check, entry: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The only place where a case meets a witness."""
+"""Running checks: a case's points are put to a witness, and its answers to the judge."""
 
 from gradcheck.run.examine import examine
 

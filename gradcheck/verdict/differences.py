@@ -30,7 +30,8 @@ CORNER = 0.7390851332151607
 """Of the step: a number with all its bits, so that rounding in the box shows; entry by entry
 another multiple of it, so that differences of entries do not stay as they were."""
 LOOSEST = {"float64": 1e-3, "float32": 0.25}
-"""A bound that is wider, relative to the largest derivative, is no testimony."""
+"""A bound that is wider, relative to the largest derivative, is no testimony. In a dtype that
+stands not here finite differences have none to give."""
 
 
 def first_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Difference | None:
@@ -90,7 +91,7 @@ class _Box:
         noise = self.rounding(order) / self.step + self.inaccuracy(order + 1)
         atol = SAFETY * (truncation + noise)
         flat = _largest(self.balls(order)) / max([1.0, *map(abs, self.x)])  # of a constant
-        if not atol <= LOOSEST[self.dtype.name] * max(largest, flat):
+        if not atol <= LOOSEST.get(self.dtype.name, 0.0) * max(largest, flat):
             return None
         return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
 

@@ -1,4 +1,4 @@
-"""One file, one witness: a new file in this folder is found by its name, and nothing else changes.
+"""One file, one witness, found by its name; its row in ``catalog.witness_names`` plans its checks.
 
 Finding the names imports no witness, and so no torch. What the witnesses share stands in the
 package ``stand``, which is no file and so no witness.

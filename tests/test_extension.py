@@ -1,0 +1,235 @@
+"""A witness, an operator and a dtype are added as CONTRIBUTING.md says, in a copy, and work.
+
+Each test takes the steps of one section in their order: the files that a contributor would write,
+the rows that go into tables, and what is run at the end.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+class Checkout:
+    """A copy of the repository, in which a contributor works."""
+
+    def __init__(self, path):
+        self.path = path
+        for name in ("gradcheck", "tests", "cases"):  # with the bytecode, which takes long to make
+            shutil.copytree(REPOSITORY / name, path / name)
+        for name in ("pyproject.toml", "conftest.py"):
+            shutil.copy2(REPOSITORY / name, path / name)
+
+    def write(self, file, text):
+        (self.path / file).write_text(text, encoding="utf-8")
+
+    def add(self, file, text, *, above):
+        """Put ``text`` above the first line that begins with ``above``."""
+        before, line, after = (self.path / file).read_text("utf-8").partition(f"\n{above}")
+        assert line, f"{file} has no line {above!r}"
+        self.write(file, f"{before}\n{text}{line}{after}")
+
+    def replace(self, file, old, new):
+        before = (self.path / file).read_text("utf-8")
+        assert before.count(old) == 1
+        self.write(file, before.replace(old, new))
+
+    def pytest(self, *arguments):
+        """Run pytest here, on this copy; the records of the checks by witness, dtype, verdict."""
+        results = self.path / "out" / "results.jsonl"
+        environment = {**os.environ, "PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+             "--points", "8", "--report", str(results.parent), *arguments],
+            cwd=self.path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+        assert all(line["entries"] for line in lines if line["verdict"] == "agree")
+        return Counter((line["witness"], line["dtype"], line["verdict"]) for line in lines)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path)
+
+
+PULLBACK = '''
+"""Reverse mode, by ``torch.func.vjp``."""
+
+import torch
+
+from gradcheck.answer import Claim
+from gradcheck.witnesses.stand import directions
+from gradcheck.witnesses.stand.call import joined, leaves, output_direction, output_size, result_of
+from gradcheck.witnesses.stand.hearing import hear
+
+LABEL = "torch.func.vjp"
+
+
+def testify(trial):
+    yield from hear(LABEL, _row, trial)
+
+
+def _row(trial):
+    inputs = leaves(trial, requires_grad=False)
+    shape = (trial.count, output_size(trial))
+    cotangent = directions.dense(trial.seed, directions.COTANGENT, shape)
+    _, pull = torch.func.vjp(lambda *tensors: result_of(trial, tensors), *inputs)
+    rows = pull(output_direction(cotangent, trial))
+    yield Claim(LABEL, 1, joined(rows, trial, inputs), cotangent)
+'''
+
+PULLBACK_TEST = '''
+"""The witness ``pullback``: a culprit and its twin."""
+
+import pytest
+from trials import Sine, SineOfWrongSign
+
+from gradcheck import verify
+
+
+def result_of(function):
+    return verify(function, formula="sin(x)", inputs={"x": "real"}, witness="pullback", points=8)
+
+
+def test_right_code_is_acquitted():
+    result = result_of(Sine.apply)
+    assert result.verdict == "agree"
+    assert all(outcome.entries > 0 for outcome in result.outcomes.values())
+
+
+def test_a_culprit_is_convicted():
+    result = result_of(SineOfWrongSign.apply)
+    assert result.verdict == "disagree"
+    (block, _) = result.blocks
+    assert "torch.func.vjp" in block
+    assert "pullback" in block
+
+
+def test_who_is_wrong_before_it_is_blamed_as_before():
+    result = verify(
+        SineOfWrongSign.apply, formula="sin(x)", inputs={"x": "real"}, witness="reverse", points=8
+    )
+    assert "pullback" in result.blocks[0]
+    assert "the backward is wrong" in result.blocks[0]
+'''
+
+
+def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
+    checkout.write("gradcheck/witnesses/pullback.py", PULLBACK)
+    checkout.replace(
+        "gradcheck/catalog/witness_names.py",
+        '        WitnessFacts("forward"',
+        '        WitnessFacts("pullback", order=1, share=1 / 2, share_alone=1 / 8),\n'
+        '        WitnessFacts("forward"',
+    )
+    names = "tests/witnesses/test_witness_names.py"
+    checkout.replace(names, '"gradcheck", "rev', '"gradcheck", "pullback", "rev')
+    checkout.write("tests/witnesses/test_witness_pullback.py", PULLBACK_TEST)
+    found = checkout.pytest(
+        names,
+        "tests/witnesses/test_witness_pullback.py",
+        "cases/tutorial.yaml::square",
+    )
+    assert found["pullback", "float64", "agree"] == found["forward", "float64", "agree"] > 0
+    assert found["pullback", "float32", "agree"] == found["forward", "float32", "agree"] > 0
+
+
+def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
+    checkout.add(
+        "gradcheck/formula/operators.py",
+        '    Operator("versine", "1 - cos(x)", lambda x: 2 * torch.sin(x / 2) ** 2,\n'
+        '             lambda x: 2 * (x / 2).sin() ** 2, ("sin(x)",), REAL, "DLMF 4.21.28",\n'
+        "             series=lambda x: 1 - x.cos()),",
+        above=")  # fmt: skip\n\nOPERATORS",
+    )
+    points = "tests/formula/operator_points.py"
+    checkout.replace(points, '    "tan": _ANY,\n', '    "tan": _ANY,\n    "versine": _ANY,\n')
+    checkout.replace(
+        points, '    "tan": mpmath.tan,\n',
+        '    "tan": mpmath.tan,\n    "versine": lambda x: 2 * mpmath.sin(x / 2) ** 2,\n',
+    )  # fmt: skip
+    checkout.add(points, '    "versine": _EXTREME,', above='    "tan": (*_EX')
+    checkout.add(
+        "tests/formula/known_values.py",
+        '    "versine": ((0.0,), "0", "exact"),',
+        above='    "tan": ',
+    )
+    with (checkout.path / "cases/elementary.yaml").open("a", encoding="utf-8") as file:
+        file.write(
+            "\nversine:\n"
+            "  formula: versine(x)\n"
+            "  inputs: {x: '(-10, 10)'}\n"
+            "  torch: [2 * torch.sin(x / 2)**2]\n"
+            "  source: DLMF 4.21.28\n"
+        )
+    found = checkout.pytest(
+        "tests/formula/test_operator_table.py",
+        "cases/elementary.yaml::versine",
+        "-k",
+        "versine or every",
+    )
+    assert {verdict for _, _, verdict in found} == {"agree"}
+    assert found["second", "float64", "agree"] == 1
+
+
+HALF = """
+square_in_half_precision:
+  formula: x**2 + x*y
+  inputs: {x: '(-8, 8)', y: positive}
+  torch: [x**2 + x*y]
+  dtypes: [float16, bfloat16]
+  points:
+    - {at: {x: 0.5, y: 3}, value: 1.75, gradient: {x: 4, y: 0.5}}
+"""
+
+HALF_TEST = '''
+"""Half precision: a culprit and its twin."""
+
+import pytest
+import torch
+
+from gradcheck import verify
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward"])
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "agree"), (1.5, "disagree")])
+def test_a_factor_is_seen(dtype, witness, factor, verdict):
+    result = verify(
+        lambda x: factor * torch.sin(x), formula="sin(x)", inputs={"x": "(-3, 3)"},
+        dtypes=[dtype], dtype=dtype, witness=witness, points=32,
+    )
+    assert result.verdict == verdict
+'''
+
+
+def test_dtypes_have_points_and_verdicts_of_their_own(checkout):
+    checkout.add(
+        "gradcheck/setting.py",
+        '        Dtype("float16", 11, -14, 15),\n        Dtype("bfloat16", 8, -126, 127),',
+        above="    )\n}\nDEFAULT",
+    )
+    checkout.replace("gradcheck/setting.py", '("float16", "bfloat16", "comp', '("comp')
+    checkout.write("cases/half.yaml", HALF)
+    checkout.write("tests/run/test_half.py", HALF_TEST)
+    found = checkout.pytest(
+        "tests/run/test_half.py", "cases/half.yaml", "--dtype", "float16,bfloat16"
+    )
+    verdicts = {
+        **dict.fromkeys(("value", "reverse", "forward", "second"), "agree"),
+        "gradcheck": "abstain",  # its differences have no settings in these
+    }
+    assert found == {
+        (witness, dtype, verdict): 1
+        for witness, verdict in verdicts.items()
+        for dtype in ("float16", "bfloat16")
+    }
