@@ -100,14 +100,17 @@ def test_in_double_precision_the_certified_witnesses_see_every_fault_in_a_deriva
 
 
 @pytest.mark.parametrize("row", ["gradcheck", "gradgradcheck"])
-def test_what_no_drawn_point_shows_a_declared_one_does(row):
+@pytest.mark.parametrize(
+    ("fault", "ruling"),
+    [(NAMES["wrong beyond 10"], Ruling.DISAGREE), (TWIN, Ruling.AGREE)],
+    ids=["culprit", "twin"],
+)
+def test_what_no_drawn_point_shows_a_declared_one_does(row, fault, ruling):
     """The needle of the table: finite differences see it where they are led to it."""
     witness, place = WITNESSES[row]
     declared = f"{PLANE.declaration[:-1]}, points: [{{at: {{x: 20, y: 0.5}}}}]}}"
-    brief = Effort(points=1)
-    for fault, ruling in ((NAMES["wrong beyond 10"], Ruling.DISAGREE), (TWIN, Ruling.AGREE)):
-        check = check_of(case_of(declared, culprit(fault, place)), witness)
-        assert examine(check, brief).ruling is ruling
+    check = check_of(case_of(declared, culprit(fault, place)), witness)
+    assert examine(check, Effort(points=1)).ruling is ruling
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -77,7 +77,7 @@ def test_both_ways_of_reverse_mode_are_heard():
     ("function", "factor"),
     [(Sine, 1.0), (PlainSine, 1.0), (SineOfWrongSign, -1.0), (lambda x: 0.99 * x.sin(), 0.99)],
 )
-def test_a_culprit_in_reverse_mode_gives_itself_away(function, factor):
+def test_reverse_mode_tells_the_derivative_that_the_code_has_right_or_wrong(function, factor):
     call = getattr(function, "apply", function)
     jacobian = np.array([[[factor * math.cos(1.0)]]])
     answers = claims(reverse.testify(trial(call, 1.0)))
