@@ -1,4 +1,4 @@
-"""Where a check runs: the dtypes with their floating-point facts, and devices by name."""
+"""The dtypes that a check runs in, with their floating-point facts."""
 
 from __future__ import annotations
 

@@ -43,14 +43,17 @@ class Checkout:
 
     def pytest(self, *arguments):
         """Run pytest here, on this copy; the records of the checks by witness, dtype, verdict."""
-        results = self.path / "out" / "results.jsonl"
-        environment = {**os.environ, "PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"}
+        given = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }
+        environment = {**given, "PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"}
         ended = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
-             "--points", "8", "--report", str(results.parent), *arguments],
+             "--points", "8", "--report", "out", *arguments],
             cwd=self.path, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout + ended.stderr
+        (results,) = (self.path / "out").glob("*.jsonl")
         lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
         assert all(line["entries"] for line in lines if line["verdict"] == "agree")
         return Counter((line["witness"], line["dtype"], line["verdict"]) for line in lines)

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.known import KnownFailure
-from gradcheck.catalog.witness_names import FACTS, WITNESSES
+from gradcheck.catalog.witness_names import WITNESSES, order_of
 
 __all__ = ["WITNESSES", "Check", "plan"]
 
@@ -56,7 +56,7 @@ def count(case: Case) -> int:
 
 
 def _applies(witness: str, case: Case) -> bool:
-    return FACTS[witness].order <= case.order
+    return order_of(witness) <= case.order
 
 
 def _checks(

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import FACTS
+from gradcheck.catalog.witness_names import FACTS, order_of
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, too_many
 from gradcheck.inputs.fixed import fixed_points
@@ -43,7 +43,7 @@ def examine(check: Check, effort: Effort) -> Outcome:
     """
     started = time.perf_counter()
     reason = check.case.without.get(check.witness)
-    excess = too_many(check.variant.program, FACTS[check.witness].order)
+    excess = too_many(check.variant.program, order_of(check.witness))
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     elif excess:

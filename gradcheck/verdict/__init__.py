@@ -1,1 +1,1 @@
-"""Comparing answers with the truth. No other room compares numbers."""
+"""Comparing answers with the truth. No other room says whether a number is right."""

@@ -18,15 +18,21 @@ print(json.dumps(dataclasses.asdict(dataclasses.replace(outcome, seconds=0.0)), 
 """
 
 
-def told_by_a_process(number):
+def process(number):
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", SAME, here, str(number)]
     environment = {**os.environ, "PYTHONHASHSEED": str(number)}
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return json.loads(found.stdout)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def told_by(running):
+    told, _ = running.communicate()
+    assert running.returncode == 0
+    return json.loads(told)
 
 
 def test_the_same_seed_gives_the_same_outcome_in_every_process():
-    one, two = map(told_by_a_process, (1, 2))
+    side_by_side = [process(1), process(2)]
+    one, two = map(told_by, side_by_side)
     assert one["smallest"]
     assert one == two
