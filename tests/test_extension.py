@@ -201,6 +201,14 @@ import pytest
 import torch
 
 from gradcheck import verify
+from gradcheck.catalog.numbers import numbers_of
+from gradcheck.formula.parse import parse
+
+
+# 2049 is halfway between two numbers of float16: to even.
+@pytest.mark.parametrize(("dtype", "near"), [("float16", 2048), ("bfloat16", 2048)])
+def test_an_integer_that_the_dtype_lacks_is_rounded(dtype, near):
+    assert list(numbers_of(parse("2049")).rounded(dtype)) == [near]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
