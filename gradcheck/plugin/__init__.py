@@ -23,7 +23,12 @@ from gradcheck.plugin.folders import in_sight, is_catalog, shown
 from gradcheck.plugin.items import CheckItem, skip_location
 from gradcheck.plugin.ledger import Ledger
 from gradcheck.plugin.markers import register_markers
-from gradcheck.plugin.options import add_ini_keys, add_options, settings
+from gradcheck.plugin.options import (
+    add_ini_keys,
+    add_options,
+    one_owner,
+    settings,
+)
 from gradcheck.plugin.state import (
     SETTINGS,
     devices_of,
@@ -39,6 +44,14 @@ _LEDGER = pytest.StashKey[Ledger]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser, "gradcheck-")
     add_ini_keys(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, Any, Any]:
+    with one_owner(parser, early_config.pluginmanager):
+        return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -80,6 +82,40 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
             group.addoption(
                 flag, dest=option.key, action=action, default=None, metavar=name, help=text
             )
+
+
+@contextmanager
+def one_owner(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> Iterator[None]:
+    """While options are added: a short spelling that is somebody else's too is a usage error.
+
+    Errors: pytest.UsageError; argparse's own error, which pytest shows with a traceback, for
+            options that are none of ours.
+    """
+    try:
+        yield
+        if pluginmanager.has_plugin(SHORT):
+            parser.parse_known_args([])  # before 9, pytest looks for conflicts only here
+    except argparse.ArgumentError as error:
+        option = str(error).rpartition(": ")[2]
+        is_ours = option in [f"--{each.name}" for each in OPTIONS]
+        if not (is_ours and pluginmanager.has_plugin(SHORT)):
+            raise
+        conflict = UsageError(
+            f"{_loader_of_short(pluginmanager)}: {SHORT} adds the option {option}, which another "
+            "plugin or conftest.py adds too",
+            "one owner of each option",
+            f"leave {SHORT} out: --gradcheck-{option.removeprefix('--')} does the same",
+        )
+        raise pytest.UsageError(str(conflict)) from None
+
+
+def _loader_of_short(pluginmanager: pytest.PytestPluginManager) -> str:
+    """Where it says that the short spellings are to be loaded."""
+    for plugin in pluginmanager.get_plugins():
+        named = getattr(plugin, "pytest_plugins", ())
+        if SHORT in ([named] if isinstance(named, str) else named):
+            return str(getattr(plugin, "__file__", plugin))
+    return f"-p {SHORT}"
 
 
 def add_ini_keys(parser: pytest.Parser) -> None:
@@ -197,7 +233,7 @@ def _trusted_by_project(root: Path) -> tuple[str, ...]:
         return ()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {error}", "a TOML file", "repair or remove the file") from None
-    tool = whole.get("tool")
+    tool = whole.get("tool", {})
     table = tool.get("gradcheck", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(
@@ -225,5 +261,5 @@ def _otherwise(key: str) -> str:
     """The fix for a key that belongs to pytest's own table: all others do."""
     keys = [option.key for option in OPTIONS] + [_CATALOGS]
     name = "gradcheck_" + key.replace("-", "_").removeprefix("gradcheck_")
-    near = get_close_matches(name, keys, 1)
+    near = get_close_matches(name, keys, 1, 0.8)
     return f"write {near[0]} under [tool.pytest.ini_options]" if near else "remove it"
