@@ -227,6 +227,22 @@ def test_trust_is_asked_for_where_the_first_case_is_left_out(project):
     assert len(failures(result)) == 3
 
 
+@pytest.mark.parametrize("order", [("cases", "tests"), ("tests", "cases")], ids=" then ".join)
+@pytest.mark.parametrize("installed", [True, False], ids=["installed", "not installed"])
+def test_trust_changes_nothing_for_the_tests_of_a_project(project, monkeypatch, installed, order):
+    project.write("my_ops.py", "square = None\n")
+    project.write("cases/mine.yaml", FUNCTIONS.replace("first:", "imports:").replace(".deep", ""))
+    project.write("tests/test_own.py", "def test_own():\n    import my_ops\n")
+    if installed:
+        monkeypatch.syspath_prepend(project.path)
+    own = {"passed": 1} if installed else {"failed": 1}
+    flags = ("--import-mode=importlib", *ONE)
+    project.run(*flags, "tests").assert_outcomes(**own)
+    project.run(*flags, "tests", "--trust", "my_ops").assert_outcomes(**own)
+    both = project.run(*flags, *order, "-k", "imports or own", "--trust", "my_ops")
+    both.assert_outcomes(passed=1 + installed, failed=1 - installed)
+
+
 LIST = """
 - case: small.yaml::agreed
   issue: https://example.org/1
