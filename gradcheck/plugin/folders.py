@@ -62,7 +62,7 @@ def shown(path: Path, config: pytest.Config) -> str:
 def asked_of(file: Path, config: pytest.Config) -> list[str]:
     """Return what the command line names in a file: the NAME of each ``FILE::NAME``."""
     split = (argument.partition("::") for argument in config.args)
-    return [name for path, _, name in split if name and _resolved(path, config) == file]
+    return [name for path, _, name in split if name and _absolute(path, config) == file]
 
 
 def in_sight(config: pytest.Config) -> Sight:
@@ -82,11 +82,11 @@ def in_sight(config: pytest.Config) -> Sight:
 
 
 def _asked(config: pytest.Config) -> Iterator[Path]:
-    return (_resolved(argument.partition("::")[0], config) for argument in config.args)
+    return (_absolute(argument.partition("::")[0], config) for argument in config.args)
 
 
-def _resolved(path: str, config: pytest.Config) -> Path:
-    return (config.invocation_params.dir / path).resolve()
+def _absolute(path: str, config: pytest.Config) -> Path:
+    return Path(os.path.abspath(config.invocation_params.dir / path))  # noqa: PTH100 - as pytest does
 
 
 def _taken_whole(config: pytest.Config) -> tuple[Path, ...]:
