@@ -11,11 +11,13 @@ from functools import cache
 from importlib import metadata
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcheck.answer import Effort, Outcome, Ruling
-from gradcheck.catalog.checks import Check
 from gradcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
 
 FORMAT = 1
 

@@ -19,7 +19,7 @@ from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.numbers import numbers_of
 from gradcheck.catalog.text import KNOWN_FAILURES, read_text
-from gradcheck.errors import ExpressionError, Where
+from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Node
 
 
@@ -104,19 +104,40 @@ def load_known(folder: Path, *, shown: str | None = None) -> tuple[KnownFailure,
     Errors: CatalogError with all problems, among them entries that name a file that is not there.
             Whether cases and points are there is for ``check_known``, when they are loaded.
     """
+    known, problems = read_known(folder, shown=shown)
+    if problems:
+        raise CatalogError(problems)
+    return known
+
+
+def read_known(
+    folder: Path, *, shown: str | None = None
+) -> tuple[tuple[KnownFailure, ...], tuple[Problem, ...]]:
+    """Return the sound entries of such a file, and the problems of the others."""
     path = folder / KNOWN_FAILURES
     if not path.exists():
-        return ()
+        return (), ()
     complaints = Complaints(str(path) if shown is None else shown)
-    root = compose(read_text(path, complaints.path), complaints)
-    if not isinstance(root, Items):
-        if root is not None and describe(root) != "nothing":
-            fix = "write '- case: tutorial.yaml::expm1' and its keys below"
-            complaints.add(root.place, describe(root), "a list of known failures", fix)
-        root = Items((1, 1))
-    entries = [_read(node, folder, complaints) for node in root]
-    complaints.raise_any()
-    return tuple(entry for entry in entries if entry is not None)
+    sound: list[KnownFailure] = []
+    try:
+        for node in _entries(read_text(path, complaints.path), complaints):
+            before = len(complaints)
+            entry = _read(node, folder, complaints)
+            if entry is not None and len(complaints) == before:
+                sound.append(entry)
+    except CatalogError as error:
+        return tuple(sound), error.problems
+    return tuple(sound), tuple(complaints.problems)
+
+
+def _entries(text: str, complaints: Complaints) -> Items:
+    root = compose(text, complaints)
+    if isinstance(root, Items):
+        return root
+    if root is not None and describe(root) != "nothing":
+        fix = "write '- case: tutorial.yaml::expm1' and its keys below"
+        complaints.add(root.place, describe(root), "a list of known failures", fix)
+    return Items((1, 1))
 
 
 def _read(node: Yaml, folder: Path, complaints: Complaints) -> KnownFailure | None:
@@ -124,7 +145,7 @@ def _read(node: Yaml, folder: Path, complaints: Complaints) -> KnownFailure | No
     if keys is None:
         return None
     file, _, case = keys.case.text.strip().partition("::")
-    names = tuple(sorted(path.name for path in folder.glob("*.yaml")))
+    names = tuple(sorted(path.name for path in folder.glob("*.y*ml")))
     if file not in names or file == KNOWN_FAILURES:
         found, expected = f"the file {file!r}, which is not there", "a file beside this one"
         known = tuple(name for name in names if name != KNOWN_FAILURES)

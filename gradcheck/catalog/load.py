@@ -54,7 +54,7 @@ def load_text(text: str, shown: str) -> tuple[Case, ...]:
 
 
 def _read(text: str, complaints: Complaints) -> tuple[Case, ...]:
-    with _no_collection():
+    with no_collection():
         root = compose(text, complaints)
         if not isinstance(root, Pairs) or not root:
             if not complaints.problems:
@@ -67,7 +67,7 @@ def _read(text: str, complaints: Complaints) -> tuple[Case, ...]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without garbage collection: what is read is kept, and looking for cycles costs a sixth."""
     enabled = gc.isenabled()
     gc.disable()

@@ -21,6 +21,7 @@ app = typer.Typer(
     epilog=epilog(MEANING),
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (run, check, explain, plot, listing, validate, schema, later):
     room.register(app)
@@ -35,7 +36,7 @@ _INTERRUPTED = (130, -2)  # what typer makes of Ctrl-C
 def _gradcheck(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
 ) -> None:
     if version:
         from gradcheck import __version__  # reads the package's metadata: only when asked for

@@ -8,7 +8,7 @@ from pathlib import Path
 from gradcheck.errors import UsageError
 
 KNOWN_FAILURES = "known_failures.yaml"
-_SUFFIX = ".yaml"
+_SUFFIXES = (".yaml", ".yml")
 _SKIPPED = {"__pycache__", "node_modules"}
 
 
@@ -40,9 +40,11 @@ def check_path(text: str) -> None:
         return
     if not path.exists():
         raise UsageError(f"no such file or folder: {text}", "a YAML file or a folder", _near(path))
-    if path.suffix != _SUFFIX or not path.is_file():
+    if path.suffix not in _SUFFIXES or not path.is_file():
         raise UsageError(
-            f"not a YAML file: {text}", "a file whose name ends in .yaml", "name a case file"
+            f"not a YAML file: {text}",
+            "a file whose name ends in .yaml or .yml",
+            "name a case file",
         )
 
 
@@ -62,13 +64,14 @@ def _files_under(folder: Path) -> tuple[Path, ...]:
     found = [path for path in every if _is_in_cases(path)] or every
     if not any(map(is_cases, found)):
         raise UsageError(
-            f"no case files in {folder}", "a folder with .yaml files", "name another folder"
+            f"no case files in {folder}", "a folder with .yaml or .yml files", "name another folder"
         )
     return tuple(found)
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob(f"*{_SUFFIX}")) if _is_visible(path, folder)]
+    found = sorted(path for suffix in _SUFFIXES for path in folder.rglob(f"*{suffix}"))
+    return [path for path in found if _is_visible(path, folder)]
 
 
 def _is_in_cases(path: Path) -> bool:
@@ -81,9 +84,8 @@ def _is_visible(path: Path, folder: Path) -> bool:
 
 
 def _near(path: Path) -> str:
-    twin = path.with_name(path.name + _SUFFIX)
-    if twin.is_file():
-        return f"write {twin}"
-    if path.suffix == ".yml" and path.with_suffix(_SUFFIX).is_file():
-        return f"write {path.with_suffix(_SUFFIX)}"
+    for suffix in _SUFFIXES:
+        for twin in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
+            if twin.is_file():
+                return f"write {twin}"
     return "check the spelling; paths are taken from the current folder"

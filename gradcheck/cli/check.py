@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.choice import chosen
 from gradcheck.cli.declaration import (
@@ -32,7 +33,7 @@ from gradcheck.errors import UsageError
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 if TYPE_CHECKING:
-    from gradcheck.answer import Effort, Outcome
+    from gradcheck.answer import Outcome
     from gradcheck.catalog.case import Case
     from gradcheck.catalog.checks import Check
 
@@ -67,11 +68,6 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
     """Check one function without a file, with every witness in every dtype."""
-    # What judges takes torch and FLINT along: a second that --help need not wait for.
-    from gradcheck.answer import Effort
-    from gradcheck.catalog.checks import plan
-    from gradcheck.run import examine
-
     declared = {"torch": torch, "function": function, "where": where, "order": order}
     if not inputs:
         raise UsageError(
@@ -85,6 +81,9 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     effort = Effort(points=points, seed=seed, strict_accuracy=strict_accuracy)
+    from gradcheck.catalog.checks import plan  # pydantic, which --help need not wait for
+    from gradcheck.run import examine  # torch, which a wrong formula need not wait for
+
     checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)
     judged = [(each, examine(each, effort)) for each in checks]
     emit_json(_records(judged, effort)) if as_json else emit("\n".join(_report(judged, effort)))

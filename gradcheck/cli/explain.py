@@ -61,8 +61,7 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show value, derivatives, and what every witness says of them, at one point."""
-    # What listens takes torch, sympy and FLINT along: seconds that --help need not wait for.
-    from gradcheck.cli import explanation
+    # The loader takes pydantic and FLINT along, which --help need not wait for.
     from gradcheck.cli.request import Request, check_of
 
     request = Request(
@@ -75,5 +74,8 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
         implementation=implementation,
     )
     check = check_of(request, dtype, choose_one(device))
+    # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
+    from gradcheck.cli import explanation
+
     found = explanation.explain(check, request.at, graph=graph)
     emit_json(explanation.as_json(found)) if as_json else emit(explanation.as_text(found))

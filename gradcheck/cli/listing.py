@@ -60,15 +60,16 @@ def listing(
 def _entries(files: Sequence[Path]) -> list[Entry]:
     """Errors: CatalogError with the problems of all files."""
     # The loader takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
-    from gradcheck.catalog.load import load
+    from gradcheck.catalog.load import load, no_collection
 
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for path in files:
-        try:
-            entries += map(_entry, load(path, shown=str(path)))
-        except CatalogError as error:
-            problems += error.problems
+    with no_collection():
+        for path in files:
+            try:
+                entries += map(_entry, load(path, shown=str(path)))
+            except CatalogError as error:
+                problems += error.problems
     if problems:
         raise CatalogError(problems)
     return entries

@@ -45,10 +45,8 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     device: Device = "cpu",
 ) -> None:
     """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
-    # What is drawn takes torch, sympy and FLINT along: seconds that --help need not wait for.
-    from gradcheck.cli.drawing import draw
+    # The loader takes pydantic and FLINT along, which --help need not wait for.
     from gradcheck.cli.request import Request, check_of
-    from gradcheck.cli.survey import Line, survey
 
     name, declares, _ = running.partition("=")
     request = Request(
@@ -62,8 +60,12 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
         implementation=implementation,
     )
     _check_file(output)
-    line = Line(name.strip(), start, end, points, entry)
-    drawn = draw(survey(check_of(request, dtype, choose_one(device)), line, request.at))
+    check = check_of(request, dtype, choose_one(device))
+    # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
+    from gradcheck.cli.drawing import draw
+    from gradcheck.cli.survey import Line, survey
+
+    drawn = draw(survey(check, Line(name.strip(), start, end, points, entry), request.at))
     _write(output, drawn)
 
 

@@ -92,6 +92,7 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
         *safe,
         *("-m", "pytest", "-c", os.devnull, f"--rootdir={_root(chosen)}", "--noconftest"),
         *("-p", "no:cacheprovider", "-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short"),
+        *("-p", "gradcheck.plugin.exit_code"),
         *_catalogs(chosen),
         *options,
         *extra,

@@ -57,27 +57,23 @@ def _with_lists(files: Sequence[Path]) -> tuple[Path, ...]:
 
 def _examine(files: Sequence[Path]) -> tuple[int, list[Problem]]:
     """How many sound cases there are, and every problem."""
+    # This takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
+    from gradcheck.catalog.load import load, no_collection
+
     loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
     count = 0
     problems: list[Problem] = []
-    for path in files:
-        try:
-            if is_cases(path):
-                cases = loaded[path.parent][path.name] = _load(path)
-                count += _sound(cases)
-            else:
-                _check_list(path, loaded[path.parent])
-        except CatalogError as error:
-            problems += error.problems
+    with no_collection():
+        for path in files:
+            try:
+                if is_cases(path):
+                    cases = loaded[path.parent][path.name] = load(path, shown=str(path))
+                    count += _sound(cases)
+                else:
+                    _check_list(path, loaded[path.parent])
+            except CatalogError as error:
+                problems += error.problems
     return count, problems
-
-
-def _load(path: Path) -> tuple[Case, ...]:
-    """Errors: CatalogError with all problems of the file."""
-    # This takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
-    from gradcheck.catalog.load import load
-
-    return load(path, shown=str(path))
 
 
 def _sound(cases: Sequence[Case]) -> int:

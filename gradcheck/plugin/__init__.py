@@ -1,6 +1,7 @@
 """Pytest glue: catalog files become items, verdicts become outcomes. Decides nothing itself.
 
-Importing it, and collecting with it, imports neither torch nor sympy.
+Importing it imports the standard library and pytest only, since every project in the environment
+pays for that. Collecting with it imports neither torch nor sympy.
 """
 
 from __future__ import annotations
@@ -17,17 +18,21 @@ import pytest
 from gradcheck import devices
 from gradcheck.errors import UsageError
 from gradcheck.plugin import machine, summary
-from gradcheck.plugin.collect import CatalogFile
-from gradcheck.plugin.folders import catalogs_in_sight, is_catalog, shown
+from gradcheck.plugin.faults import FaultItem
+from gradcheck.plugin.folders import in_sight, is_catalog, shown
 from gradcheck.plugin.items import CheckItem, skip_location
 from gradcheck.plugin.ledger import Ledger
 from gradcheck.plugin.markers import register_markers
-from gradcheck.plugin.options import add_ini_keys, add_options, settings
+from gradcheck.plugin.options import (
+    add_ini_keys,
+    add_options,
+    one_owner,
+    settings,
+)
 from gradcheck.plugin.state import (
     SETTINGS,
     devices_of,
     has_workers,
-    open_path,
     settings_of,
     tell_worker,
     worker_input,
@@ -41,13 +46,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_ini_keys(parser)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, Any, Any]:
+    with one_owner(parser, early_config.pluginmanager):
+        return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     with _usage_errors():
         config.stash[SETTINGS] = settings(config)
         if settings_of(config).device != "auto":
             devices_of(config)
-    open_path(config)
     if has_workers(config):
         config.add_cleanup(machine.leave_one_thread())
     if worker_input(config) is None:
@@ -65,13 +77,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    tell_worker(node.config, node.workerinput)
+    found = in_sight(node.config).catalogs
+    tell_worker(node.config, node.workerinput, of_devices=bool(found))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getoption("dist") != "load" or not in_sight(config).catalogs:
+        return None
     accelerators = frozenset(devices_of(config)) - {"cpu"}
-    if not accelerators or config.getoption("dist") != "load":
+    if not accelerators:
         return None
     from gradcheck.plugin.scheduler import DeviceScheduling  # pytest-xdist may not be installed
 
@@ -81,22 +96,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    catalogs = catalogs_in_sight(config)
-    if not catalogs:
-        return []
-    return summary.header(
+    found = in_sight(config)
+    passed_over = [
+        f"gradcheck passes over {shown(path, config)}: {reason}"
+        for path, reason in found.foreign.items()
+        if config.get_verbosity() > 0
+    ]
+    if not found.catalogs:
+        return passed_over
+    header = summary.header(
         settings_of(config),
         devices=[f"{device} ({devices.name_of(device)})" for device in devices_of(config)],
         threads=_threads(config),
-        catalogs=[shown(folder, config) for folder in catalogs],
+        catalogs=[shown(folder, config) for folder in found.catalogs],
     )
+    return [*header, *passed_over]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
     named = parent.session.isinitpath(file_path)
-    if is_catalog(file_path, named=named, config=parent.config):
-        return CatalogFile.from_parent(parent, path=file_path)
-    return None
+    if not is_catalog(file_path, named=named, config=parent.config):
+        return None
+    # The loader, with pydantic, FLINT and numpy, comes with the first catalog.
+    from gradcheck.plugin.collect import CatalogFile
+
+    return CatalogFile.from_parent(parent, path=file_path)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -104,7 +128,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     shard = settings_of(config).shard
     if shard is None:
         return
-    left_out = [item for item in items if isinstance(item, CheckItem) and not _is_in(item, *shard)]
+    ours = [item for item in items if isinstance(item, CheckItem | FaultItem)]
+    left_out = [item for item in ours if not _is_in(item, *shard)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         unwanted = set(map(id, left_out))

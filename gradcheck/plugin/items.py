@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gradcheck import records
 from gradcheck.answer import Effort, Outcome, Ruling
-from gradcheck.catalog.checks import Check
 from gradcheck.errors import CatalogError
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.plugin.markers import check_markers
 from gradcheck.plugin.options import Settings
-from gradcheck.plugin.state import ready_device, settings_of
+from gradcheck.plugin.state import project_modules, ready_device, settings_of
 from gradcheck.verdict.block import CheckFacts, block
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
 
 
 class CheckItem(pytest.Function):
@@ -55,7 +58,8 @@ def run_check(request: pytest.FixtureRequest) -> None:
     from gradcheck.run import examine  # brings torch, which collecting must not pay for
 
     try:
-        outcome = examine(item.check, settings_of(item.config).effort)
+        with _own_code(item):
+            outcome = examine(item.check, settings_of(item.config).effort)
     except CatalogError as error:  # a `function` that is not there shows only now
         _keep(item, _unjudged(Ruling.DISAGREE, str(error), "the case itself"), device_name)
         pytest.fail(str(error), pytrace=False)
@@ -68,6 +72,12 @@ def run_check(request: pytest.FixtureRequest) -> None:
         raise
     _keep(item, outcome, device_name)
     _conclude(item, outcome)
+
+
+def _own_code(item: CheckItem) -> AbstractContextManager[None]:
+    """Let the check's own code be imported from the project's root, while the check runs."""
+    is_own = item.check.implementation.function is not None
+    return project_modules(item.config).in_use() if is_own else nullcontext()
 
 
 def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from gradcheck import records
 from gradcheck.errors import UsageError
-from gradcheck.plugin.folders import is_catalog_name
 
 PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""
@@ -28,7 +27,6 @@ class Ledger:
         self.worst: dict[str, dict[str, Any]] = {}  # of each case that did not fail
         self.disagreements: list[dict[str, Any]] = []
         self.untested: Counter[str] = Counter()
-        self.has_bad_file = False
         self._file: TextIO | None = None
 
     def open(self) -> None:
@@ -51,16 +49,6 @@ class Ledger:
         for name, text in report.user_properties:
             if name == PROPERTY:
                 self._add(json.loads(str(text)))
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self.has_bad_file |= report.failed and is_catalog_name(report.nodeid)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """End with one exit code for a bad file: pytest-xdist's controller would end with 1."""
-        stopped = not session.config.getoption("continue_on_collection_errors")
-        if self.has_bad_file and stopped and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
-            session.exitstatus = pytest.ExitCode.INTERRUPTED
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.plugin.state import devices_of, settings_of
 from gradcheck.records import order_of
 from gradcheck.setting import DTYPES, LATER_DTYPES
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _ORDERS = ("order1", "order2")
@@ -43,6 +47,15 @@ def check_markers(check: Check, config: pytest.Config) -> Iterator[pytest.MarkDe
             yield _marker(tag)
     if device == "cuda":
         yield pytest.mark.filterwarnings(_NO_DETERMINISM)
+
+
+def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
+    """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
+    settings = settings_of(config)
+    bare = (device.partition(":")[0] for device in devices_of(config))
+    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+        _register(config, name, "checks of gradcheck")
+        yield _marker(name)
 
 
 @cache

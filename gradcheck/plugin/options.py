@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.choice import chosen
+from gradcheck.choice import chosen, nearest
 from gradcheck.errors import UsageError
 from gradcheck.setting import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 
@@ -20,6 +22,7 @@ SHORT = "gradcheck.plugin.short"
 """The module that adds the short spellings; it is also the name of that plugin."""
 
 _MOST_POINTS = 1_000_000
+_CATALOGS = "gradcheck_catalogs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,40 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
             )
 
 
+@contextmanager
+def one_owner(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> Iterator[None]:
+    """While options are added: a short spelling that is somebody else's too is a usage error.
+
+    Errors: pytest.UsageError; argparse's own error, which pytest shows with a traceback, for
+            options that are none of ours.
+    """
+    try:
+        yield
+        if pluginmanager.has_plugin(SHORT):
+            parser.parse_known_args([])  # before 9, pytest looks for conflicts only here
+    except argparse.ArgumentError as error:
+        option = str(error).rpartition(": ")[2]
+        is_ours = option in [f"--{each.name}" for each in OPTIONS]
+        if not (is_ours and pluginmanager.has_plugin(SHORT)):
+            raise
+        conflict = UsageError(
+            f"{_loader_of_short(pluginmanager)}: {SHORT} adds the option {option}, which another "
+            "plugin or conftest.py adds too",
+            "one owner of each option",
+            f"leave {SHORT} out: --gradcheck-{option.removeprefix('--')} does the same",
+        )
+        raise pytest.UsageError(str(conflict)) from None
+
+
+def _loader_of_short(pluginmanager: pytest.PytestPluginManager) -> str:
+    """Where it says that the short spellings are to be loaded."""
+    for plugin in pluginmanager.get_plugins():
+        named = getattr(plugin, "pytest_plugins", ())
+        if SHORT in ([named] if isinstance(named, str) else named):
+            return str(getattr(plugin, "__file__", plugin))
+    return f"-p {SHORT}"
+
+
 def add_ini_keys(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         if option.metavar is None:
@@ -88,9 +125,8 @@ def add_ini_keys(parser: pytest.Parser) -> None:
             parser.addini(option.key, option.help, type="args", default=[])
         else:
             parser.addini(option.key, option.help, type="string", default="")
-    parser.addini(
-        "gradcheck_catalogs", "folders of case files, beside `cases`", type="paths", default=[]
-    )
+    help_text = "folders of case files, in place of every folder named `cases`; none if empty"
+    parser.addini(_CATALOGS, help_text, type="paths", default=None)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -185,15 +221,34 @@ def _shard(given: _Given) -> tuple[int, int] | None:
 
 
 def _trusted_by_project(root: Path) -> tuple[str, ...]:
-    """What ``trust`` under ``[tool.gradcheck]`` in the root's pyproject.toml allows."""
+    """What ``trust`` under ``[tool.gradcheck]`` in the root's pyproject.toml allows.
+
+    Errors: UsageError for a file that cannot be read, and for any other key or type there.
+    """
     path = root / "pyproject.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return ()
+    import tomllib  # a fifth of what starting costs, where there is nothing to read
+
+    try:
+        whole = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {error}", "a TOML file", "repair or remove the file") from None
-    trust = table.get("tool", {}).get("gradcheck", {}).get("trust", [])
+    tool = whole.get("tool", {})
+    table = tool.get("gradcheck", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(
+            f"{path}: gradcheck = {table!r} under [tool]",
+            "a table with the key trust",
+            'write trust = ["my_package"] under [tool.gradcheck]',
+        )
+    for key in table.keys() - {"trust"}:
+        raise UsageError(
+            f"{path}: the unknown key {key!r} under [tool.gradcheck]",
+            "the key trust",
+            nearest(key, ["trust"], _otherwise(key)),
+        )
+    trust = table.get("trust", [])
     if isinstance(trust, list) and all(isinstance(module, str) for module in trust):
         return tuple(trust)
     raise UsageError(
@@ -201,3 +256,11 @@ def _trusted_by_project(root: Path) -> tuple[str, ...]:
         "a list of module names",
         'write trust = ["my_package"]',
     )
+
+
+def _otherwise(key: str) -> str:
+    """The fix for a key that belongs to pytest's own table: all others do."""
+    keys = [option.key for option in OPTIONS] + [_CATALOGS]
+    name = "gradcheck_" + key.replace("-", "_").removeprefix("gradcheck_")
+    near = get_close_matches(name, keys, 1, 0.8)
+    return f"write {near[0]} under [tool.pytest.ini_options]" if near else "remove it"

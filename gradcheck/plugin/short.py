@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from gradcheck.plugin.options import add_options
+from gradcheck.plugin.options import add_options, one_owner
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser, "")
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    with one_owner(parser, pluginmanager):
+        add_options(parser, "")

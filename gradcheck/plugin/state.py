@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -10,11 +9,14 @@ import pytest
 from gradcheck import devices
 from gradcheck.plugin import machine
 from gradcheck.plugin.options import Settings, spelling
+from gradcheck.subjects.trust import ProjectModules
 
 SETTINGS = pytest.StashKey[Settings]()
 _DEVICES = pytest.StashKey[tuple[str, ...]]()
 _NAMES = pytest.StashKey[dict[str, str]]()
 _DEVICES_FOR_WORKERS = "gradcheck_devices"
+_NAMES_PATHS = "gradcheck_names_paths"
+_PROJECT = pytest.StashKey[ProjectModules]()
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -39,19 +41,29 @@ def devices_of(config: pytest.Config) -> tuple[str, ...]:
     Errors: UsageError if one was asked for that is not there.
     """
     if _DEVICES not in config.stash:
-        given = worker_input(config)
+        told = (worker_input(config) or {}).get(_DEVICES_FOR_WORKERS)
         chosen = (
-            devices.choose(settings_of(config).device, spelling(config, "device"))
-            if given is None
-            else tuple(given[_DEVICES_FOR_WORKERS])
+            tuple(told)
+            if told
+            else devices.choose(settings_of(config).device, spelling(config, "device"))
         )
         config.add_cleanup(machine.make_repeatable(chosen))
         config.stash[_DEVICES] = chosen
     return config.stash[_DEVICES]
 
 
-def tell_worker(config: pytest.Config, given: dict[str, Any]) -> None:
-    given[_DEVICES_FOR_WORKERS] = list(devices_of(config))
+def names_paths(config: pytest.Config) -> bool:
+    """Whether the command line, and not the ini file, says what is to be collected."""
+    given = worker_input(config)
+    if given is not None:  # which has all paths by its command line
+        return bool(given[_NAMES_PATHS])
+    return config.args_source is pytest.Config.ArgsSource.ARGS
+
+
+def tell_worker(config: pytest.Config, given: dict[str, Any], *, of_devices: bool) -> None:
+    """Hand over what the controller knows; finding ``of_devices`` may need torch."""
+    given[_NAMES_PATHS] = names_paths(config)
+    given[_DEVICES_FOR_WORKERS] = list(devices_of(config)) if of_devices else []
 
 
 def ready_device(config: pytest.Config, device: str) -> str:
@@ -65,9 +77,6 @@ def ready_device(config: pytest.Config, device: str) -> str:
     return names[device]
 
 
-def open_path(config: pytest.Config) -> None:
-    """Let trusted modules be found in the project's root, behind everything else, for this run."""
-    root = str(config.rootpath)
-    if settings_of(config).trusted and root not in sys.path:
-        sys.path.append(root)
-        config.add_cleanup(lambda: sys.path.remove(root))
+def project_modules(config: pytest.Config) -> ProjectModules:
+    """Return what makes the modules in the project's root importable for a while."""
+    return config.stash.setdefault(_PROJECT, ProjectModules(config.rootpath))

@@ -23,6 +23,14 @@ def test_the_help_lists_the_commands_of_this_stage_and_no_other(command):
     assert [line.split()[0] for line in listed.splitlines() if line[2] != " "] == list(COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [(("-h",), ("--help",)), (("list", "-h"), ("list", "--help")), (("-V",), ("--version",))],
+)
+def test_help_and_version_have_short_forms(command, short, long):
+    assert command(*short) == command(*long)
+
+
 def test_nothing_at_all_prints_the_help(command):
     assert command() == command("--help")
 

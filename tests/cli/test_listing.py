@@ -66,12 +66,12 @@ BAD_PATHS = {
     ),
     "notes.txt": (
         "not a YAML file: notes.txt\n"
-        "  expected: a file whose name ends in .yaml\n"
+        "  expected: a file whose name ends in .yaml or .yml\n"
         "  fix:      name a case file\n"
     ),
     "empty": (
         "no case files in empty\n"
-        "  expected: a folder with .yaml files\n"
+        "  expected: a folder with .yaml or .yml files\n"
         "  fix:      name another folder\n"
     ),
 }
@@ -94,3 +94,11 @@ def test_of_a_project_only_the_folders_named_cases_are_taken(command, catalog):
 def test_a_folder_without_such_a_folder_is_itself_a_catalog(command, tmp_path):
     (tmp_path / "mine.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
     assert command("validate", tmp_path).out == "1 file, 1 case: no problems\n"
+
+
+@pytest.mark.parametrize("name", ["mine.yml", "."])
+def test_yml_counts_like_yaml(command, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
+    assert "1 file, 1 case," in command("list", name).out
+    assert command("validate", name).out == "1 file, 1 case: no problems\n"

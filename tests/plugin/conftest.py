@@ -11,11 +11,11 @@ import hypothesis
 import pytest
 import torch
 
-import gradcheck.plugin
+import gradcheck.plugin.collect
 import gradcheck.plugin.short
 from gradcheck import records
 
-STAY_LOADED = (hypothesis, torch, gradcheck.plugin)
+STAY_LOADED = (hypothesis, torch, gradcheck.plugin.collect)
 """Pytester forgets the modules that a run imports; these are slow to import again, or cannot be."""
 
 HERE = Path(__file__).parent

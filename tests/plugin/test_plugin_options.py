@@ -153,3 +153,104 @@ NAMES = (
     "report",
     "trust",
 )
+
+
+OWNER = """
+def pytest_addoption(parser):
+    parser.addoption("--device")
+"""
+LOADS = 'pytest_plugins = ["gradcheck.plugin.short"]\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "place"),
+    [
+        ({"conftest.py": LOADS + OWNER}, (), "*conftest.py"),
+        ({"conftest.py": OWNER}, ("-p", "gradcheck.plugin.short"), "-p gradcheck.plugin.short"),
+        ({"conftest.py": LOADS, "tests/conftest.py": OWNER}, ("tests",), "*conftest.py"),
+        (
+            {"mine.py": OWNER},
+            ("-p", "mine", "-p", "gradcheck.plugin.short"),
+            "-p gradcheck.plugin.short",
+        ),
+    ],
+    ids=["one conftest", "before a conftest", "a conftest below", "another plugin"],
+)
+def test_a_second_owner_of_a_short_option_is_bad_use(project, files, arguments, place):
+    for name, text in files.items():
+        project.write(name, text)
+    result = project.pytester.runpytest_subprocess("-p", "gradcheck.plugin", *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            f"ERROR: {place}: gradcheck.plugin.short adds the option --device, which another "
+            "plugin or conftest.py adds too",
+            "  expected: one owner of each option",
+            "  fix:      leave gradcheck.plugin.short out: --gradcheck-device does the same",
+        ]
+    )
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_options_of_a_project_beside_the_long_spellings_are_its_own(project):
+    project.write("conftest.py", OWNER)
+    project.write("test_plain.py", "def test_plain():\n    assert True\n")
+    flags = ("-p", "gradcheck.plugin", "--device", "mine")
+    assert project.pytester.runpytest_subprocess(*flags).ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        (
+            '[tool.gradcheck]\ntrus = ["my_ops"]\n',
+            ("the unknown key 'trus' under [tool.gradcheck]", "the key trust", "write trust"),
+        ),
+        (
+            '[tool.gradcheck]\ntrust = ["my_ops"]\npoints = 8\n',
+            (
+                "the unknown key 'points' under [tool.gradcheck]",
+                "the key trust",
+                "write gradcheck_points under [tool.pytest.ini_options]",
+            ),
+        ),
+        (
+            "[tool.gradcheck.colour]\nred = 1\n",
+            ("the unknown key 'colour' under [tool.gradcheck]", "the key trust", "remove it"),
+        ),
+        (
+            '[tool.gradcheck]\ntrust = ["my_ops", 3]\n',
+            (
+                "trust = ['my_ops', 3] under [tool.gradcheck]",
+                "a list of module names",
+                'write trust = ["my_package"]',
+            ),
+        ),
+        (
+            '[tool]\ngradcheck = "my_ops"\n',
+            (
+                "gradcheck = 'my_ops' under [tool]",
+                "a table with the key trust",
+                'write trust = ["my_package"] under [tool.gradcheck]',
+            ),
+        ),
+    ],
+    ids=["misspelt", "another table's", "nobody's", "wrong items", "no table"],
+)
+def test_what_the_project_file_says_wrongly_is_bad_use(project, table, lines):
+    path = project.write("pyproject.toml", table)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    found, expected, fix = lines
+    assert result.errlines[:3] == [
+        f"ERROR: {path}: {found}",
+        f"  expected: {expected}",
+        f"  fix:      {fix}",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[tool.gradcheck]\n", "[tool.other]\na = 1\n"])
+def test_a_project_file_that_trusts_nobody_is_no_mistake(project, text):
+    project.write("pyproject.toml", text)
+    project.write("pytest.ini", "[pytest]\n")
+    assert project.run().ret == pytest.ExitCode.NO_TESTS_COLLECTED
