@@ -42,6 +42,10 @@ from gradcheck.formula.tape import (
 )
 
 
+class TooLargeText(ExpressionError):
+    """A text whose program would pass a limit."""
+
+
 def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     formula: Node,
     *,
@@ -73,7 +77,7 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     reader.refuse_conditions(result, formula)
     reader.translates = False
     nodes = [reader.condition(tree, f"where {k}") for k, tree in enumerate(conditions)]
-    tape.allowance = math.inf  # derivatives are written on it too, and have their own limits
+    tape.allowance = math.inf  # derivatives are written on it too: ``size`` counts them before
     return Program(
         inputs=tuple(inputs.items()),
         shape=result.shape,
@@ -147,7 +151,9 @@ class Unroller:
         except Misuse as error:
             self.refuse(tree.place, error.found, error.expected, "change the shapes or arguments")
         except TooLarge as error:
-            self.refuse(tree.place, str(error), "a smaller formula", "make it smaller")
+            raise TooLargeText(
+                tree.place, str(error), "a smaller formula", "make it smaller"
+            ) from None
         except ZeroDivisionError:
             self.refuse(tree.place, "a division of constants by zero", "a number", "correct it")
         return result
