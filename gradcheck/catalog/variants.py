@@ -24,6 +24,7 @@ from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import TooLarge
 from gradcheck.formula.torch_names import names_used
+from gradcheck.formula.unknown import unknown_names
 from gradcheck.formula.unroll import TooLargeText, unroll
 
 MOST_VARIANTS = 256
@@ -183,6 +184,10 @@ def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
         if draft.budget.spent():
             break
         if names_used(written.tree).isdisjoint(faulty):
+            strangers = _strangers(variant, written, frozenset(lets))
+            found += strangers
+            if strangers:
+                continue
             try:
                 _unroll(variant, formula, conditions, lets)
             except ExpressionError as each:
@@ -207,9 +212,41 @@ def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
             name = str(getattr(error, "source", "")).removeprefix("let ")
             if name not in lets:
                 break
-            found.append(_inside((draft.keys.let or {})[name].scalar, error))
+            written = (draft.keys.let or {})[name]
+            strangers = _strangers(variant, written, _above(draft, name), name)
+            found += strangers or [_inside(written.scalar, error)]
             lets = _without(lets, name)
     return lets, found
+
+
+def _above(draft: Draft, name: str) -> frozenset[str]:
+    """The intermediate results that stand above one of them."""
+    names = list(draft.lets)
+    return frozenset(names[: names.index(name)])
+
+
+def _strangers(
+    variant: _Names, written: Written, lets: frozenset[str], own: str = ""
+) -> list[Complaint]:
+    """Every name in a text that nothing defines there; ``own`` is the let that the text is for."""
+    known = lets | variant.shapes.keys() | variant.names.keys()
+    return [
+        _inside(written.scalar, _below(variant.draft, error, own))
+        for error in unknown_names(written.tree, known)
+    ]
+
+
+def _below(draft: Draft, error: ExpressionError, own: str) -> ExpressionError:
+    """The error, in other words where an intermediate result further down has the name."""
+    expected = "a name defined above"
+    for name in draft.lets:
+        if error.found == f"unknown name {name!r}" and name == own:
+            found = f"the name {name!r} in its own definition"
+            return ExpressionError(error.place, found, expected, "rename one of the two")
+        if error.found == f"unknown name {name!r}":
+            found = f"the name {name!r}, which is defined later"
+            return ExpressionError(error.place, found, expected, f"put {name!r} above it in 'let'")
+    return error
 
 
 def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:
