@@ -200,7 +200,7 @@ MESSAGES = [
         "c: {formula: x, inputs: {x: real}, torch: torch.load('x')}",
         "f.yaml:1:43: 'torch.load', which the torch language does not allow\n"
         "  expected: a function on tensors that PyTorch lists as overridable\n"
-        "  fix:      write torch.log",
+        "  fix:      write it with functions such as torch.exp",
     ),
     (
         "c: {formula: x, inputs: {x: real},"
