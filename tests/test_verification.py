@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import sympy
 import torch
 
 import gradcheck
@@ -226,3 +227,24 @@ def test_a_function_may_be_tried_against_a_formula_that_pytorch_lacks():
 def test_a_formula_that_pytorch_lacks_cannot_be_tried_itself():
     with pytest.raises(CatalogError, match="besselj of order 2, which PyTorch does not have"):
         gradcheck.verify(None, "besselj(2, x)", inputs={"x": "(1, 2)"}, **QUICK)
+
+
+def test_a_sympy_expression_as_formula_is_answered_with_what_to_write():
+    x = sympy.Symbol("x")
+    with pytest.raises(TypeError) as error:
+        gradcheck.verify(torch.sin, sympy.sin(x), inputs={"x": "real"})
+    assert str(error.value) == (
+        "got the sympy expression sin(x), expected text: write str(...) of it"
+    )
+
+
+@pytest.mark.parametrize("interval", [(-3, 3), [-3, 3]])
+def test_an_interval_that_is_no_text_is_answered_with_the_text(interval):
+    with pytest.raises(CatalogError) as error:
+        gradcheck.verify(torch.sin, "sin(x)", inputs={"x": interval})
+    assert str(error.value) == (
+        "gradcheck.verify inputs.x:1:1: a list\n"
+        "  expected: a domain, or a map with domain, shape and kind\n"
+        '  fix:      write the interval in quotes, as in x: "[-3, 3]", or "(-3, 3)" '
+        "without its ends"
+    )

@@ -6,10 +6,11 @@ from fractions import Fraction
 
 from gradcheck.catalog.case import Implementation
 from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.expressions import Written
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.steps import check_steps
-from gradcheck.formula.torch_names import check_tree, names_used
+from gradcheck.formula.torch_names import mistakes, names_used
 
 
 def read_implementations(draft: Draft) -> tuple[Implementation, ...]:
@@ -28,21 +29,28 @@ def read_implementations(draft: Draft) -> tuple[Implementation, ...]:
         )
     if keys.torch is None:
         return (Implementation("", where(draft.at("formula"))),)
+    _check_torch(draft, keys.torch)
+    return tuple(
+        Implementation(each.scalar.text.strip(), where(each.scalar.place), tree=each.tree)
+        for each in keys.torch
+    )
+
+
+def _check_torch(draft: Draft, texts: list[Written]) -> None:
+    """Complain of everything that is not of the torch language."""
+    keys = draft.keys
     rooms = (keys.inputs, keys.constants or {}, keys.sweep or {})
     names = frozenset(name for room in rooms for name in room)
     numbers = {
         name: value for name, value in (keys.constants or {}).items() if isinstance(value, Fraction)
     }
-    for each in keys.torch:
+    for each in texts:
+        for error in mistakes(each.tree, names):
+            draft.complaints.add_error(each.scalar, error)
         try:
-            check_tree(each.tree, names)
             check_steps(each.tree, numbers)
         except ExpressionError as error:
             draft.complaints.add_error(each.scalar, error)
-    return tuple(
-        Implementation(each.scalar.text.strip(), where(each.scalar.place), tree=each.tree)
-        for each in keys.torch
-    )
 
 
 def formula_names(draft: Draft) -> frozenset[str]:

@@ -79,6 +79,8 @@ def flow(value: Any) -> str:
         return f"[{', '.join(map(flow, value))}]"
     if hasattr(value, "tolist"):  # a tensor or an array
         return flow(value.tolist())
+    if type(value).__module__.partition(".")[0] == "sympy":
+        raise TypeError(f"got the sympy expression {value}, expected text: write str(...) of it")
     raise TypeError(f"got {type(value).__name__}, expected text, a number, a list or a mapping")
 
 

@@ -12,8 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.document import Pairs, Yaml, describe, place_of
+from gradcheck.catalog.document import Items, Pairs, Scalar, Yaml, describe, place_of
 from gradcheck.catalog.fields import REFUSED, nearest
+from gradcheck.catalog.yaml_errors import glued_key
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -82,6 +83,10 @@ def _unknown_key(path: KeyPath, schema: _Schema, root: Yaml, complaints: Complai
     model, _ = schema.owner(path)
     known = tuple(model.model_fields)
     name = str(path[-1])
+    key, colon, rest = name.partition(":")
+    if colon and key in known:
+        complaints.add(place_of(root, path, key=True), *glued_key(key, rest))
+        return
     complaints.add(
         place_of(root, path, key=True),
         f"the unknown key {name!r}",
@@ -96,9 +101,23 @@ def _wrong_structure(
     field = schema.field(path)
     _, depth = schema.owner(path)
     value = value_at(root, path)
+    if len(path) == 2 and path[0] == "inputs":
+        expected = "a domain, or a map with domain, shape and kind"
+        complaints.add(value.place, describe(value), expected, _input_fix(str(path[1]), value))
+        return
     description = field.description if field and len(path) == depth + 1 else None
     fix = f"write it like {path[depth]}: {_example(field)}" if field else f"write {wanted}"
     complaints.add(value.place, describe(value), description or wanted, fix)
+
+
+def _input_fix(name: str, value: Yaml) -> str:
+    """What to write for an input that is neither a text nor a map."""
+    ends = value if isinstance(value, Items) and len(value) == 2 else ()
+    between = ", ".join(end.text for end in ends if isinstance(end, Scalar))
+    if ", " not in between:
+        return f"write it like {name}: real"
+    quoted = f'{name}: "[{between}]", or "({between})" without its ends'
+    return f"write the interval in quotes, as in {quoted}"
 
 
 def value_at(root: Yaml, path: Sequence[str | int]) -> Yaml:

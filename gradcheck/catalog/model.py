@@ -111,7 +111,9 @@ def as_input(value: Any) -> Any:
     return {"domain": value} if isinstance(value, Scalar) else value
 
 
-Input = Annotated[InputKeys, BeforeValidator(as_input, json_schema_input_type=Text | InputKeys)]
+Input = Annotated[
+    InputKeys, BeforeValidator(as_input, json_schema_input_type=DomainText | InputKeys)
+]
 Expressions = Annotated[
     list[Expression],
     BeforeValidator(one_or_list, json_schema_input_type=Expression | list[Expression]),

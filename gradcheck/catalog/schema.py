@@ -10,6 +10,8 @@ from gradcheck.catalog.model import CaseKeys
 from gradcheck.catalog.value_kinds import DATA, NAMED, NUMBERS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
+ID = "urn:gradcheck:catalog:1"
+"""The format's version, which is a contract, names it; it stands under no address."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -19,10 +21,12 @@ def json_schema() -> dict[str, Any]:
     definitions = {**made.pop("$defs"), "Numbers": NUMBERS, "Data": DATA}
     return {
         "$schema": DRAFT,
+        "$id": ID,
         "title": "gradcheck catalog",
         "description": "a map from the names of cases to their declarations",
         **_as_draft_07(made),
         "minProperties": 1,
+        "examples": [{"square": {"formula": "x**2", "inputs": {"x": "real"}}}],
         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
         "definitions": {name: _as_draft_07(each) for name, each in sorted(definitions.items())},
     }

@@ -21,7 +21,7 @@ from gradcheck.catalog.fields import (
     read_text,
     read_word,
 )
-from gradcheck.formula.domain import Domain
+from gradcheck.formula.domain import DOMAIN_NAMES, INTERVALS, Domain
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
@@ -39,6 +39,11 @@ DATA = {
         {"type": "array", "items": {"$ref": "#/definitions/Data"}},
     ],
     "description": "a number, a boolean, or nested lists of them",
+}
+DOMAIN = {
+    "type": "string",
+    "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
+    "examples": [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"],
 }
 _FORMULA = {
     "anyOf": [
@@ -71,7 +76,7 @@ Formula = Annotated[Block, Reader(read_block(2, MOST_ELEMENTS), _FORMULA)]
 Numbers = Annotated[Block, Reader(read_block(64, 16 * MOST_ELEMENTS), {NAMED: "Numbers"})]
 Data = Annotated[object, Reader(read_constant, {NAMED: "Data"})]
 Choice = Annotated[Scalar, Reader(read_choice, _CHOICE)]
-DomainText = Annotated[Domain, Reader(read_domain, _TEXT)]
+DomainText = Annotated[Domain, Reader(read_domain, DOMAIN)]
 Shape = Annotated[tuple[int, ...], Reader(read_shape, _SHAPE)]
 Kind = Annotated[str, Reader(read_word("kind", KINDS), _words(KINDS))]
 DtypeName = Annotated[

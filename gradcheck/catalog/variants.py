@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from gradcheck.catalog.case import Input, Variant
 from gradcheck.catalog.constants import choice_of
@@ -15,18 +16,20 @@ from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
+from gradcheck.catalog.labels import DEFAULT_ORDER
+from gradcheck.catalog.sizes import EXPECTED, Shapes, check_size, smaller_shapes
 from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import TooLarge
 from gradcheck.formula.torch_names import names_used
-from gradcheck.formula.unroll import unroll
+from gradcheck.formula.unknown import unknown_names
+from gradcheck.formula.unroll import TooLargeText, unroll
 
 MOST_VARIANTS = 256
 _LARGEST_SHOWN = 10**12
 _ONE = Literal(Fraction(1))
-_Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class _Names:
     """What the names of a draft mean in one variant: inputs' shapes, constants, sweep values."""
 
     draft: Draft
-    shapes: _Shapes
+    shapes: Shapes
     names: dict[str, object]
 
 
@@ -109,7 +112,7 @@ def _refuse_cost(draft: Draft) -> None:
 
 def _unrolled(
     draft: Draft,
-    shapes: _Shapes,
+    shapes: Shapes,
     values: dict[str, object],
     name: str,
     faults: dict[Complaint, str],
@@ -126,7 +129,22 @@ def _unrolled(
         found = f"a result of shape {list(program.shape)}, {math.prod(program.shape):,} elements"
         fix = "make the shapes smaller"
         faults.setdefault((draft.at("formula"), found, f"at most {MOST_ELEMENTS:,}", fix), name)
+    elif not faults and not draft.has_lost("order"):
+        found, fix = check_size(draft, program, _order(draft), partial(_with_shapes, variant))
+        if found:
+            faults[draft.at("formula"), found, EXPECTED, fix] = name
     return program
+
+
+def _order(draft: Draft) -> int:
+    return draft.keys.order or DEFAULT_ORDER
+
+
+def _with_shapes(variant: _Names, shapes: Shapes) -> Program:
+    """The formula of a variant with inputs of other shapes."""
+    draft = variant.draft
+    other = _Names(draft, shapes, variant.names)
+    return _unroll(other, draft.keys.formula.tree, draft.conditions, draft.lets)
 
 
 def _unroll(
@@ -140,7 +158,7 @@ def _unroll(
     try:
         return unroll(
             substitute(formula, words),
-            inputs=variant.shapes,
+            inputs=dict(variant.shapes),
             names={key: value for key, value in names.items() if key not in words},
             lets={key: substitute(tree, words) for key, tree in lets.items()},
             conditions=substitute(conditions, words),
@@ -148,7 +166,7 @@ def _unroll(
         )
     except TooLarge as error:
         fix = "make the shapes smaller"
-        raise ExpressionError((1, 1), str(error), "a smaller formula", fix) from None
+        raise TooLargeText((1, 1), str(error), "a smaller formula", fix) from None
 
 
 def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
@@ -166,12 +184,19 @@ def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
         if draft.budget.spent():
             break
         if names_used(written.tree).isdisjoint(faulty):
+            strangers = _strangers(variant, written, frozenset(lets))
+            found += strangers
+            if strangers:
+                continue
             try:
                 _unroll(variant, formula, conditions, lets)
             except ExpressionError as each:
                 found.append(_inside(written.scalar, each))
-    whole = (draft.keys.formula.place, error.found, error.expected, error.fix)
-    return found or [whole]
+    found = found or [(draft.keys.formula.place, error.found, error.expected, error.fix)]
+    if isinstance(error, TooLargeText):
+        fix = smaller_shapes(variant.shapes, _order(draft), partial(_with_shapes, variant))
+        found = [(*each[:3], fix) if each[1] == error.found else each for each in found]
+    return found
 
 
 def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
@@ -187,9 +212,41 @@ def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
             name = str(getattr(error, "source", "")).removeprefix("let ")
             if name not in lets:
                 break
-            found.append(_inside((draft.keys.let or {})[name].scalar, error))
+            written = (draft.keys.let or {})[name]
+            strangers = _strangers(variant, written, _above(draft, name), name)
+            found += strangers or [_inside(written.scalar, error)]
             lets = _without(lets, name)
     return lets, found
+
+
+def _above(draft: Draft, name: str) -> frozenset[str]:
+    """The intermediate results that stand above one of them."""
+    names = list(draft.lets)
+    return frozenset(names[: names.index(name)])
+
+
+def _strangers(
+    variant: _Names, written: Written, lets: frozenset[str], own: str = ""
+) -> list[Complaint]:
+    """Every name in a text that nothing defines there; ``own`` is the let that the text is for."""
+    known = lets | variant.shapes.keys() | variant.names.keys()
+    return [
+        _inside(written.scalar, _below(variant.draft, error, own))
+        for error in unknown_names(written.tree, known)
+    ]
+
+
+def _below(draft: Draft, error: ExpressionError, own: str) -> ExpressionError:
+    """The error, in other words where an intermediate result further down has the name."""
+    expected = "a name defined above"
+    for name in draft.lets:
+        if error.found == f"unknown name {name!r}" and name == own:
+            found = f"the name {name!r} in its own definition"
+            return ExpressionError(error.place, found, expected, "rename one of the two")
+        if error.found == f"unknown name {name!r}":
+            found = f"the name {name!r}, which is defined later"
+            return ExpressionError(error.place, found, expected, f"put {name!r} above it in 'let'")
+    return error
 
 
 def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -42,6 +43,9 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[Place, str, str, str]:
     if mark is None:
         return (1, 1), f"no YAML: {problem}", "a YAML map of case names to cases", "rewrite it"
     place = (mark.line + 1, mark.column + 1)
+    meant = _meant(text.splitlines(), mark.line)
+    if meant:
+        return meant
     if "cannot start any token" in problem:
         return place, *_odd_beginning(text, place)
     for part, found, expected, fix in _SPELLED:
@@ -50,6 +54,34 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[Place, str, str, str]:
                 place = (context.line + 1, context.column + 1)
             return place, found, expected, fix
     return place, f"no YAML: {problem}", "a YAML map of case names to cases", _QUOTE
+
+
+def _meant(lines: list[str], row: int) -> tuple[Place, str, str, str] | None:
+    """What a line, or the one before it, that YAML stumbles over was certainly meant to be."""
+    for k in (row, row - 1):
+        line = lines[k] if 0 <= k < len(lines) else ""
+        loop = _COMPREHENSION.search(line)
+        if loop:
+            return (k + 1, loop.start() + 1), *UNQUOTED
+        glued = _GLUED.match(line)
+        if glued:
+            return (k + 1, glued.start("colon") + 1), *glued_key(glued["key"], glued["value"])
+    return None
+
+
+UNQUOTED = (
+    "a comprehension that is not quoted",
+    "a text; to YAML a bare '[' begins a list of its own",
+    'quote all of it, as in "[x[i]**2 for i in range(3)]"',
+)
+_COMPREHENSION = re.compile(r"(?<=: )\[.*\bfor\s+\w+\s+in\s+range\b")
+_GLUED = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_]\w*)(?P<colon>:)(?P<value>[^\s:/].*?)\s*$")
+
+
+def glued_key(key: str, value: str) -> tuple[str, str, str]:
+    """Found, expected and fix for a key that no blank parts from its value."""
+    found = f"'{key}:{value}', a ':' without a blank after it"
+    return found, "': ' between a key and its value", f"write {key}: {value}"
 
 
 def _odd_beginning(text: str, place: Place) -> tuple[str, str, str]:

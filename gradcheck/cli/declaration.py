@@ -99,5 +99,5 @@ def refuse_untrusted(implementations: Sequence[Implementation], trusted: Sequenc
         reason = refusal(each.function, trusted) if each.function else None
         if reason:
             raise UsageError(
-                f"the function {each.function} is not trusted", "a module that is", reason
+                f"the function {each.function} is not trusted", "a module that you trust", reason
             )

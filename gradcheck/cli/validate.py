@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +27,10 @@ _CODES = epilog(
 )
 
 
+_NAMED = 3
+"""Functions of one module that are named; of more, the number is given."""
+
+
 def register(app: typer.Typer) -> None:
     app.command("validate", epilog=_CODES)(validate)
 
@@ -44,7 +48,9 @@ def validate(
     else:
         for problem in problems:
             emit(str(problem))
-        emit(_summary(len(files), cases, problems))
+        for line in _unseen(cases):
+            emit(line)
+        emit(_summary(len(files), len(cases), problems))
     raise typer.Exit(ExitCode.BAD_FILE if problems else ExitCode.OK)
 
 
@@ -55,35 +61,54 @@ def _with_lists(files: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(sorted(every, key=lambda path: not is_cases(path)))
 
 
-def _examine(files: Sequence[Path]) -> tuple[int, list[Problem]]:
-    """How many sound cases there are, and every problem."""
+def _unseen(cases: Sequence[Case]) -> Iterator[str]:
+    """A line for each module that the cases' own code stands in: nothing was imported."""
+    modules: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        for each in case.implementations:
+            if each.function:
+                modules[each.function.partition(":")[0]].append(each.function)
+    for module, functions in modules.items():
+        names = list(dict.fromkeys(functions))
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        shown = ", ".join(names[:_NAMED]) + more
+        yield f"not looked at: {shown}; importing {module} would run its code"
+
+
+def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
+    """The sound cases, and every problem."""
     # This takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
     from gradcheck.catalog.load import load, no_collection
 
     loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
-    count = 0
+    sound: list[Case] = []
     problems: list[Problem] = []
     with no_collection():
         for path in files:
             try:
                 if is_cases(path):
                     cases = loaded[path.parent][path.name] = load(path, shown=str(path))
-                    count += _sound(cases)
+                    sound += _sound(cases)
                 else:
                     _check_list(path, loaded[path.parent])
             except CatalogError as error:
                 problems += error.problems
-    return count, problems
+    return sound, problems
 
 
-def _sound(cases: Sequence[Case]) -> int:
-    """How many cases a file holds. Errors: CatalogError where no input meets their conditions."""
+def _sound(cases: Sequence[Case]) -> Sequence[Case]:
+    """The cases of a file.
+
+    Errors: CatalogError where no input meets their conditions, and for written answers that their
+            formula excludes.
+    """
+    from gradcheck.catalog.answers import contradicted
     from gradcheck.inputs.reach import unreachable
 
-    found = unreachable(cases)
+    found = (*unreachable(cases), *contradicted(cases))
     if found:
         raise CatalogError(found)
-    return len(cases)
+    return cases
 
 
 def _check_list(path: Path, loaded: Mapping[str, Sequence[Case]]) -> None:

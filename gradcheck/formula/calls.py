@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from inspect import signature
+from inspect import BoundArguments, signature
 from typing import TYPE_CHECKING, Any
 
 from gradcheck.formula.array_functions import ARRAY_FUNCTIONS, LIST_FUNCTIONS, SHAPE_FUNCTIONS
@@ -13,6 +13,7 @@ from gradcheck.formula.lists import bodies
 from gradcheck.formula.names import COMPLEX_FUNCTIONS
 from gradcheck.formula.nodes import Call, Comprehension, Literal, Name, Node, Sequence
 from gradcheck.formula.operators import OPERATORS
+from gradcheck.formula.unknown import foreign_call, unknown_function
 
 if TYPE_CHECKING:
     from gradcheck.formula.unroll import Unroller
@@ -28,16 +29,28 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "Dims": ((int, list, type(None)), "an integer, a list of integers or None"),
 }
 """By the annotation of an array function's argument; True is no integer here, nor 1 a boolean."""
+_RENAMED = {"axis": "dim", "axes": "dim", "dims": "dim", "keepdims": "keepdim"}
+"""NumPy's and other names of arguments that are PyTorch's here."""
+
+
+def _signature(name: str) -> str:
+    """How an array function is called: ``sum(x, dim=None, keepdim=False)``."""
+    _tape, *arguments = _FORMS[name].parameters.values()
+    shown = (
+        each.name if each.default is each.empty else f"{each.name}={each.default}"
+        for each in arguments
+    )
+    return f"{name}({', '.join(shown)})"
 
 
 def call(reader: Unroller, node: Call) -> Array:
     if not isinstance(node.function, Name):
-        reader.refuse(node.place, "a method call", "a function of the language", "write f(x)")
+        raise foreign_call(node.function, reader.scope)
     name = node.function.name
     if name in COMPLEX_FUNCTIONS:
         reader.refuse_complex(node.place, f"the function {name!r}")
     if name not in reader.functions:
-        reader.unknown(node.place, "function", name, reader.functions)
+        raise unknown_function(node.place, name)
     if name in ARRAY_FUNCTIONS:
         return _array(reader, name, node)
     if node.keywords:
@@ -109,18 +122,29 @@ def _array(reader: Unroller, name: str, node: Call) -> Array:
     if name in ("reshape", "zeros", "ones") and options and isinstance(options[0], int):
         options = [options]
     keywords = {keyword: _option(reader, tree) for keyword, tree in node.keywords}
+    bound = _bound(reader, node, name, [*leading, *options], keywords)
+    return ARRAY_FUNCTIONS[name](*bound.args, **bound.kwargs)
+
+
+def _bound(
+    reader: Unroller, node: Call, name: str, arguments: list[Any], keywords: dict[str, Any]
+) -> BoundArguments:
+    """The arguments, if the function takes such."""
     form = _FORMS[name]
     reader.tape.spend(4)
     try:
-        bound = form.bind(reader.tape, *leading, *options, **keywords)
+        bound = form.bind(reader.tape, *arguments, **keywords)
     except TypeError as error:
-        reader.refuse(node.place, f"{name}: {error}", "the arguments that it takes", "see the docs")
+        ours = [f"{_RENAMED[key]}={value}" for key, value in keywords.items() if key in _RENAMED]
+        fix = f"write {', '.join(ours) or _signature(name)}"
+        reader.refuse(node.place, f"{name}: {error}", _signature(name), fix)
     for option, value in bound.arguments.items():
         annotation = form.parameters[option].annotation
         kinds, expected = _KINDS.get(annotation, ((type(value),), ""))
         if type(value) not in kinds:
-            reader.refuse(node.place, f"{name} with {option}={value}", expected, "see the docs")
-    return ARRAY_FUNCTIONS[name](*bound.args, **bound.kwargs)
+            found, fix = f"{name} with {option}={value}", f"write {_signature(name)}"
+            reader.refuse(node.place, found, f"{expected} for {option}", fix)
+    return bound
 
 
 def _parts(reader: Unroller, tree: Node) -> list[Array]:

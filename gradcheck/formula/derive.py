@@ -39,14 +39,25 @@ def jacobian(
     Errors: NoDerivative where the operator table states none.
     """
     outputs = tuple(outputs)
-    tangents: dict[int, Tangents] = {}
-    for node in sorted(tape.ancestors(outputs)):
-        tangents[node] = _tangents(tape, node, tangents, cancelling=cancelling)
+    found = tangents(tape, outputs, cancelling=cancelling)
     zero = node_of(tape, Fraction(0))
     return [
-        [node_of(tape, tangents[node][k]) if k in tangents[node] else zero for k in range(size)]
+        [node_of(tape, found[node][k]) if k in found[node] else zero for k in range(size)]
         for node in outputs
     ]
+
+
+def tangents(
+    tape: Tape, outputs: Iterable[int], *, cancelling: bool = False
+) -> dict[int, Tangents]:
+    """The tangents of every node that ``outputs`` are computed from, themselves included.
+
+    Errors: NoDerivative, as for ``jacobian``.
+    """
+    found: dict[int, Tangents] = {}
+    for node in sorted(tape.ancestors(outputs)):
+        found[node] = _tangents(tape, node, found, cancelling=cancelling)
+    return found
 
 
 def _tangents(tape: Tape, node: int, known: dict[int, Tangents], *, cancelling: bool) -> Tangents:

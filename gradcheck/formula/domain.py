@@ -69,6 +69,9 @@ _NAMED = {
     "nonzero": "(-inf, 0) | (0, inf)",
 }
 DOMAIN_NAMES = (*_NAMED, "complex")
+_INTERVAL = r"\s*[(\[][^|]*,[^|]*[)\]]\s*"
+INTERVALS = rf"^{_INTERVAL}(\|{_INTERVAL})*$"
+"""What an editor is told of intervals: their brackets and commas; ends are expressions."""
 
 
 @cache

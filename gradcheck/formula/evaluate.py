@@ -63,6 +63,11 @@ class Routine:
             for node in needed
         ]
 
+    @property
+    def length(self) -> int:
+        """How many steps it takes."""
+        return len(self._steps)
+
     def trace(self, inputs: Sequence[arb]) -> list[Any]:
         """The value of every node that is needed, at the precision in force."""
         values: list[Any] = []

@@ -25,7 +25,7 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
-from gradcheck.formula.syntax import REFUSED, refuse_syntax
+from gradcheck.formula.syntax import REFUSED, refuse_bare_tuple, refuse_syntax
 from gradcheck.formula.text import (
     DEEPEST_NESTING,
     LONGEST_CHAIN,
@@ -75,6 +75,8 @@ def parse(text: str) -> Node:
         refuse_syntax(text, error, start)
     except (ValueError, RecursionError, MemoryError):
         raise too_deep((1, 1)) from None
+    if isinstance(tree.body, ast.Tuple):
+        refuse_bare_tuple(text, flat[start:], start)
     return _Reader(text, flat[start:], start).read(tree.body, 0)
 
 

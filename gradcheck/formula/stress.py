@@ -16,6 +16,8 @@ from gradcheck.setting import Dtype
 
 REMEMBERED_RUNS = 64
 """Of all derivatives at one point, in low precision: many entries are asked for in turn."""
+REMEMBERED_STEPS = 2_000_000
+"""Of the routines for single entries: there may be one for each of 200,000 derivatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Rounding:
     def __init__(self, chain: Chain) -> None:
         self.chain, self.program, self.size = chain, chain.program, chain.program.size
         self._routines: dict[tuple[str, int, int], Routine] = {}
+        self._steps = 0
         self.radii = lru_cache(REMEMBERED_RUNS)(self._radii)
         self._magnitudes = lru_cache(REMEMBERED_RUNS)(self._magnitudes_at)
 
@@ -100,7 +103,7 @@ class Rounding:
         if key not in self._routines:
             node = self.chain.nodes(order)[index]
             slopes = derive.jacobian(self.program.tape, [node], self.size)[0]
-            self._routines[key] = Routine(self.program.tape, slopes)
+            self._remember(key, Routine(self.program.tape, slopes))
         return self._routines[key]
 
     def _scale(self, order: int, index: int) -> Routine:
@@ -111,8 +114,16 @@ class Rounding:
             for step in reversed(range(order)):
                 rows = derive.jacobian(tape, nodes, self.size, cancelling=True)
                 nodes = [rows[0][index // self.size**step % self.size]]
-            self._routines[key] = Routine(tape, nodes)
+            self._remember(key, Routine(tape, nodes))
         return self._routines[key]
+
+    def _remember(self, key: tuple[str, int, int], routine: Routine) -> None:
+        """Keep a routine; forget all others where they hold too many steps."""
+        self._steps += routine.length
+        if self._steps > REMEMBERED_STEPS:
+            self._routines.clear()
+            self._steps = routine.length
+        self._routines[key] = routine
 
 
 def _is_tiny(ball: object, tiny: arb) -> bool:

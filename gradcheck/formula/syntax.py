@@ -45,8 +45,34 @@ _FIXES = {
 """By what Python's words contain; the first that fits."""
 
 
+_ASSIGNED = re.compile(r"\s*([A-Za-z_]\w*(?:\s*\([\w, ]*\))?)\s*=(?!=)")
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
+
+def refuse_bare_tuple(text: str, flat: str, start: int) -> None:
+    """Refuse a comma outside brackets, as in ``3,5*x``; ``flat`` is ``text`` from ``start`` on."""
+    depth = 0
+    for offset, character in enumerate(flat):
+        depth += _BRACKETS.get(character, 0)
+        if character == "," and depth == 0:
+            raise ExpressionError(
+                place_of(text, start + offset),
+                "a comma outside brackets",
+                "a single expression",
+                "write '.' in a decimal number, and [a, b] for a vector",
+            )
+
+
 def refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
     """Say where Python broke off; it read ``text`` from ``start`` on."""
+    assigned = _ASSIGNED.match(text)
+    if assigned:
+        raise ExpressionError(
+            place_of(text, assigned.end() - 1),
+            f"'{assigned[1]} ='",
+            "an expression alone",
+            f"leave out '{assigned[1]} =', or write '==' to compare",
+        ) from None
     offset = start + error.offset - 1 if error.offset else len(text.rstrip())
     offset = min(offset, len(text))
     if "nested" in error.msg:
@@ -78,6 +104,8 @@ def _fix(words: str, before: str, rest: str) -> str:
         return "write what is missing after the last operator or word, or remove that"
     if not before:
         return "begin with a name, a number, a sign or a bracket, as in 3*x**2"
+    if rest.startswith("for "):
+        return 'write a list with brackets, and quote it in YAML: "[x[i] for i in range(3)]"'
     if rest.startswith("="):
         return "write '==' to compare; nothing is assigned in an expression"
     return "write an operator, a comma or a bracket there"

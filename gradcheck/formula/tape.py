@@ -19,7 +19,7 @@ _LARGEST = 10**MOST_DIGITS
 
 
 class TooLarge(Exception):
-    """The program would pass a limit; the text says which."""
+    """The program would pass a limit of its tape; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Tape:
     """Grows by ``put`` and never shrinks; equal operations share one node.
 
     ``allowance`` is the work that may still be done, about 2 µs for each unit: constants are
-    computed at once and leave no nodes to be counted.
+    computed at once and leave no nodes to be counted. A tape with a finite allowance keeps all
+    limits, one without it keeps none: what is written there was counted before.
     """
 
     def __init__(self, allowance: float = math.inf) -> None:
@@ -47,11 +48,20 @@ class Tape:
         self.operations: list[Operation] = []
         self._known: dict[Operation, int] = {}
 
+    @property
+    def limited(self) -> bool:
+        return self.allowance < math.inf
+
+    @property
+    def full(self) -> bool:
+        """Whether a limit is reached."""
+        return self.limited and (len(self.operations) >= MOST_OPERATIONS or self.allowance < 0)
+
     def put(self, operation: Operation) -> int:
         known = self._known.get(operation)
         if known is not None:
             return known
-        if len(self.operations) >= MOST_OPERATIONS:
+        if self.limited and len(self.operations) >= MOST_OPERATIONS:
             raise TooLarge(f"more than {MOST_OPERATIONS:,} scalar operations")
         self.operations.append(operation)
         self._known[operation] = len(self.operations) - 1
@@ -113,7 +123,8 @@ def apply(
 ) -> Number:
     """The operator applied to numbers, exactly where that is possible and as a node elsewhere.
 
-    Errors: ZeroDivisionError for a division of exact numbers by zero; TooLarge past a limit.
+    Errors: ZeroDivisionError for a division of exact numbers by zero; TooLarge past a limit of a
+            tape that has limits.
     """
     tape.spend(2)
     if not any(isinstance(value, Scalar) for value in values):
@@ -168,12 +179,12 @@ def _fold(
         values = (*values, Fraction(parameter or 0))
         power = (_bits(values[0]) - 2) * abs(int(values[1]))
         if power > 2 * _LARGEST.bit_length():
-            raise _too_many_digits()
+            return _left_as_it_is(tape)
         tape.spend((max(power, 0) >> 10) ** 2)
     tape.spend(1 + (sum(map(_bits, values)) >> 10) ** 2)  # what gcd and products take
     result: Fraction = exact(*values)
     if max(abs(result.numerator), result.denominator) >= _LARGEST:
-        raise _too_many_digits()
+        return _left_as_it_is(tape)
     return result
 
 
@@ -181,8 +192,11 @@ def _bits(value: Fraction) -> int:
     return value.numerator.bit_length() + value.denominator.bit_length()
 
 
-def _too_many_digits() -> TooLarge:
-    return TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
+def _left_as_it_is(tape: Tape) -> Number | None:
+    """None for a number that is too long: where there are no limits, balls will compute it."""
+    if tape.limited:
+        raise TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
+    return None
 
 
 _EXACT: dict[str, Callable[..., Any]] = {

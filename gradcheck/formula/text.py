@@ -13,6 +13,27 @@ LONGEST_CHAIN = 200
 MOST_DIGITS = 10_000
 MOST_WRITTEN_DIGITS = 4_300  # as Python itself reads them
 
+_SIGNS = {
+    "*": "\u00b7\u00d7\u2219\u22c5\u2217",
+    "-": "\u2212\u2013\u2014",
+    "/": "\u00f7\u2215",
+    "**2": "\u00b2",
+    "**3": "\u00b3",
+    "pi": "\u03c0",
+    "inf": "\u221e",
+    "<=": "\u2264",
+    ">=": "\u2265",
+    "!=": "\u2260",
+    "sqrt(x)": "\u221a",
+    "1/2": "\u00bd",
+    "sum([... for i in range(n)])": "\u2211\u03a3",
+    "a straight quote": "\u2018\u2019\u201c\u201d",
+    "a blank": "\u00a0\u2009\u202f",
+}
+_WRITTEN = {sign: f"write {text}" for text, signs in _SIGNS.items() for sign in signs}
+"""What to write for signs of mathematics."""
+_OTHER_CHARACTER = "write it with the names of the formula language (pi, sqrt, x**2, ...)"
+
 
 def limit(text: str) -> None:
     """Refuse a text that is empty, too long, not ASCII, too deep, or has too many digits."""
@@ -31,7 +52,7 @@ def limit(text: str) -> None:
             place_of(text, odd.start()),
             f"the character {odd.group()!r}",
             "ASCII letters, digits and operators",
-            "write it with the names of the formula language (pi, sqrt, x**2, ...)",
+            _WRITTEN.get(odd.group(), _OTHER_CHARACTER),
         )
     for digits in re.finditer(r"[0-9_]+", text):
         if len(digits.group().replace("_", "")) > MOST_WRITTEN_DIGITS:

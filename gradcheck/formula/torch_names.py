@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from difflib import get_close_matches
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import (
@@ -23,6 +22,7 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
+from gradcheck.formula.torch_advice import function_for, method_for, nearest
 from gradcheck.formula.torch_list import ATTRIBUTES, DTYPES, METHODS, allowed, dotted
 
 NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf}
@@ -75,164 +75,199 @@ def check_tree(tree: Node, names: frozenset[str]) -> None:
 
     Errors: ExpressionError, at its place in the text, for the first thing that is not.
     """
-    _check(tree, names)
+    for error in mistakes(tree, names):
+        raise error
 
 
-def _check(node: object, names: frozenset[str]) -> None:
-    """Check something in the place of a value."""
+def mistakes(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
+    """An error for everything in the place of a value that is not of the torch language."""
     rule = _RULES.get(type(node))
     if rule is not None:
-        rule(node, names)
+        yield from rule(node, names)
         return
     for child in children(node):
-        _check(child, names)
+        yield from mistakes(child, names)
 
 
-def _check_name(node: Name, names: frozenset[str]) -> None:
-    if node.name not in names and node.name not in NUMBERS:
-        _refuse_name(node.name, node.place, names)
-
-
-def _check_literal(node: Literal, _names: frozenset[str]) -> None:
-    if node.value is None or isinstance(node.value, str):
-        _refuse_literal(node)
-
-
-def _check_subscript(node: Subscript, names: frozenset[str]) -> None:
-    _check(node.base, names)
-    for index in node.indices:
-        _check_argument(index, names)
-
-
-def _check_argument(node: object, names: frozenset[str]) -> None:
-    """Check an argument, an index or an element of one: strings, None and dtypes are well there."""
-    if isinstance(node, Sequence | Slice):
-        for child in children(node):
-            _check_argument(child, names)
-    elif isinstance(node, Attribute) and dotted(node, names) in DTYPES:
+def _name(node: Name, names: frozenset[str]) -> Iterator[ExpressionError]:
+    if node.name in names or node.name in NUMBERS:
         return
-    elif not isinstance(node, Literal):
-        _check(node, names)
-
-
-def _check_comprehension(node: Comprehension, names: frozenset[str]) -> None:
-    for loop in node.loops:
-        for bound in loop.bounds:
-            _check(bound, names)
-        names |= {loop.name}
-    _check(node.body, names)
-
-
-def _check_call(node: Call, names: frozenset[str]) -> None:
-    name = dotted(node.function, names) if isinstance(node.function, Attribute) else None
-    if name is not None:
-        _check_function(name, node.function.place)
-    elif isinstance(node.function, Attribute):
-        _check(node.function.base, names)
-        _check_method(node.function)
-    else:
-        _refuse_callee(node.function)
-    for argument in (*node.arguments, *(value for _, value in node.keywords)):
-        _check_argument(argument, names)
-
-
-def _check_function(name: str, place: Place) -> None:
-    if name.startswith(METHODS):
-        method = name.removeprefix(METHODS)
-        raise ExpressionError(
-            place, f"{name!r}", "a method called on a tensor", f"write x.{method}(...)"
-        )
-    if name not in allowed():
-        functions = [known for known in allowed() if not known.startswith(METHODS)]
-        raise ExpressionError(
-            place,
-            f"{name!r}, which the torch language does not allow",
-            "a function on tensors that PyTorch lists as overridable",
-            _nearest(name, functions) or "write it with functions such as torch.exp",
-        )
-
-
-def _check_method(node: Attribute) -> None:
-    if METHODS + node.name in allowed():
-        return
-    methods = [name.removeprefix(METHODS) for name in allowed() if name.startswith(METHODS)]
-    raise ExpressionError(
+    near = nearest(node.name, names)
+    yield ExpressionError(
         node.place,
-        f"the method {node.name!r}, which the torch language does not allow",
-        "a method of Tensor that PyTorch lists as overridable",
-        _nearest(node.name, methods) or "write it with methods such as x.exp()",
+        f"the name {node.name!r}, which is not defined",
+        "an input, a constant or a name of the sweep" + _listing(names),
+        "add .NAME for a function"
+        if node.name in {"torch", "F"}
+        else f"write {near}"
+        if near
+        else "declare it under 'inputs', 'constants' or 'sweep' (the torch language sees no 'let')",
     )
 
 
-def _check_attribute(node: Attribute, names: frozenset[str]) -> None:
-    name = dotted(node, names)
+def _literal(node: Literal, _names: frozenset[str]) -> Iterator[ExpressionError]:
+    if node.value is None or isinstance(node.value, str):
+        yield ExpressionError(
+            node.place,
+            f"{node.value!r} as a value",
+            "a number or a boolean (strings and None only as arguments of a call)",
+            "leave it out",
+        )
+
+
+def _subscript(node: Subscript, names: frozenset[str]) -> Iterator[ExpressionError]:
+    yield from mistakes(node.base, names)
+    for index in node.indices:
+        yield from _argument(index, names)
+
+
+def _argument(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
+    """What is wrong with an argument, an index or an element of one.
+
+    Strings, None and dtypes are well there.
+    """
+    if isinstance(node, Sequence | Slice):
+        for child in children(node):
+            yield from _argument(child, names)
+    elif isinstance(node, Attribute) and dotted(node, names) in DTYPES:
+        return
+    elif not isinstance(node, Literal):
+        yield from mistakes(node, names)
+
+
+def _comprehension(node: Comprehension, names: frozenset[str]) -> Iterator[ExpressionError]:
+    for loop in node.loops:
+        for bound in loop.bounds:
+            yield from mistakes(bound, names)
+        names |= {loop.name}
+    yield from mistakes(node.body, names)
+
+
+def _call(node: Call, names: frozenset[str]) -> Iterator[ExpressionError]:
+    yield from _callee(node.function, names)
+    for argument in (*node.arguments, *(value for _, value in node.keywords)):
+        yield from _argument(argument, names)
+
+
+def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
+    if not isinstance(function, Attribute):
+        yield _no_function(function)
+        return
+    name, library = dotted(function, names), _library(function, names)
     if name is not None:
-        is_function = name in allowed()
-        raise ExpressionError(
+        yield from _function(name, function.place)
+    elif library is not None:
+        known = function_for(library)
+        yield ExpressionError(
+            function.place,
+            f"{library!r}, a function of another library",
+            "a function of PyTorch",
+            f"write {known}" if known else "write it with functions such as torch.exp",
+        )
+    else:
+        yield from mistakes(function.base, names)
+        yield from _method(function)
+
+
+def _library(node: Node, names: frozenset[str]) -> str | None:
+    """The whole of ``np.linalg.det``, where ``np`` is no name of the case's; else None."""
+    parts: list[str] = []
+    while isinstance(node, Attribute):
+        parts.append(node.name)
+        node = node.base
+    if not isinstance(node, Name) or node.name in names or node.name in NUMBERS:
+        return None
+    return ".".join((node.name, *reversed(parts)))
+
+
+def _function(name: str, place: Place) -> Iterator[ExpressionError]:
+    if name.startswith(METHODS):
+        method = name.removeprefix(METHODS)
+        yield ExpressionError(
+            place, f"{name!r}", "a method called on a tensor", f"write x.{method}(...)"
+        )
+    elif name not in allowed():
+        known = function_for(name)
+        yield ExpressionError(
+            place,
+            f"{name!r}, which the torch language does not allow",
+            "a function on tensors that PyTorch lists as overridable",
+            f"write {known}" if known else "write it with functions such as torch.exp",
+        )
+
+
+def _method(node: Attribute) -> Iterator[ExpressionError]:
+    if METHODS + node.name in allowed():
+        return
+    near = method_for(node.name)
+    yield ExpressionError(
+        node.place,
+        f"the method {node.name!r}, which the torch language does not allow",
+        "a method of Tensor that PyTorch lists as overridable",
+        f"write {near}" if near else "write it with methods such as x.exp()",
+    )
+
+
+def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionError]:
+    name, library = dotted(node, names), _library(node, names)
+    if name is not None:
+        yield ExpressionError(
             node.place,
             f"{name!r} as a value",
             "a tensor or a number (a dtype only as an argument)",
-            f"write {name}(...)" if is_function else "leave it out",
+            f"write {node.name}"
+            if node.name in NUMBERS
+            else f"write {name}(...)"
+            if name in allowed()
+            else "leave it out",
         )
-    if node.name not in ATTRIBUTES:
-        raise ExpressionError(
+    elif library is not None:
+        yield ExpressionError(
             node.place,
-            f"the attribute {node.name!r}",
-            f"one of {', '.join(sorted(ATTRIBUTES))}",
-            f"write .{node.name}() to call the method"
-            if METHODS + node.name in allowed()
-            else _nearest(node.name, ATTRIBUTES) or "leave it out",
+            f"{library!r}, a name of another library",
+            "a tensor or a number",
+            f"write {node.name}" if node.name in NUMBERS else "leave it out",
         )
-    _check(node.base, names)
+    else:
+        if node.name not in ATTRIBUTES:
+            yield _unknown_attribute(node)
+        yield from mistakes(node.base, names)
 
 
-def _refuse_callee(function: Node) -> NoReturn:
+def _unknown_attribute(node: Attribute) -> ExpressionError:
+    near = nearest(node.name, ATTRIBUTES)
+    return ExpressionError(
+        node.place,
+        f"the attribute {node.name!r}",
+        f"one of {', '.join(sorted(ATTRIBUTES))}",
+        f"write .{node.name}() to call the method"
+        if METHODS + node.name in allowed()
+        else f"write {near}"
+        if near
+        else "leave it out",
+    )
+
+
+def _no_function(function: Node) -> ExpressionError:
     name = function.name if isinstance(function, Name) else ""
-    candidates = (f"torch.{name}", f"torch.nn.functional.{name}", f"torch.special.{name}")
-    known = next((candidate for candidate in candidates if candidate in allowed()), None)
-    raise ExpressionError(
-        function.place,
+    known = function_for(name) if name else None
+    return ExpressionError(
+        getattr(function, "place", (1, 1)),
         f"a call of {name!r}" if name else "a call of something without a name",
         "a call of torch.NAME, F.NAME or a method of a tensor",
         f"write {known}" if known else "write it with functions such as torch.exp",
     )
 
 
-def _refuse_name(name: str, place: Place, names: frozenset[str]) -> NoReturn:
-    raise ExpressionError(
-        place,
-        f"the name {name!r}, which is not defined",
-        "an input, a constant or a name of the sweep" + _listing(names),
-        "add .NAME for a function"
-        if name in {"torch", "F"}
-        else _nearest(name, names)
-        or "declare it under 'inputs', 'constants' or 'sweep' (the torch language sees no 'let')",
-    )
-
-
-def _refuse_literal(node: Literal) -> NoReturn:
-    raise ExpressionError(
-        node.place,
-        f"{node.value!r} as a value",
-        "a number or a boolean (strings and None only as arguments of a call)",
-        "leave it out",
-    )
-
-
-def _nearest(name: str, known: list[str] | frozenset[str]) -> str | None:
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
-    return f"write {near[0]}" if near else None
-
-
 def _listing(names: frozenset[str]) -> str:
     return f" ({', '.join(sorted(names))})" if names else ""
 
 
-_RULES: dict[type, Callable[[Any, frozenset[str]], None]] = {
-    Name: _check_name,
-    Literal: _check_literal,
-    Attribute: _check_attribute,
-    Call: _check_call,
-    Subscript: _check_subscript,
-    Comprehension: _check_comprehension,
+_RULES: dict[type, Callable[[Any, frozenset[str]], Iterator[ExpressionError]]] = {
+    Name: _name,
+    Literal: _literal,
+    Attribute: _attribute,
+    Call: _call,
+    Subscript: _subscript,
+    Comprehension: _comprehension,
 }

@@ -23,22 +23,6 @@ from gradcheck.formula.stress import Rounding
 MOST_SYMBOLIC_ENTRIES = 150
 MOST_SYMBOLIC_OPERATIONS = 1_500
 REMEMBERED_POINTS = 4_096
-MOST_DERIVATIVES = 200_000
-MOST_TANGENTS = 2_000_000
-
-
-def too_many(program: Program, order: int) -> str:
-    """Why derivatives of ``order`` are not certified in this version; empty where they are.
-
-    The chain rule runs forward: each operation carries a tangent for each input entry.
-    """
-    count = len(program.outputs) * program.size**order
-    if count > MOST_DERIVATIVES:
-        return f"{count:,} derivatives of order {order}, of which at most {MOST_DERIVATIVES:,} fit"
-    tangents = len(program.tape.ancestors(program.outputs)) * program.size**order
-    if order and tangents > MOST_TANGENTS:
-        return f"{tangents:,} tangents of order {order}, of which at most {MOST_TANGENTS:,} fit"
-    return ""
 
 
 class DerivationsDiffer(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection
 from fractions import Fraction
@@ -40,6 +39,11 @@ from gradcheck.formula.tape import (
     is_condition,
     node_of,
 )
+from gradcheck.formula.unknown import foreign_constant, library_of, unknown_name
+
+
+class TooLargeText(ExpressionError):
+    """A text whose program would pass a limit."""
 
 
 def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
@@ -73,7 +77,7 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     reader.refuse_conditions(result, formula)
     reader.translates = False
     nodes = [reader.condition(tree, f"where {k}") for k, tree in enumerate(conditions)]
-    tape.allowance = math.inf  # derivatives are written on it too, and have their own limits
+    tape.allowance = math.inf  # derivatives are written on it too: ``size`` counts them before
     return Program(
         inputs=tuple(inputs.items()),
         shape=result.shape,
@@ -147,7 +151,9 @@ class Unroller:
         except Misuse as error:
             self.refuse(tree.place, error.found, error.expected, "change the shapes or arguments")
         except TooLarge as error:
-            self.refuse(tree.place, str(error), "a smaller formula", "make it smaller")
+            raise TooLargeText(
+                tree.place, str(error), "a smaller formula", "make it smaller"
+            ) from None
         except ZeroDivisionError:
             self.refuse(tree.place, "a division of constants by zero", "a number", "correct it")
         return result
@@ -174,7 +180,7 @@ class Unroller:
             self.refuse(
                 node.place, f"{node.name!r} without arguments", "a call", f"write {node.name}(x)"
             )
-        return self.unknown(node.place, "name", node.name, [*self.scope, "pi", "e", "inf"])
+        raise unknown_name(node.place, node.name, [*self.scope, "pi", "e", "inf"])
 
     def refuse_complex(self, place: Place, found: str) -> NoReturn:
         self.refuse(
@@ -184,16 +190,9 @@ class Unroller:
             "write the real and imaginary parts as real inputs",
         )
 
-    def unknown(self, place: Place, kind: str, name: str, known: Collection[str]) -> NoReturn:
-        near = difflib.get_close_matches(name, sorted(known), 1)
-        self.refuse(
-            place,
-            f"unknown {kind} {name!r}",
-            f"one of {', '.join(sorted(known))}",
-            f"write {near[0]!r}" if near else f"define {name!r} or correct it",
-        )
-
     def _attribute(self, node: Attribute) -> Array:
+        if library_of(node, self.scope):
+            raise foreign_constant(node)
         base = self.value(node.base)
         if node.name not in ("T", "shape"):
             self.refuse(node.place, f"'.{node.name}'", ".shape or .T", "call a function instead")

@@ -101,7 +101,7 @@ def test_what_only_follows_from_a_faulty_part_is_not_said(text, found):
         ),
         (
             "c: {formula: a*x + z, inputs: {x: real}, let: {a: b, b: x}}",
-            ["51: unknown name 'b'"],
+            ["51: the name 'b', which is defined later"],
         ),
         (
             "c: {formula: e + x, inputs: {x: real}, let: {e: y}}",

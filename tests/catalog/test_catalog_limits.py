@@ -11,6 +11,8 @@ from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
 from gradcheck.formula.lists import MOST_STEPS
+from gradcheck.formula.size import MOST_DERIVATIVES
+from gradcheck.formula.tape import MOST_OPERATIONS
 from gradcheck.formula.text import (
     DEEPEST_NESTING,
     LONGEST_CHAIN,
@@ -235,6 +237,11 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "writing-cases.md"
         f"| a tensor | {MOST_ELEMENTS:,} elements, each dimension 0 to {MOST_IN_A_DIMENSION} |",
         f"| variants of a case | {MOST_VARIANTS} |",
         f"| a comprehension | {MOST_STEPS:,} steps |",
+        f"| a formula, written out for its shapes | {MOST_OPERATIONS:,} scalar operations |",
+        "| derivatives of the highest order of a case: outputs × input entries^order | "
+        f"{MOST_DERIVATIVES:,} |",
+        "| derivatives up to one order above a case's, written out | "
+        f"{MOST_OPERATIONS:,} scalar operations |",
     ],
 )
 def test_a_limit_is_documented_as_it_is(row):

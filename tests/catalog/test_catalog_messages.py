@@ -200,7 +200,7 @@ MESSAGES = [
         "c: {formula: x, inputs: {x: real}, torch: torch.load('x')}",
         "f.yaml:1:43: 'torch.load', which the torch language does not allow\n"
         "  expected: a function on tensors that PyTorch lists as overridable\n"
-        "  fix:      write torch.log",
+        "  fix:      write it with functions such as torch.exp",
     ),
     (
         "c: {formula: x, inputs: {x: real},"
@@ -825,7 +825,7 @@ def test_an_unknown_function_is_answered_with_the_nearest_one():
         load_text("c: {formula: sine(x), inputs: {x: real}}", "f.yaml")
     (problem,) = caught.value.problems
     assert str(problem.where) == "f.yaml:1:14"
-    assert (problem.found, problem.fix) == ("unknown function 'sine'", "write 'sin'")
+    assert (problem.found, problem.fix) == ("unknown function 'sine'", "write sin(x)")
 
 
 def test_all_problems_of_all_cases_come_at_once_in_the_order_of_the_file():
@@ -858,3 +858,101 @@ def test_no_message_shows_the_jargon_of_pydantic():
     shown = str(caught.value).lower()
     assert len(caught.value.problems) == 6
     assert not [word for word in ("pydantic", "input should", "_type", "valid ") if word in shown]
+
+
+def messages(text):
+    with pytest.raises(CatalogError) as caught:
+        load_text(text, "f.yaml")
+    return str(caught.value)
+
+
+def test_all_unknown_names_of_an_expression_are_reported_at_once():
+    assert messages('c: {formula: "Max(x,0)+Abs(x)+ln(x)", inputs: {x: positive}}') == (
+        "f.yaml:1:15: unknown function 'Max'\n"
+        "  expected: a function of the formula language\n"
+        "  fix:      write max(x, y)\n"
+        "f.yaml:1:24: unknown function 'Abs'\n"
+        "  expected: a function of the formula language\n"
+        "  fix:      write abs(x)\n"
+        "f.yaml:1:31: unknown function 'ln'\n"
+        "  expected: a function of the formula language\n"
+        "  fix:      write log(x)"
+    )
+
+
+def test_unknown_names_inside_a_loop_and_a_method_are_found_too():
+    text = 'c: {formula: "sum([u*x[i] for i in range(k)]) + w.exp()", inputs: {x: {shape: [2]}}}'
+    assert [line for line in messages(text).split("\n") if line.startswith("f.yaml")] == [
+        "f.yaml:1:20: unknown name 'u'",
+        "f.yaml:1:42: unknown name 'k'",
+        "f.yaml:1:49: 'w.exp', a function of a library",
+    ]
+
+
+def test_an_intermediate_result_that_is_defined_later_is_called_that():
+    text = "c: {formula: a, let: {a: b+1, b: x**2}, inputs: {x: real}}"
+    assert messages(text) == (
+        "f.yaml:1:26: the name 'b', which is defined later\n"
+        "  expected: a name defined above\n"
+        "  fix:      put 'b' above it in 'let'"
+    )
+
+
+def test_an_intermediate_result_is_not_defined_by_itself():
+    text = "c: {formula: a, let: {a: a+1}, inputs: {x: real}}"
+    assert messages(text).startswith("f.yaml:1:26: the name 'a' in its own definition\n")
+
+
+COMPREHENSION = (
+    "{}: a comprehension that is not quoted\n"
+    "  expected: a text; to YAML a bare '[' begins a list of its own\n"
+    '  fix:      quote all of it, as in "[x[i]**2 for i in range(3)]"'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "c: {formula: x, inputs: {x: [-1, 1]}}",
+            "f.yaml:1:29: a list\n"
+            "  expected: a domain, or a map with domain, shape and kind\n"
+            '  fix:      write the interval in quotes, as in x: "[-1, 1]", or "(-1, 1)" '
+            "without its ends",
+        ),
+        (
+            "c: {formula: x, inputs: {x: [1, 2, 3]}}",
+            "f.yaml:1:29: a list\n"
+            "  expected: a domain, or a map with domain, shape and kind\n"
+            "  fix:      write it like x: real",
+        ),
+        (
+            "c:\n  formula: [x[i]**2 for i in range(3)]\n  inputs: {x: {shape: [3]}}",
+            COMPREHENSION.format("f.yaml:2:12"),
+        ),
+        (
+            "c:\n  inputs: {x: {shape: [3]}}\n  formula: [x[i] for i in range(3)]\n",
+            COMPREHENSION.format("f.yaml:3:12"),
+        ),
+        (
+            "c:\n  formula:x**2\n  inputs: {x: real}",
+            "f.yaml:2:10: 'formula:x**2', a ':' without a blank after it\n"
+            "  expected: ': ' between a key and its value\n"
+            "  fix:      write formula: x**2",
+        ),
+        (
+            "c:\n  inputs: {x: real}\n  formula:x**2\n",
+            "f.yaml:3:10: 'formula:x**2', a ':' without a blank after it\n"
+            "  expected: ': ' between a key and its value\n"
+            "  fix:      write formula: x**2",
+        ),
+        (
+            "c: {inputs: {x: real}, formula: x, order:1}",
+            "f.yaml:1:36: 'order:1', a ':' without a blank after it\n"
+            "  expected: ': ' between a key and its value\n"
+            "  fix:      write order: 1",
+        ),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_was_meant_is_explained(text, message):
+    assert messages(text) == message

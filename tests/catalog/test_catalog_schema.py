@@ -1,11 +1,16 @@
 """The JSON Schema is draft-07, describes every key, and agrees with what the loader reads."""
 
 import json
+import re
 
 import pytest
 
+from gradcheck.catalog.load import load_text
 from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.schema import json_schema
+from gradcheck.catalog.value_kinds import DOMAIN
+from gradcheck.errors import ExpressionError
+from gradcheck.formula.domain import DOMAIN_NAMES, INTERVALS, parse_domain
 
 MODELS = [CaseKeys, InputKeys, PointKeys, AccuracyKeys]
 NOT_IN_DRAFT_07 = {
@@ -60,5 +65,35 @@ def test_unknown_keys_are_refused_and_required_ones_demanded():
 def test_an_input_may_be_a_domain_or_a_map():
     inputs = json_schema()["definitions"]["CaseKeys"]["properties"]["inputs"]
     assert inputs["additionalProperties"] == {
-        "anyOf": [{"type": "string"}, {"$ref": "#/definitions/InputKeys"}]
+        "anyOf": [DOMAIN, {"$ref": "#/definitions/InputKeys"}]
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2)", " (-inf, 0) | [1, max(2, 3)] ", "(0, 1]|(2, 3)"],
+)
+def test_a_domain_that_the_loader_reads_is_taken(text):
+    assert text in DOMAIN_NAMES or re.search(INTERVALS, text)
+    assert parse_domain(text)
+
+
+@pytest.mark.parametrize("text", ["postive", "Real", "0, 1", "(0 1)", "(0, 1"])
+def test_a_domain_that_is_none_is_refused(text):
+    assert text not in DOMAIN_NAMES
+    assert not re.search(INTERVALS, text)
+    with pytest.raises(ExpressionError):
+        parse_domain(text)
+
+
+def test_it_has_a_name_and_an_example_that_the_loader_reads():
+    schema = json_schema()
+    assert schema["$id"] == "urn:gradcheck:catalog:1"
+    (case,) = load_text(json.dumps(schema["examples"][0]), "example")
+    assert case.name == "square"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_key_shows_an_example(model):
+    properties = json_schema()["definitions"][model.__name__]["properties"]
+    assert all(each["examples"] for each in properties.values())

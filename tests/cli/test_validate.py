@@ -157,3 +157,58 @@ def test_the_schema_is_draft_07_and_knows_the_keys_of_a_case(command):
     schema = json.loads(ended.out)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert "formula" in json.dumps(schema["definitions"])
+
+
+ZEROS = "0" * 12
+ANSWER = "f:\n  formula: 3*x**2\n  inputs: {{x: real}}\n  points:\n    - {{at: {{x: 3}}, {}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found", "truth"),
+    [
+        ("gradient: {x: 17}", "the gradient in x 17.000", "18.000"),
+        ("value: 28", "the value 28.000", "27.000"),
+        ("hessian: {x: {x: 5}}", "the hessian in x, x 5.0000", "6.0000"),
+    ],
+)
+def test_a_written_answer_that_the_formula_excludes_is_a_problem(
+    command, catalog, answer, found, truth
+):
+    (catalog / "small.yaml").write_text(ANSWER.format(answer))
+    ended = command("validate", "cases/small.yaml")
+    assert ended.code == 2
+    assert ended.out == (
+        f"cases/small.yaml:5:7: {found}{ZEROS}\n"
+        f"  expected: the formula's, {truth}{ZEROS}\n"
+        "  fix:      correct the answer, or the formula\n"
+        "1 problem in 1 of 1 file\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", ["value: 27, gradient: {x: 18}, hessian: {x: {x: 6}}", "convention: {x: 5}"]
+)
+def test_an_answer_that_the_formula_allows_is_none(command, catalog, answer):
+    (catalog / "small.yaml").write_text(ANSWER.format(answer))
+    assert command("validate", "cases/small.yaml").code == 0
+
+
+@pytest.mark.parametrize("gradient", ["-1", "0.5", "1"])
+def test_an_answer_within_the_hull_at_a_kink_is_allowed(command, catalog, gradient):
+    point = f"{{at: {{x: 0}}, gradient: {{x: {gradient}}}}}"
+    (catalog / "small.yaml").write_text(
+        f"f:\n  formula: abs(x)\n  inputs: {{x: real}}\n  points: [{point}]\n"
+    )
+    assert command("validate", "cases/small.yaml").code == 0
+
+
+def test_code_of_the_users_own_is_said_not_to_be_looked_at(command, catalog):
+    (catalog / "small.yaml").write_text(
+        "f: {formula: x**2, inputs: {x: real}, function: 'my_ops:swishh'}\n"
+    )
+    ended = command("validate", "cases/small.yaml")
+    assert (ended.code, ended.out) == (
+        0,
+        "not looked at: my_ops:swishh; importing my_ops would run its code\n"
+        "1 file, 1 case: no problems\n",
+    )

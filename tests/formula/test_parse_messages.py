@@ -94,7 +94,31 @@ REFUSED = {
   fix:      write it with the names of the formula language (pi, sqrt, x**2, ...)""",
     "x +\n x²": """2:3: the character '²'
   expected: ASCII letters, digits and operators
-  fix:      write it with the names of the formula language (pi, sqrt, x**2, ...)""",
+  fix:      write **2""",
+    "2·x": """1:2: the character '·'
+  expected: ASCII letters, digits and operators
+  fix:      write *""",
+    "x − 1": """1:3: the character '−'
+  expected: ASCII letters, digits and operators
+  fix:      write -""",
+    "2*π": """1:3: the character 'π'
+  expected: ASCII letters, digits and operators
+  fix:      write pi""",
+    "3,5*x": """1:2: a comma outside brackets
+  expected: a single expression
+  fix:      write '.' in a decimal number, and [a, b] for a vector""",
+    "(a),\n(b)": """1:4: a comma outside brackets
+  expected: a single expression
+  fix:      write '.' in a decimal number, and [a, b] for a vector""",
+    "y = 3x^2": """1:3: 'y ='
+  expected: an expression alone
+  fix:      leave out 'y =', or write '==' to compare""",
+    "f(x) = x**2": """1:6: 'f(x) ='
+  expected: an expression alone
+  fix:      leave out 'f(x) =', or write '==' to compare""",
+    "x[i] for i in range(3)": """1:6: 'for i in range(3)', where the expression breaks off
+  expected: an expression in Python's syntax (invalid syntax)
+  fix:      write a list with brackets, and quote it in YAML: "[x[i] for i in range(3)]\"""",
     "x # a comment": """1:3: the character '#'
   expected: ASCII letters, digits and operators
   fix:      write it with the names of the formula language (pi, sqrt, x**2, ...)""",
@@ -123,7 +147,10 @@ does not match opening parenthesis '(')
     "1or x": """1:1: '1or x', where the expression breaks off
   expected: an expression in Python's syntax (invalid decimal literal)
   fix:      write '*' between a number and a name, as in 2*x, and blanks around words""",
-    "x = 1": """1:3: '= 1', where the expression breaks off
+    "x = 1": """1:3: 'x ='
+  expected: an expression alone
+  fix:      leave out 'x =', or write '==' to compare""",
+    "x + 1 = y": """1:7: '= y', where the expression breaks off
   expected: an expression in Python's syntax (invalid syntax)
   fix:      write '==' to compare; nothing is assigned in an expression""",
     "import os": """1:1: 'import os', where the expression breaks off

@@ -114,7 +114,8 @@ def test_ancestors_are_what_a_node_is_computed_from(tape, x):
     assert tape.ancestors([other]) == {x.node, other}
 
 
-def test_a_tape_has_an_end(tape):
+def test_a_tape_with_limits_has_an_end():
+    tape = Tape(MOST_WORK)
     for k in range(MOST_OPERATIONS):
         tape.put(Operation("input", (), k))
     assert tape.put(Operation("input", (), 0)) == 0  # known
@@ -142,9 +143,17 @@ def test_work_is_counted_where_it_is_limited():
         ("add", (Fraction(1, 10**6_000), Fraction(1, 10**6_000 + 1)), None),
     ],
 )
-def test_a_number_has_an_end(tape, operator, values, parameter):
+def test_a_number_has_an_end(operator, values, parameter):
     with pytest.raises(TooLarge, match="a number of more than 10,000 digits"):
-        apply(tape, operator, *values, parameter=parameter)
+        apply(Tape(MOST_WORK), operator, *values, parameter=parameter)
+
+
+def test_without_limits_a_number_too_long_to_be_written_is_left_to_the_balls(tape):
+    half = Fraction(10**5_000)
+    product = apply(tape, "mul", half, half)
+    assert isinstance(product, Scalar)
+    assert tape.operations[product.node].operator == "mul"
+    assert not tape.full
 
 
 @pytest.mark.parametrize(("base", "n"), [(10, 9_999), (1, 10**30), (-1, 10**30), (0, 10**30)])

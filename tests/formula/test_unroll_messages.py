@@ -49,24 +49,54 @@ REFUSED = {
     "indx[0]": f"""1:1: unknown name 'indx'
   expected: one of {NAMES}
   fix:      write 'index'""",
-    "sinn(x)": f"""1:1: unknown function 'sinn'
-  expected: one of {", ".join(sorted(FUNCTIONS))}
-  fix:      write 'sin'""",
+    "sinn(x)": """1:1: unknown function 'sinn'
+  expected: a function of the formula language
+  fix:      write sin(x)""",
     "powlog(x, 2)": f"""1:1: unknown function 'powlog'
-  expected: one of {", ".join(sorted(FUNCTIONS))}
-  fix:      write 'log'""",
-    "sech(x)": f"""1:1: unknown function 'sech'
-  expected: one of {", ".join(sorted(FUNCTIONS))}
-  fix:      define 'sech' or correct it""",
+  expected: a function of the formula language
+  fix:      write it out with what the language has: {", ".join(sorted(FUNCTIONS))}""",
+    "sech(x)": """1:1: unknown function 'sech'
+  expected: a function of the formula language
+  fix:      write 1/cosh(x)""",
     "print(x)": f"""1:1: unknown function 'print'
-  expected: one of {", ".join(sorted(FUNCTIONS))}
-  fix:      define 'print' or correct it""",
+  expected: a function of the formula language
+  fix:      write it out with what the language has: {", ".join(sorted(FUNCTIONS))}""",
+    "Max(x, 0)": """1:1: unknown function 'Max'
+  expected: a function of the formula language
+  fix:      write max(x, y)""",
+    "ln(x)": """1:1: unknown function 'ln'
+  expected: a function of the formula language
+  fix:      write log(x)""",
+    "sigmoid(x)": """1:1: unknown function 'sigmoid'
+  expected: a function of the formula language
+  fix:      write 1/(1 + exp(-x))""",
+    "SIN(x)": """1:1: unknown function 'SIN'
+  expected: a function of the formula language
+  fix:      write sin(x)""",
+    "torch.sin(x)": """1:1: 'torch.sin', a function of a library
+  expected: a function of the formula language
+  fix:      write sin(x)""",
+    "torch.nn.functional.relu(x)": """1:1: 'torch.nn.functional.relu', a function of a library
+  expected: a function of the formula language
+  fix:      write max(x, 0)""",
+    "2*np.exp(x)": """1:3: 'np.exp', a function of a library
+  expected: a function of the formula language
+  fix:      write exp(x)""",
+    "x*math.pi": """1:3: 'math.pi', a name of a library
+  expected: a name of the formula language
+  fix:      write pi""",
+    "x.sqrt()": """1:1: the method '.sqrt'
+  expected: a function of the formula language
+  fix:      write sqrt(x)""",
+    "(x + 1).sum()": """1:1: the method '.sum'
+  expected: a function of the formula language
+  fix:      write sum(x)""",
     "x*sin": """1:3: 'sin' without arguments
   expected: a call
   fix:      write sin(x)""",
-    "x.exp()": """1:1: a method call
-  expected: a function of the language
-  fix:      write f(x)""",
+    "x.exp()": """1:1: the method '.exp'
+  expected: a function of the formula language
+  fix:      write exp(x)""",
     "x.__class__": """1:1: '.__class__'
   expected: .shape or .T
   fix:      call a function instead""",
@@ -185,32 +215,32 @@ REFUSED = {
   expected: an argument
   fix:      write sum(x)""",
     "sum(m, axis=0)": """1:1: sum: got an unexpected keyword argument 'axis'
-  expected: the arguments that it takes
-  fix:      see the docs""",
+  expected: sum(x, dim=None, keepdim=False)
+  fix:      write dim=0""",
     "dot(v)": """1:1: dot: missing a required argument: 'b'
-  expected: the arguments that it takes
-  fix:      see the docs""",
+  expected: dot(a, b)
+  fix:      write dot(a, b)""",
     "eye([2])": """1:1: eye with n=[2]
-  expected: an integer
-  fix:      see the docs""",
+  expected: an integer for n
+  fix:      write eye(n)""",
     "zeros(None)": """1:1: zeros with shape=None
-  expected: a list of integers
-  fix:      see the docs""",
+  expected: a list of integers for shape
+  fix:      write zeros(shape)""",
     "cumsum(m, dim=[0])": """1:1: cumsum with dim=[0]
-  expected: an integer
-  fix:      see the docs""",
+  expected: an integer for dim
+  fix:      write cumsum(x, dim=0)""",
     "cumsum(m, dim=True)": """1:1: cumsum with dim=True
-  expected: an integer
-  fix:      see the docs""",
+  expected: an integer for dim
+  fix:      write cumsum(x, dim=0)""",
     "sum(m, dim=True)": """1:1: sum with dim=True
-  expected: an integer, a list of integers or None
-  fix:      see the docs""",
+  expected: an integer, a list of integers or None for dim
+  fix:      write sum(x, dim=None, keepdim=False)""",
     "sum(m, keepdim=3)": """1:1: sum with keepdim=3
-  expected: True or False
-  fix:      see the docs""",
+  expected: True or False for keepdim
+  fix:      write sum(x, dim=None, keepdim=False)""",
     "amax(m, keepdim=1)": """1:1: amax with keepdim=1
-  expected: True or False
-  fix:      see the docs""",
+  expected: True or False for keepdim
+  fix:      write amax(x, dim=None, keepdim=False)""",
     "mean(m, dim=[1, 1])": f"""1:1: dim=[1, 1], which names a dimension twice
   expected: each dimension once
   fix:      {SHAPES}""",

@@ -6,7 +6,7 @@ import torch
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.parse import parse
 from gradcheck.formula.torch_list import DTYPES, allowed
-from gradcheck.formula.torch_names import check_tree, names_used
+from gradcheck.formula.torch_names import check_tree, mistakes, names_used
 from gradcheck.subjects.overridable import allowed_names, overridable_names, reason_to_exclude
 
 LISTED_FOR = (2, 13)
@@ -131,6 +131,17 @@ def test_the_torch_language_is_accepted(text):
         ("x + 'a'", (1, 5), "'a' as a value", "leave it out"),
         ("None", (1, 1), "None as a value", "leave it out"),
         ("torch.Tensor.exp_(x)", (1, 1), "'torch.Tensor.exp_'", "write x.exp_(...)"),
+        ("F.sigmoid(x)", (1, 1), "'torch.nn.functional.sigmoid'", "write torch.sigmoid"),
+        ("F.tanh(x)", (1, 1), "'torch.nn.functional.tanh'", "write torch.tanh"),
+        ("torch.gelu(x)", (1, 1), "'torch.gelu'", "write torch.nn.functional.gelu"),
+        ("torch.ln(x)", (1, 1), "'torch.ln'", "write torch.log"),
+        ("ln(x)", (1, 1), "a call of 'ln'", "write torch.log"),
+        ("np.exp(x)", (1, 1), "'np.exp', a function of another library", "write torch.exp"),
+        ("math.sqrt(x)", (1, 1), "'math.sqrt', a function of", "write torch.sqrt"),
+        ("tf.nn.relu(x)", (1, 1), "'tf.nn.relu', a function of", "write torch.relu"),
+        ("jnp.linalg.det(x)", (1, 1), "'jnp.linalg.det', a function of", "write torch.det"),
+        ("x*math.pi", (1, 3), "'math.pi', a name of another library", "write pi"),
+        ("x*torch.pi", (1, 3), "'torch.pi' as a value", "write pi"),
         ("x[0](1)", (1, 1), "a call of something without a name", "write it with"),
         ("[y for i in range(2)]", (1, 2), "the name 'y'", ""),
         ("torch.exp(torch.save)", (1, 11), "'torch.save' as a value", "leave it out"),
@@ -141,6 +152,16 @@ def test_a_mistake_names_its_place_and_the_fix(text, place, found, fix):
     assert error.place == place
     assert error.found.startswith(found)
     assert error.fix.startswith(fix)
+
+
+def test_everything_that_is_wrong_is_found_at_once():
+    found = mistakes(parse("np.exp(x) + F.sigmoid(y) + x.sofmax(0)"), frozenset({"x"}))
+    assert [(error.place, error.fix[:17]) for error in found] == [
+        ((1, 1), "write torch.exp"),
+        ((1, 13), "write torch.sigmo"),
+        ((1, 23), "declare it under "),
+        ((1, 28), "write softmax"),
+    ]
 
 
 def test_an_input_called_f_is_that_input():
