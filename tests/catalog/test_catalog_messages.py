@@ -698,8 +698,8 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, accuracy: 10}",
         "f.yaml:1:46: the integer 10\n"
-        "  expected: a map with ulps and because: a wider allowance than the "
-        "derived one\n"
+        "  expected: a map with ulps and because, or a map from dtypes to such maps: "
+        "a wider allowance than the derived one\n"
         "  fix:      write it like accuracy: {ulps: 1000, because: a long sum}",
     ),
     (
