@@ -15,7 +15,7 @@ from flint import arb
 
 from gradcheck.formula.balls import working
 from gradcheck.formula.chain import Chain
-from gradcheck.formula.program import Program
+from gradcheck.formula.operators import OPERATORS
 from gradcheck.formula.tape import Operation
 from gradcheck.setting import Dtype
 
@@ -50,9 +50,13 @@ class Span:
 class Range:
     """The spans of one program's derivatives. It remembers points, as ``Truth`` does."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, chain: Chain) -> None:
+        program = chain.program
         self.size, self.tape = program.size, program.tape
-        self._chain = Chain(program, cancelling=True)
+        operations = [self.tape.operations[n] for n in self.tape.ancestors(program.outputs)]
+        used = {operation.operator for operation in operations} & OPERATORS.keys()
+        cancelling = any(OPERATORS[name].cancelling for name in used)
+        self._chain = Chain(program, cancelling=True) if cancelling else chain
         self._spans = lru_cache(REMEMBERED_POINTS)(self._spans_at)
 
     def leaves_range(

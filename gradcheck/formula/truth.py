@@ -63,7 +63,7 @@ class Truth:
         self.enclosures = lru_cache(REMEMBERED_POINTS)(self._enclosures)
         rounding = Rounding(self._chain)
         self.stress, self.radii, self.largest = rounding.stress, rounding.radii, rounding.largest
-        self.leaves_range = Range(program).leaves_range
+        self.leaves_range = Range(self._chain).leaves_range
 
     # sympy's side
 

@@ -92,7 +92,14 @@ class _Box:
         flat = _largest(self.balls(order)) / max([1.0, *map(abs, self.x)])  # of a constant
         if not atol <= LOOSEST[self.dtype.name] * max(largest, flat):
             return None
+        if self.leaves_range(order + 1):
+            return None
         return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
+
+    def leaves_range(self, order: int) -> bool:
+        """Whether PyTorch's own derivatives may be NaN here without being wrong."""
+        count = self.truth.outputs * self.truth.size**order
+        return self.truth.leaves_range(order, range(count), self.x, self.dtype)
 
     def inaccuracy(self, order: int) -> float:
         """How far PyTorch's own derivatives may be off here without being wrong."""

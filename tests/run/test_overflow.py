@@ -36,6 +36,22 @@ def test_the_same_numbers_convict_where_nothing_overflows(witness, wrong):
     assert "leaves the dtype's range" not in outcome.reason
 
 
+GAUSS = "{formula: exp(-x**2)/exp(-x**2) + x, inputs: {x: '[%s]'}}"
+
+
+@pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
+def test_zero_over_zero_after_an_underflow_convicts_in_no_mode(witness):
+    outcome = ruled(GAUSS % "28, 30", witness)
+    assert outcome.ruling in (Ruling.INACCURATE, Ruling.ABSTAIN)
+
+
+@pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
+def test_where_nothing_underflows_all_modes_judge(witness):
+    assert ruled(GAUSS % "1, 2", witness).ruling is Ruling.AGREE
+    broken = lambda x: torch.where(x > 0, torch.nan, x) * x * x  # noqa: E731
+    assert ruled(GAUSS % "1, 2", witness, broken).ruling is Ruling.DISAGREE
+
+
 class Swish(torch.autograd.Function):
     """x/(1 + exp(-b x)) with the textbook's backward, which squares x."""
 
