@@ -137,10 +137,12 @@ class Evidence:
 class Outcome:
     """How one check ended.
 
-    ``worst`` is the judged entry of largest error in ulps. The rest is there where the check
+    ``worst`` is the judged entry that is ruled worst, of these the one of largest error in ulps;
+    ``reason`` is why. The rest is there where the check
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
     failing input; ``statements`` pairs each witness with what it says there; ``blame`` says who
-    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits).
+    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits). ``place``
+    is the ``file:line`` of a fault in the case itself, where it is not the whole case.
     """
 
     ruling: Ruling
@@ -156,6 +158,7 @@ class Outcome:
     statements: tuple[tuple[str, str], ...] = ()
     blame: str = ""
     guess: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""Written answers held against their formula: by the chain rule over balls, without torch or sympy.
+"""A point's written answers: which derivatives they are, and whether their formula allows them.
 
-What a run finds besides, by sympy or at limits, it says itself.
+``contradicted`` asks the chain rule over balls alone, without torch or sympy. What sympy or a limit
+says besides, a run says itself.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from flint import arb
 
@@ -19,13 +21,72 @@ from gradcheck.formula.exact import enclose_constant
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.program import Program
 
-CLOSE = arb(2) ** -50
+_CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""
 _BITS = 200
+_FIX = "correct the answer, or the formula"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a point: the key it stands under, and the flat positions of its entries.
+
+    Shapes: with m outputs and n input entries, ``positions`` count in [m * n**order].
+    """
+
+    key: str
+    about: str
+    order: int
+    tree: Node
+    positions: list[int]
+
+    def __str__(self) -> str:
+        return self.key + self.about
+
+    def entries(self) -> Iterator[tuple[arb, int]]:
+        """Return each number with its flat position."""
+        return zip(enclose_constant(self.tree).flat, self.positions, strict=True)
+
+
+def answers(point: Point, program: Program) -> Iterator[Answer]:
+    """Return what is written at a point, conventions included."""
+    m, n = len(program.outputs), program.size
+    spans = _spans(program)
+    for key, stated in point.known.items():
+        if key == "value":
+            yield Answer(key, "", 0, stated, list(range(m)))
+        elif key == "hessian":
+            for first, row in stated.items():
+                for second, tree in row.items():
+                    positions = [i * n + j for i in spans[first] for j in spans[second]]
+                    yield Answer(key, f" in {first}, {second}", 2, tree, positions)
+        else:
+            for name, tree in stated.items():
+                positions = [k * n + j for k in range(m) for j in spans[name]]
+                yield Answer(key, f" in {name}", 1, tree, positions)
+
+
+def is_possible(answer: arb, formula: arb) -> bool:
+    """Return whether an answer is near the formula's enclosure, if the formula has one there."""
+    if not formula.is_finite():
+        return True
+    with working(_BITS, exact=True):
+        gap = abs(answer - formula)
+        return bool(answer.is_finite() and gap.lower() <= _CLOSE * abs(answer).upper())
+
+
+def exactly(point: Point, program: Program) -> list[arb]:
+    """Return a point's numbers as written, input after input; they need not be floats."""
+    return [ball for name, _ in program.inputs for ball in enclose_constant(point.at[name]).flat]
+
+
+def digits(number: arb) -> str:
+    """Return a number as a message shows it: with 17 digits, or ``inf`` or ``nan``."""
+    return number.str(17, radius=False) if number.is_finite() else str(float(number))
 
 
 def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
-    """A problem for each point with an answer that its formula excludes: the first such answer."""
+    """Return a problem for each point with an answer that its formula excludes: the first such."""
     for case in cases:
         for variant in case.variants:
             chain = Chain(variant.program)
@@ -36,48 +97,20 @@ def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
                     yield Problem(point.where, found[0] + shown, found[1], _FIX)
 
 
-_FIX = "correct the answer, or the formula"
-
-
 def _excluded(point: Point, chain: Chain) -> Iterator[tuple[str, str]]:
     """What an answer says and what the formula gives, for each that cannot be."""
-    program = chain.program
-    at = [ball for name, _ in program.inputs for ball in enclose_constant(point.at[name]).flat]
-    for what, order, tree, positions in _stated(point, program):
+    at = exactly(point, chain.program)
+    for answer in answers(point, chain.program):
+        if answer.key == "convention":
+            continue
         try:
-            with working(_BITS, exact=order == 0):
-                balls = chain.routine(order).run(at)
+            with working(_BITS, exact=answer.order == 0):
+                formula = chain.routine(answer.order).run(at)
         except NoDerivative:
             continue
-        for known, k in zip(enclose_constant(tree).flat, positions, strict=True):
-            if not _is_possible(known, balls[k]):
-                formula = balls[k].str(17, radius=False)
-                yield f"the {what} {known.str(17, radius=False)}", f"the formula's, {formula}"
-
-
-def _is_possible(known: arb, formula: arb) -> bool:
-    """Whether an answer is near the formula's enclosure, if the formula has one there."""
-    if not formula.is_finite():
-        return True
-    with working(_BITS, exact=True):
-        gap = abs(known - formula)
-        return bool(known.is_finite() and gap.lower() <= CLOSE * abs(known).upper())
-
-
-def _stated(point: Point, program: Program) -> Iterator[tuple[str, int, Node, list[int]]]:
-    """What is stated, its order, the expression, and the flat positions of its entries."""
-    outputs, size, spans = range(len(program.outputs)), program.size, _spans(program)
-    known = point.known
-    if "value" in known:
-        yield "value", 0, known["value"], list(outputs)
-    for room in ("gradient", "jacobian"):
-        for name, tree in known.get(room, {}).items():
-            positions = [k * size + j for k in outputs for j in spans[name]]
-            yield f"{room} in {name}", 1, tree, positions
-    for first, row in known.get("hessian", {}).items():
-        for second, tree in row.items():
-            positions = [i * size + j for i in spans[first] for j in spans[second]]
-            yield f"hessian in {first}, {second}", 2, tree, positions
+        for known, k in answer.entries():
+            if not is_possible(known, formula[k]):
+                yield f"the {answer} {digits(known)}", f"the formula's, {digits(formula[k])}"
 
 
 def _spans(program: Program) -> dict[str, range]:

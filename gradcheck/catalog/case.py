@@ -99,7 +99,7 @@ class Case:
     points: tuple[Point, ...]
     order: int
     dtypes: tuple[str, ...]
-    accuracy: tuple[int, str] | None  # ulps, because
+    accuracy: dict[str, tuple[int, str]]  # dtype: ulps, because
     without: dict[str, str]  # witness: reason
     tags: tuple[str, ...]
     source: tuple[str, ...]

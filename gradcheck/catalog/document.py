@@ -51,6 +51,9 @@ class Pairs(dict[str, "Yaml"]):
 
 Yaml = Scalar | Items | Pairs
 
+UNNAMED = "\0"
+"""The key of what is short for a map with any key; no YAML document can hold it."""
+
 _CORE = "tag:yaml.org,2002:"
 _KINDS = {
     "null": re.compile(r"~|null|Null|NULL|"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradcheck.catalog.document import UNNAMED
 from gradcheck.catalog.draft import Draft
-from gradcheck.catalog.fields import nearest
+from gradcheck.catalog.fields import nearest, not_judged
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
@@ -24,6 +25,7 @@ TAKEN_MARKERS = frozenset(
 def check_labels(draft: Draft) -> None:
     """Complain of labels that cannot mean what they say."""
     check_dtypes(draft, (), draft.keys.dtypes)
+    _check_accuracy(draft)
     _check_witnesses(draft)
     _check_tags(draft)
     if draft.keys.source == []:
@@ -42,6 +44,25 @@ def check_dtypes(draft: Draft, path: Sequence[str | int], dtypes: list[str] | No
             found = f"the dtype {name} again"
             draft.add((*path, "dtypes", k), found, "each dtype once", "remove it")
         seen.add(name)
+
+
+def _check_accuracy(draft: Draft) -> None:
+    for name in draft.keys.accuracy or {}:
+        if name == UNNAMED or name in draft.dtypes:
+            continue
+        path, known = ("accuracy", name), tuple(DTYPES)
+        if name in LATER_DTYPES:
+            expected = f"one of {', '.join(known)}"
+            draft.complaints.add(
+                *not_judged(draft.at(*path, key=True), f"the dtype {name}", expected)
+            )
+        elif name not in known:
+            fix = nearest(name, known, "choose one of these")
+            draft.add(path, f"the unknown dtype {name!r}", f"one of {', '.join(known)}", fix)
+        elif not draft.has_lost("dtypes"):
+            expected = f"one of the case's: {', '.join(draft.dtypes)}"
+            fix = "remove it, or add it to the case's 'dtypes'"
+            draft.add(path, f"the accuracy of {name}", expected, fix)
 
 
 def _check_witnesses(draft: Draft) -> None:

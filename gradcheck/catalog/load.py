@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import Pairs, Yaml, describe
+from gradcheck.catalog.document import UNNAMED, Pairs, Yaml, describe
 from gradcheck.catalog.draft import Budget, Draft, check_names, read_inputs
 from gradcheck.catalog.implementations import check_usage, read_implementations
 from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
@@ -27,6 +27,7 @@ from gradcheck.errors import CatalogError
 _INNER: dict[KeyPath, type[BaseModel]] = {
     ("inputs", "*"): InputKeys,
     ("points", "*"): PointKeys,
+    ("accuracy", "*"): AccuracyKeys,
     ("accuracy",): AccuracyKeys,
 }
 
@@ -125,7 +126,11 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         points=points,
         order=keys.order or DEFAULT_ORDER,
         dtypes=draft.dtypes,
-        accuracy=(keys.accuracy.ulps, keys.accuracy.because.text) if keys.accuracy else None,
+        accuracy={
+            dtype: (allowance.ulps, allowance.because.text)
+            for name, allowance in (keys.accuracy or {}).items()
+            for dtype in (draft.dtypes if name == UNNAMED else (name,))
+        },
         without={witness: reason.text for witness, reason in (keys.without or {}).items()},
         tags=tuple(tag.text for tag in keys.tags or []),
         source=tuple(text.text for text in keys.source or []),

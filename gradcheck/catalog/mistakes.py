@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.document import Items, Pairs, Scalar, Yaml, describe, place_of
+from gradcheck.catalog.document import UNNAMED, Items, Pairs, Scalar, Yaml, describe, place_of
 from gradcheck.catalog.fields import REFUSED, nearest
 from gradcheck.catalog.yaml_errors import glued_key
 
@@ -39,7 +39,12 @@ def validate(
         errors = error.errors(include_url=False)
     for each in errors:
         _complain(each, _Schema(model, inner), value, complaints)
-    return None, tuple(tuple(each["loc"]) for each in errors)
+    return None, tuple(map(_path, errors))
+
+
+def _path(error: ErrorDetails) -> KeyPath:
+    """Where the error stands in the document, which has no unnamed keys."""
+    return tuple(step for step in error["loc"] if step != UNNAMED)
 
 
 class _Schema:
@@ -62,7 +67,7 @@ class _Schema:
 
 
 def _complain(error: ErrorDetails, schema: _Schema, root: Yaml, complaints: Complaints) -> None:
-    path, kind = tuple(error["loc"]), error["type"]
+    path, kind = _path(error), error["type"]
     if kind == REFUSED:
         for complaint in error["ctx"]["complaints"]:
             complaints.add(*complaint)

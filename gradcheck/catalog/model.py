@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradcheck.catalog.document import Scalar
+from gradcheck.catalog.document import UNNAMED, Pairs, Scalar
 from gradcheck.catalog.value_kinds import (
     Choice,
     Data,
@@ -29,6 +29,7 @@ from gradcheck.catalog.value_kinds import (
     Ulps,
 )
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.setting import DEFAULT_DTYPES, LATER_DTYPES
 
 
 def one_or_list(value: Any) -> Any:
@@ -104,6 +105,26 @@ class AccuracyKeys(Keys):
 
     ulps: Ulps = Field(description="the allowance, a positive integer", examples=[1000])
     because: Text = Field(description="a text: the reason", examples=["a long sum"])
+
+
+def as_accuracy(value: Any) -> Any:
+    """The allowance for all dtypes as a map of dtypes too, of one without a name."""
+    if not isinstance(value, Pairs):
+        return value
+    names_dtypes = any(
+        isinstance(each, Pairs) or name in (*DEFAULT_DTYPES, *LATER_DTYPES)
+        for name, each in value.items()
+    )
+    own = value.keys() & AccuracyKeys.model_fields.keys()
+    return value if names_dtypes and not own else {UNNAMED: value}
+
+
+Accuracy = Annotated[
+    dict[str, AccuracyKeys],
+    BeforeValidator(
+        as_accuracy, json_schema_input_type=AccuracyKeys | dict[DtypeName, AccuracyKeys]
+    ),
+]
 
 
 def as_input(value: Any) -> Any:
@@ -186,9 +207,10 @@ class CaseKeys(Keys):
         description="a list of dtypes; default float64 and float32",
         examples=[["float64", "float32"]],
     )
-    accuracy: AccuracyKeys | None = Field(
+    accuracy: Accuracy | None = Field(
         None,
-        description="a map with ulps and because: a wider allowance than the derived one",
+        description="a map with ulps and because, or a map from dtypes to such maps: a wider "
+        "allowance than the derived one",
         examples=[{"ulps": 1000, "because": "a long sum"}],
     )
     without: dict[str, Text] | None = Field(

@@ -8,10 +8,13 @@ from gradcheck.formula.program import Program
 
 
 class Chain:
-    """All derivatives of a program by the chain rule. It remembers the orders that it wrote."""
+    """All derivatives of a program by the chain rule. It remembers the orders that it wrote.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    ``cancelling`` takes PyTorch's own local derivatives where the operator table states them.
+    """
+
+    def __init__(self, program: Program, *, cancelling: bool = False) -> None:
+        self.program, self.cancelling = program, cancelling
         self._nodes: dict[int, list[int]] = {0: list(program.outputs)}
         self._routines: dict[int, Routine] = {0: Routine(program.tape, program.outputs)}
 
@@ -19,7 +22,8 @@ class Chain:
         """Nodes of all derivatives of ``order``, flat: [m * n**order]."""
         if order not in self._nodes:
             lower = self.nodes(order - 1)
-            rows = derive.jacobian(self.program.tape, lower, self.program.size)
+            tape, size = self.program.tape, self.program.size
+            rows = derive.jacobian(tape, lower, size, cancelling=self.cancelling)
             self._nodes[order] = [node for row in rows for node in row]
         return self._nodes[order]
 

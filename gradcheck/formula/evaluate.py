@@ -33,9 +33,10 @@ _CONSTANTS: dict[object, Callable[[], arb]] = {
 class Enclosure:
     """A ball that holds the true value, and what kind of knowledge it is.
 
-    ``status`` is ``settled`` (narrow), ``kink`` (a hull of one-sided values), ``promised`` (a
-    convention in the truth's place), ``undefined`` (no value there) or ``vague`` (no precision
-    that we allow was enough).
+    ``status`` is ``settled`` (narrow), ``kink`` (a hull of one-sided values), ``undefined`` (no
+    value there) or ``vague`` (no precision that we allow was enough). A case may state an answer,
+    which then takes the truth's place: it is ``written`` where the formula's is settled too, and
+    ``promised`` elsewhere and where it is a convention.
     """
 
     ball: arb
@@ -43,19 +44,28 @@ class Enclosure:
 
     @property
     def proves(self) -> bool:
-        return self.status in ("settled", "kink", "promised")
+        return self.status in ("settled", "kink") or self.stated
+
+    @property
+    def stated(self) -> bool:
+        """Whether the case states it: then it holds for PyTorch whatever the formula does."""
+        return self.status in ("written", "promised")
 
 
 UNDEFINED = Enclosure(arb.nan(), "undefined")
 
 
 class Routine:
-    """The part of a tape that some nodes need, made ready to be run on balls many times."""
+    """The part of a tape that some nodes need, made ready to be run on balls many times.
+
+    ``nodes`` are the nodes of that part, each after its arguments.
+    """
 
     def __init__(self, tape: Tape, outputs: Iterable[int]) -> None:
         outputs = tuple(outputs)
         needed = sorted(tape.ancestors(outputs))
         slot = {node: k for k, node in enumerate(needed)}
+        self.nodes = tuple(needed)
         self._computed = [k for k, node in enumerate(needed) if tape.operations[node].arguments]
         self.outputs = tuple(slot[node] for node in outputs)
         self._steps = [
@@ -69,7 +79,7 @@ class Routine:
         return len(self._steps)
 
     def trace(self, inputs: Sequence[arb]) -> list[Any]:
-        """The value of every node that is needed, at the precision in force."""
+        """The value of each of ``nodes``, at the precision in force."""
         values: list[Any] = []
         append = values.append
         for function, arguments in self._steps:

@@ -7,6 +7,8 @@ on one and the same input entry; everything that is built from such quotients is
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +22,7 @@ from gradcheck.formula.program import Program
 from gradcheck.formula.tape import Operation, Tape
 
 TERMS = 12
-"""Terms of each series: what quotients lose to their valuations leaves the first three."""
+"""Terms of each series: of these quotients lose as many as their valuations."""
 
 BITS = 1_536
 """What cancels when coefficients are combined is then proved to be below every float."""
@@ -31,19 +33,12 @@ class NoLimit(Exception):
 
 
 def limits(program: Program, order: int, x: Sequence[float]) -> list[Enclosure]:
-    """Enclosures of all derivatives of ``order`` 0, 1 or 2, where series give them.
+    """Return enclosures of all derivatives of ``order``, where series give them.
 
     Shapes: flat, [m * n**order] for m outputs and n input entries.
     """
     lines = _Lines(program, x)
-    size = program.size
-    rows: list[list[Enclosure]] = []
-    if order == 0:
-        rows = [lines.coefficients(lines.away or dict.fromkeys(range(size), 1), 0)]
-    elif order == 1:
-        rows = [lines.first(j) for j in range(size)]
-    else:
-        rows = [lines.second(i, j) for i in range(size) for j in range(size)]
+    rows = [lines.derivative(j) for j in itertools.product(range(program.size), repeat=order)]
     return [row[k] for k in range(len(program.outputs)) for row in rows]
 
 
@@ -88,32 +83,35 @@ class _Lines:
             _agreed(value, a, b, k) for value, a, b in zip(self.values, right, left, strict=True)
         ]
 
-    def first(self, j: int) -> list[Enclosure]:
-        """First derivatives of every output by entry j."""
-        if self.away.keys() <= {j}:
-            return self.coefficients({j: 1}, 1)
-        return self.polarised([(1, (j,)), (-1, ())], 1)
+    def derivative(self, entries: tuple[int, ...]) -> list[Enclosure]:
+        """The derivatives of every output by ``entries`` in turn: none, one or several of them."""
+        order = len(entries)
+        if order == 0:
+            everywhere = dict.fromkeys(range(self.program.size), 1)
+            return self.coefficients(self.away or everywhere, 0)
+        if len(set(entries)) == 1 and self.away.keys() <= {entries[0]}:
+            found = self.coefficients({entries[0]: 1}, order)
+            factor = math.factorial(order)
+            return found if factor == 1 else [_combined([(factor, each)]) for each in found]
+        return self.polarised(entries)
 
-    def second(self, i: int, j: int) -> list[Enclosure]:
-        """Second derivatives of every output by entries i and j."""
-        if i == j and self.away.keys() <= {i}:
-            return [_combined([(2, a)]) for a in self.coefficients({i: 1}, 2)]
-        return self.polarised([(1, (i, j)), (-1, (i,)), (-1, (j,)), (1, ())], 2)
+    def polarised(self, entries: tuple[int, ...]) -> list[Enclosure]:
+        """Mixed derivatives from coefficients along lines away from singularities, plus steps.
 
-    def polarised(self, terms: list[tuple[int, tuple[int, ...]]], k: int) -> list[Enclosure]:
-        """Weighted k-th coefficients along directions: that away from singularities, plus steps.
-
+        The k-th coefficients along d are a form q(d) of degree k. The k-th difference of q with
+        steps along the entries, begun anywhere, is the derivative by those entries.
         A few lines tell all of a smooth function, and nothing of one that has kinks there.
         """
         if self.kinked:
             return [UNDEFINED] * len(self.program.outputs)
-        rows = []
-        for _, steps in terms:
-            direction = Counter(self.away)
-            direction.update(steps)
-            rows.append(self.coefficients(dict(direction), k))
-        weights = [weight for weight, _ in terms]
-        return [_combined(list(zip(weights, row, strict=True))) for row in zip(*rows, strict=True)]
+        order, signs, rows = len(entries), [], []
+        for count in range(order + 1):
+            for steps in itertools.combinations(entries, count):
+                direction = Counter(self.away)
+                direction.update(steps)
+                signs.append((-1) ** (order - count))
+                rows.append(self.coefficients(dict(direction), order))
+        return [_combined(list(zip(signs, row, strict=True))) for row in zip(*rows, strict=True)]
 
     def expand(self, direction: dict[int, int]) -> list[arb_series | None]:
         key = tuple(sorted(direction.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
@@ -97,25 +98,38 @@ def _spelled_out(entry: Operator, arguments: list[Expression], parameter: Any) -
 
 
 def derivatives(tape: Tape, outputs: Iterable[int], size: int, order: int) -> list[int]:
-    """Nodes, on the same tape, of sympy's derivatives of ``order`` 1 or 2 by the input entries.
+    """Return nodes, on the same tape, of sympy's derivatives of ``order`` by the input entries.
 
-    Shapes: flat, [m * n**order] for m outputs and n = ``size`` input entries.
+    Shapes: flat, [m * n**order] for m outputs and n = ``size`` input entries; ``order`` >= 1.
     Errors: Untranslatable where a derivative has no form in our operators.
     """
     inputs = symbols(size)
     reader = Reader(tape, inputs)
     nodes: list[int] = []
     for expression in expressions(tape, outputs, inputs):
-        slopes = [sympy.diff(expression, symbol) for symbol in inputs]
-        if any(slope.has(sympy.nan, sympy.zoo) for slope in slopes):
-            raise Untranslatable("sympy's nan")  # of which the derivative would be 0
-        if order == 1:
-            nodes += [reader.node(slope) for slope in slopes]
-            continue
-        half = {
-            (i, j): reader.node(sympy.diff(slopes[i], inputs[j]))
-            for i in range(size)
-            for j in range(i + 1)
-        }
-        nodes += [half[max(i, j), min(i, j)] for i in range(size) for j in range(size)]
+        slopes = _each_once(expression, inputs, order)
+        known = {entries: reader.node(slope) for entries, slope in slopes.items()}
+        nodes += [
+            known[tuple(sorted(entries, reverse=True))]
+            for entries in itertools.product(range(size), repeat=order)
+        ]
     return nodes
+
+
+def _each_once(
+    expression: Expression, inputs: list[Expression], order: int
+) -> dict[tuple[int, ...], Expression]:
+    """The derivatives of ``order`` by entries that do not rise: their sequence does not matter.
+
+    Errors: Untranslatable where sympy gives nan, of which the next derivative would be 0.
+    """
+    found: dict[tuple[int, ...], Expression] = {(): expression}
+    for _ in range(order):
+        found = {
+            (*entries, j): sympy.diff(lower, inputs[j])
+            for entries, lower in found.items()
+            for j in range(entries[-1] + 1 if entries else len(inputs))
+        }
+        if any(slope.has(sympy.nan, sympy.zoo) for slope in found.values()):
+            raise Untranslatable("sympy's nan")
+    return found

@@ -17,6 +17,7 @@ from gradcheck.formula.chain import Chain
 from gradcheck.formula.evaluate import UNDEFINED, Enclosure, Routine, enclose
 from gradcheck.formula.operators import OPERATORS
 from gradcheck.formula.program import Program
+from gradcheck.formula.range import Range
 from gradcheck.formula.series import limits
 from gradcheck.formula.stress import Rounding
 
@@ -32,7 +33,8 @@ class DerivationsDiffer(Exception):
 class Truth:
     """Enclosures for one program. It remembers points, since many witnesses visit the same.
 
-    What rounding can do there (``stress``, ``radii``, ``largest``) is ``Rounding``'s to say.
+    What rounding can do there (``stress``, ``radii``, ``largest``) is ``Rounding``'s to say, and
+    whether a dtype's range is left on the way (``leaves_range``) is ``Range``'s.
     """
 
     def __init__(self, program: Program) -> None:
@@ -45,6 +47,7 @@ class Truth:
         self.enclosures = lru_cache(REMEMBERED_POINTS)(self._enclosures)
         rounding = Rounding(self._chain)
         self.stress, self.radii, self.largest = rounding.stress, rounding.radii, rounding.largest
+        self.leaves_range = Range(self._chain).leaves_range
 
     # sympy's side
 

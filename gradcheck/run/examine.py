@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gradcheck.inputs.shrink import smallest
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, guess, statements
 from gradcheck.run.excuses import Excuses
-from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear
+from gradcheck.run.hearing import NO_PROMISES, Entry, Hearing, Promises, evidence, hear
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
 
@@ -27,13 +27,13 @@ from gradcheck.run.tally import Tally
 class Suspect:
     """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
 
-    ``promises`` are the conventions there, without which a declared point may not fail.
+    ``promises`` are what the case states there, without which a declared point may not fail.
     """
 
     points: Points
     seed: int
     drawn: bool
-    promises: Promises = field(default_factory=dict)
+    promises: Promises = NO_PROMISES
 
 
 def examine(check: Check, effort: Effort) -> Outcome:
@@ -61,6 +61,7 @@ class _Trial:
         self.excuses = Excuses(check, self.scene.dtype)
         self.suspect: Suspect | None = None
         self.complaints: list[str] = []
+        self.place = ""  # of the first answer that the formula contradicts
 
     def run(self) -> Outcome:
         try:
@@ -80,7 +81,10 @@ class _Trial:
         program = self.check.variant.program
         points = fixed_points(self.check.case, self.check.variant, self.scene.dtype)
         for k, fixed in enumerate(points):
-            self.complaints += contradictions(fixed.point, self.scene.truth)
+            found = contradictions(fixed.point, self.scene.truth)
+            if found and not self.complaints:
+                self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
+            self.complaints += found
             at = {name: values[None] for name, values in fixed.at.items()}
             promises = promised(fixed.point, program)
             hearing = hear(self.scene, at, self.seed + k, promises=promises)
@@ -122,7 +126,8 @@ class _Trial:
 
     def outcome(self) -> Outcome:
         if self.complaints:
-            return self._ended(Ruling.DISAGREE, "; ".join(self.complaints), "the case itself")
+            reason = "; ".join(self.complaints)
+            return self._ended(Ruling.DISAGREE, reason, "the case itself", place=self.place)
         if self.tally.failures:
             return self._convicted()
         stale = self.excuses.complaints()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from flint import arb
 
 from gradcheck.answer import Claim, Evidence, Finding, Ruling
 from gradcheck.formula.derive import NoDerivative
@@ -16,8 +17,20 @@ from gradcheck.verdict.contract import Expectation, expectations, stress_of
 from gradcheck.verdict.judge import Judgement, judge
 from gradcheck.witnesses import witness
 
-Promises = Mapping[int, Enclosure]
-_NONE: Promises = {}
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """The answers that a case states at one point, by order and flat position [m * n**order].
+
+    ``conventions`` stand in for derivatives of order 1 that do not exist. ``written`` are known
+    answers, to which PyTorch is held besides the formula.
+    """
+
+    conventions: Mapping[int, arb] = field(default_factory=dict)
+    written: Mapping[int, Mapping[int, arb]] = field(default_factory=dict)
+
+
+NO_PROMISES = Promises()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +57,17 @@ class Hearing:
 
 
 def hear(
-    scene: Scene, points: Points, seed: int, *, thorough: bool = True, promises: Promises = _NONE
+    scene: Scene,
+    points: Points,
+    seed: int,
+    *,
+    thorough: bool = True,
+    promises: Promises = NO_PROMISES,
 ) -> Hearing:
     """Everything that the check's witness says about the points, judged.
 
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
-    the conventions at these points, which stand in for the truth of order 1.
+    what the case states at these points.
     """
     hearing = Hearing(scene, points)
     rows = scene.rows(points)
@@ -80,34 +98,63 @@ def _judge_point(
     (claim, k), (number, x) = said, place
     scene = hearing.scene
     sizes = (scene.truth.outputs, scene.truth.size)
-    truth = _truth(scene, claim.order, x, promises)
-    least = scene.case.accuracy[0] if scene.case.accuracy else 0
+    truths = _truths(scene, claim.order, x, promises)
     values = claim.numbers[k].ravel().tolist()
-    for slot, (got, expected) in enumerate(
-        zip(values, expectations(claim, k, sizes, truth), strict=True)
+    for slot, (got, *expected) in enumerate(
+        zip(values, *(expectations(claim, k, sizes, each) for each in truths), strict=True)
     ):
-        judgement = judge(
-            got,
-            expected.enclosure,
-            scene.dtype,
-            lambda expected=expected: stress_of(  # type: ignore[misc]
-                expected, scene.truth, claim.order, x, scene.dtype
-            ),
-            least,
-        )
-        hearing.entries.append(Entry(number, claim, slot, got, expected, judgement))
+        judged = [(each, _judged(scene, claim.order, x, got, each)) for each in expected]
+        worst, judgement = max(judged, key=lambda pair: _severity(pair[1]))
+        hearing.entries.append(Entry(number, claim, slot, got, worst, judgement))
 
 
-def _truth(scene: Scene, order: int, x: tuple[float, ...], promises: Promises) -> list[Enclosure]:
+def _judged(
+    scene: Scene, order: int, x: tuple[float, ...], got: float, expected: Expectation
+) -> Judgement:
+    truth, dtype = scene.truth, scene.dtype
+    least_ulps, _ = scene.case.accuracy.get(dtype.name, (0, ""))
+    return judge(
+        got,
+        expected.enclosure,
+        dtype,
+        lambda: stress_of(expected, truth, order, x, dtype),
+        lambda: truth.leaves_range(order, expected.asked, x, dtype),
+        least_ulps,
+    )
+
+
+def _severity(judgement: Judgement) -> int:
+    """An abstention least of all: beside a judgement it says nothing."""
+    rulings = (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
+    return rulings.index(judgement.ruling)
+
+
+def _truths(
+    scene: Scene, order: int, x: tuple[float, ...], promises: Promises
+) -> list[list[Enclosure]]:
+    """What a claim is held against: the formula, and the formula with what the case states."""
+    formula = _formula(scene, order, x)
+    if promises.conventions and order == 1:
+        stand_in = {k: Enclosure(ball, "promised") for k, ball in promises.conventions.items()}
+        formula = [stand_in.get(k, each) for k, each in enumerate(formula)]
+    if promises.conventions and order == 2:
+        formula = [UNDEFINED] * len(formula)
+    written = promises.written.get(order)
+    if not written:
+        return [formula]
+    stated = [_stated(written[k], each) if k in written else each for k, each in enumerate(formula)]
+    return [formula, stated]
+
+
+def _stated(answer: arb, formula: Enclosure) -> Enclosure:
+    return Enclosure(answer, "written" if formula.status == "settled" else "promised")
+
+
+def _formula(scene: Scene, order: int, x: tuple[float, ...]) -> list[Enclosure]:
     try:
-        truth = scene.truth.enclosures(order, x)
+        return scene.truth.enclosures(order, x)
     except NoDerivative:
         return [UNDEFINED] * (scene.truth.outputs * scene.truth.size**order)
-    if order == 1 and promises:
-        return [promises.get(k, each) for k, each in enumerate(truth)]
-    if order == 2 and promises:
-        return [UNDEFINED] * len(truth)
-    return truth
 
 
 def evidence(hearing: Hearing, entry: Entry) -> Evidence:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gradcheck.answer import Evidence, Ruling
 from gradcheck.run.excuses import Excuse
 from gradcheck.run.hearing import Entry, Hearing, evidence
+from gradcheck.verdict.judge import Judgement
 
 _MOST_FAILURES = 64
 
@@ -24,7 +25,6 @@ class Tally:
     abstained: int = 0
     worst: Evidence | None = None
     failures: list[Evidence] = field(default_factory=list)
-    inaccurate: str = ""
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
 
@@ -56,25 +56,30 @@ class Tally:
         self.counts[ruling.value] += 1
         if judgement.grade is not None:
             self.counts[judgement.grade.value] += 1
-        if ruling is Ruling.INACCURATE:
-            self.inaccurate = self.inaccurate or judgement.reason
         return ruling is Ruling.DISAGREE or (self.strict and ruling is Ruling.INACCURATE)
+
+    @property
+    def inaccurate(self) -> str:
+        """Why the worst entry is inaccurate; empty where it is not."""
+        worst = self.worst
+        return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
 
     def _keep_worst(self, hearing: Hearing) -> None:
         judged = [entry for entry in hearing.entries if not math.isnan(entry.judgement.ulps)]
         if judged:
-            worst = max(judged, key=lambda entry: entry.judgement.ulps)
-            if self.worst is None or worst.judgement.ulps > self.worst.ulps:
+            worst = max(judged, key=lambda entry: _badness(entry.judgement))
+            if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
                 self.worst = evidence(hearing, worst)
 
     def _keep(self, hearing: Hearing, failing: list[Entry]) -> None:
-        found = sorted(failing, key=_badness, reverse=True)[:_MOST_FAILURES]
+        found = sorted(failing, key=lambda entry: _badness(entry.judgement), reverse=True)[
+            :_MOST_FAILURES
+        ]
         self.failures += [evidence(hearing, entry) for entry in found]
-        self.failures.sort(
-            key=lambda each: (each.ruling is Ruling.DISAGREE, each.ulps), reverse=True
-        )
+        self.failures.sort(key=_badness, reverse=True)
         del self.failures[_MOST_FAILURES:]
 
 
-def _badness(entry: Entry) -> tuple[bool, float]:
-    return entry.judgement.ruling is Ruling.DISAGREE, entry.judgement.ulps
+def _badness(judged: Judgement | Evidence) -> tuple[int, float]:
+    """What is ruled worse is worse, however small its error."""
+    return list(Ruling).index(judged.ruling), judged.ulps

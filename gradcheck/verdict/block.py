@@ -64,7 +64,7 @@ def point_as_yaml(at: dict[str, Any]) -> str:
 def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     guess = f" (looks like: {outcome.guess})" if outcome.guess else ""
     summary = outcome.blame or outcome.reason
-    yield f"{facts.place}: {outcome.ruling.value}: {summary}{guess}"
+    yield f"{outcome.place or facts.place}: {outcome.ruling.value}: {summary}{guess}"
     yield f"  check: {facts.name}"
     yield f"  on trial: {facts.implementation or 'the formula, translated to PyTorch'}"
     if outcome.blame and outcome.reason:

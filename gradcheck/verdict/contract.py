@@ -25,10 +25,16 @@ _Terms = tuple[tuple[float, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What one number of a claim should be: sum of weight * derivative[index]."""
+    """What one number of a claim should be: sum of weight * derivative[index].
+
+    ``parts`` are the derivatives that the terms weigh. ``asked`` are the positions of all that the
+    claim's contraction reaches, those of weight 0 too, which PyTorch multiplies like any other.
+    """
 
     terms: _Terms
     enclosure: Enclosure
+    parts: tuple[Enclosure, ...]
+    asked: tuple[int, ...]
 
 
 def expectations(
@@ -45,16 +51,18 @@ def expectations(
         given = claim.tangents[axis - free] if axis >= free else None
         choices = _one_hot_or(given, k, n)
         numbers = [_product(terms, choice, n) for terms in numbers for choice in choices]
-    for terms in numbers:
-        yield Expectation(terms, _sum(terms, truth))
+    for reached in numbers:
+        terms = tuple((weight, index) for weight, index in reached if weight != 0)
+        parts = tuple(truth[index] for _, index in terms)
+        asked = tuple(index for _, index in reached)
+        yield Expectation(terms, _sum(terms, parts), parts, asked)
 
 
 def _one_hot_or(vector: Floats | None, k: int, size: int) -> list[_Terms]:
     """All choices of one axis: one weighted sum, or each entry on its own."""
     if vector is None:
         return [((1.0, i),) for i in range(size)]
-    weights = enumerate(vector[k].tolist())
-    return [tuple((weight, i) for i, weight in weights if weight != 0)]
+    return [tuple((weight, i) for i, weight in enumerate(vector[k].tolist()))]
 
 
 def _product(terms: _Terms, choice: _Terms, n: int) -> _Terms:
@@ -62,18 +70,18 @@ def _product(terms: _Terms, choice: _Terms, n: int) -> _Terms:
     return tuple((weight * factor, flat * n + i) for weight, flat in terms for factor, i in choice)
 
 
-def _sum(terms: _Terms, truth: Sequence[Enclosure]) -> Enclosure:
+def _sum(terms: _Terms, parts: tuple[Enclosure, ...]) -> Enclosure:
     if len(terms) == 1 and terms[0][0] == 1.0:
-        return truth[terms[0][1]]
+        return parts[0]
     with working(BITS, exact=True):
         ball = arb(0)
-        for weight, index in terms:
-            ball = ball + truth[index].ball * weight
-    states = {truth[index].status for _, index in terms}
+        for (weight, _), part in zip(terms, parts, strict=True):
+            ball = ball + part.ball * weight
+    states = {part.status for part in parts}
     for status in ("undefined", "vague", "kink", "promised"):
         if status in states:
             return Enclosure(ball, status)
-    return Enclosure(ball, "settled")
+    return Enclosure(ball, "written" if states == {"written"} else "settled")
 
 
 def stress_of(
@@ -81,18 +89,25 @@ def stress_of(
 ) -> Stress:
     """S, R and M of a weighted sum: each the sum of the terms', M the largest.
 
-    At a kink the hull already allows all that may be, and a promised gradient is exact: there only
-    the rounding of the sum itself is allowed.
+    A hull already allows all that may be, and a promised answer is exact: such a term is allowed
+    the rounding of itself alone.
     """
-    if expectation.enclosure.status in ("kink", "promised"):
-        magnitude = upper_float(abs(expectation.enclosure.ball).upper())
-        return Stress(conditioning=magnitude, rounding=0.0, scale=0.0, underflows=False)
-    parts = [
-        (abs(weight), truth.stress(order, index, x, dtype)) for weight, index in expectation.terms
+    weighed = [
+        (abs(weight), _stress_of_part(part, truth, (order, index), x, dtype))
+        for (weight, index), part in zip(expectation.terms, expectation.parts, strict=True)
     ]
     return Stress(
-        conditioning=sum(weight * part.conditioning for weight, part in parts),
-        rounding=sum(weight * part.rounding for weight, part in parts),
-        scale=max((max(weight, 1.0) * part.scale for weight, part in parts), default=0.0),
-        underflows=any(part.underflows for _, part in parts),
+        conditioning=sum(weight * part.conditioning for weight, part in weighed),
+        rounding=sum(weight * part.rounding for weight, part in weighed),
+        scale=max((max(weight, 1.0) * part.scale for weight, part in weighed), default=0.0),
+        underflows=any(part.underflows for _, part in weighed),
     )
+
+
+def _stress_of_part(
+    part: Enclosure, truth: Truth, which: tuple[int, int], x: tuple[float, ...], dtype: Dtype
+) -> Stress:
+    if part.status not in ("kink", "promised"):
+        return truth.stress(*which, x, dtype)
+    magnitude = upper_float(abs(part.ball).upper())
+    return Stress(conditioning=magnitude, rounding=0.0, scale=0.0, underflows=False)

@@ -93,7 +93,18 @@ class _Box:
         flat = _largest(self.balls(order)) / max([1.0, *map(abs, self.x)])  # of a constant
         if not atol <= LOOSEST.get(self.dtype.name, 0.0) * max(largest, flat):
             return None
+        if self.leaves_range(order + 1):
+            return None
         return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
+
+    def leaves_range(self, order: int) -> bool:
+        """Whether PyTorch's own derivatives may be NaN here without being wrong.
+
+        A number below the step is as good as 0: that it underflows does no harm.
+        """
+        count = self.truth.outputs * self.truth.size**order
+        at = tuple(value if abs(value) >= self.step else 0.0 for value in self.x)
+        return self.truth.leaves_range(order, range(count), at, self.dtype)
 
     def inaccuracy(self, order: int) -> float:
         """How far PyTorch's own derivatives may be off here without being wrong."""

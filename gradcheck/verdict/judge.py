@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from flint import arb
@@ -47,22 +47,24 @@ class Judgement:
         return self.ruling is not Ruling.ABSTAIN
 
 
-def judge(
+def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     got: float,
     truth: Enclosure,
     dtype: Dtype,
     stress: Callable[[], Stress],
+    leaves_range: Callable[[], bool],
     least_ulps: int = 0,
 ) -> Judgement:
     """Rule on one number.
 
-    ``stress`` is asked only where the number is not faithful. ``least_ulps`` is the case's own
-    wider allowance, if it states one.
+    ``stress`` is asked only where the number is not faithful, and ``leaves_range``, whether an
+    intermediate of the formula or of its chain rule leaves the dtype's range, only where the number
+    or the truth is not finite. ``least_ulps`` is the case's own wider allowance, if it states one.
     """
     if not truth.proves:
         return Judgement(Ruling.ABSTAIN, _NOTHING[truth.status])
     with working(BITS, exact=True):
-        special = _judge_range(got, truth.ball, dtype, stress)
+        special = _judge_range(got, truth, dtype, leaves_range)
         if special is not None:
             return special
         error = _error(got, truth)
@@ -71,7 +73,7 @@ def judge(
     relative = error and (error / magnitude if magnitude else math.inf)
     if error <= FAITHFUL_ULPS * spacing:
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, error / spacing, relative)
-    return _weigh(error, spacing, relative, dtype, stress(), least_ulps)
+    return _weigh(_Error(error, spacing, relative), truth, dtype, stress(), least_ulps)
 
 
 _NOTHING = {
@@ -81,24 +83,29 @@ _NOTHING = {
 
 
 def _judge_range(
-    got: float, ball: arb, dtype: Dtype, stress: Callable[[], Stress]
+    got: float, truth: Enclosure, dtype: Dtype, leaves_range: Callable[[], bool]
 ) -> Judgement | None:
     """Where a number or the truth is not finite in the dtype; None where both are."""
+    ball = truth.ball
     beyond = abs(ball) >= _overflow(dtype.precision, dtype.emax)
     if beyond and abs(got) >= dtype.largest and (got > 0) == bool(ball > 0):
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
     if math.isfinite(got) and not beyond:
         return None
     if not ball.is_finite():
-        return Judgement(Ruling.DISAGREE, "the convention is infinite", None, math.inf, math.inf)
+        reason = f"{_name(truth)} is infinite"
+        return Judgement(Ruling.DISAGREE, reason, None, math.inf, math.inf)
     what = "NaN" if math.isnan(got) else "infinity" if math.isinf(got) else "a finite number"
     where = "beyond the dtype's range" if beyond else "finite"
-    if beyond or stress().scale > dtype.largest or stress().underflows:
-        reason = f"{what} where the truth is {where}: an intermediate leaves the dtype's range"
+    reason = f"{what} where {_name(truth)} is {where}"
+    if not truth.stated and (beyond or leaves_range()):
+        reason += ": an intermediate leaves the dtype's range"
         return Judgement(Ruling.INACCURATE, reason, None, math.inf, math.inf)
-    return Judgement(
-        Ruling.DISAGREE, f"{what} where the truth is {where}", None, math.inf, math.inf
-    )
+    return Judgement(Ruling.DISAGREE, reason, None, math.inf, math.inf)
+
+
+def _name(truth: Enclosure) -> str:
+    return "the answer in the case" if truth.stated else "the truth"
 
 
 @cache
@@ -129,33 +136,47 @@ def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
     return _spacing(terms, dtype)
 
 
-def _weigh(  # noqa: PLR0913 - the judge weighs six things, each once
-    error: float, spacing: float, relative: float, dtype: Dtype, stress: Stress, least_ulps: int
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """How far a number is off, absolutely and relatively, and the dtype's spacing at the truth."""
+
+    size: float
+    spacing: float
+    relative: float
+
+
+def _weigh(
+    error: _Error, truth: Enclosure, dtype: Dtype, stress: Stress, least_ulps: int
 ) -> Judgement:
+    if truth.stated:  # a range that is left explains nothing there
+        scale = stress.scale if stress.scale <= dtype.largest else 0.0
+        stress = replace(stress, scale=scale, underflows=False)
     u = dtype.unit_roundoff
-    ulps = error / max(spacing, _spacing_of_zero(spacing, stress, dtype))
-    slack = spacing / 2 + SUBNORMALS * dtype.smallest_subnormal
+    ulps = error.size / max(error.spacing, _spacing_of_zero(error.spacing, stress, dtype))
+    slack = error.spacing / 2 + SUBNORMALS * dtype.smallest_subnormal
     stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
     explained = slack + ROUNDING_FACTOR * stress.rounding
-    if error <= max(stable, least_ulps * spacing):
-        return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, relative)
-    has_digits = relative <= NO_DIGIT or relative == math.inf  # a truth of 0 has none to lose
-    if error <= explained and has_digits:
-        return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, relative)
+    if error.size <= max(stable, least_ulps * error.spacing):
+        return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, error.relative)
+    # a truth of 0 has no digits to lose
+    has_digits = error.relative <= NO_DIGIT or error.relative == math.inf
+    if error.size <= explained and has_digits:
+        return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, error.relative)
     grey = GREY_FACTOR * max(stable, explained)
-    if error <= grey:
+    if error.size <= grey:
         reason = f"beyond the derived allowance, within {GREY_FACTOR} times of it"
-        if error <= explained:
+        if error.size <= explained:
             reason = (
                 "no digit is right, though the rounding of the formula's chain rule explains it"
             )
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
-    if error <= SCALE_FACTOR * u * stress.scale:
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
+    if error.size <= SCALE_FACTOR * u * stress.scale:
         reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
     if stress.underflows:
         reason = "an intermediate value underflows"
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, relative)
+        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
     allowed = max(grey, SCALE_FACTOR * u * stress.scale)
-    reason = f"off by {error:.3g}, where rounding explains {allowed:.3g}"
-    return Judgement(Ruling.DISAGREE, reason, None, ulps, relative)
+    whence = f" from {_name(truth)}" if truth.stated else ""
+    reason = f"off by {error.size:.3g}{whence}, where rounding explains {allowed:.3g}"
+    return Judgement(Ruling.DISAGREE, reason, None, ulps, error.relative)

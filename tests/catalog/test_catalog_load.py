@@ -111,7 +111,7 @@ def test_a_case_without_order_and_dtypes_has_the_documented_defaults(by_example)
     case = by_example["hypot"]
     assert (case.order, case.dtypes) == (2, ("float64", "float32"))
     assert case.points == ()
-    assert case.accuracy is None
+    assert case.accuracy == {}
 
 
 def test_a_sweep_makes_one_variant_for_each_value(by_example):
@@ -212,11 +212,26 @@ def test_all_other_keys_arrive():
         " points: [{at: {x: 1/3}, dtypes: [float32], because: thirds}]}"
     )
     assert (case.order, case.dtypes, case.tags) == (1, ("float32",), ("slow", "a_b"))
-    assert case.accuracy == (1000, "a long sum")
+    assert case.accuracy == {"float32": (1000, "a long sum")}
     assert case.without == {"forward": "no jvp", "compiled": "so"}
     assert case.source == ("DLMF 4.2", "a book")
     assert len(case.conditions) == 2
     assert (case.points[0].dtypes, case.points[0].because) == (("float32",), "thirds")
+
+
+def test_an_accuracy_without_dtypes_is_for_all_of_the_case():
+    case = only("c: {formula: x, inputs: {x: real}, accuracy: {ulps: 9, because: a long sum}}")
+    assert case.accuracy == {"float64": (9, "a long sum"), "float32": (9, "a long sum")}
+
+
+def test_each_dtype_may_have_an_accuracy_of_its_own():
+    case = only(
+        "c: {formula: x, inputs: {x: real}, accuracy:"
+        " {float32: {ulps: 9, because: half}, float64: {ulps: 5, because: a long sum}}}"
+    )
+    assert case.accuracy == {"float32": (9, "half"), "float64": (5, "a long sum")}
+    one = only("c: {formula: x, inputs: {x: real}, accuracy: {float32: {ulps: 9, because: half}}}")
+    assert one.accuracy == {"float32": (9, "half")}
 
 
 def test_a_point_without_dtypes_is_for_all_of_the_case():

@@ -293,6 +293,44 @@ MESSAGES = [
         "  fix:      add because: a long sum",
     ),
     (
+        "c: {formula: x, inputs: {x: real}, accuracy: {flot32: {ulps: 0}}}",
+        "f.yaml:1:47: no 'because'\n"
+        "  expected: a text: the reason\n"
+        "  fix:      add because: a long sum\n"
+        "f.yaml:1:62: the integer 0\n"
+        "  expected: a positive integer\n"
+        "  fix:      write such an integer",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, accuracy: {flot32: {ulps: 1, because: x}}}",
+        "f.yaml:1:47: the unknown dtype 'flot32'\n"
+        "  expected: one of float64, float32\n"
+        "  fix:      write float32",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, accuracy: {float16: {ulps: 1, because: x}}}",
+        "f.yaml:1:47: the dtype float16, not judged yet in this version\n"
+        "  expected: one of float64, float32\n"
+        "  fix:      leave it out for now",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, dtypes: [float64],"
+        " accuracy: {float32: {ulps: 1, because: x}}}",
+        "f.yaml:1:66: the accuracy of float32\n"
+        "  expected: one of the case's: float64\n"
+        "  fix:      remove it, or add it to the case's 'dtypes'",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, accuracy: {float32: 3}}",
+        "f.yaml:1:56: the integer 3\n  expected: a map\n  fix:      write a map",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, accuracy: {ulps: 3, because: x, float32: {}}}",
+        "f.yaml:1:68: the unknown key 'float32'\n"
+        "  expected: one of ulps, because\n"
+        "  fix:      remove it",
+    ),
+    (
         "c: {formula: x*d, inputs: {x: real}, sweep: {d: [0, 0]}}",
         "f.yaml:1:53: the value 0 again\n  expected: each value once\n  fix:      remove it",
     ),
@@ -660,8 +698,8 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, accuracy: 10}",
         "f.yaml:1:46: the integer 10\n"
-        "  expected: a map with ulps and because: a wider allowance than the "
-        "derived one\n"
+        "  expected: a map with ulps and because, or a map from dtypes to such maps: "
+        "a wider allowance than the derived one\n"
         "  fix:      write it like accuracy: {ulps: 1000, because: a long sum}",
     ),
     (

@@ -33,10 +33,14 @@ def by_chain_rule(program: Program, order: int) -> list[int]:
     return nodes
 
 
+def by_sympy(program: Program, order: int) -> list[int]:
+    return symbolic.derivatives(program.tape, program.outputs, program.size, order)
+
+
 def both(program: Program, order: int, point: tuple[float, ...]) -> list[tuple]:
     """Each derivative's enclosure by the chain rule, and by sympy."""
     try:
-        nodes = symbolic.derivatives(program.tape, program.outputs, program.size, order)
+        nodes = by_sympy(program, order)
     except symbolic.Untranslatable:  # sympy's own nan, as of 1/atan2(0, ...)
         reject()
     ours = enclose(Routine(program.tape, by_chain_rule(program, order)), point, exact=False)
@@ -54,6 +58,23 @@ def test_on_a_smooth_formula_both_derivations_settle_and_overlap(order, tree, po
     assert len(pairs) == 3**order
     assert {each.status for pair in pairs for each in pair} == {"settled"}
     assert all(a.ball.overlaps(b.ball) for a, b in pairs)
+
+
+@pytest.mark.parametrize("derive_by", [by_chain_rule, by_sympy], ids=["chain rule", "sympy"])
+@pytest.mark.parametrize(
+    ("order", "known"),
+    [
+        (1, [108, 108]),  # of x² y³ at (2, 3)
+        (2, [54, 108, 108, 72]),
+        (3, [0, 54, 54, 72, 54, 72, 72, 24]),  # xxx, xxy, xyx, xyy, ...
+        (4, [0, 0, 0, 36, 0, 36, 36, 24, 0, 36, 36, 24, 36, 24, 24, 0]),
+    ],
+)
+def test_either_derivation_gives_the_derivatives_of_the_order_asked_for(derive_by, order, known):
+    program = unroll(parse("x**2*y**3"), inputs={"x": (), "y": ()},
+                     names={}, lets={}, conditions=())  # fmt: skip
+    found = enclose(Routine(program.tape, derive_by(program, order)), (2.0, 3.0), exact=False)
+    assert [float(each.ball) for each in found] == known
 
 
 @settings(PATIENT, max_examples=60)

@@ -57,7 +57,29 @@ def test_a_removable_singularity_is_filled(text, order):
     assert holds(found, REMOVABLE[text][order])
 
 
-@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("text", "third", "fourth"),  # 6 a3 and 24 a4 of the Maclaurin series
+    [
+        ("sin(x)/x", "0", "1/5"),
+        ("where(x == 0, 1, sin(x)/x)", "0", "1/5"),
+        ("(exp(x) - 1)/x", "1/4", "1/5"),
+        ("log(1 + x)/x", "-3/2", "24/5"),
+        ("x/(exp(x) - 1)", "0", "-1/30"),
+        ("(sqrt(1 + x) - 1)/x", "-15/64", "21/32"),
+        ("x**3/x", "0", "0"),
+        ("x**5/x", "0", "24"),
+    ],
+)
+def test_a_removable_singularity_is_filled_in_every_order(text, third, fourth):
+    truth = truth_of(text)
+    found = [truth.enclosures(order, (0.0,)) for order in (3, 4)]
+    assert [holds(each, known) for (each,), known in zip(found, (third, fourth), strict=True)] == [
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
 @pytest.mark.parametrize(
     "text",
     ["1/x", "1/x**2", "sin(x)/x**2", "abs(x)/x", "sin(x)/abs(x)", "exp(-1/x**2)", "log(x)/x",
@@ -146,6 +168,12 @@ def test_the_derivative_beside_a_filled_hole_is_filled_too():
     assert [holds(*pair) for pair in zip(truth.enclosures(1, (0.0, 3.0)), ["0", "7"], strict=True)]
     found = truth.enclosures(2, (0.0, 3.0))
     assert all(holds(*pair) for pair in zip(found, ["-1", "0", "0", "2"], strict=True))
+
+
+def test_the_third_derivatives_beside_a_filled_hole_are_filled_each_with_its_own():
+    found = truth_of("y*(sin(x)/x) + y**3", x=(), y=()).enclosures(3, (0.0, 3.0))
+    known = ["0", "-1/3", "-1/3", "0", "-1/3", "0", "0", "6"]  # xxx, xxy, xyx, ..., yyy
+    assert [holds(*pair) for pair in zip(found, known, strict=True)] == [True] * 8
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def case(
         points=points,
         order=2,
         dtypes=("float64", "float32"),
-        accuracy=None,
+        accuracy={},
         without={},
         tags=(),
         source=(),

@@ -39,8 +39,12 @@ def test_a_drawn_failure_is_shrunk_to_something_readable():
     ],
 )
 def test_a_known_answer_that_is_not_the_formulas_is_a_fault_of_the_case(known, what, found, true):
-    outcome = ruled(f"{{formula: x**2, inputs: {{x: real}}, points: [{{at: {{x: 3}}, {known}}}]}}")
-    assert outcome.reason == f"the known {what} {found} is not the formula's, {true}"
+    declaration = (
+        f"\n  formula: x**2\n  inputs: {{x: real}}\n  points:\n    - at: {{x: 3}}\n      {known}"
+    )
+    outcome = ruled(declaration)
+    told = f"cases/sample.yaml:5:7: the known {what} {found} is not the formula's, {true}"
+    assert (outcome.reason, outcome.place) == (told, "cases/sample.yaml:5")
     assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the case itself")
 
 

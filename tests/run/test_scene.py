@@ -7,7 +7,7 @@ from flint import arb
 from gradcheck.answer import Effort
 from gradcheck.formula.evaluate import Enclosure
 from gradcheck.run.answers import promised
-from gradcheck.run.hearing import hear, index_text
+from gradcheck.run.hearing import NO_PROMISES, hear, index_text
 from gradcheck.run.scene import scene_of, single, stable_seed
 from gradcheck.verdict.contract import Expectation
 
@@ -19,7 +19,8 @@ def scene(declaration, witness="reverse", function=None):
 
 
 def named(declaration, order, *terms):
-    return index_text(scene(declaration), order, Expectation(terms, Enclosure(arb(0), "settled")))
+    number = Expectation(terms, Enclosure(arb(0), "settled"), (), ())
+    return index_text(scene(declaration), order, number)
 
 
 def test_the_seed_is_the_same_on_every_machine():
@@ -114,7 +115,7 @@ def test_a_long_sum_is_told_by_its_beginning():
     )
 
 
-# conventions
+# what a case states
 
 
 def promises(declaration):
@@ -122,16 +123,32 @@ def promises(declaration):
     return promised(case.points[0], case.variants[0].program)
 
 
-def test_a_convention_replaces_the_entries_of_its_inputs():
+def floats(answers):
+    return {k: float(ball) for k, ball in answers.items()}
+
+
+def test_a_convention_is_stated_of_the_entries_of_its_inputs():
     found = promises(
         "{formula: '[abs(x), y]', inputs: {x: real, y: real}, points: [{at: {x: 0, y: 1},"
         " convention: {x: [0, 0]}, because: documented}]}"
     )
-    assert {k: (float(each.ball), each.status) for k, each in found.items()} == {
-        0: (0.0, "promised"),
-        2: (0.0, "promised"),
+    assert floats(found.conventions) == {0: 0.0, 2: 0.0}
+    assert found.written == {}
+
+
+def test_written_answers_are_stated_by_order_and_position():
+    found = promises(
+        "{formula: x*y**2, inputs: {x: real, y: real}, points: [{at: {x: 3, y: 5}, value: 75,"
+        " gradient: {y: 30}, hessian: {x: {y: 10}, y: {y: 6}}}]}"
+    )
+    assert {order: floats(answers) for order, answers in found.written.items()} == {
+        0: {0: 75.0},
+        1: {1: 30.0},
+        2: {1: 10.0, 3: 6.0},
     }
+    assert found.conventions == {}
 
 
-def test_a_point_without_a_convention_promises_nothing():
-    assert promises("{formula: abs(x), inputs: {x: real}, points: [{at: {x: 1}}]}") == {}
+def test_a_point_without_answers_promises_nothing():
+    found = promises("{formula: abs(x), inputs: {x: real}, points: [{at: {x: 1}}]}")
+    assert found == NO_PROMISES

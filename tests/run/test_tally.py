@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from wrongs import BRIEF, SQUARE, ruled, with_gradient
 
@@ -15,7 +16,8 @@ STRICT = replace(BRIEF, strict_accuracy=True)
 def test_lost_accuracy_is_inaccurate():
     outcome = ruled(CANCELLING)
     assert outcome.ruling is Ruling.INACCURATE
-    assert outcome.reason == "within rounding of intermediate values as large as 1"
+    assert outcome.reason == "within rounding of intermediate values as large as 1.37"
+    assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, outcome.reason)
     assert (outcome.failures, outcome.smallest, outcome.blame) == ((), (), "")
 
 
@@ -38,6 +40,14 @@ def test_a_case_may_state_a_wider_allowance():
     assert ruled(allowed, effort=STRICT).ruling is Ruling.AGREE
 
 
+@pytest.mark.parametrize(("dtype", "ruling"), [("float32", "agree"), ("float64", "inaccurate")])
+def test_a_wider_allowance_of_one_dtype_is_none_of_another(dtype, ruling):
+    wide = "accuracy: {float32: {ulps: 1000000000, because: it cancels}}"
+    allowed = CANCELLING.replace("order: 1", wide)
+    assert ruled(allowed, dtype=dtype).ruling.value == ruling
+    assert ruled(CANCELLING, dtype=dtype).ruling is Ruling.INACCURATE
+
+
 def test_the_worst_entry_is_kept_although_it_agrees():
     declaration = "{formula: exp(x), inputs: {x: '[-50, 50]'}, order: 1}"
     outcome = ruled(declaration, effort=Effort(points=64))
@@ -45,6 +55,20 @@ def test_the_worst_entry_is_kept_although_it_agrees():
     assert outcome.worst.ulps > 0
     assert outcome.worst.ruling is Ruling.AGREE
     assert (outcome.smallest, outcome.failures, outcome.blame) == ((), (), "")
+
+
+def test_an_entry_that_is_ruled_worse_is_worse_than_one_with_a_larger_error():
+    """At 1e8 the value is 0 and S is 1e16: an error of many ulps agrees there."""
+    declaration = (
+        "{formula: '[x - y, expm1(z)]', order: 1,"
+        " inputs: {x: '[1e8, 1e8]', y: '[1e8, 1e8]', z: '[-21, -20]'},"
+        " torch: 'torch.stack([x - y + 1e-8, torch.expm1(z)])'}"
+    )
+    value = ruled(declaration, "value")
+    assert (value.ruling, value.worst.ruling) == (Ruling.AGREE, Ruling.AGREE)
+    reverse = ruled(declaration)
+    assert (reverse.ruling, reverse.worst.ruling) == (Ruling.INACCURATE, Ruling.INACCURATE)
+    assert reverse.worst.reason == reverse.reason
 
 
 def test_the_worst_failure_is_kept_beside_the_smallest():

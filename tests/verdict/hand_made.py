@@ -25,8 +25,10 @@ def settled(value, status="settled"):
         return Enclosure(arb(fmpq(ratio.numerator, ratio.denominator)), status)
 
 
-def ruled(got, truth, *, dtype=DOUBLE, stress=CALM, least_ulps=0):
-    return judge(got, truth, dtype, lambda: stress, least_ulps)
+def ruled(  # noqa: PLR0913 - what the judge is told, each by its name
+    got, truth, *, dtype=DOUBLE, stress=CALM, leaves_range=False, least_ulps=0
+):
+    return judge(got, truth, dtype, lambda: stress, lambda: leaves_range, least_ulps)
 
 
 def how(judgement):

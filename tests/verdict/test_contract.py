@@ -104,8 +104,10 @@ class Strained:
         return Stress(10.0**index, 2.0 * 10**index, 3.0 * 10**index, underflows=index == 3)
 
 
-def of_terms(*terms, status="settled"):
-    return Expectation(terms, Enclosure(arb(7), status))
+def of_terms(*terms, statuses=("settled",) * 9):
+    parts = tuple(Enclosure(arb(7), status) for _, status in zip(terms, statuses, strict=False))
+    asked = tuple(index for _, index in terms)
+    return Expectation(terms, Enclosure(arb(7), "settled"), parts, asked)
 
 
 def test_stress_adds_up_by_weight_and_the_scale_is_the_largest():
@@ -123,6 +125,37 @@ def test_one_term_that_underflows_is_enough():
 
 
 @pytest.mark.parametrize("status", ["kink", "promised"])
-def test_hulls_and_promises_allow_the_rounding_of_the_sum_alone(status):
-    found = stress_of(of_terms((0.5, 0), (-2.0, 3), status=status), Strained(), 1, X, DOUBLE)
-    assert found == Stress(7.0, 0.0, 0.0, underflows=False)
+def test_hulls_and_promises_are_allowed_the_rounding_of_themselves_alone(status):
+    terms = of_terms((0.5, 0), (-2.0, 3), statuses=(status, status))
+    assert stress_of(terms, Strained(), 1, X, DOUBLE) == Stress(17.5, 0.0, 0.0, underflows=False)
+
+
+@pytest.mark.parametrize("status", ["kink", "promised"])
+def test_what_is_added_to_a_hull_or_a_promise_keeps_its_own_stress(status):
+    terms = of_terms((0.5, 0), (-2.0, 2), statuses=(status, "settled"))
+    found = stress_of(terms, Strained(), 1, X, DOUBLE)
+    assert found == Stress(203.5, 400.0, 600.0, underflows=False)
+
+
+def test_a_written_answer_has_the_stress_of_the_derivative_that_it_states():
+    found = stress_of(of_terms((0.5, 0), statuses=("written",)), Strained(), 1, X, DOUBLE)
+    assert found == Stress(0.5, 1.0, 3.0, underflows=False)
+
+
+def test_a_sum_is_written_where_all_its_terms_are():
+    truth = settled(JACOBIAN)
+    truth[0], truth[2] = Enclosure(arb(20), "written"), Enclosure(arb(1), "written")
+    x, y = expectations(claim(1, [1.0, 1.0]), 1, (2, 2), truth)
+    assert (x.enclosure.status, y.enclosure.status) == ("written", "settled")
+    one, other = expectations(claim(1, None, [1.0, 1.0]), 1, (2, 2), truth)
+    assert (one.enclosure.status, other.enclosure.status) == ("settled", "settled")
+
+
+def test_a_contraction_asks_about_what_it_weighs_with_zero_too():
+    x, y = expectations(claim(1, [0.0, 2.0]), 1, (2, 2), settled(JACOBIAN))
+    assert (x.asked, y.asked) == ((0, 2), (1, 3))
+    (first, _) = expectations(claim(1, None, [0.0, 2.0]), 1, (2, 2), settled(JACOBIAN))
+    assert first.asked == (0, 1)
+    assert first.terms == ((2.0, 1),)
+    (row, _) = expectations(claim(2, [1.0, 0.0], [0.0, 1.0]), 1, (2, 2), settled(HESSIAN))
+    assert row.asked == (0, 1, 4, 5)

@@ -16,7 +16,7 @@ from gradcheck.verdict.judge import judge
 
 
 def never():
-    raise AssertionError("the judge asked for the stress of a faithful number")
+    raise AssertionError("the judge asked what it need not know of a faithful number")
 
 
 # faithful numbers
@@ -24,13 +24,13 @@ def never():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 1e-310, 2.0**-1074, 1e300])
 def test_the_true_number_is_faithful_and_no_ulp_off(value):
-    judgement = judge(value, settled(value), DOUBLE, never)
+    judgement = judge(value, settled(value), DOUBLE, never, never)
     assert (how(judgement), judgement.ulps, judgement.relative) == (Grade.FAITHFUL, 0, 0)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, -1, -4])
 def test_up_to_four_ulps_are_faithful_without_an_explanation(steps):
-    judgement = judge(1.5 + steps * ULP, settled(1.5), DOUBLE, never)
+    judgement = judge(1.5 + steps * ULP, settled(1.5), DOUBLE, never, never)
     assert (how(judgement), judgement.ulps) == (Grade.FAITHFUL, abs(steps))
 
 
@@ -179,12 +179,14 @@ def test_nothing_else_agrees_with_a_truth_beyond_the_range(got):
     assert judgement.reason.endswith("an intermediate leaves the dtype's range")
 
 
-def test_an_infinity_is_excused_by_an_intermediate_that_leaves_the_range():
-    stress = replace(CALM, scale=math.inf)
-    assert ruled(math.inf, settled(1.0), stress=stress).ruling is Ruling.INACCURATE
-    assert ruled(math.inf, settled(1.0)).ruling is Ruling.DISAGREE
-    assert ruled(math.inf, settled(1.0), dtype=SINGLE,
-                 stress=replace(CALM, scale=1e39)).ruling is Ruling.INACCURATE  # fmt: skip
+@pytest.mark.parametrize("got", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_excused_by_an_intermediate_that_leaves_the_range(got):
+    assert ruled(got, settled(1.0), leaves_range=True).ruling is Ruling.INACCURATE
+    assert ruled(got, settled(1.0)).ruling is Ruling.DISAGREE
+
+
+def test_an_intermediate_that_leaves_the_range_excuses_no_finite_number():
+    assert ruled(2.0, settled(1.0), leaves_range=True).ruling is Ruling.DISAGREE
 
 
 @pytest.mark.parametrize(
@@ -199,8 +201,9 @@ def test_an_infinity_is_excused_by_an_intermediate_that_leaves_the_range():
     ],
 )
 @pytest.mark.parametrize("stress", [CALM, Stress(math.inf, math.inf, math.inf, underflows=True)])
-def test_a_nan_never_agrees(truth, stress):
-    judgement = ruled(math.nan, truth, stress=stress, least_ulps=10**6)
+@pytest.mark.parametrize("leaves_range", [False, True])
+def test_a_nan_never_agrees(truth, stress, leaves_range):
+    judgement = ruled(math.nan, truth, stress=stress, leaves_range=leaves_range, least_ulps=10**6)
     assert judgement.ruling in (Ruling.INACCURATE, Ruling.DISAGREE)
 
 
@@ -237,7 +240,7 @@ def test_a_number_outside_the_hull_disagrees(got):
 )
 @pytest.mark.parametrize("got", [0.0, math.nan, math.inf])
 def test_without_a_proof_the_judge_abstains_with_a_reason(status, reason, got):
-    judgement = judge(got, Enclosure(arb.nan(), status), DOUBLE, never)
+    judgement = judge(got, Enclosure(arb.nan(), status), DOUBLE, never, never)
     assert (judgement.ruling, judgement.reason, judgement.judged) == (
         Ruling.ABSTAIN,
         reason,
@@ -263,5 +266,49 @@ def test_a_convention_may_be_infinite():
         judgement = ruled(got, promise)
         assert (judgement.ruling, judgement.reason) == (
             Ruling.DISAGREE,
-            "the convention is infinite",
+            "the answer in the case is infinite",
         )
+
+
+# answers that a case states
+
+WRITTEN = settled(1.0, "written")
+OVERWHELMED = Stress(conditioning=1.0, rounding=0.0, scale=math.inf, underflows=True)
+
+
+@pytest.mark.parametrize(
+    ("got", "reason"),
+    [
+        (math.nan, "NaN where the answer in the case is finite"),
+        (math.inf, "infinity where the answer in the case is finite"),
+        (-math.inf, "infinity where the answer in the case is finite"),
+        (5.0, "off by 4 from the answer in the case, where rounding explains 7.55e-15"),
+        (0.0, "off by 1 from the answer in the case, where rounding explains 7.55e-15"),
+    ],
+)
+@pytest.mark.parametrize("leaves_range", [False, True])
+def test_a_written_answer_holds_also_where_the_formula_leaves_the_range(got, reason, leaves_range):
+    judgement = ruled(got, WRITTEN, stress=OVERWHELMED, leaves_range=leaves_range)
+    assert (judgement.ruling, judgement.reason) == (Ruling.DISAGREE, reason)
+
+
+def test_a_written_answer_beyond_the_range_is_held_to_infinity():
+    beyond = settled(Fraction(2) ** 1024, "written")
+    assert ruled(math.inf, beyond).ruling is Ruling.AGREE
+    for got in (math.nan, -math.inf, 1.0):
+        assert ruled(got, beyond, leaves_range=True).ruling is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("stress", "last", "inside", "outside"),
+    [
+        (replace(CALM, conditioning=100.0), 800, Grade.STABLE, Ruling.INACCURATE),
+        (replace(CALM, conditioning=100.0), 3202, Ruling.INACCURATE, Ruling.DISAGREE),
+        (replace(CALM, rounding=50 * ULP), 100, Grade.EXPLAINED, Ruling.INACCURATE),
+        (replace(CALM, scale=10.0), 320, Ruling.INACCURATE, Ruling.DISAGREE),
+    ],
+)
+def test_a_written_answer_is_allowed_the_same_rounding_as_the_truth(stress, last, inside, outside):
+    written = settled(1.5, "written")
+    assert how(ruled(1.5 + last * ULP, written, stress=stress)) is inside
+    assert how(ruled(1.5 + (last + 1) * ULP, written, stress=stress)) is outside

@@ -1,0 +1,110 @@
+"""NaN and infinity where the truth is finite: whose overflow is it? One rule for all modes."""
+
+import pytest
+import torch
+from wrongs import ruled
+
+from gradcheck.answer import Effort, Ruling
+
+CUBIC = (
+    "{formula: 'u**3 + v**2 + 4*u*v', inputs: {u: '[9e24, 2e25]', v: '[1, 2]'},"
+    " points: [{at: {u: 1e25, v: 1}}]}"
+)
+MODES = ("value", "reverse", "forward", "second")
+
+
+@pytest.mark.parametrize("witness", MODES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_overflow_of_the_formulas_own_convicts_in_no_mode(witness, dtype):
+    assert ruled(CUBIC, witness, dtype=dtype).ruling in (Ruling.AGREE, Ruling.INACCURATE)
+
+
+def test_zero_times_what_overflowed_is_told_as_such():
+    outcome = ruled(CUBIC, "forward", dtype="float32")
+    told = "NaN where the truth is finite: an intermediate leaves the dtype's range"
+    assert (outcome.ruling, outcome.reason) == (Ruling.INACCURATE, told)
+    assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, told)
+
+
+@pytest.mark.parametrize("witness", MODES)
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_the_same_numbers_convict_where_nothing_overflows(witness, wrong):
+    moderate = CUBIC.replace("e25", "e5").replace("9e24", "1e5")
+    culprit = lambda u, v: torch.where(u > 0, wrong, u) * u * v  # noqa: E731
+    outcome = ruled(moderate, witness, culprit, dtype="float32")
+    assert outcome.ruling is Ruling.DISAGREE
+    assert "leaves the dtype's range" not in outcome.reason
+
+
+GAUSS = "{formula: exp(-x**2)/exp(-x**2) + x, inputs: {x: '[%s]'}}"
+
+
+@pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
+def test_zero_over_zero_after_an_underflow_convicts_in_no_mode(witness):
+    outcome = ruled(GAUSS % "28, 30", witness)
+    assert outcome.ruling in (Ruling.INACCURATE, Ruling.ABSTAIN)
+
+
+@pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
+def test_where_nothing_underflows_all_modes_judge(witness):
+    assert ruled(GAUSS % "1, 2", witness).ruling is Ruling.AGREE
+    broken = lambda x: torch.where(x > 0, torch.nan, x) * x * x  # noqa: E731
+    assert ruled(GAUSS % "1, 2", witness, broken).ruling is Ruling.DISAGREE
+
+
+class Swish(torch.autograd.Function):
+    """x/(1 + exp(-b x)) with the textbook's backward, which squares x."""
+
+    wrong = staticmethod(lambda slope, x, b: slope)
+
+    @staticmethod
+    def forward(context, x, b):
+        context.save_for_backward(x, b)
+        return x * torch.sigmoid(b * x)
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, b = context.saved_tensors
+        s = torch.sigmoid(b * x)
+        by_x, by_b = s + b * x * s * (1 - s), x * x * s * (1 - s)
+        return cotangent * cls.wrong(by_x, x, b), cotangent * cls.wrong(by_b, x, b)
+
+
+class NotFinite(Swish):
+    """The same, and NaN where x lies between 2 and 3."""
+
+    wrong = staticmethod(lambda slope, x, b: torch.where((x > 2) & (x < 3), torch.nan, slope))
+
+
+SWISH = "{formula: x/(1 + exp(-b*x)), inputs: {x: real, b: positive}}"
+
+
+@pytest.mark.parametrize(
+    ("x", "b"),
+    [
+        ("[6.1e247, 6.2e247]", "[4.2e-6, 4.3e-6]"),
+        ("[-2.3e245, -2.2e245]", "[8.9e-8, 9e-8]"),
+        ("[-2.7e182, -2.6e182]", "[0.3, 0.4]"),
+        ("[-1.1e166, -1e166]", "[1.8e-244, 1.9e-244]"),
+        ("[1e160, 1.1e160]", "[1e-158, 1.1e-158]"),
+    ],
+)
+@pytest.mark.parametrize("witness", ["reverse", "second"])
+def test_a_textbook_backward_whose_square_overflows_is_not_convicted(x, b, witness):
+    here = SWISH.replace("x: real, b: positive", f"x: '{x}', b: '{b}'")
+    outcome = ruled(here[:-1] + ", dtypes: [float64]}", witness, Swish.apply)
+    assert outcome.ruling in (Ruling.AGREE, Ruling.INACCURATE)
+    assert outcome.counts.get("disagree", 0) == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4, 7])
+def test_at_any_seed_overflow_alone_convicts_nobody(seed):
+    outcome = ruled(SWISH, "reverse", Swish.apply, Effort(points=64, seed=seed))
+    assert outcome.ruling is Ruling.INACCURATE
+
+
+@pytest.mark.parametrize("witness", ["reverse", "second"])
+def test_a_nan_at_a_moderate_input_is_convicted_as_before(witness):
+    outcome = ruled(SWISH[:-1] + ", points: [{at: {x: 2.5, b: 1}}]}", witness, NotFinite.apply)
+    assert outcome.ruling is Ruling.DISAGREE
+    assert {entry.at["x"] for entry in outcome.smallest} == {2.5}
