@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -95,7 +95,20 @@ def _judge_point(
             ),
             least,
         )
+        if judgement.ruling is Ruling.DISAGREE and claim.absent:
+            judgement = _without_gradient(judgement, claim, slot, scene)
         hearing.entries.append(Entry(number, claim, slot, got, expected, judgement))
+
+
+def _without_gradient(judgement: Judgement, claim: Claim, slot: int, scene: Scene) -> Judgement:
+    """The judgement with its reason, where a number is 0 because no gradient came."""
+    for position, (name, shape) in enumerate(scene.variant.program.inputs):
+        slot -= math.prod(shape)
+        if slot < 0:
+            reason = claim.absent.get(position)
+            told = f"{reason} input {position} ({name})" if reason else judgement.reason
+            return replace(judgement, reason=told)
+    return judgement
 
 
 def _truth(scene: Scene, order: int, x: tuple[float, ...], promises: Promises) -> list[Enclosure]:
