@@ -20,6 +20,9 @@ from gradcheck.plugin.options import Settings
 from gradcheck.plugin.state import ready_device, settings_of
 from gradcheck.verdict.block import CheckFacts, block
 
+_TOLD = pytest.StashKey[dict[str, str]]()
+"""Messages that many checks end by, with the first of them."""
+
 
 class CheckItem(pytest.Function):
     """A check; a Function, since plugins such as Hypothesis's look only at those."""
@@ -58,7 +61,8 @@ def run_check(request: pytest.FixtureRequest) -> None:
         outcome = examine(item.check, settings_of(item.config).effort)
     except CatalogError as error:  # a `function` that is not there shows only now
         _keep(item, _unjudged(Ruling.DISAGREE, str(error), "the case itself"), device_name)
-        pytest.fail(str(error), pytrace=False)
+        # Without the error itself behind it, which pytest would print once more.
+        raise pytest.fail.Exception(_told_once(item, error), pytrace=False) from None
     except pytest.skip.Exception as error:  # by the code on trial
         _keep(item, _unjudged(Ruling.ABSTAIN, f"skipped: {error.msg}"), device_name)
         raise
@@ -68,6 +72,15 @@ def run_check(request: pytest.FixtureRequest) -> None:
         raise
     _keep(item, outcome, device_name)
     _conclude(item, outcome)
+
+
+def _told_once(item: CheckItem, error: CatalogError) -> str:
+    """The whole message for the first check that ends by it in this process, else a reference."""
+    told = item.config.stash.setdefault(_TOLD, {})
+    first = told.setdefault(str(error), item.name)
+    if first == item.name:
+        return str(error)
+    return f"{error.problems[0].where}: {error.problems[0].found} (told in full at {first})"
 
 
 def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -45,7 +45,7 @@ def hear_beside_defects(label: str, answer: Answer, trial: Trial) -> Iterator[Cl
         yield _abstention(defect, label)
         return
     for said in hear(label, answer, trial):
-        if isinstance(said, Finding) and said.ruling is Ruling.DISAGREE:
+        if isinstance(said, Finding) and _is_disagreement(said):
             defect = raising_defect(said.raised, seen, label, answer, trial)
             yield said if defect is None else _abstention(defect, label)
         else:
@@ -65,23 +65,25 @@ def _raised(error: BaseException, label: str, answer: Answer, trial: Trial) -> F
     text = _text(error)
     reason = lack_of(error, text, label)
     if reason is None and speaks_of_dtypes(error, text):
-        reason = _refused_dtype(text, answer, trial)
+        reason = _refused_dtype(text, label, answer, trial)
     if reason is not None:
         return _abstention(shortened(reason), label)
     said = f"raised {type(error).__name__}: {shortened(text)}"
     return Finding(Ruling.DISAGREE, said, entries=1, label=label, raised=text)
 
 
-def _refused_dtype(text: str, answer: Answer, trial: Trial) -> str | None:
-    """That the code is not made for this dtype, where the same question is answered in another."""
+def _refused_dtype(text: str, label: str, answer: Answer, trial: Trial) -> str | None:
+    """That the code is not made for this dtype, where another is not refused."""
     for dtype, made in trial.elsewhere.items():
-        try:
-            list(answer(replace(trial, dtype=dtype, function=made(), elsewhere={})))
-        except (Exception, SystemExit):
-            continue
-        said = f"{trial.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
-        return f"{said} ({shortened(text)})" if text else said
+        other = replace(trial, dtype=dtype, function=made(), elsewhere={})
+        if not any(map(_is_disagreement, hear(label, answer, other))):
+            said = f"{trial.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
+            return f"{said} ({shortened(text)})" if text else said
     return None
+
+
+def _is_disagreement(said: Claim | Finding) -> bool:
+    return isinstance(said, Finding) and said.ruling is Ruling.DISAGREE
 
 
 def _text(error: BaseException) -> str:

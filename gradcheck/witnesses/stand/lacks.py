@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import linecache
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 
 FIRST_ORDER = "`order: 1` leaves second derivatives out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _FORWARD_CALLS = ("torch.autograd.forward_ad", "forward over", "reverse over forward")
 _CALLS_WITHOUT_GRAD = ("value", "torch.autograd.forward_ad", "forward over forward")
