@@ -35,7 +35,7 @@ class Defect:
     ``operators`` are its names below autograd; ``concerns`` says of an operator's arguments
     whether they are of the kind that fails. ``alone`` is PyTorch's function, ``written`` the same
     function of sound operators, both of one tensor [n] or [n, n] and with a scalar result; at
-    ``at`` the first fails.
+    ``at`` the first fails. ``users`` are operators whose own formulas call this one, rightly.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Defect:
     written: Callable[[Tensor], Tensor]
     at: tuple[Any, ...]
     concerns: Callable[[tuple[Any, ...]], bool] = _always
+    users: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"a known defect of PyTorch's {self.name}: {self.because} ({self.issue})"
@@ -190,6 +191,7 @@ DEFECTS = (
         lambda x: x[0] * x[1] * x[2],
         (2.0, 0.0, 3.0),
         lambda args: _zeros(args) > 0,
+        frozenset({"aten::prod"}),
     ),
     Defect(
         "prod",
@@ -248,7 +250,7 @@ def _known() -> Known:
 
 def silent_defect(seen: Seen, label: str, answer: Answer, trial: Trial) -> str | None:
     """Return the defect by which PyTorch's answer is silently wrong, or None."""
-    for defect in dict.fromkeys(seen.met):
+    for defect in _met(seen):
         if _failure(defect, label, answer, (trial.dtype, trial.device)) == _WRONG:
             return str(defect)
     return None
@@ -256,10 +258,14 @@ def silent_defect(seen: Seen, label: str, answer: Answer, trial: Trial) -> str |
 
 def raising_defect(error: str, seen: Seen, label: str, answer: Answer, trial: Trial) -> str | None:
     """Return the defect by which PyTorch raised an error with this text, or None."""
-    for defect in dict.fromkeys(seen.met):
+    for defect in _met(seen):
         if _failure(defect, label, answer, (trial.dtype, trial.device)) == _outline(error):
             return str(defect)
     return None
+
+
+def _met(seen: Seen) -> list[Defect]:
+    return [defect for defect in dict.fromkeys(seen.met) if not defect.users & seen.ran]
 
 
 _WRONG = "wrong"

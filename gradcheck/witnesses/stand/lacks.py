@@ -59,24 +59,22 @@ LACKS = (
         source="2.6 to 2.13: torch/csrc/autograd/custom_function.h",
     ),
     # derivatives that nobody has written
-    Lack(r"must implement either the backward or vjp"),
-    Lack(r"derivative for .* is not implemented"),
-    Lack(
-        r"derivative of .* (?:is|was) not implemented",
-        source="2.6: tools/autograd/templates/Functions.cpp",
-    ),
-    # second derivatives
-    Lack(r"marked with @once_differentiable", FIRST_ORDER),
-    Lack(r"aot_autograd does not currently support double backward", FIRST_ORDER),
     Lack(
         r"Double backwards is not supported for CuDNN RNNs",
         FIRST_ORDER,
-        source="2.6 to 2.13: tools/autograd/derivatives.yaml, on CUDA",
+        source="2.6 to 2.13: torch/csrc/autograd/FunctionsManual.cpp, on CUDA",
     ),
+    Lack(r"must implement either the backward or vjp"),
+    Lack(r"derivative for .* is not implemented"),
+    # second derivatives
+    Lack(r"marked with @once_differentiable", FIRST_ORDER),
+    Lack(r"aot_autograd does not currently support double backward", FIRST_ORDER),
+    Lack(r"[Dd]ouble backward (?:is unsupported|not implemented) for", FIRST_ORDER),
     # what may be asked only once, or in one way
     Lack(
         r"non-empty donated buffers which requires create_graph=False and retain_graph=False",
         "`torch._functorch.config.donated_buffer = False` lets it be asked twice",
+        source="2.6 to 2.13: torch/_functorch/_aot_autograd/runtime_wrappers.py, with inductor",
     ),
     Lack(
         r"torch\.utils\.checkpoint is incompatible with \.grad\(\)"

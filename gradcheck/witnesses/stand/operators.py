@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,19 +23,28 @@ Known = Mapping[str, Callable[[tuple[Any, ...]], list[Any]]]
 class Seen:
     """What a call ran. It fills while the call runs.
 
-    ``dropped`` names the custom operators that were given a tangent and gave none.
+    ``dropped`` names the custom operators that were given a tangent and gave none; ``ran`` those
+    of PyTorch's that are known, and ``met`` is what their arguments mean.
     """
 
     dropped: list[str] = field(default_factory=list)
+    ran: set[str] = field(default_factory=set)
     met: list[Any] = field(default_factory=list)
 
 
 @contextmanager
 def watch(known: Known) -> Iterator[Seen]:
-    """Note what runs inside."""
+    """Note what runs inside, where nothing is compiled: a compiler keeps what it sees for later."""
     seen = Seen()
-    with _Dispatched(seen, known), _Called(seen):
+    with _eagerly(), _Dispatched(seen, known), _Called(seen):
         yield seen
+
+
+def _eagerly() -> AbstractContextManager[Any]:
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled yet, and to load it takes seconds
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 class _Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -49,6 +59,7 @@ class _Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         # Inside of an autograd.Function's forward both are off: its own rules count, not these.
         if _derives() and func._schema.name in self._known:
+            self._seen.ran.add(func._schema.name)
             self._seen.met += self._known[func._schema.name](args)
         return func(*args, **(kwargs or {}))
 
