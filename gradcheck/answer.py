@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -106,6 +106,10 @@ class Finding:
     label: str = ""
     incapable: bool = False
     raised: str = ""
+
+
+Answer = Callable[[Trial], Iterator[Claim | Finding]]
+"""How a witness asks one question about a trial."""
 
 
 class Grade(Enum):

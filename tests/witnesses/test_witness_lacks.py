@@ -165,6 +165,11 @@ cube = cube_of("gradcheck_tests::cube")
 library = torch.library.Library("gradcheck_tests_lib", "DEF")
 library.define("cube(Tensor x) -> Tensor")
 library.impl("cube", lambda x: x * x * x, "CompositeExplicitAutograd")
+torch.library.register_autograd(
+    "gradcheck_tests_lib::cube",
+    lambda ctx, slope: slope * 3 * ctx.saved_tensors[0] ** 2,
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+)
 library.define("tripled(Tensor x) -> Tensor")
 library.impl("tripled", lambda x: x + x + x, "CompositeImplicitAutograd")
 

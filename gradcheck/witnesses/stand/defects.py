@@ -1,14 +1,14 @@
 """Known defects of PyTorch's operators at order 2, which are not laid on code that calls them.
 
 A defect excuses one call of a witness where three things hold: PyTorch's operator alone, asked the
-same way, fails (the probe); the call ran that operator, on arguments of that kind; and where the
-operator raises, the call raised the same. docs/findings.md tells of each.
+same way, fails (the probe); the operator stands in the backward graph, with inputs of that kind;
+and where the operator raises, the call raised the same. docs/findings.md tells of each.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,14 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Claim, Finding, Trial
-from gradcheck.witnesses.stand.operators import Known, Seen, watch
-
-Answer = Callable[[Trial], Iterator[Claim | Finding]]
-"""How a witness asks one question about a trial."""
+from gradcheck.answer import Answer, Claim, Trial
+from gradcheck.witnesses.stand.call import leaves, result_of
+from gradcheck.witnesses.stand.graph import nodes
 
 
-def _always(_: tuple[Any, ...]) -> bool:
+def _always(_: Any) -> bool:
     return True
 
 
@@ -32,21 +30,21 @@ def _always(_: tuple[Any, ...]) -> bool:
 class Defect:
     """What one operator gets wrong.
 
-    ``operators`` are its names below autograd; ``concerns`` says of an operator's arguments
-    whether they are of the kind that fails. ``alone`` is PyTorch's function, ``written`` the same
+    ``node`` is what stands for it in a backward graph, without its number; ``concerns`` says of
+    such a node whether what it saved is of the kind that fails. ``alone`` is
+    PyTorch's function, ``written`` the same
     function of sound operators, both of one tensor [n] or [n, n] and with a scalar result; at
-    ``at`` the first fails. ``users`` are operators whose own formulas call this one, rightly.
+    ``at`` the first fails.
     """
 
     name: str
-    operators: tuple[str, ...]
+    node: str
     because: str
     issue: str
     alone: Callable[[Tensor], Tensor]
     written: Callable[[Tensor], Tensor]
     at: tuple[Any, ...]
-    concerns: Callable[[tuple[Any, ...]], bool] = _always
-    users: frozenset[str] = frozenset()
+    concerns: Callable[[Any], bool] = _always
 
     def __str__(self) -> str:
         return f"a known defect of PyTorch's {self.name}: {self.because} ({self.issue})"
@@ -80,20 +78,20 @@ def _layer_norm(x: Tensor) -> Tensor:
     return (centred / ((centred * centred).mean() + 1e-5).sqrt())[0]
 
 
-def _zeros(args: tuple[Any, ...]) -> int:
-    return int((args[0] == 0).sum())
+def _zeros(node: Any) -> int:
+    return int((node._saved_self == 0).sum())
 
 
-def _far_apart(args: tuple[Any, ...]) -> bool:
-    return bool(((args[0] - args[1]).abs() > torch.finfo(args[0].dtype).max ** 0.5).any()) or bool(
-        torch.exp(-(args[0] - args[1]).abs()).eq(0).any()
-    )
+def _far_apart(node: Any) -> bool:
+    """Whether the smaller of two terms vanishes beside the other."""
+    gap = (node._saved_self - node._saved_other).abs()
+    return bool(((-gap).exp() == 0).any())
 
 
 DEFECTS = (
     Defect(
         "softmax",
-        ("aten::_softmax",),
+        "SoftmaxBackward",
         _IN_PLACE,
         _issue(162350),
         _entry(lambda x: torch.softmax(x, 0)),
@@ -102,7 +100,7 @@ DEFECTS = (
     ),
     Defect(
         "log_softmax",
-        ("aten::_log_softmax",),
+        "LogSoftmaxBackward",
         _IN_PLACE,
         _issue(162350),
         _entry(lambda x: torch.log_softmax(x, 0)),
@@ -111,7 +109,7 @@ DEFECTS = (
     ),
     Defect(
         "logsumexp",
-        ("aten::logsumexp",),
+        "LogsumexpBackward",
         _IN_PLACE,
         _issue(162350),
         lambda x: torch.logsumexp(x, 0),
@@ -120,17 +118,17 @@ DEFECTS = (
     ),
     Defect(
         "1-norm",
-        ("aten::linalg_vector_norm", "aten::norm"),
+        "LinalgVectorNormBackward",
         "the forward formula of the 1-norm changes in place what the backward has saved",
         _UNREPORTED,
         lambda x: torch.linalg.vector_norm(x, 1),
         lambda x: x.abs().sum(),
         (0.5, -1.0),
-        lambda args: len(args) > 1 and args[1] == 1,
+        lambda node: node._saved_ord == 1,
     ),
     Defect(
         "mse_loss",
-        ("aten::mse_loss",),
+        "MseLossBackward",
         "the double backward divides a ZeroTensor in place",
         _issue(123996),
         lambda x: torch.nn.functional.mse_loss(x, torch.ones_like(x)),
@@ -139,7 +137,7 @@ DEFECTS = (
     ),
     Defect(
         "binary_cross_entropy_with_logits",
-        ("aten::binary_cross_entropy_with_logits",),
+        "BinaryCrossEntropyWithLogitsBackward",
         "the forward formula writes into a ZeroTensor",
         _UNREPORTED,
         lambda x: torch.nn.functional.binary_cross_entropy_with_logits(x[0], torch.ones_like(x[0])),
@@ -148,7 +146,7 @@ DEFECTS = (
     ),
     Defect(
         "det",
-        ("aten::_linalg_det",),
+        "LinalgDetBackward",
         _FACTORS,
         _issue(192540),
         torch.linalg.det,
@@ -157,7 +155,7 @@ DEFECTS = (
     ),
     Defect(
         "solve",
-        ("aten::_linalg_solve_ex",),
+        "LinalgSolveExBackward",
         _FACTORS,
         _issue(192540),
         lambda x: torch.linalg.solve(x, torch.ones_like(x[0]))[0],
@@ -166,7 +164,7 @@ DEFECTS = (
     ),
     Defect(
         "slogdet",
-        ("aten::_linalg_slogdet",),
+        "LinalgSlogdetBackward",
         _FACTORS,
         _issue(196697),
         torch.logdet,
@@ -175,7 +173,7 @@ DEFECTS = (
     ),
     Defect(
         "layer_norm",
-        ("aten::native_layer_norm",),
+        "NativeLayerNormBackward",
         "the tangents of mean and rstd are taken for constants",
         _issue(196700),
         _entry(lambda x: torch.nn.functional.layer_norm(x, x.shape)),
@@ -184,28 +182,27 @@ DEFECTS = (
     ),
     Defect(
         "cumprod",
-        ("aten::cumprod",),
+        "CumprodBackward",
         "the formulas for a zero factor are not derivable again",
         _issue(196701),
         lambda x: torch.cumprod(x, 0)[-1],
         lambda x: x[0] * x[1] * x[2],
         (2.0, 0.0, 3.0),
-        lambda args: _zeros(args) > 0,
-        frozenset({"aten::prod"}),
+        lambda node: _zeros(node) > 0,
     ),
     Defect(
         "prod",
-        ("aten::prod",),
+        "ProdBackward",
         "outside of grad mode the double backward returns 0 where two factors are 0",
         _UNREPORTED,
         torch.prod,
         lambda x: x[0] * x[1] * x[2],
         (0.0, 0.0, 3.0),
-        lambda args: _zeros(args) > 1,
+        lambda node: _zeros(node) > 1,
     ),
     Defect(
         "logaddexp",
-        ("aten::logaddexp",),
+        "LogaddexpBackward",
         "inf / inf where the smaller term vanishes",
         _issue(196704),
         lambda x: torch.logaddexp(x[0], x[1]),
@@ -215,57 +212,42 @@ DEFECTS = (
     ),
     Defect(
         "sinc",
-        ("aten::sinc",),
+        "SincBackward",
         "the second derivative is not a number, or has no digit, at 0",
         _issue(196703),
         lambda x: torch.sinc(x)[0],
         lambda x: (1 - (torch.pi * x) ** 2 / 6)[0],
         (0.0,),
-        lambda args: _zeros(args) > 0,
+        lambda node: _zeros(node) > 0,
     ),
 )
 
 
-def watched(answer: Answer, trial: Trial) -> Seen:
-    """Return what a question makes PyTorch run: custom operators that drop tangents, defects met.
-
-    The question is put once more for this, because watching may change how code is run.
-    """
-    with watch(_known()) as seen:
-        try:
-            list(answer(trial))
-        except (Exception, SystemExit):  # whoever asks in earnest sees it again
-            return seen
-    return seen
+def defects_met(trial: Trial) -> list[Defect]:
+    """Return the defects of the operators in the backward graph of the trial's result."""
+    try:
+        found = list(nodes([result_of(trial, leaves(trial, requires_grad=True))]))
+        return [each for each in DEFECTS if any(_is_met(each, node) for node in found)]
+    except (Exception, SystemExit):  # whoever asks in earnest sees it again
+        return []
 
 
-@lru_cache(maxsize=1)
-def _known() -> Known:
-    def of(name: str) -> Callable[[tuple[Any, ...]], list[Any]]:
-        about = [defect for defect in DEFECTS if name in defect.operators]
-        return lambda args: [defect for defect in about if defect.concerns(args)]
-
-    return {name: of(name) for defect in DEFECTS for name in defect.operators}
+def _is_met(defect: Defect, node: Any) -> bool:
+    return node.name().rstrip("0123456789") == defect.node and defect.concerns(node)
 
 
-def silent_defect(seen: Seen, label: str, answer: Answer, trial: Trial) -> str | None:
+def silent_defect(met: list[Defect], label: str, answer: Answer, trial: Trial) -> Defect | None:
     """Return the defect by which PyTorch's answer is silently wrong, or None."""
-    for defect in _met(seen):
-        if _failure(defect, label, answer, (trial.dtype, trial.device)) == _WRONG:
-            return str(defect)
-    return None
+    home = trial.dtype, trial.device
+    return next((each for each in met if _failure(each, label, answer, home) == _WRONG), None)
 
 
-def raising_defect(error: str, seen: Seen, label: str, answer: Answer, trial: Trial) -> str | None:
+def raising_defect(
+    error: str, met: list[Defect], label: str, answer: Answer, trial: Trial
+) -> Defect | None:
     """Return the defect by which PyTorch raised an error with this text, or None."""
-    for defect in _met(seen):
-        if _failure(defect, label, answer, (trial.dtype, trial.device)) == _outline(error):
-            return str(defect)
-    return None
-
-
-def _met(seen: Seen) -> list[Defect]:
-    return [defect for defect in dict.fromkeys(seen.met) if not defect.users & seen.ran]
+    home, outline = (trial.dtype, trial.device), _outline(error)
+    return next((each for each in met if _failure(each, label, answer, home) == outline), None)
 
 
 _WRONG = "wrong"

@@ -13,7 +13,7 @@ from gradcheck.witnesses.stand.lacks import FIRST_ORDER, Lacking
 
 def runs_own_function(result: Tensor) -> bool:
     """Whether an ``autograd.Function`` took part in computing ``result``."""
-    return any(isinstance(node, BackwardCFunction) for node in _nodes([result]))
+    return any(isinstance(node, BackwardCFunction) for node in nodes([result]))
 
 
 def refuse_to_go_on(slopes: Iterable[Tensor | None]) -> None:
@@ -25,16 +25,17 @@ def refuse_to_go_on(slopes: Iterable[Tensor | None]) -> None:
 
     Errors: Lacking.
     """
-    if any(node.name() == "torch::autograd::Error" for node in _nodes(slopes)):
+    if any(node.name() == "torch::autograd::Error" for node in nodes(slopes)):
         raise Lacking(f"a backward here is marked with @once_differentiable ({FIRST_ORDER})")
 
 
 def leads_to(result: Tensor, leaf: Tensor) -> bool:
     """Whether the backward graph of ``result`` ends in ``leaf``, among others."""
-    return any(getattr(node, "variable", None) is leaf for node in _nodes([result]))
+    return any(getattr(node, "variable", None) is leaf for node in nodes([result]))
 
 
-def _nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:
+def nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:
+    """Yield every node of the backward graph of the results, each once."""
     waiting: list[Any] = [result.grad_fn for result in results if result is not None]
     seen: set[Any] = {None}
     while waiting:

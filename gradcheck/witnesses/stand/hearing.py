@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradcheck.answer import Claim, Finding, Ruling, Trial
+from gradcheck.answer import Answer, Claim, Finding, Ruling, Trial
 from gradcheck.witnesses.stand.call import Misconduct
-from gradcheck.witnesses.stand.defects import Answer, raising_defect, silent_defect, watched
+from gradcheck.witnesses.stand.defects import defects_met, raising_defect, silent_defect
 from gradcheck.witnesses.stand.lacks import NO_FORWARD, lack_of, speaks_of_dtypes
+from gradcheck.witnesses.stand.operators import dropping
 
 _LONGEST = 300
 
@@ -36,18 +37,19 @@ def hear_beside_defects(label: str, answer: Answer, trial: Trial) -> Iterator[Cl
     if not trial.own_code:
         yield from hear(label, answer, trial)
         return
-    seen = watched(answer, trial)
-    if seen.dropped:
-        yield _abstention(_dropped(seen.dropped[0], label), label)
+    dropped = dropping(answer, trial)
+    if dropped:
+        yield _abstention(_dropped(dropped[0], label), label)
         return
-    defect = silent_defect(seen, label, answer, trial)
+    met = defects_met(trial)
+    defect = silent_defect(met, label, answer, trial)
     if defect is not None:
-        yield _abstention(defect, label)
+        yield _abstention(str(defect), label)
         return
     for said in hear(label, answer, trial):
         if isinstance(said, Finding) and _is_disagreement(said):
-            defect = raising_defect(said.raised, seen, label, answer, trial)
-            yield said if defect is None else _abstention(defect, label)
+            defect = raising_defect(said.raised, met, label, answer, trial)
+            yield said if defect is None else _abstention(str(defect), label)
         else:
             yield said
 

@@ -1,43 +1,37 @@
-"""Which operators a call runs: custom ones that drop a tangent, and PyTorch's own."""
+"""Which custom operators of a call drop a tangent that they are given.
+
+PyTorch has no forward mode for operators of ``torch.library`` and says nothing of it: their
+results look like constants.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-Known = Mapping[str, Callable[[tuple[Any, ...]], list[Any]]]
-"""For an operator's name without its overload (``aten::_softmax``) what its arguments mean."""
+from gradcheck.answer import Answer, Trial
 
 
-@dataclass(slots=True)
-class Seen:
-    """What a call ran. It fills while the call runs.
+def dropping(answer: Answer, trial: Trial) -> list[str]:
+    """Return the custom operators that a question makes drop a tangent.
 
-    ``dropped`` names the custom operators that were given a tangent and gave none; ``ran`` those
-    of PyTorch's that are known, and ``met`` is what their arguments mean.
+    The question is put once more for this, because watching may change how code is run; and
+    nothing is compiled meanwhile, because a compiler keeps what it sees for later calls.
     """
-
-    dropped: list[str] = field(default_factory=list)
-    ran: set[str] = field(default_factory=set)
-    met: list[Any] = field(default_factory=list)
-
-
-@contextmanager
-def watch(known: Known) -> Iterator[Seen]:
-    """Note what runs inside, where nothing is compiled: a compiler keeps what it sees for later."""
-    seen = Seen()
-    with _eagerly(), _Dispatched(seen, known), _Called(seen):
-        yield seen
+    watch = _Watch()
+    with _eagerly(), watch:
+        try:
+            list(answer(trial))
+        except (Exception, SystemExit):  # whoever asks in earnest sees it again
+            return watch.dropped
+    return watch.dropped
 
 
 def _eagerly() -> AbstractContextManager[Any]:
@@ -47,50 +41,27 @@ def _eagerly() -> AbstractContextManager[Any]:
     return stance
 
 
-class _Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees PyTorch's own operators, whatever spelled them, in forward and in backward."""
+class _Watch(TorchFunctionMode):
+    """Sees operators where Python calls them, above the place where tangents are lost."""
 
-    def __init__(self, seen: Seen, known: Known) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._seen, self._known = seen, known
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        # Inside of an autograd.Function's forward both are off: its own rules count, not these.
-        if _derives() and func._schema.name in self._known:
-            self._seen.ran.add(func._schema.name)
-            self._seen.met += self._known[func._schema.name](args)
-        return func(*args, **(kwargs or {}))
-
-
-class _Called(TorchFunctionMode):
-    """Sees custom operators where Python calls them, above the place where tangents are lost."""
-
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._seen = seen
+        self.dropped: list[str] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         name = _custom_name(func)
-        if name is None or not _forward_is_on() or not _carries_tangent((args, kwargs)):
+        # Inside of an autograd.Function's forward it is off: its own jvp counts there.
+        on = torch._C._is_fwd_grad_enabled()
+        if name is None or not on or not _carries_tangent((args, kwargs)):
             return func(*args, **kwargs)
-        self._seen.dropped.append(name)
+        self.dropped.append(name)  # also where it raises
         result = func(*args, **kwargs)
         if _carries_tangent(result):
-            self._seen.dropped.remove(name)
+            self.dropped.remove(name)
         return result
-
-
-def _derives() -> bool:
-    return torch.is_grad_enabled() or _forward_is_on()
-
-
-def _forward_is_on() -> bool:
-    return bool(torch._C._is_fwd_grad_enabled())
 
 
 def _custom_name(func: Any) -> str | None:
