@@ -78,9 +78,12 @@ def _refused_dtype(text: str, label: str, answer: Answer, trial: Trial) -> str |
     """That the code is not made for this dtype, where another is not refused."""
     for dtype, made in trial.elsewhere.items():
         other = replace(trial, dtype=dtype, function=made(), elsewhere={})
-        if not any(map(_is_disagreement, hear(label, answer, other))):
-            said = f"{trial.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
-            return f"{said} ({shortened(text)})" if text else said
+        # Only what it raises counts: a wrong answer there is for the checks of that dtype.
+        if not any(
+            isinstance(said, Finding) and said.raised for said in hear(label, answer, other)
+        ):
+            told = f"{trial.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
+            return f"{told} ({shortened(text)})" if text else told
     return None
 
 
