@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -47,6 +47,7 @@ class Trial:
             before the call. ``output_shape`` is that of a single point.
             ``thorough`` asks for every entry, also where each takes a call of its own.
             ``own_code`` says that a user's code is on trial, and so not PyTorch itself.
+            ``elsewhere`` makes the implementation for the other dtypes of the case.
     Units:  every number is exactly representable in ``dtype``.
     """
 
@@ -62,6 +63,7 @@ class Trial:
     own_code: bool = False
     first: Difference | None = None  # how gradcheck may testify here; None: it must abstain
     second: Difference | None = None  # the same for gradgradcheck
+    elsewhere: Mapping[str, Callable[[], Callable[..., Any]]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -78,6 +80,8 @@ class Claim:
             Each of ``tangents`` is [count, n] and contracts one derivative axis.
             ``numbers`` is [count, *free], free being m if there is no cotangent, then n for each
             derivative axis that no tangent contracts.
+            ``absent`` maps the position of an input that was given no gradient to the words
+            that tell so, before the input's name.
     Units:  ``numbers`` are float64, exactly what the dtype under test held.
     """
 
@@ -86,6 +90,7 @@ class Claim:
     numbers: Floats
     cotangent: Floats | None = None
     tangents: tuple[Floats, ...] = ()
+    absent: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Finding:
     """What a witness can say without numbers: misconduct, an abstention, or an agreement.
 
     ``incapable`` marks an abstention for want of means (no formula in PyTorch), which no other
-    point would change.
+    point would change. ``raised`` is the whole text of the exception behind it, if there is one.
     """
 
     ruling: Ruling
@@ -101,6 +106,11 @@ class Finding:
     entries: int = 0
     label: str = ""
     incapable: bool = False
+    raised: str = ""
+
+
+Answer = Callable[[Trial], Iterator[Claim | Finding]]
+"""How a witness asks one question about a trial."""
 
 
 class Grade(Enum):

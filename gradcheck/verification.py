@@ -123,7 +123,10 @@ def _check_seed(seed: int) -> None:
 
 
 def _name(fn: Callable[..., Any]) -> str:
-    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)
+    # An operator of torch.library says its name in one of these ways, by the version of PyTorch.
+    attributes = ("_qualname", "_qualified_op_name", "__qualname__")
+    names = (getattr(fn, attribute, None) for attribute in attributes)
+    return next((name for name in names if isinstance(name, str)), type(fn).__qualname__)
 
 
 def _count(points: int | Sequence[Mapping[str, Any]]) -> int:

@@ -19,6 +19,7 @@ from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, guess, statements
 from gradcheck.run.excuses import Excuses
 from gradcheck.run.hearing import NO_PROMISES, Entry, Hearing, Promises, evidence, hear
+from gradcheck.run.repeat import BLAMED, RANDOM, is_random
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
 
@@ -155,6 +156,8 @@ class _Trial:
 
     def _convicted(self) -> Outcome:
         assert self.suspect is not None
+        if is_random(self.scene, self.suspect.points, self.suspect.seed):
+            return self._ended(Ruling.DISAGREE, RANDOM, BLAMED)
         points, seed = self._smallest(self.suspect), self.suspect.seed
         promises = self.suspect.promises
         hearing = hear(self.scene, points, seed, promises=promises)

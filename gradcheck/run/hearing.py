@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flint import arb
@@ -105,7 +105,20 @@ def _judge_point(
     ):
         judged = [(each, _judged(scene, claim.order, x, got, each)) for each in expected]
         worst, judgement = max(judged, key=lambda pair: _severity(pair[1]))
+        if judgement.ruling is Ruling.DISAGREE and claim.absent:
+            judgement = _without_gradient(judgement, claim, slot, scene)
         hearing.entries.append(Entry(number, claim, slot, got, worst, judgement))
+
+
+def _without_gradient(judgement: Judgement, claim: Claim, slot: int, scene: Scene) -> Judgement:
+    """The judgement with its reason, where a number is 0 because no gradient came."""
+    for position, (name, shape) in enumerate(scene.variant.program.inputs):
+        slot -= math.prod(shape)
+        if slot < 0:
+            reason = claim.absent.get(position)
+            told = f"{reason} input {position} ({name})" if reason else judgement.reason
+            return replace(judgement, reason=told)
+    return judgement
 
 
 def _judged(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -94,7 +94,17 @@ class Scene:
             own_code=self.check.implementation.is_own_code,
             first=first,
             second=second,
+            elsewhere=self._elsewhere(),
         )
+
+    def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
+        """For each other dtype of the case how its implementation is made."""
+        where = self.case, self.variant, self.check.implementation
+        return {
+            dtype: partial(subject_of, *where, dtype, self.check.device)
+            for dtype in self.case.dtypes
+            if dtype != self.dtype.name
+        }
 
     def _inside(self, inputs: tuple[Floats, ...], settings: Difference | None) -> Difference | None:
         """The settings, unless a step leaves the domain of an input."""

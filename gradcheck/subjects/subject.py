@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
+from gradcheck.subjects.arguments import taking_inputs
 from gradcheck.subjects.function import load_callable, load_function
 from gradcheck.subjects.size import TooLargeError, oversize
 from gradcheck.subjects.tensors import Home, constant, home_of
@@ -35,13 +36,14 @@ def subject_of(
     ``function`` is imported here: whether it may be is asked before, see ``subjects.trust``.
 
     Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
-            NotATensorError, ChangedSettingError, or whatever the implementation raises.
+            NotATensorError, ChangedSettingError, WrongArgumentsError, or whatever the
+            implementation raises.
     """
     home = home_of(dtype, device)
     if implementation.call is not None:
-        return _one_tensor(load_callable(implementation, home))
+        return _one_tensor(taking_inputs(load_callable(implementation, home)))
     if implementation.function is not None:
-        return _one_tensor(load_function(implementation, home))
+        return _one_tensor(taking_inputs(load_function(implementation, home)))
     if implementation.tree is not None:
         return _one_tensor(_expression(case, variant, implementation, home))
     return _one_tensor(_formula(case, variant, home))
@@ -96,6 +98,11 @@ def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:
     return call
 
 
+_ONE_OF_MANY = (
+    ": name a function that returns one of them, or several joined into one, as torch.cat does"
+)
+
+
 def _one_tensor(function: Callable[..., Any]) -> Subject:
     def call(*tensors: Tensor) -> Tensor:
         result = _contained(function, tensors)
@@ -104,6 +111,7 @@ def _one_tensor(function: Callable[..., Any]) -> Subject:
             size = f" of {len(result)}" if isinstance(result, list | tuple) else ""
             raise NotATensorError(
                 f"the implementation returned a {kind}{size}, expected one tensor"
+                + (_ONE_OF_MANY if size else "")
             )
         return result
 

@@ -10,7 +10,7 @@ from gradcheck.answer import Claim, Finding, Floats, Trial
 from gradcheck.witnesses.stand import directions
 from gradcheck.witnesses.stand.call import check, entries, input_size, leaves, result_of
 from gradcheck.witnesses.stand.dual import dual_level, duals, tangent_of
-from gradcheck.witnesses.stand.hearing import hear
+from gradcheck.witnesses.stand.hearing import hear_beside_defects
 
 LABEL = "torch.autograd.forward_ad"
 CONSTANT = " (the result has no tangent: zeros)"
@@ -19,7 +19,7 @@ MOST_COLUMNS = 8
 
 
 def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear(LABEL, _columns, trial)
+    yield from hear_beside_defects(LABEL, _columns, trial)
 
 
 def _columns(trial: Trial) -> Iterator[Claim | Finding]:

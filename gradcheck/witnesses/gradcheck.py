@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
 from gradcheck.answer import Claim, Difference, Finding, Ruling, Trial
-from gradcheck.witnesses.stand.call import input_size, leaves, output_size, result_of
+from gradcheck.witnesses.stand.call import (
+    densified,
+    input_size,
+    layouts,
+    leaves,
+    output_size,
+    result_of,
+)
+from gradcheck.witnesses.stand.graph import refuse_to_go_on
 from gradcheck.witnesses.stand.hearing import hear, shortened
 
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
@@ -37,9 +45,15 @@ def _second(trial: Trial) -> Iterator[Finding]:
     if trial.second is None:
         yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND, incapable=True)
         return
-    if not result_of(trial, leaves(trial, requires_grad=True)).requires_grad:
+    inputs = leaves(trial, requires_grad=True)
+    result = result_of(trial, inputs)
+    if not result.requires_grad:
         yield Finding(Ruling.ABSTAIN, "the result does not require grad", label=SECOND)
         return
+    weights = torch.ones_like(result, requires_grad=True)
+    refuse_to_go_on(
+        torch.autograd.grad(result, inputs, weights, create_graph=True, allow_unused=True)
+    )
     yield from _each(trial, SECOND, torch.autograd.gradgradcheck, trial.second)
 
 
@@ -71,8 +85,10 @@ def _points(trial: Trial) -> Iterator[Trial]:
 
 
 def _examine(point: Trial, examine: Callable[..., bool], settings: Difference) -> None:
+    dense = _WithDenseGradient.apply if _gives_sparse_gradients(point) else lambda tensor: tensor
+
     def function(*tensors: Tensor) -> Tensor:
-        return result_of(point, tensors)
+        return result_of(point, [dense(tensor) for tensor in tensors])  # type: ignore[no-untyped-call]
 
     with _repeatable(point), _quiet():
         examine(
@@ -85,6 +101,27 @@ def _examine(point: Trial, examine: Callable[..., bool], settings: Difference) -
             nondet_tol=0.0,
             check_batched_grad=False,
         )
+
+
+def _gives_sparse_gradients(point: Trial) -> bool:
+    inputs = leaves(point, requires_grad=True)
+    result = result_of(point, inputs)
+    if not result.requires_grad:
+        return False
+    gradients = torch.autograd.grad(result, inputs, torch.ones_like(result), allow_unused=True)
+    return bool(layouts(gradients))
+
+
+class _WithDenseGradient(torch.autograd.Function):
+    """Changes nothing but a sparse gradient, which PyTorch's gradcheck refuses to compare."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor | None:
+        return densified(gradient)
 
 
 @contextmanager

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from gradcheck.answer import Claim, Finding, Floats, Trial
 from gradcheck.witnesses.stand import directions
-from gradcheck.witnesses.stand.call import joined, leaves, output_direction, output_size, result_of
+from gradcheck.witnesses.stand.call import (
+    joined,
+    layouts,
+    leaves,
+    output_direction,
+    output_size,
+    result_of,
+)
+from gradcheck.witnesses.stand.graph import leads_to
 from gradcheck.witnesses.stand.hearing import hear
 
 GRAD, BACKWARD = "torch.autograd.grad", "Tensor.backward"
@@ -27,7 +36,7 @@ def _by_grad(trial: Trial) -> Iterator[Claim | Finding]:
     result = result_of(trial, inputs)
     label = GRAD if result.requires_grad else GRAD + DETACHED
     for cotangent in _cotangents(trial):
-        gradients: tuple[torch.Tensor | None, ...] = (None,) * len(inputs)
+        gradients: tuple[Tensor | None, ...] = (None,) * len(inputs)
         if result.requires_grad:
             gradients = torch.autograd.grad(
                 result,
@@ -36,7 +45,9 @@ def _by_grad(trial: Trial) -> Iterator[Claim | Finding]:
                 retain_graph=True,
                 allow_unused=True,
             )
-        yield Claim(label, 1, joined(gradients, trial, inputs), cotangent)
+        numbers = joined(gradients, trial, inputs)
+        absent = _absent(result, gradients, inputs)
+        yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
 
 
 def _by_backward(trial: Trial) -> Iterator[Claim | Finding]:
@@ -47,7 +58,21 @@ def _by_backward(trial: Trial) -> Iterator[Claim | Finding]:
     if result.requires_grad:
         result.backward(output_direction(cotangent, trial))  # type: ignore[no-untyped-call]
     gradients = [leaf.grad for leaf in inputs]
-    yield Claim(label, 1, joined(gradients, trial, inputs), cotangent)
+    numbers = joined(gradients, trial, inputs)
+    absent = _absent(result, gradients, inputs)
+    yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
+
+
+def _absent(
+    result: Tensor, gradients: Sequence[Tensor | None], inputs: Sequence[Tensor]
+) -> dict[int, str]:
+    """For each input without a gradient the reason, before its name."""
+    none, lost = "backward returned None for", "nothing in the backward graph leads to"
+    return {
+        number: none if leads_to(result, leaf) else lost
+        for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True))
+        if gradient is None
+    }
 
 
 def _dense(trial: Trial) -> Floats:

@@ -11,6 +11,7 @@ from gradcheck.answer import Claim, Finding, Floats, Ruling, Trial
 from gradcheck.witnesses.stand import directions
 from gradcheck.witnesses.stand.call import (
     check,
+    densified,
     entries,
     input_size,
     joined,
@@ -21,8 +22,8 @@ from gradcheck.witnesses.stand.call import (
     split,
 )
 from gradcheck.witnesses.stand.dual import dual_level, duals, tangent_of, warm_up
-from gradcheck.witnesses.stand.graph import refuses_to_go_on
-from gradcheck.witnesses.stand.hearing import hear
+from gradcheck.witnesses.stand.graph import refuse_to_go_on
+from gradcheck.witnesses.stand.hearing import hear_beside_defects
 from gradcheck.witnesses.stand.nested_forward import reason_to_distrust, reason_to_excuse
 
 REVERSE_REVERSE = "reverse over reverse"
@@ -36,10 +37,10 @@ Tangents = Sequence[Tensor | None]
 
 
 def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear(REVERSE_REVERSE, _reverse_over_reverse, trial)
-    yield from hear(FORWARD_REVERSE, _forward_over_reverse, trial)
-    yield from hear(REVERSE_FORWARD, _reverse_over_forward, trial)
-    yield from hear(FORWARD_FORWARD, _forward_over_forward, trial)
+    yield from hear_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, trial)
+    yield from hear_beside_defects(FORWARD_REVERSE, _forward_over_reverse, trial)
+    yield from hear_beside_defects(REVERSE_FORWARD, _reverse_over_forward, trial)
+    yield from hear_beside_defects(FORWARD_FORWARD, _forward_over_forward, trial)
 
 
 def _reverse_over_reverse(trial: Trial) -> Iterator[Claim]:
@@ -49,8 +50,7 @@ def _reverse_over_reverse(trial: Trial) -> Iterator[Claim]:
     # differentiated, so that PyTorch says so.
     weights = output_direction(cotangent, trial).requires_grad_()
     slopes = _gradients([result_of(trial, inputs)], inputs, [weights], create_graph=True)
-    if refuses_to_go_on(slopes):
-        raise NotImplementedError("a backward here is marked with @once_differentiable")
+    refuse_to_go_on(slopes)
     for tangent in _tangents(trial, directions.FIRST_TANGENT):
         rows = _gradients(slopes, inputs, split(tangent, trial))
         yield Claim(REVERSE_REVERSE, 2, joined(rows, trial, inputs), cotangent, (tangent,))
@@ -124,7 +124,7 @@ def _gradients(
     ]
     if not live:
         return [None] * len(inputs)
-    return torch.autograd.grad(
+    gradients = torch.autograd.grad(
         [result for result, _ in live],
         inputs,
         [weight for _, weight in live],
@@ -132,6 +132,7 @@ def _gradients(
         create_graph=create_graph,
         allow_unused=True,
     )
+    return [densified(gradient) for gradient in gradients]
 
 
 def _cotangent(trial: Trial) -> Floats:

@@ -78,6 +78,19 @@ def test_a_function_that_is_not_there_fails_without_a_traceback(project):
     assert project.results()[0]["verdict"] == "disagree"
 
 
+def test_one_cause_of_many_checks_is_told_in_full_once(project):
+    project.cases("misses")
+    result = project.run("--witness", "value,reverse", "--dtype", "float64", "--device", "cpu")
+    result.assert_outcomes(failed=2)
+    told = [line for line in result.outlines if line.startswith("cases/small.yaml:1:1: ")]
+    assert told == [
+        "cases/small.yaml:1:1: importing 'nowhere' failed",
+        "cases/small.yaml:1:1: importing 'nowhere' failed (told in full at "
+        "misses[value-cpu-float64])",
+    ]
+    result.stdout.no_fnmatch_line("*During handling of the above exception*")
+
+
 def test_a_skip_by_the_code_on_trial_is_counted_and_recorded(project):
     project.cases("skips")
     result = project.run(*ONE, "--report", "out")

@@ -159,3 +159,38 @@ def test_a_contradiction_of_our_own_derivations_is_our_defect(monkeypatch):
     assert outcome.reason == (
         "a defect of gradcheck, not of PyTorch: at [1.0] the chain rule gives 2, sympy 3"
     )
+
+
+# gradients that do not come
+
+
+class WithoutSecondGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x, w):
+        context.save_for_backward(x, w)
+        return x * w
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[1], None
+
+
+PAIR = "{formula: %s, inputs: {x: '(1, 2)', w: '(1, 2)'}, order: 1}"
+
+
+def test_a_backward_that_returns_none_is_named_with_its_input():
+    outcome = ruled(PAIR % "x*w", "reverse", function=WithoutSecondGradient.apply)
+    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.reason == "backward returned None for input 1 (w)"
+
+
+def test_a_graph_that_does_not_lead_to_an_input_is_named_so():
+    outcome = ruled(PAIR % "x*w", "reverse", function=lambda x, w: x * w.detach())
+    assert outcome.reason == "nothing in the backward graph leads to input 1 (w)"
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x, w: x * 3, lambda x, w: WithoutSecondGradient.apply(x, w * 0 + 3)]
+)
+def test_none_where_the_truth_is_zero_agrees(function):
+    assert ruled(PAIR % "3*x + 0*w", "reverse", function=function).ruling is Ruling.AGREE

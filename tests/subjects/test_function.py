@@ -120,3 +120,18 @@ def test_a_mistake_is_reported_at_the_place_in_the_case(function, found):
     (problem,) = caught.value.problems
     assert str(problem.where) == "cases/a.yaml:3:5"
     assert problem.found.startswith(found)
+
+
+@pytest.mark.parametrize(
+    ("function", "fix"),
+    [
+        ("my_gradcheck_ops:swishh", "write swish"),
+        ("my_gradcheck_ops:Holder.iner", "write inner"),
+        ("my_gradcheck_ops:nothing_like_it", "correct the name after the colon"),
+    ],
+)
+@pytest.mark.usefixtures("own_module")
+def test_a_misspelt_name_is_answered_by_the_nearest(function, fix):
+    with pytest.raises(CatalogError) as caught:
+        loaded(function)
+    assert caught.value.problems[0].fix == fix

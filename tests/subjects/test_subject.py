@@ -76,7 +76,11 @@ def test_what_looks_at_numbers_runs_all_the_same(text):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("torch.max(x, dim=0)", "the implementation returned a max of 2, expected one tensor"),
+        (
+            "torch.max(x, dim=0)",
+            "the implementation returned a max of 2, expected one tensor: name a function that "
+            "returns one of them, or several joined into one, as torch.cat does",
+        ),
         ("x.ndim", "the implementation returned a int, expected one tensor"),
     ],
 )

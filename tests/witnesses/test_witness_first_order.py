@@ -162,7 +162,9 @@ def test_misconduct_is_a_disagreement_with_its_reason(witness, function, reason)
 
 def test_a_sparse_result_is_misconduct():
     (finding,) = value.testify(trial(torch.Tensor.to_sparse, [1.0], output_shape=(1,)))
-    assert finding.reason == "the result has layout torch.sparse_coo, expected torch.strided"
+    assert finding.reason == (
+        "the result has layout torch.sparse_coo, expected torch.strided: return it by to_dense()"
+    )
 
 
 @pytest.mark.parametrize(

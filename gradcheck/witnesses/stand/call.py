@@ -70,7 +70,9 @@ def check(what: str, found: object, like: tuple[Sequence[int], Sequence[Tensor]]
     for device in {tensor.device for tensor in inputs} - {found.device}:
         raise Misconduct(f"{what} is on {found.device}, expected {device}")
     if found.layout is not torch.strided:
-        raise Misconduct(f"{what} has layout {found.layout}, expected torch.strided")
+        raise Misconduct(
+            f"{what} has layout {found.layout}, expected torch.strided: return it by to_dense()"
+        )
 
 
 def split(direction: Floats, trial: Trial) -> tuple[Tensor, ...]:
@@ -95,15 +97,34 @@ def output_direction(direction: Floats, trial: Trial) -> Tensor:
 def joined(gradients: Sequence[Tensor | None], trial: Trial, inputs: Sequence[Tensor]) -> Floats:
     """Gradients of all inputs as [count, n]; None, for an input that is not used, as zeros.
 
-    Errors: Misconduct where one has another shape, dtype, device or layout than its input.
+    A sparse gradient is judged as the dense tensor that it stands for.
+
+    Errors: Misconduct where one has another shape, dtype or device than its input.
     """
     columns = []
     for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True)):
-        if gradient is None:
-            gradient = torch.zeros_like(leaf)  # noqa: PLW2901 - what None stands for
-        check(f"the gradient of input {number}", gradient, like=(leaf.shape, [leaf]))
-        columns.append(numbers_of(gradient).reshape(trial.count, -1))
+        dense = torch.zeros_like(leaf) if gradient is None else densified(gradient)
+        check(f"the gradient of input {number}", dense, like=(leaf.shape, [leaf]))
+        assert dense is not None
+        columns.append(numbers_of(dense).reshape(trial.count, -1))
     return np.concatenate(columns, axis=1)
+
+
+def densified(gradient: Tensor | None) -> Tensor | None:
+    """The dense tensor that a sparse one stands for; a dense one, or None, as it is."""
+    if isinstance(gradient, Tensor) and gradient.layout is not torch.strided:
+        return gradient.to_dense()
+    return gradient
+
+
+def layouts(gradients: Sequence[Tensor | None]) -> str:
+    """What a label adds about gradients that are not dense; empty where all are."""
+    found = [
+        f"the gradient of input {number} is {gradient.layout}, judged as dense"
+        for number, gradient in enumerate(gradients)
+        if gradient is not None and gradient.layout is not torch.strided
+    ]
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def entries(result: Tensor, trial: Trial) -> Floats:

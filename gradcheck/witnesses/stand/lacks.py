@@ -1,0 +1,157 @@
+"""What PyTorch or the code on trial lacks, told apart from what it does wrong.
+
+An error is a lack where its words are PyTorch's for "not supported" and PyTorch raised it. What
+code of a user's own raises on purpose is never one, whatever its words.
+"""
+
+from __future__ import annotations
+
+import dis
+import linecache
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+FIRST_ORDER = "`order: 1` leaves second derivatives out"
+NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_RAISE = dis.opmap["RAISE_VARARGS"]
+_FORWARD_CALLS = ("torch.autograd.forward_ad", "forward over", "reverse over forward")
+_CALLS_WITHOUT_GRAD = ("value", "torch.autograd.forward_ad", "forward over forward")
+
+
+class Lacking(Exception):
+    """A capability that is not there, found without an error of PyTorch's; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """How PyTorch says that something is not supported.
+
+    ``fix`` is what the author can do; ``calls`` are the beginnings of the labels of those calls in
+    which the words mean a lack, and elsewhere a mistake (empty: in all). ``source`` says where
+    the words stand in a version of PyTorch, where the installed one cannot be made to say them.
+    """
+
+    words: str
+    fix: str = ""
+    calls: tuple[str, ...] = ()
+    source: str = ""
+
+    def means(self, text: str, label: str) -> bool:
+        """Whether an error with this text, in this call, says that the capability is lacking."""
+        here = not self.calls or label.startswith(self.calls)
+        return here and re.search(self.words, text) is not None
+
+
+LACKS = (
+    # forward mode
+    Lack(r"Trying to use forward AD with .* that does not support it"),
+    Lack(r"must implement the jvp function"),
+    Lack(
+        r"jvp is not implemented for the c\+\+ API of custom Function",
+        NO_FORWARD,
+        source="2.6 to 2.13: torch/csrc/autograd/custom_function.h",
+    ),
+    # derivatives that nobody has written
+    Lack(
+        r"Double backwards is not supported for CuDNN RNNs",
+        FIRST_ORDER,
+        source="2.6 to 2.13: torch/csrc/autograd/FunctionsManual.cpp, on CUDA",
+    ),
+    Lack(r"must implement either the backward or vjp"),
+    Lack(r"derivative for .* is not implemented"),
+    # second derivatives
+    Lack(r"marked with @once_differentiable", FIRST_ORDER),
+    Lack(r"aot_autograd does not currently support double backward", FIRST_ORDER),
+    Lack(r"[Dd]ouble backward (?:is unsupported|not implemented) for", FIRST_ORDER),
+    # what may be asked only once, or in one way
+    Lack(
+        r"non-empty donated buffers which requires create_graph=False and retain_graph=False",
+        "`torch._functorch.config.donated_buffer = False` lets it be asked twice",
+        source="2.6 to 2.13: torch/_functorch/_aot_autograd/runtime_wrappers.py, with inductor",
+    ),
+    Lack(
+        r"torch\.utils\.checkpoint is incompatible with \.grad\(\)"
+        r"|Checkpointing is not compatible with \.grad\(\)",
+        "use_reentrant=False lets it be asked so",
+    ),
+    Lack(
+        r"torch\.utils\.checkpoint: (?:A different number of tensors was saved"
+        r"|Recomputed values for the following tensors have different metadata)",
+        "a recomputation does not see the tangents; " + FIRST_ORDER,
+        calls=_FORWARD_CALLS,
+    ),
+    Lack(
+        r"element 0 of tensors does not require grad"
+        r"|One of the differentiated Tensors does not require grad",
+        "the code differentiates within, and this call gives it inputs that do not require grad: "
+        "call requires_grad_() there",
+        calls=_CALLS_WITHOUT_GRAD,
+    ),
+    # function transforms, which forward over forward uses
+    Lack(r"must override the setup_context"),
+    Lack(r"functorch transform"),
+    Lack(r"torch\.func\.\S+ .*don't yet support saved tensor hooks"),
+    Lack(r"Batching rule not implemented for"),
+    Lack(r"Cannot access data pointer of Tensor", FIRST_ORDER, calls=("forward over forward",)),
+    # layouts and devices
+    Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
+    Lack(r"Sparse output is not supported at gradcheck yet"),
+    Lack(r"Could not run '\S+' with arguments from the '\S+' backend"),
+    Lack(
+        r"is not currently implemented for the MPS device",
+        source="2.6 to 2.13: aten/src/ATen/mps/MPSFallback.mm, on MPS",
+    ),
+    Lack(r"Torch not compiled with CUDA enabled"),
+)
+"""The words of PyTorch 2.6 to 2.13; tests provoke each that the installed version can say."""
+
+
+def lack_of(error: BaseException, text: str, label: str) -> str | None:
+    """Return what an error in a call says to be lacking, with what to do; None for a mistake."""
+    if isinstance(error, Lacking):
+        return text
+    found = next((each for each in LACKS if each.means(text, label)), None)
+    if found is None or raised_by_own_code(error):
+        return None
+    return text + (f" ({found.fix})" if found.fix else "")
+
+
+def speaks_of_dtypes(error: BaseException, text: str) -> bool:
+    """Whether an error may be the refusal of a dtype: by its words, or by the failing assertion."""
+    if isinstance(error, AssertionError):
+        last = _last(error)
+        text += linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno) if last else ""
+    return _DTYPE.search(text) is not None
+
+
+_DTYPE = re.compile(
+    r"(?i)\bdtypes?\b|scalar type|\bfloat(?:16|32|64)?\b|\bfp(?:16|32|64)\b|\bhalf\b|\bdouble\b"
+    r"|single precision|double precision"
+)
+
+
+def raised_by_own_code(error: BaseException) -> bool:
+    """Whether a ``raise`` outside of PyTorch raised the error."""
+    last = _last(error)
+    if last is None or last.tb_frame.f_code.co_filename.startswith(_TORCH):
+        return False
+    # An error that comes out of C++ has no ``raise``: it stands at a call.
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
+
+
+def _last(error: BaseException) -> TracebackType | None:
+    frames = list(_frames(error.__traceback__))
+    return frames[-1] if frames else None
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
