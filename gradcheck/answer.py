@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -117,6 +117,9 @@ class Evidence:
     ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
     (``∂/∂x[0, 1]``); ``true`` is a decimal string of certified digits and ``radius`` the
     enclosure's (at a kink ``true`` is the hull, as text). ``label`` says which call answered.
+    Where the number is no single derivative, ``directions`` are the cotangent and the tangents
+    that it was contracted with; ``only_so`` says that the derivatives themselves are right.
+    A finding in words has no ``true``.
     """
 
     at: dict[str, Any]
@@ -130,6 +133,31 @@ class Evidence:
     ruling: Ruling
     reason: str
     grade: Grade | None = None
+    directions: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    only_so: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one witness says at one input.
+
+    ``ruling`` is that of its worst entry there, which is ``evidence``; where it gave no number,
+    ``note`` says what it said.
+    """
+
+    witness: str
+    ruling: Ruling
+    evidence: Evidence | None = None
+    note: str = ""
+
+
+CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
+    "the case itself",
+    "known_failures.yaml",
+    "nothing judged",
+    "a defect of gradcheck, not of PyTorch",
+)
+"""Blame that falls on no code on trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +166,9 @@ class Outcome:
 
     ``worst`` is the judged entry of largest error in ulps. The rest is there where the check
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
-    failing input; ``statements`` pairs each witness with what it says there; ``blame`` says who
-    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits).
+    failing input; ``statements`` are those of every witness at ``stated_at``, an input where what
+    ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
+    (empty where nothing fits).
     """
 
     ruling: Ruling
@@ -152,7 +181,8 @@ class Outcome:
     worst: Evidence | None = None
     failures: tuple[Evidence, ...] = ()
     smallest: tuple[Evidence, ...] = ()
-    statements: tuple[tuple[str, str], ...] = ()
+    statements: tuple[Statement, ...] = ()
+    stated_at: dict[str, Any] = field(default_factory=dict)
     blame: str = ""
     guess: str = ""
 

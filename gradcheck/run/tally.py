@@ -23,7 +23,7 @@ class Tally:
     judged: int = 0
     abstained: int = 0
     worst: Evidence | None = None
-    failures: list[Evidence] = field(default_factory=list)
+    failing: list[tuple[Evidence, Entry]] = field(default_factory=list)
     inaccurate: str = ""
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
@@ -69,11 +69,14 @@ class Tally:
 
     def _keep(self, hearing: Hearing, failing: list[Entry]) -> None:
         found = sorted(failing, key=_badness, reverse=True)[:_MOST_FAILURES]
-        self.failures += [evidence(hearing, entry) for entry in found]
-        self.failures.sort(
-            key=lambda each: (each.ruling is Ruling.DISAGREE, each.ulps), reverse=True
-        )
-        del self.failures[_MOST_FAILURES:]
+        self.failing += [(evidence(hearing, entry), entry) for entry in found]
+        self.failing.sort(key=lambda each: _badness(each[1]), reverse=True)
+        del self.failing[_MOST_FAILURES:]
+
+    @property
+    def failures(self) -> list[Evidence]:
+        """The failing entries that are kept, worst first."""
+        return [told for told, _ in self.failing]
 
 
 def _badness(entry: Entry) -> tuple[bool, float]:
