@@ -44,6 +44,14 @@ class CheckItem(pytest.Function):
             item.extra_keyword_matches.update(check.case.tags)
             yield item
 
+    @property
+    def id(self) -> Any:
+        """The id in parts as pytest 9.2 reads it from its cache, with parameters in brackets.
+
+        Without them ``--last-failed`` would not know the item again.
+        """
+        return type(super().id).parse(self.nodeid)
+
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.check.case.where.line - 1, self.name
 
