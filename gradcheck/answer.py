@@ -157,6 +157,7 @@ CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
     "nothing judged",
     "a defect of gradcheck, not of PyTorch",
 )
+NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
 """Blame that falls on no code on trial."""
 
 

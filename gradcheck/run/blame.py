@@ -87,7 +87,7 @@ def failing_entries(
         plain = [entry for entry in found if entry.claim is None or is_plain(entry)]
         if plain:
             return _each_once([evidence(hearing, entry) for entry in plain])
-        only_so |= any(map(is_plain, hearing.entries))
+        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in hearing.entries)
         contractions = contractions or [evidence(hearing, entry) for entry in found]
     return _each_once([replace(entry, only_so=only_so) for entry in contractions])
 

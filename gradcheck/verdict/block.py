@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from gradcheck.answer import Evidence, Outcome, Ruling, Statement
+from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Evidence, Outcome, Ruling, Statement
 
 _ENTRIES = 3  # of each input: enough to see a pattern
 _NUMBERS = 64  # a point of more than these is not printed whole
@@ -49,7 +49,15 @@ def block(check_facts: CheckFacts, outcome: Outcome) -> str:
 
 def headline(blame: str, reason: str, guess: str) -> str:
     """Return the cause in one line: who is wrong, else the reason, and what it looks like."""
-    return f"{blame or reason}{f' (looks like: {guess})' if guess else ''}"
+    cause = _cause(blame, reason).partition("\n")[0]
+    return f"{cause}{f' (looks like: {guess})' if guess else ''}"
+
+
+def _cause(blame: str, reason: str) -> str:
+    """Who is wrong; where that is no code on trial, the reason tells more."""
+    if blame == NOTHING_JUDGED:
+        return reason
+    return f"{blame}: {reason}" if blame in NO_CODE else blame or reason
 
 
 def format_error(evidence: Evidence) -> str:
@@ -70,13 +78,14 @@ def point_as_yaml(at: dict[str, Any]) -> str:
 
 
 def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
-    yield _filled("", f"{outcome.ruling.value}: {outcome.blame or outcome.reason}", indent=2)
+    cause = _cause(outcome.blame, outcome.reason)
+    yield _filled("", f"{outcome.ruling.value}: {cause}", indent=2)
     if outcome.guess:
         yield f"  looks like: {outcome.guess}"
     yield f"  where: {facts.place}"
     yield f"  check: {facts.name}"
     yield f"  on trial: {facts.implementation or 'the formula, translated to PyTorch'}"
-    if outcome.blame and outcome.reason:
+    if outcome.reason not in cause:
         yield _filled("  reason: ", outcome.reason)
 
 

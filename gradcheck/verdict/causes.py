@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gradcheck.answer import CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT, Ruling
+from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Ruling
 from gradcheck.setting import DTYPES
 from gradcheck.verdict.block import headline
 
@@ -20,7 +21,6 @@ _TELLING = {
     "gradcheck": _NUMERIC,
 }
 """What a failure of each witness tells, the most telling first; any other witness comes last."""
-_NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ class Cause:
 
 
 def record_headline(record: Mapping[str, Any]) -> str:
-    """Return the headline of the failure that a record is about."""
-    return headline(record["blame"], record["reason"], record["guess"])
+    """Return the headline of the failure that a record is about, without its place."""
+    place = rf"{re.escape(record['file'])}(:\d+)+: "
+    return headline(record["blame"], re.sub(f"^{place}", "", record["reason"]), record["guess"])
 
 
 def by_cause(failures: Iterable[Failure]) -> list[Cause]:
@@ -85,14 +86,14 @@ def _grouped(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T
 
 def _place(failure: Failure) -> Hashable:
     record = failure.record
-    if record["blame"] in _NO_CODE:
+    if record["blame"] in NO_CODE:
         return _no_code(record)
     return tuple(record[key] for key in ("file", "case", "implementation", "variant", "device"))
 
 
 def _blamed(group: list[Failure]) -> Hashable:
     record = _most_telling(group).record
-    if record["blame"] in _NO_CODE:
+    if record["blame"] in NO_CODE:
         return _no_code(record)
     cause = record["blame"] or record["reason"]
     return record["file"], record["case"], record["implementation"], cause

@@ -146,7 +146,9 @@ def test_what_failed_last_is_run_again(failing):
 def test_a_fault_of_the_case_itself_is_told_once(project):
     project.cases("misses")
     lines = project.run(*CPU).outlines
-    assert sum("importing 'nowhere' failed" in line for line in lines if line[:4] == "case") == 1
+    failures = between(lines, "= FAILURES =", "= gradcheck =")
+    assert failures.count("cases/small.yaml:1:1: importing 'nowhere' failed") == 1
+    assert "the same cause, in 9 more checks:" in failures
 
 
 def test_a_defect_of_our_own_keeps_its_tracebacks(project):

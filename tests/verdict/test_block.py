@@ -120,6 +120,13 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
     )
 
 
+def test_a_fault_of_the_case_itself_is_told_with_its_reason_once():
+    reason = "the known value 10 is not the formula's, 9"
+    text = block(FACTS, replace(OUTCOME, blame="the case itself", guess="", reason=reason))
+    assert text.startswith(f"disagree: the case itself: {reason}\n  where: ")
+    assert text.partition("\n\n")[0].count(reason) == 1
+
+
 def test_a_call_that_gave_no_number_is_told_without_one():
     call = replace(AT_MINUS_40, index="the call", true="", radius="", got=math.nan)
     outcome = replace(OUTCOME, smallest=(call,), failures=(call,), stated_at={"x": -40.0})

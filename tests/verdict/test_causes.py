@@ -129,6 +129,13 @@ def test_a_single_failure_is_its_block_alone():
         ({}, "the backward is wrong"),
         ({"guess": "the sign"}, "the backward is wrong (looks like: the sign)"),
         ({"blame": ""}, "off by 1"),
+        ({"blame": "the case itself"}, "the case itself: off by 1"),
+        (
+            {"blame": "the case itself", "reason": "cases/small.yaml:1:3: no such module"},
+            "the case itself: no such module",
+        ),
+        ({"blame": "the case itself", "reason": "a\n  fix: b"}, "the case itself: a"),
+        ({"blame": "nothing judged", "reason": "nothing was judged: x"}, "nothing was judged: x"),
     ],
 )
 def test_the_headline_is_who_is_wrong_or_else_why(facts, text):
