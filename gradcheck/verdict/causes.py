@@ -52,12 +52,12 @@ class Cause:
         return "\n".join([self.telling.block, "", title, *map(self._line, self.others)])
 
     def _line(self, other: Failure) -> str:
-        record = other.record
-        told = [record["reason"]]
-        if record["blame"] not in (self.telling.record["blame"], ""):
+        record, telling = other.record, self.telling.record
+        told = [] if record["reason"] == telling["reason"] else [record["reason"]]
+        if record["blame"] not in (telling["blame"], ""):
             told.insert(0, record["blame"])
         name = record["id"].partition("::")[2]
-        return f"  {name}: {' '.join('; '.join(told).split())}"
+        return f"  {name}: {' '.join('; '.join(told or ['the same']).split())}"
 
 
 def record_headline(record: Mapping[str, Any]) -> str:

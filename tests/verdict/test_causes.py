@@ -108,13 +108,15 @@ def test_causes_come_in_the_order_of_their_first_checks():
 
 def test_the_text_is_one_block_and_a_line_for_each_other_check():
     jvp = failure("forward", blame="the forward mode is wrong", reason="off\nby 2")
-    (cause,) = by_cause([failure(), failure(dtype="float32"), jvp])
+    second = failure("second")
+    (cause,) = by_cause([failure(), failure(dtype="float32", reason="off by 3"), jvp, second])
     assert cause.text == (
         "the block of reverse in float64\n"
         "\n"
-        "the same cause, in 2 more checks:\n"
-        "  swish[reverse-cpu-float32]: off by 1\n"
-        "  swish[forward-cpu-float64]: the forward mode is wrong; off by 2"
+        "the same cause, in 3 more checks:\n"
+        "  swish[reverse-cpu-float32]: off by 3\n"
+        "  swish[forward-cpu-float64]: the forward mode is wrong; off by 2\n"
+        "  swish[second-cpu-float64]: the same"
     )
 
 
