@@ -128,6 +128,9 @@ class Evidence:
     ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
     (``∂/∂x[0, 1]``); ``true`` is a decimal string of certified digits and ``radius`` the
     enclosure's (at a kink ``true`` is the hull, as text). ``label`` says which call answered.
+    Where the number is no single derivative, ``directions`` are the cotangent and the tangents
+    that it was contracted with; ``only_so`` says that the derivatives themselves are right.
+    A finding in words has no ``true``.
     """
 
     at: dict[str, Any]
@@ -141,6 +144,32 @@ class Evidence:
     ruling: Ruling
     reason: str
     grade: Grade | None = None
+    directions: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    only_so: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one witness says at one input.
+
+    ``ruling`` is that of its worst entry there, which is ``evidence``; where it gave no number,
+    ``note`` says what it said.
+    """
+
+    witness: str
+    ruling: Ruling
+    evidence: Evidence | None = None
+    note: str = ""
+
+
+CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
+    "the case itself",
+    "known_failures.yaml",
+    "nothing judged",
+    "a defect of gradcheck, not of PyTorch",
+)
+NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
+"""Blame that falls on no code on trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +179,10 @@ class Outcome:
     ``worst`` is the judged entry that is ruled worst, of these the one of largest error in ulps;
     ``reason`` is why. The rest is there where the check
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
-    failing input; ``statements`` pairs each witness with what it says there; ``blame`` says who
-    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits). ``place``
-    is the ``file:line`` of a fault in the case itself, where it is not the whole case.
+    failing input; ``statements`` are those of every witness at ``stated_at``, an input where what
+    ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
+    (empty where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
+    it is not the whole case.
     """
 
     ruling: Ruling
@@ -165,7 +195,8 @@ class Outcome:
     worst: Evidence | None = None
     failures: tuple[Evidence, ...] = ()
     smallest: tuple[Evidence, ...] = ()
-    statements: tuple[tuple[str, str], ...] = ()
+    statements: tuple[Statement, ...] = ()
+    stated_at: dict[str, Any] = field(default_factory=dict)
     blame: str = ""
     guess: str = ""
     place: str = ""

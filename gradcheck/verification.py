@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,11 @@ from gradcheck.catalog.inline import case_of
 from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.errors import CatalogError
 from gradcheck.inputs.reach import unreachable
+from gradcheck.records import record, run_facts
 from gradcheck.run import examine
 from gradcheck.setting import DTYPES
 from gradcheck.verdict.block import CheckFacts, block
+from gradcheck.verdict.causes import Failure, by_cause
 
 _SHOWN = "gradcheck.verify"
 _OWN = "gradcheck:verify"  # says that there is code on trial; ``fn`` itself stands in no text
@@ -26,7 +28,7 @@ Names = str | Sequence[str] | None
 
 
 class GradientDisagreement(AssertionError):
-    """A gradient is wrong; the text is the block of a failed check, for each check that failed."""
+    """A gradient is wrong; the text is the block of a failed check, once for each cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Result:
 
     ``verdict`` is the worst that any check found, abstentions left aside while others judged.
     ``worst`` is the entry with the largest error, a failing one before any other; None where
-    nothing was judged. ``outcomes`` maps the name of each check to how it ended.
+    nothing was judged. ``outcomes`` maps the name of each check to how it ended. ``blocks`` are
+    the texts of what failed, one for each cause.
     """
 
     verdict: str
@@ -87,7 +90,7 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
         verdict=_verdict([outcome.ruling for _, outcome in judged]),
         worst=_worst([outcome for _, outcome in judged]),
         outcomes={check.name: outcome for check, outcome in judged},
-        blocks=tuple(_block(*each) for each in judged if each[1].ruling is Ruling.DISAGREE),
+        blocks=tuple(cause.text for cause in by_cause(_failures(judged, effort))),
     )
 
 
@@ -123,6 +126,9 @@ def _check_seed(seed: int) -> None:
 
 
 def _name(fn: Callable[..., Any]) -> str:
+    owner = getattr(fn, "__self__", None)
+    if isinstance(owner, type):  # as in Swish.apply, which is inherited and would not be told so
+        return f"{owner.__qualname__}.{fn.__name__}"
     # An operator of torch.library says its name in one of these ways, by the version of PyTorch.
     attributes = ("_qualname", "_qualified_op_name", "__qualname__")
     names = (getattr(fn, attribute, None) for attribute in attributes)
@@ -160,7 +166,13 @@ def _worst(outcomes: Sequence[Outcome]) -> Evidence | None:
     return max(failures or judged, key=lambda evidence: evidence.ulps, default=None)
 
 
+def _failures(judged: Sequence[tuple[Check, Outcome]], effort: Effort) -> Iterator[Failure]:
+    for check, outcome in judged:
+        if outcome.ruling is Ruling.DISAGREE:
+            facts = run_facts(_SHOWN, effort, check.device)
+            yield Failure(record(check, outcome, facts), _block(check, outcome))
+
+
 def _block(check: Check, outcome: Outcome) -> str:
     again = f"{_SHOWN}(..., witness={check.witness!r}, dtype={check.dtype!r})"
-    facts = CheckFacts(_SHOWN, check.name, check.implementation.text, again)
-    return block(facts, outcome)
+    return block(CheckFacts(_SHOWN, check.name, check.on_trial, again), outcome)

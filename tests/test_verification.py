@@ -75,18 +75,25 @@ def test_the_wrong_one_is_convicted(fn, formula):
     result = gradcheck.verify(fn, formula, inputs={"x": "(-3, 3)"}, witness="reverse", **QUICK)
     assert result.verdict == "disagree"
     assert result.worst.ruling.value == "disagree"
-    with pytest.raises(gradcheck.GradientDisagreement, match=r"^gradcheck\.verify: disagree: "):
+    with pytest.raises(gradcheck.GradientDisagreement, match=r"^disagree: "):
         result.raise_for_disagreement()
 
 
-def test_a_disagreement_is_an_assertion_error_with_the_block_of_each_check():
+def test_a_disagreement_is_an_assertion_error_with_one_block_for_one_cause():
     result = gradcheck.verify(WrongSine, "sin(x)", {"x": "(-3, 3)"}, points=6, witness="reverse")
     with pytest.raises(AssertionError) as error:
         result.raise_for_disagreement()
     text = str(error.value)
-    assert text.count("gradcheck.verify: disagree: ") == 2  # float64 and float32
+    assert text.startswith("disagree: the backward is wrong\n")
+    assert text.count("  where: gradcheck.verify\n") == 1
+    assert "the same cause, in 1 more check:\n  inline[reverse-cpu-float32]: off by " in text
     assert "on trial: WrongSine" in text
     assert "looks like: the sign" in text
+
+
+def test_a_function_is_named_by_the_class_that_it_is_applied_of():
+    result = gradcheck.verify(WrongSine.apply, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
+    assert "  on trial: WrongSine.apply\n" in result.blocks[0]
 
 
 def test_every_witness_and_both_dtypes_are_heard_by_default():

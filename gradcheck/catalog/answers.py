@@ -28,7 +28,7 @@ _FIX = "correct the answer, or the formula"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WrittenAnswer:
     """One answer of a point: the key it stands under, and the flat positions of its entries.
 
     Shapes: with m outputs and n input entries, ``positions`` count in [m * n**order].
@@ -48,22 +48,22 @@ class Answer:
         return zip(enclose_constant(self.tree).flat, self.positions, strict=True)
 
 
-def answers(point: Point, program: Program) -> Iterator[Answer]:
+def answers(point: Point, program: Program) -> Iterator[WrittenAnswer]:
     """Return what is written at a point, conventions included."""
     m, n = len(program.outputs), program.size
     spans = _spans(program)
     for key, stated in point.known.items():
         if key == "value":
-            yield Answer(key, "", 0, stated, list(range(m)))
+            yield WrittenAnswer(key, "", 0, stated, list(range(m)))
         elif key == "hessian":
             for first, row in stated.items():
                 for second, tree in row.items():
                     positions = [i * n + j for i in spans[first] for j in spans[second]]
-                    yield Answer(key, f" in {first}, {second}", 2, tree, positions)
+                    yield WrittenAnswer(key, f" in {first}, {second}", 2, tree, positions)
         else:
             for name, tree in stated.items():
                 positions = [k * n + j for k in range(m) for j in spans[name]]
-                yield Answer(key, f" in {name}", 1, tree, positions)
+                yield WrittenAnswer(key, f" in {name}", 1, tree, positions)
 
 
 def is_possible(answer: arb, formula: arb) -> bool:

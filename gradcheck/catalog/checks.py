@@ -31,6 +31,18 @@ class Check:
     name: str
     known: tuple[KnownFailure, ...] = ()
 
+    @property
+    def on_trial(self) -> str:
+        """The code on trial as its author wrote it, empty for the formula's own translation.
+
+        Where the names of the checks hold its number, it is told which number that is.
+        """
+        text, all_of_them = self.implementation.text, self.case.implementations
+        if len(all_of_them) == 1:
+            return text
+        number = all_of_them.index(self.implementation)
+        return f"{text}  (implementation {number} of 0 to {len(all_of_them) - 1})"
+
 
 def plan(
     cases: Iterable[Case],

@@ -111,20 +111,28 @@ def _exit_code(judged: Judged, effort: Effort) -> ExitCode:
 
 
 def _report(judged: Judged, effort: Effort) -> Iterator[str]:
-    """A table of the verdicts, a block for each that failed, and the counts."""
-    from gradcheck.verdict.block import CheckFacts, block
+    """A table of the verdicts, each cause of failure once, and the counts."""
+    from gradcheck.verdict.causes import Failure, by_cause
 
     yield _table(judged)
-    for check, outcome in judged:
-        if _fails(outcome, effort):
-            text = check.implementation.text
-            yield block(CheckFacts(SHOWN, check.name, text, _again(check)), outcome) + "\n"
+    failures = [
+        Failure(record, _block(check, outcome))
+        for (check, outcome), record in zip(judged, _records(judged, effort), strict=True)
+        if _fails(outcome, effort)
+    ]
+    yield from (f"{cause.text}\n" for cause in by_cause(failures))
     counts: dict[str, int] = {}
     for _, outcome in judged:
         counts[outcome.ruling.value] = counts.get(outcome.ruling.value, 0) + 1
     verdicts = ", ".join(f"{number} {word}" for word, number in counts.items())
     entries = sum(outcome.entries for _, outcome in judged)
     yield f"{counted(len(judged), 'check')}: {verdicts}; {entries:,} gradient entries judged"
+
+
+def _block(check: Check, outcome: Outcome) -> str:
+    from gradcheck.verdict.block import CheckFacts, block
+
+    return block(CheckFacts(SHOWN, check.name, check.on_trial, _again(check)), outcome)
 
 
 def _table(judged: Judged) -> str:

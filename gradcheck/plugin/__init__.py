@@ -18,6 +18,7 @@ import pytest
 from gradcheck import devices
 from gradcheck.errors import UsageError
 from gradcheck.plugin import machine, summary
+from gradcheck.plugin.failures import FailureReports
 from gradcheck.plugin.faults import FaultItem
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
 from gradcheck.plugin.items import CheckItem, skip_location
@@ -65,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker_input(config) is None:
         config.stash[_LEDGER] = Ledger(settings_of(config).report)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
+        config.pluginmanager.register(FailureReports(), "gradcheck failures")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck import records
-from gradcheck.answer import Effort, Outcome, Ruling
+from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Effort, Outcome, Ruling
 from gradcheck.errors import CatalogError
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.plugin.markers import check_markers
@@ -50,8 +50,23 @@ class CheckItem(pytest.Function):
             item.extra_keyword_matches.update(check.case.tags)
             yield item
 
+    @property
+    def id(self) -> Any:
+        """The id in parts as pytest 9.2 reads it from its cache, with parameters in brackets.
+
+        Without them ``--last-failed`` would not know the item again.
+        """
+        return type(super().id).parse(self.nodeid)
+
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.check.case.where.line - 1, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """The text of a verdict as it is; pytest's own view of anything else."""
+        error = excinfo.value
+        if isinstance(error, pytest.fail.Exception) and not error.pytrace:
+            return str(error)
+        return super().repr_failure(excinfo)
 
 
 def run_check(request: pytest.FixtureRequest) -> None:
@@ -64,15 +79,15 @@ def run_check(request: pytest.FixtureRequest) -> None:
         with _own_code(item):
             outcome = examine(item.check, settings_of(item.config).effort)
     except CatalogError as error:  # a `function` that is not there shows only now
-        _keep(item, _unjudged(Ruling.DISAGREE, str(error), "the case itself"), device_name)
+        _keep(item, _unjudged(Ruling.DISAGREE, str(error), CASE_ITSELF), device_name)
         # Without the error itself behind it, which pytest would print once more.
         raise pytest.fail.Exception(_told_once(item, error), pytrace=False) from None
     except pytest.skip.Exception as error:  # by the code on trial
         _keep(item, _unjudged(Ruling.ABSTAIN, f"skipped: {error.msg}"), device_name)
         raise
     except Exception as error:
-        blamed = f"a defect of gradcheck, not of PyTorch: {type(error).__name__}"
-        _keep(item, _unjudged(Ruling.DISAGREE, f"{blamed}: {error}", blamed), device_name)
+        reason = f"{type(error).__name__}: {error}"
+        _keep(item, _unjudged(Ruling.DISAGREE, reason, OWN_DEFECT), device_name)
         raise
     _keep(item, outcome, device_name)
     _conclude(item, outcome)
@@ -129,7 +144,7 @@ def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
     return CheckFacts(
         place=f"{where.path}:{where.line}",
         name=item.check.name,
-        implementation=item.check.implementation.text,
+        implementation=item.check.on_trial,
         command=_command(item, settings),
     )
 

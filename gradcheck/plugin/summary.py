@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gradcheck.answer import Ruling
+from gradcheck.plugin.failures import in_catalog_order
 from gradcheck.plugin.ledger import Ledger, ulps
 from gradcheck.plugin.options import Settings
 from gradcheck.records import version
+from gradcheck.verdict.causes import Failure, by_cause
 
 _WORST = 5
 _IDS = 3  # of each cause
@@ -55,15 +57,15 @@ def _worst(ledger: Ledger) -> Iterator[str]:
 
 
 def _causes(disagreements: Sequence[dict[str, Any]]) -> Iterator[str]:
-    causes = defaultdict(list)
-    for record in disagreements:
-        guess = f" (looks like: {record['guess']})" if record["guess"] else ""
-        causes[f"{record['blame'] or record['reason']}{guess}"].append(record["id"])
+    causes: defaultdict[str, list[str]] = defaultdict(list)
+    for cause in by_cause(in_catalog_order(map(Failure, disagreements))):
+        failures = cause.telling, *cause.others
+        causes[cause.headline] += [failure.record["id"] for failure in failures]
     if causes:
         yield "disagreements, by cause:"
-    for cause, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
-        yield f"  {len(ids)}  {cause}"
-        yield from (f"       {name}" for name in sorted(ids)[:_IDS])
+    for headline, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield f"  {len(ids)}  {headline}"
+        yield from (f"       {name}" for name in ids[:_IDS])
         if len(ids) > _IDS:
             yield f"       and {len(ids) - _IDS} more"
 

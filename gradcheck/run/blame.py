@@ -3,110 +3,171 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck.answer import Ruling
+from gradcheck.answer import Evidence, Ruling, Statement
 from gradcheck.catalog.witness_names import FACTS
-from gradcheck.run.hearing import Entry, Hearing, Promises, hear, index_text
+from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear, is_plain
 from gradcheck.run.scene import Points, Scene, scene_of
+from gradcheck.witnesses.stand.directions import PLAIN
 
 WITNESSES = sorted(FACTS.values(), key=lambda facts: facts.order)
 _CLOSE = 1e-4
 _SHARE = 1e-2
 _SMALL = 1e-3
-_TRUE = ", true "
-_WRONG = ("disagree", "is inaccurate")
+_SEVERITY = (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
 
 
-Statements = tuple[tuple[str, str], ...]
-"""Each witness's name with what it says at one point."""
+Statements = tuple[Statement, ...]
+"""What every witness says at one input."""
 
 
 def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> Statements:
-    """What every witness says at one point: agreement, or its worst number beside the truth."""
-    said = [("symbolic", _symbolic(scene, points))]
+    """Return what every witness says at one input: of its numbers the worst.
+
+    A derivative itself is told before a contraction of several, which ``seed`` draws.
+    """
+    said = [_symbolic(scene, points)]
     for facts in WITNESSES:
-        if facts.order <= scene.case.order:
-            other = scene_of(replace(scene.check, witness=facts.name))
-            said.append((facts.name, _statement(hear(other, points, seed, promises=promises))))
+        if facts.order > scene.case.order:
+            continue
+        name = facts.name
+        other = scene_of(replace(scene.check, witness=name))
+        plain = hear(other, points, PLAIN, promises=promises)
+        drawn = hear(other, points, seed, promises=promises)
+        found = _statement(name, plain), _statement(name, drawn)
+        said.append(max(found, key=lambda each: _SEVERITY.index(each.ruling)))
     return tuple(said)
 
 
-def _symbolic(scene: Scene, points: Points) -> str:
+def _symbolic(scene: Scene, points: Points) -> Statement:
     (x,) = scene.rows(points)
     enclosures = scene.truth.enclosures(min(1, scene.case.order), x)
     proved = sum(each.proves for each in enclosures)
     note = scene.truth.note(1)
     routes = f"by the chain rule alone: {note}" if note else "by two derivations that agree"
-    return f"{proved} of {len(enclosures)} derivatives enclosed, {routes}"
+    told = f"{proved} of {len(enclosures)} derivatives enclosed, {routes}"
+    return Statement("symbolic", Ruling.AGREE, note=told)
 
 
-def _statement(hearing: Hearing) -> str:
+def _statement(name: str, hearing: Hearing) -> Statement:
     judged = [entry for entry in hearing.entries if entry.judgement.judged]
     if not judged:
         agreed = [each.reason for each in hearing.findings if each.ruling is Ruling.AGREE]
-        return agreed[0] if agreed else _abstention(hearing)
+        if agreed:
+            return Statement(name, Ruling.AGREE, note=agreed[0])
+        reasons = [entry.judgement.reason for entry in hearing.entries]
+        return Statement(name, Ruling.ABSTAIN, note=reasons[0] if reasons else "says nothing")
     worst = max(judged, key=_badness)
-    ruling = worst.judgement.ruling.value
-    if worst.claim is None or worst.expected is None:
-        return f"{ruling}s: {worst.judgement.reason}" if ruling == "disagree" else ruling
-    text = index_text(hearing.scene, worst.claim.order, worst.expected)
-    truth = worst.expected.enclosure.ball.str(12, radius=False)
-    verb = {"agree": "agrees", "disagree": "disagrees"}.get(ruling, f"is {ruling}")
-    return f"{verb}: {text} = {worst.got!r}{_TRUE}{truth}  ({worst.claim.label})"
+    if worst.claim is None:
+        return Statement(name, worst.judgement.ruling, note=worst.judgement.reason)
+    return Statement(name, worst.judgement.ruling, evidence(hearing, worst))
 
 
-def _abstention(hearing: Hearing) -> str:
-    reasons = [entry.judgement.reason for entry in hearing.entries]
-    return f"abstains: {reasons[0]}" if reasons else "says nothing"
+def _badness(entry: Entry) -> tuple[int, bool, float]:
+    return _SEVERITY.index(entry.judgement.ruling), is_plain(entry), entry.judgement.ulps
 
 
-def _badness(entry: Entry) -> tuple[int, float]:
-    severity = [Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE].index(entry.judgement.ruling)
-    return severity, entry.judgement.ulps
+def failing_entries(
+    scene: Scene,
+    points: Points,
+    seed: int,
+    promises: Promises,
+    failing: Callable[[Hearing], list[Entry]],
+) -> list[Evidence]:
+    """Return what fails at one input, each number once, worst first.
 
-
-def blame(witness: str, *points: Statements) -> str:
-    """The conclusion that the pattern of agreement allows, over what was said at some points.
-
-    Who is wrong at one of them is wrong: at the smallest input a fault may not show in all modes.
+    The derivatives themselves, where they fail; else contractions of several, by ones or else by
+    what ``seed`` draws.
     """
-    told = [dict(said) for said in points]
+    contractions: list[Evidence] = []
+    only_so = False
+    for each in (PLAIN, seed):
+        hearing = hear(scene, points, each, promises=promises)
+        found = failing(hearing)
+        plain = [entry for entry in found if entry.claim is None or is_plain(entry)]
+        if plain:
+            return _each_once([evidence(hearing, entry) for entry in plain])
+        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in hearing.entries)
+        contractions = contractions or [evidence(hearing, entry) for entry in found]
+    return _each_once([replace(entry, only_so=only_so) for entry in contractions])
 
-    def wrong(name: str) -> bool:
-        return any(each.get(name, "").startswith(_WRONG) for each in told)
 
-    values = [each["value"] for each in told if each.get("value", "").startswith(_WRONG)]
-    if any(_TRUE not in value for value in values):  # it gave no number
-        return "the implementation itself fails, whatever is asked of it"
+def _each_once(found: Sequence[Evidence]) -> list[Evidence]:
+    """One entry for what several calls say alike, under the names of all of them."""
+    alike: dict[object, list[Evidence]] = {}
+    for each in found:
+        key = each.index, repr(each.got), each.true, each.reason, each.directions
+        alike.setdefault(key, []).append(each)
+    once = [
+        replace(same[0], label=" and ".join(dict.fromkeys(each.label for each in same)))
+        for same in alike.values()
+    ]
+    return sorted(once, key=lambda each: each.ulps, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Who is wrong, in words, and the number of the place where it shows."""
+
+    text: str
+    place: int
+
+
+def blame(witness: str, ruling: Ruling, *places: Statements) -> Blame:
+    """Return what the pattern of agreement allows to conclude, over what was said at some places.
+
+    At the smallest input a fault may not show in all modes, so the place that tells most decides;
+    of places that tell the same the first. ``ruling`` is that of the witness's check: where that
+    lost accuracy alone, nobody is called wrong.
+    """
+    told = [_told(witness, ruling, said) for said in places]
+    place = min(range(len(told)), key=lambda k: told[k][0])
+    return Blame(told[place][1], place)
+
+
+def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
+    """The conclusion from one place, and its rank: who is wrong first hides what follows."""
+    if ruling is Ruling.INACCURATE:
+        lost = [_SUBJECTS.get(each.witness, each.witness) for each in said
+                if each.ruling is Ruling.INACCURATE]  # fmt: skip
+        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(witness))
+    wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
+    if any(each.witness == "value" and each.witness in wrong and not each.evidence
+           for each in said):  # fmt: skip
+        return 0, "the implementation itself fails, whatever is asked of it"
     alone = (witness,), f"only {witness} disagrees"
-    for names, text in (*_PATTERNS, alone):
-        if all(wrong(name) for name in names):
-            return text
-    return f"{witness} is wrong only in other calls than a single point's"
+    for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
+        if wrong.issuperset(names):
+            return rank, text
+    return len(_PATTERNS) + 2, _ELSEWHERE.format(witness)
 
 
+def _lost(subjects: Sequence[str]) -> str:
+    *most, last = subjects
+    listed = f"{', '.join(most)} and {last}" if most else last
+    return f"accuracy is lost in {listed}: no formula is wrong"
+
+
+_SUBJECTS = {
+    "value": "the value",
+    "reverse": "the backward",
+    "forward": "the forward mode",
+    "gradcheck": "finite differences",
+    "second": "the second derivative",
+}
+_ELSEWHERE = "{} is wrong only in other calls than a single point's"
 _PATTERNS = (
     (
         ("value", "reverse"),
-        "the implementation computes another function than the formula: its value and its "
-        "gradient are both off; compare what the code means with what the case states",
+        "another function than the formula is computed: value and gradient are both off",
     ),
-    (
-        ("value",),
-        "the implementation's value is wrong: its forward computation is not the formula's",
-    ),
-    (
-        ("reverse", "forward"),
-        "the backward and the forward mode are both wrong: the value is right",
-    ),
-    (
-        ("reverse",),
-        "the backward is wrong: value and forward mode are not contradicted",
-    ),
-    (("forward",), "the forward mode (jvp) is wrong: value and backward are right"),
-    (("second",), "the second derivative is wrong: value and first derivatives are right"),
+    (("value",), "the value is wrong: the forward computation is not the formula's"),
+    (("reverse", "forward"), "the backward and the forward mode (jvp) are both wrong"),
+    (("reverse",), "the backward is wrong"),
+    (("forward",), "the forward mode (jvp) is wrong"),
+    (("second",), "the second derivative is wrong"),
     (
         ("gradcheck",),
         "only finite differences disagree: the implementation is not smooth in its rounding",
@@ -115,23 +176,28 @@ _PATTERNS = (
 """Whose disagreement says what: the first row fits all of whose witnesses disagree."""
 
 
-def guess(failing: list[Entry]) -> str:
-    """What kind of error failing entries look like; empty where nothing fits them all.
+def guess(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) -> str:
+    """Return what kind of error failing entries look like; empty where nothing fits them all.
 
-    Entries of two points tell more than those of one.
+    Entries of two points tell more than those of one: ``elsewhere`` are failing entries of other
+    inputs, which can show a factor that the first ones leave open.
     """
-    told = [
-        _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
-        for entry in failing
-        if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
-    ]
-    factor = _factor(told)
+    told = _numbers(failing)
+    factor = _factor(told) or _factor([*told, *_numbers(elsewhere)])
     for name, fits in _KINDS:
         if told and all(map(fits, told)) and not (factor and name == _LOST):
             return name
     if told and _are_misplaced(told):
         return "transposed: the right numbers in the wrong places"
     return factor or _term(told)
+
+
+def _numbers(entries: Sequence[Entry]) -> list[_Number]:
+    return [
+        _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
+        for entry in entries
+        if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.answer import (
+    CASE_ITSELF,
+    KNOWN_FAILURES,
+    NOTHING_JUDGED,
+    OWN_DEFECT,
+    Effort,
+    Evidence,
+    Outcome,
+    Ruling,
+)
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
@@ -16,9 +26,9 @@ from gradcheck.formula.truth import DerivationsDiffer
 from gradcheck.inputs.fixed import fixed_points
 from gradcheck.inputs.shrink import smallest
 from gradcheck.run.answers import contradictions, promised
-from gradcheck.run.blame import blame, guess, statements
+from gradcheck.run.blame import blame, failing_entries, guess, statements
 from gradcheck.run.excuses import Excuses
-from gradcheck.run.hearing import NO_PROMISES, Entry, Hearing, Promises, evidence, hear
+from gradcheck.run.hearing import NO_PROMISES, Entry, Hearing, Promises, hear
 from gradcheck.run.repeat import BLAMED, RANDOM, is_random
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
 from gradcheck.run.tally import Tally
@@ -28,12 +38,14 @@ from gradcheck.run.tally import Tally
 class Suspect:
     """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
 
-    ``promises`` are what the case states there, without which a declared point may not fail.
+    ``ruling`` is that of its worst entry. ``promises`` are what the case states there, without
+    which a declared point may not fail.
     """
 
     points: Points
     seed: int
-    drawn: bool
+    ruling: Ruling
+    drawn: bool = True
     promises: Promises = NO_PROMISES
 
 
@@ -60,7 +72,7 @@ class _Trial:
         self.seed = stable_seed(check.case.name, check.variant.name, effort.seed)
         self.tally = Tally(strict=effort.strict_accuracy)
         self.excuses = Excuses(check, self.scene.dtype)
-        self.suspect: Suspect | None = None
+        self.suspects: list[Suspect] = []
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -70,9 +82,10 @@ class _Trial:
             if not self.complaints:
                 self.drawn()
         except DerivationsDiffer as error:
-            self.complaints.append(f"a defect of gradcheck, not of PyTorch: {error}")
+            self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
-            self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
+            if not self.tally.failures:  # what was found before stays found
+                self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
         return self.outcome()
 
     # points
@@ -89,8 +102,11 @@ class _Trial:
             at = {name: values[None] for name, values in fixed.at.items()}
             promises = promised(fixed.point, program)
             hearing = hear(self.scene, at, self.seed + k, promises=promises)
-            if self.tally.add(hearing, self.excuses.at(fixed)):
-                self._suspect(Suspect(at, self.seed + k, drawn=False, promises=promises))
+            failing = self.tally.add(hearing, self.excuses.at(fixed))
+            if failing:
+                ruling = _worst_ruling(failing)
+                suspect = Suspect(at, self.seed + k, ruling, drawn=False, promises=promises)
+                self.suspects.append(suspect)
 
     def drawn(self) -> None:
         facts = FACTS[self.check.witness]
@@ -104,36 +120,44 @@ class _Trial:
         hearing = hear(self.scene, points, self.seed, thorough=False)
         excuse = self.excuses.at(None)
         failing = self.tally.add(hearing, excuse)
-        if failing and self.suspect is None:
-            k = self._brought_home(points, failing[0])
-            self._suspect(Suspect(single(points, k), self.seed + k, drawn=True))
+        if self._leads(failing):
+            k = self._brought_home(points, failing)
+            suspect = Suspect(single(points, k), self.seed + k, _worst_ruling(failing))
+            self.suspects.append(suspect)
         if self.scene.batched and count > 1:  # scalar and vectorised kernels differ
             alone = single(points, count - 1)
-            if self.tally.add(self._again(alone, self.seed), excuse):
-                self._suspect(Suspect(alone, self.seed, drawn=True))
+            failing = self.tally.add(self._again(alone, self.seed), excuse)
+            if self._leads(failing):
+                self.suspects.append(Suspect(alone, self.seed, _worst_ruling(failing)))
 
-    def _brought_home(self, points: Points, entry: Entry) -> int:
+    def _leads(self, failing: list[Entry]) -> bool:
+        """Whether something failed, and worse than at every suspect so far."""
+        if not failing:
+            return False
+        as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
+        return not any(suspect.ruling in as_bad for suspect in self.suspects)
+
+    def _brought_home(self, points: Points, failing: list[Entry]) -> int:
         """The failing point; of what a call on many points raised, the first that raises alone."""
+        ruling = _worst_ruling(failing)
+        entry = next(each for each in failing if each.judgement.ruling is ruling)
         count = len(next(iter(points.values())))
         if entry.claim is not None or not self.scene.batched:
             return entry.point
-        alone = (k for k in range(count) if self._fails(single(points, k), self.seed + k))
+        alone = (k for k in range(count) if self._fails(single(points, k), self.seed + k, ruling))
         return next(alone, entry.point)
-
-    def _suspect(self, suspect: Suspect) -> None:
-        self.suspect = self.suspect or suspect
 
     # the ruling
 
     def outcome(self) -> Outcome:
         if self.complaints:
             reason = "; ".join(self.complaints)
-            return self._ended(Ruling.DISAGREE, reason, "the case itself", place=self.place)
+            return self._ended(Ruling.DISAGREE, reason, CASE_ITSELF, place=self.place)
         if self.tally.failures:
             return self._convicted()
         stale = self.excuses.complaints()
         if stale:
-            return self._ended(Ruling.DISAGREE, "; ".join(stale), "known_failures.yaml")
+            return self._ended(Ruling.DISAGREE, "; ".join(stale), KNOWN_FAILURES)
         known = self.excuses.reason()
         if known:
             return self._ended(Ruling.KNOWN, known)
@@ -151,30 +175,65 @@ class _Trial:
         return self._ended(
             Ruling.DISAGREE,
             f"nothing was judged: {reasons or 'no point to judge'}",
-            "nothing judged",
+            NOTHING_JUDGED,
         )
 
     def _convicted(self) -> Outcome:
-        assert self.suspect is not None
-        if is_random(self.scene, self.suspect.points, self.suspect.seed):
-            return self._ended(Ruling.DISAGREE, RANDOM, BLAMED)
-        points, seed = self._smallest(self.suspect), self.suspect.seed
-        promises = self.suspect.promises
-        hearing = hear(self.scene, points, seed, promises=promises)
-        first = hear(self.scene, self.suspect.points, seed, promises=promises)
-        failing, before = self._failing(hearing), self._failing(first)
-        places = [points] if points is self.suspect.points else [points, self.suspect.points]
-        said = [statements(self.scene, place, seed, promises) for place in places]
-        ordered = sorted(failing, key=lambda entry: entry.judgement.ulps, reverse=True)
         worst = self.tally.failures[0]
-        return self._ended(
-            worst.ruling,
-            worst.reason,
-            blame(self.check.witness, *said),
-            smallest=tuple(evidence(hearing, entry) for entry in ordered),
-            statements=said[0],
-            guess=guess([*failing, *before]),
-        )
+        try:
+            suspect = self._chief_suspect()
+            if is_random(self.scene, suspect.points, suspect.seed):
+                return self._ended(Ruling.DISAGREE, RANDOM, BLAMED)
+            found = self._explained(suspect)
+        except Exception as error:  # what failed stays found, whatever else is worked out
+            text = f"{type(error).__name__}: {error}"
+            found = {"blame": f"{worst.reason}; blame could not be worked out: {text}"}
+            return self._ended(worst.ruling, worst.reason, **found)
+        told = found["failures"][0]
+        if self.tally.worst == worst:
+            found["worst"] = told
+        return self._ended(told.ruling, told.reason, **found)
+
+    def _chief_suspect(self) -> Suspect:
+        """The first that disagrees; the first of all where every one is only inaccurate."""
+        disagreeing = [each for each in self.suspects if each.ruling is Ruling.DISAGREE]
+        return (disagreeing or self.suspects)[0]
+
+    def _explained(self, suspect: Suspect) -> dict[str, Any]:
+        """The smallest failing input, the worst one with plain derivatives, and the blame."""
+        points = self._smallest(suspect)
+        seed, promises = suspect.seed, suspect.promises
+        places = [points] if points is suspect.points else [points, suspect.points]
+        said = [statements(self.scene, place, seed, promises) for place in places]
+        blamed = blame(self.check.witness, suspect.ruling, *said)
+        heard = [hear(self.scene, place, seed, promises=promises) for place in places]
+        failing = [entry for each in heard for entry in self._failing(each, suspect.ruling)]
+        return {
+            "blame": blamed.text,
+            "smallest": tuple(self._told(replace(suspect, points=points))),
+            "failures": tuple(self._failures()),
+            "statements": said[blamed.place],
+            "stated_at": _at(places[blamed.place]),
+            "guess": guess(failing, [entry for _, entry in self.tally.failing]),
+        }
+
+    def _told(self, suspect: Suspect) -> list[Evidence]:
+        """What fails at one input: the derivatives themselves, where those fail."""
+
+        def failing(hearing: Hearing) -> list[Entry]:
+            return self._failing(hearing, suspect.ruling)
+
+        where = suspect.points, suspect.seed, suspect.promises
+        return failing_entries(self.scene, *where, failing)
+
+    def _failures(self) -> list[Evidence]:
+        """The kept failures; those of the worst input are asked again, for plain derivatives."""
+        kept = self.tally.failures
+        at, ruling = kept[0].at, kept[0].ruling
+        points = {name: np.asarray(values, dtype=np.float64)[None] for name, values in at.items()}
+        known = (each for each in self.suspects if _at(each.points) == at)
+        plain = self._told(next(known, Suspect(points, self.seed, ruling)))
+        return [*plain, *(each for each in kept if each.at != at)] if plain else kept
 
     def _smallest(self, suspect: Suspect) -> Points:
         if not suspect.drawn:
@@ -182,7 +241,7 @@ class _Trial:
 
         def fails(point: Mapping[str, object]) -> bool:
             points = {name: np.asarray(values)[None] for name, values in point.items()}
-            return self._fails(points, suspect.seed)
+            return self._fails(points, suspect.seed, suspect.ruling)
 
         first = {name: values[0] for name, values in suspect.points.items()}
         if not fails(first):  # it fails only beside other points
@@ -194,17 +253,18 @@ class _Trial:
     def _again(self, points: Points, seed: int) -> Hearing:
         return hear(self.scene, points, seed)
 
-    def _fails(self, points: Points, seed: int) -> bool:
-        return bool(self._failing(self._again(points, seed)))
+    def _fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
+        return bool(self._failing(self._again(points, seed), ruling))
 
-    def _failing(self, hearing: Hearing) -> list[Entry]:
+    def _failing(self, hearing: Hearing, ruling: Ruling) -> list[Entry]:
+        """The entries that are ruled so, or worse, and not excused."""
         excuse = self.excuses.at(None)
-        fatal = {Ruling.DISAGREE} | ({Ruling.INACCURATE} if self.effort.strict_accuracy else set())
+        fatal = {Ruling.DISAGREE, ruling}
         return [e for e in hearing.entries if e.judgement.ruling in fatal and not excuse(e)]
 
-    def _ended(self, ruling: Ruling, reason: str, blamed: str = "", **found: object) -> Outcome:
+    def _ended(self, ruling: Ruling, reason: str, blame: str = "", **found: Any) -> Outcome:
         tally = self.tally
-        failures: tuple[Evidence, ...] = tuple(tally.failures)
+        found = {"failures": tuple(tally.failures), "worst": tally.worst, **found}
         return Outcome(
             ruling=ruling,
             reason=reason,
@@ -213,8 +273,16 @@ class _Trial:
             points=tally.points,
             seconds=0.0,
             counts=dict(tally.counts),
-            worst=tally.worst,
-            failures=failures,
-            blame=blamed,
-            **found,  # type: ignore[arg-type]
+            blame=blame,
+            **found,
         )
+
+
+def _worst_ruling(failing: list[Entry]) -> Ruling:
+    disagrees = any(entry.judgement.ruling is Ruling.DISAGREE for entry in failing)
+    return Ruling.DISAGREE if disagrees else Ruling.INACCURATE
+
+
+def _at(points: Points) -> dict[str, Any]:
+    """A single point as evidence holds it."""
+    return {name: values[0].tolist() for name, values in points.items()}

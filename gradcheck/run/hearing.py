@@ -182,7 +182,7 @@ def evidence(hearing: Hearing, entry: Entry) -> Evidence:
     kink = entry.expected.enclosure.status == "kink"
     return Evidence(
         at=at,
-        index=index_text(hearing.scene, entry.claim.order, entry.expected),
+        index=index_text(hearing.scene, entry.claim.order, _without_zeros(hearing, entry)),
         label=entry.claim.label,
         got=entry.got,
         true=f"in {ball.str(10)}" if kink else ball.str(20, radius=False),
@@ -192,7 +192,35 @@ def evidence(hearing: Hearing, entry: Entry) -> Evidence:
         ruling=judgement.ruling,
         reason=judgement.reason,
         grade=judgement.grade,
+        directions=() if is_plain(entry) else _directions(entry.claim, _row(hearing, entry)),
     )
+
+
+def is_plain(entry: Entry) -> bool:
+    """Whether the number is a derivative itself, and no multiple or sum of such."""
+    terms = entry.expected.terms if entry.expected else ()
+    return len(terms) == 1 and terms[0][0] == 1.0
+
+
+def _directions(claim: Claim, row: int) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    given = [] if claim.cotangent is None else [("cotangent", claim.cotangent)]
+    given += [("tangent", tangent) for tangent in claim.tangents]
+    return tuple((name, tuple(vector[row].tolist())) for name, vector in given)
+
+
+def _row(hearing: Hearing, entry: Entry) -> int:
+    """Which row of its claim an entry stands in: a call takes one point, or all of them."""
+    return entry.point if entry.claim is not None and len(entry.claim.numbers) > 1 else 0
+
+
+def _without_zeros(hearing: Hearing, entry: Entry) -> Expectation:
+    """The weighted sum less the derivatives that are 0, as long as one is not."""
+    assert entry.claim is not None
+    assert entry.expected is not None
+    x = hearing.scene.rows(hearing.points)[entry.point]
+    truth = hearing.scene.truth.enclosures(entry.claim.order, x)
+    terms = tuple(term for term in entry.expected.terms if not truth[term[1]].ball.is_zero())
+    return replace(entry.expected, terms=terms or entry.expected.terms)
 
 
 _TOP = {1: "∂", 2: "∂²"}

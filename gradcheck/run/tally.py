@@ -24,7 +24,7 @@ class Tally:
     judged: int = 0
     abstained: int = 0
     worst: Evidence | None = None
-    failures: list[Evidence] = field(default_factory=list)
+    failing: list[tuple[Evidence, Entry]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
 
@@ -72,12 +72,15 @@ class Tally:
                 self.worst = evidence(hearing, worst)
 
     def _keep(self, hearing: Hearing, failing: list[Entry]) -> None:
-        found = sorted(failing, key=lambda entry: _badness(entry.judgement), reverse=True)[
-            :_MOST_FAILURES
-        ]
-        self.failures += [evidence(hearing, entry) for entry in found]
-        self.failures.sort(key=_badness, reverse=True)
-        del self.failures[_MOST_FAILURES:]
+        found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)
+        self.failing += [(evidence(hearing, entry), entry) for entry in found[:_MOST_FAILURES]]
+        self.failing.sort(key=lambda each: _badness(each[0]), reverse=True)
+        del self.failing[_MOST_FAILURES:]
+
+    @property
+    def failures(self) -> list[Evidence]:
+        """The failing entries that are kept, worst first."""
+        return [told for told, _ in self.failing]
 
 
 def _badness(judged: Judgement | Evidence) -> tuple[int, float]:

@@ -6,21 +6,24 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
-from gradcheck.answer import Evidence, Outcome
+from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Evidence, Outcome, Ruling, Statement
 
 _ENTRIES = 3  # of each input: enough to see a pattern
 _NUMBERS = 64  # a point of more than these is not printed whole
-_WIDTH = 100
+_WIDTH = 80
+_FEW = 8  # entries of a direction: more are elided
+_DIGITS = 12  # of the truth, where it stands in a line beside PyTorch's number
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFacts:
     """What the text says about the check itself.
 
-    ``place`` is ``file:line``; ``implementation`` is the code on trial as its author wrote it,
-    empty for the formula's own translation; ``command`` runs this check alone.
+    ``place`` is ``file:line``; ``implementation`` names the code on trial, empty for the formula's
+    own translation; ``command`` runs this check alone.
     """
 
     place: str
@@ -30,7 +33,7 @@ class CheckFacts:
 
 
 def block(check_facts: CheckFacts, outcome: Outcome) -> str:
-    """What a reader needs to act on a failed check; its first line can stand alone.
+    """Return what a reader needs to act on a failed check; its first line can stand alone.
 
     Units: numbers are printed so that they read back as the same floats; errors in ulps and
            relatively, to two digits.
@@ -42,6 +45,19 @@ def block(check_facts: CheckFacts, outcome: Outcome) -> str:
         _repetition(check_facts, outcome),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)
+
+
+def headline(blame: str, reason: str, guess: str) -> str:
+    """Return the cause in one line: who is wrong, else the reason, and what it looks like."""
+    cause = _cause(blame, reason).partition("\n")[0]
+    return f"{cause}{f' (looks like: {guess})' if guess else ''}"
+
+
+def _cause(blame: str, reason: str) -> str:
+    """Who is wrong; where that is no code on trial, the reason tells more."""
+    if blame == NOTHING_JUDGED:
+        return reason
+    return f"{blame}: {reason}" if blame in NO_CODE else blame or reason
 
 
 def format_error(evidence: Evidence) -> str:
@@ -62,25 +78,43 @@ def point_as_yaml(at: dict[str, Any]) -> str:
 
 
 def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
-    guess = f" (looks like: {outcome.guess})" if outcome.guess else ""
-    summary = outcome.blame or outcome.reason
-    yield f"{outcome.place or facts.place}: {outcome.ruling.value}: {summary}{guess}"
+    cause = _cause(outcome.blame, outcome.reason)
+    yield _filled("", f"{outcome.ruling.value}: {cause}", indent=2)
+    if outcome.guess:
+        yield f"  looks like: {outcome.guess}"
+    yield f"  where: {outcome.place or facts.place}"
     yield f"  check: {facts.name}"
     yield f"  on trial: {facts.implementation or 'the formula, translated to PyTorch'}"
-    if outcome.blame and outcome.reason:
-        yield f"  reason: {outcome.reason}"
+    if outcome.reason not in cause:
+        yield _filled("  reason: ", outcome.reason)
+
+
+def _filled(start: str, text: str, indent: int | None = None) -> str:
+    """The text after ``start``, on lines that fit; never broken inside a word."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * (len(start) if indent is None else indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _inputs(outcome: Outcome) -> Iterator[str]:
-    smallest = outcome.smallest[:_ENTRIES]
-    worst = _failures_at_one_input(outcome.failures)[:_ENTRIES]
-    if smallest and worst and _flows(smallest[0].at) == _flows(worst[0].at):
-        yield from _input("smallest failing input, and the worst:", worst, outcome.reason)
+    smallest = outcome.smallest
+    worst = _failures_at_one_input(outcome.failures)
+    if smallest and worst and not _is_worse(worst[0], smallest[0]):
+        yield from _input("smallest failing input, and the worst:", smallest, outcome.reason)
         return
     if smallest:
         yield from _input("smallest failing input:", smallest, outcome.reason)
     if worst:
         yield from _input("worst failing input:", worst, outcome.reason)
+
+
+def _is_worse(entry: Evidence, than: Evidence) -> bool:
+    return _flows(entry.at) != _flows(than.at) and entry.ulps > than.ulps
 
 
 def _failures_at_one_input(failures: Sequence[Evidence]) -> list[Evidence]:
@@ -91,33 +125,103 @@ def _failures_at_one_input(failures: Sequence[Evidence]) -> list[Evidence]:
 def _input(title: str, entries: Sequence[Evidence], told: str) -> Iterator[str]:
     """The input and its failing entries; a reason that was ``told`` above is not repeated."""
     yield title
-    for name, value in entries[0].at.items():
+    yield from _values(entries[0].at)
+    for entry in entries[:_ENTRIES]:
+        yield from _entry(entry, told)
+    more = len(entries) - _ENTRIES
+    if more > 0:
+        yield f"    and {more} more {'entry' if more == 1 else 'entries'}"
+
+
+def _values(at: dict[str, Any]) -> Iterator[str]:
+    for name, value in at.items():
         yield f"  {name} = {_elided(value)}"
-    described = ["\n".join(_entry(entry, told)) for entry in entries]
-    yield from dict.fromkeys(described)  # two calls may fail with one text
 
 
 def _entry(entry: Evidence, told: str) -> Iterator[str]:
     if entry.true:
-        yield f"    {entry.index}"
-        yield f"      PyTorch  {entry.got!r}  ({entry.label})"
-        yield f"      true     {entry.true}  ± {entry.radius}"
+        yield _filled("    ", f"{entry.index}  ({_call(entry)})", indent=6)
+        yield f"      PyTorch  {entry.got!r}"
+        yield f"      true     {_truth(entry)}"
         yield f"      error    {format_error(entry)}"
     else:  # it gave no number to be held against the true one
         yield f"    {entry.index}  ({entry.label})"
     if entry.reason and entry.reason != told:
-        yield f"      reason   {entry.reason}"
+        yield _filled("      reason   ", entry.reason)
+
+
+def _call(entry: Evidence) -> str:
+    """The calls that gave the number, and what they contracted, unless it is a derivative."""
+    if not entry.directions:
+        return entry.label
+    given = " and ".join(f"the {name} {_vector(vector)}" for name, vector in entry.directions)
+    return f"{entry.label}, {'only ' if entry.only_so else ''}with {given}"
+
+
+def _vector(numbers: Sequence[float]) -> str:
+    """A cotangent or tangent in short; its entries have few digits."""
+    if len(numbers) > 1 and set(numbers) == {1.0}:
+        return "of ones"
+    shown = [f"{number:g}" for number in numbers]
+    return f"[{', '.join(shown if len(shown) <= _FEW else [shown[0], '...', shown[-1]])}]"
+
+
+def _truth(entry: Evidence) -> str:
+    digits = without_zeros(entry.true)
+    return digits if entry.radius == "0" else f"{digits}  ± {entry.radius}"
+
+
+def without_zeros(text: str) -> str:
+    """A decimal number without the zeros at its end that say nothing."""
+    plain = "." in text and "e" not in text and not text.startswith("in ")
+    return text.rstrip("0").rstrip(".") if plain else text
 
 
 def _conclusion(outcome: Outcome) -> Iterator[str]:
     if not outcome.statements:
         return
-    yield "who says what at the smallest failing input:"
-    width = max(len(witness) for witness, _ in outcome.statements)
-    for witness, statement in outcome.statements:
-        yield f"  {witness:{width}}  {statement}"
+    smallest = outcome.smallest
+    if not smallest or _flows(smallest[0].at) == _flows(outcome.stated_at):
+        yield "who says what at the smallest failing input:"
+    else:
+        yield "who says what at another failing input, where more shows:"
+        yield from _values(outcome.stated_at)
+    width = max(len(each.witness) for each in outcome.statements)
+    for each in outcome.statements:
+        yield _filled(f"  {each.witness:{width}}  ", statement(each))
     if outcome.blame:
-        yield f"  therefore: {outcome.blame}"
+        yield _filled("  therefore: ", outcome.blame)
+
+
+_SAYS = {
+    Ruling.AGREE: "agrees",
+    Ruling.ABSTAIN: "abstains",
+    Ruling.INACCURATE: "is inaccurate",
+    Ruling.DISAGREE: "disagrees",
+}
+
+
+def statement(said: Statement) -> str:
+    """Return what a witness says, in words."""
+    entry = said.evidence
+    if entry is None:
+        told = said.ruling is Ruling.AGREE  # as "torch.autograd.gradcheck passes"
+        return said.note if told else f"{_SAYS[said.ruling]}: {said.note}"
+    text = f"{_SAYS[said.ruling]}: {entry.index} = {entry.got!r}"
+    if said.ruling is Ruling.AGREE:
+        return text
+    call = f"  ({_call(entry)})" if entry.label != said.witness else ""
+    return f"{text}, true {_rounded(entry.true)}{call}"
+
+
+def _rounded(true: str) -> str:
+    """A true number as one reads it beside another; a hull stays as it is."""
+    return true if true.startswith("in ") else str(_few(Decimal(true))).lower()
+
+
+def _few(number: Decimal) -> Decimal:
+    few = +number.normalize(Context(prec=_DIGITS))
+    return few.quantize(Decimal(1)) if few == few.to_integral() and abs(few) < 10**_DIGITS else few
 
 
 def _repetition(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
@@ -129,7 +233,8 @@ def _repetition(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     at = evidence[0].at
     count = len(list(_numbers(list(at.values()))))
     if count > _NUMBERS:
-        yield f"the input holds {count} numbers, too many to print; --report keeps the worst whole"
+        yield f"the input holds {count} numbers, too many to print;"
+        yield "  --report keeps the worst whole"
         return
     yield "to keep this input, under the case's `points`:"
     yield textwrap.indent(point_as_yaml(at), "    ")

@@ -25,9 +25,26 @@ def test_a_wrong_function_disagrees_and_ends_with_code_1(command):
     arguments = ("sin(x)", "--torch", "torch.cos(x)", "--input", "x=(-3, 3)")
     ended = command("check", *arguments, "--witness", "value", "--dtype", "float64", *QUICK)
     assert ended.code == 1
-    assert "<command line>: disagree: " in ended.out
+    assert "\ndisagree: another function than the formula is computed" in ended.out
+    assert "\n  where: <command line>\n" in ended.out
     assert "on trial: torch.cos(x)" in ended.out
     assert ended.out.splitlines()[-1].startswith("1 check: 1 disagree; ")
+
+
+def test_one_cause_is_told_once_and_the_other_checks_in_a_line_each(command):
+    ended = command("check", "3*x**2", "--input", "x=real", "--torch", "3*x**3", *QUICK)
+    assert ended.out.count("to run just this:") == 1
+    told = ended.out.partition("the same cause, in 7 more checks:\n")[2].splitlines()
+    assert [line.split(":")[0].strip() for line in told[:7]] == [
+        "inline[value-cpu-float32]",
+        *(
+            f"inline[{witness}-cpu-{dtype}]"
+            for witness in ("reverse", "forward", "second")
+            for dtype in ("float64", "float32")
+        ),
+    ]
+    assert told[8].startswith("10 checks: 8 disagree, 2 agree; ")
+    assert len(told) == 9
 
 
 def test_every_implementation_is_on_trial(command):

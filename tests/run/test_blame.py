@@ -4,22 +4,21 @@ import pytest
 import torch
 from culprits import FAULTS, PLANE, case_of, check_of, culprit
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Effort, Evidence, Ruling, Statement
 from gradcheck.run import examine
 from gradcheck.run.blame import blame
 
 BRIEF = Effort(points=64)
 BY_NAME = {fault.name: fault for fault in FAULTS}
-VALUE = "the implementation's value is wrong: its forward computation is not the formula's"
-BACKWARD = "the backward is wrong: value and forward mode are not contradicted"
-FORWARD = "the forward mode (jvp) is wrong: value and backward are right"
-BOTH = "the backward and the forward mode are both wrong: the value is right"
-SECOND = "the second derivative is wrong: value and first derivatives are right"
-ANOTHER = (
-    "the implementation computes another function than the formula: its value and its gradient "
-    "are both off; compare what the code means with what the case states"
-)
+VALUE = "the value is wrong: the forward computation is not the formula's"
+BACKWARD = "the backward is wrong"
+FORWARD = "the forward mode (jvp) is wrong"
+BOTH = "the backward and the forward mode (jvp) are both wrong"
+SECOND = "the second derivative is wrong"
+ANOTHER = "another function than the formula is computed: value and gradient are both off"
 NOISE = "only finite differences disagree: the implementation is not smooth in its rounding"
+FAILS = "the implementation itself fails, whatever is asked of it"
+NAMES = ("value", "reverse", "forward", "gradcheck", "second")
 
 
 def convicted(declaration, function, witness):
@@ -67,20 +66,27 @@ def test_a_formula_that_means_another_function_is_blamed_before_pytorch(witness)
 
 def test_every_witness_is_heard_about_the_smallest_input():
     outcome = planted("wrong sign", "backward", "reverse")
-    assert [witness for witness, _ in outcome.statements] == [
-        "symbolic",
-        "value",
-        "reverse",
-        "forward",
-        "gradcheck",
-        "second",
-    ]
-    told = dict(outcome.statements)
-    assert told["symbolic"] == "2 of 2 derivatives enclosed, by two derivations that agree"
-    assert told["value"].startswith("agrees: y = ")
-    assert told["reverse"].startswith("disagrees: ")
-    assert told["forward"].startswith("agrees: ")
-    assert told["gradcheck"].startswith("disagrees: ")
+    assert [each.witness for each in outcome.statements] == ["symbolic", *NAMES]
+    told = {each.witness: each for each in outcome.statements}
+    assert told["symbolic"].note == "2 of 2 derivatives enclosed, by two derivations that agree"
+    assert {name: told[name].ruling for name in NAMES} == {
+        "value": Ruling.AGREE,
+        "reverse": Ruling.DISAGREE,
+        "forward": Ruling.AGREE,
+        "gradcheck": Ruling.DISAGREE,
+        "second": Ruling.DISAGREE,
+    }
+    assert told["gradcheck"].evidence is None
+
+
+def said(wrong, how=Ruling.DISAGREE):
+    """What the witnesses say at one input, where some are wrong, in numbers."""
+    return tuple(
+        Statement(name, how if name in wrong else Ruling.AGREE, EVIDENCE) for name in NAMES
+    )
+
+
+EVIDENCE = Evidence({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DISAGREE, "off")
 
 
 @pytest.mark.parametrize(
@@ -100,11 +106,38 @@ def test_every_witness_is_heard_about_the_smallest_input():
         ((), "reverse is wrong only in other calls than a single point's"),
     ],
 )
-@pytest.mark.parametrize("how", ["disagrees: y = 1, true 2", "is inaccurate: y = 1, true 2"])
-def test_the_pattern_of_disagreement_decides(wrong, text, how):
-    names = ("value", "reverse", "forward", "gradcheck", "second")
-    said = tuple((name, how if name in wrong else "agrees: y = 1") for name in names)
-    assert blame("reverse", said) == text
+def test_the_pattern_of_disagreement_decides(wrong, text):
+    assert blame("reverse", Ruling.DISAGREE, said(wrong)).text == text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (("reverse",), "accuracy is lost in the backward: no formula is wrong"),
+        (
+            ("reverse", "forward"),
+            "accuracy is lost in the backward and the forward mode: no formula is wrong",
+        ),
+        (
+            ("value", "reverse", "second"),
+            "accuracy is lost in the value, the backward and the second derivative: "
+            "no formula is wrong",
+        ),
+        ((), "reverse is wrong only in other calls than a single point's"),
+    ],
+)
+def test_where_accuracy_alone_is_lost_nobody_is_called_wrong(wrong, text):
+    assert blame("reverse", Ruling.INACCURATE, said(wrong, Ruling.INACCURATE)).text == text
+
+
+def test_an_inaccurate_value_is_not_laid_to_a_wrong_backward():
+    witnesses = (
+        Statement("value", Ruling.INACCURATE, EVIDENCE),
+        Statement("reverse", Ruling.DISAGREE, EVIDENCE),
+    )
+    text = blame("value", Ruling.INACCURATE, witnesses).text
+    assert text == "accuracy is lost in the value: no formula is wrong"
+    assert blame("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
 
 
 @pytest.mark.parametrize(
@@ -121,20 +154,160 @@ def test_the_pattern_of_disagreement_decides(wrong, text, how):
 def test_code_that_fails_is_not_blamed_on_mathematics(function, reason, witness):
     outcome = convicted("{formula: x**2, inputs: {x: real}}", function, witness)
     assert outcome.reason == reason
-    assert outcome.blame == "the implementation itself fails, whatever is asked of it"
+    assert outcome.blame == FAILS
 
 
-def test_who_is_wrong_at_one_of_the_points_is_wrong():
+def test_who_is_wrong_at_one_of_the_inputs_is_wrong_and_that_input_is_shown():
     """A wrong first derivative of a bilinear function vanishes at 0, where shrinking ends."""
-    at_zero = (("value", "agrees: y = 0"), ("reverse", "agrees: 0"), ("second", "disagrees: 1"))
-    before = (("value", "agrees: y = 6"), ("reverse", "disagrees: 2"), ("second", "disagrees: 1"))
-    assert blame("second", at_zero) == SECOND
-    assert blame("second", at_zero, before) == BACKWARD
+    at_zero, before = said(("second",)), said(("reverse", "second"))
+    alone = blame("second", Ruling.DISAGREE, at_zero)
+    assert (alone.text, alone.place) == (SECOND, 0)
+    both = blame("second", Ruling.DISAGREE, at_zero, before)
+    assert (both.text, both.place) == (BACKWARD, 1)
+
+
+def test_of_inputs_that_tell_the_same_the_first_is_shown():
+    same = said(("reverse",)), said(("reverse", "second"))
+    assert blame("reverse", Ruling.DISAGREE, *same).place == 0
 
 
 def test_an_abstention_contradicts_nobody():
-    said = (("value", "abstains: no"), ("reverse", "disagrees: no"), ("forward", "abstains: no"))
-    assert blame("reverse", said) == BACKWARD
+    witnesses = (
+        Statement("value", Ruling.ABSTAIN, note="no"),
+        Statement("reverse", Ruling.DISAGREE, note="no"),
+        Statement("forward", Ruling.ABSTAIN, note="no"),
+    )
+    assert blame("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
+
+
+def test_a_value_that_is_no_number_means_that_the_code_fails():
+    witnesses = (
+        Statement("value", Ruling.DISAGREE, note="raised ValueError: no"),
+        Statement("reverse", Ruling.DISAGREE, note="raised ValueError: no"),
+    )
+    assert blame("reverse", Ruling.DISAGREE, witnesses).text == FAILS
+
+
+# text and table
+
+
+class BadSwish(torch.autograd.Function):
+    """x·sigmoid(x) with x·x for x in its backward: at 0 that shows in the second derivative."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        s = torch.sigmoid(x)
+        return cotangent * (s + x * x * s * (1 - s))
+
+
+SWISH = "{formula: x / (1 + exp(-x)), inputs: {x: '(-5, 5)'}}"
+
+
+def ruling_of(outcome, witness):
+    return next(each.ruling for each in outcome.statements if each.witness == witness)
+
+
+def test_the_backward_is_called_wrong_beside_an_input_where_it_is():
+    outcome = convicted(SWISH, BadSwish.apply, "second")
+    assert outcome.smallest[0].at == {"x": 0.0}
+    assert outcome.blame == BACKWARD
+    assert outcome.stated_at != {"x": 0.0}
+    assert ruling_of(outcome, "reverse") is Ruling.DISAGREE
+
+
+def test_the_smallest_input_is_kept_where_the_fault_shows_there():
+    outcome = convicted(SWISH, BadSwish.apply, "reverse")
+    assert outcome.stated_at == outcome.smallest[0].at
+    assert ruling_of(outcome, "reverse") is Ruling.DISAGREE
+
+
+def test_a_loss_of_accuracy_is_not_called_wrong():
+    lossy = case_of("{formula: expm1(x), inputs: {x: '(-60, -30)'}, torch: torch.expm1(x)}")
+    outcome = examine(check_of(lossy, "reverse"), Effort(points=64, strict_accuracy=True))
+    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.blame.startswith("accuracy is lost in the backward")
+
+
+# plain derivatives
+
+
+class Cubic(torch.autograd.Function):
+    """3x², with the gradient of 3x³."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return 3 * x**2
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return cotangent * 9 * x**2
+
+
+SQUARE = "{formula: 3*x**2, inputs: {x: real}, order: 1}"
+
+
+def test_derivatives_are_told_without_a_cotangent_and_each_once():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    (entry,) = outcome.smallest
+    assert entry.index == "∂y/∂x"
+    assert (entry.at, entry.got, float(entry.true)) == ({"x": 1.0}, 9.0, 6.0)
+    assert entry.label == "torch.autograd.grad and Tensor.backward"
+    assert (entry.directions, entry.only_so) == ((), False)
+
+
+def test_the_worst_input_is_told_in_derivatives_too():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    entry = outcome.failures[0]
+    assert (entry.index, entry.directions) == ("∂y/∂x", ())
+    assert outcome.worst == entry
+    assert outcome.reason == entry.reason
+    assert [each.at for each in outcome.failures].count(entry.at) == 1
+
+
+def test_the_table_tells_derivatives_too():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    told = next(each for each in outcome.statements if each.witness == "reverse")
+    assert (told.evidence.index, told.evidence.got) == ("∂y/∂x", 9.0)
+
+
+class SineWithoutCotangent(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return x.cos()
+
+
+def test_where_a_contraction_alone_fails_its_cotangent_is_told():
+    sine = "{formula: sin(x), inputs: {x: '(-3, 3)'}, order: 1}"
+    outcome = convicted(sine, SineWithoutCotangent.apply, "reverse")
+    (entry,) = outcome.smallest
+    ((name, (weight,)),) = entry.directions
+    assert (name, entry.only_so) == ("cotangent", True)
+    assert entry.index == f"{weight:g}·∂y/∂x"
+    assert (entry.got, float(entry.true)) == (1.0, weight)
+
+
+def test_a_sum_of_derivatives_names_those_that_are_not_zero():
+    """Of twelve outputs not each has a call of its own: a cotangent of ones adds them up."""
+    wide = "{formula: x**2, inputs: {x: {domain: '(-3, 3)', shape: [12]}}, order: 1}"
+    outcome = convicted(wide, lambda x: 2 * x**2 - (x**2).detach(), "reverse")
+    entry = outcome.smallest[0]
+    number = entry.index.partition("[")[2].partition("]")[0]
+    assert entry.index == f"∂y[{number}]/∂x[{number}]"
+    assert (entry.directions, entry.only_so) == ((("cotangent", (1.0,) * 12),), False)
 
 
 # guesses
@@ -162,6 +335,14 @@ def test_an_error_that_fits_nothing_is_not_guessed_at():
     declaration = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
     function = lambda x: x**2 + (x - x.detach()) * (x == 3)  # noqa: E731 - read beside its formula
     assert convicted(declaration, function, "reverse").guess == ""
+
+
+def test_a_factor_is_guessed_for_a_declared_point_from_the_other_failures():
+    declaration = "{formula: x**2, inputs: {x: '(-3, 3)'}, order: 1, points: [{at: {x: 1}}]}"
+    function = lambda x: x**2 + 0.5 * (x**2 - (x**2).detach())  # noqa: E731
+    outcome = convicted(declaration, function, "reverse")
+    assert outcome.smallest[0].at == {"x": 1.0}
+    assert outcome.guess == "a constant factor of 1.5"
 
 
 def test_a_backward_that_ignores_the_cotangent_is_guessed_from_its_second_derivative():

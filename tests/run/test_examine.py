@@ -1,10 +1,13 @@
 """How one check ends: what it judges first, what it reports, and what it does not pass over."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Effort, Ruling
+from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, Truth
 
 # fixed points
@@ -194,3 +197,64 @@ def test_a_graph_that_does_not_lead_to_an_input_is_named_so():
 )
 def test_none_where_the_truth_is_zero_agrees(function):
     assert ruled(PAIR % "3*x + 0*w", "reverse", function=function).ruling is Ruling.AGREE
+
+
+# a failure that was found stays found
+
+
+EXAMINE = import_module("gradcheck.run.examine")  # in the package the name is the function
+
+
+def raises(error):
+    def anything(*arguments, **keywords):
+        raise error
+
+    return anything
+
+
+NEGATED = with_gradient(torch.square, lambda slope, x: -slope)
+
+
+@pytest.mark.parametrize("name", ["statements", "blame", "failing_entries", "guess"])
+def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
+    monkeypatch.setattr(EXAMINE, name, raises(MemoryError("no more")))
+    outcome = ruled(SQUARE, function=NEGATED)
+    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.failures
+    assert outcome.reason.startswith("off by ")
+    told = f"{outcome.reason}; blame could not be worked out: MemoryError: no more"
+    assert (outcome.blame, outcome.statements, outcome.smallest) == (told, (), ())
+
+
+def test_a_run_that_is_stopped_while_blame_is_worked_out_stops(monkeypatch):
+    monkeypatch.setattr(EXAMINE, "statements", raises(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        ruled(SQUARE, function=NEGATED)
+
+
+DECLARED = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
+TOO_MUCH = ExpressionError((1, 1), "too many steps", "fewer", "make it smaller")
+
+
+def test_a_failure_is_kept_where_a_later_point_is_too_much(monkeypatch):
+    monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
+    outcome = ruled(DECLARED, function=NEGATED)
+    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
+
+
+def test_without_a_failure_a_point_that_is_too_much_ends_the_check(monkeypatch):
+    monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
+    outcome = ruled(DECLARED, function=torch.square)
+    told = "nothing was judged: its derivatives take too many steps"
+    assert (outcome.ruling, outcome.reason) == (Ruling.DISAGREE, told)
+
+
+def test_what_is_wrong_is_shown_before_what_is_inaccurate():
+    """PyTorch's expm1 loses digits below -30; the gradient above 2 is another's."""
+    lossy = "{formula: expm1(x), inputs: {x: '(-60, 3)'}, order: 1, torch: torch.expm1(x)}"
+    strict = Effort(points=64, strict_accuracy=True)
+    wrong = with_gradient(torch.expm1, lambda slope, x: torch.where(x > 2, slope + 1, slope))
+    assert ruled(lossy, effort=strict).ruling is Ruling.INACCURATE
+    outcome = ruled(lossy, function=wrong, effort=strict)
+    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
+    assert outcome.smallest[0].ruling is Ruling.DISAGREE

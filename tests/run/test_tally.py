@@ -26,7 +26,9 @@ def test_lost_accuracy_is_strictly_a_failure():
     assert outcome.ruling is Ruling.INACCURATE
     assert outcome.failures[0].ruling is Ruling.INACCURATE
     assert outcome.smallest
-    assert outcome.blame == ("the backward and the forward mode are both wrong: the value is right")
+    assert outcome.blame == (
+        "accuracy is lost in the backward and the forward mode: no formula is wrong"
+    )
     assert outcome.guess == "lost accuracy, as if computed in lower precision"
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from gradcheck.answer import Evidence, Outcome, Ruling
-from gradcheck.verdict.block import CheckFacts, block, format_error, point_as_yaml
+from gradcheck.answer import Evidence, Outcome, Ruling, Statement
+from gradcheck.verdict.block import CheckFacts, block, format_error, point_as_yaml, statement
 
 FACTS = CheckFacts(
     place="cases/elementary.yaml:12",
@@ -19,7 +19,7 @@ FACTS = CheckFacts(
 
 AT_MINUS_40 = Evidence(
     at={"x": -40.0},
-    index="∂/∂x",
+    index="∂y/∂x",
     label="autograd.grad",
     got=0.0,
     true="4.24835425529159e-18",
@@ -42,37 +42,42 @@ OUTCOME = Outcome(
     failures=(AT_MINUS_40,),
     smallest=(replace(AT_MINUS_40, at={"x": -38.0}, true="3.139132792048e-17", ulps=42.0),),
     statements=(
-        ("symbolic", "3.139132792048e-17"),
-        ("reverse", "0.0"),
-        ("forward", "3.139132792048e-17"),
+        Statement("symbolic", Ruling.AGREE, note="1 of 1 derivatives enclosed"),
+        Statement("value", Ruling.AGREE, replace(AT_MINUS_40, index="y", got=-1.0)),
+        Statement("reverse", Ruling.DISAGREE, AT_MINUS_40),
+        Statement("forward", Ruling.ABSTAIN, note="it lacks the means"),
     ),
+    stated_at={"x": -38.0},
     blame="PyTorch's backward is wrong",
     guess="lost accuracy",
 )
 
 WHOLE = """\
-cases/elementary.yaml:12: disagree: PyTorch's backward is wrong (looks like: lost accuracy)
+disagree: PyTorch's backward is wrong
+  looks like: lost accuracy
+  where: cases/elementary.yaml:12
   check: expm1[reverse-cpu-float64]
   on trial: torch.expm1(x)
   reason: beyond what rounding explains
 
 smallest failing input:
   x = -38.0
-    ∂/∂x
-      PyTorch  0.0  (autograd.grad)
+    ∂y/∂x  (autograd.grad)
+      PyTorch  0.0
       true     3.139132792048e-17  ± 1.2e-33
       error    42 ulps, relative 1
 worst failing input:
   x = -40.0
-    ∂/∂x
-      PyTorch  0.0  (autograd.grad)
+    ∂y/∂x  (autograd.grad)
+      PyTorch  0.0
       true     4.24835425529159e-18  ± 1.2e-33
       error    5.5e+15 ulps, relative 1
 
 who says what at the smallest failing input:
-  symbolic  3.139132792048e-17
-  reverse   0.0
-  forward   3.139132792048e-17
+  symbolic  1 of 1 derivatives enclosed
+  value     agrees: y = -1.0
+  reverse   disagrees: ∂y/∂x = 0.0, true 4.24835425529e-18  (autograd.grad)
+  forward   abstains: it lacks the means
   therefore: PyTorch's backward is wrong
 
 to run just this:
@@ -84,7 +89,9 @@ to keep this input, under the case's `points`:
 def at(value):
     """The outcome, failing at one input alone."""
     entry = replace(AT_MINUS_40, at={"x": value})
-    return replace(OUTCOME, smallest=(entry,), failures=(entry,), worst=entry)
+    return replace(
+        OUTCOME, smallest=(entry,), failures=(entry,), worst=entry, stated_at={"x": value}
+    )
 
 
 def test_the_block_says_everything_a_reader_needs():
@@ -103,7 +110,8 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
         guess="",
     )
     assert block(replace(FACTS, implementation=""), misconduct) == (
-        "cases/elementary.yaml:12: disagree: RuntimeError: no kernel\n"
+        "disagree: RuntimeError: no kernel\n"
+        "  where: cases/elementary.yaml:12\n"
         "  check: expm1[reverse-cpu-float64]\n"
         "  on trial: the formula, translated to PyTorch\n"
         "\n"
@@ -112,10 +120,92 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
     )
 
 
-def test_a_call_that_gave_no_number_is_told_once_and_without_one():
+def test_a_fault_of_the_case_itself_is_told_with_its_reason_once():
+    reason = "the known value 10 is not the formula's, 9"
+    text = block(FACTS, replace(OUTCOME, blame="the case itself", guess="", reason=reason))
+    assert text.startswith(f"disagree: the case itself: {reason}\n  where: ")
+    assert text.partition("\n\n")[0].count(reason) == 1
+
+
+def test_a_call_that_gave_no_number_is_told_without_one():
     call = replace(AT_MINUS_40, index="the call", true="", radius="", got=math.nan)
-    text = block(FACTS, replace(OUTCOME, smallest=(call, call), failures=(call,)))
+    outcome = replace(OUTCOME, smallest=(call,), failures=(call,), stated_at={"x": -40.0})
+    text = block(FACTS, outcome)
     assert "  x = -40.0\n    the call  (autograd.grad)\n\nwho says" in text
+
+
+def test_what_is_said_at_another_input_is_told_with_that_input():
+    text = block(FACTS, replace(OUTCOME, stated_at={"x": -39.5}))
+    title = "\nwho says what at another failing input, where more shows:\n  x = -39.5\n  symbolic"
+    assert title in text
+    assert title not in block(FACTS, OUTCOME)
+
+
+def test_the_directions_of_a_contraction_are_told():
+    weighed = replace(AT_MINUS_40, directions=(("cotangent", (0.875,)),), only_so=True)
+    text = block(FACTS, replace(OUTCOME, smallest=(weighed,)))
+    assert "    ∂y/∂x  (autograd.grad, only with the cotangent [0.875])\n" in text
+
+
+@pytest.mark.parametrize(
+    ("directions", "text"),
+    [
+        ((("cotangent", (0.875, -1.0)),), "the cotangent [0.875, -1]"),
+        ((("tangent", (1.0,) * 12),), "the tangent of ones"),
+        ((("tangent", (0.5,) * 12),), "the tangent [0.5, ..., 0.5]"),
+        (
+            (("cotangent", (2.0,)), ("tangent", (1.0, 0.0))),
+            "the cotangent [2] and the tangent [1, 0]",
+        ),
+    ],
+)
+def test_a_statement_tells_its_directions(directions, text):
+    said = Statement("reverse", Ruling.DISAGREE, replace(AT_MINUS_40, directions=directions))
+    whole = f"disagrees: ∂y/∂x = 0.0, true 4.24835425529e-18  (autograd.grad, with {text})"
+    assert statement(said) == whole
+
+
+@pytest.mark.parametrize(
+    ("true", "text"),
+    [
+        ("6.0000000000000000000", "6"),
+        ("1200.0000000000000000", "1200"),
+        ("0", "0"),
+        ("-0.11111111111111111111", "-0.111111111111"),
+        ("2.1056975313054404645e+65", "2.10569753131e+65"),
+        ("in [0.5 +/- 0.501]", "in [0.5 +/- 0.501]"),
+    ],
+)
+def test_a_true_number_is_rounded_in_a_statement(true, text):
+    said = Statement("value", Ruling.INACCURATE, replace(AT_MINUS_40, label="value", true=true))
+    assert statement(said) == f"is inaccurate: ∂y/∂x = 0.0, true {text}"
+
+
+def test_an_exact_truth_is_told_in_few_digits():
+    exact = replace(AT_MINUS_40, true="6.0000000000000000000", radius="0")
+    assert "      true     6\n" in block(FACTS, replace(OUTCOME, smallest=(exact,)))
+
+
+def test_entries_that_are_left_out_are_counted():
+    several = tuple(replace(AT_MINUS_40, index=f"∂y/∂x[{k}]") for k in range(5))
+    text = block(FACTS, replace(OUTCOME, smallest=several))
+    assert "∂y/∂x[2]" in text
+    assert "∂y/∂x[3]" not in text
+    assert "\n    and 2 more entries\n" in text
+
+
+def test_the_worst_input_is_left_out_where_it_is_no_worse():
+    same = replace(AT_MINUS_40, at={"x": -38.0})
+    text = block(FACTS, replace(OUTCOME, smallest=(same,)))
+    assert "smallest failing input, and the worst:\n  x = -38.0\n" in text
+    assert "worst failing input:\n  x = -40.0" not in text
+
+
+def test_the_lines_of_the_text_fit_into_80_columns():
+    long = " ".join(["something"] * 40)
+    said = (Statement("reverse", Ruling.DISAGREE, note=long),)
+    text = block(FACTS, replace(OUTCOME, blame=long, reason=long, statements=said))
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_one_input_that_is_smallest_and_worst_is_printed_once():
@@ -126,7 +216,8 @@ def test_one_input_that_is_smallest_and_worst_is_printed_once():
 
 def test_inputs_that_differ_in_the_sign_of_zero_alone_are_two():
     smallest, worst = at(0.0), at(-0.0)
-    text = block(FACTS, replace(smallest, failures=worst.failures))
+    failures = (replace(worst.failures[0], ulps=1e16),)
+    text = block(FACTS, replace(smallest, failures=failures))
     assert "smallest failing input:\n  x = 0.0\n" in text
     assert "worst failing input:\n  x = -0.0\n" in text
 
@@ -150,7 +241,7 @@ def test_a_negative_zero_is_told_apart_as_a_case_file_cannot():
 def test_a_large_input_is_elided_and_its_shape_told():
     text = block(FACTS, at([[0.5] * 100, [0.25] * 100]))
     assert "  x = [[0.5, ..., 0.5], [0.25, ..., 0.25]]  (shape [2, 100])" in text
-    assert "the input holds 200 numbers, too many to print" in text
+    assert "the input holds 200 numbers, too many to print;" in text
     assert len(text.splitlines()) <= 40
 
 
@@ -164,7 +255,7 @@ def test_the_yaml_gives_the_same_floats_back(count):
 def test_long_yaml_is_broken_at_blanks_alone():
     lines = point_as_yaml({"x": [1.0000000000000002e-05] * 64}).splitlines()
     assert lines[0] == "- at:"
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
     assert not any(line.endswith("-") for line in lines)
 
 
