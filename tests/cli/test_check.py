@@ -94,7 +94,7 @@ REFUSED = {
     ("x**2", "--input", "x=real", "--torch", "torch.load(x)"): (
         "<command line> --torch:1:1: 'torch.load', which the torch language does not allow\n"
         "  expected: a function on tensors that PyTorch lists as overridable\n"
-        "  fix:      write torch.log\n"
+        "  fix:      write it with functions such as torch.exp\n"
     ),
     ("x**2", "--input", "x=positive", "--where", "x < 0"): (
         "<command line>:1:1: case inline: no drawn input meets its `where`\n"

@@ -163,7 +163,7 @@ REFUSED = {
     ("square_times_three", "--torch", "torch.load('x')"): (
         "--torch torch.load('x'): 'torch.load', which the torch language does not allow\n"
         "  expected: a function on tensors that PyTorch lists as overridable\n"
-        "  fix:      write torch.log\n"
+        "  fix:      write it with functions such as torch.exp\n"
     ),
     ("square_times_three", "--constant", "k=3"): (
         "--constant beside the case square_times_three\n"
