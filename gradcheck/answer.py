@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Ruling(Enum):
-    """Worst last; a check is ruled by its worst entry."""
+class Ruling(StrEnum):
+    """Worst last; a check is ruled by its worst entry. Each is its own text: ``"agree"``."""
 
     AGREE = "agree"
     ABSTAIN = "abstain"  # nothing was proved; never counted as a pass
