@@ -101,7 +101,8 @@ def _entry(entry: Evidence, told: str) -> Iterator[str]:
     if entry.true:
         yield f"    {entry.index}"
         yield f"      PyTorch  {entry.got!r}  ({entry.label})"
-        yield f"      true     {entry.true}  ± {entry.radius}"
+        radius = "" if entry.true.startswith("[") else f"  ± {entry.radius}"  # of a hull: its ends
+        yield f"      true     {entry.true}{radius}"
         yield f"      error    {format_error(entry)}"
     else:  # it gave no number to be held against the true one
         yield f"    {entry.index}  ({entry.label})"
