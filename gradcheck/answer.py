@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:  # numpy costs a tenth of a second, and these types are read by every pytest run
@@ -14,8 +14,11 @@ if TYPE_CHECKING:  # numpy costs a tenth of a second, and these types are read b
 Floats: TypeAlias = "NDArray[np.float64]"
 
 
-class Ruling(Enum):
-    """An abstention proves nothing and is set apart; the others stand in order, worst last."""
+class Ruling(StrEnum):
+    """An abstention proves nothing and is set apart; the others stand in order, worst last.
+
+    Each is its own text: ``"agree"``.
+    """
 
     AGREE = "agree"
     ABSTAIN = "abstain"  # nothing was proved; never counted as a pass

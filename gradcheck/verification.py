@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import torch
 
-from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.answer import Effort, Outcome, Ruling
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
-from gradcheck.catalog.inline import case_of
+from gradcheck.catalog.inline import NAME, case_of
+from gradcheck.catalog.known import known_of
 from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.errors import CatalogError
 from gradcheck.inputs.reach import unreachable
 from gradcheck.records import record, run_facts
 from gradcheck.run import examine
 from gradcheck.setting import DTYPES
+from gradcheck.subjects.modes import modes_on, usual_modes
 from gradcheck.verdict.block import CheckFacts, block
 from gradcheck.verdict.causes import Failure, by_cause
+from gradcheck.verdict.result import (
+    GradientDisagreement,
+    Result,
+    verdict_of,
+    were_on,
+    worst_of,
+)
+
+__all__ = ["GradientDisagreement", "Result", "verify"]
 
 _SHOWN = "gradcheck.verify"
 _OWN = "gradcheck:verify"  # says that there is code on trial; ``fn`` itself stands in no text
+_LONGEST = 40  # of a text that names a function
 
 Names = str | Sequence[str] | None
-
-
-class GradientDisagreement(AssertionError):
-    """A gradient is wrong; the text is the block of a failed check, once for each cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a function on trial.
-
-    ``verdict`` is the worst that any check found, abstentions left aside while others judged.
-    ``worst`` is the entry with the largest error, a failing one before any other; None where
-    nothing was judged. ``outcomes`` maps the name of each check to how it ended. ``blocks`` are
-    the texts of what failed, one for each cause.
-    """
-
-    verdict: str
-    worst: Evidence | None
-    outcomes: dict[str, Outcome]
-    blocks: tuple[str, ...]
-
-    def raise_for_disagreement(self) -> None:
-        """Errors: GradientDisagreement if any check disagrees."""
-        if self.blocks:
-            raise GradientDisagreement("\n\n".join(self.blocks))
+Known = str | PathLike[str] | Sequence[Mapping[str, Any]]
 
 
 def verify(  # noqa: PLR0913 - the options of a run, each by its name
@@ -62,14 +53,22 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     points: int | Sequence[Mapping[str, Any]] = 64,
     seed: int = 0,
     device: str = "cpu",
+    strict_accuracy: bool = False,
+    known_failures: Known = (),
     **keys: Any,
 ) -> Result:
     """Judge ``fn`` against a formula: every witness, float64 and float32, many points.
 
     ``fn`` is a function, a subclass of ``autograd.Function``, an ``nn.Module``, or text in the
-    torch language; None puts the formula's own translation on trial. It is called with tensors in
-    the order of ``inputs``. ``keys`` are further keys of a case (`where`, `let`, `constants`,
-    `order`, ...). ``points`` is how many points are drawn, or a list of fixed ones as in a case.
+    torch language; None puts the formula's own translation on trial. It is called with a tensor
+    for each of ``inputs``, by name where its signature has all the names, else in their order.
+    ``keys`` are further keys of a case (`where`, `let`, `constants`, `order`, ...). ``points`` is
+    how many points are drawn, or a list of fixed ones as in a case. ``strict_accuracy`` makes an
+    `inaccurate` check fail. ``known_failures`` are entries as in known_failures.yaml, which need
+    not name the case, or the path of such a file, whose entries about ``fn``'s name are taken.
+
+    What is judged is what the caller would get: under ``torch.no_grad`` nothing has a gradient.
+    The result names the modes that were on.
 
     Errors: CatalogError for what the case format refuses; ValueError for an unknown witness,
             dtype, seed or number of points, and for a device that is not there; TypeError for
@@ -77,20 +76,47 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     """
     _check_device(device)
     _check_seed(seed)
-    effort = Effort(points=_count(points), seed=seed)
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs is {inputs!r}, expected a mapping such as {{'x': 'real'}}")
+    effort = Effort(points=_count(points), seed=seed, strict_accuracy=strict_accuracy)
     case = _case(fn, {"formula": formula, "inputs": dict(inputs), **keys}, points)
+    name = _name(fn, formula)
     checks = plan(
         [case],
         devices=(device,),
         dtypes=_chosen("dtype", dtype, tuple(DTYPES)),
         witnesses=_chosen("witness", witness, WITNESSES),
+        known=known_of(known_failures, case, name, f"{_SHOWN} known_failures"),
     )
-    judged = [(check, examine(check, effort)) for check in checks]
+    named = [replace(each, name=name + each.name.removeprefix(NAME)) for each in checks]
+    modes = modes_on(device)
+    judged = [(check, _examined(check, effort, modes)) for check in named]
+    outcomes = {check.name: outcome for check, outcome in judged}
     return Result(
-        verdict=_verdict([outcome.ruling for _, outcome in judged]),
-        worst=_worst([outcome for _, outcome in judged]),
-        outcomes={check.name: outcome for check, outcome in judged},
+        verdict=verdict_of(outcomes),
+        worst=worst_of(outcomes),
+        outcomes=outcomes,
         blocks=tuple(cause.text for cause in by_cause(_failures(judged, effort))),
+        modes=modes,
+    )
+
+
+def _examined(check: Check, effort: Effort, modes: tuple[str, ...]) -> Outcome:
+    """The outcome; a failure that is not there without the modes is blamed on them."""
+    outcome = examine(check, effort)
+    if not modes or not _fails(outcome, effort):
+        return outcome
+    with usual_modes(check.device):
+        is_usual = _fails(examine(check, effort), effort)
+    if is_usual:
+        blame = f"{outcome.blame or outcome.reason}; {were_on(modes)}"
+        return replace(outcome, blame=blame)
+    return replace(outcome, blame=were_on(modes), guess="")
+
+
+def _fails(outcome: Outcome, effort: Effort) -> bool:
+    return outcome.ruling is Ruling.DISAGREE or (
+        effort.strict_accuracy and outcome.ruling is Ruling.INACCURATE
     )
 
 
@@ -109,7 +135,8 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
         raise CatalogError(problems)
     if fn is None or isinstance(fn, str):
         return case
-    own = Implementation(text=_name(fn), where=case.where, call=fn)
+    call = _by_name(fn, tuple(keys["inputs"]))
+    own = Implementation(text=_on_trial(fn), where=case.where, call=call)
     return replace(case, implementations=(own,))
 
 
@@ -125,7 +152,8 @@ def _check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed!r}, expected a whole number from 0 to {2**32 - 1}")
 
 
-def _name(fn: Callable[..., Any]) -> str:
+def _on_trial(fn: Callable[..., Any]) -> str:
+    """What a failure calls the code on trial."""
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, type):  # as in Swish.apply, which is inherited and would not be told so
         return f"{owner.__qualname__}.{fn.__name__}"
@@ -133,6 +161,67 @@ def _name(fn: Callable[..., Any]) -> str:
     attributes = ("_qualname", "_qualified_op_name", "__qualname__")
     names = (getattr(fn, attribute, None) for attribute in attributes)
     return next((name for name in names if isinstance(name, str)), type(fn).__qualname__)
+
+
+def _name(fn: Callable[..., Any] | str | None, formula: Any) -> str:
+    """What the function is called in the names of its checks."""
+    if fn is None or isinstance(fn, str):
+        text = " ".join(str(formula if fn is None else fn).split())
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__name__", None) or type(fn).__name__)
+
+
+class _Named(torch.nn.Module):
+    """A module that is called with its inputs by name."""
+
+    def __init__(self, module: torch.nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module, self.names = module, names
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        return self.module(**dict(zip(self.names, tensors, strict=True)))
+
+
+def _by_name(fn: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """``fn`` for a call in the order of ``names``: by name where its signature has them all."""
+    if inspect.isclass(fn):
+        return _applied(fn, names) if issubclass(fn, torch.autograd.Function) else fn
+    signature = _parameters(fn.forward if isinstance(fn, torch.nn.Module) else fn)
+    known = {each.name for each in signature if each.kind in _NAMED}
+    if not set(names) <= known or _first(signature, len(names)) == names:
+        return fn
+    if isinstance(fn, torch.nn.Module):
+        return _Named(fn, names)
+    return lambda *tensors: fn(**dict(zip(names, tensors, strict=True)))
+
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def _applied(function: Any, names: tuple[str, ...]) -> Callable[..., Any]:
+    """The same for an ``autograd.Function``, whose ``apply`` takes no names."""
+    is_apart = function.setup_context is not torch.autograd.Function.setup_context
+    context = 0 if is_apart else 1  # before the inputs of forward
+    own = _first(_parameters(function.forward)[context:], len(names))
+    if own == names or set(own) != set(names):
+        return function  # type: ignore[no-any-return]
+    order = [names.index(name) for name in own]
+    return lambda *tensors: function.apply(*(tensors[k] for k in order))
+
+
+def _first(signature: Sequence[inspect.Parameter], count: int) -> tuple[str, ...]:
+    """The names that a call with ``count`` arguments in order gives values to."""
+    is_named_only = inspect.Parameter.KEYWORD_ONLY
+    return tuple(each.name for each in signature if each.kind is not is_named_only)[:count]
+
+
+def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):  # of a function written in C
+        return []
 
 
 def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
@@ -154,21 +243,9 @@ def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if name in given)
 
 
-def _verdict(rulings: Sequence[Ruling]) -> str:
-    order = list(Ruling)
-    judged: list[Ruling] = [ruling for ruling in rulings if ruling is not Ruling.ABSTAIN]
-    return max(judged, key=order.index, default=Ruling.ABSTAIN).value
-
-
-def _worst(outcomes: Sequence[Outcome]) -> Evidence | None:
-    failures = [outcome.failures[0] for outcome in outcomes if outcome.failures]
-    judged = [outcome.worst for outcome in outcomes if outcome.worst is not None]
-    return max(failures or judged, key=lambda evidence: evidence.ulps, default=None)
-
-
 def _failures(judged: Sequence[tuple[Check, Outcome]], effort: Effort) -> Iterator[Failure]:
     for check, outcome in judged:
-        if outcome.ruling is Ruling.DISAGREE:
+        if _fails(outcome, effort):
             facts = run_facts(_SHOWN, effort, check.device)
             yield Failure(record(check, outcome, facts), _block(check, outcome))
 

@@ -1,15 +1,22 @@
 """`gradcheck.verify`: convicts what is wrong, acquits what is right, refuses what is no case."""
 
+import contextlib
+import functools
+import random
 import subprocess
 import sys
 
 import pytest
 import sympy
 import torch
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import gradcheck
 from gradcheck.answer import Outcome
 from gradcheck.errors import CatalogError
+from gradcheck.inputs import visit
 
 QUICK = {"points": 6, "dtype": "float64"}
 
@@ -99,7 +106,7 @@ def test_a_function_is_named_by_the_class_that_it_is_applied_of():
 def test_every_witness_and_both_dtypes_are_heard_by_default():
     result = gradcheck.verify(sine, "sin(x)", {"x": "(-3, 3)"}, points=2)
     assert list(result.outcomes) == [
-        f"inline[{witness}-cpu-{dtype}]"
+        f"sine[{witness}-cpu-{dtype}]"
         for witness in ("value", "reverse", "forward", "second", "gradcheck")
         for dtype in ("float64", "float32")
     ]
@@ -108,7 +115,7 @@ def test_every_witness_and_both_dtypes_are_heard_by_default():
 
 def test_a_witness_that_abstains_does_not_hide_the_others():
     result = gradcheck.verify(Sine, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
-    assert result.outcomes["inline[forward-cpu-float64]"].ruling.value == "abstain"
+    assert result.outcomes["Sine[forward-cpu-float64]"].ruling.value == "abstain"
     assert result.verdict == "agree"
 
 
@@ -255,3 +262,360 @@ def test_an_interval_that_is_no_text_is_answered_with_the_text(interval):
         '  fix:      write the interval in quotes, as in x: "[-3, 3]", or "(-3, 3)" '
         "without its ends"
     )
+
+
+# inside a Hypothesis test
+
+
+def wrong_sine():
+    """What a conviction found: it takes drawn points and shrinking."""
+    found = gradcheck.verify(torch.cos, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", **QUICK)
+    return found.worst, [outcome.smallest for outcome in found.outcomes.values()]
+
+
+@pytest.fixture
+def drawn_afresh():
+    visit._run.cache_clear()
+
+
+SETTINGS = {
+    "by a seed": {},
+    "derandomised": {"derandomize": True},
+    "in one phase": {"phases": [Phase.generate]},
+}
+
+
+@pytest.mark.parametrize("chosen", SETTINGS.values(), ids=SETTINGS)
+def test_inside_given_the_same_is_found_as_outside(chosen, drawn_afresh):
+    inside = []
+
+    @settings(max_examples=2, deadline=None, database=None, **chosen)
+    @given(st.integers())
+    def outer(_):
+        inside.append(wrong_sine())
+
+    outer()
+    assert inside == [wrong_sine()] * len(inside)
+    assert inside
+
+
+def test_inside_a_stateful_test_the_same_is_found_as_outside(drawn_afresh):
+    inside = []
+
+    class Machine(RuleBasedStateMachine):
+        @rule()
+        def verify(self):
+            inside.append(wrong_sine())
+
+    few = settings(max_examples=1, stateful_step_count=2, deadline=None, database=None)
+    run_state_machine_as_test(Machine, settings=few)
+    assert inside == [wrong_sine()] * len(inside)
+    assert inside
+
+
+def test_the_test_around_draws_what_it_draws_without_verify(drawn_afresh):
+    def drawn(between):
+        found = []
+
+        @seed(3)
+        @settings(max_examples=5, deadline=None, database=None, phases=[Phase.generate])
+        @given(st.floats(), st.data())
+        def outer(number, data):
+            first = data.draw(st.text())
+            between()
+            found.append((repr(number), first, data.draw(st.integers()), random.random()))
+
+        outer()
+        return found
+
+    assert drawn(wrong_sine) == drawn(lambda: None)
+
+
+# modes of torch
+
+
+@contextlib.contextmanager
+def doubles():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def matrix_product(x):
+    return (x[None] @ x[:, None])[0, 0]
+
+
+MODES = {
+    "torch.no_grad()": (torch.no_grad, "reverse"),
+    "torch.inference_mode()": (torch.inference_mode, "forward"),
+    'torch.autocast("cpu", dtype=torch.bfloat16)': (lambda: torch.autocast("cpu"), "value"),
+}
+SQUARES = {"formula": "x[0]**2 + x[1]**2", "inputs": {"x": {"domain": "(-3, 3)", "shape": [2]}}}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_that_spoils_a_right_function_is_told_as_the_cause(mode):
+    enter, witness = MODES[mode]
+    with enter():
+        result = gradcheck.verify(matrix_product, **SQUARES, witness=witness, points=4)
+    told = f"{mode} was on when verify was called"
+    assert result.verdict == "disagree"
+    assert str(result).startswith(f"disagree: failed: {told}\n")
+    with pytest.raises(gradcheck.GradientDisagreement) as error:
+        result.raise_for_disagreement()
+    assert str(error.value).startswith(f"gradcheck.verify: disagree: {told}\n")
+
+
+@pytest.mark.parametrize("mode", [*MODES, "torch.set_default_dtype(torch.float64)"])
+def test_a_mode_that_spoils_nothing_is_told_beside_the_verdict(mode):
+    enter, _ = MODES.get(mode, (doubles, ""))
+    with enter():
+        result = gradcheck.verify("torch.sin(x)", "sin(x)", {"x": "(-3, 3)"}, witness="value")
+    assert result.verdict == "agree"
+    assert str(result).splitlines()[1] == f"  {mode} was on when verify was called"
+
+
+def test_a_wrong_function_is_no_less_wrong_for_a_mode_that_is_on():
+    with doubles():
+        result = gradcheck.verify(
+            WrongSine, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", dtype="float64", points=6
+        )
+    assert result.outcomes["WrongSine[reverse-cpu-float64]"].blame == (
+        "the backward is wrong: value and forward mode are not contradicted; "
+        "torch.set_default_dtype(torch.float64) was on when verify was called"
+    )
+
+
+def test_inside_a_transform_of_torch_func_the_result_says_so():
+    found = []
+
+    def outer(x):
+        found.append(gradcheck.verify(sine, "sin(x)", {"x": "(-3, 3)"}, **QUICK))
+        return x
+
+    torch.func.vmap(outer)(torch.ones(2))
+    assert "a transform of torch.func was on when verify was called" in str(found[0])
+
+
+def test_without_modes_nothing_is_said_of_them():
+    result = gradcheck.verify(WrongSine, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
+    assert "when verify was called" not in f"{result}{result._repr_html_()}{result.blocks}"
+    assert result.modes == ()
+
+
+# inputs by name
+
+
+def difference(a, b):
+    return a - b
+
+
+class Difference(torch.autograd.Function):
+    @staticmethod
+    def forward(a, b):
+        return a - b
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(context, slope):
+        return slope, -slope
+
+
+class OldDifference(Difference):
+    setup_context = torch.autograd.Function.setup_context
+
+    @staticmethod
+    def forward(context, a, b):
+        return a - b
+
+
+class DifferenceModule(torch.nn.Module):
+    def forward(self, a, b):
+        return a - b
+
+
+NAMED = {
+    "a lambda": lambda a, b: a - b,
+    "inputs apart from each other": lambda a, scale=1, b=0: scale * (a - b),
+    "by name only": lambda *, b, a: a - b,
+    "a partial": functools.partial(lambda scale, a, b: scale * (a - b), 1),
+    "an autograd.Function": Difference,
+    "an autograd.Function with its context": OldDifference,
+    "an nn.Module": DifferenceModule(),
+}
+
+
+@pytest.mark.parametrize("fn", NAMED.values(), ids=NAMED)
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_inputs_are_given_by_name_where_the_signature_has_the_names(fn, names):
+    inputs = dict.fromkeys(names, "(-3, 3)")
+    result = gradcheck.verify(fn, "a - b", inputs=inputs, witness="value,reverse", **QUICK)
+    assert result.verdict == "agree"
+
+
+@pytest.mark.parametrize(
+    "fn", [lambda x, y: y - x, lambda *both: both[1] - both[0], torch.rsub], ids=str
+)
+def test_inputs_are_given_in_their_order_where_it_has_other_names(fn):
+    inputs = {"b": "(-3, 3)", "a": "(-3, 3)"}
+    result = gradcheck.verify(fn, "a - b", inputs=inputs, witness="value", **QUICK)
+    assert result.verdict == "agree"
+
+
+def test_inputs_that_are_no_mapping_are_a_type_error():
+    with pytest.raises(TypeError) as error:
+        gradcheck.verify(sine, "sin(x)", inputs="x")
+    assert str(error.value) == "inputs is 'x', expected a mapping such as {'x': 'real'}"
+
+
+# the options of a run
+
+
+def test_what_is_inaccurate_fails_where_accuracy_is_strict():
+    def judged(*, strict):
+        return gradcheck.verify(
+            "torch.expm1(x)", "expm1(x)", {"x": "(-41, -39)"}, witness="reverse",
+            strict_accuracy=strict, **QUICK,
+        )  # fmt: skip
+
+    judged(strict=False).raise_for_disagreement()
+    assert str(judged(strict=False)).startswith("inaccurate: passed: ")
+    assert str(judged(strict=True)).startswith("inaccurate: failed, as strict_accuracy asks: ")
+    with pytest.raises(gradcheck.GradientDisagreement):
+        judged(strict=True).raise_for_disagreement()
+
+
+KNOWN = {"issue": "not reported", "because": "its sign is wrong"}
+
+
+def known(fn, entries, **keys):
+    return gradcheck.verify(
+        fn, "sin(x)", {"x": "(-3, 3)"},
+        witness="reverse", known_failures=entries, **{**QUICK, **keys},
+    )  # fmt: skip
+
+
+KNOWN_ENTRIES = {
+    "of the whole check": {},
+    "with a condition": {"when": {"dtype": "float64"}},
+    "with a case, which is not asked for": {"case": "mine.yaml::sine"},
+}
+
+
+@pytest.mark.parametrize("entry", KNOWN_ENTRIES.values(), ids=KNOWN_ENTRIES)
+def test_a_known_failure_is_known(entry):
+    result = known(WrongSine, [{**entry, **KNOWN}])
+    assert result.verdict == "known"
+    result.raise_for_disagreement()
+
+
+def test_a_known_failure_elsewhere_excuses_nothing():
+    assert known(WrongSine, [{"when": {"dtype": "float32"}, **KNOWN}]).verdict == "disagree"
+
+
+def test_a_known_failure_that_no_longer_fails_is_a_disagreement():
+    result = known(Sine, [KNOWN])
+    assert result.outcomes["Sine[reverse-cpu-float64]"].reason == (
+        "gradcheck.verify known_failures:1:3: the known failure no longer fails: remove the entry"
+    )
+    assert result.verdict == "disagree"
+
+
+def test_a_known_failure_may_be_pinned_to_a_point():
+    entry = {"at": {"x": 1}, **KNOWN}
+    result = known(
+        lambda x: torch.where(x == 1, x.cos(), x.sin()), [entry], points=[{"at": {"x": 1}}]
+    )
+    assert result.verdict == "known"
+
+
+def test_a_known_failure_of_no_point_is_refused():
+    with pytest.raises(CatalogError) as error:
+        known(WrongSine, [KNOWN, {"at": {"x": 1}, **KNOWN}])
+    assert str(error.value) == (
+        "gradcheck.verify known_failures:2:3: a point that inline does not have\n"
+        "  expected: a point of the case\n"
+        "  fix:      add it under 'points' of the case"
+    )
+
+
+FILE = """
+- {case: mine.yaml::WrongSine, issue: not reported, because: its sign is wrong}
+- {case: mine.yaml::another, issue: not reported, because: whatever}
+"""
+
+
+@pytest.mark.parametrize(("fn", "verdict"), [(WrongSine, "known"), (torch.cos, "disagree")])
+def test_of_a_file_of_known_failures_those_of_the_functions_name_are_taken(tmp_path, fn, verdict):
+    path = tmp_path / "known_failures.yaml"
+    path.write_text(FILE)
+    assert known(fn, path).verdict == verdict
+    assert known(fn, str(path)).verdict == verdict
+
+
+def test_order_sweep_and_without_are_taken():
+    result = gradcheck.verify(
+        "x ** k", "x**k", {"x": "(1, 2)"},
+        order=1, sweep={"k": [2, 3]}, without={"forward": "for a test"}, **QUICK,
+    )  # fmt: skip
+    assert list(result.outcomes) == [
+        f"x ** k[k={k}-{witness}-cpu-float64]"
+        for k in (2, 3)
+        for witness in ("value", "reverse", "forward", "gradcheck")
+    ]
+    assert result.outcomes["x ** k[k=3-forward-cpu-float64]"].reason == "for a test"
+
+
+# how a result reads
+
+
+def test_the_traceback_of_a_disagreement_shows_no_frame_of_ours(pytester):
+    pytester.makepyfile(
+        """
+        import gradcheck, torch
+
+        def test_it():
+            found = gradcheck.verify(torch.cos, "sin(x)", {"x": "real"}, witness="value")
+            found.raise_for_disagreement()
+        """
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert "result.py" not in done.stdout.str()
+    done.stdout.fnmatch_lines(["*GradientDisagreement: gradcheck.verify: disagree: *"])
+
+
+def test_a_result_is_printed_in_a_few_lines():
+    result = gradcheck.verify(Sine, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
+    lines = str(result).splitlines()
+    assert lines[:2] == [
+        "agree: passed: every derivative that was judged is right",
+        "  5 checks: 4 agree, 1 abstain",
+    ]
+    assert lines[3].startswith("  worst: ")
+    assert lines[4].startswith("  not judged: Sine[forward-cpu-float64]: ")
+    assert len(lines) == 5
+    assert repr(result) == (
+        "<gradcheck result: agree: passed: every derivative that was judged is right; 5 checks>"
+    )
+
+
+def test_where_nothing_is_proved_the_result_says_so():
+    result = gradcheck.verify(Sine, "sin(x)", {"x": "(-3, 3)"}, witness="forward", **QUICK)
+    assert str(result).startswith("abstain: neither passed nor failed: nothing was proved\n")
+
+
+def test_a_wrong_function_is_printed_with_its_cause():
+    result = gradcheck.verify(WrongSine, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", **QUICK)
+    assert str(result).startswith("disagree: failed: the backward is wrong")
+    assert len(str(result).splitlines()) == 4
+
+
+def test_in_a_notebook_a_result_is_a_table_of_its_checks():
+    result = gradcheck.verify("torch.where(x<0, -x, x)", "abs(x)", {"x": "(1, 3)"}, points=2)
+    page = result._repr_html_()
+    assert page.count("<tr>") == 1 + len(result.outcomes)
+    assert "x&lt;0" in page
+    assert "x<0" not in page

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -15,12 +16,15 @@ from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
 from gradcheck.catalog.document import Items, Yaml, describe
 from gradcheck.catalog.fields import nearest
+from gradcheck.catalog.inline import NAME, flow
 from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.numbers import numbers_of
 from gradcheck.catalog.text import KNOWN_FAILURES, read_text
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Node
+
+_UNNAMED = f"{NAME}.yaml::{NAME}"
 
 
 class Checked(Protocol):
@@ -118,34 +122,61 @@ def read_known(
     if not path.exists():
         return (), ()
     complaints = Complaints(str(path) if shown is None else shown)
-    sound: list[KnownFailure] = []
     try:
-        for node in _entries(read_text(path, complaints.path), complaints):
-            before = len(complaints)
-            entry = _read(node, folder, complaints)
-            if entry is not None and len(complaints) == before:
-                sound.append(entry)
+        sound = _entries(read_text(path, complaints.path), folder, complaints)
     except CatalogError as error:
-        return tuple(sound), error.problems
+        return (), error.problems
     return tuple(sound), tuple(complaints.problems)
 
 
-def _entries(text: str, complaints: Complaints) -> Items:
+def known_of(
+    given: str | PathLike[str] | Sequence[Mapping[str, Any]], case: Case, name: str, shown: str
+) -> tuple[KnownFailure, ...]:
+    """The known failures of a case that stands in no file, and is called ``name``.
+
+    Of a known_failures.yaml, given by its path, they are the entries about a case of that name.
+    Entries that a program lists are all about the case, and need not name it.
+
+    Errors: CatalogError for entries that the format refuses, or whose point, variant or
+            implementation the case does not have; TypeError for a value that YAML cannot say.
+    """
+    if isinstance(given, str | PathLike):
+        complaints = Complaints(str(given))
+        text = read_text(Path(given), complaints.path)
+    else:
+        complaints, name = Complaints(shown), NAME
+        text = "".join(f"- {flow({**entry, 'case': _UNNAMED})}\n" for entry in given)
+    read = _entries(text, None, complaints)
+    complaints.raise_any()
+    file = Path(case.where.path).name
+    found = tuple(replace(entry, file=file, case=case.name) for entry in read if entry.case == name)
+    check_known(found, {file: [case]})
+    return found
+
+
+def _entries(text: str, folder: Path | None, complaints: Complaints) -> list[KnownFailure]:
+    """The sound entries of a text; files that they name must be in ``folder``, if there is one."""
     root = compose(text, complaints)
-    if isinstance(root, Items):
-        return root
-    if root is not None and describe(root) != "nothing":
-        fix = "write '- case: tutorial.yaml::expm1' and its keys below"
-        complaints.add(root.place, describe(root), "a list of known failures", fix)
-    return Items((1, 1))
+    if not isinstance(root, Items):
+        if root is not None and describe(root) != "nothing":
+            fix = "write '- case: tutorial.yaml::expm1' and its keys below"
+            complaints.add(root.place, describe(root), "a list of known failures", fix)
+        return []
+    sound = []
+    for node in root:
+        before = len(complaints)
+        entry = _read(node, folder, complaints)
+        if entry is not None and len(complaints) == before:
+            sound.append(entry)
+    return sound
 
 
-def _read(node: Yaml, folder: Path, complaints: Complaints) -> KnownFailure | None:
+def _read(node: Yaml, folder: Path | None, complaints: Complaints) -> KnownFailure | None:
     keys, _ = validate(KnownKeys, node, complaints, INNER)
     if keys is None:
         return None
     file, _, case = keys.case.text.strip().partition("::")
-    names = tuple(sorted(path.name for path in folder.glob("*.y*ml")))
+    names = tuple(sorted(path.name for path in folder.glob("*.y*ml"))) if folder else (file,)
     if file not in names or file == KNOWN_FAILURES:
         found, expected = f"the file {file!r}, which is not there", "a file beside this one"
         known = tuple(name for name in names if name != KNOWN_FAILURES)

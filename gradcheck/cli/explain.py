@@ -58,6 +58,9 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     graph: Annotated[
         bool, typer.Option("--graph", help="Add the backward graph, node by node.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print each witness's every number, and all formulas.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show value, derivatives, and what every witness says of them, at one point."""
@@ -78,4 +81,7 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     from gradcheck.cli import explanation
 
     found = explanation.explain(check, request.at, graph=graph)
-    emit_json(explanation.as_json(found)) if as_json else emit(explanation.as_text(found))
+    if as_json:
+        emit_json(explanation.as_json(found))
+    else:
+        emit(explanation.as_text(found, everything=everything))

@@ -7,8 +7,8 @@ expects them, and not with random projections.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from gradcheck.answer import Evidence, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.cli.place import entry_names
-from gradcheck.formula.evaluate import Enclosure
+from gradcheck.formula.evaluate import Enclosure, digits
 from gradcheck.run.hearing import Hearing, evidence, hear
 from gradcheck.run.scene import scene_of
+from gradcheck.verdict.block import without_zeros
 from gradcheck.witnesses.stand.directions import PLAIN
 
-_DIGITS = 20
+_WRONG = 4  # wrong numbers of a witness that have a line each
 
 
 def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[Evidence]:
@@ -52,35 +53,80 @@ def with_witness(check: Check, name: str) -> Check:
 
 def certain(enclosure: Enclosure) -> str:
     """The certified digits of an enclosure; a hull as ``[low, high]``; else empty."""
-    if not enclosure.proves:
-        return ""
-    ball = enclosure.ball
-    if enclosure.status == "kink":
-        return _hull(float(ball.lower()), float(ball.upper()))
-    return without_zeros(str(ball.str(_DIGITS, radius=False)))
+    return without_zeros(digits(enclosure)) if enclosure.proves else ""
 
 
-def _hull(low: float, high: float) -> str:
-    """Both ends to a millionth of their distance: a ball's radius has no more than 30 bits."""
-    if not low < high < math.inf:
-        return f"[{low:g}, {high:g}]"
-    places = 6 - math.ceil(math.log10(high - low))
-    return f"[{round(low, places) + 0.0:g}, {round(high, places) + 0.0:g}]"
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """Which derivative: ``y``, ``∂y/∂x`` or ``∂²y/∂x∂x``.
+
+    ``repeats``: an earlier one is the same with its two directions swapped.
+    """
+
+    name: str
+    order: int
+    repeats: bool = False
 
 
-def without_zeros(text: str) -> str:
-    """A decimal number without the zeros at its end that say nothing."""
-    plain = "." in text and "e" not in text and not text.startswith("in ")
-    return text.rstrip("0").rstrip(".") if plain else text
-
-
-def derivative_names(variant: Variant, order: int) -> list[str]:
-    """``y``, ``∂y/∂x``, ``∂²y/∂x∂x`` for all derivatives of ``order``, flat as in ``Truth``."""
+def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
+    """All derivatives of ``order``, flat as in ``Truth``."""
     shape = variant.program.shape
     inputs = entry_names(variant)
     names = [f"y[{', '.join(map(str, i))}]" if shape else "y" for i in np.ndindex(shape)]
     if order == 0:
-        return names
+        return [Derivative(name, 0) for name in names]
     if order == 1:
-        return [f"∂{name}/∂{x}" for name in names for x in inputs]
-    return [f"∂²{name}/∂{a}∂{b}" for name in names for a in inputs for b in inputs]
+        return [Derivative(f"∂{name}/∂{x}", 1) for name in names for x in inputs]
+    return [
+        Derivative(f"∂²{name}/∂{a}∂{b}", 2, repeats=i > j)
+        for name in names
+        for i, a in enumerate(inputs)
+        for j, b in enumerate(inputs)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a witness says, of one derivative or of several about which it says the same.
+
+    ``by`` are the calls that said it, ``worst`` is the entry of largest error among them.
+    """
+
+    witness: str
+    by: tuple[str, ...]
+    entries: int
+    worst: Evidence
+
+
+def lines_of(statements: Sequence[tuple[str, Evidence]]) -> list[Line]:
+    """One line for each witness's agreement, for each of its reasons to say nothing, and for each
+    number that it has wrong, of many the worst.
+    """
+    groups: dict[tuple[object, ...], list[Evidence]] = {}
+    for witness, said in statements:
+        reason = said.reason if said.ruling is Ruling.ABSTAIN else ""
+        groups.setdefault((witness, said.ruling, reason), []).append(said)
+    return [line for key, group in groups.items() for line in _lines(str(key[0]), group)]
+
+
+def _lines(witness: str, group: Sequence[Evidence]) -> Iterator[Line]:
+    """The lines of a group that is ruled alike."""
+    if group[0].ruling in (Ruling.AGREE, Ruling.ABSTAIN):
+        yield _line(witness, group)
+        return
+    numbers: dict[tuple[str, str], list[Evidence]] = {}
+    for said in group:
+        numbers.setdefault((said.index, repr(said.got)), []).append(said)
+    ranked = sorted(numbers.values(), key=lambda each: each[0].ulps, reverse=True)
+    for each in ranked[:_WRONG]:
+        yield _line(witness, each)
+    if ranked[_WRONG:]:
+        yield _line(witness, [said for each in ranked[_WRONG:] for said in each])
+
+
+def _line(witness: str, group: Sequence[Evidence]) -> Line:
+    by = tuple(dict.fromkeys(said.label for said in group))
+    indices = dict.fromkeys(said.index for said in group if said.true)
+    counted = [said for said in group if said.true] or group
+    worst = max(counted, key=lambda said: -1.0 if math.isnan(said.ulps) else said.ulps)
+    return Line(witness, by, len(indices), worst)

@@ -13,7 +13,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.cli.drawing import Curve, Picture
 from gradcheck.cli.place import entries_of, entry_names, is_inside, number, values_at
 from gradcheck.cli.request import title_of
-from gradcheck.cli.statements import derivative_names
+from gradcheck.cli.statements import derivatives_of
 from gradcheck.errors import UsageError
 from gradcheck.formula.evaluate import Enclosure
 from gradcheck.formula.truth import Truth
@@ -80,10 +80,10 @@ def survey(check: Check, line: Line, at: Mapping[str, str]) -> Picture:
         x=x,
         curves=(
             Curve(
-                derivative_names(check.variant, 0)[line.output],
+                derivatives_of(check.variant, 0)[line.output].name,
                 _column(samples, "value"),
             ),
-            Curve(derivative_names(check.variant, 1)[slope], _column(samples, "slope")),
+            Curve(derivatives_of(check.variant, 1)[slope].name, _column(samples, "slope")),
         ),
         ulps=_column(samples, "ulps"),
         rulings=tuple(sample.ruling for sample in samples),

@@ -1,40 +1,98 @@
-"""Tables for the terminal, drawn by rich; as wide as they need to be where no one looks on."""
+"""Tables for the terminal. No number is ever cut: what is too wide for a table is put in a list."""
 
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_UNSEEN = 200  # columns of a table that goes into a file or a pipe
 _COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
+_LEAST_TEXT = 26  # columns, beside the others, in which the last one may be broken into lines
+_UNLIMITED = 100_000
+
+
+def width() -> int:
+    """How many columns there are: COLUMNS, else the terminal's, else 80."""
+    return shutil.get_terminal_size().columns
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
     """The table as text; a head that begins with ``>`` stands above numbers, at the right.
 
-    A column without any text is left out.
+    A column without any text is left out. The last column holds text and may be broken into lines;
+    where that is not enough, every row becomes a list of its cells.
     """
     kept = [k for k in range(len(heads)) if not rows or any(row[k] for row in rows)]
-    drawing = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in (heads[k] for k in kept):
-        right = head.startswith(">")
-        drawing.add_column(head.removeprefix(">"), justify="right" if right else "left")
+    heads = [heads[k] for k in kept]
+    rows = [[row[k] for k in kept] for row in rows]
+    if min(_natural(heads, rows), _natural(heads[:-1], rows) + _LEAST_TEXT) <= width():
+        text = _drawn(_table(heads, rows))
+    else:
+        text = "\n\n".join("\n".join(_listed(heads, row)) for row in rows) + "\n"
+    return f"{filled(title)}\n{text}" if title else text
+
+
+def filled(text: str, indent: str = "") -> str:
+    """The text on lines that fit; numbers and words stay whole, except a word longer than a line.
+
+    ``indent`` begins every line but the first.
+    """
+    lines, line = [], ""
+    for piece in re.findall(r"[^\s*/(,]+[*/(,]*\s*|\s+|[*/(,]+\s*", text):
+        if (
+            line
+            and len(line.rstrip()) + len(piece.rstrip()) + len(line) - len(line.rstrip()) > width()
+        ):
+            lines.append(line.rstrip())
+            line = indent
+        line += piece
+        while len(line.rstrip()) > width():
+            lines.append(line[: width()])
+            line = indent + line[width() :]
+    return "\n".join([*lines, line.rstrip()])
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    drawing = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for number, head in enumerate(heads, 1):
+        drawing.add_column(
+            head.removeprefix(">"),
+            justify="right" if head.startswith(">") else "left",
+            no_wrap=number < len(heads),
+            overflow="fold",
+        )
     for row in rows:
-        drawing.add_row(*(Text(row[k], style=_COLOURS.get(row[k], "")) for k in kept))
-    return f"{title}\n{_text(drawing)}" if title else _text(drawing)
+        cells = (Text(cell, style=_COLOURS.get(cell, "")) for cell in row[: len(heads)])
+        drawing.add_row(*cells)
+    return drawing
 
 
-def _text(drawing: Table) -> str:
-    looks_on = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if looks_on else _UNSEEN
+def _natural(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width of the table where nothing limits it; of none, no less than any other's."""
+    if not heads:
+        return _UNLIMITED
+    return Console(width=_UNLIMITED).measure(_table(heads, rows)).maximum
+
+
+def _drawn(drawing: Table) -> str:
     page = io.StringIO()
-    console = Console(file=page, width=width, force_terminal=looks_on, highlight=False)
+    looks_on = sys.stdout.isatty()
+    console = Console(file=page, width=width(), force_terminal=looks_on, highlight=False)
     console.print(drawing)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n") + "\n"
+
+
+def _listed(heads: Sequence[str], row: Sequence[str]) -> Iterator[str]:
+    """The cells of a row below each other, each after its head."""
+    heads = [head.removeprefix(">") for head in heads]
+    margin = max(map(len, heads)) + 2
+    for head, cell in zip(heads, row, strict=True):
+        if cell:
+            yield filled(f"{head:{margin}}{cell}", " " * margin)

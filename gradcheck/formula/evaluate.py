@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,6 +54,26 @@ class Enclosure:
 
 
 UNDEFINED = Enclosure(arb.nan(), "undefined")
+
+_DIGITS = 20
+
+
+def digits(enclosure: Enclosure) -> str:
+    """The decimal digits of an enclosure's middle; of a hull ``[low, high]``."""
+    ball = enclosure.ball
+    if enclosure.status == "kink":
+        return _hull(float(ball.lower()), float(ball.upper()))
+    if enclosure.proves and ball.contains(0):
+        return "0"
+    return str(ball.str(_DIGITS, radius=False))
+
+
+def _hull(low: float, high: float) -> str:
+    """Both ends to a millionth of their distance: a ball's radius has no more than 30 bits."""
+    if not low < high < math.inf:
+        return f"[{low:g}, {high:g}]"
+    places = 6 - math.ceil(math.log10(high - low))
+    return f"[{round(low, places) + 0.0:g}, {round(high, places) + 0.0:g}]"
 
 
 class Routine:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, find, settings
+from hypothesis import Phase, find
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -18,6 +18,7 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.formula.exact import holds
 from gradcheck.formula.program import Program
+from gradcheck.inputs.engine import every_setting, outside_of_tests
 from gradcheck.inputs.entries import inside
 from gradcheck.inputs.generate import fields_of
 from gradcheck.inputs.kinds import belongs
@@ -32,6 +33,7 @@ Point = dict[str, Floats]
 _MOST_SLOTS = 64  # that are shrunk on their own; more are put together in groups
 _MOST_RUNGS = 45
 _HIGHEST = 98  # rung that is drawn; see ``batches`` for why it is below 100
+_EXAMPLES = 300  # of Hypothesis, in one round
 _CALLS = 400  # of ``fails``, in all
 _ROUNDS = 3
 
@@ -113,32 +115,16 @@ def _shrink(row: Floats, slots: list[Slot], inputs: tuple[Input, ...], trials: T
         return bad
 
     try:
-        rungs = find(
-            st.tuples(*(st.integers(0, _HIGHEST) for _ in slots)),
-            failing,
-            settings=_settings(),
-            random=Random(0),
-        )
+        with outside_of_tests():
+            rungs = find(
+                st.tuples(*(st.integers(0, _HIGHEST) for _ in slots)),
+                failing,
+                settings=every_setting(_EXAMPLES, [Phase.generate, Phase.shrink]),
+                random=Random(0),
+            )
     except NoSuchExample:
         return row
     return _placed(row, slots, rungs)
-
-
-def _settings() -> settings:
-    """Return settings in which no profile has a say."""
-    return settings(
-        max_examples=300,
-        derandomize=False,
-        database=None,
-        verbosity=Verbosity.quiet,
-        phases=[Phase.generate, Phase.shrink],
-        stateful_step_count=1,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        deadline=None,
-        print_blob=False,
-        backend="hypothesis",
-    )
 
 
 def _placed(row: Floats, slots: list[Slot], rungs: Sequence[int]) -> Floats:

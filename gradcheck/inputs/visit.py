@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import Phase, given, seed
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.inputs.batches import Batch, Draft, drafts, realise
+from gradcheck.inputs.engine import every_setting, outside_of_tests
 from gradcheck.inputs.generate import regimes
 from gradcheck.inputs.mixing import branch
 from gradcheck.inputs.points import Site
@@ -63,26 +64,15 @@ def _drafts(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> Itera
 
 @lru_cache(maxsize=_RUNS)
 def _run(key: int) -> tuple[Draft, ...]:
-    """Return one run's drafts. Every setting is given, so that no profile has a say."""
+    """Return one run's drafts."""
     found: list[Draft] = []
+    with outside_of_tests():
 
-    @seed(key)
-    @settings(
-        max_examples=_RUN,
-        derandomize=False,
-        database=None,
-        verbosity=Verbosity.quiet,
-        phases=[Phase.generate],
-        stateful_step_count=1,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        deadline=None,
-        print_blob=False,
-        backend="hypothesis",
-    )
-    @given(drafts())
-    def collect(draft: Draft) -> None:
-        found.append(draft)
+        @seed(key)
+        @every_setting(_RUN, [Phase.generate])
+        @given(drafts())
+        def collect(draft: Draft) -> None:
+            found.append(draft)
 
-    collect()
+        collect()
     return tuple(found)

@@ -11,7 +11,7 @@ from flint import arb
 
 from gradcheck.answer import Claim, Evidence, Finding, Ruling
 from gradcheck.formula.derive import NoDerivative
-from gradcheck.formula.evaluate import UNDEFINED, Enclosure
+from gradcheck.formula.evaluate import UNDEFINED, Enclosure, digits
 from gradcheck.run.scene import Points, Scene
 from gradcheck.verdict.contract import Expectation, expectations, stress_of
 from gradcheck.verdict.judge import Judgement, judge
@@ -179,13 +179,12 @@ def evidence(hearing: Hearing, entry: Entry) -> Evidence:
         return Evidence(at, "the call", label, math.nan, "", "", judgement.ulps,
                         judgement.relative, judgement.ruling, judgement.reason)  # fmt: skip
     ball = entry.expected.enclosure.ball
-    kink = entry.expected.enclosure.status == "kink"
     return Evidence(
         at=at,
         index=index_text(hearing.scene, entry.claim.order, _without_zeros(hearing, entry)),
         label=entry.claim.label,
         got=entry.got,
-        true=f"in {ball.str(10)}" if kink else ball.str(20, radius=False),
+        true=digits(entry.expected.enclosure),
         radius=ball.rad().str(3, radius=False),
         ulps=judgement.ulps,
         relative=judgement.relative,

@@ -168,12 +168,13 @@ def _vector(numbers: Sequence[float]) -> str:
 
 def _truth(entry: Evidence) -> str:
     digits = without_zeros(entry.true)
-    return digits if entry.radius == "0" else f"{digits}  ± {entry.radius}"
+    is_exact = entry.radius == "0" or digits.startswith("[")  # a hull says its ends
+    return digits if is_exact else f"{digits}  ± {entry.radius}"
 
 
 def without_zeros(text: str) -> str:
     """A decimal number without the zeros at its end that say nothing."""
-    plain = "." in text and "e" not in text and not text.startswith("in ")
+    plain = "." in text and "e" not in text and not text.startswith("[")
     return text.rstrip("0").rstrip(".") if plain else text
 
 

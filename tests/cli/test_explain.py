@@ -1,8 +1,22 @@
 """`gradcheck explain`: the tutorial's numbers, the graph, kinks, and what is refused."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
+
+from gradcheck.catalog.inline import case_of
+from gradcheck.cli.formulas import formula_text, formulas_of
+from gradcheck.formula.operators import CALLABLE, OPERATORS
+from gradcheck.formula.parse import parse
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 def rows(out, witness):
@@ -30,11 +44,16 @@ def test_the_tutorials_first_derivative_is_explained(command):
         "∂²y/∂x∂x = 6\n"
     )
     cells = [[cell.strip() for cell in row] for row in rows(ended.out, "reverse")]
-    assert cells == [
+    assert cells == [["reverse", "∂y/∂x", "18.0", "0", "agree"]]
+    assert len(rows(ended.out, "value")) == 1
+
+
+def test_with_all_every_call_of_a_witness_has_its_row(command):
+    out = command("explain", "3*x**2", "--at", "x=3", "--all").out
+    assert [[cell.strip() for cell in row] for row in rows(out, "reverse")] == [
         ["reverse", "torch.autograd.grad", "∂y/∂x", "18.0", "18", "0", "agree"],
         ["reverse", "Tensor.backward", "∂y/∂x", "18.0", "18", "0", "agree"],
     ]
-    assert {row[0] for row in rows(ended.out, "value")} == {"value"}
 
 
 def test_a_case_of_the_catalog_is_explained_at_its_first_point(command):
@@ -210,3 +229,201 @@ def test_a_function_is_refused_unless_its_module_is_trusted(command):
     assert ended.code == 4
     assert ended.err.startswith("the function os:system is not trusted\n")
     assert "--trust os" in ended.err
+
+
+# in a terminal
+
+POINTS = {
+    "an irrational number": ("sin(x)/3", "--at", "x=1"),
+    "two inputs": ("u**3 + v**2 + 4*u*v", "--at", "u=1/3", "--at", "v=pi"),
+    "lost digits": ("expm1(x)", "--at", "x=-40"),
+    "a large and a small number": ("exp(x)/y", "--at", "x=300", "--at", "y=-1e-200"),
+    "a kink": ("max(x, 0)", "--at", "x=0"),
+    "a vector": ("x**2/7", "--at", "x=[-20, -1/3, 0, 3]"),
+    "softmax": ("exp(x)/sum(exp(x))", "--at", "x=[0.1, 0.2, 0.3]"),
+    "a wrong gradient": ("sin(x)", "--torch", "torch.cos(x)", "--at", "x=1/3"),
+}
+WIDTHS = [40, 80, 100, 120]
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("flags", [(), ("--all",)], ids=["", "all"])
+@pytest.mark.parametrize("arguments", POINTS.values(), ids=POINTS)
+def test_no_line_is_longer_than_the_terminal(command, monkeypatch, arguments, flags, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = command("explain", *arguments, "--graph", *flags).out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "…" not in out
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("arguments", POINTS.values(), ids=POINTS)
+def test_every_digit_of_every_number_is_printed(command, monkeypatch, arguments, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = json.loads(command("explain", *arguments, "--json").out)
+    out = command("explain", *arguments, "--all").out
+    got = {str(said["got"]) for said in found["statements"] if said["true"]}
+    true = {each["true"] for each in found["true"]}
+    assert {number for number in got | true if number not in out} == set()
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_a_terminal_without_columns_in_its_environment_has_its_own_width(columns):
+    controller, terminal = pty.openpty()
+    size = f"stty cols {columns} rows 50 && exec {sys.executable} -m gradcheck"
+    environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
+    process = subprocess.Popen(
+        ["sh", "-c", f"{size} explain 'sin(x)/3' --at x=1"],
+        stdin=terminal, stdout=terminal, stderr=terminal, env={**environment, "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert process.wait(120) == 0
+    printed = os.read(controller, 65_536).decode().replace("\r", "")
+    os.close(controller)
+    os.close(terminal)
+    plain = printed.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert max(map(len, plain.splitlines())) <= columns
+    assert "0.2804903282692988" in plain  # sin(1)/3 to 16 digits, by bc
+
+
+# one line for what is alike
+
+
+def statement_rows(out):
+    table = out.partition("what each witness says")[2]
+    return [line for line in table.splitlines()[3:] if line.strip()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("u*v + v*w", "--at", "u=1", "--at", "v=2", "--at", "w=3"),
+        ("x**2", "--at", "x=[1, 2, 3, 4]"),
+        ("a*d - b*c", "--at", "a=1", "--at", "b=2", "--at", "c=3", "--at", "d=5"),
+    ],
+)
+def test_a_witness_that_agrees_everywhere_has_one_line(command, arguments):
+    names = [line.split()[0] for line in statement_rows(command("explain", *arguments).out)]
+    assert len(names) == len(set(names))
+    assert set(names) - {"second"} == {"value", "reverse", "forward", "gradcheck"}
+
+
+def test_a_witness_that_is_wrong_shows_each_wrong_number(command):
+    arguments = ("a*b", "--torch", "a*a*b", "--at", "a=2", "--at", "b=3")
+    wrong = rows(command("explain", *arguments).out, "reverse")
+    cells = [[cell.strip() for cell in row][1:3] for row in wrong if len(row) > 2]
+    assert cells == [["∂y/∂a", "12.0"], ["∂y/∂b", "4.0"]]
+
+
+def test_of_many_wrong_numbers_the_worst_are_shown(command):
+    arguments = ("sum(x)", "--torch", "2*x.sum()", "--at", "x=[1, 2, 3, 4, 5, 6]")
+    table = rows(command("explain", *arguments).out, "reverse")
+    assert [row[1].strip() for row in table[:5]] == [
+        "∂y/∂x[0]", "∂y/∂x[1]", "∂y/∂x[2]", "∂y/∂x[3]", "2 entries",
+    ]  # fmt: skip
+    assert len(table) == 6  # and the reason, once
+
+
+def test_zeros_are_not_printed_one_by_one(command):
+    out = command("explain", "squares_of_a_vector").out
+    assert "∂y[2]/∂x[2] = 2⋅x[2]\n" in out
+    assert "every other first derivative is 0\n" in out
+    assert "∂y[0]/∂x[1]" not in out
+
+
+def test_with_all_zeros_are_printed(command):
+    assert "∂y[0]/∂x[1] = 0\n" in command("explain", "squares_of_a_vector", "--all").out
+
+
+def test_a_long_formula_is_cut_unless_all_is_asked_for(command):
+    long = "+".join(f"{k}*where(x > {k}, x, 0)" for k in range(1, 20))
+    assert "--all prints them)" in command("explain", long, "--at", "x=1").out.replace("\n", " ")
+    out = " ".join(command("explain", long, "--at", "x=1", "--all").out.split())
+    assert "19*where(x > 19, x, 0)" in out
+    assert "letters" not in out
+
+
+# outside of the domain
+
+OUTSIDE = {
+    ("log(x)", "--at", "x=-1"): "-1 is outside the domain of log: y has no value there",
+    ("1/x", "--at", "x=0"): "0 is outside the domain of division: y has no value there",
+    ("1 + sqrt(x - 2)", "--at", "x=1"): "-1 is outside the domain of sqrt: y has no value there",
+    ("x**y", "--at", "x=-2", "--at", "y=1/2"): (
+        "-2 is outside the domain of the power 0.5: y has no value there"
+    ),
+    ("where(x > 0, log(x), log(x - 1))", "--at", "x=-1"): (
+        "-2 is outside the domain of log: y has no value there"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", OUTSIDE, ids=" ".join)
+def test_outside_of_the_domain_one_sentence_says_why(command, arguments):
+    out = command("explain", *arguments).out
+    assert f"\n{OUTSIDE[arguments]}, and no derivative\n" in out
+    assert "no number is right there, so none is judged" in out.replace("\n", " ")
+    assert "what each witness says" not in out
+
+
+def test_where_one_entry_of_a_vector_is_outside_the_others_are_explained(command):
+    out = command("explain", "log(x)", "--at", "x=[-1, 1]").out
+    assert "-1 is outside the domain of log: y[0] has no value there" in out
+    assert "what each witness says" in out
+
+
+def test_inside_of_the_domain_nothing_is_said_of_it(command):
+    assert "domain" not in command("explain", "log(x)", "--at", "x=1").out
+
+
+# notation
+
+
+def test_a_hull_is_written_alike_everywhere(command):
+    arguments = ("max(x, 0)", "--at", "x=0")
+    found = json.loads(command("explain", *arguments, "--json").out)
+    kinks = {said["true"] for said in found["statements"] if said["index"] == "∂y/∂x"}
+    assert kinks == {"[0, 1]"}
+    assert "+/-" not in command("explain", *arguments, "--all").out
+
+
+def test_a_true_value_of_zero_is_written_as_0(command):
+    found = json.loads(command("explain", "sin(x)**2 + cos(x)**2", "--at", "x=1", "--json").out)
+    assert {said["true"] for said in found["statements"] if said["index"] == "∂y/∂x"} == {"0"}
+
+
+CALLS = sorted(CALLABLE - {"where", "zeta"})  # sympy states no derivative of zeta by its order
+
+
+def call_of(name):
+    entry = OPERATORS[name]
+    arguments = ["1"] if entry.parameter else []
+    return f"{name}({', '.join([*arguments, *'uvw'[: entry.arity]])})"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_formulas_are_printed_in_the_formula_language(name):
+    inputs = dict.fromkeys("uvw"[: OPERATORS[name].arity], "(1/4, 1/2)")
+    case = case_of({"formula": call_of(name), "inputs": inputs, "order": 1}, shown="", labels={})
+    for _, expression in formulas_of(case.variants[0], (0, 1)):
+        parse(formula_text(expression))
+        unknown = names_of(formula_text(expression)) - {*OPERATORS, *inputs, "pi", "e"}
+        assert unknown == set()
+
+
+def names_of(text):
+    word = "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text)
+    return {each for each in word.split() if not each[0].isdigit()} - {"and", "or", "not"}
+
+
+@pytest.mark.parametrize(
+    ("formula", "slope"),
+    [
+        ("max(x, 0)", "heaviside(x, 1/2)"),
+        ("abs(x)", "sign(x)"),
+        ("where(x < 0, -x, x**2)", "where(x < 0, -1, 2*x)"),
+        ("cbrt(x)", "1/(3*cbrt(x)**2)"),
+        ("lgamma(x)", "digamma(x)"),
+    ],
+)
+def test_a_derivative_has_the_names_of_the_formula_language(command, formula, slope):
+    assert f"∂y/∂x = {slope}\n" in command("explain", formula, "--at", "x=1").out

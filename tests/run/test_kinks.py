@@ -39,7 +39,7 @@ def test_what_is_no_subgradient_disagrees_at_a_kink(slope):
     outcome = ruled(RELU % "", function=relu_like(slope))
     assert outcome.ruling is Ruling.DISAGREE
     assert outcome.smallest[0].at == {"x": 0.0}
-    assert outcome.smallest[0].true.startswith("in [")
+    assert outcome.smallest[0].true.startswith("[")
 
 
 def test_a_convention_is_honoured():

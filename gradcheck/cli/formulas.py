@@ -1,0 +1,140 @@
+"""The function and its derivatives as sympy writes them, under the names of our own language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sympy
+from sympy.printing.str import StrPrinter
+
+from gradcheck.catalog.case import Variant
+from gradcheck.cli.place import entry_names
+from gradcheck.cli.statements import Derivative, derivatives_of
+from gradcheck.cli.table import filled, width
+from gradcheck.formula import symbolic
+from gradcheck.formula.operators import OPERATORS
+
+Formulas = tuple[tuple[Derivative, Any], ...]
+
+_MOST_OPERATIONS = 120
+_MOST_FORMULAS = 64  # of one order
+_SHOWN = 6  # of one order, unless all are asked for
+_FEW = 4  # of one order: none of them is left out
+_LONGEST = 240  # letters of a formula, unless all are asked for
+
+_NAMES = {each.sympy: name for name, each in OPERATORS.items() if each.sympy.isidentifier()}
+_NAMES |= {"Abs": "abs", "loggamma": "lgamma"}
+_DRAWN_OTHERWISE = {"gamma", "zeta", "digamma", "polygamma"}  # by sympy, with other names
+
+
+def formulas_of(variant: Variant, orders: Sequence[int]) -> Formulas:
+    """Sympy's expression for each derivative; none where they are too many or too long."""
+    program = variant.program
+    symbols = [sympy.Symbol(name, real=True) for name in entry_names(variant)]
+    if len(program.tape.ancestors(program.outputs)) > _MOST_OPERATIONS:
+        return ()
+    found: list[tuple[Derivative, Any]] = []
+    level = symbolic.expressions(program.tape, program.outputs, symbols)
+    for order in orders:
+        if len(level) > _MOST_FORMULAS:
+            break
+        found += zip(derivatives_of(variant, order), level, strict=True)
+        level = [sympy.diff(expression, symbol) for expression in level for symbol in symbols]
+    return tuple(found)
+
+
+def formula_text(expression: Any) -> str:
+    """The expression in the formula language, on one line."""
+    return str(_Language().doprint(expression))
+
+
+def formula_lines(found: Formulas, orders: Sequence[int], *, everything: bool) -> Iterator[str]:
+    """Each formula as an equation; zeros and repetitions are only counted."""
+    for order in orders:
+        level = [each for each in found if each[0].order == order]
+        whole = everything or len(level) <= _FEW
+        telling = [each for each in level if whole or _tells(*each)]
+        shown = telling if whole else telling[:_SHOWN]
+        for of, expression in shown:
+            yield _equation(of.name, expression, everything=everything) + "\n"
+        left_out = _left_out(order, len(level), len(telling), len(shown))
+        if left_out:
+            yield filled(left_out) + "\n"
+
+
+def _tells(of: Derivative, expression: Any) -> bool:
+    return not of.order or not (expression == 0 or of.repeats)
+
+
+def _left_out(order: int, count: int, telling: int, shown: int) -> str:
+    """What is not shown of one order, in a sentence; empty where nothing is left out."""
+    kind = ("value", "first derivative", "second derivative")[order]
+    if not count:
+        return f"the {kind}s are too long to be printed"
+    if shown < telling:
+        return f"... and {telling - shown} more {kind}s that are not 0; --all prints them"
+    if not shown:
+        return f"every {kind} is 0"
+    swapped = ", or repeats one of these in the other order" if order == 2 else ""
+    return f"every other {kind} is 0{swapped}" if shown < count else ""
+
+
+def _equation(name: str, expression: Any, *, everything: bool) -> str:
+    if _is_plain(expression):
+        equation = sympy.Eq(sympy.Symbol(name), expression, evaluate=False)
+        drawn = sympy.pretty(equation, use_unicode=True, wrap_line=False).splitlines()
+        if max(map(len, drawn)) <= width():
+            return "\n".join(line.rstrip() for line in drawn)
+    text = formula_text(expression)
+    if len(text) > _LONGEST and not everything:
+        text = f"{text[:_LONGEST]}... ({len(text)} letters; --all prints them)"
+    return filled(f"{name} = {text}", "    ")
+
+
+def _is_plain(expression: Any) -> bool:
+    """Whether sympy draws it with the names of the formula language alone."""
+    logic = (sympy.core.relational.Relational, sympy.logic.boolalg.BooleanFunction)
+    if expression.has(sympy.Piecewise, *logic):
+        return False
+    names = {each.func.__name__ for each in expression.atoms(sympy.Function)}
+    return all(_NAMES.get(name) == name for name in names) and not names & _DRAWN_OTHERWISE
+
+
+class _Language(StrPrinter):  # type: ignore[misc]
+    """Sympy's printer of text, with the words of the formula language."""
+
+    def _print_Function(self, expr: Any) -> str:  # noqa: N802 - sympy's names
+        name = expr.func.__name__
+        arguments = list(expr.args)
+        if name == "polygamma" and arguments[0] == 0:
+            name, arguments = "digamma", arguments[1:]
+        return f"{_NAMES.get(name, name)}({self.stringify(arguments, ', ')})"
+
+    def _print_Piecewise(self, expr: Any) -> str:  # noqa: N802
+        *others, (last, _) = expr.args
+        text = self._print(last)
+        for value, condition in reversed(others):
+            text = f"where({self._print(condition)}, {self._print(value)}, {text})"
+        return str(text)
+
+    def _print_Relational(self, expr: Any) -> str:  # noqa: N802
+        return f"{self._print(expr.lhs)} {expr.rel_op} {self._print(expr.rhs)}"
+
+    def _print_And(self, expr: Any) -> str:  # noqa: N802
+        return " and ".join(f"({self._print(each)})" for each in expr.args)
+
+    def _print_Or(self, expr: Any) -> str:  # noqa: N802
+        return " or ".join(f"({self._print(each)})" for each in expr.args)
+
+    def _print_Not(self, expr: Any) -> str:  # noqa: N802
+        return f"not ({self._print(expr.args[0])})"
+
+    def _print_Exp1(self, _expr: Any) -> str:  # noqa: N802
+        return "e"
+
+    def _print_Infinity(self, _expr: Any) -> str:  # noqa: N802
+        return "inf"
+
+    def _print_EulerGamma(self, _expr: Any) -> str:  # noqa: N802
+        return "(-digamma(1))"
