@@ -69,7 +69,7 @@ def report(dtype: str, seeds: int, points: int) -> None:
 
 def convicts(fault: Fault, row: str, dtype: str, effort: Effort) -> bool:
     """Whether our witness finds the fault where it is planted for it."""
-    return examine(trial_of(fault, row, dtype), effort).ruling is Ruling.DISAGREE
+    return examine(trial_of(fault, row, dtype), effort).verdict is Ruling.DISAGREE
 
 
 def plainly(fault: Fault, name: str, dtype: str, count: int, seed: int) -> bool:

@@ -188,7 +188,7 @@ class Outcome:
     it is not the whole case.
     """
 
-    ruling: Ruling
+    verdict: Ruling
     reason: str
     entries: int
     abstained: int

@@ -78,7 +78,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
         "order": order_of(check.witness),
         "device": check.device,
         "dtype": check.dtype,
-        "verdict": outcome.ruling.value,
+        "verdict": outcome.verdict.value,
         "reason": outcome.reason,
         "entries": outcome.entries,
         "abstained": outcome.abstained,

@@ -115,8 +115,8 @@ def _examined(check: Check, effort: Effort, modes: tuple[str, ...]) -> Outcome:
 
 
 def _fails(outcome: Outcome, effort: Effort) -> bool:
-    return outcome.ruling is Ruling.DISAGREE or (
-        effort.strict_accuracy and outcome.ruling is Ruling.INACCURATE
+    return outcome.verdict is Ruling.DISAGREE or (
+        effort.strict_accuracy and outcome.verdict is Ruling.INACCURATE
     )
 
 

@@ -36,7 +36,7 @@ EVIDENCE = Evidence(
 )
 
 OUTCOME = Outcome(
-    ruling=Ruling.DISAGREE,
+    verdict=Ruling.DISAGREE,
     reason="NaN",
     entries=12,
     abstained=3,

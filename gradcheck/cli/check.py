@@ -99,8 +99,8 @@ def _refuse_unreachable(case: Case) -> None:
 
 
 def _fails(outcome: Outcome, effort: Effort) -> bool:
-    return outcome.ruling.value == "disagree" or (
-        effort.strict_accuracy and outcome.ruling.value == "inaccurate"
+    return outcome.verdict.value == "disagree" or (
+        effort.strict_accuracy and outcome.verdict.value == "inaccurate"
     )
 
 
@@ -123,7 +123,7 @@ def _report(judged: Judged, effort: Effort) -> Iterator[str]:
     yield from (f"{cause.text}\n" for cause in by_cause(failures))
     counts: dict[str, int] = {}
     for _, outcome in judged:
-        counts[outcome.ruling.value] = counts.get(outcome.ruling.value, 0) + 1
+        counts[outcome.verdict.value] = counts.get(outcome.verdict.value, 0) + 1
     verdicts = ", ".join(f"{number} {word}" for word, number in counts.items())
     entries = sum(outcome.entries for _, outcome in judged)
     yield f"{counted(len(judged), 'check')}: {verdicts}; {entries:,} gradient entries judged"
@@ -144,9 +144,9 @@ def _table(judged: Judged) -> str:
         on_trial = [check.implementation.text] if several else []
         worst = short(outcome.worst.ulps) if outcome.worst else ""
         entries = f"{outcome.entries:,}"
-        note = outcome.reason if outcome.ruling.value != "agree" else ""
+        note = outcome.reason if outcome.verdict.value != "agree" else ""
         place = [check.witness, check.device, check.dtype]
-        rows.append([*on_trial, *place, outcome.ruling.value, entries, worst, note])
+        rows.append([*on_trial, *place, outcome.verdict.value, entries, worst, note])
     heads = ["witness", "device", "dtype", "verdict", ">entries", ">worst ulps", "reason"]
     return table([*(["on trial"] if several else []), *heads], rows)
 

@@ -129,7 +129,7 @@ def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:
     settings = settings_of(item.config)
-    ruling = outcome.ruling
+    ruling = outcome.verdict
     if ruling is Ruling.ABSTAIN:
         pytest.skip(outcome.reason)
     if ruling is Ruling.KNOWN and not item.config.getoption("runxfail"):

@@ -266,7 +266,7 @@ class _Trial:
         tally = self.tally
         found = {"failures": tuple(tally.failures), "worst": tally.worst, **found}
         return Outcome(
-            ruling=ruling,
+            verdict=ruling,
             reason=reason,
             entries=tally.judged,
             abstained=tally.abstained,

@@ -79,7 +79,7 @@ def point_as_yaml(at: dict[str, Any]) -> str:
 
 def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     cause = _cause(outcome.blame, outcome.reason)
-    yield _filled("", f"{outcome.ruling.value}: {cause}", indent=2)
+    yield _filled("", f"{outcome.verdict.value}: {cause}", indent=2)
     if outcome.guess:
         yield f"  looks like: {outcome.guess}"
     yield f"  where: {outcome.place or facts.place}"

@@ -72,14 +72,14 @@ def worst_of(outcomes: Mapping[str, Outcome]) -> Evidence | None:
 
 def verdict_of(outcomes: Mapping[str, Outcome]) -> Ruling:
     """Return the worst verdict of all checks; abstentions count where nothing else is."""
-    judged = [each.ruling for each in outcomes.values() if each.ruling is not Ruling.ABSTAIN]
+    judged = [each.verdict for each in outcomes.values() if each.verdict is not Ruling.ABSTAIN]
     return max(judged, key=list(Ruling).index, default=Ruling.ABSTAIN)
 
 
 def _headline(result: Result) -> str:
     """The verdict, and what it means for the reader."""
     if result.verdict is Ruling.DISAGREE:
-        failed = [each for each in result.outcomes.values() if each.ruling is Ruling.DISAGREE]
+        failed = [each for each in result.outcomes.values() if each.verdict is Ruling.DISAGREE]
         causes = Counter(each.blame or each.reason for each in failed)
         return f"{result.verdict.value}: failed: {causes.most_common(1)[0][0]}"
     meaning = _MEANINGS[result.verdict]
@@ -92,7 +92,7 @@ def _lines(result: Result) -> Iterator[str]:
     outcomes = result.outcomes.values()
     if result.modes and were_on(result.modes) not in _headline(result):
         yield were_on(result.modes)
-    counts = Counter(outcome.ruling.value for outcome in outcomes)
+    counts = Counter(outcome.verdict.value for outcome in outcomes)
     yield f"{_checks(result.outcomes)}: " + ", ".join(
         f"{counts[ruling.value]} {ruling.value}" for ruling in Ruling if counts[ruling.value]
     )
@@ -111,7 +111,7 @@ def _not_judged(result: Result) -> Iterator[str]:
     """The checks that proved nothing, by their reason."""
     reasons: dict[str, list[str]] = {}
     for name, outcome in result.outcomes.items():
-        if outcome.ruling is Ruling.ABSTAIN:
+        if outcome.verdict is Ruling.ABSTAIN:
             reasons.setdefault(outcome.reason, []).append(name)
     for reason, names in list(reasons.items())[:_REASONS]:
         yield f"not judged: {', '.join(names)}: {reason}"
@@ -160,7 +160,7 @@ def _html(result: Result) -> Iterator[str]:
         worst = "" if outcome.worst is None else format_error(outcome.worst)
         reason = outcome.blame or outcome.reason
         counts = (str(outcome.entries), str(outcome.abstained))
-        yield _row("td", (name, outcome.ruling.value, *counts, worst, reason))
+        yield _row("td", (name, outcome.verdict.value, *counts, worst, reason))
     yield "</table>"
 
 

@@ -48,7 +48,7 @@ def examine(check, effort):
     ruling = RULINGS[kind]
     disagrees = ruling is Ruling.DISAGREE
     return Outcome(
-        ruling=ruling,
+        verdict=ruling,
         reason=f"{kind} for {effort.points} points and seed {effort.seed}",
         entries=10,
         abstained=1,

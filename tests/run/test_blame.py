@@ -23,7 +23,7 @@ NAMES = ("value", "reverse", "forward", "gradcheck", "second")
 
 def convicted(declaration, function, witness):
     outcome = examine(check_of(case_of(declaration, function), witness), BRIEF)
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     return outcome
 
 
@@ -69,7 +69,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
     assert [each.witness for each in outcome.statements] == ["symbolic", *NAMES]
     told = {each.witness: each for each in outcome.statements}
     assert told["symbolic"].note == "2 of 2 derivatives enclosed, by two derivations that agree"
-    assert {name: told[name].ruling for name in NAMES} == {
+    assert {name: told[name].verdict for name in NAMES} == {
         "value": Ruling.AGREE,
         "reverse": Ruling.DISAGREE,
         "forward": Ruling.AGREE,
@@ -210,7 +210,7 @@ SWISH = "{formula: x / (1 + exp(-x)), inputs: {x: '(-5, 5)'}}"
 
 
 def ruling_of(outcome, witness):
-    return next(each.ruling for each in outcome.statements if each.witness == witness)
+    return next(each.verdict for each in outcome.statements if each.witness == witness)
 
 
 def test_the_backward_is_called_wrong_beside_an_input_where_it_is():
@@ -230,7 +230,7 @@ def test_the_smallest_input_is_kept_where_the_fault_shows_there():
 def test_a_loss_of_accuracy_is_not_called_wrong():
     lossy = case_of("{formula: expm1(x), inputs: {x: '(-60, -30)'}, torch: torch.expm1(x)}")
     outcome = examine(check_of(lossy, "reverse"), Effort(points=64, strict_accuracy=True))
-    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.verdict is Ruling.INACCURATE
     assert outcome.blame.startswith("accuracy is lost in the backward")
 
 
@@ -405,4 +405,4 @@ def test_a_transposed_gradient_is_guessed():
 
 def test_the_plane_is_still_smooth_enough_for_these_tests():
     check = check_of(case_of(PLANE.declaration), "reverse")
-    assert examine(check, BRIEF).ruling is Ruling.AGREE
+    assert examine(check, BRIEF).verdict is Ruling.AGREE

@@ -67,7 +67,7 @@ def effort(fault):
 @pytest.mark.parametrize(("row", "dtype", "fault"), CONVICTED)
 def test_a_culprit_is_convicted(row, dtype, fault):
     outcome = examine(trial_of(NAMES[fault], row, dtype), effort(fault))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.failures
 
 
@@ -75,7 +75,7 @@ def test_a_culprit_is_convicted(row, dtype, fault):
 def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
     """A fault that is seen after all must leave the table: this fails then."""
     outcome = examine(trial_of(NAMES[fault], row, dtype), effort(fault))
-    assert outcome.ruling in (Ruling.AGREE, Ruling.INACCURATE)
+    assert outcome.verdict in (Ruling.AGREE, Ruling.INACCURATE)
 
 
 @pytest.mark.parametrize("points", sorted({64, *POINTS.values()}))
@@ -85,7 +85,7 @@ def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
 def test_the_correct_twin_is_acquitted(row, dtype, base, points):
     (fault, *_) = (fault for fault in FAULTS if fault.base is base)
     outcome = examine(trial_of(fault, row, dtype, twin=True), Effort(points=points))
-    assert (outcome.ruling, outcome.reason) == (Ruling.AGREE, "")
+    assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
     assert outcome.entries > 0
 
 
@@ -110,7 +110,7 @@ def test_what_no_drawn_point_shows_a_declared_one_does(row, fault, ruling):
     witness, place = WITNESSES[row]
     declared = f"{PLANE.declaration[:-1]}, points: [{{at: {{x: 20, y: 0.5}}}}]}}"
     check = check_of(case_of(declared, culprit(fault, place)), witness)
-    assert examine(check, Effort(points=1)).ruling is ruling
+    assert examine(check, Effort(points=1)).verdict is ruling
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -15,9 +15,9 @@ from gradcheck.formula.truth import DerivationsDiffer, Truth
 
 def test_a_declared_point_is_judged_although_none_is_drawn_there():
     declaration = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 41.5}}]}"
-    assert ruled(SQUARE, function=wrong_at(41.5)).ruling is Ruling.AGREE
+    assert ruled(SQUARE, function=wrong_at(41.5)).verdict is Ruling.AGREE
     outcome = ruled(declaration, function=wrong_at(41.5))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert {entry.at["x"] for entry in (*outcome.smallest, *outcome.failures)} == {41.5}
 
 
@@ -48,27 +48,27 @@ def test_a_known_answer_that_is_not_the_formulas_is_a_fault_of_the_case(known, w
     outcome = ruled(declaration)
     told = f"cases/sample.yaml:5:7: the known {what} {found} is not the formula's, {true}"
     assert (outcome.reason, outcome.place) == (told, "cases/sample.yaml:5")
-    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the case itself")
+    assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the case itself")
 
 
 @pytest.mark.parametrize("known", ["value: 9", "gradient: {x: 6}", "hessian: {x: {x: 2}}"])
 def test_a_known_answer_that_is_right_agrees(known):
     point = f"points: [{{at: {{x: 3}}, {known}}}]"
-    assert ruled(f"{{formula: x**2, inputs: {{x: real}}, {point}}}").ruling is Ruling.AGREE
+    assert ruled(f"{{formula: x**2, inputs: {{x: real}}, {point}}}").verdict is Ruling.AGREE
 
 
 def test_a_known_answer_holds_at_the_exact_point_and_not_at_the_float_beside_it():
     point = "points: [{at: {x: 1/3}, value: 1/9, gradient: {x: 2/3}}]"
     for dtype in ("float64", "float32"):
         outcome = ruled(f"{{formula: x**2, inputs: {{x: real}}, {point}}}", dtype=dtype)
-        assert (outcome.ruling, outcome.reason) == (Ruling.AGREE, "")
+        assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
 
 
 def test_the_entries_of_a_jacobian_are_compared_each_with_its_own():
     declaration = "{formula: '[x*y, x + 3*y]', inputs: {x: real, y: real}, points: [%s]}"
     right = "{at: {x: 2, y: 5}, jacobian: {x: [5, 1], y: [2, 3]}}"
     swapped = "{at: {x: 2, y: 5}, jacobian: {x: [1, 5], y: [2, 3]}}"
-    assert ruled(declaration % right).ruling is Ruling.AGREE
+    assert ruled(declaration % right).verdict is Ruling.AGREE
     assert ruled(declaration % swapped).reason.count("jacobian in x") == 2
 
 
@@ -78,12 +78,12 @@ def test_the_entries_of_a_jacobian_are_compared_each_with_its_own():
 def test_a_witness_that_the_case_is_without_abstains_with_the_reason():
     declaration = "{formula: x**2, inputs: {x: real}, without: {forward: no formula in PyTorch}}"
     outcome = ruled(declaration, "forward")
-    assert (outcome.ruling, outcome.reason, outcome.entries) == (
+    assert (outcome.verdict, outcome.reason, outcome.entries) == (
         Ruling.ABSTAIN,
         "no formula in PyTorch",
         0,
     )
-    assert ruled(declaration, "reverse").ruling is Ruling.AGREE
+    assert ruled(declaration, "reverse").verdict is Ruling.AGREE
 
 
 class WithoutForwardMode(torch.autograd.Function):
@@ -99,14 +99,14 @@ class WithoutForwardMode(torch.autograd.Function):
 
 def test_a_missing_jvp_abstains_with_its_reason():
     outcome = ruled(SQUARE, "forward", function=WithoutForwardMode.apply)
-    assert outcome.ruling is Ruling.ABSTAIN
+    assert outcome.verdict is Ruling.ABSTAIN
     assert "jvp" in outcome.reason
-    assert ruled(SQUARE, "reverse", function=WithoutForwardMode.apply).ruling is Ruling.AGREE
+    assert ruled(SQUARE, "reverse", function=WithoutForwardMode.apply).verdict is Ruling.AGREE
 
 
 def test_a_check_that_judged_nothing_disagrees():
     outcome = ruled("{formula: log(x), inputs: {x: '[-2, -1]'}, order: 1}")
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason.startswith("nothing was judged: the formula has no derivative there (")
     assert (outcome.entries, outcome.blame) == (0, "nothing judged")
 
@@ -115,17 +115,17 @@ def test_finite_differences_that_can_testify_nowhere_abstain():
     """Beyond 1,024 no point is benign; the certified witnesses judge there all the same."""
     far = "{formula: sin(x), inputs: {x: '(2000, 3000)'}}"
     outcome = ruled(far, "gradcheck")
-    assert outcome.ruling is Ruling.ABSTAIN
+    assert outcome.verdict is Ruling.ABSTAIN
     assert outcome.reason == "finite differences cannot testify at this point"
-    assert ruled(far, "reverse").ruling is Ruling.AGREE
-    assert ruled(far, "reverse", function=torch.cos).ruling is Ruling.DISAGREE
+    assert ruled(far, "reverse").verdict is Ruling.AGREE
+    assert ruled(far, "reverse", function=torch.cos).verdict is Ruling.DISAGREE
 
 
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
 def test_tensors_without_elements_agree(witness):
     empty = "{formula: sin(x), inputs: {x: {shape: [2, 0]}}}"
     outcome = ruled(empty, witness)
-    assert (outcome.ruling, outcome.entries) == (Ruling.AGREE, 0)
+    assert (outcome.verdict, outcome.entries) == (Ruling.AGREE, 0)
     assert outcome.points > 0
 
 
@@ -133,7 +133,7 @@ def test_tensors_without_elements_agree(witness):
 def test_the_shape_of_a_tensor_without_elements_is_judged(witness):
     empty = "{formula: sin(x), inputs: {x: {shape: [2, 0]}}}"
     outcome = ruled(empty, witness, function=lambda x: x.reshape(0))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason == "the result has shape [0], expected [2, 0]"
 
 
@@ -147,7 +147,7 @@ def test_an_exception_at_one_point_of_a_batch_is_brought_home_to_that_point():
         return x * x
 
     outcome = ruled(SQUARE, function=moody, effort=Effort(points=64))
-    assert (outcome.ruling, outcome.reason) == (Ruling.DISAGREE, "raised ValueError: not zero")
+    assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, "raised ValueError: not zero")
     assert {entry.at["x"] for entry in outcome.smallest} == {0.0}
     assert outcome.blame != "reverse is wrong only in other calls than a single point's"
 
@@ -158,7 +158,7 @@ def test_a_contradiction_of_our_own_derivations_is_our_defect(monkeypatch):
 
     monkeypatch.setattr(Truth, "_enclosures", contradict)
     outcome = ruled("{formula: x**2 + 1234567, inputs: {x: real}}")
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason == (
         "a defect of gradcheck, not of PyTorch: at [1.0] the chain rule gives 2, sympy 3"
     )
@@ -183,7 +183,7 @@ PAIR = "{formula: %s, inputs: {x: '(1, 2)', w: '(1, 2)'}, order: 1}"
 
 def test_a_backward_that_returns_none_is_named_with_its_input():
     outcome = ruled(PAIR % "x*w", "reverse", function=WithoutSecondGradient.apply)
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason == "backward returned None for input 1 (w)"
 
 
@@ -196,7 +196,7 @@ def test_a_graph_that_does_not_lead_to_an_input_is_named_so():
     "function", [lambda x, w: x * 3, lambda x, w: WithoutSecondGradient.apply(x, w * 0 + 3)]
 )
 def test_none_where_the_truth_is_zero_agrees(function):
-    assert ruled(PAIR % "3*x + 0*w", "reverse", function=function).ruling is Ruling.AGREE
+    assert ruled(PAIR % "3*x + 0*w", "reverse", function=function).verdict is Ruling.AGREE
 
 
 # a failure that was found stays found
@@ -219,7 +219,7 @@ NEGATED = with_gradient(torch.square, lambda slope, x: -slope)
 def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
     monkeypatch.setattr(EXAMINE, name, raises(MemoryError("no more")))
     outcome = ruled(SQUARE, function=NEGATED)
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.failures
     assert outcome.reason.startswith("off by ")
     told = f"{outcome.reason}; blame could not be worked out: MemoryError: no more"
@@ -239,14 +239,14 @@ TOO_MUCH = ExpressionError((1, 1), "too many steps", "fewer", "make it smaller")
 def test_a_failure_is_kept_where_a_later_point_is_too_much(monkeypatch):
     monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=NEGATED)
-    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
+    assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
 
 
 def test_without_a_failure_a_point_that_is_too_much_ends_the_check(monkeypatch):
     monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=torch.square)
     told = "nothing was judged: its derivatives take too many steps"
-    assert (outcome.ruling, outcome.reason) == (Ruling.DISAGREE, told)
+    assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, told)
 
 
 def test_what_is_wrong_is_shown_before_what_is_inaccurate():
@@ -254,7 +254,7 @@ def test_what_is_wrong_is_shown_before_what_is_inaccurate():
     lossy = "{formula: expm1(x), inputs: {x: '(-60, 3)'}, order: 1, torch: torch.expm1(x)}"
     strict = Effort(points=64, strict_accuracy=True)
     wrong = with_gradient(torch.expm1, lambda slope, x: torch.where(x > 2, slope + 1, slope))
-    assert ruled(lossy, effort=strict).ruling is Ruling.INACCURATE
+    assert ruled(lossy, effort=strict).verdict is Ruling.INACCURATE
     outcome = ruled(lossy, function=wrong, effort=strict)
-    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
+    assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
     assert outcome.smallest[0].ruling is Ruling.DISAGREE

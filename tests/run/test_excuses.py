@@ -29,7 +29,7 @@ def ruled_with(entries, function=torch.square, witness="reverse"):
 
 def test_a_known_failure_is_pinned_to_its_point():
     outcome = ruled_with([known("83/2")], wrong_at(41.5))
-    assert (outcome.ruling, outcome.reason) == (Ruling.KNOWN, f"it cancels ({ISSUE})")
+    assert (outcome.verdict, outcome.reason) == (Ruling.KNOWN, f"it cancels ({ISSUE})")
     assert outcome.counts["known"] == 2  # by grad and by backward
     assert "disagree" not in outcome.counts
     assert outcome.failures == ()
@@ -40,14 +40,14 @@ def test_a_known_failure_at_one_point_excuses_no_other():
         return slope + 1
 
     outcome = ruled_with([known("41.5")], with_gradient(torch.square, everywhere))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert {entry.at["x"] for entry in outcome.smallest} == {2.0}
 
 
 def test_a_known_failure_that_no_longer_fails_is_an_error():
     outcome = ruled_with([known("41.5")])
     assert outcome.entries > 0
-    assert (outcome.ruling, outcome.blame) == (Ruling.DISAGREE, "known_failures.yaml")
+    assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "known_failures.yaml")
     assert outcome.reason == (
         "cases/known_failures.yaml:7:3: the known failure no longer fails: remove the entry"
     )
@@ -55,14 +55,14 @@ def test_a_known_failure_that_no_longer_fails_is_an_error():
 
 def test_a_known_failure_of_the_whole_check_excuses_every_point():
     culprit = with_gradient(torch.square, lambda slope, x: -slope)
-    assert ruled_with([known()], culprit).ruling is Ruling.KNOWN
+    assert ruled_with([known()], culprit).verdict is Ruling.KNOWN
     assert "no longer fails" in ruled_with([known()]).reason
 
 
 def test_a_known_failure_at_a_point_that_is_not_declared_is_an_error():
     outcome = ruled_with([known("3")], with_gradient(torch.square, lambda slope, x: -slope))
     assert outcome.failures
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     outcome = ruled_with([known("3")])
     assert outcome.reason == (
         "cases/known_failures.yaml:7:3: the known failure is pinned to no point of the case: "
@@ -73,12 +73,12 @@ def test_a_known_failure_at_a_point_that_is_not_declared_is_an_error():
 def test_a_known_failure_may_be_about_one_call_alone():
     culprit = wrong_at(41.5)
     only = known("41.5", call="Tensor.backward")
-    assert ruled_with([only], culprit).ruling is Ruling.DISAGREE
+    assert ruled_with([only], culprit).verdict is Ruling.DISAGREE
     other = known("41.5", call="torch.autograd.grad")
-    assert ruled_with([only, other], culprit).ruling is Ruling.KNOWN
+    assert ruled_with([only, other], culprit).verdict is Ruling.KNOWN
 
 
 @pytest.mark.parametrize("when", [{"witness": "value"}, {"dtype": "float32"}, {"torch": "<1.0"}])
 def test_a_known_failure_of_something_else_is_not_asked_for(when):
-    assert ruled_with([known("41.5", **when)]).ruling is Ruling.AGREE
-    assert ruled_with([known("41.5", **when)], wrong_at(41.5)).ruling is Ruling.DISAGREE
+    assert ruled_with([known("41.5", **when)]).verdict is Ruling.AGREE
+    assert ruled_with([known("41.5", **when)], wrong_at(41.5)).verdict is Ruling.DISAGREE

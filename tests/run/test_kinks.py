@@ -31,32 +31,32 @@ def relu_like(slope):
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
 def test_any_subgradient_agrees_at_a_kink(slope):
-    assert ruled(RELU % "", function=relu_like(slope)).ruling is Ruling.AGREE
+    assert ruled(RELU % "", function=relu_like(slope)).verdict is Ruling.AGREE
 
 
 @pytest.mark.parametrize("slope", [-0.5, 1.5, math.nan])
 def test_what_is_no_subgradient_disagrees_at_a_kink(slope):
     outcome = ruled(RELU % "", function=relu_like(slope))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.smallest[0].at == {"x": 0.0}
     assert outcome.smallest[0].true.startswith("[")
 
 
 def test_a_convention_is_honoured():
-    assert ruled(RELU % PROMISE, function=relu_like(0.0)).ruling is Ruling.AGREE
-    assert ruled(RELU % PROMISE, function=torch.relu).ruling is Ruling.AGREE
+    assert ruled(RELU % PROMISE, function=relu_like(0.0)).verdict is Ruling.AGREE
+    assert ruled(RELU % PROMISE, function=torch.relu).verdict is Ruling.AGREE
 
 
 def test_another_subgradient_than_the_promised_one_disagrees():
     outcome = ruled(RELU % PROMISE, function=relu_like(1.0))
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert {entry.at["x"] for entry in outcome.smallest} == {0.0}
     assert outcome.blame.startswith("the backward is wrong")
 
 
 def test_a_convention_binds_forward_mode_too():
     outcome = ruled(RELU % PROMISE, "forward", function=torch.relu)
-    assert outcome.ruling is Ruling.AGREE
+    assert outcome.verdict is Ruling.AGREE
 
 
 # second derivatives, and jumps: where nothing exists nothing is judged
@@ -76,5 +76,5 @@ def test_at_a_jump_there_is_no_derivative_but_what_is_promised(formula):
     silent = ruled(ONLY_AT_ZERO % (formula, ""))
     assert (silent.entries, silent.abstained > 0) == (0, True)
     promised = ruled(ONLY_AT_ZERO % (formula, ", convention: {x: 7}"))
-    assert promised.ruling is Ruling.DISAGREE
+    assert promised.verdict is Ruling.DISAGREE
     assert promised.counts["disagree"] > 0

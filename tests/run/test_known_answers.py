@@ -106,7 +106,7 @@ def stated(place, what, witness, number, known):
 @pytest.mark.parametrize("wrong", [1.25, -7.0, NAN, INF, -INF])
 def test_what_is_not_the_written_answer_disagrees(place, what, witness, wrong):
     outcome = stated(place, what, witness, ANSWERS[place][what] + wrong, ANSWERS[place][what])
-    assert (outcome.ruling, outcome.place) == (Ruling.DISAGREE, "")
+    assert (outcome.verdict, outcome.place) == (Ruling.DISAGREE, "")
     assert outcome.blame != "the case itself"
     assert outcome.counts["disagree"] > 0
 
@@ -115,7 +115,7 @@ def test_what_is_not_the_written_answer_disagrees(place, what, witness, wrong):
 def test_what_is_the_written_answer_agrees(place, what, witness):
     known = ANSWERS[place][what]
     outcome = stated(place, what, witness, known, known)
-    assert (outcome.ruling, outcome.counts.get("disagree", 0)) in (
+    assert (outcome.verdict, outcome.counts.get("disagree", 0)) in (
         (Ruling.AGREE, 0),
         (Ruling.ABSTAIN, 0),  # nested forward mode knows no autograd.Function
     )
@@ -131,9 +131,9 @@ def test_what_is_the_written_answer_agrees(place, what, witness):
     ],
 )
 def test_without_the_written_answer_only_the_formula_speaks(place, what, witness, number, verdict):
-    assert stated(place, what, witness, number, None).ruling.value == verdict
+    assert stated(place, what, witness, number, None).verdict.value == verdict
     held = stated(place, what, witness, number, ANSWERS[place][what])
-    assert held.ruling is Ruling.DISAGREE
+    assert held.verdict is Ruling.DISAGREE
 
 
 def test_the_reason_names_the_answer_in_the_case():
@@ -153,12 +153,12 @@ JACOBIAN = (
 @pytest.mark.parametrize("witness", ["reverse", "forward"])
 def test_a_written_jacobian_is_held_entry_by_entry_also_at_a_tie(witness):
     shared = ruled(JACOBIAN, witness, lambda x, y: torch.stack([torch.maximum(x, y), x * y]))
-    assert shared.ruling is Ruling.AGREE
+    assert shared.verdict is Ruling.AGREE
     chosen = ruled(JACOBIAN, witness, lambda x, y: torch.stack([torch.where(x >= y, x, y), x * y]))
-    assert chosen.ruling is Ruling.DISAGREE
+    assert chosen.verdict is Ruling.DISAGREE
     free = JACOBIAN.replace(", jacobian: {x: [1/2, 2], y: [1/2, 2]}", "")
     chosen = ruled(free, witness, lambda x, y: torch.stack([torch.where(x >= y, x, y), x * y]))
-    assert chosen.ruling is Ruling.AGREE
+    assert chosen.verdict is Ruling.AGREE
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -167,7 +167,7 @@ def test_an_answer_that_is_written_for_an_exact_point_holds_for_the_float_beside
     for witness in ("value", "reverse", "forward", "second"):
         outcome = ruled(f"{{formula: sin(x), inputs: {{x: real}}, points: [{point}]}}", witness,
                         dtype=dtype)  # fmt: skip
-        assert (outcome.ruling, outcome.reason) == (Ruling.AGREE, "")
+        assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
 
 
 # answers that the formula itself contradicts

@@ -16,13 +16,13 @@ MODES = ("value", "reverse", "forward", "second")
 @pytest.mark.parametrize("witness", MODES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_an_overflow_of_the_formulas_own_convicts_in_no_mode(witness, dtype):
-    assert ruled(CUBIC, witness, dtype=dtype).ruling in (Ruling.AGREE, Ruling.INACCURATE)
+    assert ruled(CUBIC, witness, dtype=dtype).verdict in (Ruling.AGREE, Ruling.INACCURATE)
 
 
 def test_zero_times_what_overflowed_is_told_as_such():
     outcome = ruled(CUBIC, "forward", dtype="float32")
     told = "NaN where the truth is finite: an intermediate leaves the dtype's range"
-    assert (outcome.ruling, outcome.reason) == (Ruling.INACCURATE, told)
+    assert (outcome.verdict, outcome.reason) == (Ruling.INACCURATE, told)
     assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, told)
 
 
@@ -32,7 +32,7 @@ def test_the_same_numbers_convict_where_nothing_overflows(witness, wrong):
     moderate = CUBIC.replace("e25", "e5").replace("9e24", "1e5")
     culprit = lambda u, v: torch.where(u > 0, wrong, u) * u * v  # noqa: E731
     outcome = ruled(moderate, witness, culprit, dtype="float32")
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert "leaves the dtype's range" not in outcome.reason
 
 
@@ -42,14 +42,14 @@ GAUSS = "{formula: exp(-x**2)/exp(-x**2) + x, inputs: {x: '[%s]'}}"
 @pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
 def test_zero_over_zero_after_an_underflow_convicts_in_no_mode(witness):
     outcome = ruled(GAUSS % "28, 30", witness)
-    assert outcome.ruling in (Ruling.INACCURATE, Ruling.ABSTAIN)
+    assert outcome.verdict in (Ruling.INACCURATE, Ruling.ABSTAIN)
 
 
 @pytest.mark.parametrize("witness", [*MODES, "gradcheck"])
 def test_where_nothing_underflows_all_modes_judge(witness):
-    assert ruled(GAUSS % "1, 2", witness).ruling is Ruling.AGREE
+    assert ruled(GAUSS % "1, 2", witness).verdict is Ruling.AGREE
     broken = lambda x: torch.where(x > 0, torch.nan, x) * x * x  # noqa: E731
-    assert ruled(GAUSS % "1, 2", witness, broken).ruling is Ruling.DISAGREE
+    assert ruled(GAUSS % "1, 2", witness, broken).verdict is Ruling.DISAGREE
 
 
 class Swish(torch.autograd.Function):
@@ -93,18 +93,18 @@ SWISH = "{formula: x/(1 + exp(-b*x)), inputs: {x: real, b: positive}}"
 def test_a_textbook_backward_whose_square_overflows_is_not_convicted(x, b, witness):
     here = SWISH.replace("x: real, b: positive", f"x: '{x}', b: '{b}'")
     outcome = ruled(here[:-1] + ", dtypes: [float64]}", witness, Swish.apply)
-    assert outcome.ruling in (Ruling.AGREE, Ruling.INACCURATE)
+    assert outcome.verdict in (Ruling.AGREE, Ruling.INACCURATE)
     assert outcome.counts.get("disagree", 0) == 0
 
 
 @pytest.mark.parametrize("seed", [1, 2, 4, 7])
 def test_at_any_seed_overflow_alone_convicts_nobody(seed):
     outcome = ruled(SWISH, "reverse", Swish.apply, Effort(points=64, seed=seed))
-    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.verdict is Ruling.INACCURATE
 
 
 @pytest.mark.parametrize("witness", ["reverse", "second"])
 def test_a_nan_at_a_moderate_input_is_convicted_as_before(witness):
     outcome = ruled(SWISH[:-1] + ", points: [{at: {x: 2.5, b: 1}}]}", witness, NotFinite.apply)
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert {entry.at["x"] for entry in outcome.smallest} == {2.5}

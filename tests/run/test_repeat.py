@@ -25,7 +25,7 @@ class RandomInBackward(torch.autograd.Function):
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward", "gradcheck"])
 def test_dropout_is_random(witness):
     outcome = ruled(VECTOR, witness, function=lambda x: torch.nn.functional.dropout(x, 0.5))
-    assert (outcome.ruling, outcome.reason) == (Ruling.DISAGREE, RANDOM)
+    assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, RANDOM)
     assert outcome.blame == BLAMED
 
 
@@ -41,7 +41,7 @@ def seeded(x):
 @pytest.mark.parametrize("function", [seeded, lambda x: 2 * x])
 def test_what_is_wrong_in_the_same_way_each_time_is_not_random(function):
     outcome = ruled(VECTOR, "value", function=function)
-    assert outcome.ruling is Ruling.DISAGREE
+    assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason != RANDOM
 
 
@@ -49,4 +49,4 @@ def test_a_pinned_mask_agrees():
     mask = torch.nn.functional.dropout(torch.ones(6, dtype=torch.float64), 0.5)
     factors = ", ".join(map(str, mask.tolist()))
     pinned = VECTOR.replace("formula: x,", f"constants: {{m: [{factors}]}}, formula: m*x,")
-    assert ruled(pinned, "value", function=lambda x: mask * x).ruling is Ruling.AGREE
+    assert ruled(pinned, "value", function=lambda x: mask * x).verdict is Ruling.AGREE

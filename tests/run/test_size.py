@@ -21,10 +21,10 @@ def outcome_of(text, witness):
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward"])
 def test_what_fits_is_judged(witness):
     text = "fits: {formula: v*2, inputs: {v: {shape: [12]}}, order: 1}"
-    assert outcome_of(text, witness).ruling is Ruling.AGREE
+    assert outcome_of(text, witness).verdict is Ruling.AGREE
 
 
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
 def test_numbers_too_long_to_be_written_do_not_stop_the_derivatives(witness):
     text = f"c: {{formula: x*{LONG}*{LONG}/{LONG}/{LONG}, inputs: {{x: real}}, torch: x*1.0}}"
-    assert outcome_of(text, witness).ruling is Ruling.AGREE
+    assert outcome_of(text, witness).verdict is Ruling.AGREE

@@ -15,7 +15,7 @@ STRICT = replace(BRIEF, strict_accuracy=True)
 
 def test_lost_accuracy_is_inaccurate():
     outcome = ruled(CANCELLING)
-    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.verdict is Ruling.INACCURATE
     assert outcome.reason == "within rounding of intermediate values as large as 1.37"
     assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, outcome.reason)
     assert (outcome.failures, outcome.smallest, outcome.blame) == ((), (), "")
@@ -23,7 +23,7 @@ def test_lost_accuracy_is_inaccurate():
 
 def test_lost_accuracy_is_strictly_a_failure():
     outcome = ruled(CANCELLING, effort=STRICT)
-    assert outcome.ruling is Ruling.INACCURATE
+    assert outcome.verdict is Ruling.INACCURATE
     assert outcome.failures[0].ruling is Ruling.INACCURATE
     assert outcome.smallest
     assert outcome.blame == (
@@ -34,26 +34,26 @@ def test_lost_accuracy_is_strictly_a_failure():
 
 def test_what_is_accurate_is_so_strictly():
     accurate = CANCELLING.replace("torch.expm1(x)", "torch.exp(x) - 1")
-    assert ruled(accurate, effort=STRICT).ruling is Ruling.AGREE
+    assert ruled(accurate, effort=STRICT).verdict is Ruling.AGREE
 
 
 def test_a_case_may_state_a_wider_allowance():
     allowed = CANCELLING.replace("order: 1", "accuracy: {ulps: 1000000, because: it cancels}")
-    assert ruled(allowed, effort=STRICT).ruling is Ruling.AGREE
+    assert ruled(allowed, effort=STRICT).verdict is Ruling.AGREE
 
 
 @pytest.mark.parametrize(("dtype", "ruling"), [("float32", "agree"), ("float64", "inaccurate")])
 def test_a_wider_allowance_of_one_dtype_is_none_of_another(dtype, ruling):
     wide = "accuracy: {float32: {ulps: 1000000000, because: it cancels}}"
     allowed = CANCELLING.replace("order: 1", wide)
-    assert ruled(allowed, dtype=dtype).ruling.value == ruling
-    assert ruled(CANCELLING, dtype=dtype).ruling is Ruling.INACCURATE
+    assert ruled(allowed, dtype=dtype).verdict.value == ruling
+    assert ruled(CANCELLING, dtype=dtype).verdict is Ruling.INACCURATE
 
 
 def test_the_worst_entry_is_kept_although_it_agrees():
     declaration = "{formula: exp(x), inputs: {x: '[-50, 50]'}, order: 1}"
     outcome = ruled(declaration, effort=Effort(points=64))
-    assert outcome.ruling is Ruling.AGREE
+    assert outcome.verdict is Ruling.AGREE
     assert outcome.worst.ulps > 0
     assert outcome.worst.ruling is Ruling.AGREE
     assert (outcome.smallest, outcome.failures, outcome.blame) == ((), (), "")
@@ -67,9 +67,9 @@ def test_an_entry_that_is_ruled_worse_is_worse_than_one_with_a_larger_error():
         " torch: 'torch.stack([x - y + 1e-8, torch.expm1(z)])'}"
     )
     value = ruled(declaration, "value")
-    assert (value.ruling, value.worst.ruling) == (Ruling.AGREE, Ruling.AGREE)
+    assert (value.verdict, value.worst.ruling) == (Ruling.AGREE, Ruling.AGREE)
     reverse = ruled(declaration)
-    assert (reverse.ruling, reverse.worst.ruling) == (Ruling.INACCURATE, Ruling.INACCURATE)
+    assert (reverse.verdict, reverse.worst.ruling) == (Ruling.INACCURATE, Ruling.INACCURATE)
     assert reverse.worst.reason == reverse.reason
 
 

@@ -31,7 +31,7 @@ AT_MINUS_40 = Evidence(
 )
 
 OUTCOME = Outcome(
-    ruling=Ruling.DISAGREE,
+    verdict=Ruling.DISAGREE,
     reason="beyond what rounding explains",
     entries=64,
     abstained=0,
