@@ -457,7 +457,9 @@ def test_inputs_are_given_by_name_where_the_signature_has_the_names(fn, names):
 
 
 @pytest.mark.parametrize(
-    "fn", [lambda x, y: y - x, lambda *both: both[1] - both[0], torch.rsub], ids=str
+    "fn",
+    [lambda x, y: y - x, lambda *both: both[1] - both[0], torch.rsub],
+    ids=["other names", "no names", "no signature"],
 )
 def test_inputs_are_given_in_their_order_where_it_has_other_names(fn):
     inputs = {"b": "(-3, 3)", "a": "(-3, 3)"}

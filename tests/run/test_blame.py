@@ -69,7 +69,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
     assert [each.witness for each in outcome.statements] == ["symbolic", *NAMES]
     told = {each.witness: each for each in outcome.statements}
     assert told["symbolic"].note == "2 of 2 derivatives enclosed, by two derivations that agree"
-    assert {name: told[name].verdict for name in NAMES} == {
+    assert {name: told[name].ruling for name in NAMES} == {
         "value": Ruling.AGREE,
         "reverse": Ruling.DISAGREE,
         "forward": Ruling.AGREE,
