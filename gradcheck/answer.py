@@ -139,7 +139,9 @@ class Outcome:
     ``worst`` is the judged entry of largest error in ulps. The rest is there where the check
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
     failing input; ``statements`` pairs each witness with what it says there; ``blame`` says who
-    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits).
+    is wrong and ``guess`` what kind of error it looks like (empty where nothing fits). ``route``
+    names the derivations that certified the derivatives, ``symbolic+forward`` or ``forward``;
+    empty where none was judged.
     """
 
     ruling: Ruling
@@ -155,6 +157,7 @@ class Outcome:
     statements: tuple[tuple[str, str], ...] = ()
     blame: str = ""
     guess: str = ""
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         bool, typer.Option("--strict-accuracy", help="An `inaccurate` verdict fails too.")
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts.")] = "",
-    report: Annotated[str, typer.Option(metavar="FOLDER", help="Write results.jsonl there.")] = "",
+    report: Annotated[str, typer.Option(metavar="FOLDER", help="Write the results there.")] = "",
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="A module that `function:` may import; repeatable."),

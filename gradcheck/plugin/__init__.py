@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if has_workers(config):
         config.add_cleanup(machine.leave_one_thread())
     if worker_input(config) is None:
-        config.stash[_LEDGER] = Ledger(settings_of(config).report)
+        config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
 
 

@@ -8,12 +8,11 @@ from functools import cache
 import pytest
 
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.records import order_of
+from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
-_ORDERS = ("order1", "order2")
+_ORDERS = ("order0", "order1", "order2")
 _NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
 _REGISTERED = pytest.StashKey[set[str]]()
 

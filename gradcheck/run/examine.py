@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import Check
+from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, too_many
 from gradcheck.inputs.fixed import fixed_points
@@ -51,7 +52,7 @@ def examine(check: Check, effort: Effort) -> Outcome:
     """
     started = time.perf_counter()
     reason = check.case.without.get(check.witness)
-    excess = too_many(check.variant.program, _order(check))
+    excess = too_many(check.variant.program, order_of(check.witness))
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     elif excess:
@@ -60,11 +61,6 @@ def examine(check: Check, effort: Effort) -> Outcome:
     else:
         outcome = _Trial(check, effort).run()
     return replace(outcome, seconds=time.perf_counter() - started)
-
-
-def _order(check: Check) -> int:
-    """The order of the derivatives that a witness's answers are held against."""
-    return {"value": 0, "second": 2}.get(check.witness, 1)
 
 
 class _Trial:
@@ -224,5 +220,6 @@ class _Trial:
             worst=tally.worst,
             failures=failures,
             blame=blamed,
+            route=self.scene.truth.route(order_of(self.check.witness)),
             **found,  # type: ignore[arg-type]
         )

@@ -85,7 +85,7 @@ def test_a_folder_that_is_not_named_cases_is_a_catalog_because_the_user_says_so(
     (folder / "f.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
     done = run(tmp_path, folder, "--report", "out", *QUICK)
     assert (done.returncode, counts(done.stdout)) == (0, ["1 checks: 1 agree"])
-    (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    (line,) = next((tmp_path / "out").glob("results-*.jsonl")).read_text().splitlines()
     assert json.loads(line)["verdict"] == "agree"
 
 
