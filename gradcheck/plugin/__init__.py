@@ -16,9 +16,10 @@ import pytest
 
 from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import machine, summary
+from gradcheck.plugin import interruptions, machine, summary
 from gradcheck.plugin.collect import CatalogFile
 from gradcheck.plugin.folders import catalogs_in_sight, is_catalog, shown
+from gradcheck.plugin.interruptions import Interruptions
 from gradcheck.plugin.items import CheckItem, skip_location
 from gradcheck.plugin.ledger import Ledger
 from gradcheck.plugin.markers import register_markers
@@ -53,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker_input(config) is None:
         config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
+        config.pluginmanager.register(Interruptions(), interruptions.NAME)
 
 
 @pytest.hookimpl(tryfirst=True)
