@@ -32,7 +32,7 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files, folders, FILE::CASE, or a case of the packaged catalog; all of it if there "
+            help="Files, folders, FILE::CASE, or a packaged case; the packaged catalog if there "
             "is none. What stands after `--` goes to pytest as it is.",
         ),
     ] = None,
