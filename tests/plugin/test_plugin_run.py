@@ -52,6 +52,17 @@ def test_the_command_in_the_block_repeats_the_failure(project):
     result.stdout.fnmatch_lines(["*disagrees for 5 points and seed 0"])
 
 
+@pytest.mark.parametrize("given", [(), ("--points", "64")], ids=["ini", "option"])
+def test_the_command_in_the_block_repeats_the_failure_whatever_the_ini_file_says(project, given):
+    project.pytester.makeini("[pytest]\ngradcheck_points = 5\n")
+    project.cases("disagrees")
+    lines = project.run(*ONE, *given).outlines
+    command = next(line for line in lines if line.startswith("  pytest '")).split()
+    result = project.run(command[1].strip("'"), *command[2:])
+    points = given[1] if given else "5"
+    result.stdout.fnmatch_lines([f"*disagrees for {points} points and seed 0"])
+
+
 def test_a_known_failure_fails_where_pytest_is_told_to_report_those(project):
     project.cases("known")
     project.run(*ONE, "--runxfail").assert_outcomes(failed=1)
