@@ -1,8 +1,11 @@
 """`gradcheck explain`: the tutorial's numbers, the graph, kinks, and what is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
+
+from gradcheck.cli.selection import Reference, load_case
 
 
 def rows(out, witness):
@@ -210,3 +213,18 @@ def test_a_function_is_refused_unless_its_module_is_trusted(command):
     assert ended.code == 4
     assert ended.err.startswith("the function os:system is not trusted\n")
     assert "--trust os" in ended.err
+
+
+@pytest.mark.parametrize("name", ["tutorial.yaml::sum_of_squares", "multivariate.yaml::himmelblau"])
+def test_a_file_of_the_packaged_catalog_is_found_by_its_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    file, _, case = name.partition("::")
+    found, _ = load_case(Reference(file, case, ""))
+    assert (found.name, Path(found.where.path).name) == (case, file)
+
+
+def test_a_file_that_lies_here_comes_before_the_packaged_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tutorial.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
+    found, _ = load_case(Reference("tutorial.yaml", "f", ""))
+    assert found.where.path == "tutorial.yaml"

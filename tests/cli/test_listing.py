@@ -94,3 +94,32 @@ def test_of_a_project_only_the_folders_named_cases_are_taken(command, catalog):
 def test_a_folder_without_such_a_folder_is_itself_a_catalog(command, tmp_path):
     (tmp_path / "mine.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
     assert command("validate", tmp_path).out == "1 file, 1 case: no problems\n"
+
+
+def names(ended):
+    return [entry["case"] for entry in json.loads(ended.out)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "cases"),
+    [
+        (["cases/small.yaml::square"], ["square"]),
+        (["cases/small.yaml::power[k=2]"], ["power"]),
+        (["cases/small.yaml::power", "cases/small.yaml::square"], ["square", "power"]),
+        (["cases/small.yaml::power", "cases"], ["square", "power"]),
+        (["tutorial.yaml::sum_of_squares"], ["sum_of_squares"]),
+        (["square_times_three"], ["square_times_three"]),
+    ],
+)
+def test_a_case_is_listed_by_the_name_that_run_takes(command, catalog, paths, cases):
+    assert names(command("list", "--json", *paths)) == cases
+
+
+def test_a_case_that_the_file_does_not_have_is_bad_use(command, catalog):
+    ended = command("list", "cases/small.yaml::squares")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "cases/small.yaml has no case squares\n"
+        "  expected: a case of that file\n"
+        "  fix:      write square\n"
+    )
