@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # the command loads this first: each further import is a moment unguarded
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 _CODE = 2  # as ExitCode.INTERRUPTED, which takes longer to load than a user may need to press keys
 
@@ -77,6 +79,7 @@ class Watch:
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    with suppress(OSError):  # nobody reads standard error any more
+    try:
         os.write(2, b"interrupted\n")
-    os._exit(_CODE)
+    finally:  # even if nobody reads standard error any more
+        os._exit(_CODE)

@@ -40,7 +40,12 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     device: Annotated[str, typer.Option(metavar="LIST", help="auto, or cpu,cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(metavar="LIST", help="Such as float64,float32.")] = "",
     witness: Annotated[str, typer.Option(metavar="LIST", help="Such as reverse,forward.")] = "",
-    points: Annotated[str, typer.Option(metavar="N", help="Drawn points for each check.")] = "",
+    points: Annotated[
+        str,
+        typer.Option(
+            metavar="N", help="Drawn points for each check; a costly one draws 1/16 to 1/2."
+        ),
+    ] = "",
     seed: Annotated[str, typer.Option(metavar="N", help="The seed of the drawn points.")] = "",
     strict_accuracy: Annotated[
         bool, typer.Option("--strict-accuracy", help="An `inaccurate` verdict fails too.")
