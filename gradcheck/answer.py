@@ -185,7 +185,8 @@ class Outcome:
     failing input; ``statements`` are those of every witness at ``stated_at``, an input where what
     ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
     (empty where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
-    it is not the whole case.
+    it is not the whole case. ``route`` names the derivations that certified the derivatives,
+    ``symbolic+forward`` or ``forward``; empty where none was judged.
     """
 
     verdict: Ruling
@@ -203,6 +204,7 @@ class Outcome:
     blame: str = ""
     guess: str = ""
     place: str = ""
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)

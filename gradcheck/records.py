@@ -1,12 +1,19 @@
-"""Results as lines of JSON: made, written as they end, read again. A record is all that is kept."""
+"""Results as lines of JSON: made, written as they end, read again. A record is all that is kept.
+
+Each run has a file of its own, so that no run overwrites another's.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import platform
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from numbers import Integral
@@ -14,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcheck.answer import Effort, Outcome, Ruling
+from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,13 +65,8 @@ def version(distribution: str) -> str:
         return "unknown"
 
 
-def order_of(witness: str) -> int:
-    """The derivative's order that a check with this witness is about."""
-    return 2 if witness == "second" else 1
-
-
 def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
-    """One line of ``results.jsonl``: only what JSON can hold, and never NaN."""
+    """One line of a run's results: only what JSON can hold, and never NaN."""
     worst = outcome.worst
     case = check.case
     values = {
@@ -91,6 +94,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
         "got": worst.got if worst else None,
         "true": worst.true if worst else None,
         "radius": worst.radius if worst else None,
+        "route": outcome.route or None,
         "blame": outcome.blame,
         "guess": outcome.guess,
         "seconds": outcome.seconds,
@@ -104,24 +108,59 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items()}
 
 
+def begin(folder: Path, shard: tuple[int, int] | None) -> TextIO:
+    """Return the new file of a run, ``results-RUN.jsonl`` in the folder, which is made if missing.
+
+    RUN sorts by time and is unique, even where the shards of a run begin at once on two machines.
+
+    Errors: OSError where it cannot be written.
+    """
+    began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    part = "-{}of{}".format(*shard) if shard else ""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"results-{began}{part}-{secrets.token_hex(4)}.jsonl"
+    return path.open("x", encoding="utf-8", newline="\n")
+
+
 def write(line: Mapping[str, Any], file: TextIO) -> None:
-    """Add a line that outlives a kill of this process: it is handed to the system at once."""
+    """Add a line that outlives a kill of this process: it is handed to the system at once.
+
+    Errors: OSError where it cannot be written, or the file is no longer there.
+    """
     file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     file.flush()
+    if not Path(file.name).exists():  # writing to a removed file succeeds
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.name)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a file, in order. A last line that a kill cut off is left out.
+    """Return the records of a file, in order, or of all ``results*.jsonl`` in a folder, by name.
 
-    Errors: UsageError if the file cannot be read or another line is not a record.
+    A last line that a kill cut off is left out.
+
+    Errors: UsageError if a file cannot be read, another line is not a record, or the folder holds
+            no results.
     """
+    if not path.is_dir():
+        return _read_file(path)
+    files = sorted(path.glob("results*.jsonl"))
+    if not files:
+        raise UsageError(
+            f"{path} holds no results",
+            "a folder with the results of a run",
+            "name the FOLDER of `pytest cases --report FOLDER`",
+        )
+    return [record for file in files for record in _read_file(file)]
+
+
+def _read_file(path: Path) -> list[dict[str, Any]]:
     try:
         *lines, rest = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}",
             "the results of a run",
-            "name a results.jsonl that `pytest cases --report FOLDER` wrote",
+            "name a file that `pytest cases --report FOLDER` wrote, or its folder",
         ) from None
     records = [_parsed(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
     try:

@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "answer", "setting"},
+    {"errors", "answer", "setting", "interruption"},
     {"formula", "choice", "devices"},
     {"catalog", "verdict"},
     {"subjects", "witnesses"},

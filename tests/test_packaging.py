@@ -57,7 +57,7 @@ def test_the_wheel_holds_what_is_no_case(wheel, name):
 def test_the_wheel_announces_the_command_and_the_plugin(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     assert wheel.read(name).decode().split() == [
-        *("[console_scripts]", "gradcheck", "=", "gradcheck.cli.app:main"),
+        *("[console_scripts]", "gradcheck", "=", "gradcheck.__main__:main"),
         *("[pytest11]", "gradcheck.plugin", "=", "gradcheck.plugin"),
     ]
 

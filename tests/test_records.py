@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +49,7 @@ OUTCOME = Outcome(
     worst=EVIDENCE,
     blame="PyTorch's backward is wrong",
     guess="sign",
+    route="symbolic+forward",
 )
 
 RECORD = {
@@ -73,6 +77,7 @@ RECORD = {
     "got": "nan",
     "true": "4.248e-18",
     "radius": "1e-33",
+    "route": "symbolic+forward",
     "blame": "PyTorch's backward is wrong",
     "guess": "sign",
     "seconds": 0.25,
@@ -157,6 +162,60 @@ def test_another_line_that_is_no_record_is_named(tmp_path, line):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         records.read(tmp_path / "results.jsonl")
+
+
+def test_each_run_has_a_file_of_its_own(tmp_path):
+    opened = [records.begin(tmp_path / "out", shard) for shard in (None, (1, 2), (1, 2), (2, 2))]
+    for number, file in enumerate(opened):
+        with file:
+            records.write({**RECORD, "seed": number}, file)
+    names = [file.name for file in opened]
+    assert names == sorted(set(names))
+    assert [record["seed"] for record in records.read(tmp_path / "out")] == [0, 1, 2, 3]
+
+
+def test_a_file_of_the_same_name_is_never_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcheck.records.secrets.token_hex", lambda _: "00")
+    monkeypatch.setattr("gradcheck.records.datetime", FixedTime)
+    records.begin(tmp_path, (1, 2)).close()
+    with pytest.raises(FileExistsError):
+        records.begin(tmp_path, (1, 2))
+
+
+class FixedTime(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 11, 27, 2, 15, 41, 7, tzinfo=tz)
+
+
+def test_the_name_of_a_run_says_when_it_began_and_which_shard_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcheck.records.datetime", FixedTime)
+    with records.begin(tmp_path, (1, 2)) as file:
+        name = Path(file.name).name
+    assert re.fullmatch(r"results-20261127T021541\.000007Z-1of2-[0-9a-f]{8}\.jsonl", name)
+
+
+def test_a_line_for_a_file_that_was_removed_is_an_error(tmp_path):
+    with records.begin(tmp_path, None) as file:
+        records.write(RECORD, file)
+        Path(file.name).unlink()
+        with pytest.raises(FileNotFoundError):
+            records.write(RECORD, file)
+
+
+def test_a_folder_without_results_is_named(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        records.read(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds no results\n"
+        "  expected: a folder with the results of a run\n"
+        "  fix:      name the FOLDER of `pytest cases --report FOLDER`"
+    )
+
+
+@pytest.mark.parametrize(("witness", "order"), [("value", 0), ("reverse", 1), ("second", 2)])
+def test_the_order_is_that_of_the_derivatives_a_witness_answers_for(witness, order):
+    assert records.order_of(witness) == order
 
 
 def test_text_without_utf8_is_kept_readable(check, tmp_path):

@@ -9,7 +9,12 @@ from fractions import Fraction
 from flint import arb, fmpq
 
 from gradcheck.formula.balls import working
-from gradcheck.formula.exact import CONSTANT_BITS, enclose_constant, nearest
+from gradcheck.formula.exact import (
+    CONSTANT_BITS,
+    enclose_constant,
+    nearest,
+    work_of_constant,
+)
 from gradcheck.formula.nodes import Binary, Literal, Node, Sequence, Unary
 from gradcheck.setting import DTYPES
 
@@ -43,6 +48,13 @@ def numbers_of(tree: Node) -> Numbers:
         return Numbers(shape, entries)
     balls = enclose_constant(tree)
     return Numbers(balls.shape, balls.ravel().tolist())
+
+
+def work_of(tree: Node) -> int:
+    """Return what ``numbers_of`` takes. Units: those of a tape's work."""
+    if isinstance(tree, Sequence):
+        return 1 + sum(map(work_of, tree.items))
+    return 1 if _plain(tree) is not None else work_of_constant(tree)
 
 
 def _read(tree: Node, entries: list[Fraction | arb]) -> tuple[int, ...] | None:

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gradcheck.catalog.case import Input, Point, Variant
-from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.draft import BUDGET, Draft
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.fields import nearest
 from gradcheck.catalog.labels import check_dtypes
 from gradcheck.catalog.model import PointKeys
-from gradcheck.catalog.numbers import Numbers, numbers_of
+from gradcheck.catalog.numbers import Numbers, numbers_of, work_of
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.exact import holds
+from gradcheck.formula.exact import holds, work_of_holding
 from gradcheck.formula.nodes import Node
+
+_WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
+_WORK_OF_ROUNDING = 4  # of an entry to a dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,15 @@ def read_points(
 ) -> tuple[Point, ...]:
     """All points; complains of every one that cannot be tested as it is written."""
     points = []
+    work = _WORK_OF_A_POINT + len(draft.dtypes) * sum(
+        work_of_holding(variant.program) for variant in variants
+    )
     for number, keys in enumerate(draft.keys.points or []):
         if draft.budget.spent():
             if variants:  # else the case is refused already
                 _refuse_cost(draft, number)
             break
+        draft.budget.work -= work
         site = _Site(draft, number, keys, inputs, variants)
         _check_dtypes(site)
         _check_place(site)
@@ -62,7 +69,7 @@ def _refuse_cost(draft: Draft, number: int) -> None:
     draft.add(
         ("points", number),
         "a file that takes too long to check, up to this point",
-        "at most 6 seconds for all cases of a file",
+        BUDGET,
         "leave points out, make shapes smaller, or split the file",
     )
 
@@ -166,10 +173,14 @@ def _check_conditions(site: _Site, at: list[Numbers], dtypes: Sequence[str]) -> 
 
 def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> Numbers | None:
     """The block's numbers; None after a complaint."""
+    site.draft.budget.work -= work_of(block.tree)
     try:
-        return numbers_of(block.tree)
+        numbers = numbers_of(block.tree)
     except ExpressionError as error:
         whole = error
+    else:
+        site.draft.budget.work -= _WORK_OF_ROUNDING * len(site.dtypes) * len(numbers.entries)
+        return numbers
     found = False
     for leaf in block.leaves:
         try:

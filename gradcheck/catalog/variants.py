@@ -13,7 +13,7 @@ from functools import partial
 from gradcheck.catalog.case import Input, Variant
 from gradcheck.catalog.constants import choice_of
 from gradcheck.catalog.document import Scalar, place_inside
-from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.draft import BUDGET, Draft
 from gradcheck.catalog.expressions import Written
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
 from gradcheck.catalog.labels import DEFAULT_ORDER
@@ -22,13 +22,14 @@ from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
-from gradcheck.formula.tape import TooLarge
+from gradcheck.formula.tape import MOST_WORK, Tape, TooLarge
 from gradcheck.formula.torch_names import names_used
 from gradcheck.formula.unknown import unknown_names
 from gradcheck.formula.unroll import TooLargeText, unroll
 
 MOST_VARIANTS = 256
 _LARGEST_SHOWN = 10**12
+_WORK_OF_A_TEXT = 50  # what each takes, however short it is
 _ONE = Literal(Fraction(1))
 
 
@@ -105,7 +106,7 @@ def _refuse_cost(draft: Draft) -> None:
     draft.add(
         ("formula",),
         "formulas that take too long or too much memory to write out",
-        "at most 400,000 scalar operations and 6 seconds for all cases of a file",
+        BUDGET,
         "make shapes, loops or the sweep smaller, or split the file",
     )
 
@@ -154,6 +155,7 @@ def _unroll(
     lets: dict[str, Node],
 ) -> Program:
     draft, names = variant.draft, variant.names
+    tape = Tape(MOST_WORK)
     words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
         return unroll(
@@ -163,10 +165,13 @@ def _unroll(
             lets={key: substitute(tree, words) for key, tree in lets.items()},
             conditions=substitute(conditions, words),
             translated=draft.keys.torch is None and draft.keys.function is None,
+            tape=tape,
         )
     except TooLarge as error:
         fix = "make the shapes smaller"
         raise TooLargeText((1, 1), str(error), "a smaller formula", fix) from None
+    finally:
+        draft.budget.work -= tape.work + _WORK_OF_A_TEXT
 
 
 def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:

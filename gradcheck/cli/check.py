@@ -153,8 +153,15 @@ def _table(judged: Judged) -> str:
 
 def _again(check: Check) -> str:
     """The command that was typed, narrowed to one check."""
-    options = ["--witness", check.witness, "--device", check.device, "--dtype", check.dtype]
-    return shlex.join(["gradcheck", *sys.argv[1:], *options])
+    options = {"--witness": check.witness, "--device": check.device, "--dtype": check.dtype}
+    words = ["gradcheck"]
+    typed = iter(sys.argv[1:])
+    for word in typed:
+        if word in options:
+            next(typed, None)
+        elif word.partition("=")[0] not in options:
+            words.append(word)
+    return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
 def _records(judged: Judged, effort: Effort) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ _INSTEAD = {
     "graph": "`gradcheck explain CASE --graph` prints the backward graph as a table",
     "new": "write the case by hand; `gradcheck schema` lets an editor help",
     "coverage": "`gradcheck list` says what the catalog holds",
-    "report": "`gradcheck run --report FOLDER` writes results.jsonl",
-    "compare": "compare the two results.jsonl line by line: they are JSON",
+    "report": "`gradcheck run --report FOLDER` writes the results as lines of JSON",
+    "compare": "compare the two files of `--report` line by line: they are JSON",
     "fuzz": "`gradcheck run --points 1000` looks harder at the catalog's functions",
     "bench": "the folder `benchmarks` of the repository holds what is measured so far",
 }

@@ -13,13 +13,14 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.case_files import check_path, holds_no_cases_folder
+from gradcheck.cli.case_files import holds_no_cases_folder
 from gradcheck.cli.catalog_folder import catalog_folder
 from gradcheck.cli.exit_codes import RUNNING
 from gradcheck.cli.output import emit
+from gradcheck.cli.project import CATALOGS, Keys, project_of
+from gradcheck.cli.selection import target_of
 from gradcheck.errors import UsageError
-
-_ROOT_FILES = ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg", ".git")
+from gradcheck.interruption import hold
 
 
 def register(app: typer.Typer) -> None:
@@ -31,21 +32,26 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files, FILE::CASE, or folders; the packaged catalog if there is none. What "
-            "stands after `--` goes to pytest as it is.",
+            help="Files, folders, FILE::CASE, or a packaged case; the packaged catalog if there "
+            "is none. What stands after `--` goes to pytest as it is.",
         ),
     ] = None,
     *,
     device: Annotated[str, typer.Option(metavar="LIST", help="auto, or cpu,cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(metavar="LIST", help="Such as float64,float32.")] = "",
     witness: Annotated[str, typer.Option(metavar="LIST", help="Such as reverse,forward.")] = "",
-    points: Annotated[str, typer.Option(metavar="N", help="Drawn points for each check.")] = "",
+    points: Annotated[
+        str,
+        typer.Option(
+            metavar="N", help="Drawn points for each check; a costly one draws 1/16 to 1/2."
+        ),
+    ] = "",
     seed: Annotated[str, typer.Option(metavar="N", help="The seed of the drawn points.")] = "",
     strict_accuracy: Annotated[
         bool, typer.Option("--strict-accuracy", help="An `inaccurate` verdict fails too.")
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts.")] = "",
-    report: Annotated[str, typer.Option(metavar="FOLDER", help="Write results.jsonl there.")] = "",
+    report: Annotated[str, typer.Option(metavar="FOLDER", help="Write the results there.")] = "",
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="A module that `function:` may import; repeatable."),
@@ -55,8 +61,11 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     processes: Annotated[
         str, typer.Option("-n", metavar="N", help="Worker processes: a number, or auto.")
     ] = "",
+    exit_first: Annotated[bool, typer.Option("-x", help="As pytest's -x.")] = False,
+    quiet: Annotated[int, typer.Option("-q", count=True, help="As pytest's -q.")] = 0,
+    verbose: Annotated[int, typer.Option("-v", count=True, help="As pytest's -v.")] = 0,
 ) -> None:
-    """Run the packaged catalog, or the case files named, through pytest."""
+    """Run the packaged catalog, or the case files or cases named, through pytest."""
     valued = {
         "-n": _workers(processes),
         "-k": keyword,
@@ -71,6 +80,7 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     }
     given = [word for flag, value in valued.items() if value for word in (flag, value)]
     given += ["--strict-accuracy"] if strict_accuracy else []
+    given += ["-x"] * exit_first + ["-q"] * quiet + ["-v"] * verbose
     given += [word for module in trust or () for word in ("--trust", module)]
     command = [sys.executable, *pytest_command(paths or [], given)]
     emit("$ " + shlex.join(["python", *command[1:]]))
@@ -80,45 +90,45 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
 def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
     """What follows `python` to run these paths, whatever project the current folder belongs to.
 
-    No ini file and no conftest is read, no cache is written, and the catalog may be read-only.
+    No conftest is read and of the project's ini file only our own keys, no cache is written, and
+    the catalog may be read-only.
     """
     first_extra = next((i for i, path in enumerate(paths) if path.startswith("-")), len(paths))
-    chosen, extra = list(paths[:first_extra]), list(paths[first_extra:])
-    safe = [] if chosen else ["-P"]  # what lies in a foreign current folder is never imported
-    chosen = chosen or [str(catalog_folder())]
-    for path in chosen:
-        check_path(path.partition("::")[0])
+    extra = list(paths[first_extra:])
+    targets = [target_of(path) for path in paths[:first_extra]] or [(catalog_folder(), "")]
+    folder = catalog_folder().resolve()
+    packaged = all(path.resolve().is_relative_to(folder) for path, _ in targets)
+    root, keys = project_of([path for path, _ in targets])
     return [
-        *safe,
-        *("-m", "pytest", "-c", os.devnull, f"--rootdir={_root(chosen)}", "--noconftest"),
+        *(["-P"] if packaged else []),  # what lies in a foreign current folder is never imported
+        *("-m", "pytest", "-c", os.devnull, f"--rootdir={root}", "--noconftest"),
         *("-p", "no:cacheprovider", "-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short"),
-        *("-p", "gradcheck.plugin.exit_code"),
-        *_catalogs(chosen),
+        *("-p", "gradcheck.plugin.command"),
+        *_ini_keys(keys, [path for path, _ in targets]),
         *options,
         *extra,
-        *chosen,
+        *(f"{path}::{name}" if name else str(path) for path, name in targets),
     ]
 
 
-def _catalogs(paths: Sequence[str]) -> Iterator[str]:
-    """Folders that are no `cases`, nor hold one, are catalogs because the user says so."""
-    folders = [Path(path).resolve() for path in paths if Path(path).is_dir()]
-    named = [shlex.quote(str(folder)) for folder in folders if holds_no_cases_folder(folder)]
+def _ini_keys(keys: Keys, paths: Sequence[Path]) -> Iterator[str]:
+    """The project's keys; folders that are no catalog yet are one because the user says so."""
+    catalogs = [Path(folder) for folder in shlex.split(keys.get(CATALOGS, ""))]
+    folders = [path.resolve() for path in paths if path.is_dir()]
+    named = [
+        folder
+        for folder in folders
+        if holds_no_cases_folder(folder)
+        and not any(_overlap(folder, catalog) for catalog in catalogs)
+    ]
     if named:
-        yield from ("-o", f"gradcheck_catalogs={' '.join(named)}")
+        keys = {**keys, CATALOGS: shlex.join(map(str, [*catalogs, *named]))}
+    for key, value in keys.items():
+        yield from ("-o", f"{key}={value}")
 
 
-def _root(paths: Sequence[str]) -> Path:
-    """The folder that ids are relative to, and whose pyproject.toml says what is trusted."""
-    folders = [_folder(Path(path.partition("::")[0]).resolve()) for path in paths]
-    shared = Path(os.path.commonpath(folders))
-    above = (shared, *shared.parents)
-    marked = (folder for folder in above if any((folder / name).exists() for name in _ROOT_FILES))
-    return next(marked, shared.parent if shared.name == "cases" else shared)
-
-
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _workers(text: str) -> str:
@@ -143,5 +153,6 @@ def _become(command: list[str]) -> None:
     """Let pytest take this process over, so that signals and its exit code are its own."""
     sys.stdout.flush()
     if os.name == "posix":
+        hold()  # it would fall into the start of the interpreter and print a traceback
         os.execv(command[0], command)
     raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -60,17 +60,47 @@ def load_case(reference: Reference) -> tuple[Case, Variant]:
     # The loader takes pydantic and FLINT along, which --help need not wait for.
     from gradcheck.catalog.load import load
 
-    path = Path(reference.file) if reference.file else _file_of(reference.case)
+    path = _located(reference.file) if reference.file else _file_of(reference.case)
     check_path(str(path))
     cases = {case.name: case for case in load(path, shown=str(path))}
     if reference.case not in cases:
-        raise UsageError(
-            f"{path} has no case {reference.case}",
-            "a case of that file",
-            nearest(reference.case, tuple(cases), f"`gradcheck list {path}` prints them"),
-        )
+        raise no_case(path, reference.case, cases)
     case = cases[reference.case]
     return case, _variant(case, reference.variant)
+
+
+def target_of(text: str) -> tuple[Path, str]:
+    """Return the file or folder that a PATH argument means, and what stands behind its `::`.
+
+    What is there comes first: a path, then a file of the packaged catalog, then a case of it.
+
+    Errors: UsageError for what is none of them.
+    """
+    file, _, name = text.partition("::")
+    word = None if name or Path(text).exists() else _REFERENCE.fullmatch(text)
+    if word is not None:
+        known = [each for each, _ in _packaged()]
+        if word[2] in known:
+            return _file_of(word[2]), text
+        near = nearest(word[2], known, "")
+        if near:
+            raise UsageError(
+                f"{text}: neither a file or folder here nor a case of the packaged catalog",
+                "a YAML file, a folder, FILE.yaml::CASE, or a case of the packaged catalog",
+                near,
+            )
+    path = _located(file)
+    check_path(str(path))
+    return path, name
+
+
+def no_case(path: Path, name: str, known: Collection[str]) -> UsageError:
+    """Return what to say where a file has no case of that name."""
+    return UsageError(
+        f"{path} has no case {name}",
+        "a case of that file",
+        nearest(name, tuple(known), f"`gradcheck list {path}` prints them"),
+    )
 
 
 def implementation_of(case: Case, number: int) -> Implementation:
@@ -104,11 +134,20 @@ def _file_of(case: str) -> Path:
     files = [path for name, path in _packaged() if name == case]
     if len(files) == 1:
         return files[0]
+    # A file of the same name that lies here would be taken first.
+    names = [str(path) if Path(path.name).exists() else path.name for path in files]
     raise UsageError(
-        f"{case} is the name of a case in {' and in '.join(map(str, files))}",
+        f"{case} is the name of a case in {' and in '.join(names)}",
         "FILE.yaml::CASE",
-        f"write {files[0]}::{case}",
+        f"write {names[0]}::{case}",
     )
+
+
+def _located(file: str) -> Path:
+    """The file of that name that is there; else the one of the packaged catalog."""
+    packaged = Path(shown_folder()) / file
+    is_packaged = Path(file).name == file and not Path(file).exists() and packaged.is_file()
+    return packaged if is_packaged else Path(file)
 
 
 def _variant(case: Case, name: str) -> Variant:

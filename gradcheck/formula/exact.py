@@ -16,20 +16,48 @@ from gradcheck.formula.balls import Condition, working
 from gradcheck.formula.evaluate import Routine
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.program import Program
+from gradcheck.formula.tape import MOST_WORK, Tape
 from gradcheck.formula.unroll import unroll
 from gradcheck.setting import Dtype
 
 CONSTANT_BITS = 256
+_WORK_OF_A_BALL = 8  # an operation in ball arithmetic, in units of a tape's work
 
 
-@lru_cache(maxsize=1024)  # every check of a case asks for its points anew
 def enclose_constant(tree: Node) -> Array:
     """Balls for an expression without inputs, at 256 bits or more; not to be written to.
 
     Shapes: an object array of the expression's own shape (that of nested lists).
     Errors: ExpressionError for what is no constant expression or has no value.
     """
-    program = unroll(tree, inputs={}, names={}, lets={}, conditions=())
+    found, _ = _enclosed(tree)
+    if isinstance(found, ExpressionError):
+        raise found
+    return found
+
+
+def work_of_constant(tree: Node) -> int:
+    """Return what ``enclose_constant`` takes, whether it was asked before or not, or refuses.
+
+    Units: those of ``Tape.work``.
+    """
+    _, work = _enclosed(tree)
+    return work
+
+
+@lru_cache(maxsize=1024)  # every check of a case asks for its points anew
+def _enclosed(tree: Node) -> tuple[Array | ExpressionError, int]:
+    tape = Tape(MOST_WORK)
+    found: Array | ExpressionError
+    try:
+        found = _balls(tree, tape)
+    except ExpressionError as error:
+        found = error.with_traceback(None)
+    return found, tape.work + _WORK_OF_A_BALL * len(tape.operations)
+
+
+def _balls(tree: Node, tape: Tape) -> Array:
+    program = unroll(tree, inputs={}, names={}, lets={}, conditions=(), tape=tape)
     with working(CONSTANT_BITS, exact=True):
         balls = Routine(program.tape, program.outputs).run([])
     if any(ball.is_nan() for ball in balls):
@@ -85,6 +113,16 @@ def holds(program: Program, values: Sequence[float]) -> bool | None:
     if False in answers:
         return False
     return True if all(answer is True for answer in answers) else None
+
+
+def work_of_holding(program: Program) -> int:
+    """Return what ``holds`` takes at one point.
+
+    Units: those of ``Tape.work``.
+    """
+    if not program.conditions:
+        return 0
+    return _WORK_OF_A_BALL * len(program.tape.ancestors(program.conditions)) + program.size
 
 
 @lru_cache(maxsize=64)

@@ -39,12 +39,13 @@ class Tape:
     """Grows by ``put`` and never shrinks; equal operations share one node.
 
     ``allowance`` is the work that may still be done, about 2 µs for each unit: constants are
-    computed at once and leave no nodes to be counted. A tape with a finite allowance keeps all
-    limits, one without it keeps none: what is written there was counted before.
+    computed at once and leave no nodes to be counted; ``work`` is what has been done. A tape with a
+    finite allowance keeps all limits, one without it keeps none: what is written there was counted
+    before.
     """
 
     def __init__(self, allowance: float = math.inf) -> None:
-        self.allowance = allowance
+        self.allowance, self.work = allowance, 0
         self.operations: list[Operation] = []
         self._known: dict[Operation, int] = {}
 
@@ -69,6 +70,7 @@ class Tape:
 
     def spend(self, work: int) -> None:
         self.allowance -= work
+        self.work += work
         if self.allowance < 0:
             raise TooLarge(f"more than {MOST_WORK:,} steps of computation")
 

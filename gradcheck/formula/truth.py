@@ -62,6 +62,12 @@ class Truth:
         self._symbolic(order)
         return self._notes[order]
 
+    def route(self, order: int) -> str:
+        """Return which derivations were held against each other; empty if none was needed yet."""
+        if order not in self._sympy:
+            return ""
+        return "forward" if self._sympy[order] is None else "symbolic+forward"
+
     # enclosures
 
     def _enclosures(self, order: int, x: tuple[float, ...]) -> list[Enclosure]:

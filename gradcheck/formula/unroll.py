@@ -54,15 +54,17 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     lets: dict[str, Node],
     conditions: tuple[Node, ...],
     translated: bool = False,
+    tape: Tape | None = None,
 ) -> Program:
     """The formula as a scalar program, for one choice of constants and sweep values (``names``).
 
-    A formula that is ``translated`` for its trial may name only what PyTorch has too.
+    A formula that is ``translated`` for its trial may name only what PyTorch has too. It is written
+    on ``tape``, whose ``work`` says afterwards what it took, even if it is refused.
 
     Errors: ExpressionError with a ``source`` that says which text it stands in: ``formula``,
             ``let NAME`` or ``where N`` (from 0).
     """
-    tape = Tape(MOST_WORK)
+    tape = Tape(MOST_WORK) if tape is None else tape
     scope: dict[str, Array] = {name: array_of(_exact(value)) for name, value in names.items()}
     position = 0
     for name, shape in inputs.items():

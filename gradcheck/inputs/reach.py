@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.errors import Problem
-from gradcheck.formula.exact import holds
+from gradcheck.formula.exact import holds, work_of_holding
 from gradcheck.inputs.generate import regimes
 from gradcheck.inputs.points import Site, draw
 from gradcheck.inputs.rows import join
 from gradcheck.setting import DTYPES
 
 MOST_PROBLEMS = 100
-_SECONDS = 4.0  # for all conditions of a file that are not met, as reading has 6 of the 10
+_WORK = 4_000_000  # in units of a tape's, for all conditions of a file
+_WORK_OF_A_POINT = 20  # what each takes, however small it is
 _ROUNDS = 4
 _POINTS = 8  # of each regime in each round
 _FIX = "loosen `where`, narrow the domains of the inputs, or write the constraint into the formula"
 
 
+@dataclass(slots=True)
+class _Allowance:
+    """What the search may still take for a file; it shrinks with each point that is tried."""
+
+    work: int
+
+
 def unreachable(cases: Iterable[Case]) -> tuple[Problem, ...]:
     """Return a problem for each variant of a file's cases whose `where` no drawn input meets.
 
-    Every regime is tried, in float64; the place is the case's. After 100 problems, or 4 seconds
-    without an input that meets a condition, the last problem says that the search stopped.
+    Every regime is tried, in float64; the place is the case's. After 100 problems, or as much work
+    as a file may take, the last problem says that the search stopped. Work is counted and not
+    timed, so that every process takes the same files.
     """
     found: list[Problem] = []
-    left = _SECONDS
+    allowance = _Allowance(_WORK)
     for case in cases:
         for variant in case.variants if case.conditions else ():
-            began = time.monotonic()
-            if _reached(Site(case.inputs, variant.program, DTYPES["float64"]), began + left):
+            if _reached(Site(case.inputs, variant.program, DTYPES["float64"]), allowance):
                 continue
-            left -= time.monotonic() - began
-            if left <= 0:
-                return (*found, _out_of_time(case, variant))
+            if allowance.work < 0:
+                return (*found, _out_of_work(case, variant))
             found.append(_unmet(case, variant))
             if len(found) == MOST_PROBLEMS:
                 return (*found, _stopped(case))
@@ -48,9 +55,9 @@ def _unmet(case: Case, variant: Variant) -> Problem:
     return Problem(case.where, found, expected, _FIX)
 
 
-def _out_of_time(case: Case, variant: Variant) -> Problem:
-    found = f"{_title(case, variant)}: no drawn input met its `where` in time; the search stops"
-    expected = f"at most {_SECONDS:g} seconds of search for the conditions of a file"
+def _out_of_work(case: Case, variant: Variant) -> Problem:
+    found = f"{_title(case, variant)}: no drawn input has met its `where`, and the search stops"
+    expected = f"at most {_WORK:,} steps of computation for the conditions of a file"
     return Problem(case.where, found, expected, f"{_FIX}, or make it smaller")
 
 
@@ -63,13 +70,15 @@ def _title(case: Case, variant: Variant) -> str:
     return f"case {case.name}{f'[{variant.name}]' if variant.name else ''}"
 
 
-def _reached(site: Site, deadline: float) -> bool:
+def _reached(site: Site, allowance: _Allowance) -> bool:
     """Say whether some point meets the conditions; the first that does ends the search."""
+    work = work_of_holding(site.program) + _WORK_OF_A_POINT
     for seed in range(_ROUNDS):
         for regime in regimes(site.inputs, site.program):
             for row in join(site.inputs, draw(site, regime, seed, _POINTS)).tolist():
+                allowance.work -= work
                 if holds(site.program, row):
                     return True
-                if time.monotonic() > deadline:
+                if allowance.work < 0:
                     return False
     return False

@@ -17,10 +17,11 @@ import pytest
 
 from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import machine, summary
+from gradcheck.plugin import interruptions, machine, summary
 from gradcheck.plugin.failures import FailureReports
 from gradcheck.plugin.faults import FaultItem
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
+from gradcheck.plugin.interruptions import Interruptions
 from gradcheck.plugin.items import CheckItem, skip_location
 from gradcheck.plugin.ledger import Ledger
 from gradcheck.plugin.markers import register_markers
@@ -64,9 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if has_workers(config):
         config.add_cleanup(machine.leave_one_thread())
     if worker_input(config) is None:
-        config.stash[_LEDGER] = Ledger(settings_of(config).report)
+        config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
+        config.pluginmanager.register(Interruptions(), interruptions.NAME)
 
 
 @pytest.hookimpl(tryfirst=True)

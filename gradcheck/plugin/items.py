@@ -150,13 +150,16 @@ def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
 
 
 def _command(item: CheckItem, settings: Settings) -> str:
-    """What runs this check alone in any project: its id, and what differs from the default."""
+    """What runs this check alone in any project: its id, and what differs from the default.
+
+    What the ini file sets is said too, as the command line may have said otherwise.
+    """
     check = item.check
-    effort, default = settings.effort, Effort()
-    options: list[tuple[str, Any, bool]] = [
+    effort, default, ini = settings.effort, Effort(), item.config.getini
+    options: list[tuple[str, Any, Any]] = [
         ("device", check.device, settings.device != "auto" and check.device != "cpu"),
-        ("points", effort.points, effort.points != default.points),
-        ("seed", effort.seed, effort.seed != default.seed),
+        ("points", effort.points, effort.points != default.points or ini("gradcheck_points")),
+        ("seed", effort.seed, effort.seed != default.seed or ini("gradcheck_seed")),
     ]
     words = ["pytest", shlex.quote(f"{check.case.where.path}::{check.name}")]
     for name, value, needed in options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,8 +20,8 @@ PROPERTY = "gradcheck"
 class Ledger:
     """A pytest plugin of the controller alone. It has state, as reports come one by one."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, shard: tuple[int, int] | None) -> None:
+        self.folder, self.shard = folder, shard
         self.verdicts: Counter[str] = Counter()
         self.entries = 0
         self.abstained = 0
@@ -30,18 +31,22 @@ class Ledger:
         self._file: TextIO | None = None
 
     def open(self) -> None:
-        """Begin ``results.jsonl`` anew. Errors: UsageError if it cannot be written."""
+        """Begin the run's own file. Errors: UsageError if it cannot be written."""
         if self.folder is None:
             return
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / "results.jsonl").open("w", encoding="utf-8")
+            self._file = records.begin(self.folder, self.shard)
         except OSError as error:
             raise UsageError(
                 f"the report folder {self.folder}: {error.strerror}",
                 "a folder that can be written",
                 "name another folder",
             ) from None
+
+    @property
+    def path(self) -> str:
+        """The file of the results; empty where none is written."""
+        return self._file.name if self._file is not None else ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call":
@@ -52,7 +57,8 @@ class Ledger:
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a line that could not be written has been said to be lost
+                self._file.close()
 
     def _add(self, record: dict[str, Any]) -> None:
         self._write(record)
@@ -75,7 +81,7 @@ class Ledger:
         try:
             records.write(record, self._file)
         except OSError as error:  # a full disk: better no verdict than one that is not kept
-            pytest.exit(f"results.jsonl cannot be written: {error.strerror}", returncode=3)
+            pytest.exit(f"{self.path} cannot be written: {error.strerror}", returncode=3)
 
 
 def ulps(record: dict[str, Any]) -> float:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
 from gradcheck.plugin.state import devices_of, settings_of
-from gradcheck.records import order_of
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
-_ORDERS = ("order1", "order2")
+_ORDERS = ("order0", "order1", "order2")
 _NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
 _REGISTERED = pytest.StashKey[set[str]]()
 

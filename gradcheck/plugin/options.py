@@ -46,11 +46,20 @@ OPTIONS = (
     Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
     Option("dtype", "LIST", f"dtypes (default: {','.join(DEFAULT_DTYPES)})"),
     Option("witness", "LIST", f"witnesses (default: {','.join(WITNESSES)})"),
-    Option("points", "N", f"drawn points for each check (default: {Effort().points})"),
+    Option(
+        "points",
+        "N",
+        f"drawn points for each check (default: {Effort().points}); `second`, `gradcheck` and code "
+        "that takes one point at a time get a part of them, at least 1/16",
+    ),
     Option("seed", "N", f"the seed of the drawn points (default: {Effort().seed})"),
     Option("strict-accuracy", None, "an `inaccurate` verdict fails too"),
     Option("shard", "I/N", "only the I-th of N parts, the same part on every machine"),
-    Option("report", "FOLDER", "write FOLDER/results.jsonl (report.html comes at a later stage)"),
+    Option(
+        "report",
+        "FOLDER",
+        "write the results there, a file for each run (report.html comes at a later stage)",
+    ),
     Option("trust", "MODULE", "a module that `function:` may import; repeatable", repeatable=True),
 )
 

@@ -43,8 +43,8 @@ def summary(ledger: Ledger) -> Iterator[str]:
     yield from _worst(ledger)
     yield from _causes(ledger.disagreements)
     yield from _untested(ledger)
-    if ledger.folder is not None:
-        yield f"results: {ledger.folder / 'results.jsonl'}"
+    if ledger.path:
+        yield f"results: {ledger.path}"
 
 
 def _worst(ledger: Ledger) -> Iterator[str]:

@@ -20,7 +20,7 @@ from gradcheck.answer import (
     Ruling,
 )
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import FACTS
+from gradcheck.catalog.witness_names import FACTS, order_of
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer
 from gradcheck.inputs.fixed import fixed_points
@@ -274,6 +274,7 @@ class _Trial:
             seconds=0.0,
             counts=dict(tally.counts),
             blame=blame,
+            route=self.scene.truth.route(order_of(self.check.witness)),
             **found,
         )
 

@@ -1,10 +1,13 @@
 """Nothing that a file holds is executed, and nothing makes reading it long or large."""
 
+import itertools
+import re
 import time
 from pathlib import Path
 
 import pytest
 
+import gradcheck
 from gradcheck.catalog.draft import Budget
 from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
@@ -138,26 +141,71 @@ def test_a_sweep_is_refused_when_it_costs_more_than_a_file_may(monkeypatch):
     )
     assert problems_of(text) == (
         "f.yaml:1:5: formulas that take too long or too much memory to write out\n"
-        "  expected: at most 400,000 scalar operations and 6 seconds for all cases of a file\n"
+        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "for all cases of a file\n"
         "  fix:      make shapes, loops or the sweep smaller, or split the file"
     )
 
 
 def test_points_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
-    answers = iter([False, False, True])  # for the variant, the first point and the second
-    monkeypatch.setattr(Budget, "spent", lambda _self: next(answers))
+    monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(work=140))
     text = "c: {formula: x, inputs: {x: real}, points: [{at: {x: 1}}, {at: {x: 2}}, {at: {x: 3}}]}"
     assert problems_of(text) == (
         "f.yaml:1:59: a file that takes too long to check, up to this point\n"
-        "  expected: at most 6 seconds for all cases of a file\n"
+        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "for all cases of a file\n"
         "  fix:      leave points out, make shapes smaller, or split the file"
     )
 
 
-def test_a_budget_is_spent_by_operations_or_by_time():
+def test_a_budget_is_spent_by_operations_or_by_work():
     assert not Budget().spent()
     assert Budget(operations=-1).spent()
-    assert Budget(began=time.monotonic() - 7).spent()
+    assert Budget(work=-1).spent()
+
+
+def with_points(value: str) -> str:
+    points = ", ".join(f"{{at: {{x: '{value} + {n}'}}}}" for n in range(400))
+    return f"c: {{formula: x, inputs: {{x: real}}, points: [{points}]}}"
+
+
+SUM = "sum([exp(i/100) for i in range(3000)])"
+LONG = "sum([sum([i*j for i in range(100)]) for j in range(400)])"
+SWEPT = f"c: {{formula: 'x*{LONG}+k', inputs: {{x: real}}, sweep: {{k: {[*range(256)]}}}}}"
+COSTLY = [
+    pytest.param(SWEPT, "formulas that take too long", id="a sweep of constants"),
+    pytest.param(with_points(SUM), "a file that takes too long to check", id="points"),
+    pytest.param(
+        with_points(f"{SUM}/0"), "a file that takes too long", id="points without a value"
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), COSTLY)
+def test_what_is_costly_is_refused_at_the_same_place_however_slow_the_machine_is(
+    text, message, monkeypatch
+):
+    first = problems_of(text)
+    assert message in first
+    clock = itertools.count(step=1000)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert problems_of(text) == first
+
+
+def test_what_a_file_may_cost_does_not_depend_on_what_was_read_before():
+    text = with_points(f"{SUM}*0")
+    assert problems_of(text) == problems_of(text)  # the second time from the cache of constants
+
+
+def test_no_clock_decides_what_is_valid():
+    package = Path(gradcheck.__file__).parent
+    reads = [
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
+        if re.search(r"^(import time|from time import)", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert reads == ["run/examine.py"]  # for the `seconds` of a record
 
 
 EVIL = [

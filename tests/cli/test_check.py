@@ -1,6 +1,7 @@
 """`gradcheck check`: verdicts, exit codes, and messages, for one function without a file."""
 
 import json
+import sys
 
 import pytest
 
@@ -139,3 +140,15 @@ def test_the_users_own_function_needs_trust(command, tmp_path, monkeypatch):
     assert refused.err.startswith("the function own_functions:square is not trusted\n")
     allowed = command(*arguments, "--trust", "own_functions", "--witness", "value", *QUICK)
     assert (allowed.code, allowed.err) == (0, "")
+
+
+@pytest.mark.parametrize("typed", [("--witness", "reverse"), ("--witness=reverse,forward",)])
+def test_the_command_that_repeats_a_failure_has_each_option_once(command, monkeypatch, typed):
+    words = ("check", "sin(x)", "--torch", "torch.cos(x)", "--input", "x=real", *typed)
+    words += ("--dtype", "float64", "--points", "4")
+    monkeypatch.setattr(sys, "argv", ["gradcheck", *words])
+    out = command(*words).out
+    assert (
+        "  gradcheck check 'sin(x)' --torch 'torch.cos(x)' --input x=real --points 4"
+        " --witness reverse --device cpu --dtype float64\n"
+    ) in out

@@ -6,11 +6,13 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gradcheck.catalog.inline import case_of
 from gradcheck.cli.formulas import formula_text, formulas_of
+from gradcheck.cli.selection import Reference, load_case
 from gradcheck.formula.operators import CALLABLE, OPERATORS
 from gradcheck.formula.parse import parse
 
@@ -432,3 +434,18 @@ def names_of(text):
 )
 def test_a_derivative_has_the_names_of_the_formula_language(command, formula, slope):
     assert f"∂y/∂x = {slope}\n" in command("explain", formula, "--at", "x=1").out
+
+
+@pytest.mark.parametrize("name", ["tutorial.yaml::sum_of_squares", "multivariate.yaml::himmelblau"])
+def test_a_file_of_the_packaged_catalog_is_found_by_its_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    file, _, case = name.partition("::")
+    found, _ = load_case(Reference(file, case, ""))
+    assert (found.name, Path(found.where.path).name) == (case, file)
+
+
+def test_a_file_that_lies_here_comes_before_the_packaged_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tutorial.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
+    found, _ = load_case(Reference("tutorial.yaml", "f", ""))
+    assert found.where.path == "tutorial.yaml"

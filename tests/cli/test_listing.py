@@ -102,3 +102,32 @@ def test_yml_counts_like_yaml(command, tmp_path, monkeypatch, name):
     (tmp_path / "mine.yml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
     assert "1 file, 1 case," in command("list", name).out
     assert command("validate", name).out == "1 file, 1 case: no problems\n"
+
+
+def names(ended):
+    return [entry["case"] for entry in json.loads(ended.out)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "cases"),
+    [
+        (["cases/small.yaml::square"], ["square"]),
+        (["cases/small.yaml::power[k=2]"], ["power"]),
+        (["cases/small.yaml::power", "cases/small.yaml::square"], ["square", "power"]),
+        (["cases/small.yaml::power", "cases"], ["square", "power"]),
+        (["tutorial.yaml::sum_of_squares"], ["sum_of_squares"]),
+        (["square_times_three"], ["square_times_three"]),
+    ],
+)
+def test_a_case_is_listed_by_the_name_that_run_takes(command, catalog, paths, cases):
+    assert names(command("list", "--json", *paths)) == cases
+
+
+def test_a_case_that_the_file_does_not_have_is_bad_use(command, catalog):
+    ended = command("list", "cases/small.yaml::squares")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "cases/small.yaml has no case squares\n"
+        "  expected: a case of that file\n"
+        "  fix:      write square\n"
+    )

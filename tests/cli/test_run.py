@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.cli.catalog_folder import catalog_folder
+from gradcheck.cli.catalog_folder import catalog_folder, shown_folder
 from gradcheck.cli.run import pytest_command
 
 QUICK = ("--points", "2", "--device", "cpu", "--dtype", "float64", "--witness", "value")
@@ -85,7 +85,7 @@ def test_a_folder_that_is_not_named_cases_is_a_catalog_because_the_user_says_so(
     (folder / "f.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
     done = run(tmp_path, folder, "--report", "out", *QUICK)
     assert (done.returncode, counts(done.stdout)) == (0, ["1 checks: 1 agree"])
-    (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    (line,) = next((tmp_path / "out").glob("results-*.jsonl")).read_text().splitlines()
     assert json.loads(line)["verdict"] == "agree"
 
 
@@ -110,7 +110,183 @@ def test_ids_are_relative_to_the_project_of_the_paths(catalog):
         assert f"--rootdir={Path(catalog).resolve().parent}" in pytest_command([path], [])
 
 
+# only catalogs
+
+PYTHON = "def test_python():\n    assert True\n"
+NOTHING = [
+    "nothing selected: no check in {}",
+    "  expected: a catalog, which is a YAML file of cases",
+    "  fix:      name a file or folder of cases, or loosen the options that select",
+]
+
+
+def test_a_folder_without_a_catalog_selects_nothing_and_runs_no_python(tmp_path):
+    (tmp_path / "test_python.py").write_text(PYTHON)
+    done = run(tmp_path, ".")
+    assert done.returncode == 5
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line in "\n".join(NOTHING).format(".").split("\n")] == [
+        line.format(".") for line in NOTHING
+    ]
+    assert "passed" not in done.stdout
+
+
+def test_of_a_folder_with_both_only_the_catalog_runs(catalog):
+    (catalog.parent / "test_python.py").write_text(PYTHON)
+    (catalog / "test_python.py").write_text(PYTHON)
+    (catalog / "__init__.py").write_text("raise SystemExit(9)\n")
+    done = run(catalog.parent, ".", *QUICK)
+    assert (done.returncode, counts(done.stdout)) == (0, ["4 checks: 4 agree"])
+    assert " 4 passed" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("test_python.py",), ("cases", "--", "test_python.py")])
+def test_a_python_file_given_by_name_is_bad_use(catalog, arguments):
+    (catalog.parent / "test_python.py").write_text(PYTHON)
+    assert run(catalog.parent, *arguments).returncode == 4
+
+
+def test_pytest_itself_would_have_run_that_file(tmp_path):
+    (tmp_path / "test_python.py").write_text(PYTHON)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "."],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True)
+
+
+# cases by name
+
+
+def selected(*paths):
+    """What the command hands to pytest as paths."""
+    return pytest_command(list(paths), [])[-len(paths) :]
+
+
+def test_a_packaged_case_is_named_as_explain_names_it():
+    file = Path(shown_folder()) / "tutorial.yaml"
+    assert selected("square_times_three") == [f"{file}::square_times_three"]
+    assert selected("tutorial.yaml::sum_of_squares") == [f"{file}::sum_of_squares"]
+    assert selected("tutorial.yaml") == [str(file)]
+
+
+def test_what_lies_here_comes_before_what_is_packaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tutorial.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
+    (tmp_path / "square_times_three").mkdir()
+    assert selected("tutorial.yaml::f", "square_times_three") == [
+        "tutorial.yaml::f",
+        "square_times_three",
+    ]
+
+
+def test_a_packaged_case_runs_by_its_name_from_a_hostile_folder(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit(9)\n")
+    done = run(tmp_path, "square_times_three", *QUICK)
+    assert (done.returncode, counts(done.stdout)) == (0, ["3 checks: 3 agree"])
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("power", 2),
+        ("power[k=3]", 1),
+        ("power[k=3-value-cpu-float64]", 1),
+        ("square", 2),
+        ("square[1-value-cpu-float64]", 1),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_case_of_a_file_is_named_with_or_without_its_variant(catalog, name, count, options):
+    done = run(catalog.parent, f"cases/small.yaml::{name}", *QUICK, *options)
+    assert (done.returncode, counts(done.stdout)) == (0, [f"{count} checks: {count} agree"])
+
+
+def test_a_variant_that_is_not_there_selects_nothing(catalog):
+    done = run(catalog.parent, "cases/small.yaml::power[k=4]", *QUICK)
+    assert (done.returncode, counts(done.stdout)) == (5, [])
+    assert "nothing selected: no check in cases/small.yaml::power" in done.stdout
+
+
+# the project's ini file
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\n{}gradcheck_points = 8\n"),
+        ("tox.ini", "[pytest]\n{}gradcheck_points = 8\n"),
+        ("setup.cfg", "[tool:pytest]\n{}gradcheck_points = 8\n"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\ngradcheck_points = 8\n"),
+        ("pyproject.toml", "[tool.pytest]\ngradcheck_points = '8'\n"),
+        ("pytest.toml", "[pytest]\ngradcheck_points = '8'\n"),
+    ],
+)
+def test_the_ini_keys_of_the_project_are_honoured_and_nothing_else_of_its_file(catalog, file, text):
+    hostile = "addopts = --no-such-option\nusefixtures = nobody\nrequired_plugins = nobody\n"
+    (catalog.parent / file).write_text(text.format(hostile))
+    words = pytest_command([str(catalog)], [])
+    assert words[words.index("-o") + 1] == "gradcheck_points=8"
+    assert words.count("-o") == 1
+    assert f"--rootdir={catalog.parent.resolve()}" in words
+
+
+def test_a_run_in_a_project_with_hostile_settings_has_its_points(catalog):
+    (catalog.parent / "pytest.ini").write_text(
+        "[pytest]\naddopts = --no-such-option\nfilterwarnings = error\nusefixtures = nobody\n"
+        "gradcheck_points = 3\ngradcheck_dtype = float64\ngradcheck_device = cpu\n"
+    )
+    (catalog.parent / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--device')\n"
+    )
+    done = run(catalog.parent, "cases/small.yaml::square", "--witness", "value", "--report", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = (catalog.parent / "out").iterdir()
+    points = {json.loads(line)["points"] for line in file.read_text().splitlines()}
+    assert "gradcheck points: 3; seed: 0" in done.stdout
+    assert points < set(range(3, 10))
+
+
+def test_an_option_comes_before_the_ini_key(catalog):
+    (catalog.parent / "pytest.ini").write_text("[pytest]\ngradcheck_points = 8\n")
+    done = run(catalog.parent, "cases", "--points", "2", "--", "--collect-only")
+    assert "gradcheck points: 2; seed: 0" in done.stdout
+
+
+def test_an_ini_file_that_cannot_be_read_is_named(command, catalog):
+    path = catalog.parent / "pyproject.toml"
+    path.write_text("[tool\n")
+    ended = command("run", "cases")
+    assert ended.code == 4
+    assert ended.err == (
+        f"{path.resolve()}: Expected ']' at the end of a table declaration (at line 1, column 6)\n"
+        "  expected: an ini file that pytest can read\n"
+        "  fix:      repair or remove it\n"
+    )
+
+
+def test_the_usual_flags_of_pytest_are_passed_on(command, monkeypatch):
+    became = []
+    monkeypatch.setattr("gradcheck.cli.run._become", became.append)
+    assert command("run", "-xqvv", "-m", "value", "-k", "exp").code == 0
+    assert [word for word in became[0] if word in ("-x", "-q", "-v")] == ["-x", "-q", "-v", "-v"]
+    assert became[0][became[0].index("-m", 4) :][:2] == ["-m", "value"]
+
+
 BAD = {
+    ("square_times_thre",): (
+        "square_times_thre: neither a file or folder here nor a case of the packaged catalog\n"
+        "  expected: a YAML file, a folder, FILE.yaml::CASE, or a case of the packaged catalog\n"
+        "  fix:      write square_times_three\n"
+    ),
+    ("sum_of_squares",): (
+        "sum_of_squares is the name of a case in multivariate.yaml and in tutorial.yaml\n"
+        "  expected: FILE.yaml::CASE\n"
+        "  fix:      write multivariate.yaml::sum_of_squares\n"
+    ),
     ("nope.yaml",): (
         "no such file or folder: nope.yaml\n"
         "  expected: a YAML file or a folder\n"

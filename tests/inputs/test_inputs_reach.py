@@ -1,7 +1,9 @@
 """A joint constraint that no drawn input meets is a mistake in the case."""
 
+import itertools
 import subprocess
 import sys
+import time
 
 import pytest
 from input_samples import case, variable
@@ -51,20 +53,29 @@ def test_the_search_stops_at_a_hundred_problems_and_says_so(monkeypatch):
     )
 
 
-def test_the_search_stops_when_a_file_has_had_its_seconds_and_says_so(monkeypatch):
-    monkeypatch.setattr("gradcheck.inputs.reach._SECONDS", 1e-9)
+def test_the_search_stops_when_a_file_has_had_its_work_and_says_so(monkeypatch):
+    monkeypatch.setattr("gradcheck.inputs.reach._WORK", 1000)
     assert list(map(str, unreachable([case("x*y", INPUTS, "x**2 < -1")] * 400))) == [
-        "cases/sample.yaml:3:1: case sample: no drawn input met its `where` in time; "
-        "the search stops\n"
-        "  expected: at most 1e-09 seconds of search for the conditions of a file\n"
+        "cases/sample.yaml:3:1: case sample: no drawn input has met its `where`, "
+        "and the search stops\n"
+        "  expected: at most 1,000 steps of computation for the conditions of a file\n"
         "  fix:      loosen `where`, narrow the domains of the inputs, "
         "or write the constraint into the formula, or make it smaller"
     ]
 
 
-def test_conditions_that_are_met_use_up_no_time(monkeypatch):
-    monkeypatch.setattr("gradcheck.inputs.reach._SECONDS", 1e-9)
-    assert unreachable([case("x*y", INPUTS, "x**2 >= 0")] * 400) == ()
+def test_conditions_that_are_met_use_up_little():
+    assert unreachable([case("x*y", INPUTS, "x**2 >= 0")] * 4000) == ()
+
+
+def test_the_search_stops_at_the_same_place_however_slow_the_machine_is(monkeypatch):
+    monkeypatch.setattr("gradcheck.inputs.reach._WORK", 100_000)
+    cases = [case("x*y", INPUTS, "x + exp(y) == pi")] * 90
+    first = unreachable(cases)
+    clock = itertools.count(step=1000)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert unreachable(cases) == first
+    assert 1 < len(first) < 90
 
 
 def test_neither_torch_nor_sympy_nor_hypothesis_is_imported():

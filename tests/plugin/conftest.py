@@ -69,17 +69,16 @@ class Project:
         return [line for line in result.outlines if "::" in line and not line.startswith("ERROR")]
 
     def results(self, folder="out"):
-        return records.read(self.path / folder / "results.jsonl")
+        return records.read(self.path / folder)
 
     def run_until_killed(self, *arguments, lines):
-        """Kill pytest and its workers as soon as results.jsonl has so many lines."""
+        """Kill pytest and its workers as soon as the results in `out` have so many lines."""
         command = [sys.executable, "-m", "pytest", *flags(), *arguments]
         process = subprocess.Popen(
             command, cwd=self.path, start_new_session=True, stdout=subprocess.DEVNULL
         )
-        file = self.path / "out" / "results.jsonl"
         give_up = time.monotonic() + 60
-        while time.monotonic() < give_up and line_count(file) < lines:
+        while time.monotonic() < give_up and line_count(self.path / "out") < lines:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -89,8 +88,8 @@ def flags():
     return ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "-p", "no:cacheprovider")
 
 
-def line_count(file):
-    return file.read_bytes().count(b"\n") if file.exists() else 0
+def line_count(folder):
+    return sum(file.read_bytes().count(b"\n") for file in folder.glob("results-*.jsonl"))
 
 
 @pytest.fixture

@@ -88,7 +88,9 @@ def test_k_selects_by_name_and_tag(project, expression, count):
         ("cuda", 0),
         ("reverse", 10),
         ("order2", 10),
-        ("order1 and not value", 30),
+        ("order1", 30),
+        ("order0", 10),
+        ("order0 and not value", 0),
     ],
 )
 def test_m_selects_by_marker(project, expression, count):

@@ -54,6 +54,17 @@ def test_the_command_in_the_block_repeats_the_failure(project):
     result.stdout.fnmatch_lines(["  reason: disagrees for 5 points and seed 0"])
 
 
+@pytest.mark.parametrize("given", [(), ("--points", "64")], ids=["ini", "option"])
+def test_the_command_in_the_block_repeats_the_failure_whatever_the_ini_file_says(project, given):
+    project.pytester.makeini("[pytest]\ngradcheck_points = 5\n")
+    project.cases("disagrees")
+    lines = project.run(*ONE, *given).outlines
+    command = next(line for line in lines if line.startswith("  pytest '")).split()
+    result = project.run(command[1].strip("'"), *command[2:])
+    points = given[1] if given else "5"
+    result.stdout.fnmatch_lines([f"*disagrees for {points} points and seed 0"])
+
+
 def test_a_known_failure_fails_where_pytest_is_told_to_report_those(project):
     project.cases("known")
     project.run(*ONE, "--runxfail").assert_outcomes(failed=1)
@@ -145,7 +156,7 @@ def test_the_summary_counts_and_gives_reasons(project):
             "       cases/small.yaml::disagrees[[]value-cpu-float64[]]",
             "not tested, and why:",
             "  1  value: abstains for 64 points and seed 0",
-            "results: *results.jsonl",
+            "results: *out/results-*.jsonl",
         ]
     )
 
@@ -173,21 +184,91 @@ def test_a_record_stands_for_every_check_that_ended(project):
 
 def test_workers_send_the_same_records_and_the_same_summary(project):
     project.cases(*EVERY)
-    alone = project.run("--device", "cpu", "--report", "out")
-    kept = {record["id"]: record["verdict"] for record in project.results()}
+    alone = project.run("--device", "cpu", "--report", "alone")
+    kept = {record["id"]: record["verdict"] for record in project.results("alone")}
     shared = project.run_alone("--device", "cpu", "--report", "out", "-n", "2")
     assert {record["id"]: record["verdict"] for record in project.results()} == kept
     shared.stdout.fnmatch_lines(["50 checks:*", "gradcheck points*1 in each worker*"][:1])
     assert alone.ret == shared.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_records_of_an_earlier_run_are_replaced_but_not_by_looking(project):
+def files(project):
+    return sorted((project.path / "out").iterdir())
+
+
+def test_a_second_run_leaves_the_results_of_the_first_and_sorts_behind_them(project):
     project.cases("agrees")
-    project.run("--report", "out", *ONE)
+    project.run("--report", "out", "--seed", "1", *ONE)
+    (first,) = files(project)
+    text = first.read_bytes()
+    project.run("--report", "out", "--seed", "2", *ONE)
+    assert files(project)[0] == first
+    assert first.read_bytes() == text
+    assert [record["seed"] for record in project.results()] == [1, 2]
+
+
+def test_shards_share_a_folder(project):
+    project.cases(*(f"agrees_{number}" for number in range(10)))
+    for part in (1, 2):
+        project.run("--report", "out", "--shard", f"{part}/2", "--device", "cpu")
+    assert [("-1of2-" in file.name, "-2of2-" in file.name) for file in files(project)] == [
+        (True, False),
+        (False, True),
+    ]
+    assert len({record["id"] for record in project.results()}) == len(project.results()) == 100
+
+
+def test_looking_writes_no_results(project):
+    project.cases("agrees")
     project.run("--report", "out", "--collect-only")
-    assert len(project.results()) == 1
-    project.run("--report", "out", "-k", "nothing")
-    assert project.results() == []
+    assert not (project.path / "out").exists()
+
+
+FULL_DISK = """
+def pytest_sessionstart():
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1800, 1800))  # room for two lines
+"""
+
+LOST_FOLDER = """
+def pytest_runtest_logreport(report):
+    import shutil
+    if report.when == "call" and "second" in report.nodeid:
+        shutil.rmtree("out")
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [(FULL_DISK, "File too large"), (LOST_FOLDER, "No such file or directory")],
+    ids=["full disk", "lost folder"],
+)
+def test_a_line_that_cannot_be_written_ends_the_run_and_is_said_once(
+    project, options, trouble, reason
+):
+    project.cases("agrees_first", "agrees_second", "agrees_third", "agrees_fourth")
+    project.add_to_conftest(trouble)
+    result = project.run_alone("--report", "out", *ONE, *options)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    text = result.stdout.str() + result.stderr.str()
+    assert text.count(f"cannot be written: {reason}") == 1
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
+
+
+def test_what_was_written_before_the_disk_was_full_is_kept(project):
+    project.cases("agrees_first", "agrees_second", "agrees_third")
+    project.add_to_conftest(FULL_DISK)
+    project.run_alone("--report", "out", *ONE)
+    assert [record["case"] for record in project.results()] == ["agrees_first", "agrees_second"]
+
+
+def test_the_value_is_of_order_0(project):
+    project.cases("agrees")
+    project.run("--report", "out", "--device", "cpu", "--dtype", "float64")
+    orders = {record["witness"]: record["order"] for record in project.results()}
+    assert orders == {"value": 0, "reverse": 1, "forward": 1, "second": 2, "gradcheck": 1}
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])

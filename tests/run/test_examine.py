@@ -1,14 +1,53 @@
 """How one check ends: what it judges first, what it reports, and what it does not pass over."""
 
+from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Effort, Ruling
+from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.truth import DerivationsDiffer, Truth
+
+# the record
+
+
+@pytest.mark.parametrize(
+    ("formula", "witness", "route"),
+    [
+        ("x**2", "reverse", "symbolic+forward"),
+        ("x**2", "second", "symbolic+forward"),
+        ("x**2", "value", ""),
+        ("sum([(x + k)**2 for k in range(2000)])", "reverse", "forward"),
+    ],
+)
+def test_the_outcome_names_the_derivations_behind_the_truth(formula, witness, route):
+    declaration = f"{{formula: '{formula}', inputs: {{x: '(1, 2)'}}}}"
+    assert ruled(declaration, witness=witness, effort=Effort(points=2)).route == route
+
+
+INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "row"),
+    [
+        (("value", "reverse"), "| `value`, `reverse` | 1 | 3/8 |"),
+        (("forward",), "| `forward` | 1 | 3/16 |"),
+        (("second",), "| `second` | 1/2 | 1/16 |"),
+        (("gradcheck",), "| `gradcheck` | 1/16 | 1/16 |"),
+    ],
+)
+def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
+    assert row in INTERFACE.read_text("utf-8").splitlines()
+    shares = tuple(float(Fraction(cell)) for cell in row.strip("| ").split(" | ")[1:])
+    facts = [FACTS[witness] for witness in witnesses]
+    assert [(each.share, each.share_alone) for each in facts] == [shares] * len(facts)
+
 
 # fixed points
 

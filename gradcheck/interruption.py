@@ -1,0 +1,85 @@
+"""Ctrl-C always ends what runs, wherever it falls.
+
+Python raises KeyboardInterrupt in whatever code happens to run. A callback of the garbage collector
+(Hypothesis has one), a ``__del__`` or a broad ``except`` swallows it there, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False  # the command loads this first: each further import is a moment unguarded
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+_CODE = 2  # as ExitCode.INTERRUPTED, which takes longer to load than a user may need to press keys
+
+
+def end_at_once() -> None:
+    """From now on end this process on Ctrl-C without raising anything, with exit code 2."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what nohup ignores stays ignored
+        signal.signal(signal.SIGINT, _end)
+
+
+def hold() -> None:
+    """Let a Ctrl-C wait until ``release``, also in the program that takes this process over."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def release() -> None:
+    """Let in the Ctrl-C that waited. Errors: KeyboardInterrupt if there was one."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+class Watch:
+    """Remembers that Ctrl-C came, since raising it may lead to nothing. It changes when that is.
+
+    ``came`` stays true, so that who ends a piece of work can ask for it.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._hook = sys.unraisablehook
+
+    def begin(self) -> None:
+        """Take Python's own handler's place; a handler of somebody else is left alone."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._raise)
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
+
+    def finish(self) -> None:
+        """Let Ctrl-C end the process at once from here on, if this was watched."""
+        if signal.getsignal(signal.SIGINT) == self._raise:
+            end_at_once()
+
+    def end(self) -> None:
+        """Give Python's handler its place again."""
+        if sys.unraisablehook == self._unraisable:
+            sys.unraisablehook = self._hook
+        if signal.getsignal(signal.SIGINT) in (self._raise, _end):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def check(self) -> None:
+        """Errors: KeyboardInterrupt if one came, for the case that it got lost."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    def _raise(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        self.came = True
+        raise KeyboardInterrupt
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        if not (self.came and lost.exc_type is KeyboardInterrupt):
+            self._hook(lost)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    try:
+        os.write(2, b"interrupted\n")
+    finally:  # even if nobody reads standard error any more
+        os._exit(_CODE)
