@@ -1,6 +1,6 @@
 """How pytest tells of failed checks: each cause once, and in the short summary the reason first.
 
-Of the reports only those of checks are touched, and only in the process that prints.
+Of the reports only those of checks and catalogs are touched, and only in the process that prints.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.plugin.faults import HEADLINE
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.setting import DTYPES
 from gradcheck.verdict.causes import Cause, Failure, by_cause, record_headline
@@ -59,10 +60,11 @@ class FailureReports:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Give a failed check's text its headline; before anyone prints or stores the report."""
-        record = _record(report)
-        if record is not None and report.failed and isinstance(report.longrepr, str):
-            crash = _Crash(record["file"], record["line"], record_headline(record))
+        """Give a failure's text its headline; before anyone prints or stores the report."""
+        headline = _headline(report)
+        if headline is not None and report.failed and isinstance(report.longrepr, str):
+            file, line, _ = report.location
+            crash = _Crash(file, (line or 0) + 1, headline)
             report.longrepr = Told(report.longrepr, crash)  # type: ignore[assignment]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -114,6 +116,12 @@ def _in_short(longrepr: Told, cause: Cause) -> Told:
     crash, count = longrepr.reprcrash, len(cause.others) + 1
     message = f"{crash.message} (in {count} checks)" if cause.others else crash.message
     return Told("", replace(crash, message=message))
+
+
+def _headline(report: pytest.TestReport) -> str | None:
+    """What the failure of a check, or of a catalog, is in one line; None for anybody else's."""
+    record = _record(report)
+    return dict(report.user_properties).get(HEADLINE) if record is None else record_headline(record)  # type: ignore[return-value]
 
 
 def _record(report: Any) -> dict[str, Any] | None:

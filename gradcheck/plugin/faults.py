@@ -14,6 +14,9 @@ from gradcheck.plugin.markers import fault_markers
 BAD_FILE = "gradcheck_bad_file"
 """The keyword of these items, by which their reports are known."""
 
+HEADLINE = "gradcheck fault"
+"""The user property that says what is wrong, in one line and without its place."""
+
 
 class FaultItem(pytest.Item):
     """Fails with an error that was met when a file was read; ``line`` is where that begins."""
@@ -32,7 +35,15 @@ class FaultItem(pytest.Item):
     def runtest(self) -> None:
         if not isinstance(self.error, CatalogError):
             raise self.error  # a defect of ours, with its traceback
+        first = self.error.problems[0]
+        self.user_properties.append((HEADLINE, f"{first.found}: {first.fix}"))
         pytest.fail(self.message(), pytrace=False)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """Return the message as plain text, to which a headline can be given."""
+        if isinstance(excinfo.value, pytest.fail.Exception):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
 
     def message(self) -> str:
         return str(self.error)

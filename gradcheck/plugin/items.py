@@ -23,9 +23,6 @@ from gradcheck.verdict.block import CheckFacts, block
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
 
-_TOLD = pytest.StashKey[dict[str, str]]()
-"""Messages that many checks end by, with the first of them."""
-
 
 class CheckItem(pytest.Function):
     """A check; a Function, since plugins such as Hypothesis's look only at those."""
@@ -81,7 +78,7 @@ def run_check(request: pytest.FixtureRequest) -> None:
     except CatalogError as error:  # a `function` that is not there shows only now
         _keep(item, _unjudged(Ruling.DISAGREE, str(error), CASE_ITSELF), device_name)
         # Without the error itself behind it, which pytest would print once more.
-        raise pytest.fail.Exception(_told_once(item, error), pytrace=False) from None
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     except pytest.skip.Exception as error:  # by the code on trial
         _keep(item, _unjudged(Ruling.ABSTAIN, f"skipped: {error.msg}"), device_name)
         raise
@@ -97,15 +94,6 @@ def _own_code(item: CheckItem) -> AbstractContextManager[None]:
     """Let the check's own code be imported from the project's root, while the check runs."""
     is_own = item.check.implementation.function is not None
     return project_modules(item.config).in_use() if is_own else nullcontext()
-
-
-def _told_once(item: CheckItem, error: CatalogError) -> str:
-    """The whole message for the first check that ends by it in this process, else a reference."""
-    told = item.config.stash.setdefault(_TOLD, {})
-    first = told.setdefault(str(error), item.name)
-    if first == item.name:
-        return str(error)
-    return f"{error.problems[0].where}: {error.problems[0].found} (told in full at {first})"
 
 
 def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -140,6 +140,14 @@ def test_a_faulty_file_fails_one_item_with_all_its_problems(faulty):
     result.stdout.no_fnmatch_line("*gradcheck/plugin*")
 
 
+def test_the_short_summary_begins_with_what_is_wrong_and_not_with_the_place(faulty):
+    lines = faulty.run("-rf", "--tb=no").outlines
+    (line,) = [line for line in lines if line.startswith("FAILED ")]
+    place, _, reason = line.partition(" - ")
+    assert place == "FAILED cases/bad.yaml::case-file"
+    assert reason.startswith("unknown function 'sine': write ")
+
+
 def test_the_same_item_fails_in_a_run_with_workers(faulty):
     faulty.run_alone(*ONE, "-n", "2").assert_outcomes(passed=2, failed=1)
 
