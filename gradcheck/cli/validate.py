@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.case_files import KNOWN_FAILURES, find_files, is_cases
+from gradcheck.catalog.text import KNOWN_FAILURES
+from gradcheck.cli.case_files import find_files, is_cases
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted

@@ -75,6 +75,13 @@ def test_an_unknown_witness_ends_with_code_4(catalog):
     assert run(catalog.parent, "cases", "--witness", "nobody").returncode == 4
 
 
+def test_what_lies_behind_a_link_has_its_file_in_its_id(catalog):
+    (catalog.parent / "link").symlink_to(catalog.parent)
+    done = run(catalog.parent, "link/cases/small.yaml::square", "--", "--collect-only", "-q")
+    assert done.returncode == 0
+    assert "cases/small.yaml::square[0-value-cpu-float64]" in done.stdout
+
+
 def test_nothing_selected_ends_with_code_5(catalog):
     assert run(catalog.parent, "cases", "-k", "no_such_case").returncode == 5
 
