@@ -26,6 +26,11 @@ class Ruling(StrEnum):
     INACCURATE = "inaccurate"
     DISAGREE = "disagree"
 
+    @property
+    def severity(self) -> int:
+        """How bad it is; an abstention least of all, as it says nothing beside a judgement."""
+        return 0 if self is Ruling.ABSTAIN else 1 + list(Ruling).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -26,9 +26,7 @@ _CODES = epilog(
         ExitCode.BAD_USE: MEANING[ExitCode.BAD_USE],
     }
 )
-
-
-_NAMED = 3
+_SHOWN = 3
 """Functions of one module that are named; of more, the number is given."""
 
 
@@ -71,8 +69,8 @@ def _unseen(cases: Sequence[Case]) -> Iterator[str]:
                 modules[each.function.partition(":")[0]].append(each.function)
     for module, functions in modules.items():
         names = list(dict.fromkeys(functions))
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        shown = ", ".join(names[:_NAMED]) + more
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        shown = ", ".join(names[:_SHOWN]) + more
         yield f"not looked at: {shown}; importing {module} would run its code"
 
 
