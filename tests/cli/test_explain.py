@@ -246,7 +246,7 @@ POINTS = {
     "softmax": ("exp(x)/sum(exp(x))", "--at", "x=[0.1, 0.2, 0.3]"),
     "a wrong gradient": ("sin(x)", "--torch", "torch.cos(x)", "--at", "x=1/3"),
 }
-WIDTHS = [40, 80, 100, 120]
+WIDTHS = [40, 80, 120]
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
