@@ -381,7 +381,8 @@ def test_a_wrong_function_is_no_less_wrong_for_a_mode_that_is_on():
             WrongSine, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", dtype="float64", points=6
         )
     assert result.outcomes["WrongSine[reverse-cpu-float64]"].blame == (
-        "the backward is wrong; torch.set_default_dtype(torch.float64) was on when verify was called"
+        "the backward is wrong; "
+        "torch.set_default_dtype(torch.float64) was on when verify was called"
     )
 
 
