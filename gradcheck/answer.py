@@ -219,3 +219,7 @@ class Effort:
     points: int = 64
     seed: int = 0
     strict_accuracy: bool = False
+
+    def fails(self, ruling: Ruling) -> bool:
+        """Whether a check that is ruled so fails in this run."""
+        return ruling is Ruling.DISAGREE or (self.strict_accuracy and ruling is Ruling.INACCURATE)

@@ -15,12 +15,12 @@ from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
 from gradcheck.catalog.document import Items, Yaml, describe
-from gradcheck.catalog.fields import nearest
 from gradcheck.catalog.inline import NAME, flow
 from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.numbers import numbers_of
 from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES, read_text
+from gradcheck.choice import nearest
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Node
 

@@ -122,8 +122,7 @@ def _conclude(item: CheckItem, outcome: Outcome) -> None:
         pytest.skip(outcome.reason)
     if ruling is Ruling.KNOWN and not item.config.getoption("runxfail"):
         pytest.xfail(outcome.reason)
-    tolerated = ruling is Ruling.INACCURATE and not settings.effort.strict_accuracy
-    if ruling is not Ruling.AGREE and not tolerated:
+    if ruling is Ruling.KNOWN or settings.effort.fails(ruling):
         pytest.fail(block(_facts(item, settings), outcome), pytrace=False)
 
 
