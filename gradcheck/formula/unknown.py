@@ -14,13 +14,22 @@ from gradcheck.formula.torch_names import children
 EXPECTED_FUNCTION = "a function of the formula language"
 
 
+class UnknownName(ExpressionError):
+    """A name, ``name``, that nothing defines."""
+
+    def __init__(self, place: Place, name: str, known: Collection[str]) -> None:
+        expected = f"one of {', '.join(sorted(known))}"
+        super().__init__(place, f"unknown name {name!r}", expected, fix_of_name(name, known))
+        self.name = name
+
+
 def unknown_names(node: object, known: frozenset[str]) -> Iterator[ExpressionError]:
     """An error for each name, function and method that is not of the formula language.
 
     ``known`` are the names that the case defines.
     """
     if isinstance(node, Name) and node.name not in known | FUNCTIONS | CONSTANTS:
-        yield unknown_name(node.place, node.name, known | {"pi", "e", "inf"})
+        yield UnknownName(node.place, node.name, known | {"pi", "e", "inf"})
     elif isinstance(node, Attribute) and foreign_name(node, known):
         yield foreign_constant(node)
     elif isinstance(node, Comprehension):
@@ -60,15 +69,6 @@ def foreign_name(node: Node, known: Collection[str]) -> str | None:
 def unknown_function(place: Place, name: str) -> ExpressionError:
     return ExpressionError(
         place, f"unknown function {name!r}", EXPECTED_FUNCTION, fix_of_function(name)
-    )
-
-
-def unknown_name(place: Place, name: str, known: Collection[str]) -> ExpressionError:
-    return ExpressionError(
-        place,
-        f"unknown name {name!r}",
-        f"one of {', '.join(sorted(known))}",
-        fix_of_name(name, known),
     )
 
 
