@@ -26,6 +26,11 @@ class Ruling(StrEnum):
     INACCURATE = "inaccurate"
     DISAGREE = "disagree"
 
+    @property
+    def severity(self) -> int:
+        """How bad it is; an abstention least of all, as it says nothing beside a judgement."""
+        return 0 if self is Ruling.ABSTAIN else 1 + list(Ruling).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -214,3 +219,7 @@ class Effort:
     points: int = 64
     seed: int = 0
     strict_accuracy: bool = False
+
+    def fails(self, ruling: Ruling) -> bool:
+        """Whether a check that is ruled so fails in this run."""
+        return ruling is Ruling.DISAGREE or (self.strict_accuracy and ruling is Ruling.INACCURATE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gradcheck.errors import UsageError
 
@@ -24,9 +24,9 @@ def chosen(
     return tuple(word for word in known if word in words)
 
 
-def nearest(word: str, known: Sequence[str], otherwise: str) -> str:
+def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
     """The fix for a word that is misspelled."""
-    near = difflib.get_close_matches(word, known, 1)
+    near = difflib.get_close_matches(word, tuple(known), 1)
     return f"write {near[0]}" if near else otherwise
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.answer import Effort, Outcome, Ruling
+from gradcheck.answer import Effort, Outcome
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
@@ -104,20 +104,14 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
 def _examined(check: Check, effort: Effort, modes: tuple[str, ...]) -> Outcome:
     """The outcome; a failure that is not there without the modes is blamed on them."""
     outcome = examine(check, effort)
-    if not modes or not _fails(outcome, effort):
+    if not modes or not effort.fails(outcome.verdict):
         return outcome
     with usual_modes(check.device):
-        is_usual = _fails(examine(check, effort), effort)
+        is_usual = effort.fails(examine(check, effort).verdict)
     if is_usual:
         blame = f"{outcome.blame or outcome.reason}; {were_on(modes)}"
         return replace(outcome, blame=blame)
     return replace(outcome, blame=were_on(modes), guess="")
-
-
-def _fails(outcome: Outcome, effort: Effort) -> bool:
-    return outcome.verdict is Ruling.DISAGREE or (
-        effort.strict_accuracy and outcome.verdict is Ruling.INACCURATE
-    )
 
 
 def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any) -> Case:
@@ -246,7 +240,7 @@ def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
 
 def _failures(judged: Sequence[tuple[Check, Outcome]], effort: Effort) -> Iterator[Failure]:
     for check, outcome in judged:
-        if _fails(outcome, effort):
+        if effort.fails(outcome.verdict):
             facts = run_facts(_SHOWN, effort, check.device)
             yield Failure(record(check, outcome, facts), _block(check, outcome))
 

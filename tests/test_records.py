@@ -13,6 +13,7 @@ from gradcheck import records
 from gradcheck.answer import Effort, Evidence, Outcome, Ruling
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load
+from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import UsageError
 
 FACTS = records.RunFacts(
@@ -215,7 +216,7 @@ def test_a_folder_without_results_is_named(tmp_path):
 
 @pytest.mark.parametrize(("witness", "order"), [("value", 0), ("reverse", 1), ("second", 2)])
 def test_the_order_is_that_of_the_derivatives_a_witness_answers_for(witness, order):
-    assert records.order_of(witness) == order
+    assert order_of(witness) == order
 
 
 def test_text_without_utf8_is_kept_readable(check, tmp_path):

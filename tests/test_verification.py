@@ -363,8 +363,7 @@ def test_a_mode_that_spoils_a_right_function_is_told_as_the_cause(mode):
     assert str(result).startswith(f"disagree: failed: {told}\n")
     with pytest.raises(gradcheck.GradientDisagreement) as error:
         result.raise_for_disagreement()
-    headline = str(error.value).partition("\n  where:")[0]
-    assert headline.replace("\n ", "") == f"disagree: {told}"
+    assert " ".join(str(error.value).split()).startswith(f"disagree: {told} where: ")
 
 
 @pytest.mark.parametrize("mode", [*MODES, "torch.set_default_dtype(torch.float64)"])
@@ -381,8 +380,7 @@ def test_a_wrong_function_is_no_less_wrong_for_a_mode_that_is_on():
         result = gradcheck.verify(
             WrongSine, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", dtype="float64", points=6
         )
-    blame = result.outcomes["WrongSine[reverse-cpu-float64]"].blame
-    assert blame == (
+    assert result.outcomes["WrongSine[reverse-cpu-float64]"].blame == (
         "the backward is wrong; "
         "torch.set_default_dtype(torch.float64) was on when verify was called"
     )

@@ -17,6 +17,7 @@ from gradcheck.errors import Problem
 from gradcheck.formula.balls import working
 from gradcheck.formula.chain import Chain
 from gradcheck.formula.derive import NoDerivative
+from gradcheck.formula.evaluate import decimal
 from gradcheck.formula.exact import enclose_constant
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.program import Program
@@ -24,6 +25,7 @@ from gradcheck.formula.program import Program
 _CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""
 _BITS = 200
+DIGITS = 17  # of a number in a message
 _FIX = "correct the answer, or the formula"
 
 
@@ -80,11 +82,6 @@ def exactly(point: Point, program: Program) -> list[arb]:
     return [ball for name, _ in program.inputs for ball in enclose_constant(point.at[name]).flat]
 
 
-def digits(number: arb) -> str:
-    """Return a number as a message shows it: with 17 digits, or ``inf`` or ``nan``."""
-    return number.str(17, radius=False) if number.is_finite() else str(float(number))
-
-
 def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
     """Return a problem for each point with an answer that its formula excludes: the first such."""
     for case in cases:
@@ -110,7 +107,8 @@ def _excluded(point: Point, chain: Chain) -> Iterator[tuple[str, str]]:
             continue
         for known, k in answer.entries():
             if not is_possible(known, formula[k]):
-                yield f"the {answer} {digits(known)}", f"the formula's, {digits(formula[k])}"
+                given = decimal(formula[k], DIGITS)
+                yield f"the {answer} {decimal(known, DIGITS)}", f"the formula's, {given}"
 
 
 def _spans(program: Program) -> dict[str, range]:

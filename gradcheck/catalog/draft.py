@@ -17,12 +17,14 @@ from gradcheck.formula.names import RESERVED
 from gradcheck.formula.nodes import Node, Place
 from gradcheck.setting import DEFAULT_DTYPES, DTYPES
 
-MOST_OPERATIONS = 400_000
-MOST_WORK = 2_000_000
+_OPERATIONS = 400_000
+_WORK = 2_000_000
 BUDGET = (
-    f"at most {MOST_OPERATIONS:,} scalar operations and {MOST_WORK:,} steps of computation "
+    f"at most {_OPERATIONS:,} scalar operations and {_WORK:,} steps of computation "
     "for all cases of a file"
 )
+"""What a file may cost, in words."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -35,8 +37,8 @@ class Budget:
     Units: ``work`` as on a tape, about 2 µs each; no single formula takes half of it.
     """
 
-    operations: int = MOST_OPERATIONS
-    work: int = MOST_WORK
+    operations: int = _OPERATIONS
+    work: int = _WORK
 
     def spent(self) -> bool:
         return self.operations < 0 or self.work < 0

@@ -6,12 +6,12 @@ The checks run inside pydantic, which calls them and gathers what they refuse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable
 
 from pydantic_core import PydanticCustomError
 
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe, place_inside
+from gradcheck.choice import nearest
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.domain import Domain, parse_domain
 from gradcheck.formula.nodes import Place
@@ -25,12 +25,6 @@ REFUSED = "refused"
 def refuse(*complaints: Complaint) -> PydanticCustomError:
     """The error that carries what was found to a message; pydantic shows none of its own."""
     return PydanticCustomError(REFUSED, "refused", {"complaints": complaints})
-
-
-def nearest(word: str, known: Iterator[str] | tuple[str, ...], otherwise: str) -> str:
-    """The fix for a misspelled word."""
-    near = get_close_matches(word, tuple(known), n=1)
-    return f"write {near[0]}" if near else otherwise
 
 
 def read_text(value: Yaml) -> Scalar:

@@ -15,12 +15,12 @@ from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
 from gradcheck.catalog.document import Items, Yaml, describe
-from gradcheck.catalog.fields import nearest
 from gradcheck.catalog.inline import NAME, flow
 from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.numbers import numbers_of
-from gradcheck.catalog.text import KNOWN_FAILURES, read_text
+from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES, read_text
+from gradcheck.choice import nearest
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Node
 
@@ -171,12 +171,16 @@ def _entries(text: str, folder: Path | None, complaints: Complaints) -> list[Kno
     return sound
 
 
+def _beside(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES))
+
+
 def _read(node: Yaml, folder: Path | None, complaints: Complaints) -> KnownFailure | None:
     keys, _ = validate(KnownKeys, node, complaints, INNER)
     if keys is None:
         return None
     file, _, case = keys.case.text.strip().partition("::")
-    names = tuple(sorted(path.name for path in folder.glob("*.y*ml"))) if folder else (file,)
+    names = _beside(folder) if folder else (file,)
     if file not in names or file == KNOWN_FAILURES:
         found, expected = f"the file {file!r}, which is not there", "a file beside this one"
         known = tuple(name for name in names if name != KNOWN_FAILURES)

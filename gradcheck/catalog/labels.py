@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from gradcheck.catalog.document import UNNAMED
 from gradcheck.catalog.draft import Draft
-from gradcheck.catalog.fields import nearest, not_judged
+from gradcheck.catalog.fields import not_judged
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.choice import nearest
 from gradcheck.setting import DTYPES, LATER_DTYPES
 
 DEFAULT_ORDER = 2

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from gradcheck.catalog.case import Input, Point, Variant
 from gradcheck.catalog.draft import BUDGET, Draft
 from gradcheck.catalog.expressions import Block
-from gradcheck.catalog.fields import nearest
 from gradcheck.catalog.labels import check_dtypes
 from gradcheck.catalog.model import PointKeys
 from gradcheck.catalog.numbers import Numbers, numbers_of, work_of
+from gradcheck.choice import nearest
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.exact import holds, work_of_holding
 from gradcheck.formula.nodes import Node

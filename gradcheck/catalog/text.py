@@ -7,6 +7,9 @@ from pathlib import Path
 
 from gradcheck.errors import CatalogError, Problem, Where
 
+SUFFIXES = (".yaml", ".yml")
+"""How the names of a catalog's files end."""
+
 KNOWN_FAILURES = "known_failures.yaml"
 """The one YAML file of a catalog's folder that holds no cases."""
 

@@ -24,7 +24,7 @@ from gradcheck.formula.nodes import Literal, Node
 from gradcheck.formula.program import Program
 from gradcheck.formula.tape import MOST_WORK, Tape, TooLarge
 from gradcheck.formula.torch_names import names_used
-from gradcheck.formula.unknown import unknown_names
+from gradcheck.formula.unknown import UnknownName, unknown_names
 from gradcheck.formula.unroll import TooLargeText, unroll
 
 MOST_VARIANTS = 256
@@ -243,15 +243,14 @@ def _strangers(
 
 def _below(draft: Draft, error: ExpressionError, own: str) -> ExpressionError:
     """The error, in other words where an intermediate result further down has the name."""
-    expected = "a name defined above"
-    for name in draft.lets:
-        if error.found == f"unknown name {name!r}" and name == own:
-            found = f"the name {name!r} in its own definition"
-            return ExpressionError(error.place, found, expected, "rename one of the two")
-        if error.found == f"unknown name {name!r}":
-            found = f"the name {name!r}, which is defined later"
-            return ExpressionError(error.place, found, expected, f"put {name!r} above it in 'let'")
-    return error
+    if not isinstance(error, UnknownName) or error.name not in draft.lets:
+        return error
+    name, expected = error.name, "a name defined above"
+    if name == own:
+        found, fix = f"the name {name!r} in its own definition", "rename one of the two"
+    else:
+        found, fix = f"the name {name!r}, which is defined later", f"put {name!r} above it in 'let'"
+    return ExpressionError(error.place, found, expected, fix)
 
 
 def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:

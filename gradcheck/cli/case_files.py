@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES
 from gradcheck.errors import UsageError
 
-KNOWN_FAILURES = "known_failures.yaml"
-_SUFFIXES = (".yaml", ".yml")
 _SKIPPED = {"__pycache__", "node_modules"}
 
 
@@ -40,7 +39,7 @@ def check_path(text: str) -> None:
         return
     if not path.exists():
         raise UsageError(f"no such file or folder: {text}", "a YAML file or a folder", _near(path))
-    if path.suffix not in _SUFFIXES or not path.is_file():
+    if path.suffix not in SUFFIXES or not path.is_file():
         raise UsageError(
             f"not a YAML file: {text}",
             "a file whose name ends in .yaml or .yml",
@@ -70,7 +69,7 @@ def _files_under(folder: Path) -> tuple[Path, ...]:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    found = sorted(path for suffix in _SUFFIXES for path in folder.rglob(f"*{suffix}"))
+    found = sorted(path for suffix in SUFFIXES for path in folder.rglob(f"*{suffix}"))
     return [path for path in found if _is_visible(path, folder)]
 
 
@@ -84,7 +83,7 @@ def _is_visible(path: Path, folder: Path) -> bool:
 
 
 def _near(path: Path) -> str:
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         for twin in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
             if twin.is_file():
                 return f"write {twin}"

@@ -98,14 +98,8 @@ def _refuse_unreachable(case: Case) -> None:
         raise CommandLineError(problems)
 
 
-def _fails(outcome: Outcome, effort: Effort) -> bool:
-    return outcome.verdict.value == "disagree" or (
-        effort.strict_accuracy and outcome.verdict.value == "inaccurate"
-    )
-
-
 def _exit_code(judged: Judged, effort: Effort) -> ExitCode:
-    if any(_fails(outcome, effort) for _, outcome in judged):
+    if any(effort.fails(outcome.verdict) for _, outcome in judged):
         return ExitCode.DISAGREE
     return ExitCode.OK if judged else ExitCode.NOTHING
 
@@ -118,7 +112,7 @@ def _report(judged: Judged, effort: Effort) -> Iterator[str]:
     failures = [
         Failure(record, _block(check, outcome))
         for (check, outcome), record in zip(judged, _records(judged, effort), strict=True)
-        if _fails(outcome, effort)
+        if effort.fails(outcome.verdict)
     ]
     yield from (f"{cause.text}\n" for cause in by_cause(failures))
     counts: dict[str, int] = {}

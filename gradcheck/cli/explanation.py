@@ -20,6 +20,7 @@ from gradcheck.cli.formulas import Formulas, formula_lines, formula_text, formul
 from gradcheck.cli.place import entries_of, is_inside, values_at
 from gradcheck.cli.request import labelled, title_of
 from gradcheck.cli.statements import (
+    FEW,
     Derivative,
     Line,
     certain,
@@ -38,7 +39,6 @@ from gradcheck.subjects.subject import subject_of
 from gradcheck.verdict.block import without_zeros
 
 _ENTRIES = 16  # of an array that is printed whole, unless all are asked for
-_FEW = 4  # derivatives of one order: none of them is left out
 _TRUTHS = 24  # rows of certified numbers, unless all are asked for
 
 
@@ -214,9 +214,8 @@ def _truth_table(found: Explanation, *, everything: bool) -> str:
         for truth in found.truths
         if everything
         or truth.of.name in doubted
-        or sizes[truth.of.order] <= _FEW
-        or not truth.of.order
-        or not (truth.digits == "0" or truth.of.repeats)
+        or sizes[truth.of.order] <= FEW
+        or truth.of.tells(is_zero=truth.digits == "0")
     ]
     shown = telling if everything else telling[:_TRUTHS]
     rows = [

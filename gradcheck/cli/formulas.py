@@ -10,7 +10,7 @@ from sympy.printing.str import StrPrinter
 
 from gradcheck.catalog.case import Variant
 from gradcheck.cli.place import entry_names
-from gradcheck.cli.statements import Derivative, derivatives_of
+from gradcheck.cli.statements import FEW, Derivative, derivatives_of
 from gradcheck.cli.table import filled, width
 from gradcheck.formula import symbolic
 from gradcheck.formula.operators import OPERATORS
@@ -20,7 +20,6 @@ Formulas = tuple[tuple[Derivative, Any], ...]
 _MOST_OPERATIONS = 120
 _MOST_FORMULAS = 64  # of one order
 _SHOWN = 6  # of one order, unless all are asked for
-_FEW = 4  # of one order: none of them is left out
 _LONGEST = 240  # letters of a formula, unless all are asked for
 
 _NAMES = {each.sympy: name for name, each in OPERATORS.items() if each.sympy.isidentifier()}
@@ -53,18 +52,14 @@ def formula_lines(found: Formulas, orders: Sequence[int], *, everything: bool) -
     """Each formula as an equation; zeros and repetitions are only counted."""
     for order in orders:
         level = [each for each in found if each[0].order == order]
-        whole = everything or len(level) <= _FEW
-        telling = [each for each in level if whole or _tells(*each)]
+        whole = everything or len(level) <= FEW
+        telling = [each for each in level if whole or each[0].tells(is_zero=each[1] == 0)]
         shown = telling if whole else telling[:_SHOWN]
         for of, expression in shown:
             yield _equation(of.name, expression, everything=everything) + "\n"
         left_out = _left_out(order, len(level), len(telling), len(shown))
         if left_out:
             yield filled(left_out) + "\n"
-
-
-def _tells(of: Derivative, expression: Any) -> bool:
-    return not of.order or not (expression == 0 or of.repeats)
 
 
 def _left_out(order: int, count: int, telling: int, shown: int) -> str:

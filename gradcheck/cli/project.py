@@ -41,7 +41,7 @@ def project_of(paths: Sequence[Path]) -> tuple[Path, Keys]:
 
     Errors: UsageError for an ini file that cannot be read.
     """
-    folders = [path.resolve() if path.is_dir() else path.resolve().parent for path in paths]
+    folders = [absolute(path) if path.is_dir() else absolute(path).parent for path in paths]
     shared = Path(os.path.commonpath(folders))
     for folder in (shared, *shared.parents):
         for name, alone in _INI_FILES.items():
@@ -49,6 +49,11 @@ def project_of(paths: Sequence[Path]) -> tuple[Path, Keys]:
             if section or (section is not None and alone):
                 return folder, dict(_ours(section, folder))
     return _marked(shared), {}
+
+
+def absolute(path: Path) -> Path:
+    """Return the path from the root of all, as pytest's ids have it: a link in it stays a link."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves ".." in it
 
 
 def _marked(shared: Path) -> Path:

@@ -17,7 +17,7 @@ from gradcheck.cli.case_files import holds_no_cases_folder
 from gradcheck.cli.catalog_folder import catalog_folder
 from gradcheck.cli.exit_codes import RUNNING
 from gradcheck.cli.output import emit
-from gradcheck.cli.project import CATALOGS, Keys, project_of
+from gradcheck.cli.project import CATALOGS, Keys, absolute, project_of
 from gradcheck.cli.selection import target_of
 from gradcheck.errors import UsageError
 from gradcheck.interruption import hold
@@ -114,7 +114,7 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
 def _ini_keys(keys: Keys, paths: Sequence[Path]) -> Iterator[str]:
     """The project's keys; folders that are no catalog yet are one because the user says so."""
     catalogs = [Path(folder) for folder in shlex.split(keys.get(CATALOGS, ""))]
-    folders = [path.resolve() for path in paths if path.is_dir()]
+    folders = [absolute(path) for path in paths if path.is_dir()]
     named = [
         folder
         for folder in folders

@@ -22,6 +22,7 @@ from gradcheck.run.scene import scene_of
 from gradcheck.verdict.block import without_zeros
 from gradcheck.witnesses.stand.directions import PLAIN
 
+FEW = 4  # derivatives of one order: none of them is left out
 _WRONG = 4  # wrong numbers of a witness that have a line each
 
 
@@ -66,6 +67,10 @@ class Derivative:
     name: str
     order: int
     repeats: bool = False
+
+    def tells(self, *, is_zero: bool) -> bool:
+        """Whether it is worth a line: zeros and repetitions are only counted, values never."""
+        return not self.order or not (is_zero or self.repeats)
 
 
 def derivatives_of(variant: Variant, order: int) -> list[Derivative]:

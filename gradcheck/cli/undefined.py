@@ -10,7 +10,7 @@ from flint import arb
 from gradcheck.catalog.case import Variant
 from gradcheck.formula.balls import working
 from gradcheck.formula.domain import parse_domain
-from gradcheck.formula.evaluate import START_BITS, Routine
+from gradcheck.formula.evaluate import START_BITS, Routine, decimal
 from gradcheck.formula.operators import OPERATORS
 from gradcheck.formula.tape import Operation
 from gradcheck.verdict.block import without_zeros
@@ -69,4 +69,4 @@ def _sentence(operation: Operation, arguments: Sequence[arb]) -> str:
 
 
 def _number(value: Any) -> str:
-    return without_zeros(str(value.str(_DIGITS, radius=False))) if isinstance(value, arb) else ""
+    return without_zeros(decimal(value, _DIGITS)) if isinstance(value, arb) else ""

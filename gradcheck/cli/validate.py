@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.case_files import KNOWN_FAILURES, find_files, is_cases
+from gradcheck.catalog.text import KNOWN_FAILURES
+from gradcheck.cli.case_files import find_files, is_cases
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted
@@ -25,9 +26,7 @@ _CODES = epilog(
         ExitCode.BAD_USE: MEANING[ExitCode.BAD_USE],
     }
 )
-
-
-_NAMED = 3
+_SHOWN = 3
 """Functions of one module that are named; of more, the number is given."""
 
 
@@ -70,8 +69,8 @@ def _unseen(cases: Sequence[Case]) -> Iterator[str]:
                 modules[each.function.partition(":")[0]].append(each.function)
     for module, functions in modules.items():
         names = list(dict.fromkeys(functions))
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        shown = ", ".join(names[:_NAMED]) + more
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        shown = ", ".join(names[:_SHOWN]) + more
         yield f"not looked at: {shown}; importing {module} would run its code"
 
 

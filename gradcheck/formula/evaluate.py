@@ -65,7 +65,12 @@ def digits(enclosure: Enclosure) -> str:
         return _hull(float(ball.lower()), float(ball.upper()))
     if enclosure.proves and ball.contains(0):
         return "0"
-    return str(ball.str(_DIGITS, radius=False))
+    return decimal(ball)
+
+
+def decimal(number: arb, count: int = _DIGITS) -> str:
+    """Return so many digits of a ball's middle; ``inf`` or ``nan`` of what is not finite."""
+    return str(number.str(count, radius=False)) if number.is_finite() else str(float(number))
 
 
 def _hull(low: float, high: float) -> str:

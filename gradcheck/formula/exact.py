@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 
@@ -31,8 +32,8 @@ def enclose_constant(tree: Node) -> Array:
     Errors: ExpressionError for what is no constant expression or has no value.
     """
     found, _ = _enclosed(tree)
-    if isinstance(found, ExpressionError):
-        raise found
+    if found is None:  # asked again, it raises with the places of this text: equal trees share one
+        return _balls(tree, Tape(MOST_WORK))
     return found
 
 
@@ -46,13 +47,12 @@ def work_of_constant(tree: Node) -> int:
 
 
 @lru_cache(maxsize=1024)  # every check of a case asks for its points anew
-def _enclosed(tree: Node) -> tuple[Array | ExpressionError, int]:
+def _enclosed(tree: Node) -> tuple[Array | None, int]:
+    """The balls, None where they are refused, and the work."""
     tape = Tape(MOST_WORK)
-    found: Array | ExpressionError
-    try:
+    found: Array | None = None
+    with suppress(ExpressionError):
         found = _balls(tree, tape)
-    except ExpressionError as error:
-        found = error.with_traceback(None)
     return found, tape.work + _WORK_OF_A_BALL * len(tape.operations)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -126,3 +127,18 @@ Node = (
     | Subscript
     | Comprehension
 )
+
+
+def library_of(node: Node, known: Collection[str]) -> str | None:
+    """The whole of ``np.linalg.det``, where ``np`` is not ``known``; else None."""
+    root, rest = whole_name(node)
+    return root + rest if root and root not in known else None
+
+
+def whole_name(node: Node) -> tuple[str, str]:
+    """The name before the first dot, and the rest with its dots; empty for what is no name."""
+    rest = ""
+    while isinstance(node, Attribute):
+        rest = f".{node.name}{rest}"
+        node = node.base
+    return (node.name, rest) if isinstance(node, Name) else ("", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from gradcheck.formula.nodes import Attribute, Name, Node
+from gradcheck.formula.nodes import Node, whole_name
 
 ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "shape", "ndim", "dtype"})
 DTYPES = frozenset(
@@ -35,11 +35,7 @@ def dotted(node: Node, names: frozenset[str]) -> str | None:
 
     ``names`` are those the case defines: an input called ``F`` is that input.
     """
-    parts: list[str] = []
-    while isinstance(node, Attribute):
-        parts.append(node.name)
-        node = node.base
-    if not isinstance(node, Name) or node.name not in {"torch", "F"} - (names - {"torch"}):
+    root, rest = whole_name(node)
+    if root not in {"torch", "F"} - (names - {"torch"}):
         return None
-    root = "torch.nn.functional" if node.name == "F" else "torch"
-    return ".".join((root, *reversed(parts)))
+    return ("torch.nn.functional" if root == "F" else "torch") + rest

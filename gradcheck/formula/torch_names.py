@@ -21,6 +21,7 @@ from gradcheck.formula.nodes import (
     Slice,
     Subscript,
     Unary,
+    library_of,
 )
 from gradcheck.formula.torch_advice import function_for, method_for, nearest
 from gradcheck.formula.torch_list import ATTRIBUTES, DTYPES, METHODS, allowed, dotted
@@ -153,7 +154,7 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
     if not isinstance(function, Attribute):
         yield _no_function(function)
         return
-    name, library = dotted(function, names), _library(function, names)
+    name, library = dotted(function, names), library_of(function, names | NUMBERS.keys())
     if name is not None:
         yield from _function(name, function.place)
     elif library is not None:
@@ -167,17 +168,6 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
     else:
         yield from mistakes(function.base, names)
         yield from _method(function)
-
-
-def _library(node: Node, names: frozenset[str]) -> str | None:
-    """The whole of ``np.linalg.det``, where ``np`` is no name of the case's; else None."""
-    parts: list[str] = []
-    while isinstance(node, Attribute):
-        parts.append(node.name)
-        node = node.base
-    if not isinstance(node, Name) or node.name in names or node.name in NUMBERS:
-        return None
-    return ".".join((node.name, *reversed(parts)))
 
 
 def _function(name: str, place: Place) -> Iterator[ExpressionError]:
@@ -209,7 +199,7 @@ def _method(node: Attribute) -> Iterator[ExpressionError]:
 
 
 def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionError]:
-    name, library = dotted(node, names), _library(node, names)
+    name, library = dotted(node, names), library_of(node, names | NUMBERS.keys())
     if name is not None:
         yield ExpressionError(
             node.place,

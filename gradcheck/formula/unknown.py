@@ -6,12 +6,21 @@ from collections.abc import Collection, Iterator
 
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.names import CONSTANTS, FUNCTIONS
-from gradcheck.formula.nodes import Attribute, Call, Comprehension, Name, Node, Place
+from gradcheck.formula.nodes import Attribute, Call, Comprehension, Name, Node, Place, library_of
 from gradcheck.formula.synonyms import CONSTANTS as OTHER_CONSTANTS
 from gradcheck.formula.synonyms import fix_of_function, fix_of_name, form_of
 from gradcheck.formula.torch_names import children
 
 EXPECTED_FUNCTION = "a function of the formula language"
+
+
+class UnknownName(ExpressionError):
+    """A name, ``name``, that nothing defines."""
+
+    def __init__(self, place: Place, name: str, known: Collection[str]) -> None:
+        expected = f"one of {', '.join(sorted(known))}"
+        super().__init__(place, f"unknown name {name!r}", expected, fix_of_name(name, known))
+        self.name = name
 
 
 def unknown_names(node: object, known: frozenset[str]) -> Iterator[ExpressionError]:
@@ -20,8 +29,8 @@ def unknown_names(node: object, known: frozenset[str]) -> Iterator[ExpressionErr
     ``known`` are the names that the case defines.
     """
     if isinstance(node, Name) and node.name not in known | FUNCTIONS | CONSTANTS:
-        yield unknown_name(node.place, node.name, known | {"pi", "e", "inf"})
-    elif isinstance(node, Attribute) and library_of(node, known):
+        yield UnknownName(node.place, node.name, known | {"pi", "e", "inf"})
+    elif isinstance(node, Attribute) and foreign_name(node, known):
         yield foreign_constant(node)
     elif isinstance(node, Comprehension):
         yield from _in_comprehension(node, known)
@@ -48,19 +57,13 @@ def _unknown_function(function: Node, known: frozenset[str]) -> Iterator[Express
             yield unknown_function(function.place, function.name)
         return
     yield foreign_call(function, known)
-    if isinstance(function, Attribute) and not library_of(function, known):
+    if isinstance(function, Attribute) and not foreign_name(function, known):
         yield from unknown_names(function.base, known)
 
 
-def library_of(node: Node, known: Collection[str]) -> str | None:
-    """The whole of ``np.linalg.det``, where ``np`` is no name of the case's; else None."""
-    parts: list[str] = []
-    while isinstance(node, Attribute):
-        parts.append(node.name)
-        node = node.base
-    if not isinstance(node, Name) or node.name in known or node.name in FUNCTIONS | CONSTANTS:
-        return None
-    return ".".join((node.name, *reversed(parts)))
+def foreign_name(node: Node, known: Collection[str]) -> str | None:
+    """The whole of ``np.linalg.det``, where ``np`` is no name of the case's or the language's."""
+    return library_of(node, {*known, *FUNCTIONS, *CONSTANTS})
 
 
 def unknown_function(place: Place, name: str) -> ExpressionError:
@@ -69,21 +72,12 @@ def unknown_function(place: Place, name: str) -> ExpressionError:
     )
 
 
-def unknown_name(place: Place, name: str, known: Collection[str]) -> ExpressionError:
-    return ExpressionError(
-        place,
-        f"unknown name {name!r}",
-        f"one of {', '.join(sorted(known))}",
-        fix_of_name(name, known),
-    )
-
-
 def foreign_call(function: Node, known: Collection[str]) -> ExpressionError:
     """The error for ``np.exp(x)``, ``x.exp()`` and calls of what is no name at all."""
     if not isinstance(function, Attribute):
         place = getattr(function, "place", (1, 1))
         return ExpressionError(place, "a call of what is no name", EXPECTED_FUNCTION, "write f(x)")
-    whole = library_of(function, known)
+    whole = foreign_name(function, known)
     found = f"{whole!r}, a function of a library" if whole else f"the method '.{function.name}'"
     return ExpressionError(function.place, found, EXPECTED_FUNCTION, fix_of_function(function.name))
 
@@ -94,7 +88,7 @@ def foreign_constant(node: Attribute) -> ExpressionError:
     form = constant or form_of(node.name)
     return ExpressionError(
         node.place,
-        f"{library_of(node, ())!r}, a name of a library",
+        f"{foreign_name(node, ())!r}, a name of a library",
         "a name of the formula language",
         f"write {form}" if form else "leave it out",
     )

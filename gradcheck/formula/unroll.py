@@ -39,7 +39,7 @@ from gradcheck.formula.tape import (
     is_condition,
     node_of,
 )
-from gradcheck.formula.unknown import foreign_constant, library_of, unknown_name
+from gradcheck.formula.unknown import UnknownName, foreign_constant, foreign_name
 
 
 class TooLargeText(ExpressionError):
@@ -182,7 +182,7 @@ class Unroller:
             self.refuse(
                 node.place, f"{node.name!r} without arguments", "a call", f"write {node.name}(x)"
             )
-        raise unknown_name(node.place, node.name, [*self.scope, "pi", "e", "inf"])
+        raise UnknownName(node.place, node.name, [*self.scope, "pi", "e", "inf"])
 
     def refuse_complex(self, place: Place, found: str) -> NoReturn:
         self.refuse(
@@ -193,7 +193,7 @@ class Unroller:
         )
 
     def _attribute(self, node: Attribute) -> Array:
-        if library_of(node, self.scope):
+        if foreign_name(node, self.scope):
             raise foreign_constant(node)
         base = self.value(node.base)
         if node.name not in ("T", "shape"):

@@ -5,16 +5,16 @@ Loaded by the command (``-p gradcheck.plugin.command``) and never by a user's pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gradcheck.interruption import end_at_once, release
+from gradcheck.interruption import end_at_once, hold, release
 from gradcheck.plugin import interruptions
 from gradcheck.plugin.faults import BAD_FILE
-from gradcheck.plugin.folders import is_catalog_name
+from gradcheck.plugin.folders import absolute, is_catalog_name
 from gradcheck.plugin.state import has_workers, worker_input
 
 _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
@@ -25,8 +25,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C in: from here on pytest ends cleanly. Before, it would print a traceback."""
     if worker_input(config) is None:
         config.pluginmanager.get_plugin(interruptions.NAME).watch.begin()  # type: ignore[union-attr]
-        release()
         config.pluginmanager.register(_BadFiles(), "gradcheck bad files")
+    release()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Hold Ctrl-C while workers are started: they inherit that, until they are configured."""
+    if not has_workers(session.config):
+        return (yield)
+    hold()
+    try:
+        return (yield)
+    finally:
+        release()
 
 
 @pytest.hookimpl(trylast=True)
@@ -97,7 +109,7 @@ def _asked(config: pytest.Config) -> Iterator[tuple[Path, str, str]]:
     for argument in config.args:
         path, _, name = argument.partition("::")
         case, _, brackets = name.partition("[")
-        yield (config.invocation_params.dir / path).resolve(), case, brackets.removesuffix("]")
+        yield absolute(path, config), case, brackets.removesuffix("]")
 
 
 def _whole(argument: str) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.text import KNOWN_FAILURES
+from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES
+from gradcheck.plugin.options import CATALOGS
 from gradcheck.plugin.state import names_paths
 
 _FOLDER = "cases"
-_SUFFIXES = (".yaml", ".yml")
 _MOST_FOLDERS = 2000  # looked at for the header, which is no reason to be slow
 
 
@@ -48,7 +48,7 @@ def is_catalog(path: Path, *, named: bool, config: pytest.Config) -> bool:
 
 
 def is_catalog_name(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.endswith(KNOWN_FAILURES)
+    return name.endswith(SUFFIXES) and name != KNOWN_FAILURES
 
 
 def shown(path: Path, config: pytest.Config) -> str:
@@ -62,7 +62,7 @@ def shown(path: Path, config: pytest.Config) -> str:
 def asked_of(file: Path, config: pytest.Config) -> list[str]:
     """Return what the command line names in a file: the NAME of each ``FILE::NAME``."""
     split = (argument.partition("::") for argument in config.args)
-    return [name for path, _, name in split if name and _absolute(path, config) == file]
+    return [name for path, _, name in split if name and absolute(path, config) == file]
 
 
 def in_sight(config: pytest.Config) -> Sight:
@@ -82,10 +82,11 @@ def in_sight(config: pytest.Config) -> Sight:
 
 
 def _asked(config: pytest.Config) -> Iterator[Path]:
-    return (_absolute(argument.partition("::")[0], config) for argument in config.args)
+    return (absolute(argument.partition("::")[0], config) for argument in config.args)
 
 
-def _absolute(path: str, config: pytest.Config) -> Path:
+def absolute(path: str, config: pytest.Config) -> Path:
+    """Return the path as pytest's items have it: a link in it stays a link."""
     return Path(os.path.abspath(config.invocation_params.dir / path))  # noqa: PTH100 - as pytest does
 
 
@@ -138,7 +139,7 @@ def _in_catalog(folder: Path, config: pytest.Config) -> bool:
 
     Folders above the root are not looked at: a project may itself lie in somebody's ``cases``.
     """
-    catalogs = config.getini("gradcheck_catalogs")
+    catalogs = config.getini(CATALOGS)
     if catalogs is not None:
         return any(folder.is_relative_to(each) for each in catalogs)
     above = config.rootpath.parent

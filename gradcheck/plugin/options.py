@@ -22,7 +22,8 @@ SHORT = "gradcheck.plugin.short"
 """The module that adds the short spellings; it is also the name of that plugin."""
 
 _MOST_POINTS = 1_000_000
-_CATALOGS = "gradcheck_catalogs"
+CATALOGS = "gradcheck_catalogs"
+"""The ini key for folders of cases; it is no option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def add_ini_keys(parser: pytest.Parser) -> None:
         else:
             parser.addini(option.key, option.help, type="string", default="")
     help_text = "folders of case files, in place of every folder named `cases`; none if empty"
-    parser.addini(_CATALOGS, help_text, type="paths", default=None)
+    parser.addini(CATALOGS, help_text, type="paths", default=None)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -269,7 +270,7 @@ def _trusted_by_project(root: Path) -> tuple[str, ...]:
 
 def _otherwise(key: str) -> str:
     """The fix for a key that belongs to pytest's own table: all others do."""
-    keys = [option.key for option in OPTIONS] + [_CATALOGS]
+    keys = [option.key for option in OPTIONS] + [CATALOGS]
     name = "gradcheck_" + key.replace("-", "_").removeprefix("gradcheck_")
     near = get_close_matches(name, keys, 1, 0.8)
     return f"write {near[0]} under [tool.pytest.ini_options]" if near else "remove it"

@@ -6,11 +6,11 @@ from functools import lru_cache
 
 from flint import arb
 
-from gradcheck.catalog.answers import answers, digits, exactly, is_possible
+from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point
 from gradcheck.formula.balls import working
 from gradcheck.formula.derive import NoDerivative
-from gradcheck.formula.evaluate import UNDEFINED, Enclosure
+from gradcheck.formula.evaluate import UNDEFINED, Enclosure, decimal
 from gradcheck.formula.program import Program
 from gradcheck.formula.truth import Truth
 from gradcheck.run.hearing import Promises
@@ -27,7 +27,7 @@ def contradictions(point: Point, truth: Truth) -> list[str]:
         formula = _enclosures(truth, answer.order, at)
         for ball, k in answer.entries():
             if not is_possible(ball, formula[k].ball):
-                known = f"the known {answer} {digits(ball)}"
+                known = f"the known {answer} {decimal(ball, DIGITS)}"
                 found.append(f"{point.where}: {known} is not the formula's, {_shown(formula[k])}")
     return found
 
@@ -35,7 +35,7 @@ def contradictions(point: Point, truth: Truth) -> list[str]:
 def _shown(formula: Enclosure) -> str:
     ball = formula.ball
     if formula.status == "settled":
-        return digits(ball)
+        return decimal(ball, DIGITS)
     lower, upper = (end.str(6, radius=False) for end in (ball.lower(), ball.upper()))
     return f"which lies between {lower} and {upper}"
 

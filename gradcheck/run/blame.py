@@ -12,11 +12,10 @@ from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear, is_p
 from gradcheck.run.scene import Points, Scene, scene_of
 from gradcheck.witnesses.stand.directions import PLAIN
 
-WITNESSES = sorted(FACTS.values(), key=lambda facts: facts.order)
+_IN_ORDER = sorted(FACTS.values(), key=lambda facts: facts.order)
 _CLOSE = 1e-4
 _SHARE = 1e-2
 _SMALL = 1e-3
-_SEVERITY = (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
 
 
 Statements = tuple[Statement, ...]
@@ -29,7 +28,7 @@ def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> S
     A derivative itself is told before a contraction of several, which ``seed`` draws.
     """
     said = [_symbolic(scene, points)]
-    for facts in WITNESSES:
+    for facts in _IN_ORDER:
         if facts.order > scene.case.order:
             continue
         name = facts.name
@@ -37,7 +36,7 @@ def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> S
         plain = hear(other, points, PLAIN, promises=promises)
         drawn = hear(other, points, seed, promises=promises)
         found = _statement(name, plain), _statement(name, drawn)
-        said.append(max(found, key=lambda each: _SEVERITY.index(each.ruling)))
+        said.append(max(found, key=lambda each: each.ruling.severity))
     return tuple(said)
 
 
@@ -66,7 +65,7 @@ def _statement(name: str, hearing: Hearing) -> Statement:
 
 
 def _badness(entry: Entry) -> tuple[int, bool, float]:
-    return _SEVERITY.index(entry.judgement.ruling), is_plain(entry), entry.judgement.ulps
+    return entry.judgement.ruling.severity, is_plain(entry), entry.judgement.ulps
 
 
 def failing_entries(

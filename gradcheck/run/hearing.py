@@ -104,7 +104,7 @@ def _judge_point(
         zip(values, *(expectations(claim, k, sizes, each) for each in truths), strict=True)
     ):
         judged = [(each, _judged(scene, claim.order, x, got, each)) for each in expected]
-        worst, judgement = max(judged, key=lambda pair: _severity(pair[1]))
+        worst, judgement = max(judged, key=lambda pair: pair[1].ruling.severity)
         if judgement.ruling is Ruling.DISAGREE and claim.absent:
             judgement = _without_gradient(judgement, claim, slot, scene)
         hearing.entries.append(Entry(number, claim, slot, got, worst, judgement))
@@ -134,12 +134,6 @@ def _judged(
         lambda: truth.leaves_range(order, expected.asked, x, dtype),
         least_ulps,
     )
-
-
-def _severity(judgement: Judgement) -> int:
-    """An abstention least of all: beside a judgement it says nothing."""
-    rulings = (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
-    return rulings.index(judgement.ruling)
 
 
 def _truths(

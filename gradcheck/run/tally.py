@@ -85,4 +85,4 @@ class Tally:
 
 def _badness(judged: Judgement | Evidence) -> tuple[int, float]:
     """What is ruled worse is worse, however small its error."""
-    return list(Ruling).index(judged.ruling), judged.ulps
+    return judged.ruling.severity, judged.ulps

@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import torch
 
 from gradcheck.catalog.case import Implementation
+from gradcheck.choice import nearest
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.subjects.tensors import Home
 
@@ -45,15 +45,14 @@ def load_function(implementation: Implementation, home: Home) -> Callable[..., A
                 implementation,
                 f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)!r}",
                 "a function, an autograd.Function or an nn.Module of that name",
-                _nearest(part, found) or "correct the name after the colon",
+                nearest(part, _public(found), "correct the name after the colon"),
             )
         found = getattr(found, part)
     return _callable(found, implementation, home)
 
 
-def _nearest(name: str, holder: Any) -> str:
-    near = get_close_matches(name, [each for each in dir(holder) if not each.startswith("__")], 1)
-    return f"write {near[0]}" if near else ""
+def _public(holder: Any) -> list[str]:
+    return [each for each in dir(holder) if not each.startswith("__")]
 
 
 def load_callable(implementation: Implementation, home: Home) -> Callable[..., Any]:

@@ -216,8 +216,8 @@ def statement(said: Statement) -> str:
 
 
 def _rounded(true: str) -> str:
-    """A true number as one reads it beside another; a hull stays as it is."""
-    return true if true.startswith("in ") else str(_few(Decimal(true))).lower()
+    """A true number as one reads it beside another; a hull and ``inf`` stay as they are."""
+    return str(_few(Decimal(true))).lower() if true[-1].isdigit() else true
 
 
 def _few(number: Decimal) -> Decimal:

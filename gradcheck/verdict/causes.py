@@ -12,20 +12,13 @@ from gradcheck.setting import DTYPES
 from gradcheck.verdict.block import headline
 
 _T = TypeVar("_T")
-_FIRST_ORDER, _SECOND_ORDER, _NUMERIC = range(3)
-_TELLING = {
-    "value": _FIRST_ORDER,
-    "reverse": _FIRST_ORDER,
-    "forward": _FIRST_ORDER,
-    "second": _SECOND_ORDER,
-    "gradcheck": _NUMERIC,
-}
-"""What a failure of each witness tells, the most telling first; any other witness comes last."""
+_DIFFERENCES = "gradcheck"
+"""The witness of finite differences, which do not say what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed check: its record, as ``results.jsonl`` holds it, and the block it prints alone."""
+    """A failed check: its record, as the results hold it, and the block it prints alone."""
 
     record: Mapping[str, Any]
     block: str = ""
@@ -114,12 +107,12 @@ def _most_telling(group: list[Failure]) -> Failure:
     return min(group, key=_rank)
 
 
-def _rank(failure: Failure) -> tuple[bool, int, int, int]:
-    record, witnesses = failure.record, list(_TELLING)
-    known = record["witness"] in _TELLING
+def _rank(failure: Failure) -> tuple[bool, bool, bool, int, int]:
+    record = failure.record
     return (
         record["verdict"] != Ruling.DISAGREE.value,
-        _TELLING.get(record["witness"], _NUMERIC),
+        record["witness"] == _DIFFERENCES,
+        record["order"] > 1,
         list(DTYPES).index(record["dtype"]),
-        witnesses.index(record["witness"]) if known else len(witnesses),
+        record["order"],
     )

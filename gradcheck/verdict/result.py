@@ -72,8 +72,8 @@ def worst_of(outcomes: Mapping[str, Outcome]) -> Evidence | None:
 
 def verdict_of(outcomes: Mapping[str, Outcome]) -> Ruling:
     """Return the worst verdict of all checks; abstentions count where nothing else is."""
-    judged = [each.verdict for each in outcomes.values() if each.verdict is not Ruling.ABSTAIN]
-    return max(judged, key=list(Ruling).index, default=Ruling.ABSTAIN)
+    verdicts = [outcome.verdict for outcome in outcomes.values()]
+    return max(verdicts, key=lambda ruling: ruling.severity, default=Ruling.ABSTAIN)
 
 
 def _headline(result: Result) -> str:

@@ -75,6 +75,13 @@ def test_an_unknown_witness_ends_with_code_4(catalog):
     assert run(catalog.parent, "cases", "--witness", "nobody").returncode == 4
 
 
+def test_what_lies_behind_a_link_has_its_file_in_its_id(catalog):
+    (catalog.parent / "link").symlink_to(catalog.parent)
+    done = run(catalog.parent, "link/cases/small.yaml::square", "--", "--collect-only", "-q")
+    assert done.returncode == 0
+    assert "cases/small.yaml::square[0-value-cpu-float64]" in done.stdout
+
+
 def test_nothing_selected_ends_with_code_5(catalog):
     assert run(catalog.parent, "cases", "-k", "no_such_case").returncode == 5
 
@@ -190,16 +197,16 @@ def test_a_packaged_case_runs_by_its_name_from_a_hostile_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"),
+    ("name", "count", "options"),
     [
-        ("power", 2),
-        ("power[k=3]", 1),
-        ("power[k=3-value-cpu-float64]", 1),
-        ("square", 2),
-        ("square[1-value-cpu-float64]", 1),
+        ("power", 2, ()),
+        ("power[k=3]", 1, ()),
+        ("power[k=3]", 1, ("-n", "2")),
+        ("power[k=3-value-cpu-float64]", 1, ("-n", "2")),
+        ("square", 2, ()),
+        ("square[1-value-cpu-float64]", 1, ()),
     ],
 )
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_a_case_of_a_file_is_named_with_or_without_its_variant(catalog, name, count, options):
     done = run(catalog.parent, f"cases/small.yaml::{name}", *QUICK, *options)
     assert (done.returncode, counts(done.stdout)) == (0, [f"{count} checks: {count} agree"])

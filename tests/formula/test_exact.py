@@ -111,3 +111,13 @@ def test_what_is_no_constant_is_refused(text, found):
     with pytest.raises(ExpressionError) as caught:
         enclose_constant(parse(text))
     assert caught.value.found == found
+
+
+@pytest.mark.parametrize(("text", "place"), [("2+1/0", (1, 3)), ("2 + 1/0", (1, 5))])
+def test_a_refusal_has_the_place_of_its_own_text_whatever_was_refused_before(text, place):
+    tree = parse(text)
+    with pytest.raises(ExpressionError):
+        enclose_constant(parse("2+  1/0"))
+    with pytest.raises(ExpressionError) as caught:
+        enclose_constant(tree)
+    assert caught.value.place == place

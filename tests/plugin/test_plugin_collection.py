@@ -52,6 +52,11 @@ def test_a_case_named_on_the_command_line_is_taken_with_all_its_variants(project
     ]
 
 
+def test_a_file_whose_name_ends_like_that_of_the_list_is_a_file_of_cases(project):
+    project.cases("agrees", file="cases/old_known_failures.yaml")
+    assert len(project.ids("--device", "cpu")) == 10
+
+
 def test_one_check_is_selected_by_its_id(project):
     project.cases("agrees")
     name = "cases/small.yaml::agrees[reverse-cpu-float32]"

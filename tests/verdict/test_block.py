@@ -173,7 +173,8 @@ def test_a_statement_tells_its_directions(directions, text):
         ("0", "0"),
         ("-0.11111111111111111111", "-0.111111111111"),
         ("2.1056975313054404645e+65", "2.10569753131e+65"),
-        ("in [0.5 +/- 0.501]", "in [0.5 +/- 0.501]"),
+        ("[-1, 1]", "[-1, 1]"),
+        ("-inf", "-inf"),
     ],
 )
 def test_a_true_number_is_rounded_in_a_statement(true, text):
