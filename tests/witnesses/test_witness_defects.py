@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 QKV = [[0.5, 1.0], [0.25, -1.0]]
 MATRIX = [[2.0, 0.5], [0.25, 1.5]]
+FIXED = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
 RR, FR = second.REVERSE_REVERSE, second.FORWARD_REVERSE
 RF, FF = second.REVERSE_FORWARD, second.FORWARD_FORWARD
 
@@ -34,6 +35,7 @@ CULPRITS = {
         {RF},
     ),
     "logsumexp": (lambda x: torch.logsumexp(x * x, 0), [0.5, 1.0], "logsumexp", {RF}),
+    "logcumsumexp": (lambda x: torch.logcumsumexp(x, 0)[1], [0.5, 1.0], "logcumsumexp", {RF}),
     "the 1-norm": (lambda x: torch.linalg.vector_norm(x * x, 1), [0.5, -1.0], "1-norm", {RF}),
     "mse_loss": (
         lambda x: functional.mse_loss(x, torch.ones_like(x)) * 2,
@@ -55,6 +57,25 @@ CULPRITS = {
         "layer_norm",
         {RF, FF},
     ),
+    "batch_norm": (
+        lambda x: functional.batch_norm(x[:, None], None, None, training=True)[0, 0] * x[1],
+        [0.5, 1.0, -2.0],
+        "batch_norm",
+        {RF, FF},
+    ),
+    "instance_norm": (
+        lambda x: functional.instance_norm(x[None, None])[0, 0, 0],
+        [0.5, 1.0, -2.0],
+        "batch_norm",
+        {RF, FF},
+    ),
+    "eigh": (lambda x: torch.linalg.eigh(x + x.T)[1][0, 0] ** 2, MATRIX, "eigh", {RF}),
+    "binary_cross_entropy": (
+        lambda x: functional.binary_cross_entropy(torch.sigmoid(x), torch.ones_like(x)),
+        -3.0,
+        "binary_cross_entropy",
+        {RR, FR, RF, FF},
+    ),
     "cumprod": (lambda x: torch.cumprod(x, 0)[-1], [2.0, 0.0, 3.0], "cumprod", {FR, RF, FF}),
     "prod": (torch.prod, [0.0, 0.0, 3.0], "prod", {FR}),
     "logaddexp": (lambda x: torch.logaddexp(*x), [-1000.0, 0.0], "logaddexp", {RR, FR, RF, FF}),
@@ -68,6 +89,17 @@ def test_a_known_defect_below_a_users_code_is_named_and_not_laid_on_it(function,
     assert {(each.ruling, each.incapable) for each in told} == {(Ruling.ABSTAIN, True)}
     assert {each.label for each in told} == calls
     assert all(each.reason.startswith(f"a known defect of PyTorch's {name}: ") for each in told)
+
+
+def fused_attention(q):
+    return functional.scaled_dot_product_attention(*[q[None, None]] * 3).sum()
+
+
+def test_of_fused_attention_the_defect_is_told_beside_what_it_lacks():
+    told = findings(second.testify(trial(fused_attention, QKV, own_code=True)))
+    assert {each.ruling for each in told} == {Ruling.ABSTAIN}
+    (raised,) = {each.reason for each in told if each.label == RF}
+    assert raised.startswith("a known defect of PyTorch's scaled_dot_product_attention: ")
 
 
 def test_the_reason_names_the_upstream_issue():
@@ -88,6 +120,10 @@ SOUND = {
     "prod with one zero": (torch.prod, [2.0, 0.0, 3.0]),
     "another norm": (lambda x: torch.linalg.vector_norm(x, 2), [0.5, -1.0]),
     "logaddexp": (lambda x: torch.logaddexp(x[0], x[1]), [0.5, 1.0]),
+    "batch_norm of fixed statistics": (
+        lambda x: functional.batch_norm(x[:, None], *FIXED)[0, 0] * x[1],
+        [0.5, 1.0, -2.0],
+    ),
     "sinc off zero": (torch.sinc, 0.5),
 }
 
