@@ -35,6 +35,12 @@ CULPRITS = {
         {RF},
     ),
     "logsumexp": (lambda x: torch.logsumexp(x * x, 0), [0.5, 1.0], "logsumexp", {RF}),
+    "scaled_dot_product_attention": (
+        lambda q: functional.scaled_dot_product_attention(*[q[None]] * 3).sum(),
+        QKV,
+        "scaled_dot_product_attention",
+        {RF},
+    ),
     "logcumsumexp": (lambda x: torch.logcumsumexp(x, 0)[1], [0.5, 1.0], "logcumsumexp", {RF}),
     "the 1-norm": (lambda x: torch.linalg.vector_norm(x * x, 1), [0.5, -1.0], "1-norm", {RF}),
     "mse_loss": (
@@ -89,17 +95,6 @@ def test_a_known_defect_below_a_users_code_is_named_and_not_laid_on_it(function,
     assert {(each.ruling, each.incapable) for each in told} == {(Ruling.ABSTAIN, True)}
     assert {each.label for each in told} == calls
     assert all(each.reason.startswith(f"a known defect of PyTorch's {name}: ") for each in told)
-
-
-def fused_attention(q):
-    return functional.scaled_dot_product_attention(*[q[None, None]] * 3).sum()
-
-
-def test_of_fused_attention_the_defect_is_told_beside_what_it_lacks():
-    told = findings(second.testify(trial(fused_attention, QKV, own_code=True)))
-    assert {each.ruling for each in told} == {Ruling.ABSTAIN}
-    (raised,) = {each.reason for each in told if each.label == RF}
-    assert raised.startswith("a known defect of PyTorch's scaled_dot_product_attention: ")
 
 
 def test_the_reason_names_the_upstream_issue():

@@ -79,8 +79,9 @@ def _layer_norm(x: Tensor) -> Tensor:
     return (centred / ((centred * centred).mean() + 1e-5).sqrt())[0]
 
 
-def _fused_attention(x: Tensor) -> Tensor:
-    return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+def _dot_product_attention(x: Tensor) -> Tensor:
+    qkv = x[None]  # of four dimensions another kernel would be taken
+    return torch.nn.functional.scaled_dot_product_attention(qkv, qkv, qkv)
 
 
 def _attention(x: Tensor) -> Tensor:
@@ -150,10 +151,10 @@ DEFECTS = (
     ),
     Defect(
         "scaled_dot_product_attention",
-        "ScaledDotProductFlashAttentionForCpuBackward",
+        "SafeSoftmaxBackward",
         _IN_PLACE,
         _issue(162350),
-        lambda x: _fused_attention(x[None, None])[0, 0, 0, 0],
+        lambda x: _dot_product_attention(x)[0, 0, 0],
         _attention,
         _MATRIX,
     ),
