@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gradcheck.answer import Answer, Claim, Finding, Ruling, Trial
-from gradcheck.witnesses.stand.call import Misconduct
+from gradcheck.errors import Misconduct
 from gradcheck.witnesses.stand.defects import defects_met, raising_defect, silent_defect
 from gradcheck.witnesses.stand.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
 from gradcheck.witnesses.stand.operators import dropping
