@@ -155,7 +155,8 @@ def _check_seed(seed: int) -> None:
 def _on_trial(fn: Callable[..., Any]) -> str:
     """What a failure calls the code on trial."""
     owner = getattr(fn, "__self__", None)
-    if isinstance(owner, type):  # as in Swish.apply, which is inherited and would not be told so
+    if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+        # As in Swish.apply, which is inherited: its own name would be Function.apply.
         return f"{owner.__qualname__}.{fn.__name__}"
     # An operator of torch.library says its name in one of these ways, by the version of PyTorch.
     attributes = ("_qualname", "_qualified_op_name", "__qualname__")

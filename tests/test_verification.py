@@ -93,7 +93,7 @@ def test_a_disagreement_is_an_assertion_error_with_one_block_for_one_cause():
     text = str(error.value)
     assert text.startswith("disagree: the backward is wrong\n")
     assert text.count("  where: gradcheck.verify\n") == 1
-    assert "the same cause, in 1 more check:\n  inline[reverse-cpu-float32]: off by " in text
+    assert "the same cause, in 1 more check:\n  WrongSine[reverse-cpu-float32]: off by " in text
     assert "on trial: WrongSine" in text
     assert "looks like: the sign" in text
 
@@ -363,7 +363,8 @@ def test_a_mode_that_spoils_a_right_function_is_told_as_the_cause(mode):
     assert str(result).startswith(f"disagree: failed: {told}\n")
     with pytest.raises(gradcheck.GradientDisagreement) as error:
         result.raise_for_disagreement()
-    assert str(error.value).startswith(f"gradcheck.verify: disagree: {told}\n")
+    headline = str(error.value).partition("\n  where:")[0]
+    assert headline.replace("\n ", "") == f"disagree: {told}"
 
 
 @pytest.mark.parametrize("mode", [*MODES, "torch.set_default_dtype(torch.float64)"])
@@ -380,8 +381,9 @@ def test_a_wrong_function_is_no_less_wrong_for_a_mode_that_is_on():
         result = gradcheck.verify(
             WrongSine, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", dtype="float64", points=6
         )
-    assert result.outcomes["WrongSine[reverse-cpu-float64]"].blame == (
-        "the backward is wrong: value and forward mode are not contradicted; "
+    blame = result.outcomes["WrongSine[reverse-cpu-float64]"].blame
+    assert blame == (
+        "the backward is wrong; "
         "torch.set_default_dtype(torch.float64) was on when verify was called"
     )
 
@@ -586,7 +588,7 @@ def test_the_traceback_of_a_disagreement_shows_no_frame_of_ours(pytester):
     )
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     assert "result.py" not in done.stdout.str()
-    done.stdout.fnmatch_lines(["*GradientDisagreement: gradcheck.verify: disagree: *"])
+    done.stdout.fnmatch_lines(["*GradientDisagreement: disagree: *"])
 
 
 def test_a_result_is_printed_in_a_few_lines():

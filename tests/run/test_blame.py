@@ -210,7 +210,7 @@ SWISH = "{formula: x / (1 + exp(-x)), inputs: {x: '(-5, 5)'}}"
 
 
 def ruling_of(outcome, witness):
-    return next(each.verdict for each in outcome.statements if each.witness == witness)
+    return next(each.ruling for each in outcome.statements if each.witness == witness)
 
 
 def test_the_backward_is_called_wrong_beside_an_input_where_it_is():
