@@ -113,6 +113,16 @@ def test_the_pattern_of_disagreement_decides(wrong, text):
     assert blame("reverse", Ruling.DISAGREE, said(wrong)).text == text
 
 
+def doubles_its_input(x):
+    return x.detach().mul_(2) * 0 + x.mul(1)
+
+
+def test_what_is_no_wrong_number_is_said_to_look_like_nothing():
+    outcome = convicted("{formula: x, inputs: {x: real}}", doubles_its_input, "value")
+    assert outcome.reason == "the implementation changed its input 0"
+    assert (outcome.blame, outcome.guess) == (outcome.reason, "")
+
+
 CHANGED = Statement("value", Ruling.DISAGREE, note="the implementation changed its input 0")
 
 
