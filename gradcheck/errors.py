@@ -31,6 +31,10 @@ class Problem:
         return f"{self.where}: {self.found}\n  expected: {self.expected}\n  fix:      {self.fix}"
 
 
+class Misconduct(Exception):
+    """The code on trial did something that no correct code does; the text says what."""
+
+
 class CatalogError(Exception):
     """Case files are wrong; nothing in them has been run. Carries every problem, by place."""
 

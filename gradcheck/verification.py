@@ -148,14 +148,20 @@ def _check_seed(seed: int) -> None:
 
 def _on_trial(fn: Callable[..., Any]) -> str:
     """What a failure calls the code on trial."""
-    owner = getattr(fn, "__self__", None)
+    owner, name = getattr(fn, "__self__", None), getattr(fn, "__name__", "")
+    if name and getattr(torch, name, None) is fn:
+        return f"torch.{name}"
     if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
         # As in Swish.apply, which is inherited: its own name would be Function.apply.
-        return f"{owner.__qualname__}.{fn.__name__}"
-    # An operator of torch.library says its name in one of these ways, by the version of PyTorch.
-    attributes = ("_qualname", "_qualified_op_name", "__qualname__")
+        return f"{owner.__qualname__}.{name}"
+    return _operator(fn) or str(getattr(fn, "__qualname__", type(fn).__qualname__))
+
+
+def _operator(fn: Callable[..., Any]) -> str:
+    """The name of an operator of torch.library, as ``my_ops::swish``; empty for all else."""
+    attributes = ("_qualname", "_qualified_op_name")  # which of them, depends on the version
     names = (getattr(fn, attribute, None) for attribute in attributes)
-    return next((name for name in names if isinstance(name, str)), type(fn).__qualname__)
+    return next((name for name in names if isinstance(name, str)), "")
 
 
 def _name(fn: Callable[..., Any] | str | None, formula: Any) -> str:
@@ -165,7 +171,7 @@ def _name(fn: Callable[..., Any] | str | None, formula: Any) -> str:
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
     if isinstance(fn, functools.partial):
         fn = fn.func
-    return str(getattr(fn, "__name__", None) or type(fn).__name__)
+    return str(_operator(fn) or getattr(fn, "__name__", None) or type(fn).__name__)
 
 
 class _Named(torch.nn.Module):

@@ -5,6 +5,7 @@ import functools
 import random
 import subprocess
 import sys
+import warnings
 
 import pytest
 import sympy
@@ -101,6 +102,47 @@ def test_a_disagreement_is_an_assertion_error_with_one_block_for_one_cause():
 def test_a_function_is_named_by_the_class_that_it_is_applied_of():
     result = gradcheck.verify(WrongSine.apply, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
     assert "  on trial: WrongSine.apply\n" in result.blocks[0]
+
+
+def test_a_function_of_pytorchs_is_named_as_it_is_called():
+    result = gradcheck.verify(torch.cos, "sin(x)", {"x": "(-3, 3)"}, witness="value", **QUICK)
+    assert "  on trial: torch.cos\n" in result.blocks[0]
+
+
+@torch.library.custom_op("gradcheck_verified::cube", mutates_args=())
+def cube(x: torch.Tensor) -> torch.Tensor:
+    return x * x * x
+
+
+def test_a_custom_operator_gives_its_checks_its_name():
+    result = gradcheck.verify(cube, "x**3", {"x": "(-3, 3)"}, witness="value", **QUICK)
+    assert list(result.outcomes) == ["gradcheck_verified::cube[value-cpu-float64]"]
+
+
+def sine_that_warns(x):
+    warnings.warn("careful", UserWarning, stacklevel=1)
+    return torch.sin(x)
+
+
+def sine_that_raises_a_warning(x):
+    raise UserWarning("careful")
+
+
+@pytest.mark.parametrize(
+    ("fn", "verdict"), [(sine_that_warns, "agree"), (sine_that_raises_a_warning, "disagree")]
+)
+def test_a_filter_that_makes_warnings_errors_does_not_convict(fn, verdict):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.showwarning = lambda *_, **__: None
+        result = gradcheck.verify(fn, "sin(x)", {"x": "(-3, 3)"}, witness="reverse", **QUICK)
+    assert result.verdict == verdict
+
+
+def test_the_worst_is_a_number_where_one_was_given():
+    result = gradcheck.verify(WrongSine, "sin(x)", {"x": "(-3, 3)"}, points=6)
+    assert any(not each.failures[0].true for each in result.outcomes.values() if each.failures)
+    assert result.worst.true
 
 
 def test_every_witness_and_both_dtypes_are_heard_by_default():

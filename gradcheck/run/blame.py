@@ -131,16 +131,21 @@ def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
     if ruling is Ruling.INACCURATE:
         lost = [_SUBJECTS.get(each.witness, each.witness) for each in said
                 if each.ruling is Ruling.INACCURATE]  # fmt: skip
-        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(witness))
+        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_SUBJECTS.get(witness, witness)))
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
-    if any(each.witness == "value" and each.witness in wrong and not each.evidence
-           for each in said):  # fmt: skip
-        return 0, "the implementation itself fails, whatever is asked of it"
+    misconduct = next((each.note for each in said if each.witness == "value"
+                       and each.witness in wrong and not each.evidence), None)  # fmt: skip
+    if misconduct is not None:
+        return 0, _ALWAYS if not _anybody_agrees(said) else misconduct
     alone = (witness,), f"only {witness} disagrees"
     for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
         if wrong.issuperset(names):
             return rank, text
-    return len(_PATTERNS) + 2, _ELSEWHERE.format(witness)
+    return len(_PATTERNS) + 2, _ELSEWHERE.format(_SUBJECTS.get(witness, witness))
+
+
+def _anybody_agrees(said: Statements) -> bool:
+    return any(each.ruling is Ruling.AGREE for each in said if each.witness != "symbolic")
 
 
 def _lost(subjects: Sequence[str]) -> str:
@@ -156,7 +161,8 @@ _SUBJECTS = {
     "gradcheck": "finite differences",
     "second": "the second derivative",
 }
-_ELSEWHERE = "{} is wrong only in other calls than a single point's"
+_ALWAYS = "the implementation itself fails, whatever is asked of it"
+_ELSEWHERE = "{} is wrong, but only where several derivatives or points are asked for at once"
 _PATTERNS = (
     (
         ("value", "reverse"),

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from gradcheck.errors import Misconduct
+
 _WORDS = re.compile(
     r"missing \d+ required|missing a required|takes (?:from )?\d+ .*positional arguments?"
     r"|is missing value for argument|received an invalid combination of arguments"
@@ -24,7 +26,7 @@ _LONGEST = 120
 _NOT_THE_USERS = (f"{Path(torch.__file__).parent}{os.sep}", inspect.__file__)
 
 
-class WrongArgumentsError(TypeError):
+class WrongArgumentsError(Misconduct):
     """A function on trial takes other arguments than the inputs in their order."""
 
 

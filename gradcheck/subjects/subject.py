@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
+from gradcheck.errors import Misconduct
 from gradcheck.subjects.arguments import taking_inputs
 from gradcheck.subjects.function import load_callable, load_function
 from gradcheck.subjects.size import TooLargeError, oversize
@@ -20,11 +21,11 @@ from gradcheck.subjects.translation import translate
 Subject = Callable[..., Tensor]
 
 
-class NotATensorError(TypeError):
+class NotATensorError(Misconduct):
     """An implementation returned something else than a tensor. It is its misconduct, not ours."""
 
 
-class ChangedSettingError(RuntimeError):
+class ChangedSettingError(Misconduct):
     """An implementation left a setting of torch changed, by which the next call would suffer."""
 
 

@@ -13,7 +13,7 @@ from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Evidence, Outcome, Ruling,
 
 _ENTRIES = 3  # of each input: enough to see a pattern
 _NUMBERS = 64  # a point of more than these is not printed whole
-_WIDTH = 80
+WIDTH = 80
 _FEW = 8  # entries of a direction: more are elided
 _DIGITS = 12  # of the truth, where it stands in a line beside PyTorch's number
 
@@ -72,7 +72,7 @@ def point_as_yaml(at: dict[str, Any]) -> str:
     """The input as an entry of ``points``; every number reads back as the same float."""
     flow = ", ".join(f"{name}: {_flow(value)}" for name, value in at.items())
     line = f"- at: {{{flow}}}"
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return line
     return "\n".join(["- at:", *(_block_entry(name, value) for name, value in at.items())])
 
@@ -93,7 +93,7 @@ def _filled(start: str, text: str, indent: int | None = None) -> str:
     """The text after ``start``, on lines that fit; never broken inside a word."""
     return textwrap.fill(
         text,
-        _WIDTH,
+        WIDTH,
         initial_indent=start,
         subsequent_indent=" " * (len(start) if indent is None else indent),
         break_long_words=False,
@@ -182,16 +182,25 @@ def _conclusion(outcome: Outcome) -> Iterator[str]:
     if not outcome.statements:
         return
     smallest = outcome.smallest
-    if not smallest or _flows(smallest[0].at) == _flows(outcome.stated_at):
+    if smallest and _flows(smallest[0].at) == _flows(outcome.stated_at):
         yield "who says what at the smallest failing input:"
     else:
-        yield "who says what at another failing input, where more shows:"
+        shows = "another failing input, where more shows" if smallest else "the input, asked alone"
+        yield f"who says what at {shows}:"
         yield from _values(outcome.stated_at)
     width = max(len(each.witness) for each in outcome.statements)
+    told: set[str] = set()
     for each in outcome.statements:
-        yield _filled(f"  {each.witness:{width}}  ", statement(each))
+        yield _filled(f"  {each.witness:{width}}  ", _briefly(each, told))
+        told.add(statement(each))
     if outcome.blame:
         yield _filled("  therefore: ", outcome.blame)
+
+
+def _briefly(said: Statement, told: set[str]) -> str:
+    """What a witness says; the same reason is told once."""
+    text = statement(said)
+    return f"{_SAYS[said.ruling]}: the same" if text in told and said.evidence is None else text
 
 
 _SAYS = {
@@ -266,13 +275,13 @@ def _block_entry(name: str, value: Any) -> str:
     """``name: [...]`` on lines that fit; a flow sequence may be broken at any blank."""
     text = f"    {name}: {_flow(value)}"
     indent = " " * (len(name) + 6)
-    return textwrap.fill(text, _WIDTH - 4, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(text, WIDTH - 4, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _elided(value: Any) -> str:
     """One line; of long dimensions the ends are shown, and the shape is told."""
     text = _flow(value)
-    if len(text) <= _WIDTH:
+    if len(text) <= WIDTH:
         return text
     return f"{_ends(value)}  (shape {_shape(value)})"
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Ruling
 from gradcheck.setting import DTYPES
-from gradcheck.verdict.block import headline
+from gradcheck.verdict.block import WIDTH, headline
 
 _T = TypeVar("_T")
+_LEAST = 40  # of what a line tells after a long name
 _DIFFERENCES = "gradcheck"
 """The witness of finite differences, which do not say what is wrong."""
 
@@ -50,7 +52,9 @@ class Cause:
         if record["blame"] not in (telling["blame"], ""):
             told.insert(0, record["blame"])
         name = record["id"].partition("::")[2]
-        return f"  {name}: {' '.join('; '.join(told or ['the same']).split())}"
+        start = f"  {name}: "
+        wide = max(WIDTH - len(start), _LEAST)
+        return start + shorten("; ".join(told or ["the same"]), wide, placeholder=" ...")
 
 
 def record_headline(record: Mapping[str, Any]) -> str:

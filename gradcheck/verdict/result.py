@@ -64,10 +64,13 @@ def were_on(modes: tuple[str, ...]) -> str:
 
 
 def worst_of(outcomes: Mapping[str, Outcome]) -> Evidence | None:
-    """Return the entry of largest error, a failing one before any other."""
+    """Return the entry of largest error, a failing one before any other.
+
+    What gave a number comes before what gave none, whose error is infinite.
+    """
     failures = [outcome.failures[0] for outcome in outcomes.values() if outcome.failures]
     judged = [outcome.worst for outcome in outcomes.values() if outcome.worst is not None]
-    return max(failures or judged, key=lambda evidence: evidence.ulps, default=None)
+    return max(failures or judged, key=lambda each: (bool(each.true), each.ulps), default=None)
 
 
 def verdict_of(outcomes: Mapping[str, Outcome]) -> Ruling:

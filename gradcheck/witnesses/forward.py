@@ -11,6 +11,8 @@ from gradcheck.witnesses.stand import directions
 from gradcheck.witnesses.stand.call import check, entries, input_size, leaves, result_of
 from gradcheck.witnesses.stand.dual import dual_level, duals, tangent_of
 from gradcheck.witnesses.stand.hearing import hear_beside_defects
+from gradcheck.witnesses.stand.lacks import NO_FORWARD, Lacking
+from gradcheck.witnesses.stand.operators import eagerly, may_be_compiled
 
 LABEL = "torch.autograd.forward_ad"
 CONSTANT = " (the result has no tangent: zeros)"
@@ -32,10 +34,21 @@ def _column(trial: Trial, tangent: Floats) -> Claim:
     with dual_level():
         result = result_of(trial, duals(inputs, tangent, trial))
         slope = tangent_of(result)
+        if slope is None and _is_lost_by_compiling(trial, tangent):
+            raise Lacking(f"torch.compile drops the tangent of what it compiles ({NO_FORWARD})")
         label = LABEL if slope is not None else LABEL + CONSTANT
         found = torch.zeros_like(result) if slope is None else slope
         check("the tangent of the result", found, like=(result.shape, inputs))
         return Claim(label, 1, entries(found, trial), tangents=(tangent,))
+
+
+def _is_lost_by_compiling(trial: Trial, tangent: Floats) -> bool:
+    """Whether the code has a tangent where it is run as it was written."""
+    if not may_be_compiled():
+        return False
+    with eagerly():
+        result = result_of(trial, duals(leaves(trial, requires_grad=False), tangent, trial))
+        return tangent_of(result) is not None
 
 
 def _tangents(trial: Trial) -> list[Floats]:

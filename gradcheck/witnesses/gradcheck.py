@@ -22,7 +22,8 @@ from gradcheck.witnesses.stand.call import (
     result_of,
 )
 from gradcheck.witnesses.stand.graph import refuse_to_go_on
-from gradcheck.witnesses.stand.hearing import hear, shortened
+from gradcheck.witnesses.stand.hearing import hear
+from gradcheck.witnesses.stand.lacks import shortened
 
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"

@@ -17,6 +17,9 @@ BOTH = "the backward and the forward mode (jvp) are both wrong"
 SECOND = "the second derivative is wrong"
 ANOTHER = "another function than the formula is computed: value and gradient are both off"
 NOISE = "only finite differences disagree: the implementation is not smooth in its rounding"
+ONLY_AT_ONCE = (
+    "the backward is wrong, but only where several derivatives or points are asked for at once"
+)
 FAILS = "the implementation itself fails, whatever is asked of it"
 NAMES = ("value", "reverse", "forward", "gradcheck", "second")
 
@@ -103,11 +106,37 @@ EVIDENCE = Evidence({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DI
         (("forward", "second"), FORWARD),
         (("second", "gradcheck"), SECOND),
         (("gradcheck",), NOISE),
-        ((), "reverse is wrong only in other calls than a single point's"),
+        ((), ONLY_AT_ONCE),
     ],
 )
 def test_the_pattern_of_disagreement_decides(wrong, text):
     assert blame("reverse", Ruling.DISAGREE, said(wrong)).text == text
+
+
+def doubles_its_input(x):
+    return x.detach().mul_(2) * 0 + x.mul(1)
+
+
+def test_what_is_no_wrong_number_is_said_to_look_like_nothing():
+    outcome = convicted("{formula: x, inputs: {x: real}}", doubles_its_input, "value")
+    assert outcome.reason == "the implementation changed its input 0"
+    assert (outcome.blame, outcome.guess) == (outcome.reason, "")
+
+
+CHANGED = Statement("value", Ruling.DISAGREE, note="the implementation changed its input 0")
+
+
+@pytest.mark.parametrize(
+    ("others", "text"),
+    [
+        ((), CHANGED.note),
+        (("gradcheck",), CHANGED.note),
+        (("reverse", "forward", "gradcheck", "second"), FAILS),
+    ],
+)
+def test_what_only_some_calls_show_is_not_said_of_all(others, text):
+    statements = (CHANGED, *said(others)[1:])
+    assert blame("value", Ruling.DISAGREE, statements).text == text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +152,7 @@ def test_the_pattern_of_disagreement_decides(wrong, text):
             "accuracy is lost in the value, the backward and the second derivative: "
             "no formula is wrong",
         ),
-        ((), "reverse is wrong only in other calls than a single point's"),
+        ((), ONLY_AT_ONCE),
     ],
 )
 def test_where_accuracy_alone_is_lost_nobody_is_called_wrong(wrong, text):

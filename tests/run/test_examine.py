@@ -188,7 +188,9 @@ def test_an_exception_at_one_point_of_a_batch_is_brought_home_to_that_point():
     outcome = ruled(SQUARE, function=moody, effort=Effort(points=64))
     assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, "raised ValueError: not zero")
     assert {entry.at["x"] for entry in outcome.smallest} == {0.0}
-    assert outcome.blame != "reverse is wrong only in other calls than a single point's"
+    assert outcome.blame != (
+        "the backward is wrong, but only where several derivatives or points are asked for at once"
+    )
 
 
 def test_a_contradiction_of_our_own_derivations_is_our_defect(monkeypatch):

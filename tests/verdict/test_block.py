@@ -202,6 +202,19 @@ def test_the_worst_input_is_left_out_where_it_is_no_worse():
     assert "worst failing input:\n  x = -40.0" not in text
 
 
+def test_a_reason_that_several_witnesses_give_is_told_once():
+    missing = {"ruling": Ruling.DISAGREE, "note": "an argument is missing"}
+    said = tuple(Statement(witness, **missing) for witness in ("value", "reverse"))
+    text = block(FACTS, replace(OUTCOME, statements=said))
+    assert "  value    disagrees: an argument is missing\n  reverse  disagrees: the same\n" in text
+
+
+def test_what_fails_beside_other_points_alone_is_not_called_the_smallest():
+    text = block(FACTS, replace(OUTCOME, smallest=()))
+    assert "\nwho says what at the input, asked alone:\n  x = -38.0\n" in text
+    assert "smallest" not in text
+
+
 def test_the_lines_of_the_text_fit_into_80_columns():
     long = " ".join(["something"] * 40)
     said = (Statement("reverse", Ruling.DISAGREE, note=long),)

@@ -121,6 +121,13 @@ def test_the_text_is_one_block_and_a_line_for_each_other_check():
     )
 
 
+def test_a_long_reason_of_another_check_is_cut_at_the_width_of_a_terminal():
+    long = failure("gradcheck", reason=f"Jacobian mismatch for output 0: {'1.0, ' * 40}")
+    (cause,) = by_cause([failure(), long])
+    *_, line = cause.text.splitlines()
+    assert line == ("  swish[gradcheck-cpu-float64]: Jacobian mismatch for output 0: 1.0, 1.0, ...")
+
+
 def test_a_single_failure_is_its_block_alone():
     (cause,) = by_cause([failure()])
     assert cause.text == "the block of reverse in float64"

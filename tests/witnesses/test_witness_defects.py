@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 QKV = [[0.5, 1.0], [0.25, -1.0]]
 MATRIX = [[2.0, 0.5], [0.25, 1.5]]
+FIXED = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
 RR, FR = second.REVERSE_REVERSE, second.FORWARD_REVERSE
 RF, FF = second.REVERSE_FORWARD, second.FORWARD_FORWARD
 
@@ -34,6 +35,13 @@ CULPRITS = {
         {RF},
     ),
     "logsumexp": (lambda x: torch.logsumexp(x * x, 0), [0.5, 1.0], "logsumexp", {RF}),
+    "scaled_dot_product_attention": (
+        lambda q: functional.scaled_dot_product_attention(*[q[None]] * 3).sum(),
+        QKV,
+        "scaled_dot_product_attention",
+        {RF},
+    ),
+    "logcumsumexp": (lambda x: torch.logcumsumexp(x, 0)[1], [0.5, 1.0], "logcumsumexp", {RF}),
     "the 1-norm": (lambda x: torch.linalg.vector_norm(x * x, 1), [0.5, -1.0], "1-norm", {RF}),
     "mse_loss": (
         lambda x: functional.mse_loss(x, torch.ones_like(x)) * 2,
@@ -54,6 +62,25 @@ CULPRITS = {
         [0.5, 1.0, -2.0],
         "layer_norm",
         {RF, FF},
+    ),
+    "batch_norm": (
+        lambda x: functional.batch_norm(x[:, None], None, None, training=True)[0, 0] * x[1],
+        [0.5, 1.0, -2.0],
+        "batch_norm",
+        {RF, FF},
+    ),
+    "instance_norm": (
+        lambda x: functional.instance_norm(x[None, None])[0, 0, 0],
+        [0.5, 1.0, -2.0],
+        "batch_norm",
+        {RF, FF},
+    ),
+    "eigh": (lambda x: torch.linalg.eigh(x + x.T)[1][0, 0] ** 2, MATRIX, "eigh", {RF}),
+    "binary_cross_entropy": (
+        lambda x: functional.binary_cross_entropy(torch.sigmoid(x), torch.ones_like(x)),
+        -3.0,
+        "binary_cross_entropy",
+        {RR, FR, RF, FF},
     ),
     "cumprod": (lambda x: torch.cumprod(x, 0)[-1], [2.0, 0.0, 3.0], "cumprod", {FR, RF, FF}),
     "prod": (torch.prod, [0.0, 0.0, 3.0], "prod", {FR}),
@@ -88,6 +115,10 @@ SOUND = {
     "prod with one zero": (torch.prod, [2.0, 0.0, 3.0]),
     "another norm": (lambda x: torch.linalg.vector_norm(x, 2), [0.5, -1.0]),
     "logaddexp": (lambda x: torch.logaddexp(x[0], x[1]), [0.5, 1.0]),
+    "batch_norm of fixed statistics": (
+        lambda x: functional.batch_norm(x[:, None], *FIXED)[0, 0] * x[1],
+        [0.5, 1.0, -2.0],
+    ),
     "sinc off zero": (torch.sinc, 0.5),
 }
 

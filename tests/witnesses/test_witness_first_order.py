@@ -129,7 +129,7 @@ def test_a_function_without_jvp_is_an_abstention_with_its_reason():
     assert finding.ruling is Ruling.ABSTAIN
     assert finding.reason == (
         "You must implement the jvp function for custom autograd.Function to use it with forward "
-        "mode AD."
+        "mode AD. (write a jvp, or `without: {forward: why}` leaves forward mode out)"
     )
 
 

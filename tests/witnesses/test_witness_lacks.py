@@ -54,6 +54,44 @@ def marked_once():
     slope.sum().backward()
 
 
+@torch.library.custom_op("gradcheck_lacks::slope", mutates_args=())
+def slope_of_the_cube(x: torch.Tensor) -> torch.Tensor:
+    return 3 * x * x
+
+
+@torch.library.custom_op("gradcheck_lacks::cube", mutates_args=())
+def cube_by_kernels(x: torch.Tensor) -> torch.Tensor:
+    return x * x * x
+
+
+cube_by_kernels.register_autograd(
+    lambda ctx, cotangent: cotangent * slope_of_the_cube(*ctx.saved_tensors),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+)
+
+
+TOTAL = torch.zeros((), dtype=torch.float64)
+
+
+def with_running_total(x):
+    TOTAL.add_(x.sum().detach())
+    return x.sin()
+
+
+def without_tangents(graph, _):
+    """As what inductor compiles: a kernel sees numbers only."""
+    return lambda *tensors: graph(
+        *(torch.autograd.forward_ad.unpack_dual(t).primal for t in tensors)
+    )
+
+
+compiled_to_kernels = torch.compile(lambda x: x.sin() * x, backend=without_tangents)
+
+
+def looked_up(x):
+    return torch.nn.functional.embedding(torch.tensor([1, 0]), x, sparse=True) * 2
+
+
 def stored_elsewhere():
     with torch.autograd.graph.save_on_cpu():
         return torch.func.grad(lambda x: x.sin().sum())(ONE)
@@ -102,6 +140,9 @@ PROVOKED = {
     "a second formula": lambda: twice(two_zeros, torch.zeros(2, requires_grad=True)),
     "once_differentiable": marked_once,
     "aot_autograd": lambda: twice(compiled, grown()),
+    "a kernel for a backward": lambda: twice(cube_by_kernels, grown()),
+    "a captured tensor": lambda: torch.func.jvp(with_running_total, (ONE,), (ONE,)),
+    "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
     "reentrant checkpoint": lambda: torch.autograd.grad(reentrant(x := grown()).sum(), x),
     "checkpoint": lambda: in_forward_mode(within_checkpoint),
     "no grad": lambda: ONE.sum().backward(),
@@ -268,12 +309,47 @@ def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
         (reentrant, gradcheck, "torch.autograd.gradcheck"),
         (reentrant, second, "reverse over reverse"),
         (within_checkpoint, second, "reverse over forward"),
+        (cube_by_kernels, second, "reverse over reverse"),
+        (cube_by_kernels, gradcheck, "torch.autograd.gradgradcheck"),
+        (with_running_total, second, "forward over forward"),
+        (compiled_to_kernels, forward, "torch.autograd.forward_ad"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")
 def test_what_pytorch_does_not_support_abstains_in_that_call(function, witness, label):
     answers = witness.testify(trial(function, 1.0, first=FINE, second=FINE, own_code=True))
     assert {each.ruling for each in findings(of(label, answers))} == {Ruling.ABSTAIN}
+
+
+def test_a_sparse_gradient_of_a_matrix_is_no_mistake_in_any_call():
+    answers = second.testify(trial(looked_up, [[1.0, 2.0]] * 3, output_shape=(2, 2), own_code=True))
+    assert {each.ruling for each in findings(answers)} <= {Ruling.ABSTAIN}
+
+
+def test_what_has_no_tangent_without_the_compiler_either_is_judged():
+    (claim,) = forward.testify(trial(lambda x: compiled_to_kernels(x.detach()), 1.0, own_code=True))
+    assert claim.label == forward.LABEL + forward.CONSTANT
+
+
+@pytest.mark.parametrize(
+    ("function", "witness", "fix"),
+    [
+        (
+            PlainSine.apply,
+            forward,
+            "write a jvp, or `without: {forward: why}` leaves forward mode out",
+        ),
+        (WithoutBackward.apply, reverse, "`without: {reverse: why}` leaves reverse mode out"),
+        (
+            lambda x: torch.cdist(x.reshape(1, 1), torch.ones(1, 1, dtype=x.dtype)).sum(),
+            forward,
+            "`without: {forward: why}` leaves forward mode out",
+        ),
+    ],
+)
+def test_a_lack_ends_in_what_the_author_can_do(function, witness, fix):
+    told = findings(witness.testify(trial(function, 2.0, own_code=True)))
+    assert {each.reason.endswith(f" ({fix})") for each in told} == {True}
 
 
 def test_reentrant_checkpoint_is_judged_by_its_backward():

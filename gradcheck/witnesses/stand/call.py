@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.answer import Floats, Trial
-
-
-class Misconduct(Exception):
-    """The implementation gave something that no correct one gives; the text says what."""
+from gradcheck.errors import Misconduct
 
 
 def leaves(trial: Trial, *, requires_grad: bool) -> tuple[Tensor, ...]:

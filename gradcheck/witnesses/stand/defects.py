@@ -7,6 +7,7 @@ and where the operator raises, the call raised the same. docs/findings.md tells 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +79,29 @@ def _layer_norm(x: Tensor) -> Tensor:
     return (centred / ((centred * centred).mean() + 1e-5).sqrt())[0]
 
 
+def _dot_product_attention(x: Tensor) -> Tensor:
+    qkv = x[None]  # of four dimensions another kernel would be taken
+    return torch.nn.functional.scaled_dot_product_attention(qkv, qkv, qkv)
+
+
+def _attention(x: Tensor) -> Tensor:
+    weights = (x @ x.T / math.sqrt(x.shape[1])).exp()
+    return (weights / weights.sum(1, keepdim=True) @ x)[0, 0]
+
+
+def _first_eigenvector(x: Tensor) -> Tensor:
+    """The square of its first entry, for a symmetric matrix [2, 2]."""
+    half = (x[0, 0] - x[1, 1]) / 2
+    return (1 - half / (half * half + x[0, 1] * x[1, 0]).sqrt()) / 2
+
+
+def _adds_to_the_variance(node: Any) -> bool:
+    """Whether 1e-12 is not lost beside p (1 - p)."""
+    p = node._saved_self
+    variance = p * (1 - p)
+    return bool((variance + 1e-12 != variance).any())
+
+
 def _zeros(node: Any) -> int:
     return int((node._saved_self == 0).sum())
 
@@ -115,6 +139,24 @@ DEFECTS = (
         lambda x: torch.logsumexp(x, 0),
         lambda x: x.exp().sum().log(),
         (0.5, 1.0),
+    ),
+    Defect(
+        "logcumsumexp",
+        "LogcumsumexpBackward",
+        "the forward formula changes in place what the backward has saved",
+        _UNREPORTED,
+        lambda x: torch.logcumsumexp(x, 0)[-1],
+        lambda x: x.exp().sum().log(),
+        (0.5, 1.0),
+    ),
+    Defect(
+        "scaled_dot_product_attention",
+        "SafeSoftmaxBackward",
+        _IN_PLACE,
+        _issue(162350),
+        lambda x: _dot_product_attention(x)[0, 0, 0],
+        _attention,
+        _MATRIX,
     ),
     Defect(
         "1-norm",
@@ -181,6 +223,25 @@ DEFECTS = (
         (0.5, 1.0, -2.0),
     ),
     Defect(
+        "batch_norm",
+        "NativeBatchNormBackward",
+        "the tangents of mean and invstd are taken for constants",
+        _UNREPORTED,
+        lambda x: torch.nn.functional.batch_norm(x[:, None], None, None, training=True)[0, 0],
+        _layer_norm,
+        (0.5, 1.0, -2.0),
+        lambda node: bool(node._saved_training),
+    ),
+    Defect(
+        "eigh",
+        "LinalgEighBackward",
+        "the derivative of the eigenvectors' forward formula is not a number",
+        _UNREPORTED,
+        lambda x: torch.linalg.eigh((x + x.T) / 2)[1][0, 0] ** 2,
+        lambda x: _first_eigenvector((x + x.T) / 2),
+        _MATRIX,
+    ),
+    Defect(
         "cumprod",
         "CumprodBackward",
         "the formulas for a zero factor are not derivable again",
@@ -209,6 +270,16 @@ DEFECTS = (
         lambda x: x[1] + torch.log1p((x[0] - x[1]).exp()),
         (-1000.0, 0.0),
         _far_apart,
+    ),
+    Defect(
+        "binary_cross_entropy",
+        "BinaryCrossEntropyBackward",
+        "the double backward adds 1e-12 to p (1 - p)",
+        _UNREPORTED,
+        lambda x: torch.nn.functional.binary_cross_entropy(x[0], torch.ones_like(x[0])),
+        lambda x: -x[0].log(),
+        (1e-12,),
+        _adds_to_the_variance,
     ),
     Defect(
         "sinc",

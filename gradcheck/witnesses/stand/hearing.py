@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gradcheck.answer import Answer, Claim, Finding, Ruling, Trial
-from gradcheck.witnesses.stand.call import Misconduct
+from gradcheck.errors import Misconduct
 from gradcheck.witnesses.stand.defects import defects_met, raising_defect, silent_defect
-from gradcheck.witnesses.stand.lacks import NO_FORWARD, lack_of, speaks_of_dtypes
+from gradcheck.witnesses.stand.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
 from gradcheck.witnesses.stand.operators import dropping
-
-_LONGEST = 300
 
 
 def hear(label: str, answer: Answer, trial: Trial) -> Iterator[Claim | Finding]:
@@ -69,8 +67,8 @@ def _raised(error: BaseException, label: str, answer: Answer, trial: Trial) -> F
     if reason is None and speaks_of_dtypes(error, text):
         reason = _refused_dtype(text, label, answer, trial)
     if reason is not None:
-        return _abstention(shortened(reason), label)
-    said = f"raised {type(error).__name__}: {shortened(text)}"
+        return _abstention(reason, label)
+    said = f"raised {type(error).__name__}" + (f": {shortened(text)}" if text else "")
     return Finding(Ruling.DISAGREE, said, entries=1, label=label, raised=text)
 
 
@@ -98,9 +96,3 @@ def _text(error: BaseException) -> str:
     except Exception:
         return "(its message cannot be read)"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def shortened(text: str) -> str:
-    """The text on one line, cut where it grows long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -19,10 +19,24 @@ import torch
 
 FIRST_ORDER = "`order: 1` leaves second derivatives out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
+_LEFT_OUT = (
+    ("torch.autograd.forward_ad", NO_FORWARD),
+    ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
+    ("torch.autograd.grad ", "`without: {reverse: why}` leaves reverse mode out"),
+    ("Tensor.backward", "`without: {reverse: why}` leaves reverse mode out"),
+    ("", FIRST_ORDER),
+)
+"""What leaves a call out, by the beginning of its label."""
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_LONGEST = 300
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _FORWARD_CALLS = ("torch.autograd.forward_ad", "forward over", "reverse over forward")
 _CALLS_WITHOUT_GRAD = ("value", "torch.autograd.forward_ad", "forward over forward")
+_CALLS_OF_A_BACKWARD_AGAIN = (
+    "reverse over reverse",
+    "forward over reverse",
+    "torch.autograd.gradgradcheck",
+)
 
 
 class Lacking(Exception):
@@ -33,8 +47,9 @@ class Lacking(Exception):
 class Lack:
     """How PyTorch says that something is not supported.
 
-    ``fix`` is what the author can do; ``calls`` are the beginnings of the labels of those calls in
-    which the words mean a lack, and elsewhere a mistake (empty: in all). ``source`` says where
+    ``fix`` is what the author can do (empty: leave the call out); ``calls`` are the beginnings of
+    the labels of those calls in which the words mean a lack, and elsewhere a mistake (empty: in
+    all). ``source`` says where
     the words stand in a version of PyTorch, where the installed one cannot be made to say them.
     """
 
@@ -52,7 +67,7 @@ class Lack:
 LACKS = (
     # forward mode
     Lack(r"Trying to use forward AD with .* that does not support it"),
-    Lack(r"must implement the jvp function"),
+    Lack(r"must implement the jvp function", f"write a jvp, or {NO_FORWARD}"),
     Lack(
         r"jvp is not implemented for the c\+\+ API of custom Function",
         NO_FORWARD,
@@ -70,6 +85,11 @@ LACKS = (
     Lack(r"marked with @once_differentiable", FIRST_ORDER),
     Lack(r"aot_autograd does not currently support double backward", FIRST_ORDER),
     Lack(r"[Dd]ouble backward (?:is unsupported|not implemented) for", FIRST_ORDER),
+    Lack(
+        r"Trying to backward through \S+ but no autograd formula was registered",
+        FIRST_ORDER,
+        calls=_CALLS_OF_A_BACKWARD_AGAIN,
+    ),
     # what may be asked only once, or in one way
     Lack(
         r"non-empty donated buffers which requires create_graph=False and retain_graph=False",
@@ -100,9 +120,15 @@ LACKS = (
     Lack(r"torch\.func\.\S+ .*don't yet support saved tensor hooks"),
     Lack(r"Batching rule not implemented for"),
     Lack(r"Cannot access data pointer of Tensor", FIRST_ORDER, calls=("forward over forward",)),
+    Lack(
+        r"in-place operation \S+ that would mutate a captured Tensor",
+        FIRST_ORDER,
+        calls=("forward over forward",),
+    ),
     # layouts and devices
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
+    Lack(r"is not implemented for sparse tensors"),
     Lack(r"Could not run '\S+' with arguments from the '\S+' backend"),
     Lack(
         r"is not currently implemented for the MPS device",
@@ -120,7 +146,17 @@ def lack_of(error: BaseException, text: str, label: str) -> str | None:
     found = next((each for each in LACKS if each.means(text, label)), None)
     if found is None or raised_by_own_code(error):
         return None
-    return text + (f" ({found.fix})" if found.fix else "")
+    return f"{shortened(text)} ({found.fix or _left_out(label)})"
+
+
+def _left_out(label: str) -> str:
+    return next(fix for start, fix in _LEFT_OUT if f"{label} ".startswith(start))
+
+
+def shortened(text: str) -> str:
+    """The text on one line, cut where it grows long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 
 def speaks_of_dtypes(error: BaseException, text: str) -> bool:

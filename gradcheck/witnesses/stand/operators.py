@@ -26,7 +26,7 @@ def dropping(answer: Answer, trial: Trial) -> list[str]:
     nothing is compiled meanwhile, because a compiler keeps what it sees for later calls.
     """
     watch = _Watch()
-    with _eagerly(), watch:
+    with eagerly(), watch:
         try:
             list(answer(trial))
         except (Exception, SystemExit):  # whoever asks in earnest sees it again
@@ -34,8 +34,14 @@ def dropping(answer: Answer, trial: Trial) -> list[str]:
     return watch.dropped
 
 
-def _eagerly() -> AbstractContextManager[Any]:
-    if "torch._dynamo" not in sys.modules:  # nothing is compiled yet, and to load it takes seconds
+def may_be_compiled() -> bool:
+    """Whether any code can have been compiled in this process so far."""
+    return "torch._dynamo" in sys.modules
+
+
+def eagerly() -> AbstractContextManager[Any]:
+    """Run code that was compiled as it was written."""
+    if not may_be_compiled():  # to load the compiler takes seconds
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
