@@ -8,7 +8,8 @@ from pathlib import Path
 from gradcheck.errors import CatalogError, Problem, Where
 
 KNOWN_FAILURES = "known_failures.yaml"
-"""The one YAML file of a catalog's folder that holds no cases."""
+LISTS = (KNOWN_FAILURES, "known_failures.yml")
+"""How the one YAML file of a catalog's folder that holds no cases may be called."""
 
 MOST_BYTES = 2**20
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

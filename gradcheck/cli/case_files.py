@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradcheck.catalog.text import LISTS
 from gradcheck.errors import UsageError
 
-KNOWN_FAILURES = "known_failures.yaml"
 _SUFFIXES = (".yaml", ".yml")
 _SKIPPED = {"__pycache__", "node_modules"}
 
@@ -24,7 +24,7 @@ def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
 
 
 def is_cases(path: Path) -> bool:
-    return path.name != KNOWN_FAILURES
+    return path.name not in LISTS
 
 
 def check_path(text: str) -> None:
