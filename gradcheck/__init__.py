@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # the command loads this first, and Ctrl-C must not find it waiting
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["GradientDisagreement", "__version__", "verify"]
 

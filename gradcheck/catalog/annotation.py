@@ -15,16 +15,23 @@ from pydantic_core import CoreSchema, core_schema
 class Reader:
     """Reads a value by ``function`` alone; ``schema`` is what editors are told of it.
 
+    Where that ``costs``, the function is given the file's budget too.
+
     Unlike pydantic's PlainValidator it does not look into the annotated type, which here holds
     whole syntax trees.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
     schema: dict[str, Any]
+    costs: bool = False
 
     def __get_pydantic_core_schema__(
         self, _source: Any, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
+        if self.costs:
+            return core_schema.with_info_plain_validator_function(
+                lambda value, info: self.function(value, info.context)
+            )
         return core_schema.no_info_plain_validator_function(self.function)
 
     def __get_pydantic_json_schema__(

@@ -17,7 +17,7 @@ from gradcheck.errors import Problem
 from gradcheck.formula.balls import working
 from gradcheck.formula.chain import Chain
 from gradcheck.formula.derive import NoDerivative
-from gradcheck.formula.evaluate import decimal
+from gradcheck.formula.evaluate import Routine, decimal
 from gradcheck.formula.exact import enclose_constant
 from gradcheck.formula.nodes import Node
 from gradcheck.formula.program import Program
@@ -26,6 +26,11 @@ _CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""
 _BITS = 200
 DIGITS = 17  # of a number in a message
+MOST_STEPS = 3_000_000
+"""Operations on balls for the written answers of a file, about 1.6 µs each."""
+_TOO_LONG = "answers that take too long to check, from this point on"
+_AT_MOST = f"at most {MOST_STEPS:,} steps of computation for the answers of a file"
+_ORDERS = {"value": 0, "gradient": 1, "jacobian": 1, "hessian": 2}
 _FIX = "correct the answer, or the formula"
 
 
@@ -83,27 +88,56 @@ def exactly(point: Point, program: Program) -> list[arb]:
 
 
 def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
-    """Return a problem for each point with an answer that its formula excludes: the first such."""
+    """Return a problem for each point with an answer that its formula excludes: the first such.
+
+    What that takes is counted for all cases together; the last problem is that it takes too long.
+    """
+    left = MOST_STEPS
     for case in cases:
         for variant in case.variants:
             chain = Chain(variant.program)
             for point in case.points:
+                left -= _steps(point, chain)
+                if left < 0:
+                    fix = "leave points out, or split the file"
+                    yield Problem(point.where, _TOO_LONG, _AT_MOST, fix)
+                    return
                 found = next(_excluded(point, chain), None)
                 if found:
                     shown = f" (in the variant {variant.name})" if variant.name else ""
                     yield Problem(point.where, found[0] + shown, found[1], _FIX)
 
 
+def _orders(point: Point) -> set[int]:
+    """The orders of the derivatives that the formula is asked for at a point."""
+    return {_ORDERS[key] for key in point.known if key in _ORDERS}
+
+
+def _steps(point: Point, chain: Chain) -> int:
+    """How many operations on balls it takes to hold a point's answers against the formula."""
+    routines = (_routine(chain, order) for order in _orders(point))
+    return sum(routine.length for routine in routines if routine)
+
+
+def _routine(chain: Chain, order: int) -> Routine | None:
+    try:
+        return chain.routine(order)
+    except NoDerivative:
+        return None
+
+
 def _excluded(point: Point, chain: Chain) -> Iterator[tuple[str, str]]:
     """What an answer says and what the formula gives, for each that cannot be."""
     at = exactly(point, chain.program)
+    formulas: dict[int, list[arb]] = {}
+    for order in _orders(point):
+        routine = _routine(chain, order)
+        if routine is not None:
+            with working(_BITS, exact=order == 0):
+                formulas[order] = routine.run(at)
     for answer in answers(point, chain.program):
-        if answer.key == "convention":
-            continue
-        try:
-            with working(_BITS, exact=answer.order == 0):
-                formula = chain.routine(answer.order).run(at)
-        except NoDerivative:
+        formula = formulas.get(answer.order)
+        if answer.key == "convention" or formula is None:
             continue
         for known, k in answer.entries():
             if not is_possible(known, formula[k]):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Input
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.document import Pairs, place_of
@@ -17,31 +18,7 @@ from gradcheck.formula.names import RESERVED
 from gradcheck.formula.nodes import Node, Place
 from gradcheck.setting import DEFAULT_DTYPES, DTYPES
 
-_OPERATIONS = 400_000
-_WORK = 2_000_000
-BUDGET = (
-    f"at most {_OPERATIONS:,} scalar operations and {_WORK:,} steps of computation "
-    "for all cases of a file"
-)
-"""What a file may cost, in words."""
-
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(slots=True)
-class Budget:
-    """What one file may cost before it is refused. It shrinks while the file is read.
-
-    It is counted and not timed, so that every process takes the same files.
-
-    Units: ``work`` as on a tape, about 2 µs each; no single formula takes half of it.
-    """
-
-    operations: int = _OPERATIONS
-    work: int = _WORK
-
-    def spent(self) -> bool:
-        return self.operations < 0 or self.work < 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pydantic_core import PydanticCustomError
 
+from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe, place_inside
 from gradcheck.choice import nearest
 from gradcheck.errors import ExpressionError
@@ -42,13 +43,16 @@ def read_line(value: Yaml) -> Scalar:
     return scalar
 
 
-def read_domain(value: Yaml) -> Domain:
+def read_domain(value: Yaml, budget: Budget) -> Domain:
     if not isinstance(value, Scalar) or value.kind != "text":
         expected = "a domain such as real or (0, 1)"
         fix = 'quote an interval, as in "(0, 1)": a comma ends a bare text'
         raise refuse((value.place, describe(value), expected, fix))
     try:
-        domain = parse_domain(value.text)
+        domain = parse_domain(value.text, budget.spend)
+    except Spent:
+        fix = "write shorter ends, or split the file"
+        raise refuse((value.place, "domains that take too long to read", BUDGET, fix)) from None
     except ExpressionError as error:
         complaint = (place_inside(value, error.place), error.found, error.expected, error.fix)
         raise refuse(complaint) from None

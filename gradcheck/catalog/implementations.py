@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from gradcheck.catalog.budget import BUDGET, Spent
 from gradcheck.catalog.case import Implementation
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
@@ -48,7 +49,11 @@ def _check_torch(draft: Draft, texts: list[Written]) -> None:
         for error in mistakes(each.tree, names):
             draft.complaints.add_error(each.scalar, error)
         try:
-            check_steps(each.tree, numbers)
+            check_steps(each.tree, numbers, draft.budget.spend)
+        except Spent:
+            fix = "write shorter bounds, or split the file"
+            draft.add(("torch",), "loops whose bounds take too long to read", BUDGET, fix)
+            return
         except ExpressionError as error:
             draft.complaints.add_error(each.scalar, error)
 

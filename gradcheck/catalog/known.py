@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
@@ -18,8 +19,8 @@ from gradcheck.catalog.document import Items, Yaml, describe
 from gradcheck.catalog.inline import NAME, flow
 from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
-from gradcheck.catalog.numbers import numbers_of
-from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES, read_text
+from gradcheck.catalog.numbers import numbers_of, work_of
+from gradcheck.catalog.text import LISTS, SUFFIXES, read_text
 from gradcheck.choice import nearest
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.formula.nodes import Node
@@ -118,15 +119,31 @@ def read_known(
     folder: Path, *, shown: str | None = None
 ) -> tuple[tuple[KnownFailure, ...], tuple[Problem, ...]]:
     """Return the sound entries of such a file, and the problems of the others."""
-    path = folder / KNOWN_FAILURES
-    if not path.exists():
+    path = list_of(folder)
+    if path is None:
         return (), ()
     complaints = Complaints(str(path) if shown is None else shown)
     try:
+        _refuse_second(folder, path, complaints)
         sound = _entries(read_text(path, complaints.path), folder, complaints)
     except CatalogError as error:
         return (), error.problems
     return tuple(sound), tuple(complaints.problems)
+
+
+def list_of(folder: Path) -> Path | None:
+    """Return the folder's list of known failures; None where there is none."""
+    return next((path for name in LISTS if (path := folder / name).exists()), None)
+
+
+def _refuse_second(folder: Path, first: Path, complaints: Complaints) -> None:
+    for name in LISTS:
+        if name != first.name and (folder / name).exists():
+            found, fix = (
+                f"a second list, {name}, beside this one",
+                f"move its entries to {first.name}",
+            )
+            complaints.add((1, 1), found, "one list in a folder", fix)
 
 
 def known_of(
@@ -163,9 +180,15 @@ def _entries(text: str, folder: Path | None, complaints: Complaints) -> list[Kno
             complaints.add(root.place, describe(root), "a list of known failures", fix)
         return []
     sound = []
+    budget = Budget()
     for node in root:
         before = len(complaints)
-        entry = _read(node, folder, complaints)
+        try:
+            entry = _read(node, folder, complaints, budget)
+        except Spent:
+            fix = "leave entries out, or write shorter numbers"
+            complaints.add(node.place, "points that take too long to read", BUDGET, fix)
+            break
         if entry is not None and len(complaints) == before:
             sound.append(entry)
     return sound
@@ -175,18 +198,21 @@ def _beside(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES))
 
 
-def _read(node: Yaml, folder: Path | None, complaints: Complaints) -> KnownFailure | None:
-    keys, _ = validate(KnownKeys, node, complaints, INNER)
+def _read(
+    node: Yaml, folder: Path | None, complaints: Complaints, budget: Budget
+) -> KnownFailure | None:
+    keys, _ = validate(KnownKeys, node, complaints, INNER, budget)
     if keys is None:
         return None
     file, _, case = keys.case.text.strip().partition("::")
     names = _beside(folder) if folder else (file,)
-    if file not in names or file == KNOWN_FAILURES:
+    if file not in names or file in LISTS:
         found, expected = f"the file {file!r}, which is not there", "a file beside this one"
-        known = tuple(name for name in names if name != KNOWN_FAILURES)
+        known = tuple(name for name in names if name not in LISTS)
         complaints.add(keys.case.place, found, expected, nearest(file, known, "correct it"))
     for blocks in (keys.at or {}).values():
         for leaf in blocks.leaves:
+            budget.spend(work_of(leaf.tree))
             try:
                 numbers_of(leaf.tree)
             except ExpressionError as error:

@@ -21,7 +21,7 @@ NOT_REPORTED = "not reported"
 
 
 def _read_case(value: Yaml) -> Scalar:
-    return _matched(value, r"[^:/\\]+\.yaml::\w+", "file::case", "tutorial.yaml::expm1")
+    return _matched(value, r"[^:/\\]+\.ya?ml::\w+", "file::case", "tutorial.yaml::expm1")
 
 
 def _read_issue(value: Yaml) -> Scalar:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
 from gradcheck.catalog.document import UNNAMED, Pairs, Yaml, describe
-from gradcheck.catalog.draft import Budget, Draft, check_names, read_inputs
+from gradcheck.catalog.draft import Draft, check_names, read_inputs
 from gradcheck.catalog.implementations import check_usage, read_implementations
 from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
 from gradcheck.catalog.mistakes import KeyPath, validate
 from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.points import read_points
 from gradcheck.catalog.remainder import DEFINING, lost, remainder
-from gradcheck.catalog.text import KNOWN_FAILURES, decode, read_text
+from gradcheck.catalog.text import LISTS, decode, read_text
 from gradcheck.catalog.variants import read_variants
 from gradcheck.errors import CatalogError
 
@@ -39,7 +40,7 @@ def load(path: Path, *, shown: str | None = None) -> tuple[Case, ...]:
     """
     name = str(path) if shown is None else shown
     complaints = Complaints(name)
-    if path.name == KNOWN_FAILURES:
+    if path.name in LISTS:
         found, fix = "a list of known failures", "name a file of cases"
         complaints.add((1, 1), found, "a file of cases", fix)
         complaints.raise_any()
@@ -92,12 +93,12 @@ def _refuse_root(root: Yaml | None, complaints: Complaints) -> None:
 def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> Case | None:
     """The case, or None after complaints."""
     place, node = root.keys_at[name], root[name]
-    keys, faults = validate(CaseKeys, node, complaints, _INNER)
+    keys, faults = validate(CaseKeys, node, complaints, _INNER, budget)
     if not isinstance(node, Pairs):
         return None
     if keys is None:
         node = remainder(node, faults)
-        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER)
+        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER, budget)
     if keys is None:
         return None
     draft = Draft(name, place, node, keys, complaints, budget, lost(faults))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.document import UNNAMED, Items, Pairs, Scalar, Yaml, describe, place_of
 from gradcheck.catalog.fields import REFUSED
@@ -28,14 +29,19 @@ _STRUCTURE = {
 
 
 def validate(
-    model: type[Model], value: Yaml, complaints: Complaints, inner: dict[KeyPath, type[BaseModel]]
+    model: type[Model],
+    value: Yaml,
+    complaints: Complaints,
+    inner: dict[KeyPath, type[BaseModel]],
+    budget: Budget,
 ) -> tuple[Model | None, tuple[KeyPath, ...]]:
     """The model of ``value``, or None and the paths at which something was refused.
 
     ``inner`` says which models stand below which paths, ``*`` meaning any key or number.
+    What its texts cost is taken from the ``budget``.
     """
     try:
-        return model.model_validate(value), ()
+        return model.model_validate(value, context=budget), ()
     except ValidationError as error:
         errors = error.errors(include_url=False)
     for each in errors:

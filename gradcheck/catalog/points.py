@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
-from gradcheck.catalog.draft import BUDGET, Draft
+from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.labels import check_dtypes
 from gradcheck.catalog.model import PointKeys

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from gradcheck.catalog.draft import Draft
 from gradcheck.errors import ExpressionError
 from gradcheck.formula.program import Program
-from gradcheck.formula.size import MOST_DERIVATIVES, fit
+from gradcheck.formula.size import MOST_DERIVATIVES, Fit, fit
 from gradcheck.formula.tape import MOST_OPERATIONS
 from gradcheck.formula.unroll import TooLargeText
 
@@ -26,7 +26,7 @@ _WORK_OF_AN_OPERATION = 8
 def check_size(draft: Draft, program: Program, order: int, unroll: Unroll) -> tuple[str, str]:
     """What of a program is too large and how to mend it; empty where it fits."""
     found = fit(program, order)
-    draft.budget.operations -= found.work // _WORK_OF_AN_OPERATION
+    _charge(draft, found)
     if not found.excess:
         return "", ""
     operations = len(program.tape.ancestors(program.outputs))
@@ -35,19 +35,27 @@ def check_size(draft: Draft, program: Program, order: int, unroll: Unroll) -> tu
         f"{_counted(program.size, 'input entry', 'input entries')}, "
         f"{_counted(operations, 'operation')}"
     )
-    lower = found.order or (order > 1 and fit(program, order - 1, _MOST_OF_ONE).order)
+    lower = found.order
+    if not lower and order > 1:
+        found_lower = fit(program, order - 1, _MOST_OF_ONE)
+        _charge(draft, found_lower)
+        lower = found_lower.order
     fixes = [f"write order: {lower}, which fits"] if lower else []
-    fixes.append(smaller_shapes(dict(program.inputs), order, unroll))
+    fixes.append(smaller_shapes(draft, dict(program.inputs), order, unroll))
     return f"{found.excess} ({figures})", ", or ".join(fixes)
+
+
+def _charge(draft: Draft, found: Fit) -> None:
+    draft.budget.operations -= found.work // _WORK_OF_AN_OPERATION
 
 
 def _counted(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def smaller_shapes(shapes: Shapes, order: int, unroll: Unroll) -> str:
+def smaller_shapes(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> str:
     """The fix for shapes that are too large: the nearest ones that fit, where they can be found."""
-    found = _nearest(shapes, order, unroll) or shapes
+    found = _nearest(draft, shapes, order, unroll) or shapes
     changed = [name for name in found if found[name] != shapes[name]]
     if not changed:
         return "make the shapes smaller" if any(shapes.values()) else "make it smaller"
@@ -55,12 +63,14 @@ def smaller_shapes(shapes: Shapes, order: int, unroll: Unroll) -> str:
     return f"make the shapes smaller: {shown} {'fits' if len(changed) == 1 else 'fit'}"
 
 
-def _nearest(shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
+def _nearest(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
     """The shapes with their largest lengths cut until the derivatives fit, and no further.
 
     Equal lengths stay equal, since a formula may rely on it. None where the formula cannot be
-    written with other shapes.
+    written with other shapes, or where the file has cost what it may.
     """
+    if draft.budget.spent():
+        return None
     left = _MOST_SEARCH
 
     def fits(shapes: Shapes) -> bool:
@@ -71,6 +81,7 @@ def _nearest(shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
             return False
         found = fit(program, order, min(left, _MOST_OF_ONE))
         left -= found.work
+        _charge(draft, found)
         return not found.excess
 
     try:

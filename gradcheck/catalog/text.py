@@ -11,7 +11,8 @@ SUFFIXES = (".yaml", ".yml")
 """How the names of a catalog's files end."""
 
 KNOWN_FAILURES = "known_failures.yaml"
-"""The one YAML file of a catalog's folder that holds no cases."""
+LISTS = (KNOWN_FAILURES, "known_failures.yml")
+"""How the one YAML file of a catalog's folder that holds no cases may be called."""
 
 MOST_BYTES = 2**20
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -76,7 +76,7 @@ Formula = Annotated[Block, Reader(read_block(2, MOST_ELEMENTS), _FORMULA)]
 Numbers = Annotated[Block, Reader(read_block(64, 16 * MOST_ELEMENTS), {NAMED: "Numbers"})]
 Data = Annotated[object, Reader(read_constant, {NAMED: "Data"})]
 Choice = Annotated[Scalar, Reader(read_choice, _CHOICE)]
-DomainText = Annotated[Domain, Reader(read_domain, DOMAIN)]
+DomainText = Annotated[Domain, Reader(read_domain, DOMAIN, costs=True)]
 Shape = Annotated[tuple[int, ...], Reader(read_shape, _SHAPE)]
 Kind = Annotated[str, Reader(read_word("kind", KINDS), _words(KINDS))]
 DtypeName = Annotated[

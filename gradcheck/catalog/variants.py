@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
+from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Variant
 from gradcheck.catalog.constants import choice_of
 from gradcheck.catalog.document import Scalar, place_inside
-from gradcheck.catalog.draft import BUDGET, Draft
+from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
 from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
 from gradcheck.catalog.labels import DEFAULT_ORDER
@@ -199,7 +200,7 @@ def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
                 found.append(_inside(written.scalar, each))
     found = found or [(draft.keys.formula.place, error.found, error.expected, error.fix)]
     if isinstance(error, TooLargeText):
-        fix = smaller_shapes(variant.shapes, _order(draft), partial(_with_shapes, variant))
+        fix = smaller_shapes(draft, variant.shapes, _order(draft), partial(_with_shapes, variant))
         found = [(*each[:3], fix) if each[1] == error.found else each for each in found]
     return found
 

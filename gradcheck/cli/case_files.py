@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES
+from gradcheck.catalog.text import LISTS, SUFFIXES
 from gradcheck.errors import UsageError
 
 _SKIPPED = {"__pycache__", "node_modules"}
@@ -23,7 +23,7 @@ def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
 
 
 def is_cases(path: Path) -> bool:
-    return path.name != KNOWN_FAILURES
+    return path.name not in LISTS
 
 
 def check_path(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gradcheck.choice import nearest
 from gradcheck.cli.case_files import check_path, is_cases
 from gradcheck.cli.catalog_folder import shown_folder
-from gradcheck.errors import UsageError
+from gradcheck.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case, Implementation, Variant
@@ -81,7 +81,9 @@ def target_of(text: str) -> tuple[Path, str]:
     if word is not None:
         known = [each for each, _ in _packaged()]
         if word[2] in known:
-            return _file_of(word[2]), text
+            found = _file_of(word[2])
+            _check_name(found, text)
+            return found, text
         near = nearest(word[2], known, "")
         if near:
             raise UsageError(
@@ -91,7 +93,26 @@ def target_of(text: str) -> tuple[Path, str]:
             )
     path = _located(file)
     check_path(str(path))
+    if name:
+        _check_name(path, name)
     return path, name
+
+
+def _check_name(path: Path, text: str) -> None:
+    """Errors: UsageError for a case or a variant that a sound file does not have."""
+    from gradcheck.catalog.load import load
+
+    case, _, brackets = text.partition("[")
+    try:
+        cases = {each.name: each for each in load(path, shown=str(path))}
+    except CatalogError:
+        return  # the run says what is wrong with the file
+    if case not in cases:
+        raise no_case(path, case, cases)
+    names = [variant.name for variant in cases[case].variants]
+    within = brackets.removesuffix("]")
+    if any(names) and within and not any(f"{within}-".startswith(f"{name}-") for name in names):
+        _variant(cases[case], within)
 
 
 def no_case(path: Path, name: str, known: Collection[str]) -> UsageError:

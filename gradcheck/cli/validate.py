@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.catalog.text import KNOWN_FAILURES
+from gradcheck.catalog.text import LISTS
 from gradcheck.cli.case_files import find_files, is_cases
 from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
 from gradcheck.cli.output import emit, emit_json
@@ -55,7 +55,7 @@ def validate(
 
 def _with_lists(files: Sequence[Path]) -> tuple[Path, ...]:
     """The files, and the known failures beside each, which speak of its cases; lists last."""
-    beside = (path.with_name(KNOWN_FAILURES) for path in files)
+    beside = (path.with_name(name) for path in files for name in LISTS)
     every = dict.fromkeys((*files, *(path for path in beside if path.exists())))
     return tuple(sorted(every, key=lambda path: not is_cases(path)))
 
@@ -81,7 +81,7 @@ def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
 
     loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
     sound: list[Case] = []
-    problems: list[Problem] = []
+    problems: dict[Problem, None] = {}  # in order, and each once: two lists tell of each other
     with no_collection():
         for path in files:
             try:
@@ -91,8 +91,8 @@ def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
                 else:
                     _check_list(path, loaded[path.parent])
             except CatalogError as error:
-                problems += error.problems
-    return sound, problems
+                problems |= dict.fromkeys(error.problems)
+    return sound, list(problems)
 
 
 def _sound(cases: Sequence[Case]) -> Sequence[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -11,7 +12,7 @@ from functools import cache
 from flint import arb
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.exact import enclose_constant
+from gradcheck.formula.exact import enclose_constant, work_of_constant
 from gradcheck.formula.parse import parse
 from gradcheck.setting import Dtype
 
@@ -74,8 +75,13 @@ INTERVALS = rf"^{_INTERVAL}(\|{_INTERVAL})*$"
 """What an editor is told of intervals: their brackets and commas; ends are expressions."""
 
 
-@cache
-def parse_domain(text: str) -> Domain:
+_WORK_OF_AN_END = 50  # what each takes, however short it is, in units of a tape's work
+
+Spend = Callable[[int], None]
+"""Is told the work that an end took, and raises where there may be no more of it."""
+
+
+def parse_domain(text: str, spend: Spend = lambda _: None) -> Domain:
     """The domain that ``text`` names or writes out.
 
     Errors: ExpressionError, with the place inside ``text``, for what is neither, for an end that
@@ -84,19 +90,25 @@ def parse_domain(text: str) -> Domain:
     word = text.strip()
     if word == "complex":
         return Domain("complex", (), complex=True)
-    written = _NAMED.get(word, text)
-    parts = _split(written, "|")
-    return Domain(word, tuple(_read_interval(part, column) for column, part in parts))
+    if word in _NAMED:
+        return _named(word)
+    parts = _split(text, "|")
+    return Domain(word, tuple(_read_interval(part, column, spend) for column, part in parts))
 
 
-def _read_interval(part: str, column: int) -> Interval:
+@cache
+def _named(word: str) -> Domain:
+    return Domain(word, parse_domain(_NAMED[word]).intervals)
+
+
+def _read_interval(part: str, column: int, spend: Spend) -> Interval:
     column += len(part) - len(part.lstrip())
     part = part.strip()
     found = re.fullmatch(r"([(\[])(.*)([)\]])", part, re.DOTALL)
     ends = _split(found.group(2), ",") if found else []
     if found is None or len(ends) != 2:
         raise ExpressionError((1, column), *_no_interval(part))
-    low, high = (_read_end(text, column + offset) for offset, text in ends)
+    low, high = (_read_end(text, column + offset, spend) for offset, text in ends)
     interval = Interval(
         low,
         high,
@@ -119,10 +131,12 @@ def _no_interval(part: str) -> tuple[str, str, str]:
     return f"{part!r}, which is no domain" if part else "an empty domain", _EXPECTED, _EXAMPLE
 
 
-def _read_end(text: str, column: int) -> arb:
+def _read_end(text: str, column: int, spend: Spend) -> arb:
     shift = column + len(text) - len(text.lstrip()) - 1
     try:
-        ball = enclose_constant(parse(text.strip()))
+        tree = parse(text.strip())
+        spend(_WORK_OF_AN_END + work_of_constant(tree))
+        ball = enclose_constant(tree)
     except ExpressionError as error:
         place = (1, error.place[1] + shift)
         raise ExpressionError(place, error.found, error.expected, error.fix) from None

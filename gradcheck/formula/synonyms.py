@@ -73,7 +73,7 @@ _SPELLED_OUT = {
     "sum((x - mean(x))**2)/(n - 1)": "var variance",
     "sqrt(sum((x - mean(x))**2)/(n - 1))": "std",
     "x**y": "pow power Pow float_power",
-    "x**2": "square sq",
+    "x**2": "square sq sqr",
     "sqrt(x**2 + y**2)": "hypot",
     "1/sqrt(x)": "rsqrt",
     "1/x": "reciprocal",

@@ -76,7 +76,9 @@ def foreign_call(function: Node, known: Collection[str]) -> ExpressionError:
     """The error for ``np.exp(x)``, ``x.exp()`` and calls of what is no name at all."""
     if not isinstance(function, Attribute):
         place = getattr(function, "place", (1, 1))
-        return ExpressionError(place, "a call of what is no name", EXPECTED_FUNCTION, "write f(x)")
+        expected = "a function's name there, or an operator between two factors"
+        fix = "write '*' for a product, as in 2*(x + 1)"
+        return ExpressionError(place, "a bracket behind what is no name", expected, fix)
     whole = foreign_name(function, known)
     found = f"{whole!r}, a function of a library" if whole else f"the method '.{function.name}'"
     return ExpressionError(function.place, found, EXPECTED_FUNCTION, fix_of_function(function.name))

@@ -9,9 +9,8 @@ import pytest
 
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
-from gradcheck.catalog.known import KnownFailure, check_known, read_known
+from gradcheck.catalog.known import KnownFailure, check_known, list_of, read_known
 from gradcheck.catalog.load import load
-from gradcheck.catalog.text import KNOWN_FAILURES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.inputs.reach import unreachable
 from gradcheck.plugin.faults import FaultItem, RefusedItem
@@ -101,6 +100,7 @@ def _known_failures(
     read = config.stash.setdefault(_KNOWN, {})
     problems: tuple[Problem, ...] = ()
     if folder not in read:
-        name = shown(folder / KNOWN_FAILURES, config)
+        path = list_of(folder)
+        name = None if path is None else shown(path, config)
         read[folder], problems = read_known(folder, shown=name)
     return read[folder], problems

@@ -78,7 +78,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
+        return
+    left_out = len(terminalreporter.stats.get("deselected", ()))
+    if left_out:
+        terminalreporter.write_line(
+            f"nothing selected: {left_out:,} checks are there, and none is what was asked for\n"
+            "  expected: a name, or an expression after -k or -m, that a check has\n"
+            "  fix:      write `gradcheck run PATH -- --collect-only -q`, which prints all names"
+        )
+    else:
         terminalreporter.write_line(
             f"nothing selected: no check in {', '.join(config.args)}\n"
             "  expected: a catalog, which is a YAML file of cases\n"

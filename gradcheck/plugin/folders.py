@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.text import KNOWN_FAILURES, SUFFIXES
+from gradcheck.catalog.text import LISTS, SUFFIXES
 from gradcheck.plugin.options import CATALOGS
 from gradcheck.plugin.state import names_paths
 
@@ -48,7 +48,7 @@ def is_catalog(path: Path, *, named: bool, config: pytest.Config) -> bool:
 
 
 def is_catalog_name(name: str) -> bool:
-    return name.endswith(SUFFIXES) and name != KNOWN_FAILURES
+    return name.endswith(SUFFIXES) and name not in LISTS
 
 
 def shown(path: Path, config: pytest.Config) -> str:

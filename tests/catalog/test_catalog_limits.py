@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gradcheck
-from gradcheck.catalog.draft import Budget
+from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
@@ -156,6 +156,41 @@ def test_points_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
         "for all cases of a file\n"
         "  fix:      leave points out, make shapes smaller, or split the file"
     )
+
+
+COSTLY_ZERO = "0*sum([k for k in range(1000 + {})])"  # which is 0, after a thousand steps
+
+
+def with_domains(end: str) -> str:
+    inputs = ", ".join(f"x{n}: '({end.format(n)}, 1)'" for n in range(5))
+    return f"c: {{formula: '[x0, x1, x2, x3, x4]', inputs: {{{inputs}}}}}"
+
+
+def with_loops(bound: str) -> str:
+    loops = ", ".join(f"[x for i in range({bound.format(n)})]" for n in range(5))
+    return f"c: {{formula: x, inputs: {{x: real}}, torch: 'torch.stack({loops})'}}"
+
+
+def test_domains_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
+    monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(work=20_000))
+    assert problems_of(with_domains(COSTLY_ZERO)).startswith(
+        "f.yaml:1:243: domains that take too long to read\n"
+        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "for all cases of a file\n"
+        "  fix:      write shorter ends, or split the file"
+    )
+    assert load_text(with_domains("0*{}"), "f.yaml")
+
+
+def test_bounds_of_loops_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
+    monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(work=20_000))
+    assert (
+        "f.yaml:1:36: loops whose bounds take too long to read\n"
+        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "for all cases of a file\n"
+        "  fix:      write shorter bounds, or split the file"
+    ) in problems_of(with_loops(COSTLY_ZERO))
+    assert load_text(with_loops("0*{}"), "f.yaml")
 
 
 def test_a_budget_is_spent_by_operations_or_by_work():

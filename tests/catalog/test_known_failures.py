@@ -2,6 +2,7 @@
 
 import pytest
 
+from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.known import check_known, load_known
 from gradcheck.catalog.load import load
@@ -243,3 +244,36 @@ def test_entries_about_files_that_were_not_loaded_are_passed_over(entries):
 def test_entries_that_match_are_no_error(folder, entries):
     loaded = {"tutorial.yaml": load(folder / "tutorial.yaml")}
     check_known([entry(entries, "  at: {x: -40}\n"), entry(entries)], loaded)
+
+
+def test_a_list_and_its_catalog_may_end_in_yml(folder):
+    (folder / "tutorial.yaml").rename(folder / "tutorial.yml")
+    (folder / "known_failures.yml").write_text("- case: tutorial.yml::expm1\n" + REST)
+    (found,) = load_known(folder)
+    assert (found.file, found.case) == ("tutorial.yml", "expm1")
+
+
+def test_two_lists_in_a_folder_are_refused(folder):
+    for name in ("known_failures.yaml", "known_failures.yml"):
+        (folder / name).write_text("- case: tutorial.yaml::expm1\n" + REST)
+    with pytest.raises(CatalogError) as caught:
+        load_known(folder, shown="k.yaml")
+    assert str(caught.value) == (
+        "k.yaml:1:1: a second list, known_failures.yml, beside this one\n"
+        "  expected: one list in a folder\n"
+        "  fix:      move its entries to known_failures.yaml"
+    )
+
+
+def test_points_of_a_list_are_refused_when_they_cost_more_than_a_file_may(folder, monkeypatch):
+    monkeypatch.setattr("gradcheck.catalog.known.Budget", lambda: Budget(work=10_000))
+    point = "  at: {x: 'sum([k for k in range(3000)])'}\n"
+    (folder / "known_failures.yaml").write_text("- case: tutorial.yaml::expm1\n" + point + REST)
+    with pytest.raises(CatalogError) as caught:
+        load_known(folder, shown="k.yaml")
+    assert str(caught.value) == (
+        "k.yaml:1:3: points that take too long to read\n"
+        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "for all cases of a file\n"
+        "  fix:      leave entries out, or write shorter numbers"
+    )

@@ -212,10 +212,57 @@ def test_a_case_of_a_file_is_named_with_or_without_its_variant(catalog, name, co
     assert (done.returncode, counts(done.stdout)) == (0, [f"{count} checks: {count} agree"])
 
 
-def test_a_variant_that_is_not_there_selects_nothing(catalog):
-    done = run(catalog.parent, "cases/small.yaml::power[k=4]", *QUICK)
-    assert (done.returncode, counts(done.stdout)) == (5, [])
-    assert "nothing selected: no check in cases/small.yaml::power" in done.stdout
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "squar",
+            "cases/small.yaml has no case squar\n"
+            "  expected: a case of that file\n"
+            "  fix:      write square\n",
+        ),
+        (
+            "power[k=4]",
+            "case power has no variant k=4\n  expected: one of k=2, k=3\n  fix:      write k=3\n",
+        ),
+        (
+            "power[k=33-value-cpu-float64]",
+            "case power has no variant k=33-value-cpu-float64\n"
+            "  expected: one of k=2, k=3\n"
+            "  fix:      leave the brackets out for the first\n",
+        ),
+    ],
+)
+def test_a_case_or_variant_that_is_not_there_is_bad_use(command, catalog, name, message):
+    ended = command("run", f"cases/small.yaml::{name}")
+    assert (ended.code, ended.err) == (4, message)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cases/small.yaml::square[revers-cpu-float64]"],
+        ["cases", "-k", "cube"],
+        ["cases", "-m", "x"],
+    ],
+)
+def test_what_leaves_every_check_out_is_said_so(catalog, arguments):
+    done = run(catalog.parent, *arguments)
+    assert done.returncode == 5
+    assert re.search(
+        r"^nothing selected: \d+ checks are there, and none is what was asked for\n"
+        "  expected: a name, or an expression after -k or -m, that a check has\n"
+        r"  fix:      write `gradcheck run PATH -- --collect-only -q`, which prints all names$",
+        done.stdout,
+        re.MULTILINE,
+    )
+
+
+def test_the_names_of_a_faulty_file_are_left_to_the_run(catalog):
+    (catalog / "small.yaml").write_text("square: {formula: 2x, inputs: {x: real}}\n")
+    done = run(catalog.parent, "cases/small.yaml::squar")
+    assert done.returncode == 2
+    assert "cases/small.yaml:1:19: " in done.stdout
 
 
 # the project's ini file

@@ -77,11 +77,12 @@ def test_what_is_no_case_file_is_one_message_and_code_2(command, catalog, conten
     assert "Traceback" not in ended.out + ended.err
 
 
-def test_a_list_of_known_failures_is_read_too(command, catalog):
-    (catalog / "known_failures.yaml").write_text("- {case: small.yaml::square, nope: 1}\n")
+@pytest.mark.parametrize("name", ["known_failures.yaml", "known_failures.yml"])
+def test_a_list_of_known_failures_is_read_too(command, catalog, name):
+    (catalog / name).write_text("- {case: small.yaml::square, nope: 1}\n")
     ended = command("validate", "cases")
     assert ended.code == 2
-    assert "known_failures.yaml:1" in ended.out
+    assert f"{name}:1" in ended.out
 
 
 ENTRY = "- {{case: {}, issue: not reported, because: it does{}}}\n"
@@ -200,6 +201,24 @@ def test_an_answer_within_the_hull_at_a_kink_is_allowed(command, catalog, gradie
         f"f:\n  formula: abs(x)\n  inputs: {{x: real}}\n  points: [{point}]\n"
     )
     assert command("validate", "cases/small.yaml").code == 0
+
+
+def test_answers_that_take_too_long_to_check_are_refused(command, catalog, monkeypatch):
+    monkeypatch.setattr("gradcheck.catalog.answers.MOST_STEPS", 20)
+    points = ", ".join(
+        f"{{at: {{x: {n}}}, value: {n}**2, gradient: {{x: 2*{n}}}}}" for n in range(9)
+    )
+    (catalog / "small.yaml").write_text(
+        f"f:\n  formula: x**2\n  inputs: {{x: real}}\n  points: [{points}]\n"
+    )
+    ended = command("validate", "cases/small.yaml")
+    assert (ended.code, ended.out) == (
+        2,
+        "cases/small.yaml:4:200: answers that take too long to check, from this point on\n"
+        "  expected: at most 3,000,000 steps of computation for the answers of a file\n"
+        "  fix:      leave points out, or split the file\n"
+        "1 problem in 1 of 1 file\n",
+    )
 
 
 def test_code_of_the_users_own_is_said_not_to_be_looked_at(command, catalog):

@@ -28,7 +28,7 @@ NUMBERS = {"n": Fraction(10**6), "half": Fraction(1, 2)}
 )  # fmt: skip
 def test_a_comprehension_that_passes_the_limit_is_refused(text, place):
     with pytest.raises(ExpressionError) as caught:
-        check_steps(parse(text), NUMBERS)
+        check_steps(parse(text), NUMBERS, lambda _: None)
     assert str(caught.value) == (
         f"{place}: more than 65,536 loop steps\n"
         "  expected: at most 65,536\n"
@@ -58,4 +58,12 @@ def test_a_comprehension_that_passes_the_limit_is_refused(text, place):
     ],
 )
 def test_a_comprehension_that_may_stay_below_the_limit_is_left_alone(text):
-    check_steps(parse(text), NUMBERS)
+    check_steps(parse(text), NUMBERS, lambda _: None)
+
+
+def test_what_the_bounds_of_loops_take_is_told_one_by_one():
+    spent: list[int] = []
+    text = "[x for i in range(sum([k for k in range(100)]) - 4950) for j in range(2)]"
+    check_steps(parse(text), NUMBERS, spent.append)
+    assert len(spent) == 2
+    assert spent[0] > 100 > spent[1]

@@ -27,7 +27,8 @@ SCALAR = {
     "csc": lambda x: 1 / math.sin(x), "sech": lambda x: 1 / math.cosh(x), "sinc": np.sinc,
     "coth": lambda x: 1 / math.tanh(x), "csch": lambda x: 1 / math.sinh(x),
     "degrees": math.degrees, "radians": math.radians, "factorial": lambda x: math.gamma(x + 1),
-    "trunc": math.trunc, "square": np.square, "reciprocal": np.reciprocal, "neg": np.negative,
+    "trunc": math.trunc, "square": np.square, "sqr": np.square,
+    "reciprocal": np.reciprocal, "neg": np.negative,
 }  # fmt: skip
 TORCH = {
     "sigmoid": torch.sigmoid, "expit": torch.special.expit, "logsigmoid": F.logsigmoid,

@@ -381,3 +381,17 @@ def test_inputs_are_numbered_in_their_order():
 def test_equal_operations_are_one_node():
     program = unrolled("sin(x)*sin(x) + sin(x)")
     assert len([o for o in program.tape.operations if o.operator == "sin"]) == 1
+
+
+@pytest.mark.parametrize("text", ["2(x + 1)", "(x + 1)(x + 2)", "v[0](x)", "exp(x)(x)"])
+def test_a_product_without_its_operator_is_told_to_have_one(text):
+    error = refusal(text)
+    assert (error.found, error.expected, error.fix) == (
+        "a bracket behind what is no name",
+        "a function's name there, or an operator between two factors",
+        "write '*' for a product, as in 2*(x + 1)",
+    )
+
+
+def test_a_product_with_its_operator_is_taken():
+    assert unrolled("2*(x + 1)").shape == ()

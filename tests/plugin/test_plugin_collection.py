@@ -137,15 +137,16 @@ def test_known_failures_are_no_cases(project):
     assert {name.partition("::")[0] for name in project.ids()} == {"cases/small.yaml"}
 
 
-def test_a_known_failure_of_no_case_is_an_error(project):
+@pytest.mark.parametrize("name", ["known_failures.yaml", "known_failures.yml"])
+def test_a_known_failure_of_no_case_is_an_error(project, name):
     project.cases("agrees")
     project.write(
-        "cases/known_failures.yaml",
+        f"cases/{name}",
         "- case: small.yaml::agreed\n  issue: https://example.org/1\n  because: an example\n",
     )
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["cases/known_failures.yaml:1:*: the case 'agreed'*"])
+    result.stdout.fnmatch_lines([f"cases/{name}:1:*: the case 'agreed'*"])
 
 
 def test_a_condition_that_no_input_meets_is_an_error(project):
