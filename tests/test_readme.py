@@ -61,7 +61,7 @@ KNOWN = [block for block in every("yaml") if isinstance(yaml.safe_load(block.tex
 
 def test_every_command_is_of_a_kind_that_is_checked_here():
     others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
-    assert others == {"tox -e cuda"}
+    assert others == {"tox -e cuda", "python -m pip install path/to/gradcheck"}
 
 
 def test_there_are_two_set_up_commands_and_ci_runs_what_they_end_with():
