@@ -91,6 +91,13 @@ def _complain(error: ErrorDetails, schema: _Schema, root: Yaml, complaints: Comp
         _wrong_structure(path, _STRUCTURE.get(kind, "another value"), schema, root, complaints)
 
 
+_LATER = {
+    "call": "wrap the function in one that takes the inputs in their order",
+    "parameters": "name a function that calls the module by torch.func.functional_call",
+}
+"""Keys of the format that are refused until a later version, with what to do instead."""
+
+
 def _unknown_key(path: KeyPath, schema: _Schema, root: Yaml, complaints: Complaints) -> None:
     model, _ = schema.owner(path)
     known = tuple(model.model_fields)
@@ -99,12 +106,12 @@ def _unknown_key(path: KeyPath, schema: _Schema, root: Yaml, complaints: Complai
     if colon and key in known:
         complaints.add(place_of(root, path, key=True), *glued_key(key, rest))
         return
-    complaints.add(
-        place_of(root, path, key=True),
-        f"the unknown key {name!r}",
-        f"one of {', '.join(known)}",
-        nearest(name, known, "remove it"),
-    )
+    place, expected = place_of(root, path, key=True), f"one of {', '.join(known)}"
+    if len(path) == 1 and name in _LATER:
+        complaints.add(place, f"the key {name!r}, not in this version yet", expected, _LATER[name])
+        return
+    fix = nearest(name, known, "remove it")
+    complaints.add(place, f"the unknown key {name!r}", expected, fix)
 
 
 def _wrong_structure(

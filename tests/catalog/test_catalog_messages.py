@@ -15,6 +15,14 @@ MESSAGES = [
         "  fix:      write summary",
     ),
     (
+        "c: {formula: x**2, inputs: {x: real}, function: 'm:f', call: 'f(x, 2)'}",
+        "f.yaml:1:56: the key 'call', not in this version yet\n"
+        "  expected: one of formula, inputs, summary, let, constants, sweep, "
+        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "tags, source\n"
+        "  fix:      wrap the function in one that takes the inputs in their order",
+    ),
+    (
         "c: {inputs: {x: real}}",
         "f.yaml:1:4: no 'formula'\n"
         "  expected: the function in the formula language: an expression, a "
