@@ -29,7 +29,7 @@ from gradcheck.inputs.fixed import fixed_points
 from gradcheck.inputs.shrink import smallest
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, failing_entries, guess, statements
-from gradcheck.run.excuses import Excuses
+from gradcheck.run.excuses import Excuse, Excuses
 from gradcheck.run.hearing import NO_PROMISES, Entry, Hearing, Promises, hear
 from gradcheck.run.repeat import BLAMED, RANDOM, is_random
 from gradcheck.run.scene import Points, Scene, scene_of, single, stable_seed
@@ -41,7 +41,7 @@ class Suspect:
     """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
 
     ``ruling`` is that of its worst entry. ``promises`` are what the case states there, without
-    which a declared point may not fail.
+    which a declared point may not fail, and ``excuse`` is what known failures excuse there.
     """
 
     points: Points
@@ -49,6 +49,7 @@ class Suspect:
     ruling: Ruling
     drawn: bool = True
     promises: Promises = NO_PROMISES
+    excuse: Excuse | None = None  # that of drawn points
 
 
 def examine(check: Check, effort: Effort) -> Outcome:
@@ -115,11 +116,11 @@ class _Trial:
             at = {name: values[None] for name, values in fixed.at.items()}
             promises = promised(fixed.point, program)
             hearing = hear(self.scene, at, self.seed + k, promises=promises)
-            failing = self.tally.add(hearing, self.excuses.at(fixed))
+            excuse = self.excuses.at(fixed)
+            failing = self.tally.add(hearing, excuse)
             if failing:
-                ruling = _worst_ruling(failing)
-                suspect = Suspect(at, self.seed + k, ruling, drawn=False, promises=promises)
-                self.suspects.append(suspect)
+                suspect = Suspect(at, self.seed + k, _worst_ruling(failing), drawn=False)
+                self.suspects.append(replace(suspect, promises=promises, excuse=excuse))
 
     def drawn(self) -> None:
         facts = FACTS[self.check.witness]
@@ -222,7 +223,9 @@ class _Trial:
         said = [statements(self.scene, place, seed, promises) for place in places]
         blamed = blame(self.check.witness, suspect.ruling, *said)
         heard = [hear(self.scene, place, seed, promises=promises) for place in places]
-        failing = [entry for each in heard for entry in self._failing(each, suspect.ruling)]
+        failing = [
+            entry for each in heard for entry in self._failing(each, suspect.ruling, suspect.excuse)
+        ]
         return {
             "blame": blamed.text,
             "smallest": tuple(self._told(replace(suspect, points=points))),
@@ -236,7 +239,7 @@ class _Trial:
         """What fails at one input: the derivatives themselves, where those fail."""
 
         def failing(hearing: Hearing) -> list[Entry]:
-            return self._failing(hearing, suspect.ruling)
+            return self._failing(hearing, suspect.ruling, suspect.excuse)
 
         where = suspect.points, suspect.seed, suspect.promises
         return failing_entries(self.scene, *where, failing)
@@ -271,9 +274,11 @@ class _Trial:
     def _fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
         return bool(self._failing(self._again(points, seed), ruling))
 
-    def _failing(self, hearing: Hearing, ruling: Ruling) -> list[Entry]:
+    def _failing(
+        self, hearing: Hearing, ruling: Ruling, excuse: Excuse | None = None
+    ) -> list[Entry]:
         """The entries that are ruled so, or worse, and not excused."""
-        excuse = self.excuses.at(None)
+        excuse = excuse or self.excuses.at(None)
         fatal = {Ruling.DISAGREE, ruling}
         return [e for e in hearing.entries if e.judgement.ruling in fatal and not excuse(e)]
 

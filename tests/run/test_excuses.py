@@ -73,7 +73,9 @@ def test_a_known_failure_at_a_point_that_is_not_declared_is_an_error():
 def test_a_known_failure_may_be_about_one_call_alone():
     culprit = wrong_at(41.5)
     only = known("41.5", call="Tensor.backward")
-    assert ruled_with([only], culprit).verdict is Ruling.DISAGREE
+    outcome = ruled_with([only], culprit)
+    assert outcome.verdict is Ruling.DISAGREE
+    assert {entry.label for entry in outcome.smallest} == {"torch.autograd.grad"}
     other = known("41.5", call="torch.autograd.grad")
     assert ruled_with([only, other], culprit).verdict is Ruling.KNOWN
 
