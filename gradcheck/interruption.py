@@ -36,6 +36,33 @@ def release() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+class Deferred:
+    """Let a Ctrl-C wait until the block ends, as where an import must not be broken off.
+
+    By the handler and not by ``hold``, which masks one thread: those that NumPy and torch start
+    would take the signal all the same. Outside the main thread, which Python alone interrupts,
+    nothing is deferred.
+    """
+
+    def __enter__(self) -> None:
+        self.came = False
+        self._before = signal.getsignal(signal.SIGINT)
+        try:
+            signal.signal(signal.SIGINT, self._remember)
+        except ValueError:  # not the main thread
+            self._before = None
+
+    def __exit__(self, *_raised: object) -> None:
+        """Errors: KeyboardInterrupt if one came, if that is what the handler before raises."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if self.came:
+            signal.raise_signal(signal.SIGINT)
+
+    def _remember(self, _number: int, _frame: FrameType | None) -> None:
+        self.came = True
+
+
 class Watch:
     """Remembers that Ctrl-C came, since raising it may lead to nothing. It changes when that is.
 

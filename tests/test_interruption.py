@@ -57,6 +57,36 @@ def python(program, *arguments, folder=None):
     )
 
 
+TAKEN_BY_A_THREAD = """
+import signal, threading
+from gradcheck.interruption import Deferred
+end = threading.Event()
+thread = threading.Thread(target=end.wait)
+thread.start()
+try:
+    with Deferred():
+        {send}
+        for _ in range(100_000):
+            pass  # where Python raises KeyboardInterrupt, if it does
+        print("the block ended")
+    print("nothing raised")
+except KeyboardInterrupt:
+    print("raised")
+finally:
+    end.set()
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+@pytest.mark.parametrize(
+    ("send", "then"),
+    [("signal.pthread_kill(thread.ident, signal.SIGINT)", "raised"), ("pass", "nothing raised")],
+)
+def test_what_is_deferred_waits_for_the_end_of_the_block(send, then):
+    done = python(TAKEN_BY_A_THREAD.format(send=send))
+    assert done.stdout.splitlines() == ["the block ended", then, "True"]
+
+
 @pytest.mark.parametrize(
     ("command", "moment"),
     [

@@ -14,7 +14,7 @@ import pytest
 from gradcheck import records
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Effort, Outcome, Ruling
 from gradcheck.errors import CatalogError
-from gradcheck.interruption import hold, release
+from gradcheck.interruption import Deferred
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.plugin.markers import check_markers
 from gradcheck.plugin.options import Settings
@@ -70,12 +70,9 @@ class CheckItem(pytest.Function):
 def run_check(request: pytest.FixtureRequest) -> None:
     """Examine the item's check, keep its record, and end as its verdict says."""
     item: CheckItem = request.node
-    hold()  # a KeyboardInterrupt within torch's own start aborts the process
-    try:
+    with Deferred():  # within torch's own start a KeyboardInterrupt aborts the process
         device_name = ready_device(item.config, item.check.device)
         from gradcheck.run import examine  # brings torch, which collecting must not pay for
-    finally:
-        release()
 
     try:
         with _own_code(item):
