@@ -1,7 +1,8 @@
-"""The text of a catalog file: at most 1 MiB of UTF-8 without control characters."""
+"""The files of a catalog: their names and places, and their text, at most 1 MiB of plain UTF-8."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -61,3 +62,8 @@ def _refuse(shown: str, found: str, expected: str, fix: str, before: str = "") -
     line = before.count("\n") + 1
     column = len(before) - before.rfind("\n")
     return CatalogError([Problem(Where(shown, line, column), found, expected, fix)])
+
+
+def absolute(path: Path) -> Path:
+    """Return the path from the root of all, as pytest's ids have it: a link in it stays a link."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves ".." in it

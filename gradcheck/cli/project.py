@@ -15,6 +15,7 @@ from typing import Any
 
 import iniconfig
 
+from gradcheck.catalog.text import absolute
 from gradcheck.errors import UsageError
 
 _ROOT_FILES = ("pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg", ".git")
@@ -49,11 +50,6 @@ def project_of(paths: Sequence[Path]) -> tuple[Path, Keys]:
             if section or (section is not None and alone):
                 return folder, dict(_ours(section, folder))
     return _marked(shared), {}
-
-
-def absolute(path: Path) -> Path:
-    """Return the path from the root of all, as pytest's ids have it: a link in it stays a link."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves ".." in it
 
 
 def _marked(shared: Path) -> Path:

@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
+from gradcheck.catalog.text import absolute
 from gradcheck.cli.case_files import holds_no_cases_folder
 from gradcheck.cli.catalog_folder import catalog_folder
 from gradcheck.cli.exit_codes import RUNNING
 from gradcheck.cli.output import emit
-from gradcheck.cli.project import CATALOGS, Keys, absolute, project_of
+from gradcheck.cli.project import CATALOGS, Keys, project_of
 from gradcheck.cli.selection import target_of
 from gradcheck.errors import UsageError
 from gradcheck.interruption import hold

@@ -14,7 +14,7 @@ import pytest
 from gradcheck.interruption import end_at_once, hold, release
 from gradcheck.plugin import interruptions
 from gradcheck.plugin.faults import BAD_FILE
-from gradcheck.plugin.folders import absolute, is_catalog_name
+from gradcheck.plugin.folders import as_of_items, is_catalog_name
 from gradcheck.plugin.state import has_workers, worker_input
 
 _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
@@ -118,7 +118,7 @@ def _asked(config: pytest.Config) -> Iterator[tuple[Path, str, str]]:
     for argument in config.args:
         path, _, name = argument.partition("::")
         case, _, brackets = name.partition("[")
-        yield absolute(path, config), case, brackets.removesuffix("]")
+        yield as_of_items(path, config), case, brackets.removesuffix("]")
 
 
 def _whole(argument: str) -> str:

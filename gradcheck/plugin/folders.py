@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.text import LISTS, SUFFIXES
+from gradcheck.catalog.text import LISTS, SUFFIXES, absolute
 from gradcheck.plugin.options import CATALOGS
 from gradcheck.plugin.state import names_paths
 
@@ -62,7 +62,7 @@ def shown(path: Path, config: pytest.Config) -> str:
 def asked_of(file: Path, config: pytest.Config) -> list[str]:
     """Return what the command line names in a file: the NAME of each ``FILE::NAME``."""
     split = (argument.partition("::") for argument in config.args)
-    return [name for path, _, name in split if name and absolute(path, config) == file]
+    return [name for path, _, name in split if name and as_of_items(path, config) == file]
 
 
 def in_sight(config: pytest.Config) -> Sight:
@@ -82,12 +82,12 @@ def in_sight(config: pytest.Config) -> Sight:
 
 
 def _asked(config: pytest.Config) -> Iterator[Path]:
-    return (absolute(argument.partition("::")[0], config) for argument in config.args)
+    return (as_of_items(argument.partition("::")[0], config) for argument in config.args)
 
 
-def absolute(path: str, config: pytest.Config) -> Path:
-    """Return the path as pytest's items have it: a link in it stays a link."""
-    return Path(os.path.abspath(config.invocation_params.dir / path))  # noqa: PTH100 - as pytest does
+def as_of_items(path: str, config: pytest.Config) -> Path:
+    """Return a path of the command line as pytest's items have it."""
+    return absolute(config.invocation_params.dir / path)
 
 
 def _taken_whole(config: pytest.Config) -> tuple[Path, ...]:
