@@ -228,10 +228,17 @@ def pytest_sessionstart():
 """
 
 LOST_FOLDER = """
-def pytest_runtest_logreport(report):
-    import shutil
-    if report.when == "call" and "second" in report.nodeid:
-        shutil.rmtree("out")
+import os
+import shutil
+
+import pytest
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # two processes at it would race
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(report):
+        if report.when == "call" and "second" in report.nodeid:
+            shutil.rmtree("out")
 """
 
 
