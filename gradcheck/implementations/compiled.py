@@ -13,7 +13,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
@@ -54,39 +54,50 @@ class Compiled:
 
 
 def record(
-    evaluate: Evaluation, inputs: Shapes, constants: Mapping[str, Any], home: Home, *, most: float
+    evaluate: Evaluation,
+    inputs: Shapes,
+    constants: Mapping[str, Any],
+    home: Home,
+    *,
+    most: int | None,
 ) -> Compiled | None:
     """Return the expression's graph; None where only numbers could decide what is called.
 
     Constants that are tensors are cloned at each call: some functions write into their arguments
-    (running statistics).
+    (running statistics). With a limit the evaluation runs on PyTorch's meta device, where tensors
+    have a shape and no memory; without one on drawn numbers, which no graph depends on.
 
-    Errors: TooLargeError for a tensor of more than ``most`` entries. Other errors are
-            left to the evaluation that counts, and give None.
+    Errors: TooLargeError for a tensor of more than ``most`` entries. Other errors are left to the
+            evaluation that counts, and give None.
     """
     if not all(map(_is_safe, inputs)):
         return None
-    meta = replace(home, device=torch.device("meta"))
-    recorder = _Recorder(home)
-    shapes = {name: torch.empty(shape, dtype=home.dtype, device="meta")
-              for name, shape in inputs.items()}  # fmt: skip
+    trial = replace(home, device=torch.device("cpu" if most is None else "meta"))
+    recorder = _Recorder(home, trial.device)
+    examples = {name: _example(shape, trial) for name, shape in inputs.items()}
     values = {
         **{name: recorder.constant(value) for name, value in constants.items()},
-        **{name: recorder.input(name, value) for name, value in shapes.items()},
+        **{name: recorder.input(name, value) for name, value in examples.items()},
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they come again in the evaluation that counts
         try:
-            with _Limit(most), recorder:
-                result = evaluate(values, meta)
+            with nullcontext() if most is None else _Limit(most), recorder:
+                result = evaluate(values, trial)
             module = recorder.module(result)
         except TooLargeError:
             raise
         except Exception:  # the evaluation that counts will say it
             return None
-    return Compiled(
-        module, tuple(each.shape for each in shapes.values()) if recorder.asked_shape else None
-    )
+    shapes = tuple(each.shape for each in examples.values())
+    return Compiled(module, shapes if recorder.asked_shape else None)
+
+
+def _example(shape: tuple[int, ...], trial: Home) -> Tensor:
+    if trial.device.type == "meta":
+        return torch.empty(shape, dtype=trial.dtype, device=trial.device)
+    drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return drawn.to(trial.dtype)
 
 
 def source(compiled: Compiled) -> str:
@@ -179,9 +190,10 @@ class _Recorder(TorchFunctionMode):
     ``tensors`` keeps every tensor alive: nodes are found by identity.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, trial: torch.device) -> None:
         super().__init__()
-        self.home, self.graph, self.asked_shape = home, fx.Graph(), False
+        self.home, self.trial = home, trial
+        self.graph, self.asked_shape = fx.Graph(), False
         self.attributes: dict[str, Tensor] = {}
         self.nodes: dict[int, fx.Node] = {}
         self.tensors: list[Tensor] = []
@@ -197,7 +209,7 @@ class _Recorder(TorchFunctionMode):
             return value
         clone = self.graph.call_method("clone", (self._attribute(value),))
         self.spare.append(clone)
-        return self._bind(value.to("meta"), clone)
+        return self._bind(value.to(self.trial), clone)
 
     def _attribute(self, value: Tensor) -> fx.Node:
         name = f"constant_{len(self.attributes)}"
@@ -234,7 +246,8 @@ class _Recorder(TorchFunctionMode):
         key = repr((function.__name__, arguments, keywords))
         if key not in self.made:
             value = function(*arguments, **{**keywords, "device": self.home.device})
-            self.made[key] = self._bind(value.to("meta"), self._attribute(value))
+            example = value.to(self.trial)
+            self.made[key] = self._bind(example, self._attribute(value))
         return self.made[key]
 
     def _are_attributes(self, tensors: Any) -> bool:
@@ -298,7 +311,7 @@ class _Recorder(TorchFunctionMode):
         if isinstance(value, slice):
             return slice(*map(self._argument, (value.start, value.stop, value.step)))
         if isinstance(value, torch.device):
-            return self.home.device if value.type == "meta" else value
+            return self.home.device if value == self.trial else value
         if not isinstance(value, _WRITTEN_BY_REPR):
             raise _CannotRecordError(f"an argument {type(value).__name__}")
         return value
@@ -365,7 +378,7 @@ def _is_default(function: Any, name: str, value: Any) -> bool:
 
 
 class _Limit(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.most = most
 

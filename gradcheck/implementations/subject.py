@@ -5,7 +5,6 @@ An expression is compiled before; whether one call takes many points is found by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -113,7 +112,7 @@ def _compiled(
     inputs = {each.name: each.shape for each in case.inputs}
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
-    most = math.inf if implementation.tree is None else MOST_ELEMENTS  # a formula has its own limit
+    most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
     return record(evaluation, inputs, constants, home, most=most)
 
 
