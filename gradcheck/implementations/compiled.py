@@ -7,6 +7,7 @@ text of a user is run as Python: names are checked, and all else is written by `
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import keyword
 import operator
@@ -70,8 +71,6 @@ def record(
     Errors: TooLargeError for a tensor of more than ``most`` entries. Other errors are left to the
             evaluation that counts, and give None.
     """
-    if not all(map(_is_safe, inputs)):
-        return None
     trial = replace(home, device=torch.device("cpu" if most is None else "meta"))
     recorder = _Recorder(home, trial.device)
     examples = {name: _example(shape, trial) for name, shape in inputs.items()}
@@ -141,17 +140,15 @@ def _stand_in(name: str) -> Callable[..., Any]:
     return called
 
 
-_RESERVED = frozenset({"self", "torch", "device", "inf", "nan", "NoneType", "pytree", "fx_pytree"})
+_RESERVED = frozenset(
+    {*dir(builtins), "self", "torch", "device", "inf", "nan", "NoneType", "pytree", "fx_pytree"}
+)
+"""What generated code may speak of: an input of that name would hide it."""
 
 
-def _is_safe(name: str) -> bool:
-    """Whether a name can stand in generated code, and hides nothing there."""
-    return (
-        name.isidentifier()
-        and not keyword.iskeyword(name)
-        and not hasattr(__builtins__, name)
-        and name not in _RESERVED
-    )
+def _is_word(name: str) -> bool:
+    """Whether a name can stand in Python code as one."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 _FACTORIES = frozenset({torch.tensor, torch.eye, torch.zeros, torch.ones})
@@ -201,6 +198,9 @@ class _Recorder(TorchFunctionMode):
         self.spare: list[fx.Node] = []  # written by the recorder, not by the evaluation
 
     def input(self, name: str, value: Tensor) -> Tensor:
+        """An input, under a name of ours where its own cannot stand in code."""
+        if not _is_word(name) or name in _RESERVED:
+            name = f"input_{len(self.nodes)}"
         return self._bind(value, self.graph.placeholder(name))
 
     def constant(self, value: Any) -> Any:
@@ -280,7 +280,7 @@ class _Recorder(TorchFunctionMode):
             for name, value in keywords.items()
             if not _is_default(function, name, value)
         }
-        if not all(map(_is_safe, named)):
+        if not all(map(_is_word, named)):
             raise _CannotRecordError("a name of an argument")
         return self._node(function, given, named)
 
