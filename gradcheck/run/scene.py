@@ -16,8 +16,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.tape import Program
-from gradcheck.implementations.batch import acts_on_each_point
-from gradcheck.implementations.subject import Subject, subject_of
+from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods._torch.differences import first_difference, second_difference
 from gradcheck.points.batches import Batch
 from gradcheck.points.generate import generate
