@@ -25,7 +25,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS, order_of
 from gradcheck.errors import ExpressionError
 from gradcheck.points.fixed import fixed_points
-from gradcheck.points.shrink import smallest
+from gradcheck.points.simplification import smallest
 from gradcheck.reference.truth import DerivationsDiffer
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, failing_entries, guess, statements

@@ -18,10 +18,8 @@ from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.tape import Program
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods._torch.differences import first_difference, second_difference
-from gradcheck.points.batches import Batch
-from gradcheck.points.generate import generate
-from gradcheck.points.rows import join
-from gradcheck.points.visit import visit
+from gradcheck.points.generate import generate, to_rows
+from gradcheck.points.plan import drawn_batches
 from gradcheck.reference.truth import Truth
 
 Points = dict[str, Floats]
@@ -52,7 +50,7 @@ class Scene:
 
     def rows(self, points: Points) -> list[tuple[float, ...]]:
         """Every point as the flat input entries of the program."""
-        return [tuple(row) for row in join(self.case.inputs, points).tolist()]
+        return [tuple(row) for row in to_rows(self.case.inputs, points).tolist()]
 
     def drawn(self, effort: Effort) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
@@ -118,14 +116,7 @@ class Scene:
 
 @lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
 def _visited(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> list[Points]:
-    batches: list[Points] = []
-
-    def keep(batch: Batch) -> bool:
-        batches.append(batch.points)
-        return True
-
-    visit(case, variant, dtype, effort, keep)
-    return batches
+    return [batch.points for batch in drawn_batches(case, variant, dtype, effort)]
 
 
 def scene_of(check: Check) -> Scene:
