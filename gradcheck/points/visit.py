@@ -9,7 +9,7 @@ from itertools import count
 
 from hypothesis import Phase, given, seed
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.points.batches import Batch, Draft, drafts, realise
@@ -26,18 +26,22 @@ _EMPTY_ROUNDS = 8  # of all regimes, without one point that meets `where`: then 
 
 
 def visit(
-    case: Case, variant: Variant, dtype: Dtype, effort: Effort, look: Callable[[Batch], bool]
+    case: Case,
+    variant: Variant,
+    dtype: Dtype,
+    run_options: RunOptions,
+    look: Callable[[Batch], bool],
 ) -> None:
-    """Show ``look`` batches until ``effort.points`` points were seen, or it returns False.
+    """Show ``look`` batches until ``run_options.points`` points were seen, or it returns False.
 
     The regimes that apply come in turn, with equal shares of the points that are left. A batch
     holds at least one point; where no drawn point meets `where`, nothing is shown.
     """
     site = Site(case.inputs, variant.program, dtype)
-    left, fruitless = effort.points, 0
+    left, fruitless = run_options.points, 0
     order = regimes(case.inputs, variant.program)
     most = min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(variant.program.size, 1))
-    for number, draft in enumerate(_drafts(case, variant, dtype, effort)):
+    for number, draft in enumerate(_drafts(case, variant, dtype, run_options)):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return
         turn = number % len(order)
@@ -49,16 +53,18 @@ def visit(
             return
 
 
-def _drafts(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> Iterator[Draft]:
+def _drafts(case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> Iterator[Draft]:
     """Return drafts without end, each with a seed of its own.
 
     They are drawn before anything is looked at, so that no exception of the code on trial passes
     through Hypothesis and no global random state is touched while it runs. Cases share a few runs
     of Hypothesis, because a run takes longer than making a visit's points does.
     """
-    key = branch("visit", case.name, variant.name, dtype.name, effort.seed)
+    key = branch("visit", case.name, variant.name, dtype.name, run_options.seed)
     for number in count():
-        for place, draft in enumerate(_run(branch("run", effort.seed, (key + number) % _RUNS))):
+        for place, draft in enumerate(
+            _run(branch("run", run_options.seed, (key + number) % _RUNS))
+        ):
             yield replace(draft, seed=branch(key, number, place, draft.seed))
 
 

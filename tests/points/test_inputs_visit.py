@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, case, program, variable
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.points.batches import batches
 from gradcheck.points.generate import regimes
 from gradcheck.points.visit import visit
@@ -27,7 +27,7 @@ def seen(chosen, points=64, seed=0, dtype=DOUBLE):
         chosen,
         chosen.variants[0],
         dtype,
-        Effort(points=points, seed=seed),
+        RunOptions(points=points, seed=seed),
         lambda batch: found.append(batch) or True,
     )
     return found
@@ -95,7 +95,7 @@ def test_no_process_and_no_profile_of_hypothesis_changes_a_point(tmp_path):
 def test_a_look_that_returns_false_ends_the_visit():
     found = []
     chosen = case("x", (X,))
-    visit(chosen, chosen.variants[0], DOUBLE, Effort(), lambda batch: bool(found.append(batch)))
+    visit(chosen, chosen.variants[0], DOUBLE, RunOptions(), lambda batch: bool(found.append(batch)))
     assert len(found) == 1
 
 
@@ -105,7 +105,7 @@ def test_an_exception_of_the_look_comes_through_unchanged():
 
     chosen = case("x", (X,))
     with pytest.raises(RuntimeError, match=r"^mine$"):
-        visit(chosen, chosen.variants[0], DOUBLE, Effort(), look)
+        visit(chosen, chosen.variants[0], DOUBLE, RunOptions(), look)
 
 
 def test_only_points_that_meet_where_are_shown_and_still_as_many():
