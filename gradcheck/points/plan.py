@@ -16,7 +16,7 @@ from hypothesis import Phase, given, seed
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gradcheck.answer import Effort, Floats
+from gradcheck.answer import RunOptions, Floats
 from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.graph.tape import Program
@@ -73,17 +73,19 @@ class Recipe:
     specials: tuple[Special, ...]
 
 
-def drawn_batches(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> Iterator[Batch]:
-    """Yield batches that hold ``effort.points`` points together.
+def drawn_batches(
+    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
+) -> Iterator[Batch]:
+    """Yield batches that hold ``run_options.points`` points together.
 
     The regimes that apply come in turn, with equal shares of the points that are left. A batch
     holds at least one point; where no drawn point meets `where`, there is no batch.
     """
     site = Site(case.inputs, variant.program, dtype)
-    left, fruitless = effort.points, 0
+    left, fruitless = run_options.points, 0
     order = regimes(case.inputs, variant.program)
     most = min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(variant.program.size, 1))
-    for number, recipe in enumerate(_recipes(case, variant, dtype, effort)):
+    for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return
         turn = number % len(order)
@@ -95,16 +97,18 @@ def drawn_batches(case: Case, variant: Variant, dtype: Dtype, effort: Effort) ->
             yield batch
 
 
-def _recipes(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> Iterator[Recipe]:
+def _recipes(
+    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
+) -> Iterator[Recipe]:
     """Return recipes without end, each with a seed of its own.
 
     They are drawn before anything is looked at, so that no exception of the code under test passes
     through Hypothesis and no global random state is touched while it runs. Cases share a few runs
     of Hypothesis, because a run takes longer than making a case's points does.
     """
-    key = derive_key("visit", case.name, variant.name, dtype.name, effort.seed)
+    key = derive_key("visit", case.name, variant.name, dtype.name, run_options.seed)
     for number in count():
-        run = _run(derive_key("run", effort.seed, (key + number) % _RUNS))
+        run = _run(derive_key("run", run_options.seed, (key + number) % _RUNS))
         for place, recipe in enumerate(run):
             yield replace(recipe, seed=derive_key(key, number, place, recipe.seed))
 

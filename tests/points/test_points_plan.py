@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, case, program, variable
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.catalog.load import load
 from gradcheck.points.plan import batch_strategy, drawn_batches
 from gradcheck.points.regimes import regimes
@@ -38,7 +38,7 @@ INPUTS = (X, Y)
 
 
 def seen(chosen, points=64, seed=0, dtype=DOUBLE):
-    effort = Effort(points=points, seed=seed)
+    effort = RunOptions(points=points, seed=seed)
     return list(drawn_batches(chosen, chosen.variants[0], dtype, effort))
 
 
@@ -144,7 +144,7 @@ def fingerprint(chosen, seed):
     """A hash of the bits of 100 points of each variant in both dtypes."""
     found = hashlib.sha256()
     for variant, dtype in product(chosen.variants, (DOUBLE, SINGLE)):
-        for batch in drawn_batches(chosen, variant, dtype, Effort(points=100, seed=seed)):
+        for batch in drawn_batches(chosen, variant, dtype, RunOptions(points=100, seed=seed)):
             found.update(batch.regime.encode())
             found.update(b"".join(values.tobytes() for values in batch.points.values()))
     return found.hexdigest()[:12]
