@@ -13,12 +13,12 @@ from gradcheck.catalog.known import KnownFailure
 from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
 from gradcheck.reference.exact import enclose_constant, nearest
-from gradcheck.run.hearing import Entry
+from gradcheck.run.observation import Entry
 
-Excuse = Callable[[Entry], bool]
+IsExcused = Callable[[Entry], bool]
 
 
-class Excuses:
+class KnownFailureMatcher:
     """The known failures about one check. It notes which of them excused something."""
 
     def __init__(self, check: Check, dtype: Dtype) -> None:
@@ -27,7 +27,7 @@ class Excuses:
         self._used: set[int] = set()
         self._met: set[int] = set()
 
-    def at(self, fixed: FixedPoint | None) -> Excuse:
+    def at(self, fixed: FixedPoint | None) -> IsExcused:
         """What is excused at a declared point; None: at drawn points."""
         here = [each for each in self.known if each.at is None or self._pinned(each, fixed)]
         self._met |= {id(each) for each in here}

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Problem
-from gradcheck.points.generate import regimes
-from gradcheck.points.points import Site, draw
-from gradcheck.points.rows import join
+from gradcheck.points.generate import to_rows
+from gradcheck.points.regimes import Site, draw, regimes
 from gradcheck.reference.exact import holds, work_of_holding
 
 MOST_PROBLEMS = 100
@@ -28,7 +27,7 @@ class _Allowance:
     work: int
 
 
-def unreachable(cases: Iterable[Case]) -> tuple[Problem, ...]:
+def infeasible(cases: Iterable[Case]) -> tuple[Problem, ...]:
     """Return a problem for each variant of a file's cases whose `where` no drawn input meets.
 
     Every regime is tried, in float64; the place is the case's. After 100 problems, or as much work
@@ -75,7 +74,7 @@ def _reached(site: Site, allowance: _Allowance) -> bool:
     work = work_of_holding(site.program) + _WORK_OF_A_POINT
     for seed in range(_ROUNDS):
         for regime in regimes(site.inputs, site.program):
-            for row in join(site.inputs, draw(site, regime, seed, _POINTS)).tolist():
+            for row in to_rows(site.inputs, draw(site, regime, seed, _POINTS)).tolist():
                 allowance.work -= work
                 if holds(site.program, row):
                     return True

@@ -17,13 +17,13 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
 
 
-def branch(*labels: str | int) -> int:
+def derive_key(*labels: str | int) -> int:
     """Return a 64-bit key for the labels; different labels have unrelated keys."""
     text = "\x1f".join(map(str, labels))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def words(key: int, shape: tuple[int, ...]) -> Words:
+def random_words(key: int, shape: tuple[int, ...]) -> Words:
     """Return uniform 64-bit words.
 
     Source: SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
@@ -36,16 +36,16 @@ def words(key: int, shape: tuple[int, ...]) -> Words:
     return (z ^ (z >> np.uint64(31))).reshape(shape)
 
 
-def below(limit: int, key: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def random_below(limit: int, key: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return integers from 0 to ``limit`` - 1, evenly but for a bias of limit / 2**64."""
-    return (words(key, shape) % np.uint64(limit)).astype(np.int64)
+    return (random_words(key, shape) % np.uint64(limit)).astype(np.int64)
 
 
-def between(low: NDArray[np.int64], high: NDArray[np.int64], key: int) -> NDArray[np.int64]:
+def random_between(low: NDArray[np.int64], high: NDArray[np.int64], key: int) -> NDArray[np.int64]:
     """Return an integer from each of the closed ranges, which may hold up to 2**64 - 1 integers.
 
     Shapes: all three alike.
     """
     start = low.astype(np.uint64)  # wraps around, and so does the sum below
     size = high.astype(np.uint64) - start + np.uint64(1)
-    return (start + words(key, low.shape) % size).astype(np.int64)
+    return (start + random_words(key, low.shape) % size).astype(np.int64)

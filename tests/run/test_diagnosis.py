@@ -4,11 +4,11 @@ import pytest
 import torch
 from culprits import FAULTS, PLANE, case_of, check_of, culprit
 
-from gradcheck.answer import Effort, Evidence, Ruling, Statement
+from gradcheck.answer import EntryReport, Ruling, RunOptions, Statement
 from gradcheck.run import examine
-from gradcheck.run.blame import blame
+from gradcheck.run.diagnosis import attribute
 
-BRIEF = Effort(points=64)
+BRIEF = RunOptions(points=64)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 VALUE = "the value is wrong: the forward computation is not the formula's"
 BACKWARD = "the backward is wrong"
@@ -79,7 +79,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
         "gradcheck": Ruling.DISAGREE,
         "second": Ruling.DISAGREE,
     }
-    assert told["gradcheck"].evidence is None
+    assert told["gradcheck"].entry_report is None
 
 
 def said(wrong, how=Ruling.DISAGREE):
@@ -89,7 +89,7 @@ def said(wrong, how=Ruling.DISAGREE):
     )
 
 
-EVIDENCE = Evidence({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DISAGREE, "off")
+EVIDENCE = EntryReport({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DISAGREE, "off")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ EVIDENCE = Evidence({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DI
     ],
 )
 def test_the_pattern_of_disagreement_decides(wrong, text):
-    assert blame("reverse", Ruling.DISAGREE, said(wrong)).text == text
+    assert attribute("reverse", Ruling.DISAGREE, said(wrong)).text == text
 
 
 def doubles_its_input(x):
@@ -136,7 +136,7 @@ CHANGED = Statement("value", Ruling.DISAGREE, note="the implementation changed i
 )
 def test_what_only_some_calls_show_is_not_said_of_all(others, text):
     statements = (CHANGED, *said(others)[1:])
-    assert blame("value", Ruling.DISAGREE, statements).text == text
+    assert attribute("value", Ruling.DISAGREE, statements).text == text
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_only_some_calls_show_is_not_said_of_all(others, text):
     ],
 )
 def test_where_accuracy_alone_is_lost_nobody_is_called_wrong(wrong, text):
-    assert blame("reverse", Ruling.INACCURATE, said(wrong, Ruling.INACCURATE)).text == text
+    assert attribute("reverse", Ruling.INACCURATE, said(wrong, Ruling.INACCURATE)).text == text
 
 
 def test_an_inaccurate_value_is_not_laid_to_a_wrong_backward():
@@ -164,9 +164,9 @@ def test_an_inaccurate_value_is_not_laid_to_a_wrong_backward():
         Statement("value", Ruling.INACCURATE, EVIDENCE),
         Statement("reverse", Ruling.DISAGREE, EVIDENCE),
     )
-    text = blame("value", Ruling.INACCURATE, witnesses).text
+    text = attribute("value", Ruling.INACCURATE, witnesses).text
     assert text == "accuracy is lost in the value: no formula is wrong"
-    assert blame("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
 
 
 @pytest.mark.parametrize(
@@ -189,15 +189,15 @@ def test_code_that_fails_is_not_blamed_on_mathematics(function, reason, witness)
 def test_who_is_wrong_at_one_of_the_inputs_is_wrong_and_that_input_is_shown():
     """A wrong first derivative of a bilinear function vanishes at 0, where shrinking ends."""
     at_zero, before = said(("second",)), said(("reverse", "second"))
-    alone = blame("second", Ruling.DISAGREE, at_zero)
+    alone = attribute("second", Ruling.DISAGREE, at_zero)
     assert (alone.text, alone.place) == (SECOND, 0)
-    both = blame("second", Ruling.DISAGREE, at_zero, before)
+    both = attribute("second", Ruling.DISAGREE, at_zero, before)
     assert (both.text, both.place) == (BACKWARD, 1)
 
 
 def test_of_inputs_that_tell_the_same_the_first_is_shown():
     same = said(("reverse",)), said(("reverse", "second"))
-    assert blame("reverse", Ruling.DISAGREE, *same).place == 0
+    assert attribute("reverse", Ruling.DISAGREE, *same).place == 0
 
 
 def test_an_abstention_contradicts_nobody():
@@ -206,7 +206,7 @@ def test_an_abstention_contradicts_nobody():
         Statement("reverse", Ruling.DISAGREE, note="no"),
         Statement("forward", Ruling.ABSTAIN, note="no"),
     )
-    assert blame("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
 
 
 def test_a_value_that_is_no_number_means_that_the_code_fails():
@@ -214,7 +214,7 @@ def test_a_value_that_is_no_number_means_that_the_code_fails():
         Statement("value", Ruling.DISAGREE, note="raised ValueError: no"),
         Statement("reverse", Ruling.DISAGREE, note="raised ValueError: no"),
     )
-    assert blame("reverse", Ruling.DISAGREE, witnesses).text == FAILS
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == FAILS
 
 
 # text and table
@@ -258,7 +258,7 @@ def test_the_smallest_input_is_kept_where_the_fault_shows_there():
 
 def test_a_loss_of_accuracy_is_not_called_wrong():
     lossy = case_of("{formula: expm1(x), inputs: {x: '(-60, -30)'}, torch: torch.expm1(x)}")
-    outcome = examine(check_of(lossy, "reverse"), Effort(points=64, strict_accuracy=True))
+    outcome = examine(check_of(lossy, "reverse"), RunOptions(points=64, strict_accuracy=True))
     assert outcome.verdict is Ruling.INACCURATE
     assert outcome.blame.startswith("accuracy is lost in the backward")
 
@@ -304,7 +304,7 @@ def test_the_worst_input_is_told_in_derivatives_too():
 def test_the_table_tells_derivatives_too():
     outcome = convicted(SQUARE, Cubic.apply, "reverse")
     told = next(each for each in outcome.statements if each.witness == "reverse")
-    assert (told.evidence.index, told.evidence.got) == ("∂y/∂x", 9.0)
+    assert (told.entry_report.index, told.entry_report.got) == ("∂y/∂x", 9.0)
 
 
 class SineWithoutCotangent(torch.autograd.Function):

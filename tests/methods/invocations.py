@@ -1,27 +1,27 @@
-"""Trials made by hand, and culprits to put on trial."""
+"""Invocations made by hand, and culprits to test."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from gradcheck.answer import Claim, Difference, Finding, Trial
+from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation
 
-FINE = Difference(step=1e-6, atol=1e-8, rtol=1e-6)
+FINE = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6)
 
 
-def trial(function, *inputs, output_shape=(), dtype="float64", **options):
-    """A trial at one point; inputs are numbers or nested lists."""
+def invocation(function, *inputs, output_shape=(), dtype="float64", **options):
+    """An invocation at one point; inputs are numbers or nested lists."""
     arrays = tuple(np.array([each], dtype=np.float64) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "batched": False, **options}
-    return Trial(function, arrays, output_shape=output_shape, dtype=dtype, **settings)
+    return Invocation(function, arrays, output_shape=output_shape, dtype=dtype, **settings)
 
 
 def batch(function, *inputs, **options):
-    """A trial at many points at once; inputs are lists of numbers."""
+    """An invocation at many points at once; inputs are lists of numbers."""
     arrays = tuple(np.array(each, dtype=np.float64) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "dtype": "float64", **options}
-    return Trial(function, arrays, batched=True, output_shape=(), **settings)
+    return Invocation(function, arrays, batched=True, output_shape=(), **settings)
 
 
 def said(answers):

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck.answer import Evidence, Ruling, Statement
+from gradcheck.answer import EntryReport, Ruling, Statement
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear, is_plain
-from gradcheck.run.scene import Points, Scene, scene_of
+from gradcheck.run.observation import Entry, Observation, Promises, entry_report, is_plain, observe
+from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(FACTS.values(), key=lambda facts: facts.order)
 _CLOSE = 1e-4
@@ -22,46 +22,46 @@ Statements = tuple[Statement, ...]
 """What every witness says at one input."""
 
 
-def statements(scene: Scene, points: Points, seed: int, promises: Promises) -> Statements:
+def cross_check(session: Session, points: Points, seed: int, promises: Promises) -> Statements:
     """Return what every witness says at one input: of its numbers the worst.
 
     A derivative itself is told before a contraction of several, which ``seed`` draws.
     """
-    said = [_symbolic(scene, points)]
+    said = [_symbolic(session, points)]
     for facts in _IN_ORDER:
-        if facts.order > scene.case.order:
+        if facts.order > session.case.order:
             continue
         name = facts.name
-        other = scene_of(replace(scene.check, witness=name))
-        plain = hear(other, points, PLAIN, promises=promises)
-        drawn = hear(other, points, seed, promises=promises)
+        other = session_of(replace(session.check, witness=name))
+        plain = observe(other, points, PLAIN, promises=promises)
+        drawn = observe(other, points, seed, promises=promises)
         found = _statement(name, plain), _statement(name, drawn)
         said.append(max(found, key=lambda each: each.ruling.severity))
     return tuple(said)
 
 
-def _symbolic(scene: Scene, points: Points) -> Statement:
-    (x,) = scene.rows(points)
-    enclosures = scene.truth.enclosures(min(1, scene.case.order), x)
+def _symbolic(session: Session, points: Points) -> Statement:
+    (x,) = session.rows(points)
+    enclosures = session.truth.enclosures(min(1, session.case.order), x)
     proved = sum(each.proves for each in enclosures)
-    note = scene.truth.note(1)
+    note = session.truth.note(1)
     routes = f"by the chain rule alone: {note}" if note else "by two derivations that agree"
     told = f"{proved} of {len(enclosures)} derivatives enclosed, {routes}"
     return Statement("symbolic", Ruling.AGREE, note=told)
 
 
-def _statement(name: str, hearing: Hearing) -> Statement:
-    judged = [entry for entry in hearing.entries if entry.judgement.judged]
+def _statement(name: str, observation: Observation) -> Statement:
+    judged = [entry for entry in observation.entries if entry.judgement.judged]
     if not judged:
-        agreed = [each.reason for each in hearing.findings if each.ruling is Ruling.AGREE]
+        agreed = [each.reason for each in observation.findings if each.ruling is Ruling.AGREE]
         if agreed:
             return Statement(name, Ruling.AGREE, note=agreed[0])
-        reasons = [entry.judgement.reason for entry in hearing.entries]
+        reasons = [entry.judgement.reason for entry in observation.entries]
         return Statement(name, Ruling.ABSTAIN, note=reasons[0] if reasons else "says nothing")
     worst = max(judged, key=_badness)
     if worst.claim is None:
         return Statement(name, worst.judgement.ruling, note=worst.judgement.reason)
-    return Statement(name, worst.judgement.ruling, evidence(hearing, worst))
+    return Statement(name, worst.judgement.ruling, entry_report(observation, worst))
 
 
 def _badness(entry: Entry) -> tuple[int, bool, float]:
@@ -69,33 +69,33 @@ def _badness(entry: Entry) -> tuple[int, bool, float]:
 
 
 def failing_entries(
-    scene: Scene,
+    session: Session,
     points: Points,
     seed: int,
     promises: Promises,
-    failing: Callable[[Hearing], list[Entry]],
-) -> list[Evidence]:
+    failing: Callable[[Observation], list[Entry]],
+) -> list[EntryReport]:
     """Return what fails at one input, each number once, worst first.
 
     The derivatives themselves, where they fail; else contractions of several, by ones or else by
     what ``seed`` draws.
     """
-    contractions: list[Evidence] = []
+    contractions: list[EntryReport] = []
     only_so = False
     for each in (PLAIN, seed):
-        hearing = hear(scene, points, each, promises=promises)
-        found = failing(hearing)
+        observation = observe(session, points, each, promises=promises)
+        found = failing(observation)
         plain = [entry for entry in found if entry.claim is None or is_plain(entry)]
         if plain:
-            return _each_once([evidence(hearing, entry) for entry in plain])
-        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in hearing.entries)
-        contractions = contractions or [evidence(hearing, entry) for entry in found]
+            return _each_once([entry_report(observation, entry) for entry in plain])
+        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in observation.entries)
+        contractions = contractions or [entry_report(observation, entry) for entry in found]
     return _each_once([replace(entry, only_so=only_so) for entry in contractions])
 
 
-def _each_once(found: Sequence[Evidence]) -> list[Evidence]:
+def _each_once(found: Sequence[EntryReport]) -> list[EntryReport]:
     """One entry for what several calls say alike, under the names of all of them."""
-    alike: dict[object, list[Evidence]] = {}
+    alike: dict[object, list[EntryReport]] = {}
     for each in found:
         key = each.index, repr(each.got), each.true, each.reason, each.directions
         alike.setdefault(key, []).append(each)
@@ -107,14 +107,14 @@ def _each_once(found: Sequence[Evidence]) -> list[Evidence]:
 
 
 @dataclass(frozen=True, slots=True)
-class Blame:
+class Attribution:
     """Who is wrong, in words, and the number of the place where it shows."""
 
     text: str
     place: int
 
 
-def blame(witness: str, ruling: Ruling, *places: Statements) -> Blame:
+def attribute(witness: str, ruling: Ruling, *places: Statements) -> Attribution:
     """Return what the pattern of agreement allows to conclude, over what was said at some places.
 
     At the smallest input a fault may not show in all modes, so the place that tells most decides;
@@ -123,7 +123,7 @@ def blame(witness: str, ruling: Ruling, *places: Statements) -> Blame:
     """
     told = [_told(witness, ruling, said) for said in places]
     place = min(range(len(told)), key=lambda k: told[k][0])
-    return Blame(told[place][1], place)
+    return Attribution(told[place][1], place)
 
 
 def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
@@ -134,7 +134,7 @@ def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
         return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_SUBJECTS.get(witness, witness)))
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
     misconduct = next((each.note for each in said if each.witness == "value"
-                       and each.witness in wrong and not each.evidence), None)  # fmt: skip
+                       and each.witness in wrong and not each.entry_report), None)  # fmt: skip
     if misconduct is not None:
         return 0, _ALWAYS if not _anybody_agrees(said) else misconduct
     alone = (witness,), f"only {witness} disagrees"
@@ -181,7 +181,7 @@ _PATTERNS = (
 """Whose disagreement says what: the first row fits all of whose witnesses disagree."""
 
 
-def guess(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) -> str:
+def classify_error(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) -> str:
     """Return what kind of error failing entries look like; empty where nothing fits them all.
 
     Entries of two points tell more than those of one: ``elsewhere`` are failing entries of other

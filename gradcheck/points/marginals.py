@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
-from gradcheck.points.mixing import below, between, branch
 from gradcheck.points.ordinals import float_at, largest_ordinal, ordinal, power_ordinal, round_to
+from gradcheck.points.random import derive_key, random_below, random_between
 
 Spans = tuple[tuple[float, float], ...]
 Shape = tuple[int, ...]
@@ -35,11 +35,11 @@ def inside(values: Floats, spans: Spans) -> NDArray[np.bool_]:
 
 def bulk(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats:
     """Return ordinary numbers: evenly in a bounded interval, else from 2**-3 to 2**3 or so."""
-    which = below(len(spans), branch(key, "span"), shape)
+    which = random_below(len(spans), derive_key(key, "span"), shape)
     drawn = np.zeros(shape)
     for number, span in enumerate(spans):
         draw = _even if max(map(abs, span)) <= _EVENLY else _ordinary
-        drawn = np.where(which == number, draw(span, dtype, branch(key, number), shape), drawn)
+        drawn = np.where(which == number, draw(span, dtype, derive_key(key, number), shape), drawn)
     return drawn
 
 
@@ -59,9 +59,9 @@ def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     for k, reach in enumerate((_COMMON_BINADES, max(_WIDE_BINADES, (dtype.emax + 1) // 8))):
         low, high = power_ordinal(-reach, dtype), power_ordinal(reach, dtype)
         near = [_window(side, low, high) or side for side in sides]
-        found.append(_draw(near, dtype, branch(key, 4 * k + 1), shape))
-    wild = _draw(sides, dtype, branch(key, 2), shape)
-    kind = below(4, branch(key, 3), shape)
+        found.append(_draw(near, dtype, derive_key(key, 4 * k + 1), shape))
+    wild = _draw(sides, dtype, derive_key(key, 2), shape)
+    kind = random_below(4, derive_key(key, 3), shape)
     return np.select([kind == 0, kind == 3], [found[0], wild], found[1])
 
 
@@ -71,13 +71,13 @@ def edges(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     if not ends:
         return None
     start, way, room = (
-        np.array(column)[below(len(ends), branch(key, "end"), shape)]
+        np.array(column)[random_below(len(ends), derive_key(key, "end"), shape)]
         for column in zip(*ends, strict=True)
     )
-    power = np.int64(1) << (below(dtype.precision - 2, branch(key, "power"), shape) + 2)
-    far = power + between(np.zeros_like(power), power - 1, branch(key, "far"))
-    close = below(4, branch(key, "close"), shape)
-    steps = np.where(below(2, branch(key, "half"), shape) == 0, close, far)
+    power = np.int64(1) << (random_below(dtype.precision - 2, derive_key(key, "power"), shape) + 2)
+    far = power + random_between(np.zeros_like(power), power - 1, derive_key(key, "far"))
+    close = random_below(4, derive_key(key, "close"), shape)
+    steps = np.where(random_below(2, derive_key(key, "half"), shape) == 0, close, far)
     return float_at(start + way * np.minimum(steps, room), dtype)
 
 
@@ -85,7 +85,7 @@ def zeros(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return zeros of both signs."""
     if not inside(np.zeros(1), spans).any():
         return None
-    return np.where(below(2, key, shape) == 0, 0.0, -0.0)
+    return np.where(random_below(2, key, shape) == 0, 0.0, -0.0)
 
 
 def subnormals(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
@@ -100,10 +100,10 @@ def integers(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | Non
     """Return small integers, and small multiples of 1/2 and 1/4."""
     whole = np.arange(-10.0, 11.0)
     rungs = [rung[inside(rung, spans)] for rung in (whole[7:14], whole, whole / 2, whole / 4)]
-    drawn = [_choose(rung, branch(key, n), shape) for n, rung in enumerate(rungs) if len(rung)]
+    drawn = [_choose(rung, derive_key(key, n), shape) for n, rung in enumerate(rungs) if len(rung)]
     if not drawn:
         return None
-    return np.choose(below(len(drawn), branch(key, "rung"), shape), drawn)  # type: ignore[arg-type]
+    return np.choose(random_below(len(drawn), derive_key(key, "rung"), shape), drawn)  # type: ignore[arg-type]
 
 
 ENTRY_REGIMES: dict[str, Regime] = {
@@ -117,13 +117,13 @@ ENTRY_REGIMES: dict[str, Regime] = {
 
 
 def _choose(values: Floats, key: int, shape: Shape) -> Floats | None:
-    return values[below(len(values), key, shape)] if len(values) else None
+    return values[random_below(len(values), key, shape)] if len(values) else None
 
 
 def _even(span: tuple[float, float], dtype: Dtype, key: int, shape: Shape) -> Floats:
     """Return numbers spread evenly, by sums and products, which every machine rounds alike."""
     low, high = span
-    share = below(2**53, key, shape).astype(np.float64) * 2.0**-53
+    share = random_below(2**53, key, shape).astype(np.float64) * 2.0**-53
     return np.clip(round_to(low + (high - low) * share, dtype), low, high)
 
 
@@ -164,9 +164,9 @@ def _binades(side: Range, dtype: Dtype) -> int:
 
 
 def _draw(ranges: list[Range], dtype: Dtype, key: int, shape: Shape) -> Floats:
-    which = below(len(ranges), branch(key, "range"), shape)
+    which = random_below(len(ranges), derive_key(key, "range"), shape)
     bounds = np.array(ranges, dtype=np.int64)[which]
-    return float_at(between(bounds[..., 0], bounds[..., 1], branch(key, "place")), dtype)
+    return float_at(random_between(bounds[..., 0], bounds[..., 1], derive_key(key, "place")), dtype)
 
 
 def _ends(span: tuple[float, float], dtype: Dtype) -> list[tuple[int, int, int]]:

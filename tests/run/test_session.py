@@ -4,23 +4,23 @@ import numpy as np
 from culprits import PLANE, VECTOR, case_of, check_of
 from flint import arb
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.judge.contraction import Expectation
 from gradcheck.reference.evaluate import Enclosure
-from gradcheck.run.answers import promised
-from gradcheck.run.hearing import NO_PROMISES, hear, index_text
-from gradcheck.run.scene import scene_of, single, stable_seed
+from gradcheck.run.observation import NO_PROMISES, index_text, observe
+from gradcheck.run.session import session_of, single, stable_seed
+from gradcheck.run.stated_values import promised
 
-EFFORT = Effort(points=8)
+EFFORT = RunOptions(points=8)
 
 
-def scene(declaration, witness="reverse", function=None):
-    return scene_of(check_of(case_of(declaration, function), witness))
+def session(declaration, witness="reverse", function=None):
+    return session_of(check_of(case_of(declaration, function), witness))
 
 
 def named(declaration, order, *terms):
     number = Expectation(terms, Enclosure(arb(0), "settled"), (), ())
-    return index_text(scene(declaration), order, number)
+    return index_text(session(declaration), order, number)
 
 
 def test_the_seed_is_the_same_on_every_machine():
@@ -28,18 +28,22 @@ def test_the_seed_is_the_same_on_every_machine():
 
 
 def test_what_acts_on_each_point_takes_all_points_in_one_call():
-    plane = scene(PLANE.declaration)
+    plane = session(PLANE.declaration)
     (points,) = plane.drawn(EFFORT)
-    ((trial, numbers),) = plane.trials(points, seed=3, thorough=False)
-    assert (trial.batched, trial.count, trial.seed) == (True, 8, 3)
+    ((invocation, numbers),) = plane.invocations(points, seed=3, thorough=False)
+    assert (invocation.batched, invocation.count, invocation.seed) == (True, 8, 3)
     assert numbers == list(range(8))
 
 
 def test_what_mixes_points_takes_them_one_by_one_each_with_a_seed_of_its_own():
-    mixing = scene("{formula: x, inputs: {x: real}}", function=lambda x: x + 0 * x.sum() - x.mean())
+    mixing = session(
+        "{formula: x, inputs: {x: real}}", function=lambda x: x + 0 * x.sum() - x.mean()
+    )
     assert not mixing.batched
-    trials = list(mixing.trials({"x": np.arange(3.0)}, seed=3, thorough=True))
-    assert [(trial.seed, trial.batched, numbers) for trial, numbers in trials] == [
+    invocations = list(mixing.invocations({"x": np.arange(3.0)}, seed=3, thorough=True))
+    assert [
+        (invocation.seed, invocation.batched, numbers) for invocation, numbers in invocations
+    ] == [
         (3, False, [0]),
         (4, False, [1]),
         (5, False, [2]),
@@ -47,27 +51,29 @@ def test_what_mixes_points_takes_them_one_by_one_each_with_a_seed_of_its_own():
 
 
 def test_a_vector_is_not_a_batch():
-    assert not scene(VECTOR.declaration).batched
+    assert not session(VECTOR.declaration).batched
 
 
 def test_finite_differences_go_point_by_point_and_bring_their_settings():
-    plane = scene(PLANE.declaration, "gradcheck")
+    plane = session(PLANE.declaration, "gradcheck")
     points = {"x": np.array([1.0, 1e30]), "y": np.array([0.5, 0.5])}
-    benign, far = (trial for trial, _ in plane.trials(points, seed=0, thorough=True))
+    benign, far = (invocation for invocation, _ in plane.invocations(points, seed=0, thorough=True))
     assert (benign.first is not None, far.first) == (True, None)
     assert (benign.batched, benign.count) == (False, 1)
 
 
 def test_differences_that_leave_the_domain_do_not_testify():
-    inside = scene("{formula: sin(x), inputs: {x: '[0, 1]'}}", "gradcheck")
+    inside = session("{formula: sin(x), inputs: {x: '[0, 1]'}}", "gradcheck")
     points = {"x": np.array([0.5, 1.0, 0.0, 1e-9])}
-    settings = [trial.first for trial, _ in inside.trials(points, seed=0, thorough=True)]
+    settings = [
+        invocation.first for invocation, _ in inside.invocations(points, seed=0, thorough=True)
+    ]
     assert [each is None for each in settings] == [False, True, True, True]
 
 
 def test_cases_of_one_formula_keep_points_of_their_own():
-    (one,) = scene("{formula: 1/x, inputs: {x: '(1, 2)'}}").drawn(EFFORT)
-    (other,) = scene("{formula: 1/x, inputs: {x: '(-3, -2)'}}").drawn(EFFORT)
+    (one,) = session("{formula: 1/x, inputs: {x: '(1, 2)'}}").drawn(EFFORT)
+    (other,) = session("{formula: 1/x, inputs: {x: '(-3, -2)'}}").drawn(EFFORT)
     assert len(one["x"]) == len(other["x"]) == EFFORT.points
     assert min(one["x"]) > 0 > max(other["x"])
 
@@ -75,23 +81,23 @@ def test_cases_of_one_formula_keep_points_of_their_own():
 def test_every_witness_of_a_case_sees_the_same_points():
     case = case_of(PLANE.declaration)
     (one,), (other,) = (
-        scene_of(check_of(case, witness)).drawn(EFFORT) for witness in ("value", "second")
+        session_of(check_of(case, witness)).drawn(EFFORT) for witness in ("value", "second")
     )
     assert one["x"].shape == (EFFORT.points,)
     assert one["x"].tobytes() == other["x"].tobytes()
 
 
 def test_a_point_is_a_row_of_all_input_entries():
-    two = scene("{formula: sum(x) + y, inputs: {x: {shape: [2]}, y: real}}")
+    two = session("{formula: sum(x) + y, inputs: {x: {shape: [2]}, y: real}}")
     points = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "y": np.array([5.0, 6.0])}
     assert two.rows(points) == [(1.0, 2.0, 5.0), (3.0, 4.0, 6.0)]
     assert two.rows(single(points, 1)) == [(3.0, 4.0, 6.0)]
 
 
 def test_every_number_of_a_batch_is_judged_at_its_own_point():
-    plane = scene(PLANE.declaration)
+    plane = session(PLANE.declaration)
     points = {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 0.5])}
-    found = hear(plane, points, seed=0)
+    found = observe(plane, points, seed=0)
     assert len(found.entries) == 8  # by grad and by backward, at two points, in two inputs
     assert {entry.point for entry in found.entries} == {0, 1}
     assert {entry.judgement.ruling.value for entry in found.entries} == {"agree"}

@@ -1,4 +1,4 @@
-"""Calling the implementation of a trial, and reading tensors back as plain numbers."""
+"""Calling the implementation of an invocation, and reading tensors back as plain numbers."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Floats, Trial
+from gradcheck.answer import Floats, Invocation
 from gradcheck.errors import Misconduct
 
 
-def leaves(trial: Trial, *, requires_grad: bool) -> tuple[Tensor, ...]:
-    """The trial's inputs as fresh leaf tensors.
+def leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
+    """The invocation's inputs as fresh leaf tensors.
 
-    Shapes: [count] each where the trial is batched, else the input's own.
+    Shapes: [count] each where the invocation is batched, else the input's own.
     """
     return tuple(
-        _tensor(array if trial.batched else array[0], trial).requires_grad_(requires_grad)
-        for array in trial.inputs
+        _tensor(array if invocation.batched else array[0], invocation).requires_grad_(requires_grad)
+        for array in invocation.inputs
     )
 
 
-def _tensor(array: Floats, trial: Trial) -> Tensor:
+def _tensor(array: Floats, invocation: Invocation) -> Tensor:
     numbers = torch.from_numpy(np.array(array, dtype=np.float64))
-    return numbers.to(dtype=getattr(torch, trial.dtype), device=trial.device)
+    return numbers.to(dtype=getattr(torch, invocation.dtype), device=invocation.device)
 
 
-def input_size(trial: Trial) -> int:
+def input_size(invocation: Invocation) -> int:
     """How many input entries a point has (n)."""
-    return sum(math.prod(array.shape[1:]) for array in trial.inputs)
+    return sum(math.prod(array.shape[1:]) for array in invocation.inputs)
 
 
-def output_size(trial: Trial) -> int:
+def output_size(invocation: Invocation) -> int:
     """How many output entries a point has (m)."""
-    return math.prod(trial.output_shape)
+    return math.prod(invocation.output_shape)
 
 
-def result_of(trial: Trial, tensors: Sequence[Tensor]) -> Tensor:
+def result_of(invocation: Invocation, tensors: Sequence[Tensor]) -> Tensor:
     """What the implementation gives.
 
     Errors: Misconduct where it is no dense tensor of the right shape, dtype and device; and what
             the implementation raises.
     """
-    result = trial.function(*tensors)
-    shape = (trial.count,) if trial.batched else trial.output_shape
+    result = invocation.function(*tensors)
+    shape = (invocation.count,) if invocation.batched else invocation.output_shape
     check("the result", result, like=(shape, tensors))
     assert isinstance(result, Tensor)
     return result
@@ -72,26 +72,31 @@ def check(what: str, found: object, like: tuple[Sequence[int], Sequence[Tensor]]
         )
 
 
-def split(direction: Floats, trial: Trial) -> tuple[Tensor, ...]:
+def split(direction: Floats, invocation: Invocation) -> tuple[Tensor, ...]:
     """A direction over all input entries as one tensor for each input.
 
     Shapes: ``direction`` is [count, n]; the tensors have the shapes of ``leaves``.
     """
-    sizes = [math.prod(array.shape[1:]) for array in trial.inputs]
+    sizes = [math.prod(array.shape[1:]) for array in invocation.inputs]
     parts = np.split(direction, np.cumsum(sizes)[:-1], axis=1)
     return tuple(
-        _tensor(part.reshape(array.shape) if trial.batched else part.reshape(array.shape)[0], trial)
-        for part, array in zip(parts, trial.inputs, strict=True)
+        _tensor(
+            part.reshape(array.shape) if invocation.batched else part.reshape(array.shape)[0],
+            invocation,
+        )
+        for part, array in zip(parts, invocation.inputs, strict=True)
     )
 
 
-def output_direction(direction: Floats, trial: Trial) -> Tensor:
+def output_direction(direction: Floats, invocation: Invocation) -> Tensor:
     """A direction [count, m] over the output entries as a tensor shaped like the result."""
-    shape = (trial.count,) if trial.batched else trial.output_shape
-    return _tensor(direction.reshape(shape), trial)
+    shape = (invocation.count,) if invocation.batched else invocation.output_shape
+    return _tensor(direction.reshape(shape), invocation)
 
 
-def joined(gradients: Sequence[Tensor | None], trial: Trial, inputs: Sequence[Tensor]) -> Floats:
+def joined(
+    gradients: Sequence[Tensor | None], invocation: Invocation, inputs: Sequence[Tensor]
+) -> Floats:
     """Gradients of all inputs as [count, n]; None, for an input that is not used, as zeros.
 
     A sparse gradient is judged as the dense tensor that it stands for.
@@ -103,7 +108,7 @@ def joined(gradients: Sequence[Tensor | None], trial: Trial, inputs: Sequence[Te
         dense = torch.zeros_like(leaf) if gradient is None else densified(gradient)
         check(f"the gradient of input {number}", dense, like=(leaf.shape, [leaf]))
         assert dense is not None
-        columns.append(numbers_of(dense).reshape(trial.count, -1))
+        columns.append(numbers_of(dense).reshape(invocation.count, -1))
     return np.concatenate(columns, axis=1)
 
 
@@ -124,9 +129,9 @@ def layouts(gradients: Sequence[Tensor | None]) -> str:
     return f" ({'; '.join(found)})" if found else ""
 
 
-def entries(result: Tensor, trial: Trial) -> Floats:
+def entries(result: Tensor, invocation: Invocation) -> Floats:
     """A tensor shaped like the result as [count, m]."""
-    return numbers_of(result).reshape(trial.count, output_size(trial))
+    return numbers_of(result).reshape(invocation.count, output_size(invocation))
 
 
 def numbers_of(tensor: Tensor) -> Floats:

@@ -5,7 +5,7 @@ import pytest
 from input_samples import DOUBLE, SINGLE, variable
 
 from gradcheck.points.generate import generate
-from gradcheck.points.kinds import belongs
+from gradcheck.points.matrices import belongs
 
 KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 

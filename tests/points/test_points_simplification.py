@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, program, variable
 
-from gradcheck.points.ladder import ladder
-from gradcheck.points.shrink import smallest
+from gradcheck.points.simplification import simpler_numbers, smallest
 
 REAL = ((-DOUBLE.largest, DOUBLE.largest),)
 
@@ -132,7 +131,7 @@ def test_a_tensor_without_elements_stays():
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_ladder_ends_at_its_number_and_holds_nothing_twice(value):
-    rungs = ladder(value, REAL, DOUBLE)
+    rungs = simpler_numbers(value, REAL, DOUBLE)
     assert rungs[-1] == value
     assert len(rungs) <= 45
     assert len(set(rungs)) == len(rungs) - (value == 0 and len(rungs) > 1)

@@ -10,9 +10,9 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
-from gradcheck.points.entries import Spans, bulk, inside, integers, tails
-from gradcheck.points.mixing import below, branch
+from gradcheck.points.marginals import Spans, bulk, inside, integers, tails
 from gradcheck.points.ordinals import Ordinals, float_at, ordinal
+from gradcheck.points.random import derive_key, random_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +49,44 @@ def groups(fields: Fields) -> list[list[int]]:
     return [group for group in found.values() if sum(fields[n].size for n in group) > 1]
 
 
-def plain(fields: Fields, key: int, count: int) -> Columns:
+def ordinary(fields: Fields, key: int, count: int) -> Columns:
     """Return ordinary numbers for every field."""
     return [
-        bulk(field.spans, field.dtype, branch(key, "bulk", n), (count, field.size))
+        bulk(field.spans, field.dtype, derive_key(key, "bulk", n), (count, field.size))
         for n, field in enumerate(fields)
     ]
 
 
 def ties(fields: Fields, key: int, count: int) -> Columns:
     """Return points where at most three numbers occur in a domain; in a quarter also negated."""
-    columns = plain(fields, key, count)
+    columns = ordinary(fields, key, count)
     for group, spans, pool in _pools(fields, columns):
-        own = branch(key, "tie", *group)
-        distinct = 1 + below(3, branch(own, "distinct"), (count, 1))
-        source = below(2**62, branch(own, "source"), pool.shape) % distinct
+        own = derive_key(key, "tie", *group)
+        distinct = 1 + random_below(3, derive_key(own, "distinct"), (count, 1))
+        source = random_below(2**62, derive_key(own, "source"), pool.shape) % distinct
         tied = np.take_along_axis(pool, np.minimum(source, pool.shape[1] - 1), axis=1)
-        negate = below(4, branch(own, "negate"), (count, 1)) == 0
-        flip = negate & (below(2, branch(own, "flip"), pool.shape) == 0) & inside(-tied, spans)
+        negate = random_below(4, derive_key(own, "negate"), (count, 1)) == 0
+        flip = (
+            negate
+            & (random_below(2, derive_key(own, "flip"), pool.shape) == 0)
+            & inside(-tied, spans)
+        )
         _put(np.where(flip, -tied, tied), group, columns)
     return columns
 
 
 def offsets(fields: Fields, key: int, count: int) -> Columns:
     """Return points whose entries are few steps of one size from a common, often large number."""
-    columns = plain(fields, key, count)
+    columns = ordinary(fields, key, count)
     for group, spans, pool in _pools(fields, columns):
-        own, dtype = branch(key, "offset", *group), fields[group[0]].dtype
-        common, wide = pool[:, :1], tails(spans, dtype, branch(own, "wide"), (count, 1))
+        own, dtype = derive_key(key, "offset", *group), fields[group[0]].dtype
+        common, wide = pool[:, :1], tails(spans, dtype, derive_key(own, "wide"), (count, 1))
         if wide is not None:
-            common = np.where(below(2, branch(own, "which"), (count, 1)) == 0, common, wide)
-        size = below(dtype.precision - 4, branch(own, "size"), (count, 1))
-        steps = (below(17, branch(own, "steps"), pool.shape) - 8) * (np.int64(1) << size)
+            common = np.where(
+                random_below(2, derive_key(own, "which"), (count, 1)) == 0, common, wide
+            )
+        size = random_below(dtype.precision - 4, derive_key(own, "size"), (count, 1))
+        steps = (random_below(17, derive_key(own, "steps"), pool.shape) - 8) * (np.int64(1) << size)
         low, high = _bounds(common, spans, dtype)
         moved = float_at(np.clip(ordinal(common, dtype) + steps, low, high), dtype)
         _put(moved, group, columns)
@@ -89,10 +95,10 @@ def offsets(fields: Fields, key: int, count: int) -> Columns:
 
 def singular(fields: Fields, key: int, count: int) -> Columns:
     """Return matrices without an inverse: dependent rows or columns, rank one, zero."""
-    columns = plain(fields, key, count)
+    columns = ordinary(fields, key, count)
     for number, field in enumerate(fields):
         if field.square:
-            matrices = _deficient(field, branch(key, "singular", number), count)
+            matrices = _deficient(field, derive_key(key, "singular", number), count)
             columns[number] = matrices.reshape(count, field.size)
     return columns
 
@@ -132,15 +138,17 @@ def _deficient(field: Field, key: int, count: int) -> Floats:
     """Return singular matrices of small exact numbers, or with equal rows in narrow domains."""
     spans, dtype, size = field.spans, field.dtype, field.shape[-1]
     shape = (count, *field.shape)
-    exact = integers(spans, dtype, branch(key, "exact"), shape)
-    base = bulk(spans, dtype, branch(key, "bulk"), shape) if exact is None else exact
+    exact = integers(spans, dtype, derive_key(key, "exact"), shape)
+    base = bulk(spans, dtype, derive_key(key, "bulk"), shape) if exact is None else exact
     one, other = _two_rows(key, shape)
     repeated = _repeat(base, one, other, np.ones((*shape[:-2], 1)))
-    factor = np.array([2.0, -1.0, 0.0])[below(3, branch(key, "factor"), (*shape[:-2], 1))]
+    factor = np.array([2.0, -1.0, 0.0])[
+        random_below(3, derive_key(key, "factor"), (*shape[:-2], 1))
+    ]
     scaled = _repeat(base, one, other, factor)
     swapped = np.swapaxes(scaled, -1, -2)
     outer = base[..., :1] * base[..., :1, :] if exact is not None else repeated
-    which = below(5, branch(key, "pattern"), (*shape[:-2], 1, 1))
+    which = random_below(5, derive_key(key, "pattern"), (*shape[:-2], 1, 1))
     chosen = np.choose(which, [repeated, scaled, swapped, outer, np.zeros(shape)]) + 0.0
     fits = inside(chosen, spans).all(axis=(-2, -1), keepdims=True)
     return np.where(fits | (size == 1), np.where(fits, chosen, base), repeated)
@@ -149,8 +157,8 @@ def _deficient(field: Field, key: int, count: int) -> Floats:
 def _two_rows(key: int, shape: tuple[int, ...]) -> tuple[Ordinals, Ordinals]:
     """Return two different rows of each matrix by number (the same where there is one row)."""
     size = shape[-1]
-    one = below(size, branch(key, "one"), (*shape[:-2], 1))
-    step = 1 + below(max(size - 1, 1), branch(key, "step"), (*shape[:-2], 1))
+    one = random_below(size, derive_key(key, "one"), (*shape[:-2], 1))
+    step = 1 + random_below(max(size - 1, 1), derive_key(key, "step"), (*shape[:-2], 1))
     return one, (one + step) % size
 
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, domains, program, variable
 
-from gradcheck.points.entries import ENTRY_REGIMES
-from gradcheck.points.generate import generate, regimes
-from gradcheck.points.mixing import words
+from gradcheck.points.correlated import RELATIONS
+from gradcheck.points.generate import generate
+from gradcheck.points.marginals import ENTRY_REGIMES
 from gradcheck.points.ordinals import ordinal, round_to
-from gradcheck.points.relations import RELATIONS
+from gradcheck.points.random import random_words
+from gradcheck.points.regimes import regimes
 
 REGIMES = (*ENTRY_REGIMES, *RELATIONS, "mixed")
 dtypes = st.sampled_from([DOUBLE, SINGLE])
@@ -51,7 +52,7 @@ def test_the_same_seed_draws_the_same_points_and_another_seed_others(regime):
 
 def test_the_words_are_those_that_splitmix64_is_published_with():
     # The first outputs for seed 1234567, as Rosetta Code lists them under "Splitmix64".
-    assert words(1234567, (5,)).tolist() == [
+    assert random_words(1234567, (5,)).tolist() == [
         6457827717110365317,
         3203168211198807973,
         9817491932198370423,

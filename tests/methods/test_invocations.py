@@ -1,7 +1,7 @@
 """The helpers of these tests notice a witness that has fallen silent."""
 
 import pytest
-from trials import claims, said
+from invocations import claims, said
 
 from gradcheck.answer import Finding, Ruling
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
-from gradcheck.points.entries import Spans, inside
-from gradcheck.points.mixing import below, branch
+from gradcheck.points.marginals import Spans, inside
 from gradcheck.points.ordinals import round_to
+from gradcheck.points.random import derive_key, random_below
 
 MADE = frozenset({"positive_definite", "invertible", "orthogonal"})
 """Kinds whose entries depend on each other; the rest are ordinary entries, mirrored or cut."""
@@ -25,7 +25,7 @@ _ATTEMPTS = 8
 _PIVOT = 2.0**-20  # a smaller pivot, relatively, is no well-conditioned matrix's
 
 
-def make(kind: str, spans: Spans, key: int, shape: tuple[int, ...]) -> Floats:
+def make_matrices(kind: str, spans: Spans, key: int, shape: tuple[int, ...]) -> Floats:
     """Return matrices of a made kind, with entries in the domain where a few attempts find them.
 
     Shapes: ``shape`` is [count, ..., size, size]. A point without a fitting matrix keeps the last
@@ -35,7 +35,7 @@ def make(kind: str, spans: Spans, key: int, shape: tuple[int, ...]) -> Floats:
     wanted = np.ones(shape, dtype=np.bool_)
     for attempt in range(_ATTEMPTS):
         build = {"positive_definite": _definite, "invertible": _invertible}.get(kind, _orthogonal)
-        fresh = build(branch(key, attempt), shape, 0 if attempt % 2 else -4)
+        fresh = build(derive_key(key, attempt), shape, 0 if attempt % 2 else -4)
         matrices = np.where(wanted, fresh, matrices)
         fits = inside(matrices, spans).all(axis=(-2, -1), keepdims=True)
         wanted = np.broadcast_to(~fits, shape)
@@ -96,33 +96,33 @@ def _fractions(key: int, shape: tuple[int, ...], least: int) -> Floats:
     """Return dyadic numbers of which a row's magnitudes add up to less than 1."""
     size = max(shape[-1], 1)
     quarter = 2.0 ** -((4 * size).bit_length())
-    return (below(5 - least, key, shape) + least).astype(np.float64) * quarter
+    return (random_below(5 - least, key, shape) + least).astype(np.float64) * quarter
 
 
 def _diagonal(key: int, shape: tuple[int, ...]) -> Floats:
     """Return diagonal matrices of 1, 1.25, ..., 2."""
-    diagonal: Floats = (1 + below(5, key, shape) / 4) * np.eye(shape[-1])
+    diagonal: Floats = (1 + random_below(5, key, shape) / 4) * np.eye(shape[-1])
     return diagonal
 
 
 def _definite(key: int, shape: tuple[int, ...], least: int) -> Floats:
     """Return L Lᵀ; every product and sum is exact, so it is exactly symmetric."""
-    strict = np.tril(_fractions(branch(key, "off"), shape, least), -1)
-    root = strict + _diagonal(branch(key, "diagonal"), shape)
+    strict = np.tril(_fractions(derive_key(key, "off"), shape, least), -1)
+    root = strict + _diagonal(derive_key(key, "diagonal"), shape)
     return _product(root, np.swapaxes(root, -1, -2))
 
 
 def _invertible(key: int, shape: tuple[int, ...], least: int) -> Floats:
     """Return diagonally dominant matrices with their rows permuted."""
-    off = _fractions(branch(key, "off"), shape, least) * (1 - np.eye(shape[-1]))
-    return _permuted(off + _diagonal(branch(key, "diagonal"), shape), branch(key, "rows"))
+    off = _fractions(derive_key(key, "off"), shape, least) * (1 - np.eye(shape[-1]))
+    return _permuted(off + _diagonal(derive_key(key, "diagonal"), shape), derive_key(key, "rows"))
 
 
 def _orthogonal(key: int, shape: tuple[int, ...], least: int) -> Floats:
     """Return signed permutations; half of them turned by a rotation in neighbouring axes."""
     matrices = np.broadcast_to(np.eye(shape[-1]), shape)
     for axis in range(shape[-1] - 1):
-        turn = below(4, branch(key, "turn", axis), (*shape[:-2], 1))
+        turn = random_below(4, derive_key(key, "turn", axis), (*shape[:-2], 1))
         cosine = np.choose(turn, [1.0, 1.0, 0.6, 5 / 13])
         sine = np.choose(turn, [0.0, 0.0, 0.8, 12 / 13])
         upper, lower = matrices[..., axis, :], matrices[..., axis + 1, :]
@@ -130,12 +130,12 @@ def _orthogonal(key: int, shape: tuple[int, ...], least: int) -> Floats:
         rotated[..., axis, :] = cosine * upper - sine * lower
         rotated[..., axis + 1, :] = sine * upper + cosine * lower
         matrices = rotated
-    signs = 1.0 - 2.0 * below(2, branch(key, "sign"), (*shape[:-1], 1))
-    return _permuted(matrices, branch(key, "rows")) * signs + 0.0  # no negative zeros
+    signs = 1.0 - 2.0 * random_below(2, derive_key(key, "sign"), (*shape[:-1], 1))
+    return _permuted(matrices, derive_key(key, "rows")) * signs + 0.0  # no negative zeros
 
 
 def _permuted(matrices: Floats, key: int) -> Floats:
-    places: NDArray[np.int64] = below(2**62, key, matrices.shape[:-1])
+    places: NDArray[np.int64] = random_below(2**62, key, matrices.shape[:-1])
     order = np.argsort(places, axis=-1, kind="stable")
     return np.take_along_axis(matrices, order[..., None], axis=-2)
 

@@ -6,16 +6,16 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from gradcheck.answer import Evidence, Ruling
+from gradcheck.answer import EntryReport, Ruling
 from gradcheck.judge.judge import Judgement
-from gradcheck.run.excuses import Excuse
-from gradcheck.run.hearing import Entry, Hearing, evidence
+from gradcheck.run.known_failures import IsExcused
+from gradcheck.run.observation import Entry, Observation, entry_report
 
 _MOST_FAILURES = 64
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """It grows with every hearing; ``strict`` counts what is inaccurate as a failure."""
 
     strict: bool
@@ -23,24 +23,24 @@ class Tally:
     points: int = 0
     judged: int = 0
     abstained: int = 0
-    worst: Evidence | None = None
-    failing: list[tuple[Evidence, Entry]] = field(default_factory=list)
+    worst: EntryReport | None = None
+    failing: list[tuple[EntryReport, Entry]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
 
-    def add(self, hearing: Hearing, excuse: Excuse) -> list[Entry]:
+    def add(self, observation: Observation, excuse: IsExcused) -> list[Entry]:
         """Count a hearing; returns its failing entries, less those that are excused."""
-        self.points += len(next(iter(hearing.points.values())))
-        for finding in hearing.findings:
+        self.points += len(next(iter(observation.points.values())))
+        for finding in observation.findings:
             if finding.ruling is Ruling.AGREE:
                 self.judged += finding.entries
                 self.counts[Ruling.AGREE.value] += finding.entries
-        failing = [entry for entry in hearing.entries if self._count(entry, excuse)]
-        self._keep_worst(hearing)
-        self._keep(hearing, failing)
+        failing = [entry for entry in observation.entries if self._count(entry, excuse)]
+        self._keep_worst(observation)
+        self._keep(observation, failing)
         return failing
 
-    def _count(self, entry: Entry, excuse: Excuse) -> bool:
+    def _count(self, entry: Entry, excuse: IsExcused) -> bool:
         ruling, judgement = entry.judgement.ruling, entry.judgement
         if ruling is Ruling.ABSTAIN:
             self.abstained += 1
@@ -64,25 +64,27 @@ class Tally:
         worst = self.worst
         return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
 
-    def _keep_worst(self, hearing: Hearing) -> None:
-        judged = [entry for entry in hearing.entries if not math.isnan(entry.judgement.ulps)]
+    def _keep_worst(self, observation: Observation) -> None:
+        judged = [entry for entry in observation.entries if not math.isnan(entry.judgement.ulps)]
         if judged:
             worst = max(judged, key=lambda entry: _badness(entry.judgement))
             if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
-                self.worst = evidence(hearing, worst)
+                self.worst = entry_report(observation, worst)
 
-    def _keep(self, hearing: Hearing, failing: list[Entry]) -> None:
+    def _keep(self, observation: Observation, failing: list[Entry]) -> None:
         found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)
-        self.failing += [(evidence(hearing, entry), entry) for entry in found[:_MOST_FAILURES]]
+        self.failing += [
+            (entry_report(observation, entry), entry) for entry in found[:_MOST_FAILURES]
+        ]
         self.failing.sort(key=lambda each: _badness(each[0]), reverse=True)
         del self.failing[_MOST_FAILURES:]
 
     @property
-    def failures(self) -> list[Evidence]:
+    def failures(self) -> list[EntryReport]:
         """The failing entries that are kept, worst first."""
         return [told for told, _ in self.failing]
 
 
-def _badness(judged: Judgement | Evidence) -> tuple[int, float]:
+def _badness(judged: Judgement | EntryReport) -> tuple[int, float]:
     """What is ruled worse is worse, however small its error."""
     return judged.ruling.severity, judged.ulps

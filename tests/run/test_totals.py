@@ -6,7 +6,7 @@ import pytest
 import torch
 from wrongs import BRIEF, SQUARE, ruled, with_gradient
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Ruling, RunOptions
 
 # PyTorch multiplies by result + 1, which has lost its digits there.
 CANCELLING = "{formula: expm1(x), inputs: {x: '[-12, -10]'}, order: 1, torch: torch.expm1(x)}"
@@ -22,7 +22,7 @@ def test_lost_accuracy_is_inaccurate():
 
 
 def test_lost_accuracy_is_strictly_a_failure():
-    outcome = ruled(CANCELLING, effort=STRICT)
+    outcome = ruled(CANCELLING, run_options=STRICT)
     assert outcome.verdict is Ruling.INACCURATE
     assert outcome.failures[0].ruling is Ruling.INACCURATE
     assert outcome.smallest
@@ -34,12 +34,12 @@ def test_lost_accuracy_is_strictly_a_failure():
 
 def test_what_is_accurate_is_so_strictly():
     accurate = CANCELLING.replace("torch.expm1(x)", "torch.exp(x) - 1")
-    assert ruled(accurate, effort=STRICT).verdict is Ruling.AGREE
+    assert ruled(accurate, run_options=STRICT).verdict is Ruling.AGREE
 
 
 def test_a_case_may_state_a_wider_allowance():
     allowed = CANCELLING.replace("order: 1", "accuracy: {ulps: 1000000, because: it cancels}")
-    assert ruled(allowed, effort=STRICT).verdict is Ruling.AGREE
+    assert ruled(allowed, run_options=STRICT).verdict is Ruling.AGREE
 
 
 @pytest.mark.parametrize(("dtype", "ruling"), [("float32", "agree"), ("float64", "inaccurate")])
@@ -52,7 +52,7 @@ def test_a_wider_allowance_of_one_dtype_is_none_of_another(dtype, ruling):
 
 def test_the_worst_entry_is_kept_although_it_agrees():
     declaration = "{formula: exp(x), inputs: {x: '[-50, 50]'}, order: 1}"
-    outcome = ruled(declaration, effort=Effort(points=64))
+    outcome = ruled(declaration, run_options=RunOptions(points=64))
     assert outcome.verdict is Ruling.AGREE
     assert outcome.worst.ulps > 0
     assert outcome.worst.ruling is Ruling.AGREE
@@ -75,7 +75,7 @@ def test_an_entry_that_is_ruled_worse_is_worse_than_one_with_a_larger_error():
 
 def test_the_worst_failure_is_kept_beside_the_smallest():
     culprit = with_gradient(torch.square, lambda slope, x: torch.where(x > 2, slope + x**2, slope))
-    outcome = ruled(SQUARE, function=culprit, effort=Effort(points=64))
+    outcome = ruled(SQUARE, function=culprit, run_options=RunOptions(points=64))
     assert outcome.failures[0].ulps == max(entry.ulps for entry in outcome.failures)
     assert outcome.failures[0].ulps == outcome.worst.ulps
     assert outcome.failures[0].ulps > outcome.smallest[0].ulps
@@ -83,7 +83,7 @@ def test_the_worst_failure_is_kept_beside_the_smallest():
 
 
 def test_counts_add_up():
-    outcome = ruled(SQUARE, effort=Effort(points=64))
+    outcome = ruled(SQUARE, run_options=RunOptions(points=64))
     grades = ("faithful", "stable", "explained")
     assert outcome.counts["agree"] == outcome.entries
     assert sum(outcome.counts.get(grade, 0) for grade in grades) == outcome.entries

@@ -13,7 +13,7 @@ from gradcheck.ops.balls import working
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, decimal
 from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.reference.truth import Truth
-from gradcheck.run.hearing import Promises
+from gradcheck.run.observation import Promises
 
 
 @lru_cache(maxsize=64)  # the witnesses of a case follow each other, in every dtype

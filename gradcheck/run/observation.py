@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import Claim, Evidence, Finding, Ruling
-from gradcheck.judge.contraction import Expectation, expectations, stress_of
+from gradcheck.answer import Claim, EntryReport, Finding, Ruling
+from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
 from gradcheck.judge.judge import Judgement, judge
 from gradcheck.methods import witness
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, digits
 from gradcheck.reference.forward_mode import NoDerivative
-from gradcheck.run.scene import Points, Scene
+from gradcheck.run.session import Points, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +47,40 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Hearing:
+class Observation:
     """What one witness said about some points. It fills while the witness speaks."""
 
-    scene: Scene
+    session: Session
     points: Points
     entries: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
-def hear(
-    scene: Scene,
+def observe(
+    session: Session,
     points: Points,
     seed: int,
     *,
     thorough: bool = True,
     promises: Promises = NO_PROMISES,
-) -> Hearing:
+) -> Observation:
     """Everything that the check's witness says about the points, judged.
 
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    hearing = Hearing(scene, points)
-    rows = scene.rows(points)
-    for trial, numbers in scene.trials(points, seed=seed, thorough=thorough):
-        for answer in witness(scene.check.witness).testify(trial):
+    observation = Observation(session, points)
+    rows = session.rows(points)
+    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
+        for answer in witness(session.check.witness).testify(invocation):
             if isinstance(answer, Finding):
-                hearing.findings.append(answer)
+                observation.findings.append(answer)
                 if answer.ruling is not Ruling.AGREE:
-                    hearing.entries.append(_found(answer, numbers[0]))
+                    observation.entries.append(_found(answer, numbers[0]))
             else:
                 for k, number in enumerate(numbers):
-                    _judge_point(hearing, (answer, k), (number, rows[number]), promises)
-    return hearing
+                    _judge_point(observation, (answer, k), (number, rows[number]), promises)
+    return observation
 
 
 def _found(finding: Finding, number: int) -> Entry:
@@ -90,29 +90,29 @@ def _found(finding: Finding, number: int) -> Entry:
 
 
 def _judge_point(
-    hearing: Hearing,
+    observation: Observation,
     said: tuple[Claim, int],
     place: tuple[int, tuple[float, ...]],
     promises: Promises,
 ) -> None:
     (claim, k), (number, x) = said, place
-    scene = hearing.scene
-    sizes = (scene.truth.outputs, scene.truth.size)
-    truths = _truths(scene, claim.order, x, promises)
+    session = observation.session
+    sizes = (session.truth.outputs, session.truth.size)
+    truths = _truths(session, claim.order, x, promises)
     values = claim.numbers[k].ravel().tolist()
     for slot, (got, *expected) in enumerate(
         zip(values, *(expectations(claim, k, sizes, each) for each in truths), strict=True)
     ):
-        judged = [(each, _judged(scene, claim.order, x, got, each)) for each in expected]
+        judged = [(each, _judged(session, claim.order, x, got, each)) for each in expected]
         worst, judgement = max(judged, key=lambda pair: pair[1].ruling.severity)
         if judgement.ruling is Ruling.DISAGREE and claim.absent:
-            judgement = _without_gradient(judgement, claim, slot, scene)
-        hearing.entries.append(Entry(number, claim, slot, got, worst, judgement))
+            judgement = _without_gradient(judgement, claim, slot, session)
+        observation.entries.append(Entry(number, claim, slot, got, worst, judgement))
 
 
-def _without_gradient(judgement: Judgement, claim: Claim, slot: int, scene: Scene) -> Judgement:
+def _without_gradient(judgement: Judgement, claim: Claim, slot: int, session: Session) -> Judgement:
     """The judgement with its reason, where a number is 0 because no gradient came."""
-    for position, (name, shape) in enumerate(scene.variant.program.inputs):
+    for position, (name, shape) in enumerate(session.variant.program.inputs):
         slot -= math.prod(shape)
         if slot < 0:
             reason = claim.absent.get(position)
@@ -122,25 +122,25 @@ def _without_gradient(judgement: Judgement, claim: Claim, slot: int, scene: Scen
 
 
 def _judged(
-    scene: Scene, order: int, x: tuple[float, ...], got: float, expected: Expectation
+    session: Session, order: int, x: tuple[float, ...], got: float, expected: Expectation
 ) -> Judgement:
-    truth, dtype = scene.truth, scene.dtype
-    least_ulps, _ = scene.case.accuracy.get(dtype.name, (0, ""))
+    truth, dtype = session.truth, session.dtype
+    least_ulps, _ = session.case.accuracy.get(dtype.name, (0, ""))
     return judge(
         got,
         expected.enclosure,
         dtype,
-        lambda: stress_of(expected, truth, order, x, dtype),
+        lambda: error_bounds_of(expected, truth, order, x, dtype),
         lambda: truth.leaves_range(order, expected.asked, x, dtype),
         least_ulps,
     )
 
 
 def _truths(
-    scene: Scene, order: int, x: tuple[float, ...], promises: Promises
+    session: Session, order: int, x: tuple[float, ...], promises: Promises
 ) -> list[list[Enclosure]]:
     """What a claim is held against: the formula, and the formula with what the case states."""
-    formula = _formula(scene, order, x)
+    formula = _formula(session, order, x)
     if promises.conventions and order == 1:
         stand_in = {k: Enclosure(ball, "promised") for k, ball in promises.conventions.items()}
         formula = [stand_in.get(k, each) for k, each in enumerate(formula)]
@@ -157,25 +157,27 @@ def _stated(answer: arb, formula: Enclosure) -> Enclosure:
     return Enclosure(answer, "written" if formula.status == "settled" else "promised")
 
 
-def _formula(scene: Scene, order: int, x: tuple[float, ...]) -> list[Enclosure]:
+def _formula(session: Session, order: int, x: tuple[float, ...]) -> list[Enclosure]:
     try:
-        return scene.truth.enclosures(order, x)
+        return session.truth.enclosures(order, x)
     except NoDerivative:
-        return [UNDEFINED] * (scene.truth.outputs * scene.truth.size**order)
+        return [UNDEFINED] * (session.truth.outputs * session.truth.size**order)
 
 
-def evidence(hearing: Hearing, entry: Entry) -> Evidence:
+def entry_report(observation: Observation, entry: Entry) -> EntryReport:
     """One entry, in words and numbers for people."""
-    at = {name: values[entry.point].tolist() for name, values in hearing.points.items()}
+    at = {name: values[entry.point].tolist() for name, values in observation.points.items()}
     judgement = entry.judgement
     if entry.claim is None or entry.expected is None:
         label = entry.finding.label if entry.finding else ""
-        return Evidence(at, "the call", label, math.nan, "", "", judgement.ulps,
+        return EntryReport(at, "the call", label, math.nan, "", "", judgement.ulps,
                         judgement.relative, judgement.ruling, judgement.reason)  # fmt: skip
     ball = entry.expected.enclosure.ball
-    return Evidence(
+    return EntryReport(
         at=at,
-        index=index_text(hearing.scene, entry.claim.order, _without_zeros(hearing, entry)),
+        index=index_text(
+            observation.session, entry.claim.order, _without_zeros(observation, entry)
+        ),
         label=entry.claim.label,
         got=entry.got,
         true=digits(entry.expected.enclosure),
@@ -185,7 +187,7 @@ def evidence(hearing: Hearing, entry: Entry) -> Evidence:
         ruling=judgement.ruling,
         reason=judgement.reason,
         grade=judgement.grade,
-        directions=() if is_plain(entry) else _directions(entry.claim, _row(hearing, entry)),
+        directions=() if is_plain(entry) else _directions(entry.claim, _row(observation, entry)),
     )
 
 
@@ -201,17 +203,17 @@ def _directions(claim: Claim, row: int) -> tuple[tuple[str, tuple[float, ...]], 
     return tuple((name, tuple(vector[row].tolist())) for name, vector in given)
 
 
-def _row(hearing: Hearing, entry: Entry) -> int:
+def _row(observation: Observation, entry: Entry) -> int:
     """Which row of its claim an entry stands in: a call takes one point, or all of them."""
     return entry.point if entry.claim is not None and len(entry.claim.numbers) > 1 else 0
 
 
-def _without_zeros(hearing: Hearing, entry: Entry) -> Expectation:
+def _without_zeros(observation: Observation, entry: Entry) -> Expectation:
     """The weighted sum less the derivatives that are 0, as long as one is not."""
     assert entry.claim is not None
     assert entry.expected is not None
-    x = hearing.scene.rows(hearing.points)[entry.point]
-    truth = hearing.scene.truth.enclosures(entry.claim.order, x)
+    x = observation.session.rows(observation.points)[entry.point]
+    truth = observation.session.truth.enclosures(entry.claim.order, x)
     terms = tuple(term for term in entry.expected.terms if not truth[term[1]].ball.is_zero())
     return replace(entry.expected, terms=terms or entry.expected.terms)
 
@@ -219,11 +221,11 @@ def _without_zeros(hearing: Hearing, entry: Entry) -> Expectation:
 _TOP = {1: "∂", 2: "∂²"}
 
 
-def index_text(scene: Scene, order: int, expected: Expectation) -> str:
+def index_text(session: Session, order: int, expected: Expectation) -> str:
     """Which derivative a number is: ``∂y[1]/∂x[0, 2]``, or a weighted sum of such."""
-    names = _entry_names(scene)
-    outputs = _positions("y", scene.variant.program.shape)
-    n = scene.truth.size
+    names = _entry_names(session)
+    outputs = _positions("y", session.variant.program.shape)
+    n = session.truth.size
     parts = []
     for weight, flat in expected.terms:
         digits = [names[flat // n**k % n] for k in reversed(range(order))]
@@ -236,9 +238,9 @@ def index_text(scene: Scene, order: int, expected: Expectation) -> str:
     return " + ".join(parts)
 
 
-def _entry_names(scene: Scene) -> list[str]:
+def _entry_names(session: Session) -> list[str]:
     return [
-        entry for name, shape in scene.variant.program.inputs for entry in _positions(name, shape)
+        entry for name, shape in session.variant.program.inputs for entry in _positions(name, shape)
     ]
 
 

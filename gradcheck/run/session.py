@@ -1,4 +1,4 @@
-"""What a check needs to be run: the truth, the code on trial, and trials made of points."""
+"""What a check needs to be run: the truth, the code under test, and invocations made of points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 
-from gradcheck.answer import Difference, Effort, Floats, Trial
+from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS
@@ -18,10 +18,8 @@ from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.tape import Program
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods._torch.differences import first_difference, second_difference
-from gradcheck.points.batches import Batch
-from gradcheck.points.generate import generate
-from gradcheck.points.rows import join
-from gradcheck.points.visit import visit
+from gradcheck.points.generate import generate, to_rows
+from gradcheck.points.plan import drawn_batches
 from gradcheck.reference.truth import Truth
 
 Points = dict[str, Floats]
@@ -33,7 +31,7 @@ _PROBES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Session:
     """One check, made ready: everything that does not vary from point to point."""
 
     check: Check
@@ -52,28 +50,28 @@ class Scene:
 
     def rows(self, points: Points) -> list[tuple[float, ...]]:
         """Every point as the flat input entries of the program."""
-        return [tuple(row) for row in join(self.case.inputs, points).tolist()]
+        return [tuple(row) for row in to_rows(self.case.inputs, points).tolist()]
 
-    def drawn(self, effort: Effort) -> list[Points]:
+    def drawn(self, run_options: RunOptions) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
-        batches = _visited(self.case, self.variant, self.dtype, effort)
+        batches = _visited(self.case, self.variant, self.dtype, run_options)
         if not (self.batched and batches):
             return batches
         return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
 
-    def trials(
+    def invocations(
         self, points: Points, *, seed: int, thorough: bool
-    ) -> Iterator[tuple[Trial, list[int]]]:
+    ) -> Iterator[tuple[Invocation, list[int]]]:
         """The points as calls, each with the numbers of the points in it."""
         count = len(points[self.case.inputs[0].name])
         few = self.batched and self.truth.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
             inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
-            trial = self._trial(inputs, seed + numbers[0], together=together)
-            yield replace(trial, thorough=thorough or few), numbers
+            invocation = self._invocation(inputs, seed + numbers[0], together=together)
+            yield replace(invocation, thorough=thorough or few), numbers
 
-    def _trial(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Trial:
+    def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
         first = second = None
         if FACTS[self.check.witness].differences:
             (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
@@ -81,7 +79,7 @@ class Scene:
             first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
             if first is not None and self.case.order >= 2:
                 second = second_difference(self.truth, x, self.dtype)
-        return Trial(
+        return Invocation(
             function=self.subject,
             inputs=inputs,
             batched=together,
@@ -105,7 +103,9 @@ class Scene:
             if dtype != self.dtype.name
         }
 
-    def _inside(self, inputs: tuple[Floats, ...], settings: Difference | None) -> Difference | None:
+    def _inside(
+        self, inputs: tuple[Floats, ...], settings: FiniteDifferenceSettings | None
+    ) -> FiniteDifferenceSettings | None:
         """The settings, unless a step leaves the domain of an input."""
         if settings is None:
             return None
@@ -117,18 +117,11 @@ class Scene:
 
 
 @lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
-def _visited(case: Case, variant: Variant, dtype: Dtype, effort: Effort) -> list[Points]:
-    batches: list[Points] = []
-
-    def keep(batch: Batch) -> bool:
-        batches.append(batch.points)
-        return True
-
-    visit(case, variant, dtype, effort, keep)
-    return batches
+def _visited(case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> list[Points]:
+    return [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
 
 
-def scene_of(check: Check) -> Scene:
+def session_of(check: Check) -> Session:
     """Make a check ready to be run.
 
     Errors: CatalogError where the case's ``function`` cannot be loaded.
@@ -140,7 +133,7 @@ def scene_of(check: Check) -> Scene:
         and _takes_many_points(*where)
     )
     truth = truth_of(check.variant.program)
-    return Scene(check, DTYPES[check.dtype], truth, subject_of(*where), batched)
+    return Session(check, DTYPES[check.dtype], truth, subject_of(*where), batched)
 
 
 @lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
