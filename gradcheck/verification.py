@@ -15,7 +15,7 @@ from gradcheck.answer import Effort, Outcome
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
-from gradcheck.catalog.known import known_of
+from gradcheck.catalog.known_failures import known_of
 from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError

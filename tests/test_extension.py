@@ -200,7 +200,7 @@ import pytest
 import torch
 
 from gradcheck import verify
-from gradcheck.catalog.numbers import numbers_of
+from gradcheck.catalog.points import numbers_of
 from gradcheck.language.parse import parse
 
 

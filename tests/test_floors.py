@@ -146,7 +146,7 @@ def heavy_imports_of(module: str) -> set[str]:
         "gradcheck",
         "gradcheck.catalog.checks",
         "gradcheck.catalog.load",
-        "gradcheck.catalog.known",
+        "gradcheck.catalog.known_failures",
         "gradcheck.cli.app",
         "gradcheck.catalog.domain",
         "gradcheck.ops.table",

@@ -11,18 +11,22 @@ from pydantic import BaseModel
 
 from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Case
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import UNNAMED, KeyPath, Pairs, Yaml, describe
-from gradcheck.catalog.draft import Draft, check_names, read_inputs
-from gradcheck.catalog.implementations import check_usage, read_implementations
-from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
-from gradcheck.catalog.mistakes import validate
-from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
+from gradcheck.catalog.declaration import (
+    DEFAULT_ORDER,
+    CaseDraft,
+    check_labels,
+    check_names,
+    check_usage,
+    read_implementations,
+    read_inputs,
+)
+from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.points import read_points
-from gradcheck.catalog.remainder import DEFINING, lost, remainder
+from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, decode, read_text
+from gradcheck.catalog.validation import DEFINING, lost, remainder, validate
 from gradcheck.catalog.variants import read_variants
+from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, Yaml, compose, describe
 from gradcheck.errors import CatalogError
 
 _INNER: dict[KeyPath, type[BaseModel]] = {
@@ -101,7 +105,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         keys, _ = validate(CaseKeys, node, Complaints(""), _INNER, budget)
     if keys is None:
         return None
-    draft = Draft(name, place, node, keys, complaints, budget, lost(faults))
+    draft = CaseDraft(name, place, node, keys, complaints, budget, lost(faults))
     names_are_sound = check_names(draft)
     inputs = () if draft.has_lost("inputs") else read_inputs(draft)
     check_labels(draft)

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gradcheck.catalog.model import CaseKeys
-from gradcheck.catalog.value_kinds import DATA, NAMED, NUMBERS
+from gradcheck.catalog.keys import CaseKeys
+from gradcheck.catalog.values import DATA, NAMED, NUMBERS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 ID = "urn:gradcheck:catalog:1"

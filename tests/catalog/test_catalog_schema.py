@@ -6,10 +6,10 @@ import re
 import pytest
 
 from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, parse_domain
+from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.load import load_text
-from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.schema import json_schema
-from gradcheck.catalog.value_kinds import DOMAIN
+from gradcheck.catalog.values import DOMAIN
 from gradcheck.errors import ExpressionError
 
 MODELS = [CaseKeys, InputKeys, PointKeys, AccuracyKeys]

@@ -13,14 +13,13 @@ from packaging.version import Version
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Case, Implementation, Point, Variant
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import Items, Yaml, describe, inside
 from gradcheck.catalog.inline import NAME, flow
-from gradcheck.catalog.known_keys import INNER, KnownKeys
-from gradcheck.catalog.mistakes import validate
-from gradcheck.catalog.numbers import numbers_of, work_of
+from gradcheck.catalog.keys import INNER, KnownKeys
+from gradcheck.catalog.points import numbers_of, work_of
+from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, SUFFIXES, read_text
+from gradcheck.catalog.validation import validate
+from gradcheck.catalog.yaml_document import Items, Yaml, compose, describe, inside
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
 from gradcheck.language.nodes import Node
 from gradcheck.spelling import nearest

@@ -1,4 +1,4 @@
-"""The keys of a case, once: validation and the JSON Schema are both made from these models.
+"""The keys of the format, once: validation and the JSON Schema are both made from these models.
 
 To add a key, add a field here; its description is what editors show, its example the fix that a
 message offers.
@@ -6,12 +6,15 @@ message offers.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradcheck.catalog.document import UNNAMED, Pairs, Scalar
-from gradcheck.catalog.value_kinds import (
+from gradcheck.catalog.problems import refuse
+from gradcheck.catalog.values import (
     Choice,
     Data,
     DomainText,
@@ -22,19 +25,23 @@ from gradcheck.catalog.value_kinds import (
     Line,
     Numbers,
     Order,
+    Reader,
     Reference,
     Shape,
     Tag,
     Text,
     Ulps,
+    read_text,
+    read_word,
 )
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
 
 
 def one_or_list(value: Any) -> Any:
     """A single value as a list of one, so that the model has one form only."""
-    return [value] if isinstance(value, Scalar) else value
+    return [value] if isinstance(value, YamlScalar) else value
 
 
 class Keys(BaseModel):
@@ -129,7 +136,7 @@ Accuracy = Annotated[
 
 def as_input(value: Any) -> Any:
     """A bare domain as the map that it is short for."""
-    return {"domain": value} if isinstance(value, Scalar) else value
+    return {"domain": value} if isinstance(value, YamlScalar) else value
 
 
 Input = Annotated[
@@ -225,3 +232,107 @@ class CaseKeys(Keys):
     source: Texts | None = Field(
         None, description="where the formula comes from, a text or a list", examples=["DLMF 4.2"]
     )
+
+
+NOT_REPORTED = "not reported"
+
+
+def _read_case(value: Yaml) -> YamlScalar:
+    return _matched(value, r"[^:/\\]+\.ya?ml::\w+", "file::case", "tutorial.yaml::expm1")
+
+
+def _read_issue(value: Yaml) -> YamlScalar:
+    pattern = rf"https?://\S+|{NOT_REPORTED}"
+    example = "https://github.com/pytorch/pytorch/issues/192406"
+    return _matched(value, pattern, f"a URL, or {NOT_REPORTED!r}", example)
+
+
+def _read_device(value: Yaml) -> YamlScalar:
+    return _matched(value, r"[a-z]+(?::\d+)?", "a device", "cuda")
+
+
+def _matched(value: Yaml, pattern: str, expected: str, example: str) -> YamlScalar:
+    scalar = read_text(value)
+    if re.fullmatch(pattern, scalar.text.strip(), re.ASCII):
+        return scalar
+    raise refuse((scalar.place, describe(scalar), expected, f"write it like {example}"))
+
+
+def _read_torch(value: Yaml) -> YamlScalar:
+    scalar = read_text(value)
+    try:
+        SpecifierSet(scalar.text)
+    except InvalidSpecifier:
+        complaint = (scalar.place, describe(scalar), "a version specifier", "write it like >=2.0")
+        raise refuse(complaint) from None
+    return scalar
+
+
+def _read_any_scalar(value: Yaml) -> YamlScalar:
+    if isinstance(value, YamlScalar) and value.kind != "null":
+        return value
+    raise refuse((value.place, describe(value), "a text or a number", "write one"))
+
+
+_Any = Annotated[YamlScalar, Reader(_read_any_scalar, {"type": ["string", "integer"]})]
+
+
+def _text(reader: Callable[[Yaml], object]) -> Reader:
+    return Reader(reader, {"type": "string"})
+
+
+class WhenKeys(Keys):
+    """Where an entry holds; each key optional."""
+
+    witness: Annotated[str, _text(read_word("witness", WITNESSES, LATER_WITNESSES))] | None = Field(
+        None, description="a witness's name", examples=["reverse"]
+    )
+    dtype: DtypeName | None = Field(None, description="a dtype", examples=["float64"])
+    device: Annotated[YamlScalar, _text(_read_device)] | None = Field(
+        None, description="a device; cuda means cuda:0 and the others too", examples=["cpu"]
+    )
+    torch: Annotated[YamlScalar, _text(_read_torch)] | None = Field(
+        None, description="versions of PyTorch, as pip writes them", examples=[">=2.0"]
+    )
+    call: Annotated[YamlScalar, _text(read_text)] | None = Field(
+        None,
+        description="how the witness asked: what its report says it called, or how that begins",
+        examples=["reverse over forward"],
+    )
+    implementation: _Any | None = Field(
+        None, description="an implementation's text, or its number from 0", examples=[1]
+    )
+    variant: _Any | None = Field(None, description="a variant's name", examples=["d=0"])
+
+    def chosen(self) -> dict[str, str]:
+        """What the entry says, as texts."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: value.text.strip() if isinstance(value, YamlScalar) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+class KnownKeys(Keys):
+    """One known failure."""
+
+    case: Annotated[YamlScalar, _text(_read_case)] = Field(
+        description="the file and the case, as file::case", examples=["tutorial.yaml::expm1"]
+    )
+    at: dict[str, Numbers] | None = Field(
+        None, description="a map: the point of the case that shows it", examples=[{"x": -40}]
+    )
+    when: WhenKeys | None = Field(
+        None,
+        description="a map with witness, dtype, device, torch, call, implementation, variant: "
+        "where it holds",
+        examples=[{"witness": "reverse"}],
+    )
+    issue: Annotated[YamlScalar, _text(_read_issue)] = Field(
+        description=f"the URL of the report, or {NOT_REPORTED!r}", examples=[NOT_REPORTED]
+    )
+    because: Text = Field(description="a text: why it fails", examples=["the backward cancels"])
+
+
+INNER: dict[KeyPath, type[BaseModel]] = {("when",): WhenKeys}

@@ -1,4 +1,4 @@
-"""The problems of one file, gathered so that all of them are reported at once."""
+"""What is wrong with a file: one complaint, and all of them gathered to be reported at once."""
 
 from __future__ import annotations
 
