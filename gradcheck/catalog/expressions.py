@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from pydantic_core import PydanticCustomError
-
 from gradcheck.catalog.budget import MOST_DIMENSIONS, MOST_ELEMENTS
 from gradcheck.catalog.case import Pointed
-from gradcheck.catalog.problems import Complaint, complaints_of, refuse
+from gradcheck.catalog.problems import Complaint, Refused
 from gradcheck.catalog.yaml_document import Items, Pairs, Yaml, YamlScalar, describe, place_inside
 from gradcheck.errors import ExpressionError
 from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
@@ -47,10 +45,10 @@ class Block:
 def read_expression(value: Yaml) -> Written:
     """One expression: a text, or a number as it is written."""
     if not isinstance(value, YamlScalar) or value.kind in ("null", "boolean"):
-        raise refuse((value.place, describe(value), "an expression", _expression_fix(value)))
+        raise Refused((value.place, describe(value), "an expression", _expression_fix(value)))
     if value.kind == "number" and value.text.lower().lstrip("+-") in (".inf", ".nan"):
         fix = "write inf in a text" if "inf" in value.text.lower() else "remove it"
-        raise refuse((value.place, f"the number {value.text}", "an exact number", fix))
+        raise Refused((value.place, f"the number {value.text}", "an exact number", fix))
     text = value.text.rstrip()
     if value.kind == "integer":  # 007 is an integer to YAML, and a mistake to Python
         text = re.sub(r"^([-+]?)0+(?=\d)", r"\1", text)
@@ -59,7 +57,7 @@ def read_expression(value: Yaml) -> Written:
     try:
         return Written(parse(text), value)
     except ExpressionError as error:
-        raise refuse(_mistake(value, error)) from None
+        raise Refused(_mistake(value, error)) from None
 
 
 _SHORT_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
@@ -100,12 +98,12 @@ def read_block(depth: int, most: int) -> Callable[[Yaml], Block]:
         count = _count(value)
         if count > most:
             found, fix = f"a list of {count:,} entries", "make it smaller"
-            raise refuse((value.place, found, f"at most {most:,}", fix))
+            raise Refused((value.place, found, f"at most {most:,}", fix))
         complaints: list[Complaint] = []
         leaves: list[Written] = []
         tree = _gather(value, depth, leaves, complaints)
         if complaints or tree is None:
-            raise refuse(*complaints)
+            raise Refused(*complaints)
         return Block(tree, tuple(leaves), value.place)
 
     return read
@@ -123,8 +121,8 @@ def _gather(
         return Sequence(tuple(item for item in items if item is not None), (1, 1))
     try:
         leaf = read_expression(value)
-    except PydanticCustomError as error:
-        complaints += complaints_of(error)
+    except Refused as refused:
+        complaints += refused.complaints
         return None
     leaves.append(leaf)
     return leaf.tree
@@ -142,14 +140,14 @@ def read_constant(value: Yaml) -> Constant:
     shape = _shape_of(value, kinds)
     if "boolean" in kinds and len(kinds) > 1:
         found = "a list of booleans and numbers"
-        raise refuse((value.place, found, "either booleans or numbers", "write 1 and 0"))
+        raise Refused((value.place, found, "either booleans or numbers", "write 1 and 0"))
     count = 1
     for length in shape:
         count *= length
     if count > MOST_ELEMENTS or len(shape) > MOST_DIMENSIONS:
         found = f"a list of {count:,} elements in {len(shape)} dimensions"
         expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
-        raise refuse((value.place, found, expected, "make it smaller"))
+        raise Refused((value.place, found, expected, "make it smaller"))
     return _read_list(value)
 
 
@@ -164,7 +162,7 @@ def _shape_of(value: Yaml, kinds: set[str]) -> tuple[int, ...]:
         if shape != shapes[0]:
             found = f"an entry of shape {list(shape)} after one of shape {list(shapes[0])}"
             fix = "give every list as many entries"
-            raise refuse((item.place, found, "a rectangular list", fix))
+            raise Refused((item.place, found, "a rectangular list", fix))
     return (len(value), *(shapes[0] if shapes else ()))
 
 
@@ -183,7 +181,7 @@ def _read_entry(value: Yaml) -> Constant:
         if isinstance(value, YamlScalar) and value.text
         else "write a number"
     )
-    raise refuse((value.place, describe(value), "a number, a boolean, or a list of them", fix))
+    raise Refused((value.place, describe(value), "a number, a boolean, or a list of them", fix))
 
 
 def read_number(scalar: YamlScalar) -> Fraction:
@@ -209,7 +207,7 @@ def read_choice(value: Yaml) -> YamlScalar:
         if value.kind in ("integer", "number"):
             read_number(value)
         return value
-    raise refuse(
+    raise Refused(
         (value.place, describe(value), "a number, a boolean, a text or null", "write one value")
     )
 

@@ -1,4 +1,4 @@
-"""The keys of the format, once: validation and the JSON Schema are both made from these models.
+"""The keys of the format, once: validation and the JSON Schema are both made from these tables.
 
 To add a key, add a field here; its description is what editors show, its example the fix that a
 message offers.
@@ -8,230 +8,261 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradcheck.catalog.problems import refuse
+from gradcheck.catalog.domain import Domain
+from gradcheck.catalog.expressions import Block, Constant, Written
+from gradcheck.catalog.problems import Refused
+from gradcheck.catalog.validation import (
+    Spot,
+    ValueKind,
+    keys_of,
+    list_of,
+    map_of,
+    optional,
+    required,
+    single,
+    table_of,
+)
 from gradcheck.catalog.values import (
-    Choice,
-    Data,
-    DomainText,
-    DtypeName,
-    Expression,
-    Formula,
-    Kind,
-    Line,
-    Numbers,
-    Order,
-    Reader,
-    Reference,
-    Shape,
-    Tag,
-    Text,
-    Ulps,
+    CHOICE,
+    DATA,
+    DOMAIN,
+    DTYPE,
+    EXPRESSION,
+    FORMULA,
+    LINE,
+    NUMBERS,
+    ORDER,
+    REFERENCE,
+    SHAPE,
+    STRUCTURE,
+    TAG,
+    TEXT,
+    ULPS,
     read_text,
     read_word,
 )
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, Yaml, YamlScalar, describe
+from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
 
-
-def one_or_list(value: Any) -> Any:
-    """A single value as a list of one, so that the model has one form only."""
-    return [value] if isinstance(value, YamlScalar) else value
+T = TypeVar("T")
 
 
-class Keys(BaseModel):
-    """What all maps of the format share: unknown keys are refused, nothing is converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-
-
-class InputKeys(Keys):
+@dataclass(frozen=True, slots=True)
+class InputKeys:
     """Where an input lives."""
 
-    domain: DomainText | None = Field(
-        None,
-        description="a domain: real, positive, negative, nonnegative, nonzero, an interval such "
+    domain: Domain | None = optional(
+        DOMAIN,
+        "a domain: real, positive, negative, nonnegative, nonzero, an interval such "
         "as (0, pi/2], or several joined by |; default real",
-        examples=["(-4, 4)"],
+        '"(-4, 4)"',
     )
-    shape: Shape = Field(
-        (),
-        description="a list of dimensions, each 0 to 64; [] (the default) for a single number",
-        examples=[[2, 3]],
+    shape: tuple[int, ...] = optional(
+        SHAPE,
+        "a list of dimensions, each 0 to 64; [] (the default) for a single number",
+        "[2, 3]",
+        default=(),
     )
-    kind: Kind | None = Field(
-        None, description="which square matrices are drawn", examples=["positive_definite"]
-    )
+    kind: str | None = optional(STRUCTURE, "which square matrices are drawn", "positive_definite")
 
 
-class PointKeys(Keys):
+@dataclass(frozen=True, slots=True)
+class PointKeys:
     """A fixed input, always tested, with known answers where stated."""
 
-    at: dict[str, Numbers] = Field(
-        description="a map from every input's name to its value, exact: 3, 1/3, pi or nested lists",
-        examples=[{"x": 3}],
+    at: dict[str, Block] = required(
+        map_of(NUMBERS),
+        "a map from every input's name to its value, exact: 3, 1/3, pi or nested lists",
+        "{x: 3}",
     )
-    value: Numbers | None = Field(None, description="the function's value there", examples=[27])
-    gradient: dict[str, Numbers] | None = Field(
-        None,
-        description="a map from an input's name to the gradient of a scalar function",
-        examples=[{"x": 18}],
+    value: Block | None = optional(NUMBERS, "the function's value there", "27")
+    gradient: dict[str, Block] | None = optional(
+        map_of(NUMBERS),
+        "a map from an input's name to the gradient of a scalar function",
+        "{x: 18}",
     )
-    jacobian: dict[str, Numbers] | None = Field(
-        None,
-        description="a map from an input's name to the Jacobian: the output's shape, then its own",
-        examples=[{"x": [1, 0]}],
+    jacobian: dict[str, Block] | None = optional(
+        map_of(NUMBERS),
+        "a map from an input's name to the Jacobian: the output's shape, then its own",
+        "{x: [1, 0]}",
     )
-    hessian: dict[str, dict[str, Numbers]] | None = Field(
-        None,
-        description="a map from an input's name to a map from an input's name to second "
+    hessian: dict[str, dict[str, Block]] | None = optional(
+        map_of(map_of(NUMBERS)),
+        "a map from an input's name to a map from an input's name to second "
         "derivatives of a scalar function",
-        examples=[{"x": {"x": 6}}],
+        "{x: {x: 6}}",
     )
-    convention: dict[str, Numbers] | None = Field(
-        None,
-        description="a map from an input's name to the gradient that PyTorch promises where no "
+    convention: dict[str, Block] | None = optional(
+        map_of(NUMBERS),
+        "a map from an input's name to the gradient that PyTorch promises where no "
         "derivative exists",
-        examples=[{"x": 0}],
+        "{x: 0}",
     )
-    because: Text | None = Field(
-        None, description="a text: where the answers come from", examples=["by hand"]
-    )
-    dtypes: list[DtypeName] | None = Field(
-        None, description="a list of the dtypes that the point is for", examples=[["float64"]]
+    because: YamlScalar | None = optional(TEXT, "a text: where the answers come from", "by hand")
+    dtypes: list[str] | None = optional(
+        list_of(DTYPE), "a list of the dtypes that the point is for", "[float64]"
     )
 
 
-class AccuracyKeys(Keys):
+@dataclass(frozen=True, slots=True)
+class AccuracyKeys:
     """A wider allowance than the derived one."""
 
-    ulps: Ulps = Field(description="the allowance, a positive integer", examples=[1000])
-    because: Text = Field(description="a text: the reason", examples=["a long sum"])
+    ulps: int = required(ULPS, "the allowance, a positive integer", "1000")
+    because: YamlScalar = required(TEXT, "a text: the reason", "a long sum")
 
 
-def as_accuracy(value: Any) -> Any:
+_ACCURACIES = table_of(AccuracyKeys)
+_BY_DTYPE = map_of(_ACCURACIES)
+
+
+def _read_accuracy(value: Yaml, spot: Spot) -> dict[str, AccuracyKeys]:
     """The allowance for all dtypes as a map of dtypes too, of one without a name."""
     if not isinstance(value, Pairs):
-        return value
+        return _BY_DTYPE.read(value, spot)
     names_dtypes = any(
         isinstance(each, Pairs) or name in (*DEFAULT_DTYPES, *LATER_DTYPES)
         for name, each in value.items()
     )
-    own = value.keys() & AccuracyKeys.model_fields.keys()
-    return value if names_dtypes and not own else {UNNAMED: value}
+    if names_dtypes and keys_of(AccuracyKeys).keys().isdisjoint(value):
+        # Without the key, whose example is none of the map of one dtype.
+        return _BY_DTYPE.read(value, Spot(spot.reading, spot.path))
+    return {UNNAMED: _ACCURACIES.read(value, spot)}
 
 
-Accuracy = Annotated[
-    dict[str, AccuracyKeys],
-    BeforeValidator(
-        as_accuracy, json_schema_input_type=AccuracyKeys | dict[DtypeName, AccuracyKeys]
-    ),
-]
+ACCURACY = ValueKind(
+    _read_accuracy,
+    {
+        "anyOf": [
+            _ACCURACIES.schema,
+            {**_BY_DTYPE.schema, "propertyNames": {"enum": list(DTYPE.schema["enum"])}},
+        ]
+    },
+)
+
+_INPUTS = table_of(InputKeys)
 
 
-def as_input(value: Any) -> Any:
-    """A bare domain as the map that it is short for."""
-    return {"domain": value} if isinstance(value, YamlScalar) else value
+def _read_input(value: Yaml, spot: Spot) -> InputKeys:
+    """An input's map, or its bare domain, which is short for one."""
+    if isinstance(value, YamlScalar):
+        return InputKeys(domain=DOMAIN.read(value, spot))
+    if isinstance(value, Pairs):
+        return _INPUTS.read(value, spot)
+    expected = "a domain, or a map with domain, shape and kind"
+    raise Refused((value.place, describe(value), expected, _input_fix(str(spot.path[-1]), value)))
 
 
-Input = Annotated[
-    InputKeys, BeforeValidator(as_input, json_schema_input_type=DomainText | InputKeys)
-]
-Expressions = Annotated[
-    list[Expression],
-    BeforeValidator(one_or_list, json_schema_input_type=Expression | list[Expression]),
-]
-References = Annotated[
-    list[Reference],
-    BeforeValidator(one_or_list, json_schema_input_type=Reference | list[Reference]),
-]
-Texts = Annotated[
-    list[Text], BeforeValidator(one_or_list, json_schema_input_type=Text | list[Text])
-]
+def _input_fix(name: str, value: Items) -> str:
+    between = ", ".join(end.text for end in value if isinstance(end, YamlScalar))
+    if len(value) != 2 or ", " not in between:
+        return f"write it like {name}: real"
+    quoted = f'{name}: "[{between}]", or "({between})" without its ends'
+    return f"write the interval in quotes, as in {quoted}"
 
 
-class CaseKeys(Keys):
+INPUT = ValueKind(_read_input, {"anyOf": [DOMAIN.schema, _INPUTS.schema]})
+
+
+def one_or_many(kind: ValueKind[T]) -> ValueKind[list[T]]:
+    """Return the kind of lists that may be a bare value where they have only one."""
+    many = list_of(kind)
+
+    def read(value: Yaml, spot: Spot) -> list[T]:
+        return [kind.read(value, spot)] if isinstance(value, YamlScalar) else many.read(value, spot)
+
+    return ValueKind(read, {"anyOf": [kind.schema, many.schema]})
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKeys:
     """One mathematical function, where it lives, and the PyTorch code that claims to compute it."""
 
-    formula: Formula = Field(
-        description="the function in the formula language: an expression, a list of them (vector) "
+    formula: Block = required(
+        FORMULA,
+        "the function in the formula language: an expression, a list of them (vector) "
         "or a list of lists (matrix)",
-        examples=["3*x**2"],
+        "3*x**2",
     )
-    inputs: dict[str, Input] = Field(
-        description="a map from each input's name to its domain, or to a map with domain, shape "
-        "and kind",
-        examples=[{"x": "real"}],
+    inputs: dict[str, InputKeys] = required(
+        map_of(INPUT),
+        "a map from each input's name to its domain, or to a map with domain, shape and kind",
+        "{x: real}",
     )
-    summary: Line | None = Field(None, description="one line: what it is", examples=["y = 3x²"])
-    let: dict[str, Expression] | None = Field(
-        None,
-        description="a map from names to expressions, in order: intermediate results of the "
-        "formula",
-        examples=[{"s": "sum(x)"}],
+    summary: YamlScalar | None = optional(LINE, "one line: what it is", '"y = 3x²"')
+    let: dict[str, Written] | None = optional(
+        map_of(EXPRESSION),
+        "a map from names to expressions, in order: intermediate results of the formula",
+        '{s: "sum(x)"}',
     )
-    constants: dict[str, Data] | None = Field(
-        None,
-        description="a map from names to numbers, booleans or nested lists of them: data that is "
+    constants: dict[str, Constant] | None = optional(
+        map_of(DATA),
+        "a map from names to numbers, booleans or nested lists of them: data that is "
         "not differentiated",
-        examples=[{"index": [0, 2]}],
+        "{index: [0, 2]}",
     )
-    sweep: dict[str, list[Choice]] | None = Field(
-        None,
-        description="a map from names to lists of values; each combination is a variant",
-        examples=[{"d": [0, 1]}],
+    sweep: dict[str, list[YamlScalar]] | None = optional(
+        map_of(list_of(CHOICE)),
+        "a map from names to lists of values; each combination is a variant",
+        "{d: [0, 1]}",
     )
-    torch: Expressions | None = Field(
-        None,
-        description="an expression of the torch language, or a list of them: the code on trial",
-        examples=["torch.softmax(x, dim=d)"],
+    torch: list[Written] | None = optional(
+        one_or_many(EXPRESSION),
+        "an expression of the torch language, or a list of them: the code on trial",
+        '"torch.softmax(x, dim=d)"',
     )
-    function: References | None = Field(
-        None,
-        description="module:attribute, or a list of them: your own code on trial",
-        examples=["my_package.ops:swish"],
+    function: list[YamlScalar] | None = optional(
+        one_or_many(REFERENCE),
+        "module:attribute, or a list of them: your own code on trial",
+        '"my_package.ops:swish"',
     )
-    where: Expressions | None = Field(
-        None,
-        description="a condition on the inputs, or a list of conditions that must all hold",
-        examples=["x > y"],
+    where: list[Written] | None = optional(
+        one_or_many(EXPRESSION),
+        "a condition on the inputs, or a list of conditions that must all hold",
+        '"x > y"',
     )
-    points: list[PointKeys] | None = Field(
-        None,
-        description="a list of fixed inputs that are always tested",
-        examples=[[{"at": {"x": 3}, "value": 27}]],
+    points: list[PointKeys] | None = optional(
+        list_of(table_of(PointKeys)),
+        "a list of fixed inputs that are always tested",
+        "[{at: {x: 3}, value: 27}]",
     )
-    order: Order | None = Field(
-        None, description="the highest derivative that is verified: 1 or 2", examples=[2]
+    order: int | None = optional(ORDER, "the highest derivative that is verified: 1 or 2", "2")
+    dtypes: list[str] | None = optional(
+        list_of(DTYPE), "a list of dtypes; default float64 and float32", "[float64, float32]"
     )
-    dtypes: list[DtypeName] | None = Field(
-        None,
-        description="a list of dtypes; default float64 and float32",
-        examples=[["float64", "float32"]],
-    )
-    accuracy: Accuracy | None = Field(
-        None,
-        description="a map with ulps and because, or a map from dtypes to such maps: a wider "
+    accuracy: dict[str, AccuracyKeys] | None = optional(
+        ACCURACY,
+        "a map with ulps and because, or a map from dtypes to such maps: a wider "
         "allowance than the derived one",
-        examples=[{"ulps": 1000, "because": "a long sum"}],
+        "{ulps: 1000, because: a long sum}",
     )
-    without: dict[str, Text] | None = Field(
-        None,
-        description="a map from a witness's name to the reason why it cannot apply: "
+    without: dict[str, YamlScalar] | None = optional(
+        map_of(TEXT),
+        "a map from a witness's name to the reason why it cannot apply: "
         + ", ".join((*WITNESSES, *LATER_WITNESSES)),
-        examples=[{"forward": "no formula in PyTorch"}],
+        "{forward: no formula in PyTorch}",
     )
-    tags: list[Tag] | None = Field(
-        None, description="a list of words for pytest's -m and -k", examples=[["slow"]]
+    tags: list[YamlScalar] | None = optional(
+        list_of(TAG), "a list of words for pytest's -m and -k", "[slow]"
     )
-    source: Texts | None = Field(
-        None, description="where the formula comes from, a text or a list", examples=["DLMF 4.2"]
+    source: list[YamlScalar] | None = optional(
+        one_or_many(TEXT), "where the formula comes from, a text or a list", "DLMF 4.2"
     )
+
+
+CASE = table_of(
+    CaseKeys,
+    later={
+        "call": "wrap the function in one that takes the inputs in their order",
+        "parameters": "name a function that calls the module by torch.func.functional_call",
+    },
+)
 
 
 NOT_REPORTED = "not reported"
@@ -255,7 +286,7 @@ def _matched(value: Yaml, pattern: str, expected: str, example: str) -> YamlScal
     scalar = read_text(value)
     if re.fullmatch(pattern, scalar.text.strip(), re.ASCII):
         return scalar
-    raise refuse((scalar.place, describe(scalar), expected, f"write it like {example}"))
+    raise Refused((scalar.place, describe(scalar), expected, f"write it like {example}"))
 
 
 def _read_torch(value: Yaml) -> YamlScalar:
@@ -264,49 +295,50 @@ def _read_torch(value: Yaml) -> YamlScalar:
         SpecifierSet(scalar.text)
     except InvalidSpecifier:
         complaint = (scalar.place, describe(scalar), "a version specifier", "write it like >=2.0")
-        raise refuse(complaint) from None
+        raise Refused(complaint) from None
     return scalar
 
 
 def _read_any_scalar(value: Yaml) -> YamlScalar:
     if isinstance(value, YamlScalar) and value.kind != "null":
         return value
-    raise refuse((value.place, describe(value), "a text or a number", "write one"))
+    raise Refused((value.place, describe(value), "a text or a number", "write one"))
 
 
-_Any = Annotated[YamlScalar, Reader(_read_any_scalar, {"type": ["string", "integer"]})]
+_ANY = single(_read_any_scalar, {"type": ["string", "integer"]})
 
 
-def _text(reader: Callable[[Yaml], object]) -> Reader:
-    return Reader(reader, {"type": "string"})
+def _text(reader: Callable[[Yaml], T]) -> ValueKind[T]:
+    return single(reader, {"type": "string"})
 
 
-class WhenKeys(Keys):
+@dataclass(frozen=True, slots=True)
+class WhenKeys:
     """Where an entry holds; each key optional."""
 
-    witness: Annotated[str, _text(read_word("witness", WITNESSES, LATER_WITNESSES))] | None = Field(
-        None, description="a witness's name", examples=["reverse"]
+    witness: str | None = optional(
+        _text(read_word("witness", WITNESSES, LATER_WITNESSES)), "a witness's name", "reverse"
     )
-    dtype: DtypeName | None = Field(None, description="a dtype", examples=["float64"])
-    device: Annotated[YamlScalar, _text(_read_device)] | None = Field(
-        None, description="a device; cuda means cuda:0 and the others too", examples=["cpu"]
+    dtype: str | None = optional(DTYPE, "a dtype", "float64")
+    device: YamlScalar | None = optional(
+        _text(_read_device), "a device; cuda means cuda:0 and the others too", "cpu"
     )
-    torch: Annotated[YamlScalar, _text(_read_torch)] | None = Field(
-        None, description="versions of PyTorch, as pip writes them", examples=[">=2.0"]
+    torch: YamlScalar | None = optional(
+        _text(_read_torch), "versions of PyTorch, as pip writes them", '">=2.0"'
     )
-    call: Annotated[YamlScalar, _text(read_text)] | None = Field(
-        None,
-        description="how the witness asked: what its report says it called, or how that begins",
-        examples=["reverse over forward"],
+    call: YamlScalar | None = optional(
+        _text(read_text),
+        "how the witness asked: what its report says it called, or how that begins",
+        "reverse over forward",
     )
-    implementation: _Any | None = Field(
-        None, description="an implementation's text, or its number from 0", examples=[1]
+    implementation: YamlScalar | None = optional(
+        _ANY, "an implementation's text, or its number from 0", "1"
     )
-    variant: _Any | None = Field(None, description="a variant's name", examples=["d=0"])
+    variant: YamlScalar | None = optional(_ANY, "a variant's name", '"d=0"')
 
     def chosen(self) -> dict[str, str]:
         """What the entry says, as texts."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values = {name: getattr(self, name) for name in keys_of(WhenKeys)}
         return {
             name: value.text.strip() if isinstance(value, YamlScalar) else str(value)
             for name, value in values.items()
@@ -314,25 +346,25 @@ class WhenKeys(Keys):
         }
 
 
-class KnownKeys(Keys):
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
     """One known failure."""
 
-    case: Annotated[YamlScalar, _text(_read_case)] = Field(
-        description="the file and the case, as file::case", examples=["tutorial.yaml::expm1"]
+    case: YamlScalar = required(
+        _text(_read_case), "the file and the case, as file::case", '"tutorial.yaml::expm1"'
     )
-    at: dict[str, Numbers] | None = Field(
-        None, description="a map: the point of the case that shows it", examples=[{"x": -40}]
+    at: dict[str, Block] | None = optional(
+        map_of(NUMBERS), "a map: the point of the case that shows it", "{x: -40}"
     )
-    when: WhenKeys | None = Field(
-        None,
-        description="a map with witness, dtype, device, torch, call, implementation, variant: "
-        "where it holds",
-        examples=[{"witness": "reverse"}],
+    when: WhenKeys | None = optional(
+        table_of(WhenKeys),
+        "a map with witness, dtype, device, torch, call, implementation, variant: where it holds",
+        "{witness: reverse}",
     )
-    issue: Annotated[YamlScalar, _text(_read_issue)] = Field(
-        description=f"the URL of the report, or {NOT_REPORTED!r}", examples=[NOT_REPORTED]
+    issue: YamlScalar = required(
+        _text(_read_issue), f"the URL of the report, or {NOT_REPORTED!r}", NOT_REPORTED
     )
-    because: Text = Field(description="a text: why it fails", examples=["the backward cancels"])
+    because: YamlScalar = required(TEXT, "a text: why it fails", "the backward cancels")
 
 
-INNER: dict[KeyPath, type[BaseModel]] = {("when",): WhenKeys}
+KNOWN_FAILURE = table_of(KnownKeys)

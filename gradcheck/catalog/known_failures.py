@@ -14,7 +14,7 @@ from packaging.version import Version
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.inline import NAME, flow
-from gradcheck.catalog.keys import INNER, KnownKeys
+from gradcheck.catalog.keys import KNOWN_FAILURE
 from gradcheck.catalog.points import numbers_of, work_of
 from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, SUFFIXES, read_text
@@ -200,7 +200,7 @@ def _beside(folder: Path) -> tuple[str, ...]:
 def _read(
     node: Yaml, folder: Path | None, complaints: Complaints, budget: Budget
 ) -> KnownFailure | None:
-    keys, _ = validate(KnownKeys, node, complaints, INNER, budget)
+    keys, _ = validate(KNOWN_FAILURE, node, complaints, budget)
     if keys is None:
         return None
     file, _, case = keys.case.text.strip().partition("::")

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic_core import PydanticCustomError
-
 from gradcheck.errors import CatalogError, Problem, Where
 from gradcheck.language.nodes import Place
 
 MOST_PROBLEMS = 1_000
 """Beyond these reading stops, so that a file that is wrong throughout costs but a moment."""
 
-
 Complaint = tuple[Place, str, str, str]
 """Place in the file, found, expected, fix."""
 
-REFUSED = "refused"
 
+class Refused(Exception):
+    """A value is not taken; ``complaints`` say why."""
 
-def refuse(*complaints: Complaint) -> PydanticCustomError:
-    """The error that carries what was found to a message; pydantic shows none of its own."""
-    return PydanticCustomError(REFUSED, "refused", {"complaints": complaints})
-
-
-def complaints_of(error: PydanticCustomError) -> tuple[Complaint, ...]:
-    found: tuple[Complaint, ...] = (error.context or {})["complaints"]
-    return found
+    def __init__(self, *complaints: Complaint) -> None:
+        super().__init__(*complaints)
+        self.complaints = complaints
 
 
 def not_judged(place: Place, found: str, expected: str) -> Complaint:

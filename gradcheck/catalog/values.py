@@ -1,19 +1,13 @@
 """What a single value of a case may be: how each is read, and what editors are told of it.
 
-Each check takes YAML as written and refuses in our words; they run inside pydantic, which gathers
-what they refuse.
+Each check takes YAML as written, and refuses in words that its author knows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from typing import Any
 
 from gradcheck.catalog.budget import (
     BUDGET,
@@ -25,61 +19,31 @@ from gradcheck.catalog.budget import (
 )
 from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain, parse_domain
 from gradcheck.catalog.expressions import (
-    Block,
-    Written,
     read_block,
     read_choice,
     read_constant,
     read_expression,
 )
-from gradcheck.catalog.problems import not_judged, refuse
+from gradcheck.catalog.problems import Refused, not_judged
+from gradcheck.catalog.validation import ValueKind, single
 from gradcheck.catalog.yaml_document import Items, Yaml, YamlScalar, describe, inside, place_inside
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import ExpressionError
 from gradcheck.spelling import nearest
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # hashable: typing puts annotations in sets
-class Reader:
-    """Reads a value by ``function`` alone; ``schema`` is what editors are told of it.
-
-    Where that ``costs``, the function is given the file's budget too.
-
-    Unlike pydantic's PlainValidator it does not look into the annotated type, which here holds
-    whole syntax trees.
-    """
-
-    function: Callable[..., Any]
-    schema: dict[str, Any]
-    costs: bool = False
-
-    def __get_pydantic_core_schema__(
-        self, _source: Any, _handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        if self.costs:
-            return core_schema.with_info_plain_validator_function(
-                lambda value, info: self.function(value, info.context)
-            )
-        return core_schema.no_info_plain_validator_function(self.function)
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return dict(self.schema)
-
-
 def read_text(value: Yaml) -> YamlScalar:
     if isinstance(value, YamlScalar) and value.kind == "text" and value.text.strip():
         return value
     fix = "quote it" if isinstance(value, YamlScalar) and value.kind != "null" else "write a text"
-    raise refuse((value.place, describe(value), "a text", fix))
+    raise Refused((value.place, describe(value), "a text", fix))
 
 
 def read_line(value: Yaml) -> YamlScalar:
     scalar = read_text(value)
     if "\n" in scalar.text.strip():
         place = place_inside(scalar, (2, 1))
-        raise refuse((place, "a second line", "a text of one line", "shorten it to one line"))
+        raise Refused((place, "a second line", "a text of one line", "shorten it to one line"))
     return scalar
 
 
@@ -87,16 +51,16 @@ def read_domain(value: Yaml, budget: Budget) -> Domain:
     if not isinstance(value, YamlScalar) or value.kind != "text":
         expected = "a domain such as real or (0, 1)"
         fix = 'quote an interval, as in "(0, 1)": a comma ends a bare text'
-        raise refuse((value.place, describe(value), expected, fix))
+        raise Refused((value.place, describe(value), expected, fix))
     try:
         domain = parse_domain(value.text, budget.spend)
     except Spent:
         fix = "write shorter ends, or split the file"
-        raise refuse((value.place, "domains that take too long to read", BUDGET, fix)) from None
+        raise Refused((value.place, "domains that take too long to read", BUDGET, fix)) from None
     except ExpressionError as error:
-        raise refuse(inside(value, error)) from None
+        raise Refused(inside(value, error)) from None
     if domain.complex:
-        raise refuse(not_judged(value.place, "a complex domain", "a real domain"))
+        raise Refused(not_judged(value.place, "a complex domain", "a real domain"))
     return domain
 
 
@@ -109,7 +73,7 @@ def read_integer(lowest: int, highest: int, expected: str = "") -> Callable[[Yam
             number = int(value.text, 0 if value.text[:2] in ("0o", "0x") else 10)
             if lowest <= number <= highest:
                 return number
-        raise refuse((value.place, describe(value), expected, "write such an integer"))
+        raise Refused((value.place, describe(value), expected, "write such an integer"))
 
     return read
 
@@ -125,9 +89,9 @@ def read_word(
         if word in known:
             return word
         if word in later:
-            raise refuse(not_judged(value.place, f"the {what} {word}", expected))
+            raise Refused(not_judged(value.place, f"the {what} {word}", expected))
         found = f"the unknown {what} {word!r}" if word else describe(value)
-        raise refuse((value.place, found, expected, nearest(word, known, "choose one of these")))
+        raise Refused((value.place, found, expected, nearest(word, known, "choose one of these")))
 
     return read
 
@@ -135,7 +99,7 @@ def read_word(
 def read_shape(value: Yaml) -> tuple[int, ...]:
     if not isinstance(value, Items):
         expected = "a list of dimensions, [] for a single number"
-        raise refuse((value.place, describe(value), expected, "write it like [2, 3]"))
+        raise Refused((value.place, describe(value), expected, "write it like [2, 3]"))
     check = read_integer(0, MOST_IN_A_DIMENSION)
     shape: list[int] = []
     for item in value:
@@ -143,7 +107,7 @@ def read_shape(value: Yaml) -> tuple[int, ...]:
     if len(shape) > MOST_DIMENSIONS or _elements(shape) > MOST_ELEMENTS:
         found = f"the shape {shape}, a tensor of {_elements(shape):,} elements"
         expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
-        raise refuse((value.place, found, expected, "make the shape smaller"))
+        raise Refused((value.place, found, expected, "make the shape smaller"))
     return tuple(shape)
 
 
@@ -158,7 +122,7 @@ def read_reference(value: Yaml) -> YamlScalar:
     scalar = read_text(value)
     if _REFERENCE.fullmatch(scalar.text):
         return scalar
-    raise refuse(
+    raise Refused(
         (
             scalar.place,
             describe(scalar),
@@ -177,7 +141,7 @@ def read_tag(value: Yaml) -> YamlScalar:
     scalar = read_text(value)
     if not _TAG.fullmatch(scalar.text):
         expected = "a word of ASCII letters, digits and underscores"
-        raise refuse((scalar.place, describe(scalar), expected, "rename the tag"))
+        raise Refused((scalar.place, describe(scalar), expected, "rename the tag"))
     return scalar
 
 
@@ -187,27 +151,31 @@ _TAG = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 def read_order(value: Yaml) -> int:
     order = read_integer(1, 3, "1 or 2")(value)
     if order == 3:
-        raise refuse(not_judged(value.place, "order 3", "1 or 2"))
+        raise Refused(not_judged(value.place, "order 3", "1 or 2"))
     return order
 
 
-KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
-
-NAMED = "x-definition"
-"""Stands for a $ref until the schema is whole: pydantic knows only its own definitions."""
+STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 
 _TEXT = {"type": "string"}
 _NUMBER_OR_TEXT = {"type": ["number", "string"]}
 _LISTS = {"type": "array", "items": {"$ref": "#/definitions/Numbers"}}
-NUMBERS = {"anyOf": [_NUMBER_OR_TEXT, _LISTS], "description": "a number, or nested lists of them"}
-DATA = {
-    "anyOf": [
-        {"type": ["number", "boolean"]},
-        {"type": "array", "items": {"$ref": "#/definitions/Data"}},
-    ],
-    "description": "a number, a boolean, or nested lists of them",
+DEFINITIONS = {
+    "Numbers": {
+        "anyOf": [_NUMBER_OR_TEXT, _LISTS],
+        "description": "a number, or nested lists of them",
+    },
+    "Data": {
+        "anyOf": [
+            {"type": ["number", "boolean"]},
+            {"type": "array", "items": {"$ref": "#/definitions/Data"}},
+        ],
+        "description": "a number, a boolean, or nested lists of them",
+    },
 }
-DOMAIN = {
+"""Schemas that refer to themselves."""
+
+_DOMAIN = {
     "type": "string",
     "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
     "examples": [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"],
@@ -232,28 +200,18 @@ def _words(words: tuple[str, ...]) -> dict[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
-Text = Annotated[YamlScalar, Reader(read_text, _TEXT)]
-Line = Annotated[YamlScalar, Reader(read_line, _TEXT)]
-Reference = Annotated[
-    YamlScalar, Reader(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
-]
-Tag = Annotated[YamlScalar, Reader(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})]
-Expression = Annotated[Written, Reader(read_expression, _NUMBER_OR_TEXT)]
-Formula = Annotated[Block, Reader(read_block(2, MOST_ELEMENTS), _FORMULA)]
-Numbers = Annotated[Block, Reader(read_block(64, 16 * MOST_ELEMENTS), {NAMED: "Numbers"})]
-Data = Annotated[object, Reader(read_constant, {NAMED: "Data"})]
-Choice = Annotated[YamlScalar, Reader(read_choice, _CHOICE)]
-DomainText = Annotated[Domain, Reader(read_domain, DOMAIN, costs=True)]
-Shape = Annotated[tuple[int, ...], Reader(read_shape, _SHAPE)]
-Kind = Annotated[str, Reader(read_word("kind", KINDS), _words(KINDS))]
-DtypeName = Annotated[
-    str,
-    Reader(
-        read_word("dtype", tuple(DTYPES), LATER_DTYPES),
-        _words((*DTYPES, *LATER_DTYPES)),
-    ),
-]
-Order = Annotated[int, Reader(read_order, {"type": "integer", "minimum": 1, "maximum": 3})]
-Ulps = Annotated[
-    int, Reader(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})
-]
+TEXT = single(read_text, _TEXT)
+LINE = single(read_line, _TEXT)
+REFERENCE = single(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
+TAG = single(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
+EXPRESSION = single(read_expression, _NUMBER_OR_TEXT)
+FORMULA = single(read_block(2, MOST_ELEMENTS), _FORMULA)
+NUMBERS = single(read_block(64, 16 * MOST_ELEMENTS), {"$ref": "#/definitions/Numbers"})
+DATA = single(read_constant, {"$ref": "#/definitions/Data"})
+CHOICE = single(read_choice, _CHOICE)
+DOMAIN = ValueKind(lambda value, spot: read_domain(value, spot.reading.budget), _DOMAIN)
+SHAPE = single(read_shape, _SHAPE)
+STRUCTURE = single(read_word("kind", STRUCTURES), _words(STRUCTURES))
+DTYPE = single(read_word("dtype", tuple(DTYPES), LATER_DTYPES), _words((*DTYPES, *LATER_DTYPES)))
+ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": 3})
+ULPS = single(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})
