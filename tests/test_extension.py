@@ -71,30 +71,32 @@ import torch
 
 from gradcheck.answer import Claim
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.call import joined, leaves, output_direction, output_size, result_of
-from gradcheck.methods._torch.exceptions import hear
+from gradcheck.methods._torch.calling import (
+    joined, leaves, output_direction, output_size, result_of
+)
+from gradcheck.methods._torch.exceptions import guarded
 
 LABEL = "torch.func.vjp"
 
 
-def testify(trial):
-    yield from hear(LABEL, _row, trial)
+def testify(invocation):
+    yield from guarded(LABEL, _row, invocation)
 
 
-def _row(trial):
-    inputs = leaves(trial, requires_grad=False)
-    shape = (trial.count, output_size(trial))
-    cotangent = directions.dense(trial.seed, directions.COTANGENT, shape)
-    _, pull = torch.func.vjp(lambda *tensors: result_of(trial, tensors), *inputs)
-    rows = pull(output_direction(cotangent, trial))
-    yield Claim(LABEL, 1, joined(rows, trial, inputs), cotangent)
+def _row(invocation):
+    inputs = leaves(invocation, requires_grad=False)
+    shape = (invocation.count, output_size(invocation))
+    cotangent = directions.dense(invocation.seed, directions.COTANGENT, shape)
+    _, pull = torch.func.vjp(lambda *tensors: result_of(invocation, tensors), *inputs)
+    rows = pull(output_direction(cotangent, invocation))
+    yield Claim(LABEL, 1, joined(rows, invocation, inputs), cotangent)
 '''
 
 PULLBACK_TEST = '''
 """The witness ``pullback``: a culprit and its twin."""
 
 import pytest
-from trials import Sine, SineOfWrongSign
+from invocations import Sine, SineOfWrongSign
 
 from gradcheck import verify
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Evidence, Floats, Ruling
+from gradcheck.answer import EntryReport, Floats, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.cli.backward_graph import GraphNode, backward_graph
@@ -36,7 +36,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.implementations.subject import subject_of
 from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.scene import truth_of
+from gradcheck.run.session import truth_of
 
 _ENTRIES = 16  # of an array that is printed whole, unless all are asked for
 _TRUTHS = 24  # rows of certified numbers, unless all are asked for
@@ -66,7 +66,7 @@ class Explanation:
     formulas: Formulas
     truths: tuple[Truth, ...]
     undefined: tuple[str, ...]
-    statements: tuple[tuple[str, Evidence], ...]
+    statements: tuple[tuple[str, EntryReport], ...]
     graph: tuple[GraphNode, ...]
 
 
@@ -117,7 +117,7 @@ def as_text(found: Explanation, *, everything: bool = False) -> str:
     return "\n".join(_sections(found, everything))
 
 
-def _said_as_json(witness: str, said: Evidence) -> dict[str, Any]:
+def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
     return {
         "witness": witness,
         "label": said.label,
@@ -204,7 +204,7 @@ def _undefined_lines(found: Explanation) -> Iterator[str]:
 
 def _truth_table(found: Explanation, *, everything: bool) -> str:
     """Certified numbers beside PyTorch's first answer; zeros that all agree on are counted."""
-    given: dict[str, Evidence] = {}
+    given: dict[str, EntryReport] = {}
     for _, said in found.statements:
         given.setdefault(said.index, said)
     doubted = {said.index for _, said in found.statements if said.ruling is not Ruling.AGREE}
@@ -228,7 +228,7 @@ def _truth_table(found: Explanation, *, everything: bool) -> str:
     return text + _not_shown(len(shown), len(telling), len(found.truths))
 
 
-def _got(said: Evidence | None) -> str:
+def _got(said: EntryReport | None) -> str:
     return repr(said.got) if said is not None and said.true else ""
 
 
@@ -281,14 +281,14 @@ def _every_statement(found: Explanation) -> str:
     return table(heads, rows, title="what each witness says")
 
 
-def _numbers(said: Evidence) -> list[str]:
+def _numbers(said: EntryReport) -> list[str]:
     """Which derivative, what PyTorch gave, and what is true; blank where nothing was given."""
     if not said.true:
         return [said.index, "", ""]
     return [said.index, repr(said.got), "" if said.true == "nan" else without_zeros(said.true)]
 
 
-def _ulps(said: Evidence) -> str:
+def _ulps(said: EntryReport) -> str:
     return "" if math.isnan(said.ulps) else short(said.ulps)
 
 
