@@ -22,7 +22,7 @@ FLOORS = (
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
-LAZY = ("import_module", "LazyModule")  # functions that import what a text names
+LAZY = "import_module"  # imports what a text names
 DOORS = {"__init__.py", "__main__.py"}  # the package's own: they open to what users call
 
 
@@ -93,7 +93,6 @@ CULPRITS = (
     "def draw():\n    from gradcheck.points.plan import draw\n",
     "import_module('gradcheck.points.plan')",
     "importlib.import_module('gradcheck.points')",
-    "points = LazyModule('gradcheck.points')",
 )
 
 
