@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from flint import arb, fmpq
+from flint import arb
 
-from gradcheck.dtypes import DTYPES
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.floats import nearest_float
 from gradcheck.language.nodes import Binary, Literal, Node, Sequence, Unary
-from gradcheck.ops.balls import working
-from gradcheck.reference.exact import CONSTANT_BITS, enclose_constant, nearest, work_of_constant
-
-_BEYOND = arb(2) ** 2000
-"""Larger than every float; what is larger is not rounded but counted as infinite."""
+from gradcheck.reference.exact import enclose_constant, nearest, work_of_constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,7 @@ class Numbers:
 
     def rounded(self, dtype: str) -> list[float]:
         """The entries as numbers of the dtype; infinite where they are beyond its range."""
-        return [_rounded(entry, dtype) for entry in self.entries]
+        return [_rounded(entry, DTYPES[dtype]) for entry in self.entries]
 
 
 def numbers_of(tree: Node) -> Numbers:
@@ -80,12 +76,5 @@ def _plain(tree: Node) -> Fraction | None:
     return None
 
 
-def _rounded(entry: Fraction | arb, dtype: str) -> float:
-    if isinstance(entry, Fraction):
-        if entry.denominator == 1 and abs(entry) <= 2 ** DTYPES[dtype].precision:
-            return float(entry)
-        with working(CONSTANT_BITS, exact=True):
-            entry = arb(fmpq(entry.numerator, entry.denominator))
-    if abs(entry) < _BEYOND:
-        return nearest(entry, DTYPES[dtype])
-    return math.inf if entry > 0 else -math.inf
+def _rounded(entry: Fraction | arb, dtype: Dtype) -> float:
+    return nearest_float(entry, dtype) if isinstance(entry, Fraction) else nearest(entry, dtype)

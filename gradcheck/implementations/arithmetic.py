@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.implementations.tensors import Home, as_tensor, nearest_float, plain
+from gradcheck.floats import nearest_float
+from gradcheck.implementations.tensors import Home, as_tensor, plain
 
 _MOST_BITS = 34_000  # about 10,000 digits, the limit of the case format
 

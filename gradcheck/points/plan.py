@@ -19,10 +19,10 @@ from hypothesis.strategies import SearchStrategy
 from gradcheck.answer import Effort, Floats
 from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import round_to
 from gradcheck.graph.tape import Program
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.marginals import inside
-from gradcheck.points.ordinals import round_to
 from gradcheck.points.random import derive_key
 from gradcheck.points.regimes import Site, draw, meeting, regimes
 
