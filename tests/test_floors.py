@@ -18,7 +18,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
-    {"plugin", "cli", "verification"},
+    {"plugin", "cli", "verification", "strategies"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
