@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "answer", "dtypes", "interruption"},
-    {"language", "ops", "devices", "spelling"},
+    {"language", "ops", "devices", "spelling", "floats"},
     {"graph"},
     {"reference"},
     {"catalog", "judge"},
@@ -18,7 +18,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
-    {"plugin", "cli", "verification"},
+    {"plugin", "cli", "verification", "strategies"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

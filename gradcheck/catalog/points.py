@@ -6,12 +6,11 @@ Their numbers are exact where written so, else balls.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from flint import arb, fmpq
+from flint import arb
 
 from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
@@ -19,19 +18,18 @@ from gradcheck.catalog.declaration import CaseDraft, check_dtypes
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.keys import PointKeys
 from gradcheck.catalog.yaml_document import inside
-from gradcheck.dtypes import DTYPES
+from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.errors import ExpressionError
+from gradcheck.floats import nearest_float
 from gradcheck.language import nodes
 from gradcheck.language.nodes import Binary, Literal, Node, Unary
-from gradcheck.ops.balls import working
 from gradcheck.reference.exact import (
-    CONSTANT_BITS,
     enclose_constant,
     holds,
     work_of_constant,
     work_of_holding,
 )
-from gradcheck.reference.exact import nearest as nearest_float
+from gradcheck.reference.exact import nearest as round_ball
 from gradcheck.spelling import nearest
 
 _WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
@@ -276,10 +274,6 @@ def _not_scalar(site: _Site, room: str, output: tuple[int, ...]) -> None:
     site.add((room,), found, "a function with a single number as its result", fix)
 
 
-_BEYOND = arb(2) ** 2000
-"""Larger than every float; what is larger is not rounded but counted as infinite."""
-
-
 @dataclass(frozen=True, slots=True)
 class ConstantArray:
     """An array of numbers: exact where written so, else balls.
@@ -292,7 +286,7 @@ class ConstantArray:
 
     def rounded(self, dtype: str) -> list[float]:
         """The entries as numbers of the dtype; infinite where they are beyond its range."""
-        return [_rounded(entry, dtype) for entry in self.entries]
+        return [_rounded(entry, DTYPES[dtype]) for entry in self.entries]
 
 
 def numbers_of(tree: Node) -> ConstantArray:
@@ -343,12 +337,5 @@ def _plain(tree: Node) -> Fraction | None:
     return None
 
 
-def _rounded(entry: Fraction | arb, dtype: str) -> float:
-    if isinstance(entry, Fraction):
-        if entry.denominator == 1 and abs(entry) <= 2 ** DTYPES[dtype].precision:
-            return float(entry)
-        with working(CONSTANT_BITS, exact=True):
-            entry = arb(fmpq(entry.numerator, entry.denominator))
-    if abs(entry) < _BEYOND:
-        return nearest_float(entry, DTYPES[dtype])
-    return math.inf if entry > 0 else -math.inf
+def _rounded(entry: Fraction | arb, dtype: Dtype) -> float:
+    return nearest_float(entry, dtype) if isinstance(entry, Fraction) else round_ball(entry, dtype)
