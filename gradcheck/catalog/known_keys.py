@@ -15,7 +15,7 @@ from gradcheck.catalog.fields import read_text, read_word, refuse
 from gradcheck.catalog.mistakes import KeyPath
 from gradcheck.catalog.model import Keys
 from gradcheck.catalog.value_kinds import DtypeName, Numbers, Text
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 
 NOT_REPORTED = "not reported"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gradcheck.catalog.document import UNNAMED
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.fields import not_judged
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.spelling import nearest
 
 DEFAULT_ORDER = 2

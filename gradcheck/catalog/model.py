@@ -28,8 +28,8 @@ from gradcheck.catalog.value_kinds import (
     Text,
     Ulps,
 )
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 
 
 def one_or_list(value: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gradcheck.answer import RunOptions
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.cli.declaration import (
     SHOWN,
     CommandLineError,
@@ -30,6 +29,7 @@ from gradcheck.cli.words import counted, short
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.spelling import chosen
 
 if TYPE_CHECKING:

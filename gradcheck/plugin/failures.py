@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
+from gradcheck.methods import WITNESSES
 from gradcheck.plugin.faults import HEADLINE
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.report.causes import Cause, Failure, by_cause, record_headline

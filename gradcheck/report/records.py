@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gradcheck.answer import Outcome, Ruling, RunOptions
-from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import UsageError
+from gradcheck.methods import METHODS
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -78,7 +78,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
         "variant": check.variant.name,
         "implementation": check.implementation.text,
         "witness": check.witness,
-        "order": order_of(check.witness),
+        "order": METHODS[check.witness].order,
         "device": check.device,
         "dtype": check.dtype,
         "verdict": outcome.verdict.value,

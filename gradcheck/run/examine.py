@@ -22,8 +22,8 @@ from gradcheck.answer import (
     RunOptions,
 )
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import FACTS, order_of
 from gradcheck.errors import ExpressionError
+from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
 from gradcheck.points.shrink import smallest
 from gradcheck.reference.truth import DerivationsDiffer
@@ -123,8 +123,8 @@ class _Examination:
                 self.failing_points.append(replace(failing_point, promises=promises, excuse=excuse))
 
     def drawn(self) -> None:
-        facts = FACTS[self.check.witness]
-        share = facts.share if self.session.batched else facts.share_alone
+        method = METHODS[self.check.witness]
+        share = method.share if self.session.batched else method.share_alone
         run_options = replace(
             self.run_options, points=max(1, round(self.run_options.points * share))
         )
@@ -298,7 +298,7 @@ class _Examination:
             seconds=0.0,
             counts=dict(totals.counts),
             blame=blame,
-            route=self.session.truth.route(order_of(self.check.witness)),
+            route=self.session.truth.route(METHODS[self.check.witness].order),
             **found,
         )
 

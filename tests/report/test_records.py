@@ -12,8 +12,8 @@ import pytest
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load
-from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import UsageError
+from gradcheck.methods import METHODS
 from gradcheck.report import records
 
 FACTS = records.RunFacts(
@@ -216,7 +216,7 @@ def test_a_folder_without_results_is_named(tmp_path):
 
 @pytest.mark.parametrize(("witness", "order"), [("value", 0), ("reverse", 1), ("second", 2)])
 def test_the_order_is_that_of_the_derivatives_a_witness_answers_for(witness, order):
-    assert order_of(witness) == order
+    assert METHODS[witness].order == order
 
 
 def test_text_without_utf8_is_kept_readable(check, tmp_path):

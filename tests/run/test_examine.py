@@ -9,8 +9,8 @@ import torch
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling, RunOptions
-from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
+from gradcheck.methods import METHODS
 from gradcheck.reference.truth import DerivationsDiffer, Truth
 
 # the record
@@ -45,8 +45,8 @@ INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
 def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
     assert row in INTERFACE.read_text("utf-8").splitlines()
     shares = tuple(float(Fraction(cell)) for cell in row.strip("| ").split(" | ")[1:])
-    facts = [FACTS[witness] for witness in witnesses]
-    assert [(each.share, each.share_alone) for each in facts] == [shares] * len(facts)
+    methods = [METHODS[witness] for witness in witnesses]
+    assert [(each.share, each.share_alone) for each in methods] == [shares] * len(methods)
 
 
 # fixed points
