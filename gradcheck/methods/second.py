@@ -22,10 +22,16 @@ from gradcheck.methods._torch.calling import (
     result_of,
     split,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of, warm_up
+from gradcheck.methods._torch.dual import (
+    dual_level,
+    duals,
+    reason_to_distrust,
+    reason_to_excuse,
+    tangent_of,
+    warm_up,
+)
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.graph import refuse_to_go_on
-from gradcheck.methods._torch.nested_forward import reason_to_distrust, reason_to_excuse
 
 METHOD = Method(
     name="second",
