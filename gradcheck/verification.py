@@ -16,10 +16,10 @@ from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
 from gradcheck.catalog.known_failures import known_of
-from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.modes import modes_on, usual_modes
+from gradcheck.methods import WITNESSES
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import CheckFacts, block

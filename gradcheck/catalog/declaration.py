@@ -18,7 +18,6 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.catalog.expressions import Written
 from gradcheck.catalog.keys import CaseKeys
 from gradcheck.catalog.problems import Complaints, not_judged
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 from gradcheck.errors import ExpressionError
@@ -26,6 +25,7 @@ from gradcheck.graph.names import RESERVED
 from gradcheck.graph.steps import check_steps
 from gradcheck.language.nodes import Node, Place
 from gradcheck.language.torch_names import mistakes, names_used
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.spelling import nearest
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -46,9 +46,9 @@ from gradcheck.catalog.values import (
     read_text,
     read_word,
 )
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 
 T = TypeVar("T")
 

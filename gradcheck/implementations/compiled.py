@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gradcheck.implementations.tensors import Home
-from gradcheck.language.torch_names import METHODS, allowed
+from gradcheck.language.torch_names import TENSOR_METHODS, allowed
 
 Shapes = Mapping[str, tuple[int, ...]]
 Evaluation = Callable[[Mapping[str, Any], Home], Any]
@@ -345,7 +345,7 @@ def _name_of(function: Any) -> str:
 @cache
 def _public_names() -> Mapping[Any, str]:
     """The functions that the torch language allows, each with its shortest name."""
-    names = (name for name in allowed() if not name.startswith(METHODS))
+    names = (name for name in allowed() if not name.startswith(TENSOR_METHODS))
     found = {}
     for name in sorted(names, key=lambda name: (-len(name), name)):
         with suppress(AttributeError):  # the installed PyTorch may lack it

@@ -1,7 +1,6 @@
 """How one check ends: what it judges first, what it reports, and what it does not pass over."""
 
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,11 @@ import torch
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling, RunOptions
-from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
+from gradcheck.methods import METHODS
 from gradcheck.reference.truth import DerivationsDiffer, Truth
+from gradcheck.run import examination
+from gradcheck.run.ruling import Examination
 
 # the record
 
@@ -45,8 +46,8 @@ INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
 def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
     assert row in INTERFACE.read_text("utf-8").splitlines()
     shares = tuple(float(Fraction(cell)) for cell in row.strip("| ").split(" | ")[1:])
-    facts = [FACTS[witness] for witness in witnesses]
-    assert [(each.share, each.share_alone) for each in facts] == [shares] * len(facts)
+    methods = [METHODS[witness] for witness in witnesses]
+    assert [(each.share, each.share_alone) for each in methods] == [shares] * len(methods)
 
 
 # fixed points
@@ -243,9 +244,6 @@ def test_none_where_the_truth_is_zero_agrees(function):
 # a failure that was found stays found
 
 
-EXAMINE = import_module("gradcheck.run.examine")  # in the package the name is the function
-
-
 def raises(error):
     def anything(*arguments, **keywords):
         raise error
@@ -258,7 +256,7 @@ NEGATED = with_gradient(torch.square, lambda slope, x: -slope)
 
 @pytest.mark.parametrize("name", ["cross_check", "attribute", "failing_entries", "classify_error"])
 def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
-    monkeypatch.setattr(EXAMINE, name, raises(MemoryError("no more")))
+    monkeypatch.setattr(examination, name, raises(MemoryError("no more")))
     outcome = ruled(SQUARE, function=NEGATED)
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.failures
@@ -268,7 +266,7 @@ def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
 
 
 def test_a_run_that_is_stopped_while_blame_is_worked_out_stops(monkeypatch):
-    monkeypatch.setattr(EXAMINE, "statements", raises(KeyboardInterrupt()))
+    monkeypatch.setattr(examination, "cross_check", raises(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         ruled(SQUARE, function=NEGATED)
 
@@ -278,13 +276,13 @@ TOO_MUCH = ExpressionError((1, 1), "too many steps", "fewer", "make it smaller")
 
 
 def test_a_failure_is_kept_where_a_later_point_is_too_much(monkeypatch):
-    monkeypatch.setattr(EXAMINE._Examination, "drawn", raises(TOO_MUCH))
+    monkeypatch.setattr(Examination, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=NEGATED)
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
 
 
 def test_without_a_failure_a_point_that_is_too_much_ends_the_check(monkeypatch):
-    monkeypatch.setattr(EXAMINE._Examination, "drawn", raises(TOO_MUCH))
+    monkeypatch.setattr(Examination, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=torch.square)
     told = "nothing was judged: its derivatives take too many steps"
     assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, told)
