@@ -17,11 +17,11 @@ from functools import cache
 
 import numpy as np
 
-from gradcheck.formula.nodes import Binary, Call, Comparison, Literal, Name, Unary
 from gradcheck.formula.nodes import Node as Tree
-from gradcheck.formula.operators import OPERATORS
+from gradcheck.formula.operators import OPERATORS, PRIVATE
 from gradcheck.formula.parse import parse
 from gradcheck.graph.graph import Frozen, Graph, Node, without
+from gradcheck.graph.lower import Lowering
 
 CHOICES = frozenset({"where", "min", "max"})
 """Operators that give one of their arguments."""
@@ -349,7 +349,7 @@ def slope(graph: Graph, node: int, k: int) -> int:
     if found.attr is not None:
         assert isinstance(found.attr, int)
         scope["n"] = graph.constant(found.attr)
-    return _read(graph, local_derivative(found.op, k), scope)
+    return Lowering(graph, scope, private=PRIVATE).value(local_derivative(found.op, k))
 
 
 @cache
@@ -362,49 +362,3 @@ def local_derivative(operator: str, k: int) -> Tree:
     if text is None:
         raise NoDerivative(f"no closed form of the derivative of {operator} in argument {k + 1}")
     return parse(text)
-
-
-def _read(graph: Graph, tree: Tree, scope: dict[str, int]) -> int:
-    """A local derivative's text in the graph."""
-    match tree:
-        case Literal():
-            return graph.constant(tree.value)
-        case Name():
-            return scope[tree.name] if tree.name in scope else graph.named(tree.name)
-        case Unary():
-            return graph.neg(_read(graph, tree.operand, scope))
-        case Comparison():
-            left, right = (_read(graph, operand, scope) for operand in tree.operands)
-            if tree.operators[0] == ">":
-                return graph.elementwise("lt", right, left)
-            return graph.elementwise({"<": "lt", "==": "eq"}[tree.operators[0]], left, right)
-        case Binary():
-            return _binary(graph, tree, scope)
-        case _:
-            return _call(graph, tree, scope)
-
-
-def _binary(graph: Graph, tree: Binary, scope: dict[str, int]) -> int:
-    left, right = _read(graph, tree.left, scope), _read(graph, tree.right, scope)
-    if tree.operator == "**":
-        return power(graph, left, right)
-    return graph.elementwise(
-        {"+": "add", "-": "sub", "*": "mul", "/": "div"}[tree.operator], left, right
-    )
-
-
-def _call(graph: Graph, tree: Call, scope: dict[str, int]) -> int:
-    name = tree.function.name
-    args = [_read(graph, argument, scope) for argument in tree.arguments]
-    if OPERATORS[name].parameter:
-        return graph.elementwise(name, *args[1:], parameter=int(graph.number(args[0])))
-    return graph.elementwise(name, *args)
-
-
-def power(graph: Graph, base: int, exponent: int) -> int:
-    n = graph.number(exponent)
-    if n is None or n.denominator != 1:
-        return graph.elementwise("pow", base, exponent)
-    if n == 0:
-        return graph.add(graph.mul(base, graph.constant(0)), graph.constant(1))
-    return graph.elementwise("ipow", base, parameter=int(n))

@@ -54,12 +54,12 @@ def fold(
         values = (*values, Fraction(parameter or 0))
         power = (_bits(values[0]) - 2) * abs(int(values[1]))
         if power > 2 * _LARGEST.bit_length():
-            return _left_as_it_is(meter)
+            return _refused(meter)
         meter.spend((max(power, 0) >> 10) ** 2)
     meter.spend(1 + (sum(map(_bits, values)) >> 10) ** 2)  # what gcd and products take
     result: Fraction = exact(*values)
     if max(abs(result.numerator), result.denominator) >= _LARGEST:
-        return _left_as_it_is(meter)
+        return _refused(meter)
     return result
 
 
@@ -67,10 +67,11 @@ def _bits(value: Exact) -> int:
     return value.numerator.bit_length() + value.denominator.bit_length()
 
 
-def _left_as_it_is(meter: Meter) -> None:
+def _refused(meter: Meter) -> Exact | None:
     """None for a number that is too long: where there are no limits, balls will compute it."""
     if meter.limited:
         raise TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
+    return None
 
 
 EXACT: dict[str, Callable[..., Any]] = {

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from gradcheck.graph.shapes import Shape, bounded, broadcast_shape
 
 Kind = Literal["real", "complex", "bool"]
 Array = NDArray[Any]
+NodeId = int
+"""The number of a node in its graph."""
 
 MOST_NODES = 200_000
 
@@ -141,7 +144,7 @@ class Graph(Meter):
 
     def constant(self, value: Exact | int | Array, shape: Shape = ()) -> int:
         """An exact number, or array of them, or of conditions; one number fills ``shape``."""
-        array: Array = np.empty(np.shape(value), dtype=object)
+        array: Array = np.empty(np.shape(value), dtype=object)  # type: ignore[arg-type]
         array[...] = value
         kind: Kind = "bool" if array.size and isinstance(array.flat[0], bool) else "real"
         if kind == "real":
@@ -275,10 +278,13 @@ class Graph(Meter):
 
     def gather(self, node: int, index: Array) -> int:
         """Entries of the flattened array, in the shape of ``index``."""
-        if math.prod(self.shape(node)) == index.size and bool(
-            (index.reshape(-1) == np.arange(index.size)).all()
-        ):
+        if self.nodes[node].size == index.size and _is_counting(index):
             return self.reshape(node, index.shape)
+        if self.nodes[node].op == "reshape":
+            node = self.nodes[node].args[0]
+        inner = self.nodes[node].attr
+        if self.nodes[node].op == "gather" and isinstance(inner, Frozen):
+            return self.gather(self.nodes[node].args[0], inner.array.reshape(-1)[index])
         self.spend(index.size // 8)
         frozen = Frozen(np.ascontiguousarray(index, dtype=np.int64).reshape(index.shape))
         return self._moved(
@@ -423,9 +429,16 @@ def joined_kind(kinds: Iterable[Kind]) -> Kind:
     return "complex" if "complex" in kinds else "real" if kinds != {"bool"} else "bool"
 
 
+@lru_cache(maxsize=64)
 def positions(shape: Shape) -> NDArray[np.int64]:
     """The number of each entry of an array, counted through the flattened array."""
-    return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    numbers = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    numbers.flags.writeable = False
+    return numbers
+
+
+def _is_counting(index: NDArray[Any]) -> bool:
+    return bool((index.reshape(-1) == np.arange(index.size)).all())
 
 
 def without(shape: Shape, axes: Iterable[int]) -> Shape:
