@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "run"))  # no pa
 from culprits import FAULTS, PLANE, TWIN, WITNESSES, Fault, case_of, culprit, trial_of
 
 from gradcheck.answer import Effort, Ruling
-from gradcheck.inputs.generate import generate
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
+from gradcheck.points.generate import generate
 from gradcheck.run import examine
-from gradcheck.setting import DEFAULT_DTYPES, DTYPES
 
 PLAIN = {"gradcheck": torch.autograd.gradcheck, "gradgradcheck": torch.autograd.gradgradcheck}
 

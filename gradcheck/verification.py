@@ -17,21 +17,15 @@ from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
 from gradcheck.catalog.known import known_of
 from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
-from gradcheck.inputs.reach import unreachable
-from gradcheck.records import record, run_facts
+from gradcheck.implementations.modes import modes_on, usual_modes
+from gradcheck.points.reach import unreachable
+from gradcheck.report.causes import Failure, by_cause
+from gradcheck.report.failure_text import CheckFacts, block
+from gradcheck.report.records import record, run_facts
+from gradcheck.report.result import GradientDisagreement, Result, verdict_of, were_on, worst_of
 from gradcheck.run import examine
-from gradcheck.setting import DTYPES
-from gradcheck.subjects.modes import modes_on, usual_modes
-from gradcheck.verdict.block import CheckFacts, block
-from gradcheck.verdict.causes import Failure, by_cause
-from gradcheck.verdict.result import (
-    GradientDisagreement,
-    Result,
-    verdict_of,
-    were_on,
-    worst_of,
-)
 
 __all__ = ["GradientDisagreement", "Result", "verify"]
 

@@ -70,9 +70,9 @@ PULLBACK = '''
 import torch
 
 from gradcheck.answer import Claim
-from gradcheck.witnesses.stand import directions
-from gradcheck.witnesses.stand.call import joined, leaves, output_direction, output_size, result_of
-from gradcheck.witnesses.stand.hearing import hear
+from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.call import joined, leaves, output_direction, output_size, result_of
+from gradcheck.methods._torch.exceptions import hear
 
 LABEL = "torch.func.vjp"
 
@@ -126,19 +126,19 @@ def test_who_is_wrong_before_it_is_blamed_as_before():
 
 
 def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
-    checkout.write("gradcheck/witnesses/pullback.py", PULLBACK)
+    checkout.write("gradcheck/methods/pullback.py", PULLBACK)
     checkout.replace(
         "gradcheck/catalog/witness_names.py",
         '        WitnessFacts("forward"',
         '        WitnessFacts("pullback", order=1, share=1 / 2, share_alone=1 / 8),\n'
         '        WitnessFacts("forward"',
     )
-    names = "tests/witnesses/test_witness_names.py"
+    names = "tests/methods/test_witness_names.py"
     checkout.replace(names, '"gradcheck", "rev', '"gradcheck", "pullback", "rev')
-    checkout.write("tests/witnesses/test_witness_pullback.py", PULLBACK_TEST)
+    checkout.write("tests/methods/test_witness_pullback.py", PULLBACK_TEST)
     found = checkout.pytest(
         names,
-        "tests/witnesses/test_witness_pullback.py",
+        "tests/methods/test_witness_pullback.py",
         "cases/tutorial.yaml::square",
     )
     assert found["pullback", "float64", "agree"] == found["forward", "float64", "agree"] > 0
@@ -147,13 +147,13 @@ def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
 
 def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     checkout.add(
-        "gradcheck/formula/operators.py",
+        "gradcheck/ops/table.py",
         '    Operator("versine", "1 - cos(x)", lambda x: 2 * torch.sin(x / 2) ** 2,\n'
         '             lambda x: 2 * (x / 2).sin() ** 2, ("sin(x)",), REAL, "DLMF 4.21.28",\n'
         "             series=lambda x: 1 - x.cos()),",
         above=")  # fmt: skip\n\nOPERATORS",
     )
-    points = "tests/formula/operator_points.py"
+    points = "tests/reference/operator_points.py"
     checkout.replace(points, '    "tan": _ANY,\n', '    "tan": _ANY,\n    "versine": _ANY,\n')
     checkout.replace(
         points, '    "tan": mpmath.tan,\n',
@@ -161,7 +161,7 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     )  # fmt: skip
     checkout.add(points, '    "versine": _EXTREME,', above='    "tan": (*_EX')
     checkout.add(
-        "tests/formula/known_values.py",
+        "tests/reference/known_values.py",
         '    "versine": ((0.0,), "0", "exact"),',
         above='    "tan": ',
     )
@@ -174,7 +174,7 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
             "  source: DLMF 4.21.28\n"
         )
     found = checkout.pytest(
-        "tests/formula/test_operator_table.py",
+        "tests/reference/test_operator_table.py",
         "cases/elementary.yaml::versine",
         "-k",
         "versine or every",
@@ -201,7 +201,7 @@ import torch
 
 from gradcheck import verify
 from gradcheck.catalog.numbers import numbers_of
-from gradcheck.formula.parse import parse
+from gradcheck.language.parse import parse
 
 
 # 2049 is halfway between two numbers of float16: to even.
@@ -224,11 +224,11 @@ def test_a_factor_is_seen(dtype, witness, factor, verdict):
 
 def test_dtypes_have_points_and_verdicts_of_their_own(checkout):
     checkout.add(
-        "gradcheck/setting.py",
+        "gradcheck/dtypes.py",
         '        Dtype("float16", 11, -14, 15),\n        Dtype("bfloat16", 8, -126, 127),',
         above="    )\n}\nDEFAULT",
     )
-    checkout.replace("gradcheck/setting.py", '("float16", "bfloat16", "comp', '("comp')
+    checkout.replace("gradcheck/dtypes.py", '("float16", "bfloat16", "comp', '("comp')
     checkout.write("cases/half.yaml", HALF)
     checkout.write("tests/run/test_half.py", HALF_TEST)
     found = checkout.pytest(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck import records
+from gradcheck.report import records
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent to a process")
 pytestmark = posix

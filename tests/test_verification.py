@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import gradcheck
 from gradcheck.answer import Outcome
 from gradcheck.errors import CatalogError
-from gradcheck.inputs import visit
+from gradcheck.points import visit
 
 QUICK = {"points": 6, "dtype": "float64"}
 

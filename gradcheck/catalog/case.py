@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from gradcheck.catalog.domain import Domain
 from gradcheck.errors import Where
-from gradcheck.formula.domain import Domain
-from gradcheck.formula.nodes import Node
-from gradcheck.formula.program import Program
+from gradcheck.graph.tape import Program
+from gradcheck.language.nodes import Node
 
 
 class Pointed(Fraction):

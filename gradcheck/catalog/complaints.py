@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradcheck.catalog.document import Scalar, place_inside
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
-from gradcheck.formula.nodes import Place
+from gradcheck.language.nodes import Place
 
 MOST_PROBLEMS = 1_000
 """Beyond these reading stops, so that a file that is wrong throughout costs but a moment."""

@@ -21,7 +21,7 @@ from gradcheck.catalog.document import (
 )
 from gradcheck.catalog.yaml_errors import explain
 from gradcheck.errors import CatalogError
-from gradcheck.formula.nodes import Place
+from gradcheck.language.nodes import Place
 
 DEEPEST_NESTING = 64
 MOST_NODES = 100_000

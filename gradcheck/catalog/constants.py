@@ -13,7 +13,7 @@ from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe
 from gradcheck.catalog.expressions import read_expression
 from gradcheck.catalog.fields import MOST_DIMENSIONS, MOST_ELEMENTS, refuse
-from gradcheck.formula.nodes import Literal, Node, Unary
+from gradcheck.language.nodes import Literal, Node, Unary
 
 Constant = bool | Fraction | list["Constant"]
 _SMALL = re.compile(r"[-+]?[0-9]{1,15}")

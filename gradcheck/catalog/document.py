@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradcheck.formula.nodes import Place
+from gradcheck.language.nodes import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Input
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.document import Pairs, place_of
+from gradcheck.catalog.domain import parse_domain
 from gradcheck.catalog.mistakes import KeyPath
 from gradcheck.catalog.model import CaseKeys
-from gradcheck.formula.domain import parse_domain
-from gradcheck.formula.names import RESERVED
-from gradcheck.formula.nodes import Node, Place
-from gradcheck.setting import DEFAULT_DTYPES, DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
+from gradcheck.graph.names import RESERVED
+from gradcheck.language.nodes import Node, Place
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 from gradcheck.catalog.document import Items, Pairs, Scalar, Yaml, describe, place_inside
 from gradcheck.catalog.fields import Complaint, refuse
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import Literal, Node, Place, Sequence, Unary
-from gradcheck.formula.parse import parse
+from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
+from gradcheck.language.parse import parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe, place_inside
-from gradcheck.choice import nearest
+from gradcheck.catalog.domain import Domain, parse_domain
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.domain import Domain, parse_domain
-from gradcheck.formula.nodes import Place
+from gradcheck.language.nodes import Place
+from gradcheck.spelling import nearest
 
 Complaint = tuple[Place, str, str, str]
 """Place in the file, found, expected, fix."""

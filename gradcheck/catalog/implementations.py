@@ -9,9 +9,9 @@ from gradcheck.catalog.case import Implementation
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import Node
-from gradcheck.formula.steps import check_steps
-from gradcheck.formula.torch_names import mistakes, names_used
+from gradcheck.graph.steps import check_steps
+from gradcheck.language.nodes import Node
+from gradcheck.language.torch_names import mistakes, names_used
 
 
 def read_implementations(draft: Draft) -> tuple[Implementation, ...]:

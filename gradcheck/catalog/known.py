@@ -21,9 +21,9 @@ from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.numbers import numbers_of, work_of
 from gradcheck.catalog.text import LISTS, SUFFIXES, read_text
-from gradcheck.choice import nearest
 from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
-from gradcheck.formula.nodes import Node
+from gradcheck.language.nodes import Node
+from gradcheck.spelling import nearest
 
 _UNNAMED = f"{NAME}.yaml::{NAME}"
 

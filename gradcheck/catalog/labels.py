@@ -8,8 +8,8 @@ from gradcheck.catalog.document import UNNAMED
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.fields import not_judged
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.choice import nearest
-from gradcheck.setting import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.spelling import nearest
 
 DEFAULT_ORDER = 2
 _PYTEST_MARKERS = (

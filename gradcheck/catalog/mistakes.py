@@ -16,7 +16,7 @@ from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.document import UNNAMED, Items, Pairs, Scalar, Yaml, describe, place_of
 from gradcheck.catalog.fields import REFUSED
 from gradcheck.catalog.yaml_errors import glued_key
-from gradcheck.choice import nearest
+from gradcheck.spelling import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]

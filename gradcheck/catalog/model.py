@@ -29,7 +29,7 @@ from gradcheck.catalog.value_kinds import (
     Ulps,
 )
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.setting import DEFAULT_DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
 
 
 def one_or_list(value: Any) -> Any:

@@ -8,15 +8,10 @@ from fractions import Fraction
 
 from flint import arb, fmpq
 
-from gradcheck.formula.balls import working
-from gradcheck.formula.exact import (
-    CONSTANT_BITS,
-    enclose_constant,
-    nearest,
-    work_of_constant,
-)
-from gradcheck.formula.nodes import Binary, Literal, Node, Sequence, Unary
-from gradcheck.setting import DTYPES
+from gradcheck.dtypes import DTYPES
+from gradcheck.language.nodes import Binary, Literal, Node, Sequence, Unary
+from gradcheck.ops.balls import working
+from gradcheck.reference.exact import CONSTANT_BITS, enclose_constant, nearest, work_of_constant
 
 _BEYOND = arb(2) ** 2000
 """Larger than every float; what is larger is not rounded but counted as infinite."""

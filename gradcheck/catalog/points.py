@@ -13,10 +13,10 @@ from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.labels import check_dtypes
 from gradcheck.catalog.model import PointKeys
 from gradcheck.catalog.numbers import Numbers, numbers_of, work_of
-from gradcheck.choice import nearest
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.exact import holds, work_of_holding
-from gradcheck.formula.nodes import Node
+from gradcheck.language.nodes import Node
+from gradcheck.reference.exact import holds, work_of_holding
+from gradcheck.spelling import nearest
 
 _WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
 _WORK_OF_ROUNDING = 4  # of an entry to a dtype

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 
 from gradcheck.catalog.draft import Draft
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.program import Program
-from gradcheck.formula.size import MOST_DERIVATIVES, Fit, fit
-from gradcheck.formula.tape import MOST_OPERATIONS
-from gradcheck.formula.unroll import TooLargeText
+from gradcheck.graph.tape import MOST_OPERATIONS, Program
+from gradcheck.graph.unroll import TooLargeText
+from gradcheck.reference.size import MOST_DERIVATIVES, Fit, fit
 
 Shapes = Mapping[str, tuple[int, ...]]
 Unroll = Callable[[Shapes], Program]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from gradcheck.formula.nodes import Comprehension, Literal, Name
+from gradcheck.language.nodes import Comprehension, Literal, Name
 
 Tree = TypeVar("Tree")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from gradcheck.catalog.annotation import Reader
 from gradcheck.catalog.constants import read_choice, read_constant
 from gradcheck.catalog.document import Scalar
+from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain
 from gradcheck.catalog.expressions import Block, Written, read_block, read_expression
 from gradcheck.catalog.fields import (
     MOST_ELEMENTS,
@@ -21,8 +22,7 @@ from gradcheck.catalog.fields import (
     read_text,
     read_word,
 )
-from gradcheck.formula.domain import DOMAIN_NAMES, INTERVALS, Domain
-from gradcheck.setting import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
 
 KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 

@@ -21,12 +21,11 @@ from gradcheck.catalog.labels import DEFAULT_ORDER
 from gradcheck.catalog.sizes import EXPECTED, Shapes, check_size, smaller_shapes
 from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import Literal, Node
-from gradcheck.formula.program import Program
-from gradcheck.formula.tape import MOST_WORK, Tape, TooLarge
-from gradcheck.formula.torch_names import names_used
-from gradcheck.formula.unknown import UnknownName, unknown_names
-from gradcheck.formula.unroll import TooLargeText, unroll
+from gradcheck.graph.tape import MOST_WORK, Program, Tape, TooLarge
+from gradcheck.graph.unknown import UnknownName, unknown_names
+from gradcheck.graph.unroll import TooLargeText, unroll
+from gradcheck.language.nodes import Literal, Node
+from gradcheck.language.torch_names import names_used
 
 MOST_VARIANTS = 256
 _LARGEST_SHOWN = 10**12

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gradcheck.formula.nodes import Place
+from gradcheck.language.nodes import Place
 
 _QUOTE = 'quote the text, as in "a: b"'
 _SPELLED = (

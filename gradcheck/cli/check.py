@@ -11,7 +11,6 @@ import typer
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.choice import chosen
 from gradcheck.cli.declaration import (
     SHOWN,
     CommandLineError,
@@ -29,8 +28,9 @@ from gradcheck.cli.exit_codes import RUNNING, ExitCode
 from gradcheck.cli.output import emit, emit_json
 from gradcheck.cli.words import counted, short
 from gradcheck.devices import choose
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.setting import DTYPES, LATER_DTYPES
+from gradcheck.spelling import chosen
 
 if TYPE_CHECKING:
     from gradcheck.answer import Outcome
@@ -91,7 +91,7 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
 
 
 def _refuse_unreachable(case: Case) -> None:
-    from gradcheck.inputs.reach import unreachable
+    from gradcheck.points.reach import unreachable
 
     problems = unreachable([case])
     if problems:
@@ -106,7 +106,7 @@ def _exit_code(judged: Judged, effort: Effort) -> ExitCode:
 
 def _report(judged: Judged, effort: Effort) -> Iterator[str]:
     """A table of the verdicts, each cause of failure once, and the counts."""
-    from gradcheck.verdict.causes import Failure, by_cause
+    from gradcheck.report.causes import Failure, by_cause
 
     yield _table(judged)
     failures = [
@@ -124,7 +124,7 @@ def _report(judged: Judged, effort: Effort) -> Iterator[str]:
 
 
 def _block(check: Check, outcome: Outcome) -> str:
-    from gradcheck.verdict.block import CheckFacts, block
+    from gradcheck.report.failure_text import CheckFacts, block
 
     return block(CheckFacts(SHOWN, check.name, check.on_trial, _again(check)), outcome)
 
@@ -159,7 +159,7 @@ def _again(check: Check) -> str:
 
 
 def _records(judged: Judged, effort: Effort) -> list[dict[str, Any]]:
-    from gradcheck.records import record, run_facts
+    from gradcheck.report.records import record, run_facts
 
     facts = {each.device: run_facts(SHOWN, effort, each.device) for each, _ in judged}
     return [record(check, outcome, facts[check.device]) for check, outcome in judged]

@@ -93,7 +93,7 @@ def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
 
 def refuse_untrusted(implementations: Sequence[Implementation], trusted: Sequence[str]) -> None:
     """Errors: UsageError for code that would be imported, and may not be."""
-    from gradcheck.subjects.trust import refusal
+    from gradcheck.implementations.trust import refusal
 
     for each in implementations:
         reason = refusal(each.function, trusted) if each.function else None

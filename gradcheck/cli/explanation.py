@@ -32,11 +32,11 @@ from gradcheck.cli.statements import (
 from gradcheck.cli.table import filled, table
 from gradcheck.cli.undefined import cause
 from gradcheck.cli.words import counted, short
-from gradcheck.formula.derive import NoDerivative
+from gradcheck.dtypes import DTYPES
+from gradcheck.implementations.subject import subject_of
+from gradcheck.reference.forward_mode import NoDerivative
+from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.scene import truth_of
-from gradcheck.setting import DTYPES
-from gradcheck.subjects.subject import subject_of
-from gradcheck.verdict.block import without_zeros
 
 _ENTRIES = 16  # of an array that is printed whole, unless all are asked for
 _TRUTHS = 24  # rows of certified numbers, unless all are asked for

@@ -12,8 +12,8 @@ from gradcheck.catalog.case import Variant
 from gradcheck.cli.place import entry_names
 from gradcheck.cli.statements import FEW, Derivative, derivatives_of
 from gradcheck.cli.table import filled, width
-from gradcheck.formula import symbolic
-from gradcheck.formula.operators import OPERATORS
+from gradcheck.ops.table import OPERATORS
+from gradcheck.reference import symbolic
 
 Formulas = tuple[tuple[Derivative, Any], ...]
 

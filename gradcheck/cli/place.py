@@ -9,13 +9,13 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Variant
+from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError, UsageError
-from gradcheck.formula.exact import enclose_constant, holds, nearest
-from gradcheck.formula.names import RESERVED
-from gradcheck.formula.nodes import Call, Comprehension, Name, Node
-from gradcheck.formula.parse import parse
-from gradcheck.inputs.fixed import fixed_points
-from gradcheck.setting import Dtype
+from gradcheck.graph.names import RESERVED
+from gradcheck.language.nodes import Call, Comprehension, Name, Node
+from gradcheck.language.parse import parse
+from gradcheck.points.fixed import fixed_points
+from gradcheck.reference.exact import enclose_constant, holds, nearest
 
 
 def values_at(

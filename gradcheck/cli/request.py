@@ -18,10 +18,10 @@ from gradcheck.cli.declaration import (
 )
 from gradcheck.cli.place import free_names, shape_of
 from gradcheck.cli.selection import implementation_of, load_case, reference_of
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
-from gradcheck.formula.parse import parse
-from gradcheck.formula.torch_names import check_tree
-from gradcheck.setting import DTYPES
+from gradcheck.language.parse import parse
+from gradcheck.language.torch_names import check_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradcheck.choice import nearest
 from gradcheck.cli.case_files import check_path, is_cases
 from gradcheck.cli.catalog_folder import shown_folder
 from gradcheck.errors import CatalogError, UsageError
+from gradcheck.spelling import nearest
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case, Implementation, Variant

@@ -16,11 +16,11 @@ from gradcheck.answer import Evidence, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.cli.place import entry_names
-from gradcheck.formula.evaluate import Enclosure, digits
+from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.reference.evaluate import Enclosure, digits
+from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.hearing import Hearing, evidence, hear
 from gradcheck.run.scene import scene_of
-from gradcheck.verdict.block import without_zeros
-from gradcheck.witnesses.stand.directions import PLAIN
 
 FEW = 4  # derivatives of one order: none of them is left out
 _WRONG = 4  # wrong numbers of a witness that have a line each

@@ -14,16 +14,16 @@ from gradcheck.cli.drawing import Curve, Picture
 from gradcheck.cli.place import entries_of, entry_names, is_inside, number, values_at
 from gradcheck.cli.request import title_of
 from gradcheck.cli.statements import derivatives_of
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.formula.evaluate import Enclosure
-from gradcheck.formula.truth import Truth
-from gradcheck.inputs.ordinals import round_to
-from gradcheck.records import version
+from gradcheck.judge.judge import Judgement
+from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.points.ordinals import round_to
+from gradcheck.reference.evaluate import Enclosure
+from gradcheck.reference.truth import Truth
+from gradcheck.report.records import version
 from gradcheck.run.hearing import Entry, hear
 from gradcheck.run.scene import Scene, scene_of
-from gradcheck.setting import DTYPES
-from gradcheck.verdict.judge import Judgement
-from gradcheck.witnesses.stand.directions import PLAIN
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _FAR = 1e4  # an end beyond it is as good as none

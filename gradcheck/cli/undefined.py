@@ -8,12 +8,12 @@ from typing import Any
 from flint import arb
 
 from gradcheck.catalog.case import Variant
-from gradcheck.formula.balls import working
-from gradcheck.formula.domain import parse_domain
-from gradcheck.formula.evaluate import START_BITS, Routine, decimal
-from gradcheck.formula.operators import OPERATORS
-from gradcheck.formula.tape import Operation
-from gradcheck.verdict.block import without_zeros
+from gradcheck.catalog.domain import parse_domain
+from gradcheck.graph.tape import Operation
+from gradcheck.ops.balls import working
+from gradcheck.ops.table import OPERATORS
+from gradcheck.reference.evaluate import START_BITS, Routine, decimal
+from gradcheck.report.failure_text import without_zeros
 
 _DIGITS = 17
 

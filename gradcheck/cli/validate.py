@@ -102,7 +102,7 @@ def _sound(cases: Sequence[Case]) -> Sequence[Case]:
             formula excludes.
     """
     from gradcheck.catalog.answers import contradicted
-    from gradcheck.inputs.reach import unreachable
+    from gradcheck.points.reach import unreachable
 
     found = (*unreachable(cases), *contradicted(cases))
     if found:

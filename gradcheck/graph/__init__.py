@@ -1,0 +1,1 @@
+"""From tree to program: names resolved, shapes checked, sizes limited."""

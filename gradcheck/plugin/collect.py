@@ -12,12 +12,12 @@ from gradcheck.catalog.checks import plan
 from gradcheck.catalog.known import KnownFailure, check_known, list_of, read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
-from gradcheck.inputs.reach import unreachable
+from gradcheck.implementations.trust import refusal
 from gradcheck.plugin.faults import FaultItem, RefusedItem
 from gradcheck.plugin.folders import asked_of, shown
 from gradcheck.plugin.items import CheckItem
 from gradcheck.plugin.state import devices_of, settings_of
-from gradcheck.subjects.trust import refusal
+from gradcheck.points.reach import unreachable
 
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()
 _WHOLE_FILE = "case-file"  # no case can be called so, nor as the next

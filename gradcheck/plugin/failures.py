@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.dtypes import DTYPES
 from gradcheck.plugin.faults import HEADLINE
 from gradcheck.plugin.ledger import PROPERTY
-from gradcheck.setting import DTYPES
-from gradcheck.verdict.causes import Cause, Failure, by_cause, record_headline
+from gradcheck.report.causes import Cause, Failure, by_cause, record_headline
 
 _NUMBER = re.compile(r"(\d+)")
 _WIDTH = 20  # digits: longer than any number in an id

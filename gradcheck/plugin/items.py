@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradcheck import records
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Effort, Outcome, Ruling
 from gradcheck.errors import CatalogError
 from gradcheck.interruption import Deferred
@@ -19,7 +18,8 @@ from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.plugin.markers import check_markers
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.state import project_modules, ready_device, settings_of
-from gradcheck.verdict.block import CheckFacts, block
+from gradcheck.report import records
+from gradcheck.report.failure_text import CheckFacts, block
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from gradcheck import records
 from gradcheck.errors import UsageError
+from gradcheck.report import records
 
 PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.plugin.state import devices_of, settings_of
-from gradcheck.setting import DTYPES, LATER_DTYPES
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check

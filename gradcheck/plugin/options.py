@@ -14,9 +14,9 @@ import pytest
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.choice import chosen, nearest
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.setting import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.spelling import chosen, nearest
 
 SHORT = "gradcheck.plugin.short"
 """The module that adds the short spellings; it is also the name of that plugin."""

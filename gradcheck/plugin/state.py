@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gradcheck import devices
+from gradcheck.implementations.trust import ProjectModules
 from gradcheck.plugin import machine
 from gradcheck.plugin.options import Settings, spelling
-from gradcheck.subjects.trust import ProjectModules
 
 SETTINGS = pytest.StashKey[Settings]()
 _DEVICES = pytest.StashKey[tuple[str, ...]]()

@@ -10,8 +10,8 @@ from gradcheck.answer import Ruling
 from gradcheck.plugin.failures import in_catalog_order
 from gradcheck.plugin.ledger import Ledger, ulps
 from gradcheck.plugin.options import Settings
-from gradcheck.records import version
-from gradcheck.verdict.causes import Failure, by_cause
+from gradcheck.report.causes import Failure, by_cause
+from gradcheck.report.records import version
 
 _WORST = 5
 _IDS = 3  # of each cause
@@ -29,7 +29,7 @@ def header(
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         f"gradcheck devices: {', '.join(devices)}; dtypes: {', '.join(settings.dtypes)}",
-        f"gradcheck witnesses: {', '.join(settings.witnesses)}",
+        f"gradcheck.methods: {', '.join(settings.witnesses)}",
         f"gradcheck points: {effort.points}; seed: {effort.seed}; threads: {threads}{strict}{part}",
         f"gradcheck catalogs: {', '.join(catalogs)}",
     ]

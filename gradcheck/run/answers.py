@@ -8,11 +8,11 @@ from flint import arb
 
 from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point
-from gradcheck.formula.balls import working
-from gradcheck.formula.derive import NoDerivative
-from gradcheck.formula.evaluate import UNDEFINED, Enclosure, decimal
-from gradcheck.formula.program import Program
-from gradcheck.formula.truth import Truth
+from gradcheck.graph.tape import Program
+from gradcheck.ops.balls import working
+from gradcheck.reference.evaluate import UNDEFINED, Enclosure, decimal
+from gradcheck.reference.forward_mode import NoDerivative
+from gradcheck.reference.truth import Truth
 from gradcheck.run.hearing import Promises
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from gradcheck.answer import Evidence, Ruling, Statement
 from gradcheck.catalog.witness_names import FACTS
+from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.run.hearing import Entry, Hearing, Promises, evidence, hear, is_plain
 from gradcheck.run.scene import Points, Scene, scene_of
-from gradcheck.witnesses.stand.directions import PLAIN
 
 _IN_ORDER = sorted(FACTS.values(), key=lambda facts: facts.order)
 _CLOSE = 1e-4

@@ -24,9 +24,9 @@ from gradcheck.answer import (
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS, order_of
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.truth import DerivationsDiffer
-from gradcheck.inputs.fixed import fixed_points
-from gradcheck.inputs.shrink import smallest
+from gradcheck.points.fixed import fixed_points
+from gradcheck.points.shrink import smallest
+from gradcheck.reference.truth import DerivationsDiffer
 from gradcheck.run.answers import contradictions, promised
 from gradcheck.run.blame import blame, failing_entries, guess, statements
 from gradcheck.run.excuses import Excuse, Excuses

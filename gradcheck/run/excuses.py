@@ -10,10 +10,10 @@ import torch
 from gradcheck.answer import Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.known import KnownFailure
-from gradcheck.formula.exact import enclose_constant, nearest
-from gradcheck.inputs.fixed import FixedPoint
+from gradcheck.dtypes import Dtype
+from gradcheck.points.fixed import FixedPoint
+from gradcheck.reference.exact import enclose_constant, nearest
 from gradcheck.run.hearing import Entry
-from gradcheck.setting import Dtype
 
 Excuse = Callable[[Entry], bool]
 

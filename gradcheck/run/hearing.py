@@ -10,12 +10,12 @@ import numpy as np
 from flint import arb
 
 from gradcheck.answer import Claim, Evidence, Finding, Ruling
-from gradcheck.formula.derive import NoDerivative
-from gradcheck.formula.evaluate import UNDEFINED, Enclosure, digits
+from gradcheck.judge.contraction import Expectation, expectations, stress_of
+from gradcheck.judge.judge import Judgement, judge
+from gradcheck.methods import witness
+from gradcheck.reference.evaluate import UNDEFINED, Enclosure, digits
+from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.run.scene import Points, Scene
-from gradcheck.verdict.contract import Expectation, expectations, stress_of
-from gradcheck.verdict.judge import Judgement, judge
-from gradcheck.witnesses import witness
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,16 @@ from gradcheck.answer import Difference, Effort, Floats, Trial
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.witness_names import FACTS
-from gradcheck.formula.program import Program
-from gradcheck.formula.truth import Truth
-from gradcheck.inputs.batches import Batch
-from gradcheck.inputs.generate import generate
-from gradcheck.inputs.rows import join
-from gradcheck.inputs.visit import visit
-from gradcheck.setting import DTYPES, Dtype
-from gradcheck.subjects.batch import acts_on_each_point
-from gradcheck.subjects.subject import Subject, subject_of
-from gradcheck.verdict.differences import first_difference, second_difference
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.tape import Program
+from gradcheck.implementations.batch import acts_on_each_point
+from gradcheck.implementations.subject import Subject, subject_of
+from gradcheck.methods._torch.differences import first_difference, second_difference
+from gradcheck.points.batches import Batch
+from gradcheck.points.generate import generate
+from gradcheck.points.rows import join
+from gradcheck.points.visit import visit
+from gradcheck.reference.truth import Truth
 
 Points = dict[str, Floats]
 """For each input an array [count, *shape]."""

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gradcheck.answer import Evidence, Ruling
+from gradcheck.judge.judge import Judgement
 from gradcheck.run.excuses import Excuse
 from gradcheck.run.hearing import Entry, Hearing, evidence
-from gradcheck.verdict.judge import Judgement
 
 _MOST_FAILURES = 64
 

@@ -13,16 +13,16 @@ from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
-from gradcheck.formula.lists import MOST_STEPS
-from gradcheck.formula.size import MOST_DERIVATIVES
-from gradcheck.formula.tape import MOST_OPERATIONS
-from gradcheck.formula.text import (
+from gradcheck.graph.lists import MOST_STEPS
+from gradcheck.graph.tape import MOST_OPERATIONS
+from gradcheck.language.limits import (
     DEEPEST_NESTING,
     LONGEST_CHAIN,
     MOST_CHARACTERS,
     MOST_DIGITS,
     MOST_WRITTEN_DIGITS,
 )
+from gradcheck.reference.size import MOST_DERIVATIVES
 
 CASE = "c: {{formula: {}, inputs: {{x: {{shape: [3]}}}}}}"
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(

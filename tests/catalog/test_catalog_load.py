@@ -10,7 +10,7 @@ import pytest
 from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.load import load, load_text
 from gradcheck.errors import CatalogError
-from gradcheck.formula.nodes import Literal
+from gradcheck.language.nodes import Literal
 
 BY_EXAMPLE = """\
 # cases/tutorial.yaml

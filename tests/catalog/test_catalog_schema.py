@@ -5,12 +5,12 @@ import re
 
 import pytest
 
+from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, parse_domain
 from gradcheck.catalog.load import load_text
 from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.schema import json_schema
 from gradcheck.catalog.value_kinds import DOMAIN
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.domain import DOMAIN_NAMES, INTERVALS, parse_domain
 
 MODELS = [CaseKeys, InputKeys, PointKeys, AccuracyKeys]
 NOT_IN_DRAFT_07 = {

@@ -3,7 +3,7 @@
 import pytest
 
 from gradcheck.catalog.substitution import substitute
-from gradcheck.formula.parse import parse
+from gradcheck.language.parse import parse
 
 CASES = [
     ("sum(x, dim=d)", "sum(x, dim=None)"),

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from gradcheck.choice import chosen
 from gradcheck.cli.choices import constant, declared, pairs
 from gradcheck.errors import UsageError
+from gradcheck.spelling import chosen
 
 KNOWN = ("value", "reverse", "forward")
 

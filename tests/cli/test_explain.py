@@ -15,8 +15,8 @@ from gradcheck.cli import explanation
 from gradcheck.cli.formulas import formula_text, formulas_of
 from gradcheck.cli.request import title_of
 from gradcheck.cli.selection import Reference, load_case
-from gradcheck.formula.operators import CALLABLE, OPERATORS
-from gradcheck.formula.parse import parse
+from gradcheck.language.parse import parse
+from gradcheck.ops.table import CALLABLE, OPERATORS
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import torch
 
 import gradcheck.plugin.collect
 import gradcheck.plugin.short
-from gradcheck import records
+from gradcheck.report import records
 
 STAY_LOADED = (hypothesis, torch, gradcheck.plugin.collect)
 """Pytester forgets the modules that a run imports; these are slow to import again, or cannot be."""

@@ -18,8 +18,8 @@ from culprits import (
 )
 
 from gradcheck.answer import Effort, Ruling
+from gradcheck.dtypes import DEFAULT_DTYPES
 from gradcheck.run import examine
-from gradcheck.setting import DEFAULT_DTYPES
 
 POINTS = {"wrong beyond 10": 256}
 """Where the default number of points may hold none on which a fault shows."""

@@ -11,7 +11,7 @@ from wrongs import SQUARE, ruled, with_gradient, wrong_at
 from gradcheck.answer import Effort, Ruling
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.truth import DerivationsDiffer, Truth
+from gradcheck.reference.truth import DerivationsDiffer, Truth
 
 # the record
 

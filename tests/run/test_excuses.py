@@ -8,7 +8,7 @@ from wrongs import BRIEF, with_gradient, wrong_at
 from gradcheck.answer import Ruling
 from gradcheck.catalog.known import KnownFailure
 from gradcheck.errors import Where
-from gradcheck.formula.parse import parse
+from gradcheck.language.parse import parse
 from gradcheck.run import examine
 
 ISSUE = "https://github.com/pytorch/pytorch/issues/1"

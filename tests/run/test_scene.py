@@ -5,11 +5,11 @@ from culprits import PLANE, VECTOR, case_of, check_of
 from flint import arb
 
 from gradcheck.answer import Effort
-from gradcheck.formula.evaluate import Enclosure
+from gradcheck.judge.contraction import Expectation
+from gradcheck.reference.evaluate import Enclosure
 from gradcheck.run.answers import promised
 from gradcheck.run.hearing import NO_PROMISES, hear, index_text
 from gradcheck.run.scene import scene_of, single, stable_seed
-from gradcheck.verdict.contract import Expectation
 
 EFFORT = Effort(points=8)
 

@@ -1,1 +1,0 @@
-"""The formula language: text, tree, scalar program, and the interpretations of both."""

@@ -1,0 +1,87 @@
+"""The user's own code, as ``function: module:attribute`` names it.
+
+Importing runs code: ask ``gradcheck.implementations.trust`` first.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from gradcheck.catalog.case import Implementation
+from gradcheck.errors import CatalogError, Problem
+from gradcheck.implementations.tensors import Home
+from gradcheck.spelling import nearest
+
+
+def load_function(implementation: Implementation, home: Home) -> Callable[..., Any]:
+    """What is called with the inputs in their order.
+
+    An ``autograd.Function`` subclass gives its ``apply``; an ``nn.Module`` a copy of itself in the
+    dtype and on the device under test, its parameters being constants.
+
+    Errors: CatalogError, at the case's own place, where nothing of the kind is found there.
+    """
+    text = implementation.function or ""
+    module, _, attribute = text.partition(":")
+    try:
+        with torch.enable_grad():  # a module may switch gradients off; then only for itself
+            found: Any = import_module(module)
+    except (Exception, SystemExit) as error:
+        raise _problem(
+            implementation,
+            f"importing {module!r} raised {type(error).__name__}: {_first_line(error)}",
+            "a module that can be imported",
+            "install it, or correct the name; pytest looks in its rootdir and on sys.path",
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise _problem(
+                implementation,
+                f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)!r}",
+                "a function, an autograd.Function or an nn.Module of that name",
+                nearest(part, _public(found), "correct the name after the colon"),
+            )
+        found = getattr(found, part)
+    return _callable(found, implementation, home)
+
+
+def _public(holder: Any) -> list[str]:
+    return [each for each in dir(holder) if not each.startswith("__")]
+
+
+def load_callable(implementation: Implementation, home: Home) -> Callable[..., Any]:
+    """The same for an object that a Python program handed over. Errors: as there."""
+    return _callable(implementation.call, implementation, home)
+
+
+def _callable(found: Any, implementation: Implementation, home: Home) -> Callable[..., Any]:
+    if isinstance(found, torch.nn.Module):
+        module = copy.deepcopy(found).to(device=home.device, dtype=home.dtype)
+        return module.requires_grad_(requires_grad=False)
+    if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
+        apply: Callable[..., Any] = found.apply
+        return apply
+    if callable(found) and not inspect.isclass(found):
+        return found  # type: ignore[no-any-return]
+    kind = f"the class {found.__name__}" if inspect.isclass(found) else f"a {type(found).__name__}"
+    is_module = inspect.isclass(found) and issubclass(found, torch.nn.Module)
+    raise _problem(
+        implementation,
+        f"{implementation.text!r} is {kind}",
+        "a function, a subclass of autograd.Function or an instance of nn.Module",
+        "name an instance of it" if is_module else "name something that can be called on tensors",
+    )
+
+
+def _problem(implementation: Implementation, found: str, expected: str, fix: str) -> CatalogError:
+    return CatalogError([Problem(implementation.where, found, expected, fix)])
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,96 @@
+"""The torch language on tensors: a fold, in which only names on the list are ever looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcheck.errors import ExpressionError
+from gradcheck.implementations.fold import Scope, fold
+from gradcheck.implementations.tensors import Home, as_tensor, leaves, plain
+from gradcheck.language.nodes import Attribute, Call, Node
+from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted
+
+
+def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
+    """What the expression gives, where ``values`` holds inputs, constants and sweep values.
+
+    A list is stacked to a tensor; a tuple that PyTorch returns stays one.
+
+    Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
+    """
+    result = fold(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
+    return as_tensor(result, home) if isinstance(result, list) else result
+
+
+def _call(node: Call, scope: Scope) -> Any:
+    arguments = [_argument(fold(argument, scope), scope) for argument in node.arguments]
+    keywords = {name: _argument(fold(value, scope), scope) for name, value in node.keywords}
+    name = dotted(node.function, frozenset(scope.values))
+    if name is not None:
+        _permit(name, node)
+        if keywords.get("inplace") is True:
+            arguments = [_cloned(argument) for argument in arguments]
+        return _function(name)(*arguments, **keywords)
+    if not isinstance(node.function, Attribute):
+        raise ExpressionError(
+            node.place, "a call by a plain name", "torch.NAME", "write torch.NAME"
+        )
+    method = node.function.name
+    _permit(f"torch.Tensor.{method}", node)
+    tensor = as_tensor(fold(node.function.base, scope), scope.home)
+    if method.endswith("_"):
+        tensor = tensor.clone()  # the input stays as it was, and the clone is part of the graph
+    return getattr(tensor, method)(*arguments, **keywords)
+
+
+def _permit(name: str, node: Call) -> None:
+    if name not in allowed():
+        raise ExpressionError(
+            node.place, f"{name!r}", "a function that the torch language allows", "leave it out"
+        )
+
+
+@cache
+def _function(name: str) -> Any:
+    """The function of that dotted name; only for names on the list."""
+    found: Any = torch
+    for part in name.split(".")[1:]:
+        found = getattr(found, part, None)
+    if found is None:
+        raise AttributeError(f"PyTorch {torch.__version__} has no {name}")
+    return found
+
+
+def _attribute(node: Attribute, scope: Scope) -> Any:
+    name = dotted(node, frozenset(scope.values))
+    if name in DTYPES:
+        return _function(name)
+    if name is not None or node.name not in ATTRIBUTES:
+        raise ExpressionError(
+            node.place,
+            f"the attribute {node.name!r}",
+            ", ".join(sorted(ATTRIBUTES)),
+            "leave it out",
+        )
+    return getattr(as_tensor(fold(node.base, scope), scope.home), node.name)
+
+
+def _argument(value: Any, scope: Scope) -> Any:
+    """As PyTorch takes it: a list of tensors stays a list, nested lists of them become a tensor."""
+    if not isinstance(value, list) or not any(isinstance(leaf, Tensor) for leaf in leaves(value)):
+        return plain(value)
+    if any(isinstance(item, list) for item in value):
+        return as_tensor(value, scope.home)
+    return [
+        item if item is None or isinstance(item, slice) else as_tensor(item, scope.home)
+        for item in value
+    ]
+
+
+def _cloned(argument: Any) -> Any:
+    return argument.clone() if isinstance(argument, Tensor) else argument

@@ -1,0 +1,247 @@
+"""From text to tree, by Python's own grammar. Nothing is evaluated; the unknown is refused."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from fractions import Fraction
+from functools import lru_cache
+from typing import NoReturn
+
+from gradcheck.errors import ExpressionError
+from gradcheck.language.limits import (
+    DEEPEST_NESTING,
+    LONGEST_CHAIN,
+    MOST_DIGITS,
+    MOST_WRITTEN_DIGITS,
+    limit,
+    place_of,
+    too_deep,
+    too_long_a_chain,
+    too_many_digits,
+)
+from gradcheck.language.nodes import (
+    Attribute,
+    Binary,
+    Call,
+    Comparison,
+    Comprehension,
+    Literal,
+    Loop,
+    Name,
+    Node,
+    Place,
+    Sequence,
+    Slice,
+    Subscript,
+    Unary,
+)
+from gradcheck.language.syntax_errors import REFUSED, refuse_bare_tuple, refuse_syntax
+
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+    ast.MatMult: "@",
+}
+_UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Not: "not"}
+_COMPARISON: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+
+
+@lru_cache(maxsize=2048)  # many cases say x**2, and most known answers are simple numbers
+def parse(text: str) -> Node:
+    """The tree of ``text``.
+
+    Errors: ExpressionError, with the place inside ``text``, for what is no expression of the
+            language, for more than 10,000 characters, nesting beyond 64, a chain of more than
+            200 operators, and literals that would build numbers of more than 10,000 digits.
+    """
+    limit(text)
+    flat = text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    start = len(flat) - len(flat.lstrip())
+    try:
+        with warnings.catch_warnings(action="error"):  # Python merely warns of '1or 2'
+            tree = ast.parse(flat[start:], mode="eval")
+    except SyntaxError as error:
+        refuse_syntax(text, error, start)
+    except (ValueError, RecursionError, MemoryError):
+        raise too_deep((1, 1)) from None
+    if isinstance(tree.body, ast.Tuple):
+        refuse_bare_tuple(text, flat[start:], start)
+    return _Reader(text, flat[start:], start).read(tree.body, 0)
+
+
+class _Reader:
+    """Carries the text, so that a node knows its place and a number its exact digits."""
+
+    def __init__(self, text: str, flat: str, start: int) -> None:
+        self.text, self.flat, self.start = text, flat, start
+        self.one_line = "\n" not in text
+
+    def place(self, node: ast.AST) -> Place:
+        offset = self.start + getattr(node, "col_offset", 0)
+        return (1, offset + 1) if self.one_line else place_of(self.text, offset)
+
+    def refuse(self, node: ast.AST, near: ast.AST | None = None) -> NoReturn:
+        self.refuse_kind(type(node), near or node)
+
+    def refuse_kind(self, kind: type[ast.AST], near: ast.AST) -> NoReturn:
+        found, expected, fix = REFUSED.get(
+            kind,
+            (f"{kind.__name__.lower()!r}", "an expression of the language", "rewrite it"),
+        )
+        raise ExpressionError(self.place(near), found, expected, fix)
+
+    def read(self, node: ast.expr, depth: int) -> Node:
+        if depth > DEEPEST_NESTING:
+            raise too_deep(self.place(node))
+        reader = getattr(self, f"_read_{type(node).__name__.lower()}", None)
+        if reader is None:
+            self.refuse(node)
+        result: Node = reader(node, depth)
+        return result
+
+    def _read_constant(self, node: ast.Constant, _depth: int) -> Node:
+        if node.value is None or isinstance(node.value, bool | str):
+            return Literal(node.value, self.place(node))
+        if not isinstance(node.value, int | float | complex):
+            raise ExpressionError(
+                self.place(node), f"{ast.unparse(node)!r}", "a number", "leave it out"
+            )
+        if isinstance(node.value, complex):
+            raise ExpressionError(
+                self.place(node),
+                f"{ast.unparse(node)!r}",
+                "a real number",
+                "write the imaginary unit as I, as in 2*I",
+            )
+        return Literal(self.exact(node), self.place(node))
+
+    def exact(self, node: ast.Constant) -> Fraction:
+        digits = self.flat[node.col_offset : node.end_col_offset].replace("_", "").lower()
+        if digits.startswith(("0x", "0o", "0b")):
+            return Fraction(int(digits, 0))
+        mantissa, _, exponent = digits.partition("e")
+        if len(mantissa) > MOST_WRITTEN_DIGITS:
+            raise too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
+        if len(exponent) > len("-10000") or len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
+            raise too_many_digits(self.place(node), MOST_DIGITS)
+        return Fraction(int(digits) if digits.isdigit() else digits)  # of an int in half the time
+
+    def _read_name(self, node: ast.Name, _depth: int) -> Node:
+        return Name(node.id, self.place(node))
+
+    def _read_attribute(self, node: ast.Attribute, depth: int) -> Node:
+        return Attribute(self.read(node.value, depth + 1), node.attr, self.place(node))
+
+    def _read_unaryop(self, node: ast.UnaryOp, depth: int) -> Node:
+        if type(node.op) not in _UNARY:
+            self.refuse(node.op, node)
+        operand = self.read(node.operand, depth + 1)
+        return Unary(_UNARY[type(node.op)], operand, self.place(node))
+
+    def _read_binop(self, node: ast.BinOp, depth: int) -> Node:
+        spine, left = [node], node.left  # a + b + c + ... nests to the left: not a depth
+        while isinstance(left, ast.BinOp):
+            spine.append(left)
+            left = left.left
+        self.limit_chain(node, len(spine))
+        result = self.read(left, depth + 1)
+        for step in reversed(spine):
+            if type(step.op) not in _BINARY:
+                self.refuse(step.op, step)
+            right = self.read(step.right, depth + 1)
+            result = Binary(_BINARY[type(step.op)], result, right, self.place(step))
+        return result
+
+    def limit_chain(self, node: ast.expr, operators: int) -> None:
+        if operators > LONGEST_CHAIN:
+            raise too_long_a_chain(self.place(node), operators)
+
+    def _read_boolop(self, node: ast.BoolOp, depth: int) -> Node:
+        operator = "and" if isinstance(node.op, ast.And) else "or"
+        self.limit_chain(node, len(node.values) - 1)
+        result = self.read(node.values[0], depth + 1)
+        for value in node.values[1:]:
+            result = Binary(operator, result, self.read(value, depth + 1), self.place(node))
+        return result
+
+    def _read_compare(self, node: ast.Compare, depth: int) -> Node:
+        self.limit_chain(node, len(node.ops))
+        for operator in node.ops:
+            if type(operator) not in _COMPARISON:
+                raise ExpressionError(
+                    self.place(node), "'in' or 'is'", "one of < <= > >= == !=", "write a comparison"
+                )
+        operands = [self.read(operand, depth + 1) for operand in (node.left, *node.comparators)]
+        operators = tuple(_COMPARISON[type(operator)] for operator in node.ops)
+        return Comparison(operators, tuple(operands), self.place(node))
+
+    def _read_call(self, node: ast.Call, depth: int) -> Node:
+        keywords: list[tuple[str, Node]] = []
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self.refuse_kind(ast.Starred, node)
+            if any(keyword.arg == known for known, _ in keywords):
+                raise ExpressionError(
+                    self.place(keyword),
+                    f"the argument {keyword.arg!r} again",
+                    "each argument once",
+                    "leave one of them out",
+                )
+            keywords.append((keyword.arg, self.read(keyword.value, depth + 1)))
+        arguments = tuple(self.read(argument, depth + 1) for argument in node.args)
+        function = self.read(node.func, depth + 1)
+        return Call(function, arguments, tuple(keywords), self.place(node))
+
+    def _read_list(self, node: ast.List | ast.Tuple, depth: int) -> Node:
+        return Sequence(tuple(self.read(item, depth + 1) for item in node.elts), self.place(node))
+
+    _read_tuple = _read_list
+
+    def _read_subscript(self, node: ast.Subscript, depth: int) -> Node:
+        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        indices = tuple(self._index(item, depth + 1) for item in items)
+        return Subscript(self.read(node.value, depth + 1), indices, self.place(node))
+
+    def _index(self, node: ast.expr, depth: int) -> Node | Slice | ellipsis:  # noqa: F821
+        if isinstance(node, ast.Constant) and node.value is ...:
+            return ...
+        if not isinstance(node, ast.Slice):
+            return self.read(node, depth)
+        parts = (node.lower, node.upper, node.step)
+        start, stop, step = (None if part is None else self.read(part, depth) for part in parts)
+        return Slice(start, stop, step, self.place(node))
+
+    def _read_listcomp(self, node: ast.ListComp | ast.GeneratorExp, depth: int) -> Node:
+        loops = tuple(self._loop(generator, depth + 1) for generator in node.generators)
+        return Comprehension(self.read(node.elt, depth + 1), loops, self.place(node))
+
+    _read_generatorexp = _read_listcomp
+
+    def _loop(self, loop: ast.comprehension, depth: int) -> Loop:
+        over = loop.iter
+        plain = isinstance(loop.target, ast.Name) and not loop.ifs and not loop.is_async
+        ranged = isinstance(over, ast.Call) and isinstance(over.func, ast.Name)
+        if not (plain and ranged and over.func.id == "range" and not over.keywords):  # type: ignore[attr-defined]
+            raise ExpressionError(
+                self.place(loop.target),
+                "a comprehension that is not over range(...)",
+                "[... for i in range(...)] with one name for each loop and no 'if'",
+                "loop over range(n) and index by the loop's name",
+            )
+        bounds = tuple(self.read(bound, depth) for bound in over.args)  # type: ignore[attr-defined]
+        if not 1 <= len(bounds) <= 3:
+            raise ExpressionError(
+                self.place(over), "range(...)", "range with one to three bounds", "write range(n)"
+            )
+        return Loop(loop.target.id, bounds)  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What the witnesses share: inputs as tensors, directions to ask about, exceptions sorted."""

@@ -1,0 +1,46 @@
+"""A look at the backward graph of a result, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+
+from gradcheck.methods._torch.lacks import FIRST_ORDER, Lacking
+
+
+def runs_own_function(result: Tensor) -> bool:
+    """Whether an ``autograd.Function`` took part in computing ``result``."""
+    return any(isinstance(node, BackwardCFunction) for node in nodes([result]))
+
+
+def refuse_to_go_on(slopes: Iterable[Tensor | None]) -> None:
+    """Raise where a backward among those that computed ``slopes`` is ``@once_differentiable``.
+
+    PyTorch then hangs a node into the graph that raises; but it stands beside the way to the
+    inputs, so ``torch.autograd.grad`` passes it by and finds nothing, which looks like zero. It
+    is there only if the cotangent of the slopes requires grad.
+
+    Errors: Lacking.
+    """
+    if any(node.name() == "torch::autograd::Error" for node in nodes(slopes)):
+        raise Lacking(f"a backward here is marked with @once_differentiable ({FIRST_ORDER})")
+
+
+def leads_to(result: Tensor, leaf: Tensor) -> bool:
+    """Whether the backward graph of ``result`` ends in ``leaf``, among others."""
+    return any(getattr(node, "variable", None) is leaf for node in nodes([result]))
+
+
+def nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:
+    """Yield every node of the backward graph of the results, each once."""
+    waiting: list[Any] = [result.grad_fn for result in results if result is not None]
+    seen: set[Any] = {None}
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            waiting.extend(following for following, _ in node.next_functions)

@@ -1,0 +1,89 @@
+"""Reverse mode, by ``torch.autograd.grad`` and by ``Tensor.backward`` into ``.grad``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gradcheck.answer import Claim, Finding, Floats, Trial
+from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.call import (
+    joined,
+    layouts,
+    leaves,
+    output_direction,
+    output_size,
+    result_of,
+)
+from gradcheck.methods._torch.exceptions import hear
+from gradcheck.methods._torch.graph import leads_to
+
+GRAD, BACKWARD = "torch.autograd.grad", "Tensor.backward"
+DETACHED = " (the result does not require grad: zeros)"
+MOST_ROWS = 8
+"""Up to so many outputs the whole Jacobian is asked for, row by row."""
+
+
+def testify(trial: Trial) -> Iterator[Claim | Finding]:
+    yield from hear(GRAD, _by_grad, trial)
+    yield from hear(BACKWARD, _by_backward, trial)
+
+
+def _by_grad(trial: Trial) -> Iterator[Claim | Finding]:
+    inputs = leaves(trial, requires_grad=True)
+    result = result_of(trial, inputs)
+    label = GRAD if result.requires_grad else GRAD + DETACHED
+    for cotangent in _cotangents(trial):
+        gradients: tuple[Tensor | None, ...] = (None,) * len(inputs)
+        if result.requires_grad:
+            gradients = torch.autograd.grad(
+                result,
+                inputs,
+                output_direction(cotangent, trial),
+                retain_graph=True,
+                allow_unused=True,
+            )
+        numbers = joined(gradients, trial, inputs)
+        absent = _absent(result, gradients, inputs)
+        yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
+
+
+def _by_backward(trial: Trial) -> Iterator[Claim | Finding]:
+    inputs = leaves(trial, requires_grad=True)
+    result = result_of(trial, inputs)
+    label = BACKWARD if result.requires_grad else BACKWARD + DETACHED
+    cotangent = _dense(trial)
+    if result.requires_grad:
+        result.backward(output_direction(cotangent, trial))  # type: ignore[no-untyped-call]
+    gradients = [leaf.grad for leaf in inputs]
+    numbers = joined(gradients, trial, inputs)
+    absent = _absent(result, gradients, inputs)
+    yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
+
+
+def _absent(
+    result: Tensor, gradients: Sequence[Tensor | None], inputs: Sequence[Tensor]
+) -> dict[int, str]:
+    """For each input without a gradient the reason, before its name."""
+    none, lost = "backward returned None for", "nothing in the backward graph leads to"
+    return {
+        number: none if leads_to(result, leaf) else lost
+        for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True))
+        if gradient is None
+    }
+
+
+def _dense(trial: Trial) -> Floats:
+    shape = (trial.count, output_size(trial))
+    return directions.dense(trial.seed, directions.COTANGENT, shape)
+
+
+def _cotangents(trial: Trial) -> list[Floats]:
+    """The dense one, and where there are few outputs one for each, all scaled at random."""
+    rows = output_size(trial)
+    if not 1 < rows <= MOST_ROWS:
+        return [_dense(trial)]
+    shape = (trial.count, rows)
+    return [_dense(trial), *directions.units(trial.seed, directions.COTANGENT, shape)]

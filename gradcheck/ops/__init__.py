@@ -1,0 +1,1 @@
+"""The operator table: what each name means to each interpretation."""

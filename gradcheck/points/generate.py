@@ -1,0 +1,142 @@
+"""The points of a batch, made from a seed by integer arithmetic: the same bits on every machine.
+
+A regime says what sort of points; ``regimes`` says which of them have a meaning for given inputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.answer import Floats
+from gradcheck.catalog.case import Input
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.tape import Program
+from gradcheck.points import kinds
+from gradcheck.points.entries import ENTRY_REGIMES, Spans, inside
+from gradcheck.points.kinks import kinks
+from gradcheck.points.mixing import below, branch
+from gradcheck.points.relations import RELATIONS, Columns, Field, Fields, groups, plain
+
+
+def generate(
+    inputs: tuple[Input, ...], regime: str, seed: int, count: int, dtype: Dtype
+) -> dict[str, Floats]:
+    """Return points of the regime, each number a float of the dtype and in its input's domain.
+
+    What has no meaning for an input (the ends of ``real``) is ordinary numbers there.
+
+    Shapes: [count, *shape] for each input; count is 0 where a domain holds no float of the dtype,
+            or no matrix of the input's kind.
+    Errors: KeyError for a regime that is neither an entry's, a relation's nor ``mixed``.
+    """
+    fields = fields_of(inputs, dtype)
+    if not all(field.spans for field in fields):
+        return {field.name: np.zeros((0, *field.shape)) for field in fields}
+    key = branch(seed, regime, dtype.name)
+    if regime in RELATIONS:
+        columns = RELATIONS[regime](fields, key, count)
+    else:
+        columns = _entries(fields, regime, key, count)
+    points = {
+        field.name: _of_kind(field, regime, branch(key, "kind", number), values)
+        for number, (field, values) in enumerate(zip(fields, columns, strict=True))
+    }
+    return _fitting(fields, points, count)
+
+
+def fields_of(inputs: tuple[Input, ...], dtype: Dtype) -> Fields:
+    """Return the inputs with their domains' spans in the dtype."""
+    return tuple(
+        Field(each.name, each.shape, each.kind, each.domain.spans(dtype), dtype) for each in inputs
+    )
+
+
+def regimes(inputs: tuple[Input, ...], program: Program) -> tuple[str, ...]:
+    """Return the regimes that have a meaning for these inputs, ``bulk`` first.
+
+    They do not depend on the dtype: float64 decides.
+    """
+    fields = fields_of(inputs, DTYPES["float64"])
+    free = tuple(field for field in fields if field.size and field.kind not in kinds.MADE)
+    found = ["bulk", *(name for name in ENTRY_REGIMES if name != "bulk" and _occurs(name, free))]
+    if any(field.size and field.kind in kinds.SCALED for field in fields) and "tails" not in found:
+        found.insert(1, "tails")
+    if groups(free):
+        found += ["ties", "offsets"]
+    if any(field.square for field in fields):
+        found.append("singular")
+    if free and kinks(program):
+        found.append("breakpoints")
+    return (*found, "mixed") if len(found) > 2 else tuple(found)
+
+
+def _occurs(regime: str, fields: Fields) -> bool:
+    draw = ENTRY_REGIMES[regime]
+    return any(draw(field.spans, field.dtype, 0, (1,)) is not None for field in fields)
+
+
+def _entries(fields: Fields, regime: str, key: int, count: int) -> Columns:
+    """Return points in which all entries, or some and at least one, are of the regime."""
+    columns = plain(fields, key, count)
+    draw = _mixed if regime == "mixed" else ENTRY_REGIMES[regime]
+    special = [
+        draw(field.spans, field.dtype, branch(key, "special", number), values.shape)
+        for number, (field, values) in enumerate(zip(fields, columns, strict=True))
+    ]
+    able = [0 if found is None else found.shape[1] for found in special]
+    mask, start = _some(key, (count, sum(able))), 0
+    for number, found in enumerate(special):
+        if found is not None:
+            part = mask[:, start : start + able[number]]
+            columns[number] = np.where(part, found, columns[number])
+            start += able[number]
+    return columns
+
+
+def _mixed(spans: Spans, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
+    """Return numbers each of which is of a regime of its own."""
+    drawn = [draw(spans, dtype, branch(key, name), shape) for name, draw in ENTRY_REGIMES.items()]
+    there = [found for found in drawn if found is not None]
+    chosen: Floats = np.choose(below(len(there), branch(key, "regime"), shape), there)
+    return chosen
+
+
+def _some(key: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask that holds everywhere in half of the rows, and somewhere in the others."""
+    count, size = shape
+    everywhere = below(2, branch(key, "all"), (count, 1)) == 0
+    one = below(max(size, 1), branch(key, "one"), (count, 1)) == np.arange(size)
+    mask: NDArray[np.bool_] = everywhere | one | (below(2, branch(key, "some"), shape) == 0)
+    return mask
+
+
+def _of_kind(field: Field, regime: str, key: int, values: Floats) -> Floats:
+    """Return the field's values in its shape, as matrices of its kind."""
+    shape = (len(values), *field.shape)
+    entries = values.reshape(shape)
+    if field.kind is None or field.size == 0:
+        return entries
+    if field.kind not in kinds.MADE:
+        diagonal = plain((field,), key, len(values))[0].reshape(shape)
+        return kinds.project(field.kind, entries, diagonal)
+    matrices = kinds.make(field.kind, field.spans, key, shape)
+    if regime in ("tails", "mixed") and field.kind in kinds.SCALED:
+        reach = (field.dtype.emax + 1) // 16
+        power = below(2 * reach + 1, branch(key, "scale"), (len(values),)) - reach
+        matrices = np.ldexp(matrices, power.astype(np.int32).reshape(-1, *(1 for _ in field.shape)))
+    return kinds.rounded(field.kind, matrices, field.dtype)
+
+
+def _fitting(fields: Fields, points: dict[str, Floats], count: int) -> dict[str, Floats]:
+    """Return the points whose matrices lie in their domains, repeated until there are ``count``."""
+    good = np.ones(count, dtype=np.bool_)
+    for field in fields:
+        if field.kind is not None:
+            within = inside(points[field.name], field.spans)
+            good &= within.reshape(count, -1).all(axis=1)
+    if good.all():
+        return points
+    rows = np.flatnonzero(good)
+    kept = rows[np.arange(count) % len(rows)] if len(rows) else rows
+    return {name: values[kept] for name, values in points.items()}

@@ -1,0 +1,1 @@
+"""Results as lines and as text. They say what was ruled, and rule nothing."""

@@ -1,0 +1,122 @@
+"""Which failed checks have one cause, and the text that tells each cause once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any, TypeVar
+
+from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Ruling
+from gradcheck.dtypes import DTYPES
+from gradcheck.report.failure_text import WIDTH, headline
+
+_T = TypeVar("_T")
+_LEAST = 40  # of what a line tells after a long name
+_DIFFERENCES = "gradcheck"
+"""The witness of finite differences, which do not say what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed check: its record, as the results hold it, and the block it prints alone."""
+
+    record: Mapping[str, Any]
+    block: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Failures of one cause: the most telling one, and the others in the order given."""
+
+    telling: Failure
+    others: tuple[Failure, ...]
+
+    @property
+    def headline(self) -> str:
+        return record_headline(self.telling.record)
+
+    @property
+    def text(self) -> str:
+        """The block of the most telling failure, and a line for each of the others."""
+        if not self.others:
+            return self.telling.block
+        count = len(self.others)
+        title = f"the same cause, in {count} more {'check' if count == 1 else 'checks'}:"
+        return "\n".join([self.telling.block, "", title, *map(self._line, self.others)])
+
+    def _line(self, other: Failure) -> str:
+        record, telling = other.record, self.telling.record
+        told = [] if record["reason"] == telling["reason"] else [record["reason"]]
+        if record["blame"] not in (telling["blame"], ""):
+            told.insert(0, record["blame"])
+        name = record["id"].partition("::")[2]
+        start = f"  {name}: "
+        wide = max(WIDTH - len(start), _LEAST)
+        return start + shorten("; ".join(told or ["the same"]), wide, placeholder=" ...")
+
+
+def record_headline(record: Mapping[str, Any]) -> str:
+    """Return the headline of the failure that a record is about, without its place."""
+    place = rf"{re.escape(record['file'])}(:\d+)+: "
+    return headline(record["blame"], re.sub(f"^{place}", "", record["reason"]), record["guess"])
+
+
+def by_cause(failures: Iterable[Failure]) -> list[Cause]:
+    """Return the failures grouped by cause, in the order in which the causes first come.
+
+    What one implementation of a case does wrong in one variant on one device is one cause, and
+    variants and devices of which the most telling failures blame the same share it. What is wrong
+    with the case itself, or was not judged, is no implementation's: it is one cause for all.
+    """
+    merged = _grouped(_grouped(failures, _place), _blamed)
+    return [_cause([each for group in groups for each in group]) for groups in merged]
+
+
+def _grouped(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:
+    found: dict[Hashable, list[_T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return list(found.values())
+
+
+def _place(failure: Failure) -> Hashable:
+    record = failure.record
+    if record["blame"] in NO_CODE:
+        return _no_code(record)
+    return tuple(record[key] for key in ("file", "case", "implementation", "variant", "device"))
+
+
+def _blamed(group: list[Failure]) -> Hashable:
+    record = _most_telling(group).record
+    if record["blame"] in NO_CODE:
+        return _no_code(record)
+    cause = record["blame"] or record["reason"]
+    return record["file"], record["case"], record["implementation"], cause
+
+
+def _no_code(record: Mapping[str, Any]) -> Hashable:
+    reason = record["reason"] if record["blame"] != NOTHING_JUDGED else ""  # that counts entries
+    return record["file"], record["case"], record["blame"], reason
+
+
+def _cause(group: list[Failure]) -> Cause:
+    telling = _most_telling(group)
+    return Cause(telling, tuple(each for each in group if each is not telling))
+
+
+def _most_telling(group: list[Failure]) -> Failure:
+    """The first of those that tell most, so that the order of the checks decides the rest."""
+    return min(group, key=_rank)
+
+
+def _rank(failure: Failure) -> tuple[bool, bool, bool, int, int]:
+    record = failure.record
+    return (
+        record["verdict"] != Ruling.DISAGREE.value,
+        record["witness"] == _DIFFERENCES,
+        record["order"] > 1,
+        list(DTYPES).index(record["dtype"]),
+        record["order"],
+    )

@@ -1,0 +1,34 @@
+"""Declared points are rounded to the dtype, and kept to the dtypes they are declared for."""
+
+import numpy as np
+from input_samples import DOUBLE, HERE, SINGLE, case, variable
+
+from gradcheck.catalog.case import Point
+from gradcheck.language.parse import parse
+from gradcheck.points.fixed import fixed_points
+
+INPUTS = (variable("x"), variable("v", shape=(2,)))
+
+
+def point(x, v, dtypes=()):
+    return Point(HERE, {"v": parse(v), "x": parse(x)}, {}, "", dtypes)
+
+
+def fixed(dtype, *points):
+    chosen = case("x + v", INPUTS, points=points)
+    return fixed_points(chosen, chosen.variants[0], dtype)
+
+
+def test_exact_constants_are_rounded_to_the_dtype():
+    (single,), (double,) = (fixed(dtype, point("1/3", "[pi, -2]")) for dtype in (SINGLE, DOUBLE))
+    assert double.at["x"] == 1 / 3
+    assert single.at["x"] == np.float64(np.float32(1 / 3))
+    assert double.at["v"].tolist() == [np.pi, -2.0]
+    assert single.at["v"].shape == (2,)
+    assert list(double.at) == ["x", "v"]
+
+
+def test_a_point_for_other_dtypes_is_left_out():
+    points = (point("1", "[1, 2]", ("float64",)), point("2", "[1, 2]"))
+    assert [each.at["x"].item() for each in fixed(SINGLE, *points)] == [2.0]
+    assert [each.at["x"].item() for each in fixed(DOUBLE, *points)] == [1.0, 2.0]

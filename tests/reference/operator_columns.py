@@ -1,0 +1,260 @@
+"""One check for each column of the operator table. Each raises AssertionError for a wrong entry.
+
+A check takes the entry and not its name, so that it can be shown a culprit. Columns that are looked
+up by name (``derivatives``, ``sympy``) need the culprit in the table too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import mpmath
+import torch
+from flint import arb, arb_series, ctx
+from operator_points import HARD, MPMATH, REGULAR
+
+from gradcheck.catalog.domain import parse_domain
+from gradcheck.dtypes import DTYPES
+from gradcheck.graph.tape import Number, Operation, Scalar, Tape, apply, node_of
+from gradcheck.ops.balls import CONTACT, working
+from gradcheck.ops.table import Operator
+from gradcheck.reference import forward_mode, symbolic, sympy_reader
+from gradcheck.reference.evaluate import TINY, Enclosure, Routine, enclose
+
+BITS = 300
+MPMATH_ERROR = mpmath.mpf(10) ** -55  # relative; mpmath works with 80 digits here
+CONDITIONS = frozenset({"lt", "le", "eq", "not", "and", "or"})
+STEP = arb(2) ** -100
+
+
+# an operator as a program
+
+
+def split(entry: Operator, point: tuple) -> tuple[int | None, tuple]:
+    """The parameter, if the operator has one, and the arguments."""
+    return (int(point[0]), point[1:]) if entry.parameter else (None, point)
+
+
+def applied(tape: Tape, entry: Operator, parameter: int | None, values: list[Number]) -> Number:
+    if entry.name == "where":
+        values[0] = apply(tape, "lt", values[0], Fraction(0))
+    return apply(tape, entry.name, *values, parameter=parameter)
+
+
+def program(entry: Operator, parameter: int | None) -> tuple[Tape, int]:
+    """The operator applied to one input for each of its arguments."""
+    tape = Tape()
+    inputs = [Scalar(tape, tape.put(Operation("input", (), k))) for k in range(entry.arity)]
+    return tape, node_of(tape, applied(tape, entry, parameter, inputs))
+
+
+def ball_of(entry: Operator, point: tuple, *, exact: bool = True):
+    """The ball column at exact arguments; a condition's is True, False or None."""
+    parameter, arguments = split(entry, point)
+    with working(BITS, exact=exact):
+        values = [a if isinstance(a, bool) else arb(a) for a in arguments]
+        if entry.name == "where":
+            values[0] = arguments[0] < 0
+        return entry.ball(*values) if parameter is None else entry.ball(parameter, *values)
+
+
+def slopes(entry: Operator, point: tuple, *, cancelling: bool = False) -> list[Enclosure]:
+    """The chain rule's derivatives in every argument."""
+    parameter, arguments = split(entry, point)
+    tape, node = program(entry, parameter)
+    (row,) = forward_mode.jacobian(tape, [node], entry.arity, cancelling=cancelling)
+    return enclose(Routine(tape, row), arguments, exact=False)
+
+
+# agreement
+
+
+def agree(ball: arb, number: mpmath.mpf, error: mpmath.mpf = MPMATH_ERROR) -> bool:
+    """Whether the ball is narrow and holds the number, which is known up to a relative error."""
+    with working(BITS, exact=True):
+        radius = arb(mpmath.nstr(abs(number) * error, 20)) if number else arb(0)
+        known = arb(mpmath.nstr(number, 75)).union(arb(mpmath.nstr(number, 75)) + radius)
+        known = known.union(known - radius)
+        narrow = ball.rel_accuracy_bits() >= 70 or abs(ball) < TINY
+        return bool(narrow and ball.overlaps(known))
+
+
+def mpmath_value(entry: Operator, point: tuple):
+    with mpmath.workdps(120):
+        return MPMATH[entry.name](*(a if isinstance(a, bool) else mpmath.mpf(a) for a in point))
+
+
+# the checks
+
+
+def check_ball(entry: Operator) -> None:
+    """The ball holds what mpmath computes, to 55 digits."""
+    for point in (*REGULAR[entry.name], *HARD[entry.name]):
+        got, expected = ball_of(entry, point), mpmath_value(entry, point)
+        if entry.name in CONDITIONS:
+            assert got is expected, (entry.name, point, got, expected)
+        else:
+            assert agree(got, expected), (entry.name, point, got.str(30), expected)
+
+
+def check_derivatives(entry: Operator) -> None:
+    """The chain rule's derivative in each argument is mpmath's numerical one, to 40 digits."""
+    for point in REGULAR[entry.name]:
+        for k, found in enumerate(slopes(entry, point)):
+            expected = _slope_by_mpmath(entry, point, k)
+            assert agree(found.ball, expected, mpmath.mpf("1e-40")), (entry.name, point, k, found)
+
+
+def _slope_by_mpmath(entry: Operator, point: tuple, k: int) -> mpmath.mpf:
+    k += entry.parameter
+    with mpmath.workdps(80):
+        values = [mpmath.mpf(a) for a in point]
+
+        def along(t: mpmath.mpf) -> mpmath.mpf:
+            return MPMATH[entry.name](*values[:k], t, *values[k + 1 :])
+
+        return mpmath.chop(mpmath.diff(along, values[k], h=mpmath.mpf("1e-30")), tol=1e-45)
+
+
+def check_sympy(entry: Operator) -> None:
+    """Through sympy and back the value is the same, and so is sympy's derivative."""
+    for point in REGULAR[entry.name]:
+        parameter, arguments = split(entry, point)
+        tape, node = program(entry, parameter)
+        names = symbolic.symbols(entry.arity)
+        reader = sympy_reader.Reader(tape, names)
+        again = reader.node(symbolic.expressions(tape, [node], names)[0])
+        (value,) = enclose(Routine(tape, [again]), arguments, exact=True)
+        assert value.ball.overlaps(ball_of(entry, point)), (entry.name, point, value)
+        derived = symbolic.derivatives(tape, [node], entry.arity, 1)
+        for a, b in zip(
+            enclose(Routine(tape, derived), arguments, exact=False),
+            slopes(entry, point),
+            strict=True,
+        ):
+            assert a.status == b.status == "settled", (entry.name, point, a, b)
+            assert a.ball.overlaps(b.ball), (entry.name, point, a, b)
+
+
+def check_cancelling(entry: Operator) -> None:
+    """PyTorch's local derivative is mathematically ours."""
+    for point in REGULAR[entry.name]:
+        for a, b in zip(slopes(entry, point, cancelling=True), slopes(entry, point), strict=True):
+            assert a.status == b.status == "settled", (entry.name, point, a, b)
+            assert a.ball.overlaps(b.ball), (entry.name, point, a, b)
+
+
+MOST_ULPS = {"gamma": 16, "cbrt": 8, "digamma": 16, "besselj": 32, "polygamma": 128}
+"""Of PyTorch, where more than four: composed there, or computed by truncated expansions."""
+
+
+def check_torch(entry: Operator) -> None:
+    """PyTorch's value is next to the ball, in both dtypes."""
+    for name, point in itertools.product(DTYPES, REGULAR[entry.name]):
+        dtype = DTYPES[name]
+        parameter, arguments = split(entry, point)
+        tensors = [torch.tensor(a, dtype=None if a is True or a is False else getattr(torch, name))
+                   for a in arguments]  # fmt: skip
+        rounded = (*point[: entry.parameter], *(tensor.item() for tensor in tensors))
+        if entry.name == "where":
+            tensors[0] = tensors[0] < 0
+        called = entry.torch(*tensors) if parameter is None else entry.torch(parameter, *tensors)
+        ball = ball_of(entry, rounded)
+        if entry.name in CONDITIONS:
+            assert called.item() is ball, (entry.name, point)
+        else:
+            assert called.dtype == getattr(torch, name)
+            ulp = 2.0 ** (math.frexp(float(ball))[1] - dtype.precision)
+            with working(BITS, exact=True):
+                gap = abs(float(arb(called.item()) - ball))
+            assert gap <= MOST_ULPS.get(entry.name, 4) * ulp, (entry.name, name, point, gap / ulp)
+
+
+def check_series(entry: Operator) -> None:
+    """The coefficients 0 to 2 of the series along a line are its value and derivatives."""
+    for point in REGULAR[entry.name]:
+        parameter, arguments = split(entry, point)
+        tape = Tape()
+        time = Scalar(tape, tape.put(Operation("input", (), 0)))
+        line = [
+            apply(tape, "add", Fraction(a), apply(tape, "mul", Fraction(k + 1), time))
+            for k, a in enumerate(arguments)
+        ]
+        nodes = [node_of(tape, applied(tape, entry, parameter, line))]
+        nodes += forward_mode.jacobian(tape, nodes, 1)[0]
+        nodes += forward_mode.jacobian(tape, nodes[1:], 1)[0]
+        expected = enclose(Routine(tape, nodes), [0.0], exact=True)
+        for k, coefficient in enumerate(_coefficients(entry, parameter, arguments)):
+            with working(BITS, exact=True):
+                want = expected[k].ball / math.factorial(k)
+            assert coefficient.rel_accuracy_bits() > 70 or coefficient.is_zero()
+            assert coefficient.overlaps(want), (entry.name, point, k, coefficient, want)
+
+
+def _coefficients(entry: Operator, parameter: int | None, arguments: tuple) -> list[arb]:
+    cap, ctx.cap = ctx.cap, 6
+    try:
+        with working(BITS, exact=True):
+            line = [arb_series([arb(a), k + 1]) for k, a in enumerate(arguments)]
+            values = line if parameter is None else [parameter, *line]
+            series = entry.series(*values)
+            return [series[k] for k in range(3)]
+    finally:
+        ctx.cap = cap
+
+
+def check_domain(entry: Operator) -> None:
+    """In the whole domain, up to the last float before its ends, the derivative is defined."""
+    for point in REGULAR[entry.name][:1]:
+        parameter, arguments = split(entry, point)
+        for k, text in enumerate(entry.domain):
+            for number in _reach(text):
+                moved = (*arguments[:k], number, *arguments[k + 1 :])
+                whole = moved if parameter is None else (parameter, *moved)
+                for found in slopes(entry, whole):
+                    assert found.proves, (entry.name, whole, found)
+
+
+def _reach(text: str) -> list[float]:
+    spans = parse_domain(text).spans(DTYPES["float64"])
+    return [number for low, high in spans for number in (low, high, (low / 2 + high / 2))]
+
+
+KINKS = {"0": (0.0,), "integers": (-2.0, 0.0, 1.0), "halves": (-1.5, 0.5, 2.5)}
+
+
+def check_kinks(entry: Operator) -> None:
+    """At each declared kink the hull holds both one-sided limits, and says that it is a hull."""
+    with working(BITS, exact=False):
+        kinks = _kinks(entry)
+    for point, before, after in kinks:
+        with working(BITS, exact=False):
+            value = entry.ball(*point)
+            touched = CONTACT.touched
+            sides = entry.ball(*before), entry.ball(*after)
+        if entry.name in CONDITIONS:
+            assert value is None, (entry.name, point)
+        else:
+            tolerance = arb(0, 4 * STEP)
+            assert all((value + tolerance).overlaps(side) for side in sides), (entry.name, value)
+            assert touched or sides[0].overlaps(sides[1] + tolerance), (entry.name, point)
+
+
+def _kinks(entry: Operator) -> list[tuple]:
+    found = []
+    for kind in entry.kinks:
+        for at in KINKS.get(kind, (0.5,)):
+            rest = (arb(at),) if kind == "tie" else (arb(1) / 4,) * (entry.arity - 1)
+            found.append(((arb(at), *rest), (at - STEP, *rest), (at + STEP, *rest)))
+    return found
+
+
+def check_smooth(entry: Operator) -> None:
+    """Where no kink is declared none is met, not even at zeros, ties and integers."""
+    for number in (0.0, 1.0, 0.5, -1.0):
+        with working(BITS, exact=False):
+            parameter = [2] if entry.parameter else []
+            entry.ball(*parameter, *(arb(number) for _ in range(entry.arity)))
+            assert not CONTACT.touched, (entry.name, number)

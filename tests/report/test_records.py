@@ -1,0 +1,233 @@
+"""A record holds what was found, survives JSON, and is read back after a kill."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.catalog.checks import plan
+from gradcheck.catalog.load import load
+from gradcheck.catalog.witness_names import order_of
+from gradcheck.errors import UsageError
+from gradcheck.report import records
+
+FACTS = records.RunFacts(
+    file="cases/small.yaml",
+    seed=7,
+    device_name="a processor",
+    torch="2.13.0",
+    gradcheck="0.1.0",
+    python="3.11.7",
+    platform="Linux",
+)
+
+EVIDENCE = Evidence(
+    at={"x": [-40.0, 2.0]},
+    index="∂/∂x[0]",
+    label="autograd.grad",
+    got=math.nan,
+    true="4.248e-18",
+    radius="1e-33",
+    ulps=math.inf,
+    relative=1.0,
+    ruling=Ruling.DISAGREE,
+    reason="NaN",
+)
+
+OUTCOME = Outcome(
+    verdict=Ruling.DISAGREE,
+    reason="NaN",
+    entries=12,
+    abstained=3,
+    points=6,
+    seconds=0.25,
+    counts={"agree": 11, "disagree": 1},
+    worst=EVIDENCE,
+    blame="PyTorch's backward is wrong",
+    guess="sign",
+    route="symbolic+forward",
+)
+
+RECORD = {
+    "format": 1,
+    "id": "cases/small.yaml::square[d=1-1-second-cpu-float32]",
+    "case": "square",
+    "file": "cases/small.yaml",
+    "line": 2,
+    "variant": "d=1",
+    "implementation": "torch.square(x) * d",
+    "witness": "second",
+    "order": 2,
+    "device": "cpu",
+    "dtype": "float32",
+    "verdict": "disagree",
+    "reason": "NaN",
+    "entries": 12,
+    "abstained": 3,
+    "counts": {"agree": 11, "disagree": 1},
+    "points": 6,
+    "ulps": "inf",
+    "relative": 1.0,
+    "at": {"x": [-40.0, 2.0]},
+    "index": "∂/∂x[0]",
+    "got": "nan",
+    "true": "4.248e-18",
+    "radius": "1e-33",
+    "route": "symbolic+forward",
+    "blame": "PyTorch's backward is wrong",
+    "guess": "sign",
+    "seconds": 0.25,
+    "torch": "2.13.0",
+    "device_name": "a processor",
+    "gradcheck": "0.1.0",
+    "python": "3.11.7",
+    "platform": "Linux",
+    "seed": 7,
+}
+
+CATALOG = """
+square:
+  formula: d*x**2
+  inputs: {x: {shape: [2]}}
+  sweep: {d: [1]}
+  torch: [x**2 * d, torch.square(x) * d]
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(CATALOG)
+    cases = load(path)
+    return plan(cases, devices=["cpu"], dtypes=["float32"], witnesses=["second"])[1]
+
+
+def test_a_record_holds_every_field(check):
+    assert records.record(check, OUTCOME, FACTS) == RECORD
+
+
+def test_where_nothing_was_judged_the_worst_entry_is_null(check):
+    record = records.record(check, replace(OUTCOME, worst=None), FACTS)
+    empty = ("ulps", "relative", "at", "index", "got", "true", "radius")
+    assert {name: record[name] for name in empty} == dict.fromkeys(empty)
+
+
+def test_written_lines_are_read_back(tmp_path):
+    path = tmp_path / "results.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        records.write(RECORD, file)
+        records.write({**RECORD, "seed": 8}, file)
+        written = path.read_text(encoding="utf-8")  # before the file is closed
+    assert [json.loads(line) for line in written.splitlines()] == [RECORD, {**RECORD, "seed": 8}]
+    assert records.read(path) == [RECORD, {**RECORD, "seed": 8}]
+
+
+def test_nan_is_never_written(tmp_path):
+    with (tmp_path / "results.jsonl").open("w") as file, pytest.raises(ValueError, match="JSON"):
+        records.write({"ulps": math.nan}, file)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40, -1, -3])
+def test_a_last_line_that_a_kill_cut_off_is_left_out(tmp_path, kept):
+    line = json.dumps(RECORD, ensure_ascii=False).encode()
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(line + b"\n" + line[:kept])
+    assert records.read(path) == [RECORD]
+
+
+def test_a_line_cut_within_a_character_is_left_out(tmp_path):
+    line = json.dumps(RECORD, ensure_ascii=False).encode()
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(line + b"\n" + line[: line.index("∂".encode()) + 1])
+    assert records.read(path) == [RECORD]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"format": 2}', "\x00"])
+def test_another_line_that_is_no_record_is_named(tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{line}\n{json.dumps(RECORD)}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        records.read(path)
+    assert str(caught.value) == (
+        f"{path}:1: {line!r} is no record\n"
+        "  expected: a JSON object with format 1\n"
+        "  fix:      remove the line, or run the checks again with --report"
+    )
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        records.read(tmp_path / "results.jsonl")
+
+
+def test_each_run_has_a_file_of_its_own(tmp_path):
+    opened = [records.begin(tmp_path / "out", shard) for shard in (None, (1, 2), (1, 2), (2, 2))]
+    for number, file in enumerate(opened):
+        with file:
+            records.write({**RECORD, "seed": number}, file)
+    names = [file.name for file in opened]
+    assert names == sorted(set(names))
+    assert [record["seed"] for record in records.read(tmp_path / "out")] == [0, 1, 2, 3]
+
+
+def test_a_file_of_the_same_name_is_never_overwritten(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcheck.report.records.secrets.token_hex", lambda _: "00")
+    monkeypatch.setattr("gradcheck.report.records.datetime", FixedTime)
+    records.begin(tmp_path, (1, 2)).close()
+    with pytest.raises(FileExistsError):
+        records.begin(tmp_path, (1, 2))
+
+
+class FixedTime(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 11, 27, 2, 15, 41, 7, tzinfo=tz)
+
+
+def test_the_name_of_a_run_says_when_it_began_and_which_shard_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcheck.report.records.datetime", FixedTime)
+    with records.begin(tmp_path, (1, 2)) as file:
+        name = Path(file.name).name
+    assert re.fullmatch(r"results-20261127T021541\.000007Z-1of2-[0-9a-f]{8}\.jsonl", name)
+
+
+def test_a_line_for_a_file_that_was_removed_is_an_error(tmp_path):
+    with records.begin(tmp_path, None) as file:
+        records.write(RECORD, file)
+        Path(file.name).unlink()
+        with pytest.raises(FileNotFoundError):
+            records.write(RECORD, file)
+
+
+def test_a_folder_without_results_is_named(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        records.read(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds no results\n"
+        "  expected: a folder with the results of a run\n"
+        "  fix:      name the FOLDER of `pytest cases --report FOLDER`"
+    )
+
+
+@pytest.mark.parametrize(("witness", "order"), [("value", 0), ("reverse", 1), ("second", 2)])
+def test_the_order_is_that_of_the_derivatives_a_witness_answers_for(witness, order):
+    assert order_of(witness) == order
+
+
+def test_text_without_utf8_is_kept_readable(check, tmp_path):
+    record = records.record(check, replace(OUTCOME, reason="bad \ud800 text"), FACTS)
+    with (tmp_path / "results.jsonl").open("w", encoding="utf-8") as file:
+        records.write(record, file)
+    assert records.read(tmp_path / "results.jsonl")[0]["reason"] == "bad \\ud800 text"
+
+
+def test_the_facts_of_this_process_name_versions_without_importing():
+    facts = records.run_facts("cases/small.yaml", Effort(seed=3), "a processor")
+    assert (facts.file, facts.seed, facts.device_name) == ("cases/small.yaml", 3, "a processor")
+    assert facts.torch.startswith("2.")
+    assert records.version("no such distribution") == "unknown"
