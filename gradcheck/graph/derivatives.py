@@ -17,11 +17,11 @@ from functools import cache
 
 import numpy as np
 
-from gradcheck.formula.nodes import Node as Tree
-from gradcheck.formula.operators import OPERATORS, PRIVATE
-from gradcheck.formula.parse import parse
 from gradcheck.graph.graph import Frozen, Graph, Node, without
 from gradcheck.graph.lower import Lowering
+from gradcheck.language.nodes import Node as Tree
+from gradcheck.language.parse import parse
+from gradcheck.ops.table import OPERATORS, PRIVATE
 
 CHOICES = frozenset({"where", "min", "max"})
 """Operators that give one of their arguments."""

@@ -6,15 +6,15 @@ from fractions import Fraction
 from inspect import BoundArguments
 from typing import Any
 
-from gradcheck.formula.nodes import Call, Comprehension, Literal, Name, Sequence
-from gradcheck.formula.nodes import Node as Tree
-from gradcheck.formula.operators import OPERATORS
-from gradcheck.formula.unknown import foreign_call, unknown_function
 from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS, HOLOMORPHIC, ON_COMPLEX
 from gradcheck.graph.functions import ARRAY_FUNCTIONS, ArrayFunction
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import bodies
 from gradcheck.graph.reading import Reader
+from gradcheck.language.nodes import Call, Comprehension, Literal, Name, Sequence
+from gradcheck.language.nodes import Node as Tree
+from gradcheck.language.unknown import foreign_call, unknown_function
+from gradcheck.ops.table import OPERATORS
 
 HIGHEST_ORDER = 1_000_000
 _DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}

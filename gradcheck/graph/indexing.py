@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.formula.nodes import Comprehension, Sequence, Slice, Subscript
-from gradcheck.formula.nodes import Node as Tree
 from gradcheck.graph.folding import TooLarge
 from gradcheck.graph.functions import stacked
 from gradcheck.graph.reading import Reader
 from gradcheck.graph.shapes import Shape, bounded
+from gradcheck.language.nodes import Comprehension, Sequence, Slice, Subscript
+from gradcheck.language.nodes import Node as Tree
 
 MOST_STEPS = 65_536
 """Of the comprehensions of one text, nested loops multiplied."""

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import (
+from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS
+from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.function_calls import call
+from gradcheck.graph.functions import ARRAY_FUNCTIONS, stacked
+from gradcheck.graph.graph import Graph, Port
+from gradcheck.graph.indexing import comprehension, sequence, subscript
+from gradcheck.graph.operations import binary, comparison, unary
+from gradcheck.graph.reading import Reader
+from gradcheck.graph.shapes import Shape
+from gradcheck.language.nodes import (
     Attribute,
     Binary,
     Call,
@@ -22,18 +31,9 @@ from gradcheck.formula.nodes import (
     Subscript,
     Unary,
 )
-from gradcheck.formula.nodes import Node as Tree
-from gradcheck.formula.operators import CALLABLE
-from gradcheck.formula.unknown import UnknownName, foreign_constant, foreign_name
-from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS
-from gradcheck.graph.folding import MOST_WORK
-from gradcheck.graph.function_calls import call
-from gradcheck.graph.functions import ARRAY_FUNCTIONS, stacked
-from gradcheck.graph.graph import Graph, Port
-from gradcheck.graph.indexing import comprehension, sequence, subscript
-from gradcheck.graph.operations import binary, comparison, unary
-from gradcheck.graph.reading import Reader
-from gradcheck.graph.shapes import Shape
+from gradcheck.language.nodes import Node as Tree
+from gradcheck.language.unknown import UnknownName, foreign_constant, foreign_name
+from gradcheck.ops.table import CALLABLE
 
 NAMED = ("pi", "e", "inf")
 FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}

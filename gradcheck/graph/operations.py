@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from gradcheck.formula.nodes import Binary, Comparison, Unary
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.linear_algebra import matmul
 from gradcheck.graph.reading import Reader, integer_or_none
 from gradcheck.graph.shapes import Misuse, broadcast_shape
+from gradcheck.language.nodes import Binary, Comparison, Unary
 
 _SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "/": "div", "and": "and", "or": "or"}
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from gradcheck.errors import ExpressionError
-from gradcheck.formula.nodes import Node as Tree
-from gradcheck.formula.nodes import Place
 from gradcheck.graph.folding import TooLarge
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.shapes import Misuse, Shape
+from gradcheck.language.nodes import Node as Tree
+from gradcheck.language.nodes import Place
 
 LARGEST_INTEGER = 2**31 - 1
 

@@ -14,10 +14,9 @@ from itertools import accumulate, count
 
 import numpy as np
 
-from gradcheck.formula.program import Program
-from gradcheck.formula.tape import Number, Operation, Scalar, Tape, apply, node_of
 from gradcheck.graph.graph import Array, Frozen, Graph, Node
 from gradcheck.graph.lower import Lowered
+from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
 
 Unrolled = Mapping[int, Array]
 
