@@ -1,0 +1,271 @@
+"""Certified answers to queries over arrays: enclosures, and what kind of knowledge each is.
+
+Points are run together, and only those that are not settled again in more bits. A gradient by
+reverse mode is held against forward mode: for a random tangent t, ⟨c, J t⟩ must meet ⟨g, t⟩, and
+the other way round.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from flint import acb, arb
+
+from gradcheck.formula.balls import working
+from gradcheck.formula.evaluate import MOST_BITS, START_BITS
+from gradcheck.formula.truth import DerivationsDiffer
+from gradcheck.graph.graph import Array
+from gradcheck.query import Query
+from gradcheck.reference.ball_arrays import (
+    ZERO,
+    is_finite,
+    is_settled,
+    lift,
+    magnitudes,
+    overlaps,
+    radii,
+)
+from gradcheck.reference.dependence import dependence
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
+
+MOST_ENTRIES_AT_ONCE = 1 << 16
+"""Entries of the largest array, over the points that are run together."""
+LARGE = 1 << 12
+"""Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
+LARGE_BITS = 100
+HOPELESS_BITS = 1_024
+"""Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
+
+
+class Status(IntEnum):
+    """What an enclosure says: a narrow ball, a hull of one-sided values, that there is no value,
+    or that no precision that we allow was enough."""
+
+    SETTLED = 0
+    KINK = 1
+    UNDEFINED = 2
+    VAGUE = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosures:
+    """Balls that hold the true numbers.
+
+    ``reason`` says of a vague entry why, where there is a better one than the precision.
+
+    Shapes: balls and status [count, *free].
+    """
+
+    balls: Array
+    status: Array
+    route: str
+    reason: str = ""
+
+
+def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures:
+    """Enclosures of the query's answer at exact points.
+
+    Shapes: points [count, n], flat as the query's arrays.
+    Errors: DerivationsDiffer; derive.NoDerivative.
+    """
+    function = graphs.function
+    rows, contracted = _rows(query, points, function.width, function.size)
+    count = rows.count // max(1, _questions(query, function.width, function.size))
+    parts = [_enclosed(graphs, part, contracted) for part in _chunks(graphs, rows)]
+    balls = np.concatenate([part.balls for part in parts])
+    status = np.concatenate([part.status for part in parts])
+    free = query.free_shape(function.width, function.size)
+    routes = dict.fromkeys(part.route for part in parts)
+    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
+    return Enclosures(
+        balls.reshape(count, *free), status.reshape(count, *free),
+        ", ".join(routes), "; ".join(reasons),
+    )  # fmt: skip
+
+
+# rows
+
+
+def _expanded(query: Query, width: int, size: int) -> tuple[bool, int]:
+    """Whether the cotangent is asked for entry by entry, and so many tangents are."""
+    free = len(query.free_inputs)
+    if not free:
+        return False, 0
+    if query.cotangent is None and width > size:
+        return False, free
+    return query.cotangent is None, free - 1
+
+
+def _questions(query: Query, width: int, size: int) -> int:
+    """How many rows one point takes."""
+    by_output, tangents = _expanded(query, width, size)
+    return int((width if by_output else 1) * size**tangents)
+
+
+def _rows(query: Query, points: Array, width: int, size: int) -> tuple[Rows, Array | None]:
+    """The rows of a query; beside them the cotangents to contract a forward answer with."""
+    given = [points, query.cotangent, *query.tangents]
+    count = max(array.shape[0] for array in given if array is not None)
+    by_output, by_input = _expanded(query, width, size)
+    questions = _questions(query, width, size)
+
+    def repeated(array: Array) -> Array:
+        return np.repeat(np.broadcast_to(array, (count, array.shape[1])), questions, axis=0)
+
+    def units(length: int, inner: int) -> Array:
+        """Unit vectors, each ``inner`` times, over and over."""
+        return np.tile(np.repeat(np.eye(length), inner, axis=0),
+                       (count * questions // max(1, length * inner), 1))  # fmt: skip
+
+    cotangent = units(width, questions // width) if by_output else None
+    if query.cotangent is not None:
+        cotangent = repeated(query.cotangent)
+    tangents = [repeated(tangent) for tangent in query.tangents if tangent is not None]
+    tangents += [units(size, size ** (by_input - 1 - k)) for k in range(by_input)]
+    forward = len(tangents) == query.order
+    rows = Rows(query.order, repeated(points), None if forward else cotangent, tuple(tangents))
+    return rows, cotangent if forward else None
+
+
+def _chunks(graphs: DerivativeGraphs, rows: Rows) -> list[Rows]:
+    graph = graphs.function.graph
+    nodes = graph.ancestors(graphs.outputs_of(rows))
+    largest = max((graph.nodes[node].size for node in nodes), default=1)
+    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, largest))
+    starts = range(0, max(rows.count, 1), step)
+    return [rows.take(slice(start, start + step)) for start in starts]
+
+
+# one chunk
+
+
+def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) -> Enclosures:
+    found, status = _adapted(graphs, rows)
+    route = "value" if rows.order == 0 else "reverse+forward" if rows.reverse else "forward+reverse"
+    if rows.order and rows.count:
+        _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
+    balls = found.answer
+    if contracted is not None:
+        balls, status = _contracted(balls, status, contracted)
+    return Enclosures(balls, status, route)
+
+
+def _contracted(balls: Array, status: Array, cotangent: Array) -> tuple[Array, Array]:
+    """⟨cotangent, answer⟩; what has no value counts only where it is asked for."""
+    with working(4 * START_BITS, exact=False):
+        total = _inner(balls, lift(cotangent))
+    asked = np.where(cotangent != 0, status, Status.SETTLED)
+    return total[:, None], asked.max(axis=1, keepdims=True)
+
+
+def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
+    """All rows, each in as many bits as it needs, and the status of its entries."""
+    exact = rows.order == 0
+    first = graphs.enclose(rows, START_BITS, exact=exact)
+    answer, values, touched = (
+        np.array(part) for part in (first.answer, first.values, first.touched)
+    )
+    todo = np.arange(rows.count)
+    before = np.full(rows.count, math.inf)
+    bits = START_BITS
+    while True:
+        narrow = _narrow(answer[todo]).all(axis=1) & is_finite(values[todo]).all(axis=1)
+        radius = radii(answer[todo]).sum(axis=1)
+        stuck = touched[todo] & (2 * radius > before[todo]) if bits > START_BITS else narrow
+        hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
+        before[todo] = radius
+        todo = todo[~(narrow | stuck | hopeless)]
+        if not todo.size or bits >= MOST_BITS:
+            break
+        bits *= 2
+        again = graphs.enclose(rows.take(todo), bits, exact=exact)
+        answer[todo], values[todo], touched[todo] = again.answer, again.values, again.touched
+    found = Pass(answer, values, touched, first.undecided)
+    return found, _status(graphs, rows, found)
+
+
+def _narrow(balls: Array) -> Array:
+    """Which entries are settled: by their own size, in a large array also by the array's."""
+    settled = is_settled(balls)
+    if balls.shape[1] >= LARGE:
+        scale = magnitudes(balls).max(axis=1, keepdims=True) * 2.0**-LARGE_BITS
+        settled |= radii(balls) <= scale
+    return settled
+
+
+def _status(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
+    status = np.where(found.touched[:, None], Status.KINK, Status.VAGUE)
+    status = np.where(_narrow(found.answer), Status.SETTLED, status)
+    status[~is_finite(found.answer)] = Status.VAGUE
+    return np.where(_without_value(graphs, rows, found), Status.VAGUE, status)
+
+
+def _without_value(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
+    """Which entries ask for a derivative of an output that has no value.
+
+    Shapes: [count, free].
+    """
+    missing = ~is_finite(found.values)
+    if rows.order and found.touched.any():  # a jump: the value hangs on an undecided condition
+        missing |= found.touched[:, None] & ~_narrow(found.values)
+    if not rows.reverse or not missing.any():
+        return np.zeros(found.answer.shape, dtype=bool) if rows.reverse else missing
+    assert rows.cotangent is not None
+    asked = missing & (rows.cotangent != 0)
+    return np.asarray(asked @ dependence(graphs.function))
+
+
+# the second derivation
+
+
+def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array) -> None:
+    """Hold a derivation against the other mode's, at the rows that are settled.
+
+    Errors: DerivationsDiffer.
+    """
+    rows, balls = rows.take(settled), balls[settled]
+    if not rows.count:
+        return
+    rng = np.random.default_rng(rows.order)
+    width = graphs.function.size if rows.reverse else graphs.function.width
+    drawn = rng.integers(1, 64, (rows.count, width)) * rng.choice([-1.0, 1.0], (rows.count, width))
+    if rows.reverse:
+        other = Rows(rows.order, rows.points, None, (*rows.tangents, drawn))
+        drawn_here, drawn_there = drawn, rows.cotangent
+    else:
+        other = Rows(rows.order, rows.points, drawn, rows.tangents[:-1])
+        drawn_here, drawn_there = drawn, rows.tangents[-1]
+    assert drawn_there is not None
+    second = graphs.enclose(other, START_BITS)
+    with working(START_BITS, exact=False):
+        here = _inner(balls, lift(drawn_here))
+        there = _inner(second.answer, lift(drawn_there))
+    meet = overlaps(here, there).astype(bool) | ~is_finite(there) | second.touched
+    if not meet.all():
+        k = int(np.flatnonzero(~meet)[0])
+        raise DerivationsDiffer(
+            f"at {rows.points[k].tolist()[:8]} reverse and forward mode give {here[k]}, {there[k]}"
+        )
+
+
+def _inner(a: Array, b: Array) -> Array:
+    """The inner product of real coordinates, row by row.
+
+    Shapes: [count, entries] each; [count].
+    """
+    terms = _real_product(a, b)
+    if not terms.shape[1]:
+        return np.full(terms.shape[0], ZERO, dtype=object)
+    return np.asarray(np.add.reduce(terms, axis=1), dtype=object)
+
+
+_real_product = np.frompyfunc(
+    lambda a, b: (
+        a * b if isinstance(a, arb) and isinstance(b, arb) else (acb(a).conjugate() * b).real
+    ),
+    2,
+    1,
+)
