@@ -11,9 +11,9 @@ from gradcheck.graph.functions import ARRAY_FUNCTIONS, ArrayFunction
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import bodies
 from gradcheck.graph.reading import Reader
+from gradcheck.graph.unknown import foreign_call, unknown_function
 from gradcheck.language.nodes import Call, Comprehension, Literal, Name, Sequence
 from gradcheck.language.nodes import Node as Tree
-from gradcheck.language.unknown import foreign_call, unknown_function
 from gradcheck.ops.table import OPERATORS
 
 HIGHEST_ORDER = 1_000_000

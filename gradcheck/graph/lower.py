@@ -19,6 +19,7 @@ from gradcheck.graph.indexing import comprehension, sequence, subscript
 from gradcheck.graph.operations import binary, comparison, unary
 from gradcheck.graph.reading import Reader
 from gradcheck.graph.shapes import Shape
+from gradcheck.graph.unknown import UnknownName, foreign_constant, foreign_name
 from gradcheck.language.nodes import (
     Attribute,
     Binary,
@@ -32,7 +33,6 @@ from gradcheck.language.nodes import (
     Unary,
 )
 from gradcheck.language.nodes import Node as Tree
-from gradcheck.language.unknown import UnknownName, foreign_constant, foreign_name
 from gradcheck.ops.table import CALLABLE
 
 NAMED = ("pi", "e", "inf")
