@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradcheck.formula.balls import working
 from gradcheck.graph.derivatives import jvp, vjp
 from gradcheck.graph.graph import Array, Graph, Port
+from gradcheck.ops.balls import working
 from gradcheck.query import flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
 from gradcheck.reference.interpret import Algebra, evaluate

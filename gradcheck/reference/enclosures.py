@@ -14,10 +14,8 @@ from enum import IntEnum
 import numpy as np
 from flint import acb, arb
 
-from gradcheck.formula.balls import working
-from gradcheck.formula.evaluate import MOST_BITS, START_BITS
-from gradcheck.formula.truth import DerivationsDiffer
 from gradcheck.graph.graph import Array
+from gradcheck.ops.balls import working
 from gradcheck.query import Query
 from gradcheck.reference.ball_arrays import (
     ZERO,
@@ -30,6 +28,8 @@ from gradcheck.reference.ball_arrays import (
 )
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
+from gradcheck.reference.evaluate import MOST_BITS, START_BITS
+from gradcheck.reference.truth import DerivationsDiffer
 
 MOST_ENTRIES_AT_ONCE = 1 << 16
 """Entries of the largest array, over the points that are run together."""
