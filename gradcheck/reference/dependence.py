@@ -1,8 +1,8 @@
-"""Which output entries can depend on which input entries: one random linear pass over the graph."""
+"""What depends on what in a graph, entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,24 +25,38 @@ def dependence(function: ArrayFunction) -> Array:
         return np.ones((width, size), dtype=bool)
     graph = function.graph
     shapes = [graph.shape(node) for node in function.inputs]
-    arrays = split(np.eye(size, dtype=bool), shapes)
-    by_number = {
-        graph.nodes[node].attr: array for node, array in zip(function.inputs, arrays, strict=True)
-    }
-    inputs = [by_number.get(k, np.zeros((1, 0), dtype=bool)) for k in range(len(graph.inputs))]
-    found = evaluate(graph, function.outputs, inputs, _Dependence())
-    flat = [
-        np.broadcast_to(each.reshape(each.shape[0], -1), (size, each[0].size)) for each in found
-    ]
-    return np.concatenate(flat, axis=1).T if flat else np.zeros((0, size), dtype=bool)
+    units = split(np.eye(size, dtype=bool), shapes)
+    return reach(graph, function.outputs, dict(zip(function.inputs, units, strict=True)), size).T
+
+
+def reach(graph: Graph, outputs: Sequence[int], seeds: Mapping[int, Array], count: int) -> Array:
+    """Which entries of the outputs are computed from which seeds: marked entries of some nodes.
+
+    Shapes: each seed [count, *shape of its node], booleans; [count, entries of all outputs].
+    """
+    inputs = [np.zeros((1, *port.shape), dtype=bool) for port in graph.inputs]
+    for node, seed in seeds.items():
+        if graph.nodes[node].op == "input":
+            inputs[int(graph.nodes[node].attr)] = seed  # type: ignore[arg-type]
+    found = evaluate(graph, outputs, inputs, _Dependence(seeds))
+    flat = [np.broadcast_to(each.reshape(each.shape[0], -1), (count, each[0].size))
+            for each in found]  # fmt: skip
+    return np.concatenate(flat, axis=1)
 
 
 class _Dependence:
-    """The algebra of "depends on": rows are input entries."""
+    """The algebra of "depends on": one row for each seed."""
 
     zero: Any = False
 
+    def __init__(self, seeds: Mapping[int, Array]) -> None:
+        self.seeds = seeds
+
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
+        found = self._joined(graph, index, values)
+        return found | self.seeds[index] if index in self.seeds else found
+
+    def _joined(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
         if node.op == "constant":
             return np.zeros((1, *node.shape), dtype=bool)

@@ -17,7 +17,7 @@ from gradcheck.graph.graph import Array, Graph, Port
 from gradcheck.ops.balls import working
 from gradcheck.query import flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
-from gradcheck.reference.interpret import Algebra, evaluate
+from gradcheck.reference.interpret import evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,13 @@ class Rows:
 class Pass:
     """What one evaluation of rows in balls found.
 
-    Shapes: answer [count, free]; values [count, m]; touched [count].
+    ``lower`` are the values and the forward derivatives of lower orders.
+
+    Shapes: answer [count, free]; lower [count, max(1, order), m]; touched [count].
     """
 
     answer: Array
-    values: Array
+    lower: Array
     touched: Array
     undecided: Mapping[int, Array]
 
@@ -133,19 +135,11 @@ class DerivativeGraphs:
         """The nodes that answer the rows."""
         return self.reverse(rows.order) if rows.reverse else self.forward(rows.order)
 
-    def run(
-        self, rows: Rows, algebra: Algebra, more: Sequence[int] = ()
-    ) -> tuple[list[Array], list[Array], list[Array]]:
-        """The answer's arrays by port, the values' by output port, and those of ``more`` nodes."""
-        nodes = self.outputs_of(rows)
-        outputs = self.function.outputs
-        found = evaluate(
-            self.function.graph, [*nodes, *outputs, *more], self._arrays(rows), algebra
-        )
-        cut = len(nodes) + len(outputs)
-        return found[: len(nodes)], found[len(nodes) : cut], found[cut:]
+    def lower(self, order: int) -> list[int]:
+        """Nodes of the values and of the forward derivatives below an order."""
+        return [node for k in range(max(1, order)) for node in self.forward(k)]
 
-    def _arrays(self, rows: Rows) -> list[Array]:
+    def inputs(self, rows: Rows) -> list[Array]:
         """The arrays of all inputs of the graph, in their order; of those not asked for, none."""
         graph = self.function.graph
         arrays: dict[int, Array] = {}
@@ -160,6 +154,13 @@ class DerivativeGraphs:
         by_number = {graph.nodes[node].attr: array for node, array in arrays.items()}
         return [by_number.get(k, missing) for k in range(len(graph.inputs))]
 
+    def balls(self, rows: Rows) -> Rows:
+        """The rows with exact balls for their numbers."""
+        inputs, outputs = self.function.inputs, self.function.outputs
+        cotangent = None if rows.cotangent is None else self.lifted(rows.cotangent, outputs)
+        tangents = tuple(self.lifted(tangent, inputs) for tangent in rows.tangents)
+        return Rows(rows.order, self.lifted(rows.points, inputs), cotangent, tangents)
+
     def enclose(
         self,
         rows: Rows,
@@ -169,17 +170,18 @@ class DerivativeGraphs:
         exact: bool = False,
     ) -> Pass:
         """One evaluation in balls of so many bits; ``exact`` as in ``balls.working``."""
-        balls = Balls(decisions)
-        lifted = Rows(
-            rows.order,
-            self.lifted(rows.points, self.function.inputs),
-            None if rows.cotangent is None else self.lifted(rows.cotangent, self.function.outputs),
-            tuple(self.lifted(tangent, self.function.inputs) for tangent in rows.tangents),
-        )
+        return self.run(self.balls(rows), bits, Balls(decisions), exact=exact)
+
+    def run(self, rows: Rows, bits: int, algebra: Balls, *, exact: bool = False) -> Pass:
+        """The same of rows that hold balls already, in an algebra of balls."""
+        answers, lower = self.outputs_of(rows), self.lower(rows.order)
         with working(bits, exact=exact):
-            answer, values, _ = self.run(lifted, balls)
-        joined = [_joined(arrays, rows.count) for arrays in (answer, values)]
-        return Pass(joined[0], joined[1], touched_rows(balls, rows.count), balls.undecided)
+            found = evaluate(self.function.graph, [*answers, *lower], self.inputs(rows), algebra)
+        answer, below = (
+            _joined(arrays, rows.count) for arrays in (found[: len(answers)], found[len(answers) :])
+        )
+        levels = below.reshape(rows.count, max(1, rows.order), -1)
+        return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
 
     def lifted(self, flat: Array, nodes: Sequence[int]) -> Array:
         """Exact balls; entries of a real port are real also where others are complex."""

@@ -26,6 +26,7 @@ from gradcheck.reference.ball_arrays import (
     overlaps,
     radii,
 )
+from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.evaluate import MOST_BITS, START_BITS
@@ -147,10 +148,30 @@ def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) ->
     route = "value" if rows.order == 0 else "reverse+forward" if rows.reverse else "forward+reverse"
     if rows.order and rows.count:
         _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
-    balls = found.answer
+    balls, reason = found.answer, ""
+    kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
+    if rows.order and kinks.any():
+        united = by_branches(graphs, rows.take(kinks))
+        balls[kinks] = united.balls
+        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
+        route, reason = f"{route}, branches", united.reason
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
-    return Enclosures(balls, status, route)
+    return Enclosures(balls, status, route, reason)
+
+
+def _unsure(found: Pass) -> Array:
+    """Which rows have a value, or a lower derivative, that hangs on a condition."""
+    below = found.lower.reshape(found.lower.shape[0], -1)
+    return np.asarray(~_narrow(below).all(axis=1))
+
+
+def _status_of_union(graphs: DerivativeGraphs, rows: Rows, united: Union) -> Array:
+    status = np.where(_narrow(united.balls), Status.SETTLED, Status.KINK)
+    status = np.where(is_finite(united.balls), status, Status.VAGUE)
+    status[_concerned(graphs, rows, united.jumps)] = Status.UNDEFINED
+    status[~united.decided] = Status.VAGUE
+    return status
 
 
 def _contracted(balls: Array, status: Array, cotangent: Array) -> tuple[Array, Array]:
@@ -165,14 +186,12 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
     """All rows, each in as many bits as it needs, and the status of its entries."""
     exact = rows.order == 0
     first = graphs.enclose(rows, START_BITS, exact=exact)
-    answer, values, touched = (
-        np.array(part) for part in (first.answer, first.values, first.touched)
-    )
+    answer, lower, touched = (np.array(part) for part in (first.answer, first.lower, first.touched))
     todo = np.arange(rows.count)
     before = np.full(rows.count, math.inf)
     bits = START_BITS
     while True:
-        narrow = _narrow(answer[todo]).all(axis=1) & is_finite(values[todo]).all(axis=1)
+        narrow = _narrow(answer[todo]).all(axis=1) & is_finite(lower[todo]).all(axis=(1, 2))
         radius = radii(answer[todo]).sum(axis=1)
         stuck = touched[todo] & (2 * radius > before[todo]) if bits > START_BITS else narrow
         hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
@@ -182,8 +201,8 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
             break
         bits *= 2
         again = graphs.enclose(rows.take(todo), bits, exact=exact)
-        answer[todo], values[todo], touched[todo] = again.answer, again.values, again.touched
-    found = Pass(answer, values, touched, first.undecided)
+        answer[todo], lower[todo], touched[todo] = again.answer, again.lower, again.touched
+    found = Pass(answer, lower, touched, {})
     return found, _status(graphs, rows, found)
 
 
@@ -208,13 +227,21 @@ def _without_value(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
 
     Shapes: [count, free].
     """
-    missing = ~is_finite(found.values)
-    if rows.order and found.touched.any():  # a jump: the value hangs on an undecided condition
-        missing |= found.touched[:, None] & ~_narrow(found.values)
-    if not rows.reverse or not missing.any():
-        return np.zeros(found.answer.shape, dtype=bool) if rows.reverse else missing
+    missing = np.asarray(~is_finite(found.lower).all(axis=1))
+    return _concerned(graphs, rows, missing)
+
+
+def _concerned(graphs: DerivativeGraphs, rows: Rows, outputs: Array) -> Array:
+    """Which entries of the answer ask for a derivative of some of the outputs.
+
+    Shapes: outputs [count, m], booleans; [count, free].
+    """
+    if not rows.reverse:
+        return outputs
     assert rows.cotangent is not None
-    asked = missing & (rows.cotangent != 0)
+    asked = outputs & (rows.cotangent != 0)
+    if not asked.any():
+        return np.zeros((rows.count, graphs.function.size), dtype=bool)
     return np.asarray(asked @ dependence(graphs.function))
 
 
