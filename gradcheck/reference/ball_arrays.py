@@ -56,6 +56,9 @@ class Balls:
         self.undecided: dict[int, Array] = {}
         self._varying: dict[int, bool] = {}
 
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(a + b, dtype=object)
+
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
         if node.op == "constant":

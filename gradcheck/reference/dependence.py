@@ -52,6 +52,9 @@ class _Dependence:
     def __init__(self, seeds: Mapping[int, Array]) -> None:
         self.seeds = seeds
 
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(a | b)
+
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         found = self._joined(graph, index, values)
         return found | self.seeds[index] if index in self.seeds else found

@@ -30,10 +30,9 @@ from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.evaluate import MOST_BITS, START_BITS
+from gradcheck.reference.query_rows import plan
 from gradcheck.reference.truth import DerivationsDiffer
 
-MOST_ENTRIES_AT_ONCE = 1 << 16
-"""Entries of the largest array, over the points that are run together."""
 LARGE = 1 << 12
 """Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
 LARGE_BITS = 100
@@ -72,72 +71,16 @@ def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures
     Shapes: points [count, n], flat as the query's arrays.
     Errors: DerivationsDiffer; derive.NoDerivative.
     """
-    function = graphs.function
-    rows, contracted = _rows(query, points, function.width, function.size)
-    count = rows.count // max(1, _questions(query, function.width, function.size))
-    parts = [_enclosed(graphs, part, contracted) for part in _chunks(graphs, rows)]
-    balls = np.concatenate([part.balls for part in parts])
-    status = np.concatenate([part.status for part in parts])
-    free = query.free_shape(function.width, function.size)
+    planned = plan(graphs, query, points)
+    parts = [_enclosed(graphs, rows, contracted) for rows, contracted in planned.parts]
     routes = dict.fromkeys(part.route for part in parts)
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Enclosures(
-        balls.reshape(count, *free), status.reshape(count, *free),
-        ", ".join(routes), "; ".join(reasons),
-    )  # fmt: skip
-
-
-# rows
-
-
-def _expanded(query: Query, width: int, size: int) -> tuple[bool, int]:
-    """Whether the cotangent is asked for entry by entry, and so many tangents are."""
-    free = len(query.free_inputs)
-    if not free:
-        return False, 0
-    if query.cotangent is None and width > size:
-        return False, free
-    return query.cotangent is None, free - 1
-
-
-def _questions(query: Query, width: int, size: int) -> int:
-    """How many rows one point takes."""
-    by_output, tangents = _expanded(query, width, size)
-    return int((width if by_output else 1) * size**tangents)
-
-
-def _rows(query: Query, points: Array, width: int, size: int) -> tuple[Rows, Array | None]:
-    """The rows of a query; beside them the cotangents to contract a forward answer with."""
-    given = [points, query.cotangent, *query.tangents]
-    count = max(array.shape[0] for array in given if array is not None)
-    by_output, by_input = _expanded(query, width, size)
-    questions = _questions(query, width, size)
-
-    def repeated(array: Array) -> Array:
-        return np.repeat(np.broadcast_to(array, (count, array.shape[1])), questions, axis=0)
-
-    def units(length: int, inner: int) -> Array:
-        """Unit vectors, each ``inner`` times, over and over."""
-        return np.tile(np.repeat(np.eye(length), inner, axis=0),
-                       (count * questions // max(1, length * inner), 1))  # fmt: skip
-
-    cotangent = units(width, questions // width) if by_output else None
-    if query.cotangent is not None:
-        cotangent = repeated(query.cotangent)
-    tangents = [repeated(tangent) for tangent in query.tangents if tangent is not None]
-    tangents += [units(size, size ** (by_input - 1 - k)) for k in range(by_input)]
-    forward = len(tangents) == query.order
-    rows = Rows(query.order, repeated(points), None if forward else cotangent, tuple(tangents))
-    return rows, cotangent if forward else None
-
-
-def _chunks(graphs: DerivativeGraphs, rows: Rows) -> list[Rows]:
-    graph = graphs.function.graph
-    nodes = graph.ancestors(graphs.outputs_of(rows))
-    largest = max((graph.nodes[node].size for node in nodes), default=1)
-    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, largest))
-    starts = range(0, max(rows.count, 1), step)
-    return [rows.take(slice(start, start + step)) for start in starts]
+        np.concatenate([part.balls for part in parts]).reshape(planned.shape),
+        np.concatenate([part.status for part in parts]).reshape(planned.shape),
+        ", ".join(routes),
+        "; ".join(reasons),
+    )
 
 
 # one chunk

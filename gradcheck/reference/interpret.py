@@ -20,6 +20,9 @@ class Algebra(Protocol):
 
     zero: Any
 
+    def add(self, a: Array, b: Array) -> Array:
+        """The sum, entry by entry, of what a scatter brings to the same places."""
+
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         """The node's result.
 
@@ -45,7 +48,7 @@ def evaluate(
             assert isinstance(node.attr, int)
             values[index] = inputs[node.attr]
         elif node.op in MOVES:
-            values[index] = move(node, args, algebra.zero)
+            values[index] = move(node, args, algebra)
         else:
             values[index] = algebra.apply(graph, index, args)
         for arg in set(node.args):
@@ -54,7 +57,7 @@ def evaluate(
     return [values[output] for output in outputs]
 
 
-def move(node: Node, args: Sequence[Array], zero: Any) -> Array:
+def move(node: Node, args: Sequence[Array], algebra: Algebra) -> Array:
     """The result of a node that moves entries."""
     x, rows = args[0], args[0].shape[0]
     attr = node.attr
@@ -74,16 +77,16 @@ def move(node: Node, args: Sequence[Array], zero: Any) -> Array:
     assert isinstance(attr, Frozen)
     if node.op == "gather":
         return x.reshape(rows, -1)[:, attr.array]
-    return _scattered(x.reshape(rows, -1), attr, node, zero)
+    return _scattered(x.reshape(rows, -1), attr, node, algebra)
 
 
-def _scattered(x: Array, places: Frozen, node: Node, zero: Any) -> Array:
+def _scattered(x: Array, places: Frozen, node: Node, algebra: Algebra) -> Array:
     """Zeros with entries added, in rounds without repeated places: np.add.at is slow on objects."""
     out = np.empty((x.shape[0], math.prod(node.shape)), dtype=x.dtype)
-    out[...] = zero
+    out[...] = algebra.zero
     for first, (sources, targets) in enumerate(_rounds(places)):
         moved = x[:, sources]
-        out[:, targets] = moved if first == 0 else out[:, targets] + moved
+        out[:, targets] = moved if first == 0 else algebra.add(out[:, targets], moved)
     return out.reshape(x.shape[0], *node.shape)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from flint import acb, arb, ctx
 
-from gradcheck.formula.truth import DerivationsDiffer
 from gradcheck.graph import derivatives
 from gradcheck.graph.graph import Graph, Port
 from gradcheck.query import Query
 from gradcheck.reference import ball_arrays
 from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
 from gradcheck.reference.enclosures import Status, enclose
+from gradcheck.reference.truth import DerivationsDiffer
 
 DIGITS = 60
 
