@@ -327,6 +327,8 @@ def _is_settled(ball: Any) -> bool:
 def _in_float_range(bound: arb) -> float:
     """The bound as a float: rounded upwards; inf beyond the range and for what is not finite."""
     value = float(bound)
+    if bound.is_zero():
+        return 0.0
     return math.nextafter(value, math.inf) if math.isfinite(value) else math.inf
 
 

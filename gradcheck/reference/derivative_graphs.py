@@ -135,6 +135,11 @@ class DerivativeGraphs:
         """The nodes that answer the rows."""
         return self.reverse(rows.order) if rows.reverse else self.forward(rows.order)
 
+    def moved(self, rows: Rows) -> list[int]:
+        """Nodes of the answer's derivative along one more tangent."""
+        answers, inputs = self.outputs_of(rows), self.function.inputs
+        return jvp(self.function.graph, answers, inputs, self.tangent(len(rows.tangents)))
+
     def lower(self, order: int) -> list[int]:
         """Nodes of the values and of the forward derivatives below an order."""
         return [node for k in range(max(1, order)) for node in self.forward(k)]
@@ -178,7 +183,7 @@ class DerivativeGraphs:
         with working(bits, exact=exact):
             found = evaluate(self.function.graph, [*answers, *lower], self.inputs(rows), algebra)
         answer, below = (
-            _joined(arrays, rows.count) for arrays in (found[: len(answers)], found[len(answers) :])
+            joined(arrays, rows.count) for arrays in (found[: len(answers)], found[len(answers) :])
         )
         levels = below.reshape(rows.count, max(1, rows.order), -1)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
@@ -196,7 +201,7 @@ class DerivativeGraphs:
         ])  # fmt: skip
 
 
-def _joined(arrays: Sequence[Array], count: int) -> Array:
+def joined(arrays: Sequence[Array], count: int) -> Array:
     """Flat rows, each of them there also where a constant has one for all."""
     flat = [array.reshape(array.shape[0], -1) for array in arrays]
     rows = [np.broadcast_to(array, (count, array.shape[1])) for array in flat]

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from flint import acb, arb
 
 from gradcheck.graph.graph import Array
-from gradcheck.ops.balls import working
 from gradcheck.query import Query
 from gradcheck.reference.ball_arrays import (
-    ZERO,
     is_finite,
     is_settled,
     lift,
@@ -30,7 +27,7 @@ from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.evaluate import MOST_BITS, START_BITS
-from gradcheck.reference.query_rows import plan
+from gradcheck.reference.query_rows import inner_products, plan
 from gradcheck.reference.truth import DerivationsDiffer
 
 LARGE = 1 << 12
@@ -119,10 +116,9 @@ def _status_of_union(graphs: DerivativeGraphs, rows: Rows, united: Union) -> Arr
 
 def _contracted(balls: Array, status: Array, cotangent: Array) -> tuple[Array, Array]:
     """⟨cotangent, answer⟩; what has no value counts only where it is asked for."""
-    with working(4 * START_BITS, exact=False):
-        total = _inner(balls, lift(cotangent))
+    total = inner_products(balls, lift(cotangent), 4 * START_BITS)
     asked = np.where(cotangent != 0, status, Status.SETTLED)
-    return total[:, None], asked.max(axis=1, keepdims=True)
+    return total, asked.max(axis=1, keepdims=True)
 
 
 def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
@@ -210,32 +206,11 @@ def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array
         drawn_here, drawn_there = drawn, rows.tangents[-1]
     assert drawn_there is not None
     second = graphs.enclose(other, START_BITS)
-    with working(START_BITS, exact=False):
-        here = _inner(balls, lift(drawn_here))
-        there = _inner(second.answer, lift(drawn_there))
+    here = inner_products(balls, lift(drawn_here), START_BITS)[:, 0]
+    there = inner_products(second.answer, lift(drawn_there), START_BITS)[:, 0]
     meet = overlaps(here, there).astype(bool) | ~is_finite(there) | second.touched
     if not meet.all():
         k = int(np.flatnonzero(~meet)[0])
         raise DerivationsDiffer(
             f"at {rows.points[k].tolist()[:8]} reverse and forward mode give {here[k]}, {there[k]}"
         )
-
-
-def _inner(a: Array, b: Array) -> Array:
-    """The inner product of real coordinates, row by row.
-
-    Shapes: [count, entries] each; [count].
-    """
-    terms = _real_product(a, b)
-    if not terms.shape[1]:
-        return np.full(terms.shape[0], ZERO, dtype=object)
-    return np.asarray(np.add.reduce(terms, axis=1), dtype=object)
-
-
-_real_product = np.frompyfunc(
-    lambda a, b: (
-        a * b if isinstance(a, arb) and isinstance(b, arb) else (acb(a).conjugate() * b).real
-    ),
-    2,
-    1,
-)

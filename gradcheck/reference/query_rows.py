@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from flint import acb, arb
 
 from gradcheck.graph.graph import Array
+from gradcheck.ops.balls import working
 from gradcheck.query import Query
+from gradcheck.reference.ball_arrays import ZERO
 from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs, Rows
 
 MOST_ENTRIES_AT_ONCE = 1 << 16
@@ -86,3 +89,24 @@ def _step(graphs: DerivativeGraphs, rows: Rows) -> int:
     nodes = graph.ancestors(graphs.outputs_of(rows))
     largest = max((graph.nodes[node].size for node in nodes), default=1)
     return max(1, MOST_ENTRIES_AT_ONCE // max(1, largest))
+
+
+def inner_products(a: Array, b: Array, bits: int) -> Array:
+    """The inner products of real coordinates, row by row, in balls.
+
+    Shapes: [count, entries] each; [count, 1].
+    """
+    with working(bits, exact=False):
+        total = np.full(a.shape[0], ZERO, dtype=object)
+        if a.shape[1]:
+            total = np.asarray(np.add.reduce(_real_product(a, b), axis=1), dtype=object)
+    return total[:, None]
+
+
+_real_product = np.frompyfunc(
+    lambda a, b: (
+        a * b if isinstance(a, arb) and isinstance(b, arb) else (acb(a).conjugate() * b).real
+    ),
+    2,
+    1,
+)
