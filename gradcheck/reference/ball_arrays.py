@@ -318,41 +318,67 @@ def lift(numbers: Array) -> Array:
     return np.asarray(exact(numbers.astype(float)), dtype=object).reshape(numbers.shape)
 
 
-def _is_settled(ball: Any) -> bool:
-    if isinstance(ball, acb):
-        return _is_settled(ball.real) and _is_settled(ball.imag)
-    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS or abs(ball) < TINY)
+def is_finite(balls: Array) -> Array:
+    return np.asarray(_finite(balls)).astype(bool)
 
 
-def _in_float_range(bound: arb) -> float:
-    """The bound as a float: rounded upwards; inf beyond the range and for what is not finite."""
-    value = float(bound)
-    if bound.is_zero():
-        return 0.0
-    return math.nextafter(value, math.inf) if math.isfinite(value) else math.inf
+def is_settled(balls: Array) -> Array:
+    """Which balls are narrow: 20 bits beyond float64, or proved to be below every float."""
+    settled = np.asarray(_accuracy(balls) >= SETTLED_BITS).astype(bool)
+    settled &= is_finite(balls)
+    if not settled.all():
+        settled[~settled] = _below_floats(balls[~settled]).astype(bool)
+    return settled
 
 
-def _radius(ball: Any) -> float:
-    if isinstance(ball, acb):
-        return math.hypot(_radius(ball.real), _radius(ball.imag))
-    return _in_float_range(ball.rad()) if ball.is_finite() else math.inf
+def radii(balls: Array) -> Array:
+    """Upper bounds of the radii; inf where a ball is not finite."""
+    return _upper(np.asarray(_radius(balls)))
 
 
-def _magnitude(ball: Any) -> float:
-    if isinstance(ball, acb):
-        return _in_float_range(ball.abs_upper()) if ball.is_finite() else math.inf
-    return _in_float_range(ball.abs_upper()) if ball.is_finite() else math.inf
+def magnitudes(balls: Array) -> Array:
+    """Upper bounds of the absolute values; inf where a ball is not finite."""
+    return _upper(np.asarray(_magnitude(balls)))
 
 
-def _number(function: Callable[[Any], Any], dtype: type) -> Callable[[Array], Array]:
-    ufunc = np.frompyfunc(function, 1, 1)
-    return lambda balls: np.asarray(ufunc(balls)).astype(dtype)
+def _upper(bounds: Array) -> Array:
+    """Bounds as floats, rounded upwards."""
+    found = np.asarray(bounds.astype(float))
+    found = np.where(np.isnan(found), np.inf, found)
+    return np.where(found == 0, _if_not_zero(bounds), np.nextafter(found, np.inf))
 
 
-is_settled = _number(_is_settled, bool)
-is_finite = _number(lambda ball: ball.is_finite(), bool)
-radii = _number(_radius, float)
-magnitudes = _number(_magnitude, float)
+_finite = np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)
+_accuracy = np.frompyfunc(
+    lambda ball: (
+        ball.rel_accuracy_bits()
+        if isinstance(ball, arb)
+        else min(ball.real.rel_accuracy_bits(), ball.imag.rel_accuracy_bits())
+    ),
+    1,
+    1,
+)
+_below_floats = np.frompyfunc(
+    lambda ball: (
+        bool(abs(ball) < TINY)
+        if isinstance(ball, arb)
+        else all(
+            abs(x) < TINY or x.rel_accuracy_bits() >= SETTLED_BITS for x in (ball.real, ball.imag)
+        )
+    ),
+    1,
+    1,
+)
+_radius = np.frompyfunc(lambda ball: ball.rad(), 1, 1)
+_magnitude = np.frompyfunc(lambda ball: ball.abs_upper(), 1, 1)
+_least = math.nextafter(0.0, 1.0)
+
+
+def _if_not_zero(bounds: Array) -> Array:
+    """0 for what is exactly 0, and the least positive float for what is only rounded to it."""
+    return np.where(np.asarray(np.equal(bounds, 0)).astype(bool), 0.0, _least)
+
+
 _around_zero_of = np.frompyfunc(lambda bound: arb(0, bound), 1, 1)
 
 

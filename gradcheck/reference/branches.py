@@ -85,7 +85,8 @@ def _united(leaves: Sequence[tuple[Array, Array]], exact: Array) -> tuple[Array,
     balls, lower = leaves[0]
     jumps = _apart(lower[0], exact)
     for answer, below in leaves[1:]:
-        balls = np.asarray(union(balls, answer), dtype=object)
+        with working(BITS, exact=False):
+            balls = np.asarray(union(balls, answer), dtype=object)
         jumps = jumps | _apart(below[0], exact) | _apart(below, lower).any(axis=0)
     return balls, jumps
 

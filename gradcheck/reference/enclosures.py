@@ -131,12 +131,15 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
     bits = START_BITS
     while True:
         narrow = _narrow(answer[todo]).all(axis=1) & is_finite(lower[todo]).all(axis=(1, 2))
+        todo = todo[~narrow]
+        if not todo.size or bits >= MOST_BITS:
+            break
         radius = radii(answer[todo]).sum(axis=1)
-        stuck = touched[todo] & (2 * radius > before[todo]) if bits > START_BITS else narrow
+        stuck = touched[todo] & (2 * radius > before[todo]) & (bits > START_BITS)
         hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
         before[todo] = radius
-        todo = todo[~(narrow | stuck | hopeless)]
-        if not todo.size or bits >= MOST_BITS:
+        todo = todo[~(stuck | hopeless)]
+        if not todo.size:
             break
         bits *= 2
         again = graphs.enclose(rows.take(todo), bits, exact=exact)
@@ -148,7 +151,7 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
 def _narrow(balls: Array) -> Array:
     """Which entries are settled: by their own size, in a large array also by the array's."""
     settled = is_settled(balls)
-    if balls.shape[1] >= LARGE:
+    if balls.shape[1] >= LARGE and not settled.all():
         scale = magnitudes(balls).max(axis=1, keepdims=True) * 2.0**-LARGE_BITS
         settled |= radii(balls) <= scale
     return settled
