@@ -21,9 +21,11 @@ from gradcheck.catalog.labels import DEFAULT_ORDER
 from gradcheck.catalog.sizes import EXPECTED, Shapes, check_size, smaller_shapes
 from gradcheck.catalog.substitution import substitute
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.tape import MOST_WORK, Program, Tape, TooLarge
+from gradcheck.graph.folding import MOST_WORK, TooLarge
+from gradcheck.graph.reading import TooLargeText
+from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.graph.unknown import UnknownName, unknown_names
-from gradcheck.graph.unroll import TooLargeText, unroll
 from gradcheck.language.nodes import Literal, Node
 from gradcheck.language.torch_names import names_used
 

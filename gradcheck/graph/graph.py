@@ -103,6 +103,7 @@ class Graph(Meter):
         self.nodes: list[Node] = []
         self.inputs: list[Port] = []
         self._known: dict[Node, int] = {}
+        self._numbers: dict[tuple[bool, Exact | int], int] = {}
 
     def put(
         self, op: str, args: Sequence[int], attr: Attribute, shape: Sequence[int], kind: Kind
@@ -144,14 +145,22 @@ class Graph(Meter):
 
     def constant(self, value: Exact | int | Array, shape: Shape = ()) -> int:
         """An exact number, or array of them, or of conditions; one number fills ``shape``."""
-        array: Array = np.empty(np.shape(value), dtype=object)  # type: ignore[arg-type]
-        array[...] = value
-        kind: Kind = "bool" if array.size and isinstance(array.flat[0], bool) else "real"
-        if kind == "real":
-            array[...] = np.frompyfunc(Fraction, 1, 1)(array)
-        self.spend(array.size // 8)
-        node = self.put("constant", (), Frozen(array), array.shape, kind)
+        if isinstance(value, np.ndarray):
+            return self.broadcast(self._constant(value), shape) if shape else self._constant(value)
+        key = isinstance(value, bool), value
+        if key not in self._numbers:
+            entry = np.empty((), dtype=object)
+            entry[()] = value
+            self._numbers[key] = self._constant(entry)
+        node = self._numbers[key]
         return self.broadcast(node, shape) if shape else node
+
+    def _constant(self, value: Array) -> int:
+        kind: Kind = "bool" if value.size and isinstance(value.flat[0], bool) else "real"
+        array = np.empty(value.shape, dtype=object)
+        array[...] = value if kind == "bool" else np.frompyfunc(Fraction, 1, 1)(value)
+        self.spend(array.size // 8)
+        return self.put("constant", (), Frozen(array), array.shape, kind)
 
     def named(self, name: str) -> int:
         """One of the constants ``pi``, ``e``, ``inf`` and ``I``."""
@@ -160,7 +169,9 @@ class Graph(Meter):
     def exact(self, node: int) -> Array | None:
         """The entries of a constant; None of what is none."""
         core = self._core(node)
-        return None if core is None else np.broadcast_to(core, self.shape(node))
+        if core is None or core.shape == self.shape(node):
+            return core
+        return np.broadcast_to(core, self.shape(node))
 
     def number(self, node: int) -> Exact | None:
         """The number that all entries of a constant are, as far as can be seen at once."""
@@ -202,6 +213,10 @@ class Graph(Meter):
         known = [core for core in cores if core is not None]
         if len(known) < len(cores):
             return None
+        if not any(core.ndim for core in known):
+            self.spend(2)
+            one = fold(self, op, [core.item() for core in known], parameter)
+            return None if one is None else self.constant(one)
         spread = np.broadcast_arrays(*known)
         self.spend(2 * spread[0].size)
         result = np.empty(spread[0].shape, dtype=object)
@@ -308,18 +323,25 @@ class Graph(Meter):
             return parts[0]
         shape = list(self.shape(parts[0]))
         shape[axis] = sum(self.shape(part)[axis] for part in parts)
-        self.spend(len(parts) + math.prod(shape) // 8)
         known = [self.exact(part) for part in parts]
-        kind = joined_kind(self.kind(part) for part in parts)
         if all(array is not None for array in known):
-            joined: Array = np.concatenate(known, axis=axis)  # type: ignore[arg-type]
-            return self.put("constant", (), Frozen(joined), joined.shape, kind)
+            return self._joined(np.concatenate(known, axis=axis), parts)  # type: ignore[arg-type]
+        self.spend(len(parts) + math.prod(shape) // 8)
+        kind = joined_kind(self.kind(part) for part in parts)
         return self.put("concat", parts, axis, shape, kind)
 
     def stack(self, parts: Sequence[int], axis: int) -> int:
         shape = self.shape(parts[0])
+        known = [self.exact(part) for part in parts]
+        if all(array is not None for array in known):
+            return self._joined(np.stack(known, axis=axis), parts)  # type: ignore[arg-type]
         longer = (*shape[:axis], 1, *shape[axis:])
         return self.concat([self.reshape(part, longer) for part in parts], axis)
+
+    def _joined(self, array: Array, parts: Sequence[int]) -> int:
+        self.spend(array.size // 8)
+        kind = joined_kind(self.kind(part) for part in parts)
+        return self.put("constant", (), Frozen(array), array.shape, kind)
 
     def _moved(
         self, op: str, node: int, attr: Attribute, shape: Shape, move: Callable[[Array], Array]

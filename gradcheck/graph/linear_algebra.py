@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,6 @@ from gradcheck.graph.shapes import Misuse, axis_of, bounded
 
 Indices = tuple[int, ...]
 LARGEST_MATRIX = 8
-LARGEST_EXPANDED = 4
-"""The largest matrix whose determinant is expanded by minors."""
 
 
 def matmul(graph: Graph, a: NodeId, b: NodeId) -> NodeId:
@@ -65,10 +62,8 @@ def trace(graph: Graph, x: NodeId) -> NodeId:
 
 def det(graph: Graph, x: NodeId) -> NodeId:
     """The determinants of matrices, without a division, so that they may be singular."""
-    n = _square(graph, x, "det")
-    if n <= LARGEST_EXPANDED or graph.exact(x) is not None:
-        return _minors(graph, x)(tuple(range(n)), tuple(range(n)))
-    return _by_traces(graph, x, n)
+    every = tuple(range(_square(graph, x, "det")))
+    return _minors(graph, x)(every, every)
 
 
 def _minors(graph: Graph, x: NodeId) -> Callable[[Indices, Indices], NodeId]:
@@ -89,24 +84,6 @@ def _minors(graph: Graph, x: NodeId) -> Callable[[Indices, Indices], NodeId]:
         return known[rows, columns]
 
     return minor
-
-
-def _by_traces(graph: Graph, x: NodeId, n: int) -> NodeId:
-    """Faddeev and LeVerrier's: M = A (M + c I), c = -trace(M)/k, and the determinant is (-1)ⁿ c.
-
-    Source: D. K. Faddeev and V. N. Faddeeva, Computational Methods of Linear Algebra (1963), 47.
-    """
-    shape = graph.shape(x)
-    one = eye(graph, n)
-    sum_of_both = graph.broadcast(one, shape)
-    for k in range(1, n + 1):
-        product = graph.bmm(x, sum_of_both)
-        diagonal = graph.index(product, (..., np.arange(n), np.arange(n)))
-        total = graph.sum(diagonal, [len(shape) - 2])
-        c = graph.mul(graph.constant(Fraction(-1, k)), total)
-        column = graph.reshape(c, (*shape[:-2], 1, 1))
-        sum_of_both = graph.add(product, graph.mul(column, one))
-    return graph.mul(graph.constant((-1) ** n), c)
 
 
 def inv(graph: Graph, x: NodeId) -> NodeId:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.function_calls import call
-from gradcheck.graph.functions import ARRAY_FUNCTIONS, stacked
+from gradcheck.graph.functions import stacked
 from gradcheck.graph.graph import Graph, Port
 from gradcheck.graph.indexing import comprehension, sequence, subscript
+from gradcheck.graph.names import FUNCTIONS
 from gradcheck.graph.operations import binary, comparison, unary
 from gradcheck.graph.reading import Reader
 from gradcheck.graph.shapes import Shape
@@ -33,10 +33,8 @@ from gradcheck.language.nodes import (
     Unary,
 )
 from gradcheck.language.nodes import Node as Tree
-from gradcheck.ops.table import CALLABLE
 
 NAMED = ("pi", "e", "inf")
-FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +119,7 @@ class Lowering(Reader):
     def __init__(
         self, graph: Graph, scope: dict[str, int], *, private: frozenset[str] = frozenset()
     ) -> None:
-        super().__init__(graph, scope, _RULES, FUNCTIONS | private)
+        super().__init__(graph, scope, _RULES, FUNCTIONS | private | {"stop"})
 
     def text(self, tree: Tree, source: str) -> int:
         """The value of one text of a case; an error is marked with its ``source``."""

@@ -9,16 +9,56 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from itertools import accumulate, count
 
 import numpy as np
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Node
-from gradcheck.graph.lower import Lowered
+from gradcheck.errors import ExpressionError
+from gradcheck.graph.folding import MOST_WORK, TooLarge
+from gradcheck.graph.graph import Array, Frozen, Graph, Node, Port
+from gradcheck.graph.lower import Lowered, Lowering, lower
+from gradcheck.graph.reading import TooLargeText
+from gradcheck.graph.shapes import Shape
 from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
+from gradcheck.language.nodes import Node as Tree
+from gradcheck.ops.table import PRIVATE
 
 Unrolled = Mapping[int, Array]
+
+
+def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
+    formula: Tree,
+    *,
+    inputs: Mapping[str, Shape],
+    names: Mapping[str, object],
+    lets: Mapping[str, Tree],
+    conditions: tuple[Tree, ...],
+    translated: bool = False,
+    tape: Tape | None = None,
+) -> Program:
+    """The formula as a scalar program, for one choice of constants and sweep values (``names``).
+
+    It is lowered to a graph first; ``tape.work`` says afterwards what both took, even if it is
+    refused.
+
+    Errors: ExpressionError with a ``source``, as ``lower``; TooLarge past a limit of the tape.
+    """
+    tape = Tape(MOST_WORK) if tape is None else tape
+    graph = Graph(tape.allowance)
+    try:
+        lowered = lower(formula, inputs=inputs, names=names, lets=lets, conditions=conditions,
+                        translated=translated, real=True, graph=graph)  # fmt: skip
+    finally:
+        tape.work += graph.work
+    try:
+        return scalarize(lowered, tape)
+    except TooLarge as error:
+        fix = "make the shapes smaller" if any(inputs.values()) else "make it smaller"
+        raise TooLargeText(formula.place, str(error), "a smaller formula", fix) from None
+    except ZeroDivisionError:
+        found = "a division of constants by zero"
+        raise ExpressionError(formula.place, found, "a number", "correct it") from None
 
 
 class NotScalar(Exception):
@@ -47,6 +87,26 @@ def scalarize(formula: Lowered, tape: Tape) -> Program:
         tape=tape,
         names=formula.names,
     )
+
+
+def written(
+    tape: Tape, tree: Tree, values: Mapping[str, Number], constants: Mapping[str, int]
+) -> Number:
+    """A text of the operator table on a tape, for numbers of the tape and constant integers."""
+    graph, node = _text(tree, tuple(values), tuple(constants.items()))
+    arrays = [_shaped([value], ()) for value in values.values()]
+    result: Number = unrolled(tape, graph, (node,), arrays)[0].item()
+    return result
+
+
+@lru_cache(maxsize=1024)
+def _text(
+    tree: Tree, names: tuple[str, ...], constants: tuple[tuple[str, int], ...]
+) -> tuple[Graph, int]:
+    graph = Graph()
+    scope = {name: graph.input(Port(name, ())) for name in names}
+    scope |= {name: graph.constant(value) for name, value in constants}
+    return graph, Lowering(graph, scope, private=PRIVATE).value(tree)
 
 
 def _inputs(tape: Tape, shapes: Iterable[tuple[int, ...]]) -> list[Array]:

@@ -1,6 +1,6 @@
 """The array functions of the formula language on tensors, with the signatures of its unrolling.
 
-``gradcheck.graph.array_functions`` says the same on unrolled numbers; a test holds the two
+``gradcheck.graph.functions`` says the same on array graphs; a test holds the two
 together.
 """
 

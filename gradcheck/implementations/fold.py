@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.lists import MOST_STEPS
+from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
 from gradcheck.implementations.arithmetic import binary, unary
 from gradcheck.implementations.indexing import element

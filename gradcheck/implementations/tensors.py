@@ -52,7 +52,7 @@ def nearest_float(value: Fraction | float) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def as_tensor(value: Any, home: Home) -> Tensor:

@@ -26,7 +26,7 @@ def translate(
 ) -> Tensor:
     """The formula's value, where ``values`` holds inputs (tensors), constants and sweep values.
 
-    Shapes: as in ``gradcheck.graph.unroll``, which is NumPy's broadcasting.
+    Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
     known = {**NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)
