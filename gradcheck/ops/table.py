@@ -215,7 +215,8 @@ _ENTRIES = (
     # error functions
     Operator("erf", "erf", lambda x: torch.erf(x), arb.erf,
              ("2/sqrt(pi)*exp(-x**2)",), REAL, "DLMF 7.2.1", series=lambda x: x.erf()),
-    Operator("erfc", "complementary_error", lambda x: torch.erfc(x), arb.erfc,
+    Operator("erfc", "complementary_error", lambda x: torch.erfc(x),
+             balls.complementary_error,
              ("-2/sqrt(pi)*exp(-x**2)",), REAL, "DLMF 7.2.2", series=lambda x: x.erfc()),
     Operator("erfinv", "erfinv", lambda x: torch.erfinv(x), arb.erfinv,
              ("sqrt(pi)/2*exp(y**2)",), ("(-1, 1)",), "DLMF 7.17.1"),

@@ -155,3 +155,24 @@ def gradient_of_square():
     graphs = graphs_of(lambda g, x: g.bmm(x, x), (2, 2))
     x = np.array([[1.0, 2.0, 3.0, 5.0]])
     return enclose(graphs, Query(1, np.array([[1.0, -2.0, 0.5, 3.0]]), (None,)), x)
+
+
+@pytest.mark.parametrize("x", [-1e6, -1e8])
+def test_the_logarithm_of_a_probability_is_certified_far_out(x):
+    """By the asymptotic series, DLMF 7.12.1: -x²/2 - log(-x √(2π)) + log(1 - x⁻² + ...)."""
+
+    def log_normal_cdf(graph, x):
+        root = graph.elementwise("sqrt", graph.constant(2))
+        tail = graph.elementwise("erfc", graph.neg(graph.div(x, root)))
+        return graph.elementwise("log", graph.mul(tail, graph.constant(Fraction(1, 2))))
+
+    graphs = graphs_of(log_normal_cdf, ())
+    found = enclose(graphs, Query(0), np.array([[x]]))
+    slope = enclose(graphs, Query(1, np.ones((1, 1)), (None,)), np.array([[x]]))
+    assert found.status.item() == slope.status.item() == Status.SETTLED
+    with mpmath.workdps(DIGITS), ctx.workprec(256):
+        series = 1 - mpmath.mpf(x) ** -2 + 3 * mpmath.mpf(x) ** -4
+        value = -(mpmath.mpf(x) ** 2) / 2 - mpmath.log(-x * mpmath.sqrt(2 * mpmath.pi))
+        value += mpmath.log(series)
+        assert abs(found.balls.item() / arb(mpmath.nstr(value, 50)) - 1) < 1e-30
+        assert abs(slope.balls.item() / arb(mpmath.nstr(-x / series, 50)) - 1) < 1e-20
