@@ -14,7 +14,6 @@ from torch import Tensor
 
 from gradcheck.answer import EntryReport, Floats, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import FACTS
 from gradcheck.cli.backward_graph import GraphNode, backward_graph
 from gradcheck.cli.formulas import Formulas, formula_lines, formula_text, formulas_of
 from gradcheck.cli.place import entries_of, is_inside, values_at
@@ -34,6 +33,7 @@ from gradcheck.cli.undefined import cause
 from gradcheck.cli.words import counted, short
 from gradcheck.dtypes import DTYPES
 from gradcheck.implementations.subject import subject_of
+from gradcheck.methods import METHODS
 from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.session import truth_of
@@ -78,8 +78,8 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
-    names = [name for name, facts in FACTS.items()
-             if name not in case.without and facts.order in orders]  # fmt: skip
+    names = [name for name, method in METHODS.items()
+             if name not in case.without and method.order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
     return Explanation(
         check=check,

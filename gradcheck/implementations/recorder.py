@@ -21,7 +21,7 @@ from torch import Tensor, fx
 from torch.overrides import TorchFunctionMode
 
 from gradcheck.implementations.tensors import Home
-from gradcheck.language.torch_names import METHODS, allowed
+from gradcheck.language.torch_names import TENSOR_METHODS, allowed
 
 
 class CannotRecordError(Exception):
@@ -233,7 +233,7 @@ def _name_of(function: Any) -> str:
 @cache
 def public_names() -> Mapping[Any, str]:
     """The functions that the torch language allows, each with its shortest name."""
-    names = (name for name in allowed() if not name.startswith(METHODS))
+    names = (name for name in allowed() if not name.startswith(TENSOR_METHODS))
     found = {}
     for name in sorted(names, key=lambda name: (-len(name), name)):
         with suppress(AttributeError):  # the installed PyTorch may lack it

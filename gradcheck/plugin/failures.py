@@ -6,7 +6,6 @@ Of the reports only those of checks and catalogs are touched, and only in the pr
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
+from gradcheck.methods import WITNESSES
 from gradcheck.plugin.faults import HEADLINE
 from gradcheck.plugin.ledger import PROPERTY
 from gradcheck.report.causes import Cause, Failure, by_cause, record_headline
+from gradcheck.report.records import Record, decoded
 
 _NUMBER = re.compile(r"(\d+)")
 _WIDTH = 20  # digits: longer than any number in an id
@@ -98,12 +98,12 @@ def _once(reports: list[Any], *, short: bool) -> Iterator[Any]:
     for report in reports:
         record = _record(report)
         if record is not None and isinstance(report.longrepr, Told):
-            checks[record["id"]] = report, Failure(record, report.longrepr.text)
+            checks[record.id] = report, Failure(record, report.longrepr.text)
         else:
             yield report
     failures = in_catalog_order(failure for _, failure in checks.values())
     for cause in by_cause(failures):
-        report, _ = checks[cause.telling.record["id"]]
+        report, _ = checks[cause.telling.record.id]
         told = copy.copy(report)
         told.longrepr = _in_short(report.longrepr, cause) if short else replace(
             report.longrepr, text=cause.text
@@ -124,10 +124,10 @@ def _headline(report: pytest.TestReport) -> str | None:
     return dict(report.user_properties).get(HEADLINE) if record is None else record_headline(record)  # type: ignore[return-value]
 
 
-def _record(report: Any) -> dict[str, Any] | None:
+def _record(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
-    return json.loads(str(found)) if found is not None and report.when == "call" else None
+    return decoded(str(found)) if found is not None and report.when == "call" else None
 
 
 def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
@@ -138,14 +138,14 @@ def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
 def _place(failure: Failure) -> tuple[Any, ...]:
     """Numbers in an id are compared as numbers: those of implementations, and of variants."""
     record = failure.record
-    before, _, _ = record["id"].rpartition(f"{record['witness']}-{record['device']}-")
+    before, _, _ = record.id.rpartition(f"{record.witness}-{record.device}-")
     parts = [part.zfill(_WIDTH) if part.isdecimal() else part for part in _NUMBER.split(before)]
     dtypes = list(DTYPES)
     return (
-        record["file"],
-        record["line"],
+        record.file,
+        record.line,
         parts,
-        WITNESSES.index(record["witness"]),
-        record["device"],
-        dtypes.index(record["dtype"]),
+        WITNESSES.index(record.witness),
+        record.device,
+        dtypes.index(record.dtype),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -114,7 +113,7 @@ def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
     file = item.nodeid.partition("::")[0]
     facts = records.run_facts(file, settings_of(item.config).run_options, device_name)
     record = records.record(item.check, outcome, facts)
-    item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
+    item.user_properties.append((PROPERTY, records.encoded(record)))
 
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:

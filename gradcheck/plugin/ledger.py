@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import pytest
 
 from gradcheck.errors import UsageError
 from gradcheck.report import records
+from gradcheck.report.records import Record
 
 PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""
@@ -25,8 +25,8 @@ class Ledger:
         self.verdicts: Counter[str] = Counter()
         self.entries = 0
         self.abstained = 0
-        self.worst: dict[str, dict[str, Any]] = {}  # of each case that did not fail
-        self.disagreements: list[dict[str, Any]] = []
+        self.worst: dict[str, Record] = {}  # of each case that did not fail
+        self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
         self._file: TextIO | None = None
 
@@ -53,29 +53,29 @@ class Ledger:
             return
         for name, text in report.user_properties:
             if name == PROPERTY:
-                self._add(json.loads(str(text)))
+                self._add(records.decoded(str(text)))
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:
             with suppress(OSError):  # a line that could not be written has been said to be lost
                 self._file.close()
 
-    def _add(self, record: dict[str, Any]) -> None:
+    def _add(self, record: Record) -> None:
         self._write(record)
-        self.verdicts[record["verdict"]] += 1
-        self.entries += record["entries"]
-        self.abstained += record["abstained"]
-        if record["verdict"] == "disagree":
+        self.verdicts[record.verdict] += 1
+        self.entries += record.entries
+        self.abstained += record.abstained
+        if record.verdict == "disagree":
             self.disagreements.append(record)
-        if record["verdict"] == "abstain":
-            reason = record["reason"].partition("\n")[0]  # the rest says how to mend a case
-            self.untested[f"{record['witness']}: {reason}"] += 1
-        if record["verdict"] in {"agree", "inaccurate"} and record["ulps"] is not None:
-            case = f"{record['file']}::{record['case']}"
+        if record.verdict == "abstain":
+            reason = record.reason.partition("\n")[0]  # the rest says how to mend a case
+            self.untested[f"{record.witness}: {reason}"] += 1
+        if record.verdict in {"agree", "inaccurate"} and record.ulps is not None:
+            case = f"{record.file}::{record.case}"
             if case not in self.worst or ulps(record) > ulps(self.worst[case]):
                 self.worst[case] = record
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: Record) -> None:
         if self._file is None:
             return
         try:
@@ -84,6 +84,6 @@ class Ledger:
             pytest.exit(f"{self.path} cannot be written: {error.strerror}", returncode=3)
 
 
-def ulps(record: dict[str, Any]) -> float:
-    """The worst error of a record that has one; JSON holds an infinite one as text."""
-    return float(record["ulps"])
+def ulps(record: Record) -> float:
+    """Return the worst error of a record; 0 where none was judged."""
+    return record.ulps or 0.0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
 from gradcheck.plugin.state import devices_of, settings_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_markers(check: Check, config: pytest.Config) -> Iterator[pytest.MarkDe
     """The markers of a check; a tag that pytest refuses as one is left to ``-k``."""
     device = check.device.partition(":")[0]
     _register(config, device, f"checks on the device {device}")
-    for name in (device, check.dtype, check.witness, f"order{order_of(check.witness)}"):
+    for name in (device, check.dtype, check.witness, f"order{METHODS[check.witness].order}"):
         yield _marker(name)
     for tag in check.case.tags:
         if not tag.startswith("_"):

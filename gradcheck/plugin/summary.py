@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from gradcheck.answer import Ruling
 from gradcheck.plugin.failures import in_catalog_order
 from gradcheck.plugin.ledger import Ledger, ulps
 from gradcheck.plugin.options import Settings
 from gradcheck.report.causes import Failure, by_cause
-from gradcheck.report.records import version
+from gradcheck.report.records import Record, version
 
 _WORST = 5
 _IDS = 3  # of each cause
@@ -53,15 +52,15 @@ def _worst(ledger: Ledger) -> Iterator[str]:
     if ranked:
         yield "worst accuracy without a disagreement, in ulps:"
     for record in ranked:
-        note = "  inaccurate" if record["verdict"] == "inaccurate" else ""
-        yield f"  {ulps(record):>9.3g}  {record['id']}  {record['index']}{note}"
+        note = "  inaccurate" if record.verdict == "inaccurate" else ""
+        yield f"  {ulps(record):>9.3g}  {record.id}  {record.index}{note}"
 
 
-def _causes(disagreements: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _causes(disagreements: Sequence[Record]) -> Iterator[str]:
     causes: defaultdict[str, list[str]] = defaultdict(list)
     for cause in by_cause(in_catalog_order(map(Failure, disagreements))):
         failures = cause.telling, *cause.others
-        causes[cause.headline] += [failure.record["id"] for failure in failures]
+        causes[cause.headline] += [failure.record.id for failure in failures]
     if causes:
         yield "disagreements, by cause:"
     for headline, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
