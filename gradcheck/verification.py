@@ -15,12 +15,12 @@ from gradcheck.answer import Outcome, RunOptions
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
-from gradcheck.catalog.known import known_of
+from gradcheck.catalog.known_failures import known_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.modes import modes_on, usual_modes
 from gradcheck.methods import WITNESSES
-from gradcheck.points.reach import unreachable
+from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import CheckFacts, block
 from gradcheck.report.records import record, run_facts
@@ -118,7 +118,7 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
     if not isinstance(points, int):
         keys["points"] = points
     case = case_of(keys, shown=_SHOWN, labels={})
-    problems = unreachable([case])
+    problems = infeasible([case])
     if problems:
         raise CatalogError(problems)
     if fn is None or isinstance(fn, str):

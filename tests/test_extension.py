@@ -146,7 +146,7 @@ def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
 def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     checkout.add(
         "gradcheck/ops/table.py",
-        '    Operator("versine", "1 - cos(x)", lambda x: 2 * torch.sin(x / 2) ** 2,\n'
+        '    Operator("versine", "1 - cos(x)", lambda x: 2 * (x / 2).sin() ** 2,\n'
         '             lambda x: 2 * (x / 2).sin() ** 2, ("sin(x)",), REAL, "DLMF 4.21.28",\n'
         "             series=lambda x: 1 - x.cos()),",
         above=")  # fmt: skip\n\nOPERATORS",
@@ -198,7 +198,7 @@ import pytest
 import torch
 
 from gradcheck import verify
-from gradcheck.catalog.numbers import numbers_of
+from gradcheck.catalog.points import numbers_of
 from gradcheck.language.parse import parse
 
 

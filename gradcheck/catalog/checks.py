@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from gradcheck.catalog.case import Case, Implementation, Variant
-from gradcheck.catalog.known import KnownFailure
+from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.methods import METHODS, WITNESSES
 
 __all__ = ["WITNESSES", "Check", "plan"]

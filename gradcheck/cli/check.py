@@ -96,9 +96,9 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
 
 
 def _refuse_unreachable(case: Case) -> None:
-    from gradcheck.points.reach import unreachable
+    from gradcheck.points.feasibility import infeasible
 
-    problems = unreachable([case])
+    problems = infeasible([case])
     if problems:
         raise CommandLineError(problems)
 

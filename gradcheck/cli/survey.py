@@ -16,9 +16,9 @@ from gradcheck.cli.request import title_of
 from gradcheck.cli.statements import derivatives_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.ordinals import round_to
 from gradcheck.reference.evaluate import Enclosure
 from gradcheck.reference.truth import Truth
 from gradcheck.report.records import version

@@ -102,9 +102,9 @@ def _sound(cases: Sequence[Case]) -> Sequence[Case]:
             formula excludes.
     """
     from gradcheck.catalog.answers import contradicted
-    from gradcheck.points.reach import unreachable
+    from gradcheck.points.feasibility import infeasible
 
-    found = (*unreachable(cases), *contradicted(cases))
+    found = (*infeasible(cases), *contradicted(cases))
     if found:
         raise CatalogError(found)
     return cases
@@ -112,7 +112,7 @@ def _sound(cases: Sequence[Case]) -> Sequence[Case]:
 
 def _check_list(path: Path, loaded: Mapping[str, Sequence[Case]]) -> None:
     """Errors: CatalogError for a bad list, or for entries that match nothing in loaded files."""
-    from gradcheck.catalog.known import check_known, load_known
+    from gradcheck.catalog.known_failures import check_known, load_known
 
     check_known(load_known(path.parent), loaded)
 

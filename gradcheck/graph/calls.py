@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from inspect import BoundArguments, signature
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from gradcheck.graph.unroll import Unroller
 
 HIGHEST_ORDER = 1_000_000
-_DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}
-"""The second argument, where it is left out."""
 _FORMS = {name: signature(function) for name, function in ARRAY_FUNCTIONS.items()}
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "an integer"),
@@ -73,8 +70,8 @@ def _elementwise(reader: Unroller, name: str, node: Call) -> Array:
         reader.conditions(tree) if name == "where" and k == 0 else reader.numbers(tree)
         for k, tree in enumerate(arguments)
     ]
-    if name in _DEFAULTS and len(values) == 1:
-        values.append(array_of(_DEFAULTS[name]))
+    if entry.optional is not None and len(values) == entry.arity - 1:
+        values.append(array_of(entry.optional))
     folds = name in ("min", "max")
     if len(values) != entry.arity and not (folds and len(values) > 2):
         reader.refuse(

@@ -1,8 +1,11 @@
-"""What is on trial, as one thing that is called with tensors, whatever spelled it."""
+"""What is on trial, as one thing that is called with tensors, whatever spelled it.
+
+An expression is compiled before; whether one call takes many points is found by trial.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,14 +14,16 @@ from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
-from gradcheck.implementations.arguments import taking_inputs
-from gradcheck.implementations.function import load_callable, load_function
-from gradcheck.implementations.size import TooLargeError, oversize
+from gradcheck.implementations.compiled import Compiled, Evaluation, TooLargeError, record, source
+from gradcheck.implementations.function import load_callable, load_function, taking_inputs
 from gradcheck.implementations.tensors import Home, constant, home_of
 from gradcheck.implementations.torch_language import evaluate
 from gradcheck.implementations.translation import translate
 
 Subject = Callable[..., Tensor]
+
+MOST_ELEMENTS = 2**20
+"""Of a tensor that an expression of the torch language builds."""
 
 
 class NotATensorError(Misconduct):
@@ -34,7 +39,7 @@ def subject_of(
 ) -> Subject:
     """The implementation, called with tensors in the order of the case's inputs.
 
-    ``function`` is imported here: whether it may be is asked before, see ``subjects.trust``.
+    ``function`` is imported here: whether it may be is asked before, see ``trust``.
 
     Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
             NotATensorError, ChangedSettingError, WrongArgumentsError, or whatever the
@@ -45,56 +50,101 @@ def subject_of(
         return _one_tensor(taking_inputs(load_callable(implementation, home)))
     if implementation.function is not None:
         return _one_tensor(taking_inputs(load_function(implementation, home)))
-    if implementation.tree is not None:
-        return _one_tensor(_expression(case, variant, implementation, home))
-    return _one_tensor(_formula(case, variant, home))
+    return _expression(case, variant, implementation, home)
+
+
+def source_of(
+    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+) -> str | None:
+    """Return Python text that defines the implementation as ``subject``, to be run without us.
+
+    None for a callable that a program handed over, and where only numbers decide what is called.
+
+    Errors: TooLargeError as the subject.
+    """
+    if implementation.call is not None:
+        return None
+    if implementation.function is not None:
+        module, _, attribute = implementation.function.partition(":")
+        return f"import {module}\n\nsubject = {module}.{attribute}\n"
+    compiled = _compiled(case, variant, implementation, home_of(dtype, device))
+    return None if compiled is None else source(compiled)
 
 
 def _expression(
     case: Case, variant: Variant, implementation: Implementation, home: Home
-) -> Callable[..., Any]:
-    tree, names = implementation.tree, [each.name for each in case.inputs]
-    constants = {name: constant(value, home) for name, value in case.constants.items()}
-    too_large = _too_large(case, variant, implementation)
-    assert tree is not None
+) -> Subject:
+    """The recorded graph's own function, where there is one, so that a call costs a bare one."""
+    try:
+        compiled = _compiled(case, variant, implementation, home)
+    except TooLargeError as error:
+        return _refusing(str(error))
+    interpreted = _one_tensor(_interpreted(case, variant, implementation, home))
+    if compiled is None:
+        return interpreted
+    forward: Subject = compiled.module.forward
+    return forward if compiled.only_for is None else _guarded(forward, compiled, interpreted)
 
-    def call(*tensors: Tensor) -> Any:
-        if too_large is not None:
-            raise TooLargeError(too_large)
-        # Some functions write into their arguments (running statistics): each call has its own.
-        fresh = {
-            name: value.clone() if isinstance(value, Tensor) else value
-            for name, value in constants.items()
-        }
-        inputs = dict(zip(names, tensors, strict=True))
-        return evaluate(tree, {**fresh, **variant.values, **inputs}, home)
+
+def _guarded(forward: Subject, compiled: Compiled, interpreted: Subject) -> Subject:
+    """The graph for the shapes that it holds for."""
+    only_for = compiled.only_for
+
+    def call(*tensors: Tensor) -> Tensor:
+        if tuple([each.shape for each in tensors]) == only_for:
+            return forward(*tensors)
+        return interpreted(*tensors)
+
+    return call
+
+
+def _refusing(text: str) -> Subject:
+    def call(*_tensors: Tensor) -> Tensor:
+        raise TooLargeError(text)
 
     return call
 
 
 @lru_cache(maxsize=8)  # the checks of an implementation follow each other
-def _too_large(case: Case, variant: Variant, implementation: Implementation) -> str | None:
-    """What the expression would build that is too large, in any dtype on any device; or None."""
-    meta = home_of("float64", "meta")
+def _compiled(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Compiled | None:
+    inputs = {each.name: each.shape for each in case.inputs}
+    evaluation = _evaluation(case, variant, implementation)
+    constants = _constants(case, implementation, home)
+    most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
+    return record(evaluation, inputs, constants, home, most=most)
+
+
+def _evaluation(case: Case, variant: Variant, implementation: Implementation) -> Evaluation:
     tree = implementation.tree
-    assert tree is not None
-    constants = {name: constant(value, meta) for name, value in case.constants.items()}
-    inputs = {
-        each.name: torch.empty(each.shape, dtype=meta.dtype, device=meta.device)
-        for each in case.inputs
-    }
-    return oversize(
-        lambda values: evaluate(tree, values, meta), {**constants, **variant.values, **inputs}
+    if tree is not None:
+        return lambda values, home: evaluate(tree, {**variant.values, **values}, home)
+    return lambda values, home: translate(
+        case.formula, case.lets, {**variant.values, **values}, home
     )
 
 
-def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:
+def _constants(case: Case, implementation: Implementation, home: Home) -> dict[str, Any]:
+    if implementation.tree is None:
+        return case.constants
+    return {name: constant(value, home) for name, value in case.constants.items()}
+
+
+def _interpreted(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Callable[..., Any]:
+    evaluation = _evaluation(case, variant, implementation)
+    constants = _constants(case, implementation, home)
     names = [each.name for each in case.inputs]
 
-    def call(*tensors: Tensor) -> Tensor:
-        inputs = dict(zip(names, tensors, strict=True))
-        values = {**case.constants, **variant.values, **inputs}
-        return translate(case.formula, case.lets, values, home)
+    def call(*tensors: Tensor) -> Any:
+        # Some functions write into their arguments (running statistics): each call has its own.
+        fresh = {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in constants.items()
+        }
+        return evaluation({**fresh, **dict(zip(names, tensors, strict=True))}, home)
 
     return call
 
@@ -134,3 +184,34 @@ def _contained(function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> Any
     if left[1] is not dtype:
         raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
     return result
+
+
+_RTOL = 1e-3
+"""Wide enough for kernels that differ by rounding; a function that mixes points is off by far."""
+
+
+def acts_on_each_point(function: Callable[..., Any], points: Sequence[Tensor]) -> bool:
+    """Whether a call on all points at once gives what calls on single points give.
+
+    Shapes: ``points`` holds one tensor [count] for each input. The function must give [count]
+            for them, and a tensor [] for single numbers.
+    Errors: none; an implementation that raises does not act on each point.
+    """
+    copies = [point.detach().clone() for point in points]
+    try:
+        with torch.no_grad():
+            together = function(*copies)
+            singly = [
+                function(*(entry.clone() for entry in point)) for point in zip(*points, strict=True)
+            ]
+            return _same(together, singly)
+    except (Exception, SystemExit):
+        return False
+
+
+def _same(together: Any, singly: list[Any]) -> bool:
+    if not isinstance(together, Tensor) or together.shape != (len(singly),):
+        return False
+    if any(not isinstance(value, Tensor) or value.shape != () for value in singly):
+        return False
+    return torch.allclose(together, torch.stack(singly), rtol=_RTOL, atol=0.0, equal_nan=True)

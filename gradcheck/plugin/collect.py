@@ -9,7 +9,7 @@ import pytest
 
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
-from gradcheck.catalog.known import KnownFailure, check_known, list_of, read_known
+from gradcheck.catalog.known_failures import KnownFailure, check_known, list_of, read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal
@@ -17,7 +17,7 @@ from gradcheck.plugin.faults import FaultItem, RefusedItem
 from gradcheck.plugin.folders import asked_of, shown
 from gradcheck.plugin.items import CheckItem
 from gradcheck.plugin.state import devices_of, settings_of
-from gradcheck.points.reach import unreachable
+from gradcheck.points.feasibility import infeasible
 
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()
 _WHOLE_FILE = "case-file"  # no case can be called so, nor as the next
@@ -49,7 +49,7 @@ class CatalogFile(pytest.File):
     def _cases(self) -> tuple[Case, ...]:
         """Errors: CatalogError with all problems of the file."""
         cases = load(self.path, shown=shown(self.path, self.config))
-        problems = unreachable(cases)
+        problems = infeasible(cases)
         if problems:
             raise CatalogError(problems)
         return cases

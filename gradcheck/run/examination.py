@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
-from gradcheck.points.shrink import smallest
+from gradcheck.points.simplification import smallest
 from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
 from gradcheck.run.observation import Entry, Observation, observe
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing

@@ -15,14 +15,11 @@ from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.tape import Program
-from gradcheck.implementations.batch import acts_on_each_point
-from gradcheck.implementations.subject import Subject, subject_of
+from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import first_difference, second_difference
-from gradcheck.points.batches import Batch
-from gradcheck.points.generate import generate
-from gradcheck.points.rows import join
-from gradcheck.points.visit import visit
+from gradcheck.points.generate import generate, to_rows
+from gradcheck.points.plan import drawn_batches
 from gradcheck.reference.truth import Truth
 
 Points = dict[str, Floats]
@@ -53,7 +50,7 @@ class Session:
 
     def rows(self, points: Points) -> list[tuple[float, ...]]:
         """Every point as the flat input entries of the program."""
-        return [tuple(row) for row in join(self.case.inputs, points).tolist()]
+        return [tuple(row) for row in to_rows(self.case.inputs, points).tolist()]
 
     def drawn(self, run_options: RunOptions) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
@@ -121,14 +118,7 @@ class Session:
 
 @lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
 def _visited(case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> list[Points]:
-    batches: list[Points] = []
-
-    def keep(batch: Batch) -> bool:
-        batches.append(batch.points)
-        return True
-
-    visit(case, variant, dtype, run_options, keep)
-    return batches
+    return [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
 
 
 def session_of(check: Check) -> Session:
