@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "answer", "dtypes", "interruption"},
+    {"errors", "answer", "dtypes", "interruption", "query"},
     {"language", "ops", "devices", "spelling", "floats"},
     {"graph"},
     {"reference"},

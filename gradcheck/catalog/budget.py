@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gradcheck.errors import ExpressionError
+from gradcheck.graph.reading import TooLargeText
 from gradcheck.graph.tape import MOST_OPERATIONS, Program
-from gradcheck.graph.unroll import TooLargeText
 from gradcheck.reference.size import MOST_DERIVATIVES, Fit, fit
 
 _OPERATIONS = 400_000

@@ -25,9 +25,11 @@ from gradcheck.catalog.expressions import Written, choice_of
 from gradcheck.catalog.problems import Complaint
 from gradcheck.catalog.yaml_document import YamlScalar, inside
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.tape import MOST_WORK, Program, Tape, TooLarge
+from gradcheck.graph.folding import MOST_WORK, TooLarge
+from gradcheck.graph.reading import TooLargeText
+from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.graph.unknown import UnknownName, unknown_names
-from gradcheck.graph.unroll import TooLargeText, unroll
 from gradcheck.language.nodes import Comprehension, Literal, Name, Node
 from gradcheck.language.torch_names import names_used
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
-from gradcheck.graph.lists import MOST_STEPS
+from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
 from gradcheck.implementations.tensors import (
     Home,

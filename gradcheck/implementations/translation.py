@@ -1,6 +1,6 @@
 """The formula's own translation to PyTorch: what is on trial where a case names no other code.
 
-Its array functions have the signatures of ``gradcheck.graph.array_functions``; a test holds the
+Its array functions have the signatures of ``gradcheck.graph.functions``; a test holds the
 two together.
 """
 
@@ -28,7 +28,7 @@ def translate(
 ) -> Tensor:
     """The formula's value, where ``values`` holds inputs (tensors), constants and sweep values.
 
-    Shapes: as in ``gradcheck.graph.unroll``, which is NumPy's broadcasting.
+    Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
     known = {**NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)

@@ -221,7 +221,7 @@ _ENTRIES = (
     # error functions
     Operator("erf", "erf", "torch.erf", arb.erf,
              ("2/sqrt(pi)*exp(-x**2)",), REAL, "DLMF 7.2.1", series=methodcaller("erf")),
-    Operator("erfc", "complementary_error", "torch.erfc", arb.erfc,
+    Operator("erfc", "complementary_error", "torch.erfc", balls.complementary_error,
              ("-2/sqrt(pi)*exp(-x**2)",), REAL, "DLMF 7.2.2", series=methodcaller("erfc")),
     Operator("erfinv", "erfinv", "torch.erfinv", arb.erfinv,
              ("sqrt(pi)/2*exp(y**2)",), ("(-1, 1)",), "DLMF 7.17.1"),
