@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from gradcheck.answer import Ruling
 from gradcheck.methods import forward, gradcheck, reverse, second, value
 from gradcheck.methods._torch.calling import densified, layouts
-from gradcheck.methods._torch.dual import dual_level
+from gradcheck.methods._torch.dual import dual_level, warm_up
 from gradcheck.methods._torch.lacks import LACKS, Lack
 
 FOUR = (
@@ -170,6 +170,7 @@ PROVOKED = {
 
 
 def provoked(action):
+    warm_up()  # else the first use of forward mode warns of what PyTorch deprecates
     with pytest.raises((RuntimeError, AssertionError, ValueError)) as caught:
         action()
     return caught.value
