@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:  # numpy costs a tenth of a second, and these types are read by every pytest run
     import numpy as np
@@ -104,22 +104,43 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a witness can say without numbers: misconduct, an abstention, or an agreement.
+class Abstention:
+    """Why a witness says nothing. ``incapable``: it lacks the means, at every point alike."""
 
-    ``incapable`` marks an abstention for want of means (no formula in PyTorch), which no other
-    point would change. ``raised`` is the whole text of the exception behind it, if there is one.
-    """
-
-    ruling: Ruling
     reason: str
-    entries: int = 0
     label: str = ""
     incapable: bool = False
+    ruling: ClassVar[Ruling] = Ruling.ABSTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What an implementation does that correct code does not, or a comparison that fails.
+
+    ``raised`` is the whole text of the exception behind it, if there is one.
+    """
+
+    reason: str
+    label: str = ""
     raised: str = ""
+    ruling: ClassVar[Ruling] = Ruling.DISAGREE
 
 
-Answer = Callable[[Invocation], Iterator[Claim | Finding]]
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A comparison that a witness made itself, of so many entries, and that holds."""
+
+    reason: str
+    entries: int
+    label: str = ""
+    ruling: ClassVar[Ruling] = Ruling.AGREE
+
+
+Remark: TypeAlias = Abstention | Violation | Agreement
+"""What a witness can say without numbers."""
+Said: TypeAlias = Claim | Remark
+
+Answer = Callable[[Invocation], Iterator[Said]]
 """How a witness asks one question about an invocation."""
 
 

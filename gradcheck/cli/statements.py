@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.answer import EntryReport, Floats, Ruling
+from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.cli.place import entry_names
@@ -37,14 +37,14 @@ def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
 
 
 def _agreements(observation: Observation, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
-    """Findings without numbers that the judge has nothing to add to."""
+    """Agreements without numbers that the judge has nothing to add to."""
     at = {name: value.tolist() for name, value in values.items()}
     nothing = float("nan")
-    for finding in observation.findings:
-        if finding.ruling is Ruling.AGREE:
+    for remark in observation.remarks:
+        if isinstance(remark, Agreement):
             yield EntryReport(
-                at, "the call", finding.label, nothing, "", "", nothing, nothing,
-                finding.ruling, finding.reason,
+                at, "the call", remark.label, nothing, "", "", nothing, nothing,
+                remark.ruling, remark.reason,
             )  # fmt: skip
 
 

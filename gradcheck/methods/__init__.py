@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from gradcheck.answer import Claim, Finding, Invocation
+from gradcheck.answer import Invocation, Said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Method:
     subject: str
     differences: bool = False
 
-    def answer(self, invocation: Invocation) -> Iterator[Claim | Finding]:
-        """Return all that the witness says: numbers to judge, or findings. Imports torch."""
+    def answer(self, invocation: Invocation) -> Iterator[Said]:
+        """Return all that the witness says: numbers to judge, or remarks. Imports torch."""
         return cast(_Answering, import_module(f"{__name__}.{self.name}")).answer(invocation)
 
     @property
@@ -49,7 +49,7 @@ class Method:
 class _Answering(Protocol):
     """What every file of this folder offers."""
 
-    def answer(self, invocation: Invocation) -> Iterator[Claim | Finding]: ...
+    def answer(self, invocation: Invocation) -> Iterator[Said]: ...
 
 
 def declared(path: Path) -> Method:

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import torch
 
-from gradcheck.answer import Claim, Finding, Floats, Invocation
+from gradcheck.answer import (
+    Claim,
+    Floats,
+    Invocation,
+    Said,
+)
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import check, entries, input_size, leaves, result_of
@@ -29,11 +34,11 @@ MOST_COLUMNS = 8
 """Up to so many input entries a thorough call asks for the whole Jacobian, column by column."""
 
 
-def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded_beside_defects(LABEL, _columns, invocation)
 
 
-def _columns(invocation: Invocation) -> Iterator[Claim | Finding]:
+def _columns(invocation: Invocation) -> Iterator[Said]:
     for tangent in _tangents(invocation):
         yield _column(invocation, tangent)
 

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation, Ruling
+from gradcheck.answer import (
+    Abstention,
+    Agreement,
+    FiniteDifferenceSettings,
+    Invocation,
+    Remark,
+    Said,
+    Violation,
+)
 from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import (
     densified,
@@ -39,27 +47,27 @@ FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
 
 
-def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded(FIRST, _first, invocation)
     if invocation.order >= 2:
         yield from guarded(SECOND, _second, invocation)
 
 
-def _first(invocation: Invocation) -> Iterator[Finding]:
+def _first(invocation: Invocation) -> Iterator[Remark]:
     if invocation.first is None:
-        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=FIRST, incapable=True)
+        yield Abstention(_NO_SETTINGS, label=FIRST, incapable=True)
         return
     yield from _each(invocation, FIRST, torch.autograd.gradcheck, invocation.first)
 
 
-def _second(invocation: Invocation) -> Iterator[Finding]:
+def _second(invocation: Invocation) -> Iterator[Remark]:
     if invocation.second is None:
-        yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND, incapable=True)
+        yield Abstention(_NO_SETTINGS, label=SECOND, incapable=True)
         return
     inputs = leaves(invocation, requires_grad=True)
     result = result_of(invocation, inputs)
     if not result.requires_grad:
-        yield Finding(Ruling.ABSTAIN, "the result does not require grad", label=SECOND)
+        yield Abstention("the result does not require grad", label=SECOND)
         return
     weights = torch.ones_like(result, requires_grad=True)
     refuse_to_go_on(
@@ -73,7 +81,7 @@ def _each(
     label: str,
     examine: Callable[..., bool],
     settings: FiniteDifferenceSettings,
-) -> Iterator[Finding]:
+) -> Iterator[Remark]:
     """Point by point: on a batch the cost would grow with its square. Ends at the first failure."""
     entries = input_size(invocation) * output_size(invocation)
     passed = 0
@@ -82,11 +90,11 @@ def _each(
             _examine(point, examine, settings)
         except GradcheckError as error:
             reason = shortened(f"{_where(point)}: {error}")
-            yield Finding(Ruling.DISAGREE, reason, max(entries, 1), label)
+            yield Violation(reason, label)
             break
         passed += 1
     if passed:
-        yield Finding(Ruling.AGREE, f"{label} passes", passed * entries, label)
+        yield Agreement(f"{label} passes", passed * entries, label)
 
 
 def _points(invocation: Invocation) -> Iterator[Invocation]:

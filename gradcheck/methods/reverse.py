@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Claim, Finding, Floats, Invocation
+from gradcheck.answer import (
+    Claim,
+    Floats,
+    Invocation,
+    Said,
+)
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
@@ -35,12 +40,12 @@ MOST_ROWS = 8
 """Up to so many outputs the whole Jacobian is asked for, row by row."""
 
 
-def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded(GRAD, _by_grad, invocation)
     yield from guarded(BACKWARD, _by_backward, invocation)
 
 
-def _by_grad(invocation: Invocation) -> Iterator[Claim | Finding]:
+def _by_grad(invocation: Invocation) -> Iterator[Said]:
     inputs = leaves(invocation, requires_grad=True)
     result = result_of(invocation, inputs)
     label = GRAD if result.requires_grad else GRAD + DETACHED
@@ -59,7 +64,7 @@ def _by_grad(invocation: Invocation) -> Iterator[Claim | Finding]:
         yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
 
 
-def _by_backward(invocation: Invocation) -> Iterator[Claim | Finding]:
+def _by_backward(invocation: Invocation) -> Iterator[Said]:
     inputs = leaves(invocation, requires_grad=True)
     result = result_of(invocation, inputs)
     label = BACKWARD if result.requires_grad else BACKWARD + DETACHED

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Claim, Finding, Floats, Invocation, Ruling
+from gradcheck.answer import (
+    Abstention,
+    Claim,
+    Floats,
+    Invocation,
+    Said,
+)
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
@@ -51,7 +57,7 @@ MOST_ENTRIES = 6
 Tangents = Sequence[Tensor | None]
 
 
-def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, invocation)
     yield from guarded_beside_defects(FORWARD_REVERSE, _forward_over_reverse, invocation)
     yield from guarded_beside_defects(REVERSE_FORWARD, _reverse_over_forward, invocation)
@@ -94,10 +100,10 @@ def _reverse_over_forward(invocation: Invocation) -> Iterator[Claim]:
         yield Claim(REVERSE_FORWARD, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
 
 
-def _forward_over_forward(invocation: Invocation) -> Iterator[Claim | Finding]:
+def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
     reason = reason_to_distrust(result_of(invocation, leaves(invocation, requires_grad=True)))
     if reason is not None:
-        yield Finding(Ruling.ABSTAIN, reason, label=FORWARD_FORWARD, incapable=True)
+        yield Abstention(reason, label=FORWARD_FORWARD, incapable=True)
         return
     first = _tangents(invocation, directions.FIRST_TANGENT)
     second = _tangents(invocation, directions.SECOND_TANGENT)
@@ -106,7 +112,7 @@ def _forward_over_forward(invocation: Invocation) -> Iterator[Claim | Finding]:
             yield _mixed(invocation, inner, outer)
 
 
-def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Claim | Finding:
+def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Said:
     warm_up()
     inputs = leaves(invocation, requires_grad=False)
     parts = split(inner, invocation)
@@ -118,7 +124,7 @@ def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Claim | Find
     found = torch.func.jvp(slope, inputs, split(outer, invocation))[1]
     excuse = reason_to_excuse(found, inputs[0].dtype) if invocation.own_code else None
     if excuse is not None:
-        return Finding(Ruling.ABSTAIN, excuse, label=FORWARD_FORWARD, incapable=True)
+        return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
     shape = (invocation.count,) if invocation.batched else invocation.output_shape
     check("the second tangent of the result", found, like=(shape, inputs))
     return Claim(FORWARD_FORWARD, 2, entries(found, invocation), tangents=(inner, outer))

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import torch
 
-from gradcheck.answer import Claim, Finding, Invocation, Ruling
+from gradcheck.answer import (
+    Claim,
+    Invocation,
+    Said,
+    Violation,
+)
 from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import entries, leaves, result_of
 from gradcheck.methods._torch.exceptions import guarded
@@ -20,11 +25,11 @@ METHOD = Method(
 )
 
 
-def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded("value", _value, invocation)
 
 
-def _value(invocation: Invocation) -> Iterator[Claim | Finding]:
+def _value(invocation: Invocation) -> Iterator[Said]:
     inputs = leaves(invocation, requires_grad=False)
     copies = [tensor.clone() for tensor in inputs]
     versions = [_version(tensor) for tensor in inputs]
@@ -32,9 +37,7 @@ def _value(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield Claim("value", 0, entries(result, invocation))
     for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
         if _version(tensor) != version or not torch.equal(tensor, copy):
-            yield Finding(
-                Ruling.DISAGREE, f"the implementation changed its input {number}", 1, "value"
-            )
+            yield Violation(f"the implementation changed its input {number}", "value")
 
 
 def _version(tensor: torch.Tensor) -> int:

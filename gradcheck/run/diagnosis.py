@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck.answer import EntryReport, Ruling, Statement
+from gradcheck.answer import Agreement, EntryReport, Ruling, Statement
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.run.observation import Entry, Observation, Promises, entry_report, is_plain, observe
@@ -53,7 +53,7 @@ def _symbolic(session: Session, points: Points) -> Statement:
 def _statement(name: str, observation: Observation) -> Statement:
     judged = [entry for entry in observation.entries if entry.judgement.judged]
     if not judged:
-        agreed = [each.reason for each in observation.findings if each.ruling is Ruling.AGREE]
+        agreed = [each.reason for each in observation.remarks if isinstance(each, Agreement)]
         if agreed:
             return Statement(name, Ruling.AGREE, note=agreed[0])
         reasons = [entry.judgement.reason for entry in observation.entries]

@@ -75,5 +75,5 @@ class KnownFailureMatcher:
 def _means(known: KnownFailure, entry: Entry) -> bool:
     """Whether the entry was said by the call that the known failure names, if it names one."""
     call = known.when.get("call")
-    label = entry.claim.label if entry.claim else entry.finding.label if entry.finding else ""
+    label = entry.claim.label if entry.claim else entry.remark.label if entry.remark else ""
     return call is None or label.startswith(call)

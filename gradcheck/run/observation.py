@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import Claim, EntryReport, Finding, Ruling
+from gradcheck.answer import Abstention, Agreement, Claim, EntryReport, Remark, Ruling, Violation
 from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
 from gradcheck.judge.judge import Judgement, judge
 from gradcheck.methods import METHODS
@@ -35,7 +35,7 @@ NO_PROMISES = Promises()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One number, judged. ``finding`` stands where there was no number."""
+    """One number, judged. ``remark`` stands where there was no number."""
 
     point: int
     claim: Claim | None
@@ -43,7 +43,7 @@ class Entry:
     got: float
     expected: Expectation | None
     judgement: Judgement
-    finding: Finding | None = None
+    remark: Remark | None = None
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Observation:
     session: Session
     points: Points
     entries: list[Entry] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def observe(
@@ -73,9 +73,9 @@ def observe(
     rows = session.rows(points)
     for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
         for answer in METHODS[session.check.witness].answer(invocation):
-            if isinstance(answer, Finding):
-                observation.findings.append(answer)
-                if answer.ruling is not Ruling.AGREE:
+            if not isinstance(answer, Claim):
+                observation.remarks.append(answer)
+                if not isinstance(answer, Agreement):
                     observation.entries.append(_found(answer, numbers[0]))
             else:
                 for k, number in enumerate(numbers):
@@ -83,10 +83,10 @@ def observe(
     return observation
 
 
-def _found(finding: Finding, number: int) -> Entry:
-    infinite = math.inf if finding.ruling is Ruling.DISAGREE else math.nan
-    judgement = Judgement(finding.ruling, finding.reason, None, infinite, infinite)
-    return Entry(number, None, 0, math.nan, None, judgement, finding)
+def _found(remark: Abstention | Violation, number: int) -> Entry:
+    infinite = math.inf if isinstance(remark, Violation) else math.nan
+    judgement = Judgement(remark.ruling, remark.reason, None, infinite, infinite)
+    return Entry(number, None, 0, math.nan, None, judgement, remark)
 
 
 def _judge_point(
@@ -169,7 +169,7 @@ def entry_report(observation: Observation, entry: Entry) -> EntryReport:
     at = {name: values[entry.point].tolist() for name, values in observation.points.items()}
     judgement = entry.judgement
     if entry.claim is None or entry.expected is None:
-        label = entry.finding.label if entry.finding else ""
+        label = entry.remark.label if entry.remark else ""
         return EntryReport(at, "the call", label, math.nan, "", "", judgement.ulps,
                         judgement.relative, judgement.ruling, judgement.reason)  # fmt: skip
     ball = entry.expected.enclosure.ball

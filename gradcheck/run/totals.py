@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from gradcheck.answer import EntryReport, Ruling
+from gradcheck.answer import Abstention, Agreement, EntryReport, Ruling
 from gradcheck.judge.judge import Judgement
 from gradcheck.run.known_failures import IsExcused
 from gradcheck.run.observation import Entry, Observation, entry_report
@@ -31,10 +31,10 @@ class Totals:
     def add(self, observation: Observation, excuse: IsExcused) -> list[Entry]:
         """Count a hearing; returns its failing entries, less those that are excused."""
         self.points += len(next(iter(observation.points.values())))
-        for finding in observation.findings:
-            if finding.ruling is Ruling.AGREE:
-                self.judged += finding.entries
-                self.counts[Ruling.AGREE.value] += finding.entries
+        for remark in observation.remarks:
+            if isinstance(remark, Agreement):
+                self.judged += remark.entries
+                self.counts[Ruling.AGREE.value] += remark.entries
         failing = [entry for entry in observation.entries if self._count(entry, excuse)]
         self._keep_worst(observation)
         self._keep(observation, failing)
@@ -46,7 +46,7 @@ class Totals:
             self.abstained += 1
             self.abstentions[judgement.reason] += 1
             self.counts[ruling.value] += 1
-            if entry.finding is not None and entry.finding.incapable:
+            if isinstance(entry.remark, Abstention) and entry.remark.incapable:
                 self.incapable = self.incapable or judgement.reason
             return False
         self.judged += 1

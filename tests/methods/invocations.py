@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation
+from gradcheck.answer import Claim, FiniteDifferenceSettings, Invocation
 
 FINE = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6)
 
@@ -38,8 +38,8 @@ def claims(answers):
     return found
 
 
-def findings(answers):
-    return [answer for answer in answers if isinstance(answer, Finding)]
+def remarks(answers):
+    return [answer for answer in answers if not isinstance(answer, Claim)]
 
 
 class Sine(torch.autograd.Function):

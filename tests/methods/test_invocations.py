@@ -3,7 +3,7 @@
 import pytest
 from invocations import claims, said
 
-from gradcheck.answer import Finding, Ruling
+from gradcheck.answer import Agreement
 
 
 def test_a_witness_that_says_nothing_is_noticed():
@@ -13,4 +13,4 @@ def test_a_witness_that_says_nothing_is_noticed():
 
 def test_a_witness_that_gives_no_number_is_noticed():
     with pytest.raises(AssertionError, match="the witness gave no number"):
-        claims([Finding(Ruling.AGREE, "passes", entries=2)])
+        claims([Agreement("passes", entries=2)])

@@ -13,8 +13,8 @@ from invocations import (
     SineWrongInForward,
     batch,
     claims,
-    findings,
     invocation,
+    remarks,
     said,
 )
 
@@ -46,7 +46,7 @@ def residual(claim, jacobian):
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_a_jacobian_is_told_entry_by_entry_and_contracted(witness):
     answers = said(witness.answer(invocation(polar, 2.0, 0.5, output_shape=(2,))))
-    assert not findings(answers)
+    assert not remarks(answers)
     assert len(claims(answers)) == {reverse: 4, forward: 3}[witness]
     jacobian = polar_jacobian(2.0, 0.5)[None]
     assert max(residual(claim, jacobian) for claim in claims(answers)) < 1e-15
@@ -63,7 +63,7 @@ def test_a_batch_is_one_call_with_its_own_direction_for_each_point(witness):
     x, y = np.array([1.0, -2.0, 3.0]), np.array([0.5, 0.25, 4.0])
     answers = said(witness.answer(batch(product, x, y)))
     jacobian = np.stack([np.sin(y), x * np.cos(y)], axis=1)[:, None, :]
-    assert not findings(answers)
+    assert not remarks(answers)
     assert max(residual(claim, jacobian) for claim in claims(answers)) < 1e-15
     assert set(calls) == {(3,)}
 
@@ -120,7 +120,7 @@ def test_more_entries_than_eight_are_told_by_one_dense_direction(witness):
 @pytest.mark.parametrize("witness", [value, reverse, forward])
 def test_tensors_without_elements_are_heard(witness):
     answers = said(witness.answer(invocation(torch.sin, [], output_shape=(0,))))
-    assert not findings(answers)
+    assert not remarks(answers)
     assert {claim.numbers.size for claim in claims(answers)} == {0}
 
 
@@ -171,7 +171,7 @@ def test_a_sparse_result_is_misconduct():
     "function", [lambda x: x.mul_(2), lambda x: x.mul_(1), lambda x: x.data.add_(1) * 2]
 )
 def test_an_implementation_that_changes_its_input_is_convicted(function):
-    (finding,) = findings(value.answer(invocation(function, 1.0)))
+    (finding,) = remarks(value.answer(invocation(function, 1.0)))
     assert (finding.ruling, finding.reason) == (
         Ruling.DISAGREE,
         "the implementation changed its input 0",

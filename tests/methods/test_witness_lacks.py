@@ -12,15 +12,15 @@ from invocations import (
     SineOnce,
     SineWrongInForward,
     claims,
-    findings,
     invocation,
+    remarks,
 )
 from torch.utils.checkpoint import checkpoint
 
 from gradcheck.answer import Ruling
 from gradcheck.methods import forward, gradcheck, reverse, second, value
 from gradcheck.methods._torch.calling import densified, layouts
-from gradcheck.methods._torch.dual import dual_level
+from gradcheck.methods._torch.dual import dual_level, warm_up
 from gradcheck.methods._torch.lacks import LACKS, Lack
 
 FOUR = (
@@ -170,6 +170,7 @@ PROVOKED = {
 
 
 def provoked(action):
+    warm_up()  # else the first use of forward mode warns of what PyTorch deprecates
     with pytest.raises((RuntimeError, AssertionError, ValueError)) as caught:
         action()
     return caught.value
@@ -327,14 +328,14 @@ def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")
 def test_what_pytorch_does_not_support_abstains_in_that_call(function, witness, label):
     answers = witness.answer(invocation(function, 1.0, first=FINE, second=FINE, own_code=True))
-    assert {each.ruling for each in findings(of(label, answers))} == {Ruling.ABSTAIN}
+    assert {each.ruling for each in remarks(of(label, answers))} == {Ruling.ABSTAIN}
 
 
 def test_a_sparse_gradient_of_a_matrix_is_no_mistake_in_any_call():
     answers = second.answer(
         invocation(looked_up, [[1.0, 2.0]] * 3, output_shape=(2, 2), own_code=True)
     )
-    assert {each.ruling for each in findings(answers)} <= {Ruling.ABSTAIN}
+    assert {each.ruling for each in remarks(answers)} <= {Ruling.ABSTAIN}
 
 
 def test_what_has_no_tangent_without_the_compiler_either_is_judged():
@@ -361,7 +362,7 @@ def test_what_has_no_tangent_without_the_compiler_either_is_judged():
     ],
 )
 def test_a_lack_ends_in_what_the_author_can_do(function, witness, fix):
-    told = findings(witness.answer(invocation(function, 2.0, own_code=True)))
+    told = remarks(witness.answer(invocation(function, 2.0, own_code=True)))
     assert {each.reason.endswith(f" ({fix})") for each in told} == {True}
 
 
@@ -491,7 +492,7 @@ def test_a_sparse_gradient_is_judged_as_the_dense_one_and_its_layout_is_named():
         return OfLayout.apply(x, torch.Tensor.to_sparse)
 
     answers = list(reverse.answer(invocation(doubled, TABLE, output_shape=(2, 2))))
-    assert not findings(answers)
+    assert not remarks(answers)
     note = " (the gradient of input 0 is torch.sparse_coo, judged as dense)"
     assert {each.label for each in answers} == {reverse.GRAD + note, reverse.BACKWARD + note}
     assert all((each.numbers == 2 * each.cotangent).all() for each in answers)
@@ -519,7 +520,7 @@ def test_every_witness_takes_the_sparse_gradient_of_an_embedding():
     weights = np.arange(8.0).reshape(4, 2)
     sparse = invocation(embedded, weights, output_shape=(3, 2), first=FINE, second=FINE)
     said = [each for witness in (reverse, gradcheck, second) for each in witness.answer(sparse)]
-    assert {each.ruling for each in findings(said)} == {Ruling.AGREE}
+    assert {each.ruling for each in remarks(said)} == {Ruling.AGREE}
     assert {each.label for each in claims(said) if "over" in each.label} == set(FOUR)
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradcheck.answer import Answer, Claim, Finding, Invocation, Ruling
+from gradcheck.answer import (
+    Abstention,
+    Answer,
+    Invocation,
+    Remark,
+    Said,
+    Violation,
+)
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch.defects import defects_met, raising_defect, silent_defect
 from gradcheck.methods._torch.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
 from gradcheck.methods._torch.operators import dropping
 
 
-def guarded(label: str, answer: Answer, invocation: Invocation) -> Iterator[Claim | Finding]:
-    """What ``answer`` says of the invocation, and a finding under ``label`` for what it raises.
+def guarded(label: str, answer: Answer, invocation: Invocation) -> Iterator[Said]:
+    """What ``answer`` says of the invocation, and a remark under ``label`` for what it raises.
 
     A capability that PyTorch or the implementation lacks is an abstention; any other exception
     is the implementation's misconduct, because correct code does not raise at a legal point, nor
@@ -22,14 +29,12 @@ def guarded(label: str, answer: Answer, invocation: Invocation) -> Iterator[Clai
     try:
         yield from answer(invocation)
     except Misconduct as error:
-        yield Finding(Ruling.DISAGREE, str(error), entries=1, label=label)
+        yield Violation(str(error), label)
     except (Exception, SystemExit) as error:
         yield _raised(error, label, answer, invocation)
 
 
-def guarded_beside_defects(
-    label: str, answer: Answer, invocation: Invocation
-) -> Iterator[Claim | Finding]:
+def guarded_beside_defects(label: str, answer: Answer, invocation: Invocation) -> Iterator[Said]:
     """The same, for a question that PyTorch itself may get wrong below a user's code.
 
     Where it does, and the code is a user's own, the witness abstains and says so.
@@ -47,7 +52,7 @@ def guarded_beside_defects(
         yield _abstention(str(defect), label)
         return
     for said in guarded(label, answer, invocation):
-        if isinstance(said, Finding) and _is_disagreement(said):
+        if isinstance(said, Violation):
             defect = raising_defect(said.raised, met, label, answer, invocation)
             yield said if defect is None else _abstention(str(defect), label)
         else:
@@ -59,11 +64,11 @@ def _dropped(operator: str, label: str) -> str:
     return f"PyTorch has no forward mode for custom operators: {operator} drops its tangent{fix}"
 
 
-def _abstention(reason: str, label: str) -> Finding:
-    return Finding(Ruling.ABSTAIN, reason, label=label, incapable=True)
+def _abstention(reason: str, label: str) -> Abstention:
+    return Abstention(reason, label=label, incapable=True)
 
 
-def _raised(error: BaseException, label: str, answer: Answer, invocation: Invocation) -> Finding:
+def _raised(error: BaseException, label: str, answer: Answer, invocation: Invocation) -> Remark:
     text = _text(error)
     reason = lack_of(error, text, label)
     if reason is None and speaks_of_dtypes(error, text):
@@ -71,7 +76,7 @@ def _raised(error: BaseException, label: str, answer: Answer, invocation: Invoca
     if reason is not None:
         return _abstention(reason, label)
     said = f"raised {type(error).__name__}" + (f": {shortened(text)}" if text else "")
-    return Finding(Ruling.DISAGREE, said, entries=1, label=label, raised=text)
+    return Violation(said, label, raised=text)
 
 
 def _refused_dtype(text: str, label: str, answer: Answer, invocation: Invocation) -> str | None:
@@ -80,15 +85,11 @@ def _refused_dtype(text: str, label: str, answer: Answer, invocation: Invocation
         other = replace(invocation, dtype=dtype, function=made(), elsewhere={})
         # Only what it raises counts: a wrong answer there is for the checks of that dtype.
         if not any(
-            isinstance(said, Finding) and said.raised for said in guarded(label, answer, other)
+            isinstance(said, Violation) and said.raised for said in guarded(label, answer, other)
         ):
             told = f"{invocation.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
             return f"{told} ({shortened(text)})" if text else told
     return None
-
-
-def _is_disagreement(said: Claim | Finding) -> bool:
-    return isinstance(said, Finding) and said.ruling is Ruling.DISAGREE
 
 
 def _text(error: BaseException) -> str:
