@@ -18,6 +18,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
+    {"explain"},
     {"plugin", "cli", "verification"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -11,7 +11,7 @@ import typer
 
 from gradcheck.answer import Effort
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
-from gradcheck.cli.declaration import (
+from gradcheck.cli.arguments import (
     SHOWN,
     CommandLineError,
     Constants,
@@ -24,9 +24,7 @@ from gradcheck.cli.declaration import (
     case_of_keys,
     keys_of,
 )
-from gradcheck.cli.exit_codes import RUNNING, ExitCode
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.words import counted, short
+from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError

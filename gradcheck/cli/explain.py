@@ -6,18 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.choices import pairs
-from gradcheck.cli.declaration import (
-    Constants,
-    Function,
-    Inputs,
-    Let,
-    Torch,
-    Trust,
-)
-from gradcheck.cli.exit_codes import READING
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.selection import complete_case
+from gradcheck.cli.arguments import Constants, Function, Inputs, Let, Torch, Trust, pairs
+from gradcheck.cli.files import complete_case
+from gradcheck.cli.output import READING, emit, emit_json
 from gradcheck.devices import choose_one
 
 CaseOrFormula = Annotated[
@@ -78,10 +69,11 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     )
     check = check_of(request, dtype, choose_one(device))
     # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
-    from gradcheck.cli import explanation
+    from gradcheck.cli.explanation_text import as_text
+    from gradcheck.explain import explanation
 
     found = explanation.explain(check, request.at, graph=graph)
     if as_json:
         emit_json(explanation.as_json(found))
     else:
-        emit(explanation.as_text(found, everything=everything))
+        emit(as_text(found, everything=everything))

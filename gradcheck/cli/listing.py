@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.case_files import find_files, is_cases
-from gradcheck.cli.catalog_folder import shown_folder
-from gradcheck.cli.exit_codes import READING
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.selection import no_case, target_of
-from gradcheck.cli.words import counted
+from gradcheck.cli.files import find_files, is_cases, no_case, shown_folder, target_of
+from gradcheck.cli.output import READING, counted, emit, emit_json
 from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""The way out: text and JSON to standard output. A reader that has gone away is no error."""
+"""How a command answers: text and JSON to standard output, complaints to standard error, a code.
+
+A reader that has gone away is no error.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 import os
 import sys
+from enum import IntEnum
 from typing import Any
 
 
@@ -42,3 +46,52 @@ def plain(content: Any) -> Any:
     if isinstance(content, float) and not math.isfinite(content):
         return str(content)
     return content
+
+
+class ExitCode(IntEnum):
+    """The documented exit codes; the numbers are pytest's."""
+
+    OK = 0
+    DISAGREE = 1
+    BAD_FILE = 2
+    INTERRUPTED = 2
+    INTERNAL = 3
+    BAD_USE = 4
+    NOTHING = 5
+
+
+MEANING = {
+    ExitCode.OK: "all agree",
+    ExitCode.DISAGREE: "some disagree",
+    ExitCode.BAD_FILE: "interrupted, or a bad case file",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.BAD_USE: "bad use",
+    ExitCode.NOTHING: "nothing selected",
+}
+
+
+def epilog(meanings: dict[ExitCode, str]) -> str:
+    """The paragraph that ends a command's help."""
+    parts = (f"{int(code)} {meaning}" for code, meaning in sorted(meanings.items()))
+    return "Exit codes: " + "; ".join(parts) + "."
+
+
+RUNNING = epilog(MEANING)
+READING = epilog(
+    {
+        ExitCode.OK: "done",
+        **{
+            code: MEANING[code] for code in (ExitCode.BAD_FILE, ExitCode.INTERNAL, ExitCode.BAD_USE)
+        },
+    }
+)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 case``, ``2,000 cases``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def short(number: float) -> str:
+    """A number to three digits, as people read it: ``0.42``, ``1.5e+03``."""
+    return f"{number:.3g}"

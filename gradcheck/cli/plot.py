@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.choices import pairs
-from gradcheck.cli.declaration import Constants, Function, Let, Torch, Trust
-from gradcheck.cli.exit_codes import READING
+from gradcheck.cli.arguments import Constants, Function, Let, Torch, Trust, pairs
 from gradcheck.cli.explain import At, CaseOrFormula, Device, Dtype, Number
-from gradcheck.cli.output import emit
+from gradcheck.cli.output import READING, emit
 from gradcheck.devices import choose_one
 from gradcheck.errors import UsageError
 
@@ -62,8 +60,8 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     _check_file(output)
     check = check_of(request, dtype, choose_one(device))
     # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
-    from gradcheck.cli.drawing import draw
-    from gradcheck.cli.survey import Line, survey
+    from gradcheck.explain.curves import Line, survey
+    from gradcheck.explain.svg import draw
 
     drawn = draw(survey(check, Line(name.strip(), start, end, points, entry), request.at))
     _write(output, drawn)

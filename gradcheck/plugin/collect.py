@@ -13,10 +13,9 @@ from gradcheck.catalog.known import KnownFailure, check_known, list_of, read_kno
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal
-from gradcheck.plugin.faults import FaultItem, RefusedItem
 from gradcheck.plugin.folders import asked_of, shown
-from gradcheck.plugin.items import CheckItem
-from gradcheck.plugin.state import devices_of, settings_of
+from gradcheck.plugin.items import CheckItem, FaultItem, RefusedItem
+from gradcheck.plugin.session import devices_of, settings_of
 from gradcheck.points.reach import unreachable
 
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()

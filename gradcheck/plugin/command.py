@@ -13,9 +13,9 @@ import pytest
 
 from gradcheck.interruption import end_at_once, hold, release
 from gradcheck.plugin import interruptions
-from gradcheck.plugin.faults import BAD_FILE
 from gradcheck.plugin.folders import as_of_items, is_catalog_name
-from gradcheck.plugin.state import has_workers, worker_input
+from gradcheck.plugin.items import BAD_FILE
+from gradcheck.plugin.session import has_workers, worker_input
 
 _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
 

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.cli.axis import Axis, span, tick_labels, ticks, write
-from gradcheck.cli.drawing import Curve, Picture, breaks, draw
+from gradcheck.explain.svg import (
+    Axis,
+    Curve,
+    Picture,
+    breaks,
+    draw,
+    span,
+    tick_labels,
+    ticks,
+    write,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 X = np.linspace(-2, 2, 41)

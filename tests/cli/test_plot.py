@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.answer import Ruling
 from gradcheck.cli.request import Request, check_of
-from gradcheck.cli.survey import Line, survey
+from gradcheck.explain.curves import Line, survey
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -149,7 +149,7 @@ def test_a_picture_is_not_written_under_the_name_of_another_format(command, tmp_
 
 
 def test_the_names_of_cases_are_completed():
-    from gradcheck.cli.selection import complete_case
+    from gradcheck.cli.files import complete_case
 
     assert complete_case("square_times") == ["square_times_three"]
     assert complete_case("no_such_case") == []

@@ -10,12 +10,11 @@ import numpy as np
 
 from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.cli.drawing import Curve, Picture
-from gradcheck.cli.place import entries_of, entry_names, is_inside, number, values_at
-from gradcheck.cli.request import title_of
-from gradcheck.cli.statements import derivatives_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.explain.point import entries_of, entry_names, is_inside, number, values_at
+from gradcheck.explain.statements import derivatives_of, title_of
+from gradcheck.explain.svg import Curve, Picture
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.points.ordinals import round_to
