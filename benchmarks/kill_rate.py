@@ -19,9 +19,9 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "run"))  # no package, on purpose
-from culprits import FAULTS, PLANE, TWIN, WITNESSES, Fault, case_of, culprit, trial_of
+from culprits import FAULTS, PLANE, TWIN, WITNESSES, Fault, case_of, culprit, planted_check
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.points.generate import generate
 from gradcheck.run import examine
@@ -33,11 +33,11 @@ def main() -> None:
     """Print for each dtype a table of faults and witnesses, then the shares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--points", type=int, default=Effort().points)
+    parser.add_argument("--points", type=int, default=RunOptions().points)
     options = parser.parse_args()
     torch.set_num_threads(1)
     module = sys.modules["gradcheck.run.examine"]  # only the ruling counts here
-    module.smallest, module.statements = (lambda point, *rest: point), (lambda *ignored: ())
+    module.smallest, module.cross_check = (lambda point, *rest: point), (lambda *ignored: ())
     started = time.perf_counter()
     for dtype in DEFAULT_DTYPES:
         report(dtype, options.seeds, options.points)
@@ -47,7 +47,7 @@ def main() -> None:
 def report(dtype: str, seeds: int, points: int) -> None:
     """The share of seeds that convict, for each fault and each witness, and their mean."""
     columns = {
-        **{row: lambda fault, seed, row=row: convicts(fault, row, dtype, Effort(points, seed))
+        **{row: lambda fault, seed, row=row: convicts(fault, row, dtype, RunOptions(points, seed))
            for row in WITNESSES},
         **{f"plain {name}": lambda fault, seed, name=name: plainly(fault, name, dtype, points, seed)
            for name in PLAIN},
@@ -67,9 +67,9 @@ def report(dtype: str, seeds: int, points: int) -> None:
     print(f"{'all but none':26}" + "".join(f"{mean:20.1f}" for mean in means))
 
 
-def convicts(fault: Fault, row: str, dtype: str, effort: Effort) -> bool:
+def convicts(fault: Fault, row: str, dtype: str, run_options: RunOptions) -> bool:
     """Whether our witness finds the fault where it is planted for it."""
-    return examine(trial_of(fault, row, dtype), effort).verdict is Ruling.DISAGREE
+    return examine(planted_check(fault, row, dtype), run_options).verdict is Ruling.DISAGREE
 
 
 def plainly(fault: Fault, name: str, dtype: str, count: int, seed: int) -> bool:

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.load import load
-from gradcheck.run.hearing import hear
-from gradcheck.run.scene import Points, Scene, scene_of, single
+from gradcheck.run.observation import observe
+from gradcheck.run.session import Points, Session, session_of, single
 
 CASES = Path(__file__).parent.parent / "cases"
 SLOW_POINTS = 16  # of the points, for the side that takes them one by one
@@ -43,11 +43,11 @@ def main() -> None:
 
 def measure(check: Check, count: int) -> tuple[str, float, float]:
     """Entries per second of both sides."""
-    scene = scene_of(check)
-    batches = scene.drawn(Effort(points=count))
-    hear(scene, single(batches[0], 0), seed=0)  # first calls are slow
-    certified = _certified(scene, batches)
-    differences = _differences(scene, batches)
+    session = session_of(check)
+    batches = session.drawn(RunOptions(points=count))
+    observe(session, single(batches[0], 0), seed=0)  # first calls are slow
+    certified = _certified(session, batches)
+    differences = _differences(session, batches)
     print(
         f"{check.case.name:40} {certified:12,.0f} {differences:12,.0f} "
         f"{certified / differences:8.1f}",
@@ -56,28 +56,28 @@ def measure(check: Check, count: int) -> tuple[str, float, float]:
     return check.case.name, certified, differences
 
 
-def _certified(scene: Scene, batches: list[Points]) -> float:
-    scene.truth.enclosures.cache_clear()
+def _certified(session: Session, batches: list[Points]) -> float:
+    session.truth.enclosures.cache_clear()
     started = time.perf_counter()
-    count = sum(len(scene.rows(hear(scene, points, seed=0).points)) for points in batches)
-    return count * _entries(scene) / (time.perf_counter() - started)
+    count = sum(len(session.rows(observe(session, points, seed=0).points)) for points in batches)
+    return count * _entries(session) / (time.perf_counter() - started)
 
 
-def _differences(scene: Scene, batches: list[Points]) -> float:
-    rows = [row for points in batches for row in _tensors(scene, points)][:SLOW_POINTS]
+def _differences(session: Session, batches: list[Points]) -> float:
+    rows = [row for points in batches for row in _tensors(session, points)][:SLOW_POINTS]
     started = time.perf_counter()
     for row in rows:
-        torch.autograd.gradcheck(scene.subject, row, raise_exception=False)
-    return len(rows) * _entries(scene) / (time.perf_counter() - started)
+        torch.autograd.gradcheck(session.subject, row, raise_exception=False)
+    return len(rows) * _entries(session) / (time.perf_counter() - started)
 
 
-def _entries(scene: Scene) -> int:
+def _entries(session: Session) -> int:
     """Gradient entries of a point. `reverse` asks for each at least twice; it counts once."""
-    return scene.truth.outputs * scene.truth.size
+    return session.truth.outputs * session.truth.size
 
 
-def _tensors(scene: Scene, points: Points) -> list[tuple[torch.Tensor, ...]]:
-    columns = [points[each.name] for each in scene.case.inputs]
+def _tensors(session: Session, points: Points) -> list[tuple[torch.Tensor, ...]]:
+    columns = [points[each.name] for each in session.case.inputs]
     return [
         tuple(torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in row)
         for row in zip(*columns, strict=True)
@@ -86,16 +86,16 @@ def _tensors(scene: Scene, points: Points) -> list[tuple[torch.Tensor, ...]]:
 
 def linearity(check: Check, count: int) -> float:
     """How much longer twice the points take."""
-    scene = scene_of(check)
+    session = session_of(check)
     times = []
     for points in (count, 2 * count):
-        batches = scene.drawn(Effort(points=points))
+        batches = session.drawn(RunOptions(points=points))
         runs = []
         for _ in range(5):
-            scene.truth.enclosures.cache_clear()
+            session.truth.enclosures.cache_clear()
             started = time.perf_counter()
             for batch in batches:
-                hear(scene, batch, seed=0)
+                observe(session, batch, seed=0)
             runs.append(time.perf_counter() - started)
         times.append(min(runs))
     return times[1] / times[0]

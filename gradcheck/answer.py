@@ -33,7 +33,7 @@ class Ruling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FiniteDifferenceSettings:
     """Settings with which finite differences can testify at a point.
 
     Units: ``step`` is the absolute step in every input entry; ``atol`` and ``rtol`` are those
@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Invocation:
     """One call of an implementation: at one point, or at ``count`` points at once.
 
     Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
@@ -54,7 +54,7 @@ class Trial:
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
             before the call. ``output_shape`` is that of a single point.
             ``thorough`` asks for every entry, also where each takes a call of its own.
-            ``own_code`` says that a user's code is on trial, and so not PyTorch itself.
+            ``own_code`` says that a user's code is under test, and so not PyTorch itself.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
     Units:  every number is exactly representable in ``dtype``.
     """
@@ -69,8 +69,10 @@ class Trial:
     seed: int
     thorough: bool = True
     own_code: bool = False
-    first: Difference | None = None  # how gradcheck may testify here; None: it must abstain
-    second: Difference | None = None  # the same for gradgradcheck
+    first: FiniteDifferenceSettings | None = (
+        None  # how gradcheck may testify here; None: it must abstain
+    )
+    second: FiniteDifferenceSettings | None = None  # the same for gradgradcheck
     elsewhere: Mapping[str, Callable[[], Callable[..., Any]]] = field(default_factory=dict)
 
     @property
@@ -117,8 +119,8 @@ class Finding:
     raised: str = ""
 
 
-Answer = Callable[[Trial], Iterator[Claim | Finding]]
-"""How a witness asks one question about a trial."""
+Answer = Callable[[Invocation], Iterator[Claim | Finding]]
+"""How a witness asks one question about an invocation."""
 
 
 class Grade(Enum):
@@ -130,7 +132,7 @@ class Grade(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EntryReport:
     """One judged entry.
 
     ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
@@ -160,13 +162,13 @@ class Evidence:
 class Statement:
     """What one witness says at one input.
 
-    ``ruling`` is that of its worst entry there, which is ``evidence``; where it gave no number,
+    ``ruling`` is that of its worst entry there, which is ``entry_report``; where it gave no number,
     ``note`` says what it said.
     """
 
     witness: str
     ruling: Ruling
-    evidence: Evidence | None = None
+    entry_report: EntryReport | None = None
     note: str = ""
 
 
@@ -177,7 +179,7 @@ CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
     "a defect of gradcheck, not of PyTorch",
 )
 NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
-"""Blame that falls on no code on trial."""
+"""Blame that falls on no code under test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +203,9 @@ class Outcome:
     points: int
     seconds: float
     counts: dict[str, int]  # rulings and grades of entries, by their value
-    worst: Evidence | None = None
-    failures: tuple[Evidence, ...] = ()
-    smallest: tuple[Evidence, ...] = ()
+    worst: EntryReport | None = None
+    failures: tuple[EntryReport, ...] = ()
+    smallest: tuple[EntryReport, ...] = ()
     statements: tuple[Statement, ...] = ()
     stated_at: dict[str, Any] = field(default_factory=dict)
     blame: str = ""
@@ -213,7 +215,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class RunOptions:
     """How hard to look: the same for every check of a run."""
 
     points: int = 64

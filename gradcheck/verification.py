@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gradcheck.answer import Effort, Outcome
+from gradcheck.answer import Outcome, RunOptions
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
@@ -20,7 +20,7 @@ from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.modes import modes_on, usual_modes
-from gradcheck.points.reach import unreachable
+from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import CheckFacts, block
 from gradcheck.report.records import record, run_facts
@@ -72,7 +72,7 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     _check_seed(seed)
     if not isinstance(inputs, Mapping):
         raise TypeError(f"inputs is {inputs!r}, expected a mapping such as {{'x': 'real'}}")
-    effort = Effort(points=_count(points), seed=seed, strict_accuracy=strict_accuracy)
+    run_options = RunOptions(points=_count(points), seed=seed, strict_accuracy=strict_accuracy)
     case = _case(fn, {"formula": formula, "inputs": dict(inputs), **keys}, points)
     name = _name(fn, formula)
     checks = plan(
@@ -84,24 +84,24 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     )
     named = [replace(each, name=name + each.name.removeprefix(NAME)) for each in checks]
     modes = modes_on(device)
-    judged = [(check, _examined(check, effort, modes)) for check in named]
+    judged = [(check, _examined(check, run_options, modes)) for check in named]
     outcomes = {check.name: outcome for check, outcome in judged}
     return Result(
         verdict=verdict_of(outcomes),
         worst=worst_of(outcomes),
         outcomes=outcomes,
-        blocks=tuple(cause.text for cause in by_cause(_failures(judged, effort))),
+        blocks=tuple(cause.text for cause in by_cause(_failures(judged, run_options))),
         modes=modes,
     )
 
 
-def _examined(check: Check, effort: Effort, modes: tuple[str, ...]) -> Outcome:
+def _examined(check: Check, run_options: RunOptions, modes: tuple[str, ...]) -> Outcome:
     """The outcome; a failure that is not there without the modes is blamed on them."""
-    outcome = examine(check, effort)
-    if not modes or not effort.fails(outcome.verdict):
+    outcome = examine(check, run_options)
+    if not modes or not run_options.fails(outcome.verdict):
         return outcome
     with usual_modes(check.device):
-        is_usual = effort.fails(examine(check, effort).verdict)
+        is_usual = run_options.fails(examine(check, run_options).verdict)
     if is_usual:
         blame = f"{outcome.blame or outcome.reason}; {were_on(modes)}"
         return replace(outcome, blame=blame)
@@ -118,7 +118,7 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
     if not isinstance(points, int):
         keys["points"] = points
     case = case_of(keys, shown=_SHOWN, labels={})
-    problems = unreachable([case])
+    problems = infeasible([case])
     if problems:
         raise CatalogError(problems)
     if fn is None or isinstance(fn, str):
@@ -221,7 +221,7 @@ def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
     if not isinstance(points, int):
-        return Effort().points
+        return RunOptions().points
     if points < 1:
         raise ValueError(f"points is {points}, expected at least 1")
     return points
@@ -238,10 +238,12 @@ def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if name in given)
 
 
-def _failures(judged: Sequence[tuple[Check, Outcome]], effort: Effort) -> Iterator[Failure]:
+def _failures(
+    judged: Sequence[tuple[Check, Outcome]], run_options: RunOptions
+) -> Iterator[Failure]:
     for check, outcome in judged:
-        if effort.fails(outcome.verdict):
-            facts = run_facts(_SHOWN, effort, check.device)
+        if run_options.fails(outcome.verdict):
+            facts = run_facts(_SHOWN, run_options, check.device)
             yield Failure(record(check, outcome, facts), _block(check, outcome))
 
 

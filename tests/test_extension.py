@@ -71,30 +71,32 @@ import torch
 
 from gradcheck.answer import Claim
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.call import joined, leaves, output_direction, output_size, result_of
-from gradcheck.methods._torch.exceptions import hear
+from gradcheck.methods._torch.calling import (
+    joined, leaves, output_direction, output_size, result_of
+)
+from gradcheck.methods._torch.exceptions import guarded
 
 LABEL = "torch.func.vjp"
 
 
-def testify(trial):
-    yield from hear(LABEL, _row, trial)
+def testify(invocation):
+    yield from guarded(LABEL, _row, invocation)
 
 
-def _row(trial):
-    inputs = leaves(trial, requires_grad=False)
-    shape = (trial.count, output_size(trial))
-    cotangent = directions.dense(trial.seed, directions.COTANGENT, shape)
-    _, pull = torch.func.vjp(lambda *tensors: result_of(trial, tensors), *inputs)
-    rows = pull(output_direction(cotangent, trial))
-    yield Claim(LABEL, 1, joined(rows, trial, inputs), cotangent)
+def _row(invocation):
+    inputs = leaves(invocation, requires_grad=False)
+    shape = (invocation.count, output_size(invocation))
+    cotangent = directions.dense(invocation.seed, directions.COTANGENT, shape)
+    _, pull = torch.func.vjp(lambda *tensors: result_of(invocation, tensors), *inputs)
+    rows = pull(output_direction(cotangent, invocation))
+    yield Claim(LABEL, 1, joined(rows, invocation, inputs), cotangent)
 '''
 
 PULLBACK_TEST = '''
 """The witness ``pullback``: a culprit and its twin."""
 
 import pytest
-from trials import Sine, SineOfWrongSign
+from invocations import Sine, SineOfWrongSign
 
 from gradcheck import verify
 
@@ -126,19 +128,19 @@ def test_who_is_wrong_before_it_is_blamed_as_before():
 
 
 def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
-    checkout.write("gradcheck.methods/pullback.py", PULLBACK)
+    checkout.write("gradcheck/methods/pullback.py", PULLBACK)
     checkout.replace(
         "gradcheck/catalog/witness_names.py",
         '        WitnessFacts("forward"',
         '        WitnessFacts("pullback", order=1, share=1 / 2, share_alone=1 / 8),\n'
         '        WitnessFacts("forward"',
     )
-    names = "tests/witnesses/test_witness_names.py"
+    names = "tests/methods/test_witness_names.py"
     checkout.replace(names, '"gradcheck", "rev', '"gradcheck", "pullback", "rev')
-    checkout.write("tests/witnesses/test_witness_pullback.py", PULLBACK_TEST)
+    checkout.write("tests/methods/test_witness_pullback.py", PULLBACK_TEST)
     found = checkout.pytest(
         names,
-        "tests/witnesses/test_witness_pullback.py",
+        "tests/methods/test_witness_pullback.py",
         "cases/tutorial.yaml::square",
     )
     assert found["pullback", "float64", "agree"] == found["forward", "float64", "agree"] > 0
@@ -153,7 +155,7 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
         "             series=lambda x: 1 - x.cos()),",
         above=")  # fmt: skip\n\nOPERATORS",
     )
-    points = "tests/formula/operator_points.py"
+    points = "tests/reference/operator_points.py"
     checkout.replace(points, '    "tan": _ANY,\n', '    "tan": _ANY,\n    "versine": _ANY,\n')
     checkout.replace(
         points, '    "tan": mpmath.tan,\n',
@@ -161,7 +163,7 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     )  # fmt: skip
     checkout.add(points, '    "versine": _EXTREME,', above='    "tan": (*_EX')
     checkout.add(
-        "tests/formula/known_values.py",
+        "tests/reference/known_values.py",
         '    "versine": ((0.0,), "0", "exact"),',
         above='    "tan": ',
     )
@@ -174,7 +176,7 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
             "  source: DLMF 4.21.28\n"
         )
     found = checkout.pytest(
-        "tests/formula/test_operator_table.py",
+        "tests/reference/test_operator_table.py",
         "cases/elementary.yaml::versine",
         "-k",
         "versine or every",

@@ -86,13 +86,13 @@ def package(tmp_path):
 
 
 CULPRITS = (
-    "from gradcheck.points.batches import draw",
+    "from gradcheck.points.plan import draw",
     "from gradcheck.points import batches",
     "from gradcheck import points",
-    "import gradcheck.points.batches",
+    "import gradcheck.points.plan",
     "import gradcheck.points as them",
-    "def draw():\n    from gradcheck.points.batches import draw\n",
-    "import_module('gradcheck.points.batches')",
+    "def draw():\n    from gradcheck.points.plan import draw\n",
+    "import_module('gradcheck.points.plan')",
     "importlib.import_module('gradcheck.points')",
     "points = LazyModule('gradcheck.points')",
 )

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import gradcheck
 from gradcheck.answer import Outcome
 from gradcheck.errors import CatalogError
-from gradcheck.points import visit
+from gradcheck.points import plan
 
 QUICK = {"points": 6, "dtype": "float64"}
 
@@ -317,7 +317,7 @@ def wrong_sine():
 
 @pytest.fixture
 def drawn_afresh():
-    visit._run.cache_clear()
+    plan._run.cache_clear()
 
 
 SETTINGS = {

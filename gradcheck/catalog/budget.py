@@ -12,6 +12,12 @@ BUDGET = (
 )
 
 
+MOST_ELEMENTS = 4_096
+MOST_DIMENSIONS = 16
+MOST_IN_A_DIMENSION = 64
+"""Of a tensor."""
+
+
 class Spent(Exception):
     """Nothing is left of what a file may cost."""
 

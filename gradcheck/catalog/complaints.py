@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from gradcheck.catalog.document import Scalar, place_inside
-from gradcheck.errors import CatalogError, ExpressionError, Problem, Where
+from pydantic_core import PydanticCustomError
+
+from gradcheck.errors import CatalogError, Problem, Where
 from gradcheck.language.nodes import Place
 
 MOST_PROBLEMS = 1_000
 """Beyond these reading stops, so that a file that is wrong throughout costs but a moment."""
+
+
+Complaint = tuple[Place, str, str, str]
+"""Place in the file, found, expected, fix."""
+
+REFUSED = "refused"
+
+
+def refuse(*complaints: Complaint) -> PydanticCustomError:
+    """The error that carries what was found to a message; pydantic shows none of its own."""
+    return PydanticCustomError(REFUSED, "refused", {"complaints": complaints})
+
+
+def complaints_of(error: PydanticCustomError) -> tuple[Complaint, ...]:
+    found: tuple[Complaint, ...] = (error.context or {})["complaints"]
+    return found
+
+
+def not_judged(place: Place, found: str, expected: str) -> Complaint:
+    """What the format names and this version cannot do yet."""
+    return place, f"{found}, not judged yet in this version", expected, "leave it out for now"
 
 
 class Complaints:
@@ -26,10 +48,6 @@ class Complaints:
             raise CatalogError(
                 [*self.problems, Problem(self.where(place), found, "fewer problems", fix)]
             )
-
-    def add_error(self, scalar: Scalar, error: ExpressionError) -> None:
-        """What is wrong inside an expression, at its place in the file."""
-        self.add(place_inside(scalar, error.place), error.found, error.expected, error.fix)
 
     def where(self, place: Place) -> Where:
         return Where(self.path, *place)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from gradcheck.catalog.budget import MOST_DIMENSIONS, MOST_ELEMENTS
 from gradcheck.catalog.case import Pointed
+from gradcheck.catalog.complaints import refuse
 from gradcheck.catalog.document import Items, Scalar, Yaml, describe
 from gradcheck.catalog.expressions import read_expression
-from gradcheck.catalog.fields import MOST_DIMENSIONS, MOST_ELEMENTS, refuse
 from gradcheck.language.nodes import Literal, Node, Unary
 
 Constant = bool | Fraction | list["Constant"]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradcheck.catalog.complaints import Complaint
+from gradcheck.errors import ExpressionError
 from gradcheck.language.nodes import Place
 
 
@@ -50,6 +52,7 @@ class Pairs(dict[str, "Yaml"]):
 
 
 Yaml = Scalar | Items | Pairs
+KeyPath = tuple[str | int, ...]
 
 UNNAMED = "\0"
 """The key of what is short for a map with any key; no YAML document can hold it."""
@@ -135,6 +138,11 @@ def place_inside(scalar: Scalar, place: Place) -> Place:
         row, last = marks[min(visible, len(marks)) - 1]
         return row, last + 1
     return marks[0] if marks else scalar.place
+
+
+def inside(scalar: Scalar, error: ExpressionError) -> Complaint:
+    """What is wrong inside an expression, at its place in the file."""
+    return place_inside(scalar, error.place), error.found, error.expected, error.fix
 
 
 def _visible_places(scalar: Scalar) -> list[Place]:

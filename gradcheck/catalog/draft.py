@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Input
 from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.document import Pairs, place_of
+from gradcheck.catalog.document import KeyPath, Pairs, place_of
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.catalog.mistakes import KeyPath
 from gradcheck.catalog.model import CaseKeys
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.graph.names import RESERVED

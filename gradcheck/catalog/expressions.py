@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from pydantic_core import PydanticCustomError
 
+from gradcheck.catalog.complaints import Complaint, complaints_of, refuse
 from gradcheck.catalog.document import Items, Pairs, Scalar, Yaml, describe, place_inside
-from gradcheck.catalog.fields import Complaint, refuse
 from gradcheck.errors import ExpressionError
 from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
 from gradcheck.language.parse import parse
@@ -121,8 +121,3 @@ def _gather(
         return None
     leaves.append(leaf)
     return leaf.tree
-
-
-def complaints_of(error: PydanticCustomError) -> tuple[Complaint, ...]:
-    found: tuple[Complaint, ...] = (error.context or {})["complaints"]
-    return found

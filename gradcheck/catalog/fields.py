@@ -8,24 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pydantic_core import PydanticCustomError
-
-from gradcheck.catalog.budget import BUDGET, Budget, Spent
-from gradcheck.catalog.document import Items, Scalar, Yaml, describe, place_inside
+from gradcheck.catalog.budget import (
+    BUDGET,
+    MOST_DIMENSIONS,
+    MOST_ELEMENTS,
+    MOST_IN_A_DIMENSION,
+    Budget,
+    Spent,
+)
+from gradcheck.catalog.complaints import not_judged, refuse
+from gradcheck.catalog.document import Items, Scalar, Yaml, describe, inside, place_inside
 from gradcheck.catalog.domain import Domain, parse_domain
 from gradcheck.errors import ExpressionError
-from gradcheck.language.nodes import Place
 from gradcheck.spelling import nearest
-
-Complaint = tuple[Place, str, str, str]
-"""Place in the file, found, expected, fix."""
-
-REFUSED = "refused"
-
-
-def refuse(*complaints: Complaint) -> PydanticCustomError:
-    """The error that carries what was found to a message; pydantic shows none of its own."""
-    return PydanticCustomError(REFUSED, "refused", {"complaints": complaints})
 
 
 def read_text(value: Yaml) -> Scalar:
@@ -54,8 +49,7 @@ def read_domain(value: Yaml, budget: Budget) -> Domain:
         fix = "write shorter ends, or split the file"
         raise refuse((value.place, "domains that take too long to read", BUDGET, fix)) from None
     except ExpressionError as error:
-        complaint = (place_inside(value, error.place), error.found, error.expected, error.fix)
-        raise refuse(complaint) from None
+        raise refuse(inside(value, error)) from None
     if domain.complex:
         raise refuse(not_judged(value.place, "a complex domain", "a real domain"))
     return domain
@@ -93,11 +87,6 @@ def read_word(
     return read
 
 
-def not_judged(place: Place, found: str, expected: str) -> Complaint:
-    """What the format names and this version cannot do yet."""
-    return place, f"{found}, not judged yet in this version", expected, "leave it out for now"
-
-
 def read_shape(value: Yaml) -> tuple[int, ...]:
     if not isinstance(value, Items):
         expected = "a list of dimensions, [] for a single number"
@@ -118,11 +107,6 @@ def _elements(shape: list[int]) -> int:
     for length in shape:
         product *= length
     return product
-
-
-MOST_ELEMENTS = 4_096
-MOST_IN_A_DIMENSION = 64
-MOST_DIMENSIONS = 16
 
 
 def read_reference(value: Yaml) -> Scalar:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from gradcheck.catalog.budget import BUDGET, Spent
 from gradcheck.catalog.case import Implementation
+from gradcheck.catalog.document import inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
 from gradcheck.errors import ExpressionError
@@ -47,7 +48,7 @@ def _check_torch(draft: Draft, texts: list[Written]) -> None:
     }
     for each in texts:
         for error in mistakes(each.tree, names):
-            draft.complaints.add_error(each.scalar, error)
+            draft.complaints.add(*inside(each.scalar, error))
         try:
             check_steps(each.tree, numbers, draft.budget.spend)
         except Spent:
@@ -55,7 +56,7 @@ def _check_torch(draft: Draft, texts: list[Written]) -> None:
             draft.add(("torch",), "loops whose bounds take too long to read", BUDGET, fix)
             return
         except ExpressionError as error:
-            draft.complaints.add_error(each.scalar, error)
+            draft.complaints.add(*inside(each.scalar, error))
 
 
 def formula_names(draft: Draft) -> frozenset[str]:

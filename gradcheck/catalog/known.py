@@ -15,7 +15,7 @@ from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import Items, Yaml, describe
+from gradcheck.catalog.document import Items, Yaml, describe, inside
 from gradcheck.catalog.inline import NAME, flow
 from gradcheck.catalog.known_keys import INNER, KnownKeys
 from gradcheck.catalog.mistakes import validate
@@ -216,7 +216,7 @@ def _read(
             try:
                 numbers_of(leaf.tree)
             except ExpressionError as error:
-                complaints.add_error(leaf.scalar, error)
+                complaints.add(*inside(leaf.scalar, error))
     at = None if keys.at is None else {name: block.tree for name, block in keys.at.items()}
     when = keys.when.chosen() if keys.when else {}
     where = complaints.where(node.place)

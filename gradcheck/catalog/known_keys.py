@@ -10,9 +10,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import BaseModel, Field
 
 from gradcheck.catalog.annotation import Reader
-from gradcheck.catalog.document import Scalar, Yaml, describe
-from gradcheck.catalog.fields import read_text, read_word, refuse
-from gradcheck.catalog.mistakes import KeyPath
+from gradcheck.catalog.complaints import refuse
+from gradcheck.catalog.document import KeyPath, Scalar, Yaml, describe
+from gradcheck.catalog.fields import read_text, read_word
 from gradcheck.catalog.model import Keys
 from gradcheck.catalog.value_kinds import DtypeName, Numbers, Text
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradcheck.catalog.complaints import not_judged
 from gradcheck.catalog.document import UNNAMED
 from gradcheck.catalog.draft import Draft
-from gradcheck.catalog.fields import not_judged
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.spelling import nearest

@@ -13,11 +13,11 @@ from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.complaints import Complaints
 from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import UNNAMED, Pairs, Yaml, describe
+from gradcheck.catalog.document import UNNAMED, KeyPath, Pairs, Yaml, describe
 from gradcheck.catalog.draft import Draft, check_names, read_inputs
 from gradcheck.catalog.implementations import check_usage, read_implementations
 from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
-from gradcheck.catalog.mistakes import KeyPath, validate
+from gradcheck.catalog.mistakes import validate
 from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.points import read_points
 from gradcheck.catalog.remainder import DEFINING, lost, remainder

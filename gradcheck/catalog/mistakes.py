@@ -12,14 +12,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gradcheck.catalog.budget import Budget
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.document import UNNAMED, Items, Pairs, Scalar, Yaml, describe, place_of
-from gradcheck.catalog.fields import REFUSED
+from gradcheck.catalog.complaints import REFUSED, Complaints
+from gradcheck.catalog.document import (
+    UNNAMED,
+    Items,
+    KeyPath,
+    Pairs,
+    Scalar,
+    Yaml,
+    describe,
+    place_of,
+)
 from gradcheck.catalog.yaml_errors import glued_key
 from gradcheck.spelling import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
-KeyPath = tuple[str | int, ...]
 
 _STRUCTURE = {
     "dict_type": "a map",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
+from gradcheck.catalog.document import inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.labels import check_dtypes
@@ -188,7 +189,7 @@ def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> Numbers |
             numbers_of(leaf.tree)
         except ExpressionError as error:
             found = True
-            site.draft.complaints.add_error(leaf.scalar, error)
+            site.draft.complaints.add(*inside(leaf.scalar, error))
     if not found:
         site.add(path, whole.found, whole.expected, whole.fix)
     return None

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from gradcheck.catalog.document import Items, Pairs, Scalar, Yaml
-from gradcheck.catalog.mistakes import KeyPath
+from gradcheck.catalog.document import Items, KeyPath, Pairs, Scalar, Yaml
 from gradcheck.catalog.model import CaseKeys, PointKeys
 
 DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.budget import Budget
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.tape import MOST_OPERATIONS, Program
 from gradcheck.graph.unroll import TooLargeText
@@ -22,10 +22,10 @@ _WORK_OF_AN_OPERATION = 8
 """Of a file's budget: counting is that much quicker than writing a formula out."""
 
 
-def check_size(draft: Draft, program: Program, order: int, unroll: Unroll) -> tuple[str, str]:
+def check_size(budget: Budget, program: Program, order: int, unroll: Unroll) -> tuple[str, str]:
     """What of a program is too large and how to mend it; empty where it fits."""
     found = fit(program, order)
-    _charge(draft, found)
+    _charge(budget, found)
     if not found.excess:
         return "", ""
     operations = len(program.tape.ancestors(program.outputs))
@@ -37,24 +37,24 @@ def check_size(draft: Draft, program: Program, order: int, unroll: Unroll) -> tu
     lower = found.order
     if not lower and order > 1:
         found_lower = fit(program, order - 1, _MOST_OF_ONE)
-        _charge(draft, found_lower)
+        _charge(budget, found_lower)
         lower = found_lower.order
     fixes = [f"write order: {lower}, which fits"] if lower else []
-    fixes.append(smaller_shapes(draft, dict(program.inputs), order, unroll))
+    fixes.append(smaller_shapes(budget, dict(program.inputs), order, unroll))
     return f"{found.excess} ({figures})", ", or ".join(fixes)
 
 
-def _charge(draft: Draft, found: Fit) -> None:
-    draft.budget.operations -= found.work // _WORK_OF_AN_OPERATION
+def _charge(budget: Budget, found: Fit) -> None:
+    budget.operations -= found.work // _WORK_OF_AN_OPERATION
 
 
 def _counted(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def smaller_shapes(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> str:
+def smaller_shapes(budget: Budget, shapes: Shapes, order: int, unroll: Unroll) -> str:
     """The fix for shapes that are too large: the nearest ones that fit, where they can be found."""
-    found = _nearest(draft, shapes, order, unroll) or shapes
+    found = _nearest(budget, shapes, order, unroll) or shapes
     changed = [name for name in found if found[name] != shapes[name]]
     if not changed:
         return "make the shapes smaller" if any(shapes.values()) else "make it smaller"
@@ -62,13 +62,13 @@ def smaller_shapes(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> 
     return f"make the shapes smaller: {shown} {'fits' if len(changed) == 1 else 'fit'}"
 
 
-def _nearest(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
+def _nearest(budget: Budget, shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
     """The shapes with their largest lengths cut until the derivatives fit, and no further.
 
     Equal lengths stay equal, since a formula may rely on it. None where the formula cannot be
     written with other shapes, or where the file has cost what it may.
     """
-    if draft.budget.spent():
+    if budget.spent():
         return None
     left = _MOST_SEARCH
 
@@ -80,7 +80,7 @@ def _nearest(draft: Draft, shapes: Shapes, order: int, unroll: Unroll) -> Shapes
             return False
         found = fit(program, order, min(left, _MOST_OF_ONE))
         left -= found.work
-        _charge(draft, found)
+        _charge(budget, found)
         return not found.excess
 
     try:

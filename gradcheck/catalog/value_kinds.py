@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from gradcheck.catalog.annotation import Reader
+from gradcheck.catalog.budget import MOST_ELEMENTS, MOST_IN_A_DIMENSION
 from gradcheck.catalog.constants import read_choice, read_constant
 from gradcheck.catalog.document import Scalar
 from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain
 from gradcheck.catalog.expressions import Block, Written, read_block, read_expression
 from gradcheck.catalog.fields import (
-    MOST_ELEMENTS,
-    MOST_IN_A_DIMENSION,
     read_domain,
     read_integer,
     read_line,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
-from gradcheck.catalog.budget import BUDGET
+from gradcheck.catalog.budget import BUDGET, MOST_ELEMENTS
 from gradcheck.catalog.case import Input, Variant
+from gradcheck.catalog.complaints import Complaint
 from gradcheck.catalog.constants import choice_of
-from gradcheck.catalog.document import Scalar, place_inside
+from gradcheck.catalog.document import Scalar, inside
 from gradcheck.catalog.draft import Draft
 from gradcheck.catalog.expressions import Written
-from gradcheck.catalog.fields import MOST_ELEMENTS, Complaint
 from gradcheck.catalog.labels import DEFAULT_ORDER
 from gradcheck.catalog.sizes import EXPECTED, Shapes, check_size, smaller_shapes
 from gradcheck.catalog.substitution import substitute
@@ -131,7 +131,9 @@ def _unrolled(
         fix = "make the shapes smaller"
         faults.setdefault((draft.at("formula"), found, f"at most {MOST_ELEMENTS:,}", fix), name)
     elif not faults and not draft.has_lost("order"):
-        found, fix = check_size(draft, program, _order(draft), partial(_with_shapes, variant))
+        found, fix = check_size(
+            draft.budget, program, _order(draft), partial(_with_shapes, variant)
+        )
         if found:
             faults[draft.at("formula"), found, EXPECTED, fix] = name
     return program
@@ -196,10 +198,12 @@ def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
             try:
                 _unroll(variant, formula, conditions, lets)
             except ExpressionError as each:
-                found.append(_inside(written.scalar, each))
+                found.append(inside(written.scalar, each))
     found = found or [(draft.keys.formula.place, error.found, error.expected, error.fix)]
     if isinstance(error, TooLargeText):
-        fix = smaller_shapes(draft, variant.shapes, _order(draft), partial(_with_shapes, variant))
+        fix = smaller_shapes(
+            draft.budget, variant.shapes, _order(draft), partial(_with_shapes, variant)
+        )
         found = [(*each[:3], fix) if each[1] == error.found else each for each in found]
     return found
 
@@ -219,7 +223,7 @@ def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
                 break
             written = (draft.keys.let or {})[name]
             strangers = _strangers(variant, written, _above(draft, name), name)
-            found += strangers or [_inside(written.scalar, error)]
+            found += strangers or [inside(written.scalar, error)]
             lets = _without(lets, name)
     return lets, found
 
@@ -236,7 +240,7 @@ def _strangers(
     """Every name in a text that nothing defines there; ``own`` is the let that the text is for."""
     known = lets | variant.shapes.keys() | variant.names.keys()
     return [
-        _inside(written.scalar, _below(variant.draft, error, own))
+        inside(written.scalar, _below(variant.draft, error, own))
         for error in unknown_names(written.tree, known)
     ]
 
@@ -259,7 +263,3 @@ def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:
         if not names_used(tree).isdisjoint(gone):
             gone.add(other)
     return {other: tree for other, tree in lets.items() if other not in gone}
-
-
-def _inside(scalar: Scalar, error: ExpressionError) -> Complaint:
-    return place_inside(scalar, error.place), error.found, error.expected, error.fix

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.cli.arguments import (
     SHOWN,
@@ -78,39 +78,41 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     dtypes = chosen("--dtype", dtype, tuple(DTYPES), LATER_DTYPES) or tuple(DTYPES)
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
-    effort = Effort(points=points, seed=seed, strict_accuracy=strict_accuracy)
+    run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)
     from gradcheck.catalog.checks import plan  # pydantic, which --help need not wait for
     from gradcheck.run import examine  # torch, which a wrong formula need not wait for
 
     checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)
-    judged = [(each, examine(each, effort)) for each in checks]
-    emit_json(_records(judged, effort)) if as_json else emit("\n".join(_report(judged, effort)))
-    raise typer.Exit(_exit_code(judged, effort))
+    judged = [(each, examine(each, run_options)) for each in checks]
+    emit_json(_records(judged, run_options)) if as_json else emit(
+        "\n".join(_report(judged, run_options))
+    )
+    raise typer.Exit(_exit_code(judged, run_options))
 
 
 def _refuse_unreachable(case: Case) -> None:
-    from gradcheck.points.reach import unreachable
+    from gradcheck.points.feasibility import infeasible
 
-    problems = unreachable([case])
+    problems = infeasible([case])
     if problems:
         raise CommandLineError(problems)
 
 
-def _exit_code(judged: Judged, effort: Effort) -> ExitCode:
-    if any(effort.fails(outcome.verdict) for _, outcome in judged):
+def _exit_code(judged: Judged, run_options: RunOptions) -> ExitCode:
+    if any(run_options.fails(outcome.verdict) for _, outcome in judged):
         return ExitCode.DISAGREE
     return ExitCode.OK if judged else ExitCode.NOTHING
 
 
-def _report(judged: Judged, effort: Effort) -> Iterator[str]:
+def _report(judged: Judged, run_options: RunOptions) -> Iterator[str]:
     """A table of the verdicts, each cause of failure once, and the counts."""
     from gradcheck.report.causes import Failure, by_cause
 
     yield _table(judged)
     failures = [
         Failure(record, _block(check, outcome))
-        for (check, outcome), record in zip(judged, _records(judged, effort), strict=True)
-        if effort.fails(outcome.verdict)
+        for (check, outcome), record in zip(judged, _records(judged, run_options), strict=True)
+        if run_options.fails(outcome.verdict)
     ]
     yield from (f"{cause.text}\n" for cause in by_cause(failures))
     counts: dict[str, int] = {}
@@ -156,8 +158,8 @@ def _again(check: Check) -> str:
     return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
-def _records(judged: Judged, effort: Effort) -> list[dict[str, Any]]:
+def _records(judged: Judged, run_options: RunOptions) -> list[dict[str, Any]]:
     from gradcheck.report.records import record, run_facts
 
-    facts = {each.device: run_facts(SHOWN, effort, each.device) for each, _ in judged}
+    facts = {each.device: run_facts(SHOWN, run_options, each.device) for each, _ in judged}
     return [record(check, outcome, facts[check.device]) for check, outcome in judged]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.answer import Evidence, Ruling
+from gradcheck.answer import EntryReport, Ruling
 from gradcheck.cli.output import counted, short
 from gradcheck.cli.table import filled, table, width
 from gradcheck.explain.explanation import Explanation
@@ -104,7 +104,7 @@ def _undefined_lines(found: Explanation) -> Iterator[str]:
 
 def _truth_table(found: Explanation, *, everything: bool) -> str:
     """Certified numbers beside PyTorch's first answer; zeros that all agree on are counted."""
-    given: dict[str, Evidence] = {}
+    given: dict[str, EntryReport] = {}
     for _, said in found.statements:
         given.setdefault(said.index, said)
     doubted = {said.index for _, said in found.statements if said.ruling is not Ruling.AGREE}
@@ -128,7 +128,7 @@ def _truth_table(found: Explanation, *, everything: bool) -> str:
     return text + _not_shown(len(shown), len(telling), len(found.truths))
 
 
-def _got(said: Evidence | None) -> str:
+def _got(said: EntryReport | None) -> str:
     return repr(said.got) if said is not None and said.true else ""
 
 
@@ -181,14 +181,14 @@ def _every_statement(found: Explanation) -> str:
     return table(heads, rows, title="what each witness says")
 
 
-def _numbers(said: Evidence) -> list[str]:
+def _numbers(said: EntryReport) -> list[str]:
     """Which derivative, what PyTorch gave, and what is true; blank where nothing was given."""
     if not said.true:
         return [said.index, "", ""]
     return [said.index, repr(said.got), "" if said.true == "nan" else without_zeros(said.true)]
 
 
-def _ulps(said: Evidence) -> str:
+def _ulps(said: EntryReport) -> str:
     return "" if math.isnan(said.ulps) else short(said.ulps)
 
 

@@ -104,9 +104,9 @@ def _sound(cases: Sequence[Case]) -> Sequence[Case]:
             formula excludes.
     """
     from gradcheck.catalog.answers import contradicted
-    from gradcheck.points.reach import unreachable
+    from gradcheck.points.feasibility import infeasible
 
-    found = (*unreachable(cases), *contradicted(cases))
+    found = (*infeasible(cases), *contradicted(cases))
     if found:
         raise CatalogError(found)
     return cases

@@ -21,8 +21,8 @@ from gradcheck.points.ordinals import round_to
 from gradcheck.reference.evaluate import Enclosure
 from gradcheck.reference.truth import Truth
 from gradcheck.report.records import version
-from gradcheck.run.hearing import Entry, hear
-from gradcheck.run.scene import Scene, scene_of
+from gradcheck.run.observation import Entry, observe
+from gradcheck.run.session import Session, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _FAR = 1e4  # an end beyond it is as good as none
@@ -51,10 +51,10 @@ class _Sample:
 class _Survey:
     """The line laid through a point: ``entry`` counts over all input entries.
 
-    ``scene`` has one output entry, the one that is drawn.
+    ``session`` has one output entry, the one that is drawn.
     """
 
-    scene: Scene
+    session: Session
     values: dict[str, Floats]
     entry: int
 
@@ -141,9 +141,9 @@ def _default_range(check: Check, entry: int) -> tuple[float, float]:
     return (high - _WIDTH if low < -_FAR else low), high
 
 
-def _scene(check: Check, output: int) -> Scene:
+def _scene(check: Check, output: int) -> Session:
     """The check as it stands for one output entry: a function with a scalar result."""
-    program, whole = check.variant.program, scene_of(check)
+    program, whole = check.variant.program, session_of(check)
     if not program.shape:
         return whole
     one = replace(program, shape=(), outputs=(program.outputs[output],))
@@ -163,7 +163,7 @@ def _values(check: Check, name: str, at: Mapping[str, str]) -> dict[str, Floats]
 
 def _samples(laid: _Survey, x: Floats) -> list[_Sample]:
     """What is to be seen at each position; nothing outside of the domain."""
-    check = laid.scene.check
+    check = laid.session.check
     places = [_moved(laid, float(position)) for position in x]
     inside = [place for place in places if is_inside(check.case, check.variant, place)]
     judged = iter(_judged(laid, inside))
@@ -185,9 +185,9 @@ def _moved(laid: _Survey, position: float) -> dict[str, Floats]:
 
 def _judged(laid: _Survey, places: list[dict[str, Floats]]) -> Iterator[Judgement]:
     """The judge's word on the slope at each place, as `torch.autograd.grad` gives it."""
-    for some in [places] if laid.scene.batched and places else [[place] for place in places]:
+    for some in [places] if laid.session.batched and places else [[place] for place in places]:
         points = {name: np.stack([place[name] for place in some]) for name in laid.values}
-        entries = hear(laid.scene, points, PLAIN).entries
+        entries = observe(laid.session, points, PLAIN).entries
         first = {entry.point: entry for entry in reversed(entries) if _is_slope(laid, entry)}
         yield from (first[number].judgement for number in range(len(some)))
 
@@ -199,8 +199,8 @@ def _is_slope(laid: _Survey, entry: Entry) -> bool:
 
 def _sample(laid: _Survey, place: dict[str, Floats], judged: Judgement) -> _Sample:
     x = tuple(entries_of(place))
-    (value,) = laid.scene.truth.enclosures(0, x)
-    slope = laid.scene.truth.enclosures(1, x)[laid.entry]
+    (value,) = laid.session.truth.enclosures(0, x)
+    slope = laid.session.truth.enclosures(1, x)[laid.entry]
     return _Sample(_middle(value), _middle(slope), judged.ulps, judged.ruling)
 
 
@@ -214,7 +214,7 @@ def _column(samples: list[_Sample], name: str) -> Floats:
 
 
 def _subtitle(laid: _Survey, points: int) -> str:
-    check = laid.scene.check
+    check = laid.session.check
     running = entry_names(check.variant)[laid.entry]
     fixed = "".join(
         f", {name} = {value.tolist()}" for name, value in laid.values.items() if name != running

@@ -10,7 +10,7 @@ import torch
 from flint import arb
 from torch import Tensor
 
-from gradcheck.answer import Evidence, Floats
+from gradcheck.answer import EntryReport, Floats
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
@@ -34,7 +34,7 @@ from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.evaluate import START_BITS, Routine, decimal
 from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.scene import truth_of
+from gradcheck.run.session import truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Explanation:
     formulas: Formulas
     truths: tuple[Truth, ...]
     undefined: tuple[str, ...]
-    statements: tuple[tuple[str, Evidence], ...]
+    statements: tuple[tuple[str, EntryReport], ...]
     graph: tuple[GraphNode, ...]
 
 
@@ -111,7 +111,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def _said_as_json(witness: str, said: Evidence) -> dict[str, Any]:
+def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
     return {
         "witness": witness,
         "label": said.label,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gradcheck.answer import Evidence, Floats, Ruling
+from gradcheck.answer import EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
@@ -20,30 +20,30 @@ from gradcheck.explain.point import entry_names
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.reference.evaluate import Enclosure, digits
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.hearing import Hearing, evidence, hear
-from gradcheck.run.scene import scene_of
+from gradcheck.run.observation import Observation, entry_report, observe
+from gradcheck.run.session import session_of
 
 FEW = 4  # derivatives of one order: none of them is left out
 _WRONG = 4  # wrong numbers of a witness that have a line each
 
 
-def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[Evidence]:
+def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
     """Everything that the check's witness says of one point, sums of derivatives left out."""
     points = {name: np.asarray(value)[None] for name, value in values.items()}
-    hearing = hear(scene_of(check), points, PLAIN)
-    for entry in hearing.entries:
+    observation = observe(session_of(check), points, PLAIN)
+    for entry in observation.entries:
         if entry.expected is None or len(entry.expected.terms) == 1:
-            yield evidence(hearing, entry)
-    yield from _agreements(hearing, values)
+            yield entry_report(observation, entry)
+    yield from _agreements(observation, values)
 
 
-def _agreements(hearing: Hearing, values: Mapping[str, Floats]) -> Iterator[Evidence]:
+def _agreements(observation: Observation, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
     """Findings without numbers that the judge has nothing to add to."""
     at = {name: value.tolist() for name, value in values.items()}
     nothing = float("nan")
-    for finding in hearing.findings:
+    for finding in observation.findings:
         if finding.ruling is Ruling.AGREE:
-            yield Evidence(
+            yield EntryReport(
                 at, "the call", finding.label, nothing, "", "", nothing, nothing,
                 finding.ruling, finding.reason,
             )  # fmt: skip
@@ -109,26 +109,26 @@ class Line:
     witness: str
     by: tuple[str, ...]
     entries: int
-    worst: Evidence
+    worst: EntryReport
 
 
-def lines_of(statements: Sequence[tuple[str, Evidence]]) -> list[Line]:
+def lines_of(statements: Sequence[tuple[str, EntryReport]]) -> list[Line]:
     """One line for each witness's agreement, for each of its reasons to say nothing, and for each
     number that it has wrong, of many the worst.
     """
-    groups: dict[tuple[object, ...], list[Evidence]] = {}
+    groups: dict[tuple[object, ...], list[EntryReport]] = {}
     for witness, said in statements:
         reason = said.reason if said.ruling is Ruling.ABSTAIN else ""
         groups.setdefault((witness, said.ruling, reason), []).append(said)
     return [line for key, group in groups.items() for line in _lines(str(key[0]), group)]
 
 
-def _lines(witness: str, group: Sequence[Evidence]) -> Iterator[Line]:
+def _lines(witness: str, group: Sequence[EntryReport]) -> Iterator[Line]:
     """The lines of a group that is ruled alike."""
     if group[0].ruling in (Ruling.AGREE, Ruling.ABSTAIN):
         yield _line(witness, group)
         return
-    numbers: dict[tuple[str, str], list[Evidence]] = {}
+    numbers: dict[tuple[str, str], list[EntryReport]] = {}
     for said in group:
         numbers.setdefault((said.index, repr(said.got)), []).append(said)
     ranked = sorted(numbers.values(), key=lambda each: each[0].ulps, reverse=True)
@@ -138,7 +138,7 @@ def _lines(witness: str, group: Sequence[Evidence]) -> Iterator[Line]:
         yield _line(witness, [said for each in ranked[_WRONG:] for said in each])
 
 
-def _line(witness: str, group: Sequence[Evidence]) -> Line:
+def _line(witness: str, group: Sequence[EntryReport]) -> Line:
     by = tuple(dict.fromkeys(said.label for said in group))
     indices = dict.fromkeys(said.index for said in group if said.true)
     counted = [said for said in group if said.true] or group

@@ -1,19 +1,23 @@
-"""What is on trial, as one thing that is called with tensors, whatever spelled it."""
+"""What is on trial, as one thing that is called with tensors, whatever spelled it.
+
+Before it is called: whether it would build giants, and whether one call takes many points.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
-from gradcheck.implementations.arguments import taking_inputs
-from gradcheck.implementations.function import load_callable, load_function
-from gradcheck.implementations.size import TooLargeError, oversize
+from gradcheck.implementations.function import load_callable, load_function, taking_inputs
 from gradcheck.implementations.tensors import Home, constant, home_of
 from gradcheck.implementations.torch_language import evaluate
 from gradcheck.implementations.translation import translate
@@ -34,7 +38,7 @@ def subject_of(
 ) -> Subject:
     """The implementation, called with tensors in the order of the case's inputs.
 
-    ``function`` is imported here: whether it may be is asked before, see ``subjects.trust``.
+    ``function`` is imported here: whether it may be is asked before, see ``trust``.
 
     Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
             NotATensorError, ChangedSettingError, WrongArgumentsError, or whatever the
@@ -134,3 +138,77 @@ def _contained(function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> Any
     if left[1] is not dtype:
         raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
     return result
+
+
+MOST_ELEMENTS = 2**20
+
+
+class TooLargeError(Exception):
+    """An expression builds a tensor that passes the limit; the text says how large."""
+
+
+def oversize(evaluate: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> str | None:
+    """What is too large in an evaluation, or None.
+
+    It is run on PyTorch's meta device, where tensors have a shape and no memory. Where that device
+    cannot follow (an operator that looks at numbers), what comes after is not foreseen.
+    """
+    shapes = {
+        name: value.to("meta") if isinstance(value, Tensor) else value
+        for name, value in values.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come again in the evaluation that counts
+        try:
+            with _Limit():  # type: ignore[no-untyped-call]
+                evaluate(shapes)
+        except TooLargeError as error:
+            return str(error)
+        except Exception:  # the evaluation that counts will say it
+            return None
+    return None
+
+
+class _Limit(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __torch_dispatch__(
+        self, function: Any, _types: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        result = function(*arguments, **(keywords or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.numel() > MOST_ELEMENTS:
+                raise TooLargeError(
+                    f"{function.__name__.partition('.')[0]} builds a tensor of shape "
+                    f"{list(leaf.shape)}, more than {MOST_ELEMENTS:,} elements"
+                )
+        return result
+
+
+_RTOL = 1e-3
+"""Wide enough for kernels that differ by rounding; a function that mixes points is off by far."""
+
+
+def acts_on_each_point(function: Callable[..., Any], points: Sequence[Tensor]) -> bool:
+    """Whether a call on all points at once gives what calls on single points give.
+
+    Shapes: ``points`` holds one tensor [count] for each input. The function must give [count]
+            for them, and a tensor [] for single numbers.
+    Errors: none; an implementation that raises does not act on each point.
+    """
+    copies = [point.detach().clone() for point in points]
+    try:
+        with torch.no_grad():
+            together = function(*copies)
+            singly = [
+                function(*(entry.clone() for entry in point)) for point in zip(*points, strict=True)
+            ]
+            return _same(together, singly)
+    except (Exception, SystemExit):
+        return False
+
+
+def _same(together: Any, singly: list[Any]) -> bool:
+    if not isinstance(together, Tensor) or together.shape != (len(singly),):
+        return False
+    if any(not isinstance(value, Tensor) or value.shape != () for value in singly):
+        return False
+    return torch.allclose(together, torch.stack(singly), rtol=_RTOL, atol=0.0, equal_nan=True)

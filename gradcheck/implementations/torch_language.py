@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError
-from gradcheck.implementations.fold import Scope, fold
+from gradcheck.implementations.interpreter import Scope, fold
 from gradcheck.implementations.tensors import Home, as_tensor, leaves, plain
 from gradcheck.language.nodes import Attribute, Call, Node
 from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted

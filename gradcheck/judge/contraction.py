@@ -15,7 +15,7 @@ from gradcheck.answer import Claim, Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.judge.judge import BITS
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import Stress, upper_float
+from gradcheck.reference.error_bounds import ErrorBounds, upper_float
 from gradcheck.reference.evaluate import Enclosure
 from gradcheck.reference.truth import Truth
 
@@ -84,9 +84,9 @@ def _sum(terms: _Terms, parts: tuple[Enclosure, ...]) -> Enclosure:
     return Enclosure(ball, "written" if states == {"written"} else "settled")
 
 
-def stress_of(
+def error_bounds_of(
     expectation: Expectation, truth: Truth, order: int, x: tuple[float, ...], dtype: Dtype
-) -> Stress:
+) -> ErrorBounds:
     """S, R and M of a weighted sum: each the sum of the terms', M the largest.
 
     A hull already allows all that may be, and a promised answer is exact: such a term is allowed
@@ -96,7 +96,7 @@ def stress_of(
         (abs(weight), _stress_of_part(part, truth, (order, index), x, dtype))
         for (weight, index), part in zip(expectation.terms, expectation.parts, strict=True)
     ]
-    return Stress(
+    return ErrorBounds(
         conditioning=sum(weight * part.conditioning for weight, part in weighed),
         rounding=sum(weight * part.rounding for weight, part in weighed),
         scale=max((max(weight, 1.0) * part.scale for weight, part in weighed), default=0.0),
@@ -106,8 +106,8 @@ def stress_of(
 
 def _stress_of_part(
     part: Enclosure, truth: Truth, which: tuple[int, int], x: tuple[float, ...], dtype: Dtype
-) -> Stress:
+) -> ErrorBounds:
     if part.status not in ("kink", "promised"):
         return truth.stress(*which, x, dtype)
     magnitude = upper_float(abs(part.ball).upper())
-    return Stress(conditioning=magnitude, rounding=0.0, scale=0.0, underflows=False)
+    return ErrorBounds(conditioning=magnitude, rounding=0.0, scale=0.0, underflows=False)

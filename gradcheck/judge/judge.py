@@ -15,7 +15,7 @@ from flint import arb
 from gradcheck.answer import Grade, Ruling
 from gradcheck.dtypes import Dtype
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import Stress
+from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
 FAITHFUL_ULPS = 4
@@ -51,7 +51,7 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     got: float,
     truth: Enclosure,
     dtype: Dtype,
-    stress: Callable[[], Stress],
+    stress: Callable[[], ErrorBounds],
     leaves_range: Callable[[], bool],
     least_ulps: int = 0,
 ) -> Judgement:
@@ -128,7 +128,7 @@ def _spacing(magnitude: float, dtype: Dtype) -> float:
     return math.ldexp(1.0, max(leading, dtype.emin) - dtype.precision + 1)
 
 
-def _spacing_of_zero(spacing: float, stress: Stress, dtype: Dtype) -> float:
+def _spacing_of_zero(spacing: float, stress: ErrorBounds, dtype: Dtype) -> float:
     """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
     terms = max(stress.conditioning, stress.scale)
     if spacing > dtype.smallest_subnormal or not 0.0 < terms < dtype.largest:
@@ -146,7 +146,7 @@ class _Error:
 
 
 def _weigh(
-    error: _Error, truth: Enclosure, dtype: Dtype, stress: Stress, least_ulps: int
+    error: _Error, truth: Enclosure, dtype: Dtype, stress: ErrorBounds, least_ulps: int
 ) -> Judgement:
     if truth.stated:  # a range that is left explains nothing there
         scale = stress.scale if stress.scale <= dtype.largest else 0.0

@@ -11,7 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
-from gradcheck.answer import Claim, Finding, Trial
+from gradcheck.answer import Claim, Finding, Invocation
 
 NAMES = tuple(sorted(module.name for module in iter_modules(__path__) if not module.ispkg))
 
@@ -19,8 +19,8 @@ NAMES = tuple(sorted(module.name for module in iter_modules(__path__) if not mod
 class Witness(Protocol):
     """What every file of this folder offers."""
 
-    def testify(self, trial: Trial) -> Iterator[Claim | Finding]:
-        """Everything the witness says about the trial: numbers to judge, or findings."""
+    def testify(self, invocation: Invocation) -> Iterator[Claim | Finding]:
+        """Everything the witness says about the invocation: numbers to judge, or findings."""
         ...
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-from gradcheck.answer import Claim, Difference, Finding, Ruling, Trial
-from gradcheck.methods._torch.call import (
+from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation, Ruling
+from gradcheck.methods._torch.calling import (
     densified,
     input_size,
     layouts,
@@ -21,7 +21,7 @@ from gradcheck.methods._torch.call import (
     output_size,
     result_of,
 )
-from gradcheck.methods._torch.exceptions import hear
+from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import refuse_to_go_on
 from gradcheck.methods._torch.lacks import shortened
 
@@ -29,25 +29,25 @@ FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
 
 
-def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear(FIRST, _first, trial)
-    if trial.order >= 2:
-        yield from hear(SECOND, _second, trial)
+def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+    yield from guarded(FIRST, _first, invocation)
+    if invocation.order >= 2:
+        yield from guarded(SECOND, _second, invocation)
 
 
-def _first(trial: Trial) -> Iterator[Finding]:
-    if trial.first is None:
+def _first(invocation: Invocation) -> Iterator[Finding]:
+    if invocation.first is None:
         yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=FIRST, incapable=True)
         return
-    yield from _each(trial, FIRST, torch.autograd.gradcheck, trial.first)
+    yield from _each(invocation, FIRST, torch.autograd.gradcheck, invocation.first)
 
 
-def _second(trial: Trial) -> Iterator[Finding]:
-    if trial.second is None:
+def _second(invocation: Invocation) -> Iterator[Finding]:
+    if invocation.second is None:
         yield Finding(Ruling.ABSTAIN, _NO_SETTINGS, label=SECOND, incapable=True)
         return
-    inputs = leaves(trial, requires_grad=True)
-    result = result_of(trial, inputs)
+    inputs = leaves(invocation, requires_grad=True)
+    result = result_of(invocation, inputs)
     if not result.requires_grad:
         yield Finding(Ruling.ABSTAIN, "the result does not require grad", label=SECOND)
         return
@@ -55,16 +55,19 @@ def _second(trial: Trial) -> Iterator[Finding]:
     refuse_to_go_on(
         torch.autograd.grad(result, inputs, weights, create_graph=True, allow_unused=True)
     )
-    yield from _each(trial, SECOND, torch.autograd.gradgradcheck, trial.second)
+    yield from _each(invocation, SECOND, torch.autograd.gradgradcheck, invocation.second)
 
 
 def _each(
-    trial: Trial, label: str, examine: Callable[..., bool], settings: Difference
+    invocation: Invocation,
+    label: str,
+    examine: Callable[..., bool],
+    settings: FiniteDifferenceSettings,
 ) -> Iterator[Finding]:
     """Point by point: on a batch the cost would grow with its square. Ends at the first failure."""
-    entries = input_size(trial) * output_size(trial)
+    entries = input_size(invocation) * output_size(invocation)
     passed = 0
-    for point in _points(trial):
+    for point in _points(invocation):
         try:
             _examine(point, examine, settings)
         except GradcheckError as error:
@@ -76,16 +79,18 @@ def _each(
         yield Finding(Ruling.AGREE, f"{label} passes", passed * entries, label)
 
 
-def _points(trial: Trial) -> Iterator[Trial]:
-    if not trial.batched:
-        yield trial
+def _points(invocation: Invocation) -> Iterator[Invocation]:
+    if not invocation.batched:
+        yield invocation
         return
-    for number in range(trial.count):
-        inputs = tuple(array[number : number + 1] for array in trial.inputs)
-        yield replace(trial, inputs=inputs, batched=False)
+    for number in range(invocation.count):
+        inputs = tuple(array[number : number + 1] for array in invocation.inputs)
+        yield replace(invocation, inputs=inputs, batched=False)
 
 
-def _examine(point: Trial, examine: Callable[..., bool], settings: Difference) -> None:
+def _examine(
+    point: Invocation, examine: Callable[..., bool], settings: FiniteDifferenceSettings
+) -> None:
     dense = _WithDenseGradient.apply if _gives_sparse_gradients(point) else lambda tensor: tensor
 
     def function(*tensors: Tensor) -> Tensor:
@@ -104,7 +109,7 @@ def _examine(point: Trial, examine: Callable[..., bool], settings: Difference) -
         )
 
 
-def _gives_sparse_gradients(point: Trial) -> bool:
+def _gives_sparse_gradients(point: Invocation) -> bool:
     inputs = leaves(point, requires_grad=True)
     result = result_of(point, inputs)
     if not result.requires_grad:
@@ -126,8 +131,8 @@ class _WithDenseGradient(torch.autograd.Function):
 
 
 @contextmanager
-def _repeatable(point: Trial) -> Iterator[None]:
-    """gradgradcheck draws its own cotangents: from the trial's seed, and leaving no trace."""
+def _repeatable(point: Invocation) -> Iterator[None]:
+    """gradgradcheck draws its own cotangents: from the invocation's seed, and leaving no trace."""
     device = torch.device(point.device)
     forked: dict[str, Any] = {"devices": []}
     if device.type != "cpu":
@@ -148,5 +153,5 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _where(point: Trial) -> str:
+def _where(point: Invocation) -> str:
     return "at " + ", ".join(str(array[0].tolist()) for array in point.inputs)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Claim, Finding, Floats, Trial
+from gradcheck.answer import Claim, Finding, Floats, Invocation
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.call import (
+from gradcheck.methods._torch.calling import (
     joined,
     layouts,
     leaves,
@@ -17,7 +17,7 @@ from gradcheck.methods._torch.call import (
     output_size,
     result_of,
 )
-from gradcheck.methods._torch.exceptions import hear
+from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import leads_to
 
 GRAD, BACKWARD = "torch.autograd.grad", "Tensor.backward"
@@ -26,39 +26,39 @@ MOST_ROWS = 8
 """Up to so many outputs the whole Jacobian is asked for, row by row."""
 
 
-def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear(GRAD, _by_grad, trial)
-    yield from hear(BACKWARD, _by_backward, trial)
+def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+    yield from guarded(GRAD, _by_grad, invocation)
+    yield from guarded(BACKWARD, _by_backward, invocation)
 
 
-def _by_grad(trial: Trial) -> Iterator[Claim | Finding]:
-    inputs = leaves(trial, requires_grad=True)
-    result = result_of(trial, inputs)
+def _by_grad(invocation: Invocation) -> Iterator[Claim | Finding]:
+    inputs = leaves(invocation, requires_grad=True)
+    result = result_of(invocation, inputs)
     label = GRAD if result.requires_grad else GRAD + DETACHED
-    for cotangent in _cotangents(trial):
+    for cotangent in _cotangents(invocation):
         gradients: tuple[Tensor | None, ...] = (None,) * len(inputs)
         if result.requires_grad:
             gradients = torch.autograd.grad(
                 result,
                 inputs,
-                output_direction(cotangent, trial),
+                output_direction(cotangent, invocation),
                 retain_graph=True,
                 allow_unused=True,
             )
-        numbers = joined(gradients, trial, inputs)
+        numbers = joined(gradients, invocation, inputs)
         absent = _absent(result, gradients, inputs)
         yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
 
 
-def _by_backward(trial: Trial) -> Iterator[Claim | Finding]:
-    inputs = leaves(trial, requires_grad=True)
-    result = result_of(trial, inputs)
+def _by_backward(invocation: Invocation) -> Iterator[Claim | Finding]:
+    inputs = leaves(invocation, requires_grad=True)
+    result = result_of(invocation, inputs)
     label = BACKWARD if result.requires_grad else BACKWARD + DETACHED
-    cotangent = _dense(trial)
+    cotangent = _dense(invocation)
     if result.requires_grad:
-        result.backward(output_direction(cotangent, trial))  # type: ignore[no-untyped-call]
+        result.backward(output_direction(cotangent, invocation))  # type: ignore[no-untyped-call]
     gradients = [leaf.grad for leaf in inputs]
-    numbers = joined(gradients, trial, inputs)
+    numbers = joined(gradients, invocation, inputs)
     absent = _absent(result, gradients, inputs)
     yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
 
@@ -75,15 +75,15 @@ def _absent(
     }
 
 
-def _dense(trial: Trial) -> Floats:
-    shape = (trial.count, output_size(trial))
-    return directions.dense(trial.seed, directions.COTANGENT, shape)
+def _dense(invocation: Invocation) -> Floats:
+    shape = (invocation.count, output_size(invocation))
+    return directions.dense(invocation.seed, directions.COTANGENT, shape)
 
 
-def _cotangents(trial: Trial) -> list[Floats]:
+def _cotangents(invocation: Invocation) -> list[Floats]:
     """The dense one, and where there are few outputs one for each, all scaled at random."""
-    rows = output_size(trial)
+    rows = output_size(invocation)
     if not 1 < rows <= MOST_ROWS:
-        return [_dense(trial)]
-    shape = (trial.count, rows)
-    return [_dense(trial), *directions.units(trial.seed, directions.COTANGENT, shape)]
+        return [_dense(invocation)]
+    shape = (invocation.count, rows)
+    return [_dense(invocation), *directions.units(invocation.seed, directions.COTANGENT, shape)]

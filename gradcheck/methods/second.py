@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Claim, Finding, Floats, Ruling, Trial
+from gradcheck.answer import Claim, Finding, Floats, Invocation, Ruling
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.call import (
+from gradcheck.methods._torch.calling import (
     check,
     densified,
     entries,
@@ -22,7 +22,7 @@ from gradcheck.methods._torch.call import (
     split,
 )
 from gradcheck.methods._torch.dual import dual_level, duals, tangent_of, warm_up
-from gradcheck.methods._torch.exceptions import hear_beside_defects
+from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.graph import refuse_to_go_on
 from gradcheck.methods._torch.nested_forward import reason_to_distrust, reason_to_excuse
 
@@ -31,82 +31,82 @@ FORWARD_REVERSE = "forward over reverse"
 REVERSE_FORWARD = "reverse over forward"
 FORWARD_FORWARD = "forward over forward"
 MOST_ENTRIES = 6
-"""Up to so many input entries a thorough trial asks for every entry of the Hessian."""
+"""Up to so many input entries a thorough call asks for every entry of the Hessian."""
 
 Tangents = Sequence[Tensor | None]
 
 
-def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, trial)
-    yield from hear_beside_defects(FORWARD_REVERSE, _forward_over_reverse, trial)
-    yield from hear_beside_defects(REVERSE_FORWARD, _reverse_over_forward, trial)
-    yield from hear_beside_defects(FORWARD_FORWARD, _forward_over_forward, trial)
+def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+    yield from guarded_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, invocation)
+    yield from guarded_beside_defects(FORWARD_REVERSE, _forward_over_reverse, invocation)
+    yield from guarded_beside_defects(REVERSE_FORWARD, _reverse_over_forward, invocation)
+    yield from guarded_beside_defects(FORWARD_FORWARD, _forward_over_forward, invocation)
 
 
-def _reverse_over_reverse(trial: Trial) -> Iterator[Claim]:
-    inputs = leaves(trial, requires_grad=True)
-    cotangent = _cotangent(trial)
+def _reverse_over_reverse(invocation: Invocation) -> Iterator[Claim]:
+    inputs = leaves(invocation, requires_grad=True)
+    cotangent = _cotangent(invocation)
     # A cotangent that requires grad keeps the graph whole where a backward refuses to be
     # differentiated, so that PyTorch says so.
-    weights = output_direction(cotangent, trial).requires_grad_()
-    slopes = _gradients([result_of(trial, inputs)], inputs, [weights], create_graph=True)
+    weights = output_direction(cotangent, invocation).requires_grad_()
+    slopes = _gradients([result_of(invocation, inputs)], inputs, [weights], create_graph=True)
     refuse_to_go_on(slopes)
-    for tangent in _tangents(trial, directions.FIRST_TANGENT):
-        rows = _gradients(slopes, inputs, split(tangent, trial))
-        yield Claim(REVERSE_REVERSE, 2, joined(rows, trial, inputs), cotangent, (tangent,))
+    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
+        rows = _gradients(slopes, inputs, split(tangent, invocation))
+        yield Claim(REVERSE_REVERSE, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
 
 
-def _forward_over_reverse(trial: Trial) -> Iterator[Claim]:
-    cotangent = _cotangent(trial)
-    for tangent in _tangents(trial, directions.FIRST_TANGENT):
-        inputs = leaves(trial, requires_grad=True)
+def _forward_over_reverse(invocation: Invocation) -> Iterator[Claim]:
+    cotangent = _cotangent(invocation)
+    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
+        inputs = leaves(invocation, requires_grad=True)
         with dual_level():
-            carriers = duals(inputs, tangent, trial)
-            weights = output_direction(cotangent, trial)
-            slopes = _gradients([result_of(trial, carriers)], carriers, [weights])
+            carriers = duals(inputs, tangent, invocation)
+            weights = output_direction(cotangent, invocation)
+            slopes = _gradients([result_of(invocation, carriers)], carriers, [weights])
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
-        yield Claim(FORWARD_REVERSE, 2, joined(rows, trial, inputs), cotangent, (tangent,))
+        yield Claim(FORWARD_REVERSE, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
 
 
-def _reverse_over_forward(trial: Trial) -> Iterator[Claim]:
-    cotangent = _cotangent(trial)
-    for tangent in _tangents(trial, directions.FIRST_TANGENT):
-        inputs = leaves(trial, requires_grad=True)
+def _reverse_over_forward(invocation: Invocation) -> Iterator[Claim]:
+    cotangent = _cotangent(invocation)
+    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
+        inputs = leaves(invocation, requires_grad=True)
         with dual_level():
-            slope = tangent_of(result_of(trial, duals(inputs, tangent, trial)))
+            slope = tangent_of(result_of(invocation, duals(inputs, tangent, invocation)))
         # Outside the dual level: the derivative of a backward formula is not asked for here.
-        rows = _gradients([slope], inputs, [output_direction(cotangent, trial)])
-        yield Claim(REVERSE_FORWARD, 2, joined(rows, trial, inputs), cotangent, (tangent,))
+        rows = _gradients([slope], inputs, [output_direction(cotangent, invocation)])
+        yield Claim(REVERSE_FORWARD, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
 
 
-def _forward_over_forward(trial: Trial) -> Iterator[Claim | Finding]:
-    reason = reason_to_distrust(result_of(trial, leaves(trial, requires_grad=True)))
+def _forward_over_forward(invocation: Invocation) -> Iterator[Claim | Finding]:
+    reason = reason_to_distrust(result_of(invocation, leaves(invocation, requires_grad=True)))
     if reason is not None:
         yield Finding(Ruling.ABSTAIN, reason, label=FORWARD_FORWARD, incapable=True)
         return
-    first = _tangents(trial, directions.FIRST_TANGENT)
-    second = _tangents(trial, directions.SECOND_TANGENT)
+    first = _tangents(invocation, directions.FIRST_TANGENT)
+    second = _tangents(invocation, directions.SECOND_TANGENT)
     for number, inner in enumerate(first):
         for outer in second[number:]:  # the Hessian is symmetric: each pair once
-            yield _mixed(trial, inner, outer)
+            yield _mixed(invocation, inner, outer)
 
 
-def _mixed(trial: Trial, inner: Floats, outer: Floats) -> Claim | Finding:
+def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Claim | Finding:
     warm_up()
-    inputs = leaves(trial, requires_grad=False)
-    parts = split(inner, trial)
+    inputs = leaves(invocation, requires_grad=False)
+    parts = split(inner, invocation)
 
     def slope(*tensors: Tensor) -> Tensor:
-        found: Tensor = torch.func.jvp(lambda *xs: result_of(trial, xs), tensors, parts)[1]
+        found: Tensor = torch.func.jvp(lambda *xs: result_of(invocation, xs), tensors, parts)[1]
         return found
 
-    found = torch.func.jvp(slope, inputs, split(outer, trial))[1]
-    excuse = reason_to_excuse(found, inputs[0].dtype) if trial.own_code else None
+    found = torch.func.jvp(slope, inputs, split(outer, invocation))[1]
+    excuse = reason_to_excuse(found, inputs[0].dtype) if invocation.own_code else None
     if excuse is not None:
         return Finding(Ruling.ABSTAIN, excuse, label=FORWARD_FORWARD, incapable=True)
-    shape = (trial.count,) if trial.batched else trial.output_shape
+    shape = (invocation.count,) if invocation.batched else invocation.output_shape
     check("the second tangent of the result", found, like=(shape, inputs))
-    return Claim(FORWARD_FORWARD, 2, entries(found, trial), tangents=(inner, outer))
+    return Claim(FORWARD_FORWARD, 2, entries(found, invocation), tangents=(inner, outer))
 
 
 def _gradients(
@@ -135,13 +135,13 @@ def _gradients(
     return [densified(gradient) for gradient in gradients]
 
 
-def _cotangent(trial: Trial) -> Floats:
-    shape = (trial.count, output_size(trial))
-    return directions.dense(trial.seed, directions.COTANGENT, shape)
+def _cotangent(invocation: Invocation) -> Floats:
+    shape = (invocation.count, output_size(invocation))
+    return directions.dense(invocation.seed, directions.COTANGENT, shape)
 
 
-def _tangents(trial: Trial, stream: int) -> list[Floats]:
-    shape = (trial.count, input_size(trial))
-    if trial.thorough and shape[1] <= MOST_ENTRIES:
-        return directions.units(trial.seed, stream, shape)
-    return [directions.dense(trial.seed, stream, shape)]
+def _tangents(invocation: Invocation, stream: int) -> list[Floats]:
+    shape = (invocation.count, input_size(invocation))
+    if invocation.thorough and shape[1] <= MOST_ENTRIES:
+        return directions.units(invocation.seed, stream, shape)
+    return [directions.dense(invocation.seed, stream, shape)]

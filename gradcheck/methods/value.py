@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 import torch
 
-from gradcheck.answer import Claim, Finding, Ruling, Trial
-from gradcheck.methods._torch.call import entries, leaves, result_of
-from gradcheck.methods._torch.exceptions import hear
+from gradcheck.answer import Claim, Finding, Invocation, Ruling
+from gradcheck.methods._torch.calling import entries, leaves, result_of
+from gradcheck.methods._torch.exceptions import guarded
 
 
-def testify(trial: Trial) -> Iterator[Claim | Finding]:
-    yield from hear("value", _value, trial)
+def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+    yield from guarded("value", _value, invocation)
 
 
-def _value(trial: Trial) -> Iterator[Claim | Finding]:
-    inputs = leaves(trial, requires_grad=False)
+def _value(invocation: Invocation) -> Iterator[Claim | Finding]:
+    inputs = leaves(invocation, requires_grad=False)
     copies = [tensor.clone() for tensor in inputs]
     versions = [_version(tensor) for tensor in inputs]
-    result = result_of(trial, inputs)
-    yield Claim("value", 0, entries(result, trial))
+    result = result_of(invocation, inputs)
+    yield Claim("value", 0, entries(result, invocation))
     for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
         if _version(tensor) != version or not torch.equal(tensor, copy):
             yield Finding(

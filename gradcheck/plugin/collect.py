@@ -16,7 +16,7 @@ from gradcheck.implementations.trust import refusal
 from gradcheck.plugin.folders import asked_of, shown
 from gradcheck.plugin.items import CheckItem, FaultItem, RefusedItem
 from gradcheck.plugin.session import devices_of, settings_of
-from gradcheck.points.reach import unreachable
+from gradcheck.points.feasibility import infeasible
 
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()
 _WHOLE_FILE = "case-file"  # no case can be called so, nor as the next
@@ -48,7 +48,7 @@ class CatalogFile(pytest.File):
     def _cases(self) -> tuple[Case, ...]:
         """Errors: CatalogError with all problems of the file."""
         cases = load(self.path, shown=shown(self.path, self.config))
-        problems = unreachable(cases)
+        problems = infeasible(cases)
         if problems:
             raise CatalogError(problems)
         return cases

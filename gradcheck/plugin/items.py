@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Effort, Outcome, Ruling
+from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import CatalogError, Problem
@@ -81,7 +81,7 @@ def run_check(request: pytest.FixtureRequest) -> None:
 
     try:
         with _own_code(item):
-            outcome = examine(item.check, settings_of(item.config).effort)
+            outcome = examine(item.check, settings_of(item.config).run_options)
     except CatalogError as error:  # a `function` that is not there shows only now
         _keep(item, _unjudged(Ruling.DISAGREE, str(error), CASE_ITSELF), device_name)
         # Without the error itself behind it, which pytest would print once more.
@@ -117,7 +117,7 @@ def _unjudged(ruling: Ruling, reason: str, blamed: str = "") -> Outcome:
 def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
     """Send the record to the controller, which writes it."""
     file = item.nodeid.partition("::")[0]
-    facts = records.run_facts(file, settings_of(item.config).effort, device_name)
+    facts = records.run_facts(file, settings_of(item.config).run_options, device_name)
     record = records.record(item.check, outcome, facts)
     item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
 
@@ -129,7 +129,7 @@ def _conclude(item: CheckItem, outcome: Outcome) -> None:
         pytest.skip(outcome.reason)
     if ruling is Ruling.KNOWN and not item.config.getoption("runxfail"):
         pytest.xfail(outcome.reason)
-    if ruling is Ruling.KNOWN or settings.effort.fails(ruling):
+    if ruling is Ruling.KNOWN or settings.run_options.fails(ruling):
         pytest.fail(block(_facts(item, settings), outcome), pytrace=False)
 
 
@@ -149,16 +149,20 @@ def _command(item: CheckItem, settings: Settings) -> str:
     What the ini file sets is said too, as the command line may have said otherwise.
     """
     check = item.check
-    effort, default, ini = settings.effort, Effort(), item.config.getini
+    run_options, default, ini = settings.run_options, RunOptions(), item.config.getini
     options: list[tuple[str, Any, Any]] = [
         ("device", check.device, settings.device != "auto" and check.device != "cpu"),
-        ("points", effort.points, effort.points != default.points or ini("gradcheck_points")),
-        ("seed", effort.seed, effort.seed != default.seed or ini("gradcheck_seed")),
+        (
+            "points",
+            run_options.points,
+            run_options.points != default.points or ini("gradcheck_points"),
+        ),
+        ("seed", run_options.seed, run_options.seed != default.seed or ini("gradcheck_seed")),
     ]
     words = ["pytest", shlex.quote(f"{check.case.where.path}::{check.name}")]
     for name, value, needed in options:
         words += [f"--gradcheck-{name}", str(value)] if needed else []
-    if effort.strict_accuracy:
+    if run_options.strict_accuracy:
         words.append("--gradcheck-strict-accuracy")
     if check.implementation.function is not None:
         for module in item.config.getoption("gradcheck_trust") or ():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
@@ -50,10 +50,10 @@ OPTIONS = (
     Option(
         "points",
         "N",
-        f"drawn points for each check (default: {Effort().points}); `second`, `gradcheck` and code "
-        "that takes one point at a time get a part of them, at least 1/16",
+        f"drawn points for each check (default: {RunOptions().points}); `second`, `gradcheck` and "
+        "code that takes one point at a time get a part of them, at least 1/16",
     ),
-    Option("seed", "N", f"the seed of the drawn points (default: {Effort().seed})"),
+    Option("seed", "N", f"the seed of the drawn points (default: {RunOptions().seed})"),
     Option("strict-accuracy", None, "an `inaccurate` verdict fails too"),
     Option("shard", "I/N", "only the I-th of N parts, the same part on every machine"),
     Option(
@@ -72,7 +72,7 @@ class Settings:
     device: str
     dtypes: tuple[str, ...]
     witnesses: tuple[str, ...]
-    effort: Effort
+    run_options: RunOptions
     shard: tuple[int, int] | None
     report: Path | None
     trusted: tuple[str, ...]
@@ -149,9 +149,9 @@ def settings(config: pytest.Config) -> Settings:
         device=given.text("device") or "auto",
         dtypes=_names(given, "dtype", tuple(DTYPES), LATER_DTYPES) or DEFAULT_DTYPES,
         witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
-        effort=Effort(
-            points=_number(given, "points", Effort().points, range(1, _MOST_POINTS + 1)),
-            seed=_number(given, "seed", Effort().seed, range(2**32)),
+        run_options=RunOptions(
+            points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),
+            seed=_number(given, "seed", RunOptions().seed, range(2**32)),
             strict_accuracy=given.switch("strict-accuracy"),
         ),
         shard=_shard(given),

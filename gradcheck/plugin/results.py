@@ -247,14 +247,15 @@ def header(
     settings: Settings, *, devices: Sequence[str], threads: str, catalogs: Sequence[str]
 ) -> list[str]:
     """The lines above a run; ``devices`` are described, ``catalogs`` are folders."""
-    effort = settings.effort
-    strict = "; inaccurate fails" if effort.strict_accuracy else ""
+    run_options = settings.run_options
+    strict = "; inaccurate fails" if run_options.strict_accuracy else ""
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         f"gradcheck devices: {', '.join(devices)}; dtypes: {', '.join(settings.dtypes)}",
         f"gradcheck witnesses: {', '.join(settings.witnesses)}",
-        f"gradcheck points: {effort.points}; seed: {effort.seed}; threads: {threads}{strict}{part}",
+        f"gradcheck points: {run_options.points}; seed: {run_options.seed}; "
+        f"threads: {threads}{strict}{part}",
         f"gradcheck catalogs: {', '.join(catalogs)}",
     ]
 

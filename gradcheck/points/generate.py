@@ -1,22 +1,23 @@
 """The points of a batch, made from a seed by integer arithmetic: the same bits on every machine.
 
-A regime says what sort of points; ``regimes`` says which of them have a meaning for given inputs.
+A regime says what sort of points. A program numbers the entries of all inputs flattened and joined,
+in order: as rows.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
-from gradcheck.dtypes import DTYPES, Dtype
-from gradcheck.graph.tape import Program
-from gradcheck.points import kinds
-from gradcheck.points.entries import ENTRY_REGIMES, Spans, inside
-from gradcheck.points.kinks import kinks
-from gradcheck.points.mixing import below, branch
-from gradcheck.points.relations import RELATIONS, Columns, Field, Fields, groups, plain
+from gradcheck.dtypes import Dtype
+from gradcheck.points.correlated import RELATIONS, Columns, Field, Fields, ordinary
+from gradcheck.points.marginals import ENTRY_REGIMES, Spans, inside
+from gradcheck.points.matrices import MADE, SCALED, make_matrices, project, rounded
+from gradcheck.points.random import derive_key, random_below
 
 
 def generate(
@@ -33,13 +34,13 @@ def generate(
     fields = fields_of(inputs, dtype)
     if not all(field.spans for field in fields):
         return {field.name: np.zeros((0, *field.shape)) for field in fields}
-    key = branch(seed, regime, dtype.name)
+    key = derive_key(seed, regime, dtype.name)
     if regime in RELATIONS:
         columns = RELATIONS[regime](fields, key, count)
     else:
         columns = _entries(fields, regime, key, count)
     points = {
-        field.name: _of_kind(field, regime, branch(key, "kind", number), values)
+        field.name: _of_kind(field, regime, derive_key(key, "kind", number), values)
         for number, (field, values) in enumerate(zip(fields, columns, strict=True))
     }
     return _fitting(fields, points, count)
@@ -52,36 +53,12 @@ def fields_of(inputs: tuple[Input, ...], dtype: Dtype) -> Fields:
     )
 
 
-def regimes(inputs: tuple[Input, ...], program: Program) -> tuple[str, ...]:
-    """Return the regimes that have a meaning for these inputs, ``bulk`` first.
-
-    They do not depend on the dtype: float64 decides.
-    """
-    fields = fields_of(inputs, DTYPES["float64"])
-    free = tuple(field for field in fields if field.size and field.kind not in kinds.MADE)
-    found = ["bulk", *(name for name in ENTRY_REGIMES if name != "bulk" and _occurs(name, free))]
-    if any(field.size and field.kind in kinds.SCALED for field in fields) and "tails" not in found:
-        found.insert(1, "tails")
-    if groups(free):
-        found += ["ties", "offsets"]
-    if any(field.square for field in fields):
-        found.append("singular")
-    if free and kinks(program):
-        found.append("breakpoints")
-    return (*found, "mixed") if len(found) > 2 else tuple(found)
-
-
-def _occurs(regime: str, fields: Fields) -> bool:
-    draw = ENTRY_REGIMES[regime]
-    return any(draw(field.spans, field.dtype, 0, (1,)) is not None for field in fields)
-
-
 def _entries(fields: Fields, regime: str, key: int, count: int) -> Columns:
     """Return points in which all entries, or some and at least one, are of the regime."""
-    columns = plain(fields, key, count)
+    columns = ordinary(fields, key, count)
     draw = _mixed if regime == "mixed" else ENTRY_REGIMES[regime]
     special = [
-        draw(field.spans, field.dtype, branch(key, "special", number), values.shape)
+        draw(field.spans, field.dtype, derive_key(key, "special", number), values.shape)
         for number, (field, values) in enumerate(zip(fields, columns, strict=True))
     ]
     able = [0 if found is None else found.shape[1] for found in special]
@@ -96,18 +73,21 @@ def _entries(fields: Fields, regime: str, key: int, count: int) -> Columns:
 
 def _mixed(spans: Spans, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
     """Return numbers each of which is of a regime of its own."""
-    drawn = [draw(spans, dtype, branch(key, name), shape) for name, draw in ENTRY_REGIMES.items()]
+    drawn = [
+        draw(spans, dtype, derive_key(key, name), shape) for name, draw in ENTRY_REGIMES.items()
+    ]
     there = [found for found in drawn if found is not None]
-    chosen: Floats = np.choose(below(len(there), branch(key, "regime"), shape), there)
+    chosen: Floats = np.choose(random_below(len(there), derive_key(key, "regime"), shape), there)
     return chosen
 
 
 def _some(key: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return a mask that holds everywhere in half of the rows, and somewhere in the others."""
     count, size = shape
-    everywhere = below(2, branch(key, "all"), (count, 1)) == 0
-    one = below(max(size, 1), branch(key, "one"), (count, 1)) == np.arange(size)
-    mask: NDArray[np.bool_] = everywhere | one | (below(2, branch(key, "some"), shape) == 0)
+    everywhere = random_below(2, derive_key(key, "all"), (count, 1)) == 0
+    one = random_below(max(size, 1), derive_key(key, "one"), (count, 1)) == np.arange(size)
+    some = random_below(2, derive_key(key, "some"), shape) == 0
+    mask: NDArray[np.bool_] = everywhere | one | some
     return mask
 
 
@@ -117,15 +97,15 @@ def _of_kind(field: Field, regime: str, key: int, values: Floats) -> Floats:
     entries = values.reshape(shape)
     if field.kind is None or field.size == 0:
         return entries
-    if field.kind not in kinds.MADE:
-        diagonal = plain((field,), key, len(values))[0].reshape(shape)
-        return kinds.project(field.kind, entries, diagonal)
-    matrices = kinds.make(field.kind, field.spans, key, shape)
-    if regime in ("tails", "mixed") and field.kind in kinds.SCALED:
-        reach = (field.dtype.emax + 1) // 16
-        power = below(2 * reach + 1, branch(key, "scale"), (len(values),)) - reach
+    if field.kind not in MADE:
+        diagonal = ordinary((field,), key, len(values))[0].reshape(shape)
+        return project(field.kind, entries, diagonal)
+    matrices = make_matrices(field.kind, field.spans, key, shape)
+    if regime in ("tails", "mixed") and field.kind in SCALED:
+        widest = (field.dtype.emax + 1) // 16
+        power = random_below(2 * widest + 1, derive_key(key, "scale"), (len(values),)) - widest
         matrices = np.ldexp(matrices, power.astype(np.int32).reshape(-1, *(1 for _ in field.shape)))
-    return kinds.rounded(field.kind, matrices, field.dtype)
+    return rounded(field.kind, matrices, field.dtype)
 
 
 def _fitting(fields: Fields, points: dict[str, Floats], count: int) -> dict[str, Floats]:
@@ -140,3 +120,27 @@ def _fitting(fields: Fields, points: dict[str, Floats], count: int) -> dict[str,
     rows = np.flatnonzero(good)
     kept = rows[np.arange(count) % len(rows)] if len(rows) else rows
     return {name: values[kept] for name, values in points.items()}
+
+
+def to_rows(inputs: tuple[Input, ...], points: dict[str, Floats]) -> Floats:
+    """Return points as rows.
+
+    Shapes: [count, *shape] for each input becomes [count, n].
+    """
+    columns = [
+        points[each.name].reshape(len(points[each.name]), math.prod(each.shape)) for each in inputs
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def from_rows(inputs: tuple[Input, ...], rows: Floats) -> dict[str, Floats]:
+    """Return rows as points.
+
+    Shapes: [..., n] becomes [..., *shape] for each input.
+    """
+    found, start = {}, 0
+    for each in inputs:
+        end = start + math.prod(each.shape)
+        found[each.name] = rows[..., start:end].reshape((*rows.shape[:-1], *each.shape))
+        start = end
+    return found

@@ -21,7 +21,7 @@ REMEMBERED_STEPS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stress:
+class ErrorBounds:
     """What rounding can do to one derivative at one point; see docs/judge.md.
 
     ``conditioning`` is S = |g| + sum |x_j dg/dx_j|, ``rounding`` is R, the radius of the chain
@@ -45,14 +45,14 @@ class Rounding:
         self.radii = lru_cache(REMEMBERED_RUNS)(self._radii)
         self._magnitudes = lru_cache(REMEMBERED_RUNS)(self._magnitudes_at)
 
-    def stress(self, order: int, index: int, x: tuple[float, ...], dtype: Dtype) -> Stress:
+    def stress(self, order: int, index: int, x: tuple[float, ...], dtype: Dtype) -> ErrorBounds:
         """S, R and M of the derivative with flat ``index``, for a dtype."""
         points = [arb(value) for value in x]
         with working(dtype.precision, exact=order == 0):
             intermediates = self._scale(order, index).intermediates(points)
         magnitudes = [_magnitude(ball) for ball in intermediates]
         tiny = arb(2) ** dtype.emin
-        return Stress(
+        return ErrorBounds(
             conditioning=self._conditioning(order, index, x),
             rounding=self.radii(order, x, dtype)[index],
             scale=max(magnitudes, default=0.0) or self._scale_of_zero(order, index, x),

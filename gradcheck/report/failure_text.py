@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Evidence, Outcome, Ruling, Statement
+from gradcheck.answer import NO_CODE, NOTHING_JUDGED, EntryReport, Outcome, Ruling, Statement
 
 _ENTRIES = 3  # of each input: enough to see a pattern
 _NUMBERS = 64  # a point of more than these is not printed whole
@@ -60,12 +60,12 @@ def _cause(blame: str, reason: str) -> str:
     return f"{blame}: {reason}" if blame in NO_CODE else blame or reason
 
 
-def format_error(evidence: Evidence) -> str:
+def format_error(entry_report: EntryReport) -> str:
     """The error of one entry, as ``1.5e+03 ulps, relative 3.4e-13``."""
-    if math.isnan(evidence.ulps):
+    if math.isnan(entry_report.ulps):
         return "not a number"
-    unit = "ulp" if evidence.ulps == 1 else "ulps"
-    return f"{_brief(evidence.ulps)} {unit}, relative {_brief(evidence.relative)}"
+    unit = "ulp" if entry_report.ulps == 1 else "ulps"
+    return f"{_brief(entry_report.ulps)} {unit}, relative {_brief(entry_report.relative)}"
 
 
 def point_as_yaml(at: dict[str, Any]) -> str:
@@ -113,16 +113,16 @@ def _inputs(outcome: Outcome) -> Iterator[str]:
         yield from _input("worst failing input:", worst, outcome.reason)
 
 
-def _is_worse(entry: Evidence, than: Evidence) -> bool:
+def _is_worse(entry: EntryReport, than: EntryReport) -> bool:
     return _flows(entry.at) != _flows(than.at) and entry.ulps > than.ulps
 
 
-def _failures_at_one_input(failures: Sequence[Evidence]) -> list[Evidence]:
+def _failures_at_one_input(failures: Sequence[EntryReport]) -> list[EntryReport]:
     """The worst failure and what else fails at its input, worst first."""
     return [entry for entry in failures if entry.at == failures[0].at]
 
 
-def _input(title: str, entries: Sequence[Evidence], told: str) -> Iterator[str]:
+def _input(title: str, entries: Sequence[EntryReport], told: str) -> Iterator[str]:
     """The input and its failing entries; a reason that was ``told`` above is not repeated."""
     yield title
     yield from _values(entries[0].at)
@@ -138,7 +138,7 @@ def _values(at: dict[str, Any]) -> Iterator[str]:
         yield f"  {name} = {_elided(value)}"
 
 
-def _entry(entry: Evidence, told: str) -> Iterator[str]:
+def _entry(entry: EntryReport, told: str) -> Iterator[str]:
     if entry.true:
         yield _filled("    ", f"{entry.index}  ({_call(entry)})", indent=6)
         yield f"      PyTorch  {entry.got!r}"
@@ -150,7 +150,7 @@ def _entry(entry: Evidence, told: str) -> Iterator[str]:
         yield _filled("      reason   ", entry.reason)
 
 
-def _call(entry: Evidence) -> str:
+def _call(entry: EntryReport) -> str:
     """The calls that gave the number, and what they contracted, unless it is a derivative."""
     if not entry.directions:
         return entry.label
@@ -166,7 +166,7 @@ def _vector(numbers: Sequence[float]) -> str:
     return f"[{', '.join(shown if len(shown) <= _FEW else [shown[0], '...', shown[-1]])}]"
 
 
-def _truth(entry: Evidence) -> str:
+def _truth(entry: EntryReport) -> str:
     digits = without_zeros(entry.true)
     is_exact = entry.radius == "0" or digits.startswith("[")  # a hull says its ends
     return digits if is_exact else f"{digits}  ± {entry.radius}"
@@ -200,7 +200,7 @@ def _conclusion(outcome: Outcome) -> Iterator[str]:
 def _briefly(said: Statement, told: set[str]) -> str:
     """What a witness says; the same reason is told once."""
     text = statement(said)
-    return f"{_SAYS[said.ruling]}: the same" if text in told and said.evidence is None else text
+    return f"{_SAYS[said.ruling]}: the same" if text in told and said.entry_report is None else text
 
 
 _SAYS = {
@@ -213,7 +213,7 @@ _SAYS = {
 
 def statement(said: Statement) -> str:
     """Return what a witness says, in words."""
-    entry = said.evidence
+    entry = said.entry_report
     if entry is None:
         told = said.ruling is Ruling.AGREE  # as "torch.autograd.gradcheck passes"
         return said.note if told else f"{_SAYS[said.ruling]}: {said.note}"
@@ -237,10 +237,10 @@ def _few(number: Decimal) -> Decimal:
 def _repetition(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     yield "to run just this:"
     yield f"  {facts.command}"
-    evidence = (*outcome.smallest, *outcome.failures)
-    if not evidence:
+    entry_report = (*outcome.smallest, *outcome.failures)
+    if not entry_report:
         return
-    at = evidence[0].at
+    at = entry_report[0].at
     count = len(list(_numbers(list(at.values()))))
     if count > _NUMBERS:
         yield f"the input holds {count} numbers, too many to print;"

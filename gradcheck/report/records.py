@@ -20,7 +20,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gradcheck.answer import Effort, Outcome, Ruling
+from gradcheck.answer import Outcome, Ruling, RunOptions
 from gradcheck.catalog.witness_names import order_of
 from gradcheck.errors import UsageError
 
@@ -43,11 +43,11 @@ class RunFacts:
     platform: str
 
 
-def run_facts(file: str, effort: Effort, device_name: str) -> RunFacts:
+def run_facts(file: str, run_options: RunOptions, device_name: str) -> RunFacts:
     """The facts of this process; needs no torch, only its installed version."""
     return RunFacts(
         file=file,
-        seed=effort.seed,
+        seed=run_options.seed,
         device_name=device_name,
         torch=version("torch"),
         gradcheck=version("gradcheck"),

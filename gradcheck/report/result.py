@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from gradcheck.answer import Evidence, Outcome, Ruling
+from gradcheck.answer import EntryReport, Outcome, Ruling
 from gradcheck.report.failure_text import format_error
 
 _REASONS = 3  # why something was not judged
@@ -37,7 +37,7 @@ class Result:
     """
 
     verdict: Ruling
-    worst: Evidence | None
+    worst: EntryReport | None
     outcomes: dict[str, Outcome]
     blocks: tuple[str, ...]
     modes: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def were_on(modes: tuple[str, ...]) -> str:
     return f"{' and '.join(modes)} {'was' if len(modes) == 1 else 'were'} on when verify was called"
 
 
-def worst_of(outcomes: Mapping[str, Outcome]) -> Evidence | None:
+def worst_of(outcomes: Mapping[str, Outcome]) -> EntryReport | None:
     """Return the entry of largest error, a failing one before any other.
 
     What gave a number comes before what gave none, whose error is infinite.
@@ -135,7 +135,7 @@ def _owner(result: Result) -> str:
     )
 
 
-def _entry(entry: Evidence) -> str:
+def _entry(entry: EntryReport) -> str:
     """One judged entry in one line."""
     place = ", ".join(f"{name} = {_cut(value)}" for name, value in entry.at.items())
     if not entry.true:

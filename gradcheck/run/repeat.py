@@ -1,4 +1,4 @@
-"""Whether the code on trial answers twice alike. What is random has no derivative to be held to."""
+"""Whether the code under test answers twice alike: what is random has no derivative."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.run.hearing import Hearing, hear
-from gradcheck.run.scene import Points, Scene, scene_of
+from gradcheck.run.observation import Observation, observe
+from gradcheck.run.session import Points, Session, session_of
 
 RANDOM = (
     "random: two calls at the same input differ; pin it: seed it within, with torch.manual_seed or "
@@ -20,20 +20,20 @@ _CLOSE = 1e-3
 """Sums that are added up in another order are no randomness."""
 
 
-def is_random(scene: Scene, points: Points, seed: int) -> bool:
+def is_random(session: Session, points: Points, seed: int) -> bool:
     """Whether the value, or what the check's witness says, varies from call to call."""
-    value = scene_of(replace(scene.check, witness="value"))
-    return any(_varies(each, points, seed) for each in (value, scene))
+    value = session_of(replace(session.check, witness="value"))
+    return any(_varies(each, points, seed) for each in (value, session))
 
 
-def _varies(scene: Scene, points: Points, seed: int) -> bool:
-    first = _numbers(hear(scene, points, seed))
-    again = (_numbers(hear(scene, points, seed)) for _ in range(_CALLS - 1))
+def _varies(session: Session, points: Points, seed: int) -> bool:
+    first = _numbers(observe(session, points, seed))
+    again = (_numbers(observe(session, points, seed)) for _ in range(_CALLS - 1))
     return not all(
         len(numbers) == len(first) and np.allclose(numbers, first, rtol=_CLOSE, equal_nan=True)
         for numbers in again
     )
 
 
-def _numbers(hearing: Hearing) -> list[float]:
-    return [entry.got for entry in hearing.entries]
+def _numbers(observation: Observation) -> list[float]:
+    return [entry.got for entry in observation.entries]

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import gradcheck
-from gradcheck.catalog.budget import Budget
-from gradcheck.catalog.fields import MOST_ELEMENTS, MOST_IN_A_DIMENSION
+from gradcheck.catalog.budget import MOST_ELEMENTS, MOST_IN_A_DIMENSION, Budget
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError

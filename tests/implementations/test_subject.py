@@ -1,5 +1,6 @@
 """One callable for whatever spelled the implementation."""
 
+import sys
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -8,8 +9,13 @@ import torch
 
 from gradcheck.catalog.case import Implementation
 from gradcheck.errors import Where
-from gradcheck.implementations.size import TooLargeError
-from gradcheck.implementations.subject import ChangedSettingError, NotATensorError, subject_of
+from gradcheck.implementations.subject import (
+    ChangedSettingError,
+    NotATensorError,
+    TooLargeError,
+    acts_on_each_point,
+    subject_of,
+)
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/a.yaml", 1, 1)
@@ -117,3 +123,41 @@ def test_a_setting_left_changed_is_misconduct_and_does_not_reach_the_next_call(f
 
 def test_a_setting_that_is_changed_back_is_nobodys_business():
     assert subject(call=torch.no_grad()(torch.mul))(*INPUTS).item() == 15.0
+
+
+POINTS = (torch.tensor([0.5, 1.5, -2.0]), torch.tensor([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: x * y + torch.sin(x),
+        lambda x, y: torch.log(x) * y,  # NaN at a negative x, in both
+        torch.hypot,
+    ],
+)
+def test_elementwise_functions_act_on_each_point(function):
+    assert acts_on_each_point(function, POINTS)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: torch.softmax(x, 0) * y,
+        lambda x, y: (x * y).sum(),
+        lambda x, y: x * y if x > 0 else -x,
+        lambda x, y: [x, y],
+        lambda x, y: torch.ones(()),
+        lambda x, y: (x * y).reshape(-1),
+        lambda x, y: x[..., 0] + y,
+        lambda x, y: x - x.mean() + y,
+        lambda x, y: sys.exit(1),
+    ],
+)
+def test_functions_that_mix_points_or_refuse_batches_do_not(function):
+    assert not acts_on_each_point(function, POINTS)
+
+
+def test_the_points_are_not_changed_by_the_trial():
+    acts_on_each_point(lambda x, y: x.mul_(y), POINTS)
+    assert POINTS[0].tolist() == [0.5, 1.5, -2.0]

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from gradcheck.graph.array_functions import ARRAY_FUNCTIONS
-from gradcheck.implementations.array_functions import FUNCTIONS
 from gradcheck.implementations.tensors import home_of
-from gradcheck.implementations.translation import translate
+from gradcheck.implementations.translation import FUNCTIONS, translate
 from gradcheck.language.parse import parse
 
 X = np.array([[1.5, -2.0, 3.0], [0.25, 5.0, -0.5]])

@@ -9,12 +9,12 @@ from flint import arb, fmpq
 from gradcheck.dtypes import DTYPES
 from gradcheck.judge.judge import judge
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import Stress
+from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
 DOUBLE, SINGLE = DTYPES["float64"], DTYPES["float32"]
 ULP = 2.0**-52  # of float64 at 1
-CALM = Stress(conditioning=0.0, rounding=0.0, scale=0.0, underflows=False)
+CALM = ErrorBounds(conditioning=0.0, rounding=0.0, scale=0.0, underflows=False)
 LEAST = {"float64": 2.0**-1074, "float32": 2.0**-149}
 
 

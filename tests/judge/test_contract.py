@@ -6,8 +6,8 @@ from flint import arb
 
 from gradcheck.answer import Claim
 from gradcheck.dtypes import DTYPES
-from gradcheck.judge.contraction import Expectation, expectations, stress_of
-from gradcheck.reference.error_bounds import Stress
+from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
+from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
 VALUES = [20, 17]
@@ -101,7 +101,7 @@ class Strained:
 
     def stress(self, order, index, x, dtype):
         assert (order, x, dtype) == (1, X, DOUBLE)
-        return Stress(10.0**index, 2.0 * 10**index, 3.0 * 10**index, underflows=index == 3)
+        return ErrorBounds(10.0**index, 2.0 * 10**index, 3.0 * 10**index, underflows=index == 3)
 
 
 def of_terms(*terms, statuses=("settled",) * 9):
@@ -111,35 +111,37 @@ def of_terms(*terms, statuses=("settled",) * 9):
 
 
 def test_stress_adds_up_by_weight_and_the_scale_is_the_largest():
-    found = stress_of(of_terms((0.5, 0), (-2.0, 2)), Strained(), 1, X, DOUBLE)
-    assert found == Stress(200.5, 401.0, 600.0, underflows=False)
+    found = error_bounds_of(of_terms((0.5, 0), (-2.0, 2)), Strained(), 1, X, DOUBLE)
+    assert found == ErrorBounds(200.5, 401.0, 600.0, underflows=False)
 
 
 def test_a_small_weight_does_not_shrink_the_scale():
-    found = stress_of(of_terms((0.25, 1)), Strained(), 1, X, DOUBLE)
-    assert found == Stress(2.5, 5.0, 30.0, underflows=False)
+    found = error_bounds_of(of_terms((0.25, 1)), Strained(), 1, X, DOUBLE)
+    assert found == ErrorBounds(2.5, 5.0, 30.0, underflows=False)
 
 
 def test_one_term_that_underflows_is_enough():
-    assert stress_of(of_terms((1.0, 0), (1.0, 3)), Strained(), 1, X, DOUBLE).underflows
+    assert error_bounds_of(of_terms((1.0, 0), (1.0, 3)), Strained(), 1, X, DOUBLE).underflows
 
 
 @pytest.mark.parametrize("status", ["kink", "promised"])
 def test_hulls_and_promises_are_allowed_the_rounding_of_themselves_alone(status):
     terms = of_terms((0.5, 0), (-2.0, 3), statuses=(status, status))
-    assert stress_of(terms, Strained(), 1, X, DOUBLE) == Stress(17.5, 0.0, 0.0, underflows=False)
+    assert error_bounds_of(terms, Strained(), 1, X, DOUBLE) == ErrorBounds(
+        17.5, 0.0, 0.0, underflows=False
+    )
 
 
 @pytest.mark.parametrize("status", ["kink", "promised"])
 def test_what_is_added_to_a_hull_or_a_promise_keeps_its_own_stress(status):
     terms = of_terms((0.5, 0), (-2.0, 2), statuses=(status, "settled"))
-    found = stress_of(terms, Strained(), 1, X, DOUBLE)
-    assert found == Stress(203.5, 400.0, 600.0, underflows=False)
+    found = error_bounds_of(terms, Strained(), 1, X, DOUBLE)
+    assert found == ErrorBounds(203.5, 400.0, 600.0, underflows=False)
 
 
 def test_a_written_answer_has_the_stress_of_the_derivative_that_it_states():
-    found = stress_of(of_terms((0.5, 0), statuses=("written",)), Strained(), 1, X, DOUBLE)
-    assert found == Stress(0.5, 1.0, 3.0, underflows=False)
+    found = error_bounds_of(of_terms((0.5, 0), statuses=("written",)), Strained(), 1, X, DOUBLE)
+    assert found == ErrorBounds(0.5, 1.0, 3.0, underflows=False)
 
 
 def test_a_sum_is_written_where_all_its_terms_are():

@@ -11,7 +11,7 @@ from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, ruled, settled
 from gradcheck.answer import Grade, Ruling
 from gradcheck.judge.judge import judge
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import Stress
+from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
 
@@ -200,7 +200,9 @@ def test_an_intermediate_that_leaves_the_range_excuses_no_finite_number():
         Enclosure(arb.pos_inf(), "promised"),
     ],
 )
-@pytest.mark.parametrize("stress", [CALM, Stress(math.inf, math.inf, math.inf, underflows=True)])
+@pytest.mark.parametrize(
+    "stress", [CALM, ErrorBounds(math.inf, math.inf, math.inf, underflows=True)]
+)
 @pytest.mark.parametrize("leaves_range", [False, True])
 def test_a_nan_never_agrees(truth, stress, leaves_range):
     judgement = ruled(math.nan, truth, stress=stress, leaves_range=leaves_range, least_ulps=10**6)
@@ -273,7 +275,7 @@ def test_a_convention_may_be_infinite():
 # answers that a case states
 
 WRITTEN = settled(1.0, "written")
-OVERWHELMED = Stress(conditioning=1.0, rounding=0.0, scale=math.inf, underflows=True)
+OVERWHELMED = ErrorBounds(conditioning=1.0, rounding=0.0, scale=math.inf, underflows=True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import Stress
+from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
 PATTERNS = {"float64": ("<d", "<Q"), "float32": ("<f", "<I")}
@@ -25,9 +25,9 @@ SEVERITY = [
 ]
 dtypes = st.sampled_from([DOUBLE, SINGLE])
 magnitudes = st.floats(0.0, 1e300)
-stresses = st.builds(Stress, magnitudes, magnitudes, magnitudes, st.just(value=False))
+stresses = st.builds(ErrorBounds, magnitudes, magnitudes, magnitudes, st.just(value=False))
 factors = st.floats(1.0, 1e6)
-widenings = st.builds(Stress, factors, factors, factors, st.booleans())
+widenings = st.builds(ErrorBounds, factors, factors, factors, st.booleans())
 steps = st.integers(0, 2**12) | st.integers(0, 2**60)
 
 
@@ -73,7 +73,7 @@ def test_a_larger_error_is_never_ruled_milder(numbers, stress):
 @given(neighbours(), stresses, widenings)
 def test_a_larger_stress_is_never_ruled_stricter(numbers, stress, wider):
     dtype, true, _, far = numbers
-    larger = Stress(
+    larger = ErrorBounds(
         stress.conditioning * wider.conditioning,
         stress.rounding * wider.rounding,
         stress.scale * wider.scale,

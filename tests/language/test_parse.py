@@ -10,11 +10,12 @@ from expression_text import TREES, every_node, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcheck import formula
+from gradcheck import graph, language, reference
 from gradcheck.language.nodes import Binary, Call, Literal, Name, Sequence, Subscript
 from gradcheck.language.parse import parse
 
-MODULES = sorted(Path(formula.__file__).parent.glob("*.py"))
+ROOMS = [Path(room.__file__).parent for room in (language, graph, reference)]
+MODULES = sorted(each for room in ROOMS for each in room.glob("*.py"))
 
 
 @settings(max_examples=300)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from trials import FINE, Sine, SineOfWrongSign, batch, said, trial
+from invocations import FINE, Sine, SineOfWrongSign, batch, invocation, said
 
-from gradcheck.answer import Difference, Ruling
+from gradcheck.answer import FiniteDifferenceSettings, Ruling
 from gradcheck.methods import gradcheck
 
 
@@ -18,7 +18,7 @@ def product(x, y):
 
 
 def test_right_code_passes_both():
-    answers = said(gradcheck.testify(trial(product, 1.0, 2.0, first=FINE, second=FINE)))
+    answers = said(gradcheck.testify(invocation(product, 1.0, 2.0, first=FINE, second=FINE)))
     assert rulings(answers) == [
         ("gradcheck", Ruling.AGREE),
         ("gradgradcheck", Ruling.AGREE),
@@ -32,12 +32,12 @@ def test_a_batch_is_examined_point_by_point():
 
 
 def test_order_one_leaves_the_second_out():
-    answers = said(gradcheck.testify(trial(torch.sin, 1.0, first=FINE, order=1)))
+    answers = said(gradcheck.testify(invocation(torch.sin, 1.0, first=FINE, order=1)))
     assert rulings(answers) == [("gradcheck", Ruling.AGREE)]
 
 
 def test_without_settings_it_abstains():
-    assert rulings(gradcheck.testify(trial(torch.sin, 1.0))) == [
+    assert rulings(gradcheck.testify(invocation(torch.sin, 1.0))) == [
         ("gradcheck", Ruling.ABSTAIN),
         ("gradgradcheck", Ruling.ABSTAIN),
     ]
@@ -45,7 +45,7 @@ def test_without_settings_it_abstains():
 
 @pytest.mark.parametrize("function", [SineOfWrongSign.apply, lambda x: x.detach() * 3])
 def test_a_culprit_is_convicted(function):
-    first, *_ = gradcheck.testify(trial(function, 1.0, first=FINE))
+    first, *_ = gradcheck.testify(invocation(function, 1.0, first=FINE))
     assert first.ruling is Ruling.DISAGREE
     assert first.reason.startswith("at 1.0: ")
 
@@ -60,13 +60,13 @@ def test_a_culprit_at_one_point_of_a_batch_is_convicted_there():
 
 
 def test_in_float32_no_warning_escapes():
-    coarse = Difference(step=2.0**-8, atol=1e-2, rtol=1e-2)
-    single = trial(product, 1.0, 2.0, dtype="float32", first=coarse, second=coarse)
+    coarse = FiniteDifferenceSettings(step=2.0**-8, atol=1e-2, rtol=1e-2)
+    single = invocation(product, 1.0, 2.0, dtype="float32", first=coarse, second=coarse)
     assert [ruling for _, ruling in rulings(gradcheck.testify(single))] == [Ruling.AGREE] * 2
 
 
 def test_the_same_seed_gives_the_same_text_and_leaves_the_generator_alone():
-    culprit = trial(SineOfWrongSign.apply, 1.0, first=FINE, second=FINE)
+    culprit = invocation(SineOfWrongSign.apply, 1.0, first=FINE, second=FINE)
     state = torch.get_rng_state()
     one, two = said(gradcheck.testify(culprit)), said(gradcheck.testify(culprit))
     assert one == two
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_text_and_leaves_the_generator_alone():
 
 
 def test_a_constant_has_no_second_derivative_to_examine():
-    constant = trial(lambda x: torch.ones((), dtype=x.dtype), 1.0, first=FINE, second=FINE)
+    constant = invocation(lambda x: torch.ones((), dtype=x.dtype), 1.0, first=FINE, second=FINE)
     assert rulings(gradcheck.testify(constant)) == [
         ("gradcheck", Ruling.AGREE),
         ("gradgradcheck", Ruling.ABSTAIN),
@@ -82,12 +82,12 @@ def test_a_constant_has_no_second_derivative_to_examine():
 
 
 def test_linear_and_unused_inputs_pass():
-    linear = trial(lambda x, y: 3 * x, 1.0, 2.0, first=FINE, second=FINE)
+    linear = invocation(lambda x, y: 3 * x, 1.0, 2.0, first=FINE, second=FINE)
     assert [ruling for _, ruling in rulings(gradcheck.testify(linear))] == [Ruling.AGREE] * 2
 
 
 def test_an_own_function_passes():
-    own = trial(Sine.apply, np.array([0.5, 1.0]), output_shape=(2,), first=FINE, second=FINE)
+    own = invocation(Sine.apply, np.array([0.5, 1.0]), output_shape=(2,), first=FINE, second=FINE)
     assert [ruling for _, ruling in rulings(gradcheck.testify(own))] == [Ruling.AGREE] * 2
 
 
@@ -95,5 +95,5 @@ def test_an_exception_is_a_disagreement():
     def refuse(x):
         raise ValueError("not today")
 
-    first, *_ = gradcheck.testify(trial(refuse, 1.0, first=FINE))
+    first, *_ = gradcheck.testify(invocation(refuse, 1.0, first=FINE))
     assert (first.ruling, first.reason) == (Ruling.DISAGREE, "raised ValueError: not today")

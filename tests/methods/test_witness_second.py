@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from trials import (
+from invocations import (
     PlainSine,
     Sine,
     SineDetached,
@@ -11,8 +11,8 @@ from trials import (
     SineOnce,
     batch,
     claims,
+    invocation,
     said,
-    trial,
 )
 
 from gradcheck.answer import Ruling
@@ -42,7 +42,7 @@ def labels(answers):
 
 
 def test_all_four_find_the_hessian_of_x_squared_times_y():
-    answers = said(second.testify(trial(lambda x, y: x**2 * y, 3.0, 5.0)))
+    answers = said(second.testify(invocation(lambda x, y: x**2 * y, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert len(answers) == 2 + 2 + 2 + 3
     hessian = np.array([[10.0, 6.0], [6.0, 0.0]])[None, None]
@@ -60,7 +60,9 @@ def test_all_four_act_on_a_batch():
 def test_the_outputs_of_a_vector_function_are_contracted_or_free():
     answers = said(
         second.testify(
-            trial(lambda x: torch.stack([x[0] ** 3, x[0] * x[1]]), [2.0, 7.0], output_shape=(2,))
+            invocation(
+                lambda x: torch.stack([x[0] ** 3, x[0] * x[1]]), [2.0, 7.0], output_shape=(2,)
+            )
         )
     )
     hessian = np.array([[[12.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])[None]
@@ -70,7 +72,7 @@ def test_the_outputs_of_a_vector_function_are_contracted_or_free():
 
 def test_more_than_six_entries_are_told_by_dense_directions():
     x = np.linspace(-1, 1, 7)
-    answers = said(second.testify(trial(lambda x: (x**3).sum(), x)))
+    answers = said(second.testify(invocation(lambda x: (x**3).sum(), x)))
     assert len(answers) == 4
     assert max(residual(claim, np.diag(6 * x)[None, None]) for claim in answers) < 1e-14
 
@@ -85,13 +87,13 @@ def test_more_than_six_entries_are_told_by_dense_directions():
     ],
 )
 def test_derivatives_that_vanish_are_zeros(function):
-    answers = said(second.testify(trial(function, 3.0, 5.0)))
+    answers = said(second.testify(invocation(function, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert max(residual(claim, np.zeros((1, 1, 2, 2))) for claim in answers) == 0
 
 
 def test_an_own_function_is_heard_wherever_pytorch_can():
-    answers = said(second.testify(trial(Sine.apply, 1.0)))
+    answers = said(second.testify(invocation(Sine.apply, 1.0)))
     hessian = np.full((1, 1, 1, 1), -np.sin(1.0))
     assert [claim.label for claim in claims(answers)][:3] == FOUR[:3]
     assert max(residual(claim, hessian) for claim in claims(answers)) < 1e-15
@@ -99,7 +101,7 @@ def test_an_own_function_is_heard_wherever_pytorch_can():
 
 @pytest.mark.skipif(not torch.__version__.startswith("2.13"), reason="a defect of PyTorch 2.13")
 def test_nested_forward_mode_of_an_own_function_is_not_believed():
-    *_, last = second.testify(trial(lambda x: 2 * Sine.apply(x) + x, 1.0))
+    *_, last = second.testify(invocation(lambda x: 2 * Sine.apply(x) + x, 1.0))
     assert (last.label, last.ruling) == (FOUR[3], Ruling.ABSTAIN)
     assert last.reason.endswith("https://github.com/pytorch/pytorch/issues/197867")
 
@@ -113,7 +115,7 @@ def widened(x):
 
 
 def of_forward_over_forward(function, **settings):
-    answers = second.testify(trial(function, 3.0, dtype="float32", **settings))
+    answers = second.testify(invocation(function, 3.0, dtype="float32", **settings))
     return [answer for answer in answers if answer.label == second.FORWARD_FORWARD]
 
 
@@ -132,27 +134,27 @@ def test_a_result_of_another_dtype_is_the_users_own_doing():
 
 
 def test_a_wrong_backward_gives_itself_away_where_it_is_used():
-    answers = claims(second.testify(trial(SineOfWrongSign.apply, 1.0)))
+    answers = claims(second.testify(invocation(SineOfWrongSign.apply, 1.0)))
     right = np.full((1, 1, 1, 1), -np.sin(1.0))
     wrong = {claim.label for claim in answers if residual(claim, right) > 0.1}
     assert {FOUR[0], FOUR[1]} <= wrong
 
 
 def test_a_missing_capability_is_an_abstention_of_its_composition_only():
-    answers = said(second.testify(trial(PlainSine.apply, 1.0)))
+    answers = said(second.testify(invocation(PlainSine.apply, 1.0)))
     assert labels(answers) == FOUR
     assert [claim.label for claim in claims(answers)] == [FOUR[0]]
     assert {answer.ruling for answer in answers[1:]} == {Ruling.ABSTAIN}
 
 
 def test_a_backward_that_is_differentiable_once_abstains():
-    first = next(iter(second.testify(trial(SineOnce.apply, 1.0))))
+    first = next(iter(second.testify(invocation(SineOnce.apply, 1.0))))
     assert first.ruling is Ruling.ABSTAIN
     assert "once_differentiable" in first.reason
 
 
 def test_a_backward_that_leaves_the_graph_gives_zeros():
-    first = next(iter(second.testify(trial(SineDetached.apply, 1.0))))
+    first = next(iter(second.testify(invocation(SineDetached.apply, 1.0))))
     assert first.numbers.tolist() == [[0.0]]
 
 
@@ -160,6 +162,6 @@ def test_an_exception_is_a_disagreement():
     def refuse(x):
         raise ValueError("not today")
 
-    answers = said(second.testify(trial(refuse, 1.0)))
+    answers = said(second.testify(invocation(refuse, 1.0)))
     assert {answer.ruling for answer in answers} == {Ruling.DISAGREE}
     assert {answer.reason for answer in answers} == {"raised ValueError: not today"}

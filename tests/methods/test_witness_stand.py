@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from trials import trial
+from invocations import invocation
 
 from gradcheck.answer import Ruling
 from gradcheck.methods import value
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.call import joined, leaves, split
+from gradcheck.methods._torch.calling import joined, leaves, split
 
 seeds = st.integers(0, 2**63)
 
@@ -47,7 +47,7 @@ def test_units_hold_one_entry_each():
 
 
 def test_a_direction_is_split_and_joined_again():
-    point = trial(None, [[1.0, 2.0]], 3.0, [])
+    point = invocation(None, [[1.0, 2.0]], 3.0, [])
     direction = np.array([[1.0, 2.0, 3.0]])
     parts = split(direction, point)
     assert [tuple(part.shape) for part in parts] == [(1, 2), (), (0,)]
@@ -56,7 +56,7 @@ def test_a_direction_is_split_and_joined_again():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_leaves_have_the_dtype_under_test(dtype):
-    (leaf,) = leaves(trial(None, 0.5, dtype=dtype), requires_grad=True)
+    (leaf,) = leaves(invocation(None, 0.5, dtype=dtype), requires_grad=True)
     assert leaf.dtype == getattr(torch, dtype)
     assert leaf.is_leaf
     assert leaf.requires_grad
@@ -80,5 +80,5 @@ def test_whatever_is_raised_is_a_finding_that_can_be_printed(error, reason):
     def raises(x):
         raise error
 
-    (finding,) = value.testify(trial(raises, 0.5))
+    (finding,) = value.testify(invocation(raises, 0.5))
     assert (finding.ruling, finding.reason) == (Ruling.DISAGREE, reason)

@@ -5,10 +5,10 @@ from importlib import import_module
 
 import pytest
 
-from gradcheck.answer import Evidence, Outcome, Ruling
+from gradcheck.answer import EntryReport, Outcome, Ruling
 from gradcheck.errors import CatalogError, Problem
 
-WORST = Evidence(
+WORST = EntryReport(
     at={"x": -40.0},
     index="∂/∂x",
     label="autograd.grad",
@@ -32,7 +32,7 @@ RULINGS = {
 }
 
 
-def examine(check, effort):
+def examine(check, run_options):
     kind = check.case.name.partition("_")[0]
     if kind == "crashes":
         raise ZeroDivisionError("a defect of our own")
@@ -49,10 +49,10 @@ def examine(check, effort):
     disagrees = ruling is Ruling.DISAGREE
     return Outcome(
         verdict=ruling,
-        reason=f"{kind} for {effort.points} points and seed {effort.seed}",
+        reason=f"{kind} for {run_options.points} points and seed {run_options.seed}",
         entries=10,
         abstained=1,
-        points=effort.points,
+        points=run_options.points,
         seconds=0.5,
         counts={"agree": 9, "faithful": 9},
         worst=WORST,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from gradcheck.answer import Evidence, Outcome, Ruling, Statement
+from gradcheck.answer import EntryReport, Outcome, Ruling, Statement
 from gradcheck.report.failure_text import CheckFacts, block, format_error, point_as_yaml, statement
 
 FACTS = CheckFacts(
@@ -17,7 +17,7 @@ FACTS = CheckFacts(
     command="pytest 'cases/elementary.yaml::expm1[reverse-cpu-float64]' --seed 7",
 )
 
-AT_MINUS_40 = Evidence(
+AT_MINUS_40 = EntryReport(
     at={"x": -40.0},
     index="∂y/∂x",
     label="autograd.grad",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.answer import Effort, Evidence, Outcome, Ruling
+from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load
 from gradcheck.catalog.witness_names import order_of
@@ -26,7 +26,7 @@ FACTS = records.RunFacts(
     platform="Linux",
 )
 
-EVIDENCE = Evidence(
+EVIDENCE = EntryReport(
     at={"x": [-40.0, 2.0]},
     index="∂/∂x[0]",
     label="autograd.grad",
@@ -227,7 +227,7 @@ def test_text_without_utf8_is_kept_readable(check, tmp_path):
 
 
 def test_the_facts_of_this_process_name_versions_without_importing():
-    facts = records.run_facts("cases/small.yaml", Effort(seed=3), "a processor")
+    facts = records.run_facts("cases/small.yaml", RunOptions(seed=3), "a processor")
     assert (facts.file, facts.seed, facts.device_name) == ("cases/small.yaml", 3, "a processor")
     assert facts.torch.startswith("2.")
     assert records.version("no such distribution") == "unknown"

@@ -235,7 +235,7 @@ def check_of(case: Case, witness: str, dtype: str = "float64", known=()) -> Chec
     return check
 
 
-def trial_of(fault: Fault, row: str, dtype: str = "float64", *, twin: bool = False) -> Check:
+def planted_check(fault: Fault, row: str, dtype: str = "float64", *, twin: bool = False) -> Check:
     """The check that puts the culprit of a fault, or its twin, before one witness."""
     witness, place = WITNESSES[row]
     planted = replace(TWIN, base=fault.base) if twin else fault

@@ -8,7 +8,7 @@ import pytest
 import torch
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.witness_names import FACTS
 from gradcheck.errors import ExpressionError
 from gradcheck.reference.truth import DerivationsDiffer, Truth
@@ -27,7 +27,7 @@ from gradcheck.reference.truth import DerivationsDiffer, Truth
 )
 def test_the_outcome_names_the_derivations_behind_the_truth(formula, witness, route):
     declaration = f"{{formula: '{formula}', inputs: {{x: '(1, 2)'}}}}"
-    assert ruled(declaration, witness=witness, effort=Effort(points=2)).route == route
+    assert ruled(declaration, witness=witness, run_options=RunOptions(points=2)).route == route
 
 
 INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
@@ -68,7 +68,7 @@ def test_a_declared_point_is_blamed_before_a_drawn_one_and_is_not_shrunk():
 
 def test_a_drawn_failure_is_shrunk_to_something_readable():
     culprit = with_gradient(torch.square, lambda slope, x: torch.where(x > 2, -slope, slope))
-    outcome = ruled(SQUARE, function=culprit, effort=Effort(points=64))
+    outcome = ruled(SQUARE, function=culprit, run_options=RunOptions(points=64))
     assert {entry.at["x"] for entry in outcome.smallest} == {3.0}
 
 
@@ -185,7 +185,7 @@ def test_an_exception_at_one_point_of_a_batch_is_brought_home_to_that_point():
             raise ValueError("not zero")
         return x * x
 
-    outcome = ruled(SQUARE, function=moody, effort=Effort(points=64))
+    outcome = ruled(SQUARE, function=moody, run_options=RunOptions(points=64))
     assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, "raised ValueError: not zero")
     assert {entry.at["x"] for entry in outcome.smallest} == {0.0}
     assert outcome.blame != (
@@ -256,7 +256,7 @@ def raises(error):
 NEGATED = with_gradient(torch.square, lambda slope, x: -slope)
 
 
-@pytest.mark.parametrize("name", ["statements", "blame", "failing_entries", "guess"])
+@pytest.mark.parametrize("name", ["cross_check", "attribute", "failing_entries", "classify_error"])
 def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
     monkeypatch.setattr(EXAMINE, name, raises(MemoryError("no more")))
     outcome = ruled(SQUARE, function=NEGATED)
@@ -278,13 +278,13 @@ TOO_MUCH = ExpressionError((1, 1), "too many steps", "fewer", "make it smaller")
 
 
 def test_a_failure_is_kept_where_a_later_point_is_too_much(monkeypatch):
-    monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
+    monkeypatch.setattr(EXAMINE._Examination, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=NEGATED)
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
 
 
 def test_without_a_failure_a_point_that_is_too_much_ends_the_check(monkeypatch):
-    monkeypatch.setattr(EXAMINE._Trial, "drawn", raises(TOO_MUCH))
+    monkeypatch.setattr(EXAMINE._Examination, "drawn", raises(TOO_MUCH))
     outcome = ruled(DECLARED, function=torch.square)
     told = "nothing was judged: its derivatives take too many steps"
     assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, told)
@@ -293,9 +293,9 @@ def test_without_a_failure_a_point_that_is_too_much_ends_the_check(monkeypatch):
 def test_what_is_wrong_is_shown_before_what_is_inaccurate():
     """PyTorch's expm1 loses digits below -30; the gradient above 2 is another's."""
     lossy = "{formula: expm1(x), inputs: {x: '(-60, 3)'}, order: 1, torch: torch.expm1(x)}"
-    strict = Effort(points=64, strict_accuracy=True)
+    strict = RunOptions(points=64, strict_accuracy=True)
     wrong = with_gradient(torch.expm1, lambda slope, x: torch.where(x > 2, slope + 1, slope))
-    assert ruled(lossy, effort=strict).verdict is Ruling.INACCURATE
-    outcome = ruled(lossy, function=wrong, effort=strict)
+    assert ruled(lossy, run_options=strict).verdict is Ruling.INACCURATE
+    outcome = ruled(lossy, function=wrong, run_options=strict)
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
     assert outcome.smallest[0].ruling is Ruling.DISAGREE

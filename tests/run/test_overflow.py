@@ -4,7 +4,7 @@ import pytest
 import torch
 from wrongs import ruled
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Ruling, RunOptions
 
 CUBIC = (
     "{formula: 'u**3 + v**2 + 4*u*v', inputs: {u: '[9e24, 2e25]', v: '[1, 2]'},"
@@ -99,7 +99,7 @@ def test_a_textbook_backward_whose_square_overflows_is_not_convicted(x, b, witne
 
 @pytest.mark.parametrize("seed", [1, 2, 4, 7])
 def test_at_any_seed_overflow_alone_convicts_nobody(seed):
-    outcome = ruled(SWISH, "reverse", Swish.apply, Effort(points=64, seed=seed))
+    outcome = ruled(SWISH, "reverse", Swish.apply, RunOptions(points=64, seed=seed))
     assert outcome.verdict is Ruling.INACCURATE
 
 

@@ -10,10 +10,10 @@ SAME = """
 import dataclasses, json, sys, torch
 sys.path.insert(0, sys.argv[1])
 from culprits import FAULTS, trial_of
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.run import examine
 torch.rand(int(sys.argv[2]))
-outcome = examine(trial_of(FAULTS[6], "reverse"), Effort(points=32, seed=5))
+outcome = examine(trial_of(FAULTS[6], "reverse"), RunOptions(points=32, seed=5))
 print(json.dumps(dataclasses.asdict(dataclasses.replace(outcome, seconds=0.0)), default=str))
 """
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradcheck.answer import Effort, Ruling
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load_text
 from gradcheck.run import examine
@@ -15,7 +15,7 @@ def outcome_of(text, witness):
         load_text(text, "a.yaml"), devices=("cpu",), dtypes=("float64",), witnesses=(witness,)
     )
     (check,) = checks
-    return examine(check, Effort(points=4))
+    return examine(check, RunOptions(points=4))
 
 
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward"])

@@ -5,15 +5,17 @@ from __future__ import annotations
 import torch
 from culprits import case_of, check_of
 
-from gradcheck.answer import Effort
+from gradcheck.answer import RunOptions
 from gradcheck.run import examine
 
-BRIEF = Effort(points=8)
+BRIEF = RunOptions(points=8)
 SQUARE = "{formula: x**2, inputs: {x: real}, order: 1}"
 
 
-def ruled(declaration, witness="reverse", function=None, effort=BRIEF, dtype="float64", **changes):
-    return examine(check_of(case_of(declaration, function, **changes), witness, dtype), effort)
+def ruled(
+    declaration, witness="reverse", function=None, run_options=BRIEF, dtype="float64", **changes
+):
+    return examine(check_of(case_of(declaration, function, **changes), witness, dtype), run_options)
 
 
 class ChangedGradient(torch.autograd.Function):

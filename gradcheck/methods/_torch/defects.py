@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Answer, Claim, Trial
-from gradcheck.methods._torch.call import leaves, result_of
+from gradcheck.answer import Answer, Claim, Invocation
+from gradcheck.methods._torch.calling import leaves, result_of
 from gradcheck.methods._torch.graph import nodes
 
 
@@ -294,10 +294,10 @@ DEFECTS = (
 )
 
 
-def defects_met(trial: Trial) -> list[Defect]:
-    """Return the defects of the operators in the backward graph of the trial's result."""
+def defects_met(invocation: Invocation) -> list[Defect]:
+    """Return the defects of the operators in the backward graph of the invocation's result."""
     try:
-        found = list(nodes([result_of(trial, leaves(trial, requires_grad=True))]))
+        found = list(nodes([result_of(invocation, leaves(invocation, requires_grad=True))]))
         return [each for each in DEFECTS if any(_is_met(each, node) for node in found)]
     except (Exception, SystemExit):  # whoever asks in earnest sees it again
         return []
@@ -307,17 +307,19 @@ def _is_met(defect: Defect, node: Any) -> bool:
     return node.name().rstrip("0123456789") == defect.node and defect.concerns(node)
 
 
-def silent_defect(met: list[Defect], label: str, answer: Answer, trial: Trial) -> Defect | None:
+def silent_defect(
+    met: list[Defect], label: str, answer: Answer, invocation: Invocation
+) -> Defect | None:
     """Return the defect by which PyTorch's answer is silently wrong, or None."""
-    home = trial.dtype, trial.device
+    home = invocation.dtype, invocation.device
     return next((each for each in met if _failure(each, label, answer, home) == _WRONG), None)
 
 
 def raising_defect(
-    error: str, met: list[Defect], label: str, answer: Answer, trial: Trial
+    error: str, met: list[Defect], label: str, answer: Answer, invocation: Invocation
 ) -> Defect | None:
     """Return the defect by which PyTorch raised an error with this text, or None."""
-    home, outline = (trial.dtype, trial.device), _outline(error)
+    home, outline = (invocation.dtype, invocation.device), _outline(error)
     return next((each for each in met if _failure(each, label, answer, home) == outline), None)
 
 
@@ -331,19 +333,19 @@ def _failure(defect: Defect, label: str, answer: Answer, home: tuple[str, str]) 
     Part of the key is ``label``, because a question may be asked by a function made for it.
     """
     try:
-        found = _numbers(answer, _trial(defect.alone, defect.at, home))
+        found = _numbers(answer, _invocation(defect.alone, defect.at, home))
     except RuntimeError as error:
         return _outline(str(error))
-    truth = _numbers(answer, _trial(defect.written, defect.at, home))
+    truth = _numbers(answer, _invocation(defect.written, defect.at, home))
     return "" if np.allclose(found, truth, rtol=1e-2, atol=1e-3) else _WRONG
 
 
-def _trial(
+def _invocation(
     function: Callable[[Tensor], Tensor], at: tuple[Any, ...], home: tuple[str, str]
-) -> Trial:
+) -> Invocation:
     dtype, device = home
     inputs = (np.array([at], dtype=np.float64),)
-    return Trial(
+    return Invocation(
         function,
         inputs,
         batched=False,
@@ -355,8 +357,8 @@ def _trial(
     )
 
 
-def _numbers(answer: Answer, trial: Trial) -> list[float]:
-    claims = [each for each in answer(trial) if isinstance(each, Claim)]
+def _numbers(answer: Answer, invocation: Invocation) -> list[float]:
+    claims = [each for each in answer(invocation) if isinstance(each, Claim)]
     return [number for claim in claims for number in claim.numbers.ravel().tolist()]
 
 

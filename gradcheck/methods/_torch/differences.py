@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from flint import arb
 
-from gradcheck.answer import Difference
+from gradcheck.answer import FiniteDifferenceSettings
 from gradcheck.dtypes import Dtype
 from gradcheck.judge.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR, SCALE_FACTOR
 from gradcheck.ops.balls import CONTACT, working
@@ -34,7 +34,9 @@ LOOSEST = {"float64": 1e-3, "float32": 0.25}
 stands not here finite differences have none to give."""
 
 
-def first_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Difference | None:
+def first_difference(
+    truth: Truth, x: tuple[float, ...], dtype: Dtype
+) -> FiniteDifferenceSettings | None:
     """Settings for ``torch.autograd.gradcheck`` at x; None where it cannot testify."""
     box = _Box.at(truth, x, dtype)
     if box is None or not truth.size * truth.outputs:
@@ -43,7 +45,9 @@ def first_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Differ
     return box.settings(0, truncation, _largest(box.balls(1)))
 
 
-def second_difference(truth: Truth, x: tuple[float, ...], dtype: Dtype) -> Difference | None:
+def second_difference(
+    truth: Truth, x: tuple[float, ...], dtype: Dtype
+) -> FiniteDifferenceSettings | None:
     """Settings for ``torch.autograd.gradgradcheck`` at x; None where it cannot testify."""
     box = _Box.at(truth, x, dtype)
     if box is None or not truth.size * truth.outputs:
@@ -83,7 +87,9 @@ class _Box:
     def radius(self, order: int) -> float:
         return max((upper_float(ball.rad()) for ball in self.balls(order)), default=0.0)
 
-    def settings(self, order: int, truncation: float, largest: float) -> Difference | None:
+    def settings(
+        self, order: int, truncation: float, largest: float
+    ) -> FiniteDifferenceSettings | None:
         """The tolerance that truncation and rounding explain, if it is narrow enough."""
         highest = max(map(_largest, (self.balls(0), self.balls(1), self.balls(2))))
         if not highest <= self.dtype.largest * HEADROOM:
@@ -95,7 +101,7 @@ class _Box:
             return None
         if self.leaves_range(order + 1):
             return None
-        return Difference(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
+        return FiniteDifferenceSettings(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
 
     def leaves_range(self, order: int) -> bool:
         """Whether PyTorch's own derivatives may be NaN here without being wrong.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gradcheck.answer import Floats
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
-"""Which of a trial's independent streams a direction is drawn from."""
+"""Which of a invocation's independent streams a direction is drawn from."""
 
 PLAIN = -1
 """The seed with which every direction is 1: the answers are the derivatives themselves."""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from gradcheck.answer import Floats, Trial
-from gradcheck.methods._torch.call import split
+from gradcheck.answer import Floats, Invocation
+from gradcheck.methods._torch.calling import split
 
 
 @cache
@@ -31,9 +31,9 @@ def dual_level() -> Iterator[None]:
         yield
 
 
-def duals(inputs: Sequence[Tensor], tangent: Floats, trial: Trial) -> list[Tensor]:
+def duals(inputs: Sequence[Tensor], tangent: Floats, invocation: Invocation) -> list[Tensor]:
     """The inputs with their parts of ``tangent`` [count, n]. Only within a ``dual_level``."""
-    parts = split(tangent, trial)
+    parts = split(tangent, invocation)
     return [
         forward_ad.make_dual(leaf, part)  # type: ignore[no-untyped-call]
         for leaf, part in zip(inputs, parts, strict=True)

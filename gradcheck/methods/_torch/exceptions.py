@@ -5,48 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradcheck.answer import Answer, Claim, Finding, Ruling, Trial
+from gradcheck.answer import Answer, Claim, Finding, Invocation, Ruling
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch.defects import defects_met, raising_defect, silent_defect
 from gradcheck.methods._torch.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
 from gradcheck.methods._torch.operators import dropping
 
 
-def hear(label: str, answer: Answer, trial: Trial) -> Iterator[Claim | Finding]:
-    """What ``answer`` says of the trial, and a finding under ``label`` for what it raises.
+def guarded(label: str, answer: Answer, invocation: Invocation) -> Iterator[Claim | Finding]:
+    """What ``answer`` says of the invocation, and a finding under ``label`` for what it raises.
 
     A capability that PyTorch or the implementation lacks is an abstention; any other exception
     is the implementation's misconduct, because correct code does not raise at a legal point, nor
     does it end the process.
     """
     try:
-        yield from answer(trial)
+        yield from answer(invocation)
     except Misconduct as error:
         yield Finding(Ruling.DISAGREE, str(error), entries=1, label=label)
     except (Exception, SystemExit) as error:
-        yield _raised(error, label, answer, trial)
+        yield _raised(error, label, answer, invocation)
 
 
-def hear_beside_defects(label: str, answer: Answer, trial: Trial) -> Iterator[Claim | Finding]:
+def guarded_beside_defects(
+    label: str, answer: Answer, invocation: Invocation
+) -> Iterator[Claim | Finding]:
     """The same, for a question that PyTorch itself may get wrong below a user's code.
 
     Where it does, and the code is a user's own, the witness abstains and says so.
     """
-    if not trial.own_code:
-        yield from hear(label, answer, trial)
+    if not invocation.own_code:
+        yield from guarded(label, answer, invocation)
         return
-    dropped = dropping(answer, trial)
+    dropped = dropping(answer, invocation)
     if dropped:
         yield _abstention(_dropped(dropped[0], label), label)
         return
-    met = defects_met(trial)
-    defect = silent_defect(met, label, answer, trial)
+    met = defects_met(invocation)
+    defect = silent_defect(met, label, answer, invocation)
     if defect is not None:
         yield _abstention(str(defect), label)
         return
-    for said in hear(label, answer, trial):
+    for said in guarded(label, answer, invocation):
         if isinstance(said, Finding) and _is_disagreement(said):
-            defect = raising_defect(said.raised, met, label, answer, trial)
+            defect = raising_defect(said.raised, met, label, answer, invocation)
             yield said if defect is None else _abstention(str(defect), label)
         else:
             yield said
@@ -61,26 +63,26 @@ def _abstention(reason: str, label: str) -> Finding:
     return Finding(Ruling.ABSTAIN, reason, label=label, incapable=True)
 
 
-def _raised(error: BaseException, label: str, answer: Answer, trial: Trial) -> Finding:
+def _raised(error: BaseException, label: str, answer: Answer, invocation: Invocation) -> Finding:
     text = _text(error)
     reason = lack_of(error, text, label)
     if reason is None and speaks_of_dtypes(error, text):
-        reason = _refused_dtype(text, label, answer, trial)
+        reason = _refused_dtype(text, label, answer, invocation)
     if reason is not None:
         return _abstention(reason, label)
     said = f"raised {type(error).__name__}" + (f": {shortened(text)}" if text else "")
     return Finding(Ruling.DISAGREE, said, entries=1, label=label, raised=text)
 
 
-def _refused_dtype(text: str, label: str, answer: Answer, trial: Trial) -> str | None:
+def _refused_dtype(text: str, label: str, answer: Answer, invocation: Invocation) -> str | None:
     """That the code is not made for this dtype, where another is not refused."""
-    for dtype, made in trial.elsewhere.items():
-        other = replace(trial, dtype=dtype, function=made(), elsewhere={})
+    for dtype, made in invocation.elsewhere.items():
+        other = replace(invocation, dtype=dtype, function=made(), elsewhere={})
         # Only what it raises counts: a wrong answer there is for the checks of that dtype.
         if not any(
-            isinstance(said, Finding) and said.raised for said in hear(label, answer, other)
+            isinstance(said, Finding) and said.raised for said in guarded(label, answer, other)
         ):
-            told = f"{trial.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
+            told = f"{invocation.dtype} is refused, {dtype} is not: state `dtypes: [{dtype}]`"
             return f"{told} ({shortened(text)})" if text else told
     return None
 

@@ -1,4 +1,4 @@
-"""What PyTorch or the code on trial lacks, told apart from what it does wrong.
+"""What PyTorch or the code under test lacks, told apart from what it does wrong.
 
 An error is a lack where its words are PyTorch's for "not supported" and PyTorch raised it. What
 code of a user's own raises on purpose is never one, whatever its words.

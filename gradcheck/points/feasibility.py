@@ -1,0 +1,83 @@
+"""Whether a case's joint constraint can be met at all by the inputs that are drawn for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gradcheck.catalog.case import Case, Variant
+from gradcheck.dtypes import DTYPES
+from gradcheck.errors import Problem
+from gradcheck.points.generate import to_rows
+from gradcheck.points.regimes import Site, draw, regimes
+from gradcheck.reference.exact import holds, work_of_holding
+
+MOST_PROBLEMS = 100
+_WORK = 4_000_000  # in units of a tape's, for all conditions of a file
+_WORK_OF_A_POINT = 20  # what each takes, however small it is
+_ROUNDS = 4
+_POINTS = 8  # of each regime in each round
+_FIX = "loosen `where`, narrow the domains of the inputs, or write the constraint into the formula"
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """What the search may still take for a file; it shrinks with each point that is tried."""
+
+    work: int
+
+
+def infeasible(cases: Iterable[Case]) -> tuple[Problem, ...]:
+    """Return a problem for each variant of a file's cases whose `where` no drawn input meets.
+
+    Every regime is tried, in float64; the place is the case's. After 100 problems, or as much work
+    as a file may take, the last problem says that the search stopped. Work is counted and not
+    timed, so that every process takes the same files.
+    """
+    found: list[Problem] = []
+    allowance = _Allowance(_WORK)
+    for case in cases:
+        for variant in case.variants if case.conditions else ():
+            if _reached(Site(case.inputs, variant.program, DTYPES["float64"]), allowance):
+                continue
+            if allowance.work < 0:
+                return (*found, _out_of_work(case, variant))
+            found.append(_unmet(case, variant))
+            if len(found) == MOST_PROBLEMS:
+                return (*found, _stopped(case))
+    return tuple(found)
+
+
+def _unmet(case: Case, variant: Variant) -> Problem:
+    found = f"{_title(case, variant)}: no drawn input meets its `where`"
+    expected = "a condition that holds on a set of inputs that can be drawn"
+    return Problem(case.where, found, expected, _FIX)
+
+
+def _out_of_work(case: Case, variant: Variant) -> Problem:
+    found = f"{_title(case, variant)}: no drawn input has met its `where`, and the search stops"
+    expected = f"at most {_WORK:,} steps of computation for the conditions of a file"
+    return Problem(case.where, found, expected, f"{_FIX}, or make it smaller")
+
+
+def _stopped(case: Case) -> Problem:
+    found = f"{MOST_PROBLEMS} conditions that no drawn input meets; the search stopped here"
+    return Problem(case.where, found, "fewer problems", "correct these first")
+
+
+def _title(case: Case, variant: Variant) -> str:
+    return f"case {case.name}{f'[{variant.name}]' if variant.name else ''}"
+
+
+def _reached(site: Site, allowance: _Allowance) -> bool:
+    """Say whether some point meets the conditions; the first that does ends the search."""
+    work = work_of_holding(site.program) + _WORK_OF_A_POINT
+    for seed in range(_ROUNDS):
+        for regime in regimes(site.inputs, site.program):
+            for row in to_rows(site.inputs, draw(site, regime, seed, _POINTS)).tolist():
+                allowance.work -= work
+                if holds(site.program, row):
+                    return True
+                if allowance.work < 0:
+                    return False
+    return False

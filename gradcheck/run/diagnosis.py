@@ -1,0 +1,293 @@
+"""Who is wrong, from who agrees with whom; and what the error looks like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gradcheck.answer import EntryReport, Ruling, Statement
+from gradcheck.catalog.witness_names import FACTS
+from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.run.observation import Entry, Observation, Promises, entry_report, is_plain, observe
+from gradcheck.run.session import Points, Session, session_of
+
+_IN_ORDER = sorted(FACTS.values(), key=lambda facts: facts.order)
+_CLOSE = 1e-4
+_SHARE = 1e-2
+_SMALL = 1e-3
+
+
+Statements = tuple[Statement, ...]
+"""What every witness says at one input."""
+
+
+def cross_check(session: Session, points: Points, seed: int, promises: Promises) -> Statements:
+    """Return what every witness says at one input: of its numbers the worst.
+
+    A derivative itself is told before a contraction of several, which ``seed`` draws.
+    """
+    said = [_symbolic(session, points)]
+    for facts in _IN_ORDER:
+        if facts.order > session.case.order:
+            continue
+        name = facts.name
+        other = session_of(replace(session.check, witness=name))
+        plain = observe(other, points, PLAIN, promises=promises)
+        drawn = observe(other, points, seed, promises=promises)
+        found = _statement(name, plain), _statement(name, drawn)
+        said.append(max(found, key=lambda each: each.ruling.severity))
+    return tuple(said)
+
+
+def _symbolic(session: Session, points: Points) -> Statement:
+    (x,) = session.rows(points)
+    enclosures = session.truth.enclosures(min(1, session.case.order), x)
+    proved = sum(each.proves for each in enclosures)
+    note = session.truth.note(1)
+    routes = f"by the chain rule alone: {note}" if note else "by two derivations that agree"
+    told = f"{proved} of {len(enclosures)} derivatives enclosed, {routes}"
+    return Statement("symbolic", Ruling.AGREE, note=told)
+
+
+def _statement(name: str, observation: Observation) -> Statement:
+    judged = [entry for entry in observation.entries if entry.judgement.judged]
+    if not judged:
+        agreed = [each.reason for each in observation.findings if each.ruling is Ruling.AGREE]
+        if agreed:
+            return Statement(name, Ruling.AGREE, note=agreed[0])
+        reasons = [entry.judgement.reason for entry in observation.entries]
+        return Statement(name, Ruling.ABSTAIN, note=reasons[0] if reasons else "says nothing")
+    worst = max(judged, key=_badness)
+    if worst.claim is None:
+        return Statement(name, worst.judgement.ruling, note=worst.judgement.reason)
+    return Statement(name, worst.judgement.ruling, entry_report(observation, worst))
+
+
+def _badness(entry: Entry) -> tuple[int, bool, float]:
+    return entry.judgement.ruling.severity, is_plain(entry), entry.judgement.ulps
+
+
+def failing_entries(
+    session: Session,
+    points: Points,
+    seed: int,
+    promises: Promises,
+    failing: Callable[[Observation], list[Entry]],
+) -> list[EntryReport]:
+    """Return what fails at one input, each number once, worst first.
+
+    The derivatives themselves, where they fail; else contractions of several, by ones or else by
+    what ``seed`` draws.
+    """
+    contractions: list[EntryReport] = []
+    only_so = False
+    for each in (PLAIN, seed):
+        observation = observe(session, points, each, promises=promises)
+        found = failing(observation)
+        plain = [entry for entry in found if entry.claim is None or is_plain(entry)]
+        if plain:
+            return _each_once([entry_report(observation, entry) for entry in plain])
+        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in observation.entries)
+        contractions = contractions or [entry_report(observation, entry) for entry in found]
+    return _each_once([replace(entry, only_so=only_so) for entry in contractions])
+
+
+def _each_once(found: Sequence[EntryReport]) -> list[EntryReport]:
+    """One entry for what several calls say alike, under the names of all of them."""
+    alike: dict[object, list[EntryReport]] = {}
+    for each in found:
+        key = each.index, repr(each.got), each.true, each.reason, each.directions
+        alike.setdefault(key, []).append(each)
+    once = [
+        replace(same[0], label=" and ".join(dict.fromkeys(each.label for each in same)))
+        for same in alike.values()
+    ]
+    return sorted(once, key=lambda each: each.ulps, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who is wrong, in words, and the number of the place where it shows."""
+
+    text: str
+    place: int
+
+
+def attribute(witness: str, ruling: Ruling, *places: Statements) -> Attribution:
+    """Return what the pattern of agreement allows to conclude, over what was said at some places.
+
+    At the smallest input a fault may not show in all modes, so the place that tells most decides;
+    of places that tell the same the first. ``ruling`` is that of the witness's check: where that
+    lost accuracy alone, nobody is called wrong.
+    """
+    told = [_told(witness, ruling, said) for said in places]
+    place = min(range(len(told)), key=lambda k: told[k][0])
+    return Attribution(told[place][1], place)
+
+
+def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
+    """The conclusion from one place, and its rank: who is wrong first hides what follows."""
+    if ruling is Ruling.INACCURATE:
+        lost = [_SUBJECTS.get(each.witness, each.witness) for each in said
+                if each.ruling is Ruling.INACCURATE]  # fmt: skip
+        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_SUBJECTS.get(witness, witness)))
+    wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
+    misconduct = next((each.note for each in said if each.witness == "value"
+                       and each.witness in wrong and not each.entry_report), None)  # fmt: skip
+    if misconduct is not None:
+        return 0, _ALWAYS if not _anybody_agrees(said) else misconduct
+    alone = (witness,), f"only {witness} disagrees"
+    for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
+        if wrong.issuperset(names):
+            return rank, text
+    return len(_PATTERNS) + 2, _ELSEWHERE.format(_SUBJECTS.get(witness, witness))
+
+
+def _anybody_agrees(said: Statements) -> bool:
+    return any(each.ruling is Ruling.AGREE for each in said if each.witness != "symbolic")
+
+
+def _lost(subjects: Sequence[str]) -> str:
+    *most, last = subjects
+    listed = f"{', '.join(most)} and {last}" if most else last
+    return f"accuracy is lost in {listed}: no formula is wrong"
+
+
+_SUBJECTS = {
+    "value": "the value",
+    "reverse": "the backward",
+    "forward": "the forward mode",
+    "gradcheck": "finite differences",
+    "second": "the second derivative",
+}
+_ALWAYS = "the implementation itself fails, whatever is asked of it"
+_ELSEWHERE = "{} is wrong, but only where several derivatives or points are asked for at once"
+_PATTERNS = (
+    (
+        ("value", "reverse"),
+        "another function than the formula is computed: value and gradient are both off",
+    ),
+    (("value",), "the value is wrong: the forward computation is not the formula's"),
+    (("reverse", "forward"), "the backward and the forward mode (jvp) are both wrong"),
+    (("reverse",), "the backward is wrong"),
+    (("forward",), "the forward mode (jvp) is wrong"),
+    (("second",), "the second derivative is wrong"),
+    (
+        ("gradcheck",),
+        "only finite differences disagree: the implementation is not smooth in its rounding",
+    ),
+)
+"""Whose disagreement says what: the first row fits all of whose witnesses disagree."""
+
+
+def classify_error(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) -> str:
+    """Return what kind of error failing entries look like; empty where nothing fits them all.
+
+    Entries of two points tell more than those of one: ``elsewhere`` are failing entries of other
+    inputs, which can show a factor that the first ones leave open.
+    """
+    told = _numbers(failing)
+    factor = _factor(told) or _factor([*told, *_numbers(elsewhere)])
+    for name, fits in _KINDS:
+        if told and all(map(fits, told)) and not (factor and name == _LOST):
+            return name
+    if told and _are_misplaced(told):
+        return "transposed: the right numbers in the wrong places"
+    return factor or _term(told)
+
+
+def _numbers(entries: Sequence[Entry]) -> list[_Number]:
+    return [
+        _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
+        for entry in entries
+        if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """One wrong number beside the true one, and the derivatives that it adds up."""
+
+    got: float
+    true: float
+    terms: tuple[tuple[float, int], ...]
+    entry: Entry
+
+    @property
+    def weight(self) -> float:
+        """The cotangent's or tangent's weight, where only one entry was asked for."""
+        return self.terms[0][0] if len(self.terms) == 1 else 1.0
+
+    @property
+    def cotangent(self) -> float:
+        """The weight of the one output at the one point, where there are no others."""
+        given = self.entry.claim.cotangent if self.entry.claim else None
+        return float(given.item()) if given is not None and given.size == 1 else 1.0
+
+    def ignores(self, weight: float) -> bool:
+        return weight != 1 and _near(self.got * weight, self.true)
+
+
+def _near(a: float, b: float) -> bool:
+    return math.isfinite(a) and abs(a - b) <= _CLOSE * abs(b) and b != 0
+
+
+_LOST = "lost accuracy, as if computed in lower precision"
+_KINDS: tuple[tuple[str, Callable[[_Number], bool]], ...] = (
+    ("not a number", lambda it: math.isnan(it.got)),
+    ("infinite", lambda it: math.isinf(it.got)),
+    ("zero, where the truth is not", lambda it: it.got == 0 != it.true),
+    ("not zero, where the truth is", lambda it: it.true == 0 != it.got),
+    ("the sign", lambda it: _near(-it.got, it.true)),
+    ("ignores the cotangent", lambda it: it.ignores(it.weight) or it.ignores(it.cotangent)),
+    (_LOST, lambda it: abs(it.got - it.true) <= 1e-6 * abs(it.true)),
+)
+
+
+def _are_misplaced(told: list[_Number]) -> bool:
+    """Whether every answer holds the right numbers in another order."""
+    answers: dict[int, list[_Number]] = {}
+    for number in told:
+        answers.setdefault(id(number.entry.claim), []).append(number)
+    return all(
+        len(each) > 1
+        and all(
+            got == true or _near(got, true)
+            for got, true in zip(
+                sorted(number.got for number in each),
+                sorted(number.true for number in each),
+                strict=True,
+            )
+        )
+        for each in answers.values()
+    )
+
+
+def _factor(told: list[_Number]) -> str:
+    """A factor that several derivatives share; of one number alone it would say nothing."""
+    ratios = _ratios(told)
+    alone = {(number.terms[0][1], number.true / number.weight) for number in told
+             if len(number.terms) == 1}  # fmt: skip
+    if not ratios or len(alone) < 2:
+        return ""
+    first, excess = ratios[0], ratios[0] - 1
+    # What rounding did to the ratios is far below their distance from 1.
+    most = min(_CLOSE * abs(first), _SHARE * abs(excess))
+    if not all(abs(ratio - first) <= most for ratio in ratios):
+        return ""
+    small = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
+    return f"a constant factor of {small if abs(excess) < _SMALL else f'{first:.6g}'}"
+
+
+def _term(told: list[_Number]) -> str:
+    ratios = _ratios(told)
+    alike = all(_near(ratio, ratios[0]) for ratio in ratios)
+    return "" if alike else "a missing or an extra term"
+
+
+def _ratios(told: list[_Number]) -> list[float]:
+    """What was given over the truth; nothing where some truth is 0."""
+    if not all(number.true for number in told):
+        return []
+    return [number.got / number.true for number in told]

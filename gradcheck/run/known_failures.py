@@ -1,0 +1,79 @@
+"""Known failures at work: which entries they excuse, and whether each of them still fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from gradcheck.answer import Ruling
+from gradcheck.catalog.checks import Check
+from gradcheck.catalog.known import KnownFailure
+from gradcheck.dtypes import Dtype
+from gradcheck.points.fixed import FixedPoint
+from gradcheck.reference.exact import enclose_constant, nearest
+from gradcheck.run.observation import Entry
+
+IsExcused = Callable[[Entry], bool]
+
+
+class KnownFailureMatcher:
+    """The known failures about one check. It notes which of them excused something."""
+
+    def __init__(self, check: Check, dtype: Dtype) -> None:
+        self._dtype = dtype
+        self.known = [each for each in check.known if each.applies(check, torch.__version__)]
+        self._used: set[int] = set()
+        self._met: set[int] = set()
+
+    def at(self, fixed: FixedPoint | None) -> IsExcused:
+        """What is excused at a declared point; None: at drawn points."""
+        here = [each for each in self.known if each.at is None or self._pinned(each, fixed)]
+        self._met |= {id(each) for each in here}
+
+        def excuse(entry: Entry) -> bool:
+            about = [each for each in here if _means(each, entry)]
+            if entry.judgement.ruling not in (Ruling.DISAGREE, Ruling.INACCURATE) or not about:
+                return False
+            self._used |= {id(each) for each in about}
+            return True
+
+        return excuse
+
+    def _pinned(self, known: KnownFailure, fixed: FixedPoint | None) -> bool:
+        if fixed is None or known.at is None or known.at.keys() != fixed.at.keys():
+            return False
+        for name, tree in known.at.items():
+            balls = enclose_constant(tree)
+            floats = [nearest(ball, self._dtype) for ball in balls.ravel().tolist()]
+            if balls.shape != fixed.at[name].shape:
+                return False
+            if not np.array_equal(np.reshape(floats, balls.shape), fixed.at[name]):
+                return False
+        return True
+
+    def complaints(self) -> list[str]:
+        """Entries that match nothing, and entries that no longer fail: the list must not rot."""
+        unmet = [
+            f"{each.where}: the known failure is pinned to no point of the case: add the point"
+            for each in self.known
+            if each.at is not None and id(each) not in self._met
+        ]
+        return unmet + [
+            f"{each.where}: the known failure no longer fails: remove the entry"
+            for each in self.known
+            if id(each) not in self._used and (each.at is None or id(each) in self._met)
+        ]
+
+    def reason(self) -> str:
+        """Why the check may fail; empty where nothing was excused."""
+        used = [each for each in self.known if id(each) in self._used]
+        return "; ".join(dict.fromkeys(f"{each.because} ({each.issue})" for each in used))
+
+
+def _means(known: KnownFailure, entry: Entry) -> bool:
+    """Whether the entry was said by the call that the known failure names, if it names one."""
+    call = known.when.get("call")
+    label = entry.claim.label if entry.claim else entry.finding.label if entry.finding else ""
+    return call is None or label.startswith(call)

@@ -1,0 +1,161 @@
+"""What a check needs to be run: the truth, the code under test, and invocations made of points."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+
+from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
+from gradcheck.catalog.case import Case, Implementation, Variant
+from gradcheck.catalog.checks import Check
+from gradcheck.catalog.witness_names import FACTS
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.tape import Program
+from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
+from gradcheck.methods._torch.differences import first_difference, second_difference
+from gradcheck.points.generate import generate, to_rows
+from gradcheck.points.plan import drawn_batches
+from gradcheck.reference.truth import Truth
+
+Points = dict[str, Floats]
+"""For each input an array [count, *shape]."""
+
+FEW_ENTRIES = 2
+"""So few that a call for each entry, at all points at once, is cheap."""
+_PROBES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One check, made ready: everything that does not vary from point to point."""
+
+    check: Check
+    dtype: Dtype
+    truth: Truth
+    subject: Subject
+    batched: bool
+
+    @property
+    def case(self) -> Case:
+        return self.check.case
+
+    @property
+    def variant(self) -> Variant:
+        return self.check.variant
+
+    def rows(self, points: Points) -> list[tuple[float, ...]]:
+        """Every point as the flat input entries of the program."""
+        return [tuple(row) for row in to_rows(self.case.inputs, points).tolist()]
+
+    def drawn(self, run_options: RunOptions) -> list[Points]:
+        """Drawn points: all in one array where one call takes them all, else by their batches."""
+        batches = _visited(self.case, self.variant, self.dtype, run_options)
+        if not (self.batched and batches):
+            return batches
+        return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
+
+    def invocations(
+        self, points: Points, *, seed: int, thorough: bool
+    ) -> Iterator[tuple[Invocation, list[int]]]:
+        """The points as calls, each with the numbers of the points in it."""
+        count = len(points[self.case.inputs[0].name])
+        few = self.batched and self.truth.size <= FEW_ENTRIES
+        together = self.batched and count > 1
+        for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
+            inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
+            invocation = self._invocation(inputs, seed + numbers[0], together=together)
+            yield replace(invocation, thorough=thorough or few), numbers
+
+    def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
+        first = second = None
+        if FACTS[self.check.witness].differences:
+            (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
+                                                                      strict=True)})  # fmt: skip
+            first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
+            if first is not None and self.case.order >= 2:
+                second = second_difference(self.truth, x, self.dtype)
+        return Invocation(
+            function=self.subject,
+            inputs=inputs,
+            batched=together,
+            output_shape=self.variant.program.shape,
+            order=self.case.order,
+            dtype=self.dtype.name,
+            device=self.check.device,
+            seed=seed,
+            own_code=self.check.implementation.is_own_code,
+            first=first,
+            second=second,
+            elsewhere=self._elsewhere(),
+        )
+
+    def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
+        """For each other dtype of the case how its implementation is made."""
+        where = self.case, self.variant, self.check.implementation
+        return {
+            dtype: partial(subject_of, *where, dtype, self.check.device)
+            for dtype in self.case.dtypes
+            if dtype != self.dtype.name
+        }
+
+    def _inside(
+        self, inputs: tuple[Floats, ...], settings: FiniteDifferenceSettings | None
+    ) -> FiniteDifferenceSettings | None:
+        """The settings, unless a step leaves the domain of an input."""
+        if settings is None:
+            return None
+        for each, values in zip(self.case.inputs, inputs, strict=True):
+            reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
+            if not all(each.domain.contains(value) for value in reach):
+                return None
+        return settings
+
+
+@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
+def _visited(case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> list[Points]:
+    return [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
+
+
+def session_of(check: Check) -> Session:
+    """Make a check ready to be run.
+
+    Errors: CatalogError where the case's ``function`` cannot be loaded.
+    """
+    where = check.case, check.variant, check.implementation, check.dtype, check.device
+    batched = (
+        check.variant.program.elementwise
+        and not FACTS[check.witness].differences
+        and _takes_many_points(*where)
+    )
+    truth = truth_of(check.variant.program)
+    return Session(check, DTYPES[check.dtype], truth, subject_of(*where), batched)
+
+
+@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
+def _takes_many_points(
+    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+) -> bool:
+    points = generate(case.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
+    kind = {"dtype": getattr(torch, dtype), "device": device}
+    probes = [torch.tensor(points[each.name], **kind) for each in case.inputs]
+    return acts_on_each_point(subject_of(case, variant, implementation, dtype, device), probes)
+
+
+@lru_cache(maxsize=32)  # the witnesses of a case follow each other
+def truth_of(program: Program) -> Truth:
+    return Truth(program)
+
+
+def stable_seed(*parts: object) -> int:
+    """A seed that is the same on every machine and in every process."""
+    return zlib.crc32("/".join(map(str, parts)).encode())
+
+
+def single(points: Points, k: int) -> Points:
+    """The k-th point alone, still with an axis for points."""
+    return {name: np.asarray(values[k : k + 1]) for name, values in points.items()}

@@ -1,0 +1,117 @@
+"""Invocations made by hand, and culprits to test."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation
+
+FINE = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6)
+
+
+def invocation(function, *inputs, output_shape=(), dtype="float64", **options):
+    """An invocation at one point; inputs are numbers or nested lists."""
+    arrays = tuple(np.array([each], dtype=np.float64) for each in inputs)
+    settings = {"order": 2, "device": "cpu", "seed": 7, "batched": False, **options}
+    return Invocation(function, arrays, output_shape=output_shape, dtype=dtype, **settings)
+
+
+def batch(function, *inputs, **options):
+    """An invocation at many points at once; inputs are lists of numbers."""
+    arrays = tuple(np.array(each, dtype=np.float64) for each in inputs)
+    settings = {"order": 2, "device": "cpu", "seed": 7, "dtype": "float64", **options}
+    return Invocation(function, arrays, batched=True, output_shape=(), **settings)
+
+
+def said(answers):
+    """Everything that a witness says: one that says nothing would pass every test of its words."""
+    found = list(answers)
+    assert found, "the witness said nothing"
+    return found
+
+
+def claims(answers):
+    """The answers in numbers, of which there are some."""
+    found = [answer for answer in answers if isinstance(answer, Claim)]
+    assert found, "the witness gave no number"
+    return found
+
+
+def findings(answers):
+    return [answer for answer in answers if isinstance(answer, Finding)]
+
+
+class Sine(torch.autograd.Function):
+    """Right, in every mode."""
+
+    factor = 1.0
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+        context.save_for_forward(*inputs)
+
+    @classmethod
+    def slope(cls, x):
+        return cls.factor * x.cos()
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * Sine.slope(context.saved_tensors[0])
+
+    @staticmethod
+    def jvp(context, tangent):
+        return tangent * Sine.slope(context.saved_tensors[0])
+
+
+class SineOfWrongSign(Sine):
+    """Wrong in reverse mode only."""
+
+    @staticmethod
+    def backward(context, cotangent):
+        return -cotangent * context.saved_tensors[0].cos()
+
+
+class SineThatIgnoresItsCotangent(Sine):
+    @staticmethod
+    def backward(context, cotangent):
+        return context.saved_tensors[0].cos() + 0 * cotangent
+
+
+class SineWrongInForward(Sine):
+    @staticmethod
+    def jvp(context, tangent):
+        return -tangent * context.saved_tensors[0].cos()
+
+
+class PlainSine(torch.autograd.Function):
+    """As most are written: without ``setup_context``, without ``jvp``."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0].cos()
+
+
+class SineOnce(PlainSine):
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0].cos()
+
+
+class SineDetached(PlainSine):
+    """Its backward leaves the graph, so that the second derivative vanishes silently."""
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0].detach().cos()

@@ -1,0 +1,160 @@
+"""As many points are drawn as were asked for, the same ones wherever it runs."""
+
+import hashlib
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from input_samples import DOUBLE, SINGLE, case, program, variable
+
+from gradcheck.answer import RunOptions
+from gradcheck.catalog.load import load
+from gradcheck.points.plan import batch_strategy, drawn_batches
+from gradcheck.points.regimes import regimes
+from gradcheck.reference.exact import holds
+
+HERE = Path(__file__).parent
+PINNED = {
+    "polynomial": ["88341b65f2fa", "7d99c76a0101", "df36eda16ba3"],
+    "unit_interval": ["499709960bbc", "3cc892a17b1a", "c1e92f6f1392"],
+    "union_of_intervals": ["fb6b9a892b2a", "b43ff50c7b24", "8b066601ec31"],
+    "kinks_of_all_sorts": ["a28b0ba88135", "7e13443937ea", "55cf12d78f82"],
+    "joint_constraint": ["373d5f52df2d", "9edbc7c156c7", "bd724f67df9a"],
+    "vector": ["2e73a492365d", "975da4083f4c", "4f5559dc579d"],
+    "tied_inputs": ["f97ba81599ed", "09168551b08c", "363c6c08c016"],
+    "definite_matrix": ["77393bbad8aa", "256a66a7c11b", "7ae6fbcd105e"],
+    "orthogonal_and_triangular": ["fb20a799c3a4", "0edcbb57ae60", "f48c51d56acc"],
+    "swept_power": ["7f4db91540ab", "54c24427d337", "b4fee1285208"],
+}
+"""SHA-256 of a case's points at seeds 0, 1 and 2, as version 0.1.0 drew them."""
+
+X, Y = variable("x"), variable("y")
+INPUTS = (X, Y)
+
+
+def seen(chosen, points=64, seed=0, dtype=DOUBLE):
+    effort = RunOptions(points=points, seed=seed)
+    return list(drawn_batches(chosen, chosen.variants[0], dtype, effort))
+
+
+def bits(found):
+    return [(batch.regime, [v.tobytes() for v in batch.points.values()]) for batch in found]
+
+
+@pytest.mark.parametrize("points", [1, 7, 64, 500])
+def test_exactly_the_points_that_were_asked_for_are_drawn(points):
+    assert sum(batch.count for batch in seen(case("max(x, y)", INPUTS), points)) == points
+
+
+def test_every_regime_is_drawn():
+    chosen = case("max(x, y)", INPUTS)
+    names = {batch.regime for batch in seen(chosen)}
+    assert names == set(regimes(chosen.inputs, chosen.variants[0].program))
+    assert len(names) == 9
+
+
+def test_a_plan_repeated_draws_the_same():
+    assert bits(seen(case("max(x, y)", INPUTS))) == bits(seen(case("max(x, y)", INPUTS)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: seen(case("max(x, y)", INPUTS), seed=1),
+        lambda: seen(case("max(x, y)", INPUTS, name="another")),
+        lambda: seen(case("max(x, y)", INPUTS), dtype=SINGLE),
+    ],
+    ids=["seed", "name", "dtype"],
+)
+def test_another_seed_case_or_dtype_draws_other_points(other):
+    mine = {blob for _, blobs in bits(seen(case("max(x, y)", INPUTS))) for blob in blobs}
+    assert mine.isdisjoint(blob for _, blobs in bits(other()) for blob in blobs)
+
+
+def test_no_process_and_no_profile_of_hypothesis_changes_a_point(tmp_path):
+    script = tmp_path / "elsewhere.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "LOOKS_LIKE_OURS = [101, 250, 1.75, 123456789]\n"
+        "from hypothesis import settings\n"
+        "settings.register_profile('p', max_examples=3, derandomize=True)\n"
+        "settings.load_profile('p')\n"
+        "import hashlib, test_points_plan as here\n"
+        "print(hashlib.sha256(repr(here.bits(here.seen(here.case('max(x, y)', here.INPUTS))))"
+        ".encode()).hexdigest())\n",
+        encoding="utf-8",
+    )
+    mine = hashlib.sha256(repr(bits(seen(case("max(x, y)", INPUTS)))).encode()).hexdigest()
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=Path(__file__).parents[2],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "CI": "true", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == mine
+
+
+def test_only_points_that_meet_where_are_drawn_and_still_as_many():
+    chosen = case("log(x - y)", INPUTS, "x > y", "x < 5")
+    found = seen(chosen)
+    assert sum(batch.count for batch in found) == 64
+    for batch in found:
+        assert (batch.points["x"] > batch.points["y"]).all()
+        assert (batch.points["x"] < 5).all()
+
+
+def test_nothing_is_drawn_where_no_point_meets_where():
+    assert seen(case("x", (X,), "x**2 < -1")) == []
+
+
+def test_large_tensors_come_one_by_one():
+    found = seen(case("sum(x)", (variable("x", shape=(64, 64)),)), points=6)
+    assert [batch.count for batch in found] == [1] * 6
+
+
+def test_plain_decimal_numbers_are_laid_over_the_points():
+    found = seen(case("x", (X,)), points=400)
+    values = np.concatenate([b.points["x"] for b in found if b.regime == "bulk"]).tolist()
+    assert any(len(repr(value)) <= 5 for value in values)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_batches_hold_points_of_the_domain_that_meet_where(data):
+    inputs = (variable("x", "(-4, 4)"), variable("y", "positive", (2,)))
+    formula = program("x + max(y[0], y[1])", inputs, "x < y[0]")
+    batch = data.draw(batch_strategy(inputs, formula, SINGLE, 6))
+    assert 0 <= batch.count <= 6
+    for row in range(batch.count):
+        values = [batch.points["x"][row].item(), *batch.points["y"][row].tolist()]
+        assert holds(formula, values)
+        assert -4 < values[0] < 4
+        assert min(values[1:]) > 0
+        assert all(float(np.float32(value)) == value for value in values)
+
+
+def fingerprint(chosen, seed):
+    """A hash of the bits of 100 points of each variant in both dtypes."""
+    found = hashlib.sha256()
+    for variant, dtype in product(chosen.variants, (DOUBLE, SINGLE)):
+        for batch in drawn_batches(chosen, variant, dtype, RunOptions(points=100, seed=seed)):
+            found.update(batch.regime.encode())
+            found.update(b"".join(values.tobytes() for values in batch.points.values()))
+    return found.hexdigest()[:12]
+
+
+@pytest.mark.parametrize("chosen", load(HERE / "pinned_cases.yaml"), ids=lambda case: case.name)
+def test_the_points_of_a_case_are_bit_for_bit_those_of_version_0_1_0(chosen):
+    assert [fingerprint(chosen, seed) for seed in range(3)] == PINNED[chosen.name]
+
+
+def test_a_fingerprint_tells_points_of_another_seed_apart():
+    digests = [digest for row in PINNED.values() for digest in row]
+    assert len(set(digests)) == len(digests) == 30

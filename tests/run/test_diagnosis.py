@@ -1,0 +1,437 @@
+"""Who is wrong, and what the error looks like: said in whole sentences, for each pattern."""
+
+import pytest
+import torch
+from culprits import FAULTS, PLANE, case_of, check_of, culprit
+
+from gradcheck.answer import EntryReport, Ruling, RunOptions, Statement
+from gradcheck.run import examine
+from gradcheck.run.diagnosis import attribute
+
+BRIEF = RunOptions(points=64)
+BY_NAME = {fault.name: fault for fault in FAULTS}
+VALUE = "the value is wrong: the forward computation is not the formula's"
+BACKWARD = "the backward is wrong"
+FORWARD = "the forward mode (jvp) is wrong"
+BOTH = "the backward and the forward mode (jvp) are both wrong"
+SECOND = "the second derivative is wrong"
+ANOTHER = "another function than the formula is computed: value and gradient are both off"
+NOISE = "only finite differences disagree: the implementation is not smooth in its rounding"
+ONLY_AT_ONCE = (
+    "the backward is wrong, but only where several derivatives or points are asked for at once"
+)
+FAILS = "the implementation itself fails, whatever is asked of it"
+NAMES = ("value", "reverse", "forward", "gradcheck", "second")
+
+
+def convicted(declaration, function, witness):
+    outcome = examine(check_of(case_of(declaration, function), witness), BRIEF)
+    assert outcome.verdict is Ruling.DISAGREE
+    return outcome
+
+
+def planted(name, place, witness):
+    fault = BY_NAME[name]
+    return convicted(fault.base.declaration, culprit(fault, place), witness)
+
+
+def doubled(x):
+    """Twice the slope of the identity, in both modes."""
+    return x + (x - x.detach())
+
+
+@pytest.mark.parametrize(
+    ("place", "witness", "text"),
+    [
+        ("value", "value", VALUE),
+        ("backward", "reverse", BACKWARD),
+        ("jvp", "forward", FORWARD),
+        ("second", "second", SECOND),
+        ("backward", "gradcheck", BACKWARD),
+    ],
+)
+def test_the_place_of_the_fault_is_named(place, witness, text):
+    assert planted("wrong sign", place, witness).blame == text
+
+
+@pytest.mark.parametrize("witness", ["reverse", "forward"])
+def test_a_fault_in_both_modes_is_named_so(witness):
+    outcome = convicted("{formula: sin(x), inputs: {x: real}}", lambda x: doubled(x).sin(), witness)
+    assert outcome.blame == BOTH
+    assert outcome.guess == "a constant factor of 2"
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse"])
+def test_a_formula_that_means_another_function_is_blamed_before_pytorch(witness):
+    wrong = "{formula: 2*x + 1, inputs: {x: real}}"
+    assert convicted(wrong, lambda x: 3 * x, witness).blame == ANOTHER
+
+
+def test_every_witness_is_heard_about_the_smallest_input():
+    outcome = planted("wrong sign", "backward", "reverse")
+    assert [each.witness for each in outcome.statements] == ["symbolic", *NAMES]
+    told = {each.witness: each for each in outcome.statements}
+    assert told["symbolic"].note == "2 of 2 derivatives enclosed, by two derivations that agree"
+    assert {name: told[name].ruling for name in NAMES} == {
+        "value": Ruling.AGREE,
+        "reverse": Ruling.DISAGREE,
+        "forward": Ruling.AGREE,
+        "gradcheck": Ruling.DISAGREE,
+        "second": Ruling.DISAGREE,
+    }
+    assert told["gradcheck"].entry_report is None
+
+
+def said(wrong, how=Ruling.DISAGREE):
+    """What the witnesses say at one input, where some are wrong, in numbers."""
+    return tuple(
+        Statement(name, how if name in wrong else Ruling.AGREE, EVIDENCE) for name in NAMES
+    )
+
+
+EVIDENCE = EntryReport({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling.DISAGREE, "off")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (("value",), VALUE),
+        (("value", "gradcheck", "second"), VALUE),
+        (("value", "reverse", "gradcheck"), ANOTHER),
+        (("value", "reverse", "forward", "gradcheck", "second"), ANOTHER),
+        (("value", "forward"), VALUE),
+        (("reverse",), BACKWARD),
+        (("reverse", "gradcheck", "second"), BACKWARD),
+        (("reverse", "forward", "second"), BOTH),
+        (("forward", "second"), FORWARD),
+        (("second", "gradcheck"), SECOND),
+        (("gradcheck",), NOISE),
+        ((), ONLY_AT_ONCE),
+    ],
+)
+def test_the_pattern_of_disagreement_decides(wrong, text):
+    assert attribute("reverse", Ruling.DISAGREE, said(wrong)).text == text
+
+
+def doubles_its_input(x):
+    return x.detach().mul_(2) * 0 + x.mul(1)
+
+
+def test_what_is_no_wrong_number_is_said_to_look_like_nothing():
+    outcome = convicted("{formula: x, inputs: {x: real}}", doubles_its_input, "value")
+    assert outcome.reason == "the implementation changed its input 0"
+    assert (outcome.blame, outcome.guess) == (outcome.reason, "")
+
+
+CHANGED = Statement("value", Ruling.DISAGREE, note="the implementation changed its input 0")
+
+
+@pytest.mark.parametrize(
+    ("others", "text"),
+    [
+        ((), CHANGED.note),
+        (("gradcheck",), CHANGED.note),
+        (("reverse", "forward", "gradcheck", "second"), FAILS),
+    ],
+)
+def test_what_only_some_calls_show_is_not_said_of_all(others, text):
+    statements = (CHANGED, *said(others)[1:])
+    assert attribute("value", Ruling.DISAGREE, statements).text == text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (("reverse",), "accuracy is lost in the backward: no formula is wrong"),
+        (
+            ("reverse", "forward"),
+            "accuracy is lost in the backward and the forward mode: no formula is wrong",
+        ),
+        (
+            ("value", "reverse", "second"),
+            "accuracy is lost in the value, the backward and the second derivative: "
+            "no formula is wrong",
+        ),
+        ((), ONLY_AT_ONCE),
+    ],
+)
+def test_where_accuracy_alone_is_lost_nobody_is_called_wrong(wrong, text):
+    assert attribute("reverse", Ruling.INACCURATE, said(wrong, Ruling.INACCURATE)).text == text
+
+
+def test_an_inaccurate_value_is_not_laid_to_a_wrong_backward():
+    witnesses = (
+        Statement("value", Ruling.INACCURATE, EVIDENCE),
+        Statement("reverse", Ruling.DISAGREE, EVIDENCE),
+    )
+    text = attribute("value", Ruling.INACCURATE, witnesses).text
+    assert text == "accuracy is lost in the value: no formula is wrong"
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (
+            lambda x: x.nonsense(),
+            "raised AttributeError: 'Tensor' object has no attribute 'nonsense'",
+        ),
+        (lambda x: x.reshape(1), "the result has shape [1], expected []"),
+    ],
+)
+@pytest.mark.parametrize("witness", ["value", "reverse"])
+def test_code_that_fails_is_not_blamed_on_mathematics(function, reason, witness):
+    outcome = convicted("{formula: x**2, inputs: {x: real}}", function, witness)
+    assert outcome.reason == reason
+    assert outcome.blame == FAILS
+
+
+def test_who_is_wrong_at_one_of_the_inputs_is_wrong_and_that_input_is_shown():
+    """A wrong first derivative of a bilinear function vanishes at 0, where shrinking ends."""
+    at_zero, before = said(("second",)), said(("reverse", "second"))
+    alone = attribute("second", Ruling.DISAGREE, at_zero)
+    assert (alone.text, alone.place) == (SECOND, 0)
+    both = attribute("second", Ruling.DISAGREE, at_zero, before)
+    assert (both.text, both.place) == (BACKWARD, 1)
+
+
+def test_of_inputs_that_tell_the_same_the_first_is_shown():
+    same = said(("reverse",)), said(("reverse", "second"))
+    assert attribute("reverse", Ruling.DISAGREE, *same).place == 0
+
+
+def test_an_abstention_contradicts_nobody():
+    witnesses = (
+        Statement("value", Ruling.ABSTAIN, note="no"),
+        Statement("reverse", Ruling.DISAGREE, note="no"),
+        Statement("forward", Ruling.ABSTAIN, note="no"),
+    )
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == BACKWARD
+
+
+def test_a_value_that_is_no_number_means_that_the_code_fails():
+    witnesses = (
+        Statement("value", Ruling.DISAGREE, note="raised ValueError: no"),
+        Statement("reverse", Ruling.DISAGREE, note="raised ValueError: no"),
+    )
+    assert attribute("reverse", Ruling.DISAGREE, witnesses).text == FAILS
+
+
+# text and table
+
+
+class BadSwish(torch.autograd.Function):
+    """x·sigmoid(x) with x·x for x in its backward: at 0 that shows in the second derivative."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        s = torch.sigmoid(x)
+        return cotangent * (s + x * x * s * (1 - s))
+
+
+SWISH = "{formula: x / (1 + exp(-x)), inputs: {x: '(-5, 5)'}}"
+
+
+def ruling_of(outcome, witness):
+    return next(each.ruling for each in outcome.statements if each.witness == witness)
+
+
+def test_the_backward_is_called_wrong_beside_an_input_where_it_is():
+    outcome = convicted(SWISH, BadSwish.apply, "second")
+    assert outcome.smallest[0].at == {"x": 0.0}
+    assert outcome.blame == BACKWARD
+    assert outcome.stated_at != {"x": 0.0}
+    assert ruling_of(outcome, "reverse") is Ruling.DISAGREE
+
+
+def test_the_smallest_input_is_kept_where_the_fault_shows_there():
+    outcome = convicted(SWISH, BadSwish.apply, "reverse")
+    assert outcome.stated_at == outcome.smallest[0].at
+    assert ruling_of(outcome, "reverse") is Ruling.DISAGREE
+
+
+def test_a_loss_of_accuracy_is_not_called_wrong():
+    lossy = case_of("{formula: expm1(x), inputs: {x: '(-60, -30)'}, torch: torch.expm1(x)}")
+    outcome = examine(check_of(lossy, "reverse"), RunOptions(points=64, strict_accuracy=True))
+    assert outcome.verdict is Ruling.INACCURATE
+    assert outcome.blame.startswith("accuracy is lost in the backward")
+
+
+# plain derivatives
+
+
+class Cubic(torch.autograd.Function):
+    """3x², with the gradient of 3x³."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return 3 * x**2
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return cotangent * 9 * x**2
+
+
+SQUARE = "{formula: 3*x**2, inputs: {x: real}, order: 1}"
+
+
+def test_derivatives_are_told_without_a_cotangent_and_each_once():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    (entry,) = outcome.smallest
+    assert entry.index == "∂y/∂x"
+    assert (entry.at, entry.got, float(entry.true)) == ({"x": 1.0}, 9.0, 6.0)
+    assert entry.label == "torch.autograd.grad and Tensor.backward"
+    assert (entry.directions, entry.only_so) == ((), False)
+
+
+def test_the_worst_input_is_told_in_derivatives_too():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    entry = outcome.failures[0]
+    assert (entry.index, entry.directions) == ("∂y/∂x", ())
+    assert outcome.worst == entry
+    assert outcome.reason == entry.reason
+    assert [each.at for each in outcome.failures].count(entry.at) == 1
+
+
+def test_the_table_tells_derivatives_too():
+    outcome = convicted(SQUARE, Cubic.apply, "reverse")
+    told = next(each for each in outcome.statements if each.witness == "reverse")
+    assert (told.entry_report.index, told.entry_report.got) == ("∂y/∂x", 9.0)
+
+
+class SineWithoutCotangent(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return x.cos()
+
+
+def test_where_a_contraction_alone_fails_its_cotangent_is_told():
+    sine = "{formula: sin(x), inputs: {x: '(-3, 3)'}, order: 1}"
+    outcome = convicted(sine, SineWithoutCotangent.apply, "reverse")
+    (entry,) = outcome.smallest
+    ((name, (weight,)),) = entry.directions
+    assert (name, entry.only_so) == ("cotangent", True)
+    assert entry.index == f"{weight:g}·∂y/∂x"
+    assert (entry.got, float(entry.true)) == (1.0, weight)
+
+
+def test_a_sum_of_derivatives_names_those_that_are_not_zero():
+    """Of twelve outputs not each has a call of its own: a cotangent of ones adds them up."""
+    wide = "{formula: x**2, inputs: {x: {domain: '(-3, 3)', shape: [12]}}, order: 1}"
+    outcome = convicted(wide, lambda x: 2 * x**2 - (x**2).detach(), "reverse")
+    entry = outcome.smallest[0]
+    number = entry.index.partition("[")[2].partition("]")[0]
+    assert entry.index == f"∂y[{number}]/∂x[{number}]"
+    assert (entry.directions, entry.only_so) == ((("cotangent", (1.0,) * 12),), False)
+
+
+# guesses
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("wrong sign", "the sign"),
+        ("zero", "zero, where the truth is not"),
+        ("factor 1.01", "a constant factor of 1.01"),
+        ("ignores the direction", "ignores the cotangent"),
+        ("computed in float32", "lost accuracy, as if computed in lower precision"),
+        ("factor 1 + 1e-9", "a constant factor of 1 + 1e-09"),
+        ("factor 1 + 1e-6", "a constant factor of 1 + 1e-06"),
+        ("NaN", "not a number"),
+    ],
+)
+def test_a_wrong_backward_is_guessed(name, guess):
+    assert planted(name, "backward", "reverse").guess == guess
+
+
+def test_an_error_that_fits_nothing_is_not_guessed_at():
+    """One number at one point: a factor and a missing term look alike."""
+    declaration = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
+    function = lambda x: x**2 + (x - x.detach()) * (x == 3)  # noqa: E731 - read beside its formula
+    assert convicted(declaration, function, "reverse").guess == ""
+
+
+def test_a_factor_is_guessed_for_a_declared_point_from_the_other_failures():
+    declaration = "{formula: x**2, inputs: {x: '(-3, 3)'}, order: 1, points: [{at: {x: 1}}]}"
+    function = lambda x: x**2 + 0.5 * (x**2 - (x**2).detach())  # noqa: E731
+    outcome = convicted(declaration, function, "reverse")
+    assert outcome.smallest[0].at == {"x": 1.0}
+    assert outcome.guess == "a constant factor of 1.5"
+
+
+def test_a_backward_that_ignores_the_cotangent_is_guessed_from_its_second_derivative():
+    outcome = planted("ignores the direction", "backward", "second")
+    assert outcome.guess == "ignores the cotangent"
+
+
+def test_a_missing_term_is_guessed():
+    assert planted("dropped term", "backward", "reverse").guess == "a missing or an extra term"
+
+
+def test_a_term_too_many_is_guessed():
+    outcome = convicted(
+        "{formula: x**2 + y, inputs: {x: '[1, 2]', y: '[1, 2]'}}",
+        lambda x, y: x**2 + y + (x - x.detach()) * 0.5 + (y - y.detach()) * 3,
+        "reverse",
+    )
+    assert outcome.guess == "a missing or an extra term"
+
+
+def test_a_gradient_of_a_constant_is_guessed():
+    outcome = convicted(
+        "{formula: x + 0*y, inputs: {x: real, y: real}}",
+        lambda x, y: x + (y - y.detach()),
+        "reverse",
+    )
+    assert outcome.guess == "not zero, where the truth is"
+
+
+class TransposedBackward(torch.autograd.Function):
+    """The sum of the weighted entries of a matrix, with the weights transposed in the backward."""
+
+    @staticmethod
+    def forward(x):
+        return (x * weights(x)).sum()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return cotangent * weights(x).T
+
+
+def weights(x):
+    return torch.tensor([[1.0, 2.0], [4.0, 8.0]], dtype=x.dtype)
+
+
+def test_a_transposed_gradient_is_guessed():
+    outcome = convicted(
+        "{formula: sum(k * x), inputs: {x: {shape: [2, 2]}}, order: 1,"
+        " constants: {k: [[1, 2], [4, 8]]}}",
+        TransposedBackward.apply,
+        "reverse",
+    )
+    assert outcome.guess == "transposed: the right numbers in the wrong places"
+
+
+def test_the_plane_is_still_smooth_enough_for_these_tests():
+    check = check_of(case_of(PLANE.declaration), "reverse")
+    assert examine(check, BRIEF).verdict is Ruling.AGREE

@@ -1,0 +1,160 @@
+"""A check made ready: its points, its calls, and the names of its numbers."""
+
+import numpy as np
+from culprits import PLANE, VECTOR, case_of, check_of
+from flint import arb
+
+from gradcheck.answer import RunOptions
+from gradcheck.judge.contraction import Expectation
+from gradcheck.reference.evaluate import Enclosure
+from gradcheck.run.observation import NO_PROMISES, index_text, observe
+from gradcheck.run.session import session_of, single, stable_seed
+from gradcheck.run.stated_values import promised
+
+EFFORT = RunOptions(points=8)
+
+
+def session(declaration, witness="reverse", function=None):
+    return session_of(check_of(case_of(declaration, function), witness))
+
+
+def named(declaration, order, *terms):
+    number = Expectation(terms, Enclosure(arb(0), "settled"), (), ())
+    return index_text(session(declaration), order, number)
+
+
+def test_the_seed_is_the_same_on_every_machine():
+    assert stable_seed("softmax", "d=0", 7) == 1835448914
+
+
+def test_what_acts_on_each_point_takes_all_points_in_one_call():
+    plane = session(PLANE.declaration)
+    (points,) = plane.drawn(EFFORT)
+    ((invocation, numbers),) = plane.invocations(points, seed=3, thorough=False)
+    assert (invocation.batched, invocation.count, invocation.seed) == (True, 8, 3)
+    assert numbers == list(range(8))
+
+
+def test_what_mixes_points_takes_them_one_by_one_each_with_a_seed_of_its_own():
+    mixing = session(
+        "{formula: x, inputs: {x: real}}", function=lambda x: x + 0 * x.sum() - x.mean()
+    )
+    assert not mixing.batched
+    invocations = list(mixing.invocations({"x": np.arange(3.0)}, seed=3, thorough=True))
+    assert [
+        (invocation.seed, invocation.batched, numbers) for invocation, numbers in invocations
+    ] == [
+        (3, False, [0]),
+        (4, False, [1]),
+        (5, False, [2]),
+    ]
+
+
+def test_a_vector_is_not_a_batch():
+    assert not session(VECTOR.declaration).batched
+
+
+def test_finite_differences_go_point_by_point_and_bring_their_settings():
+    plane = session(PLANE.declaration, "gradcheck")
+    points = {"x": np.array([1.0, 1e30]), "y": np.array([0.5, 0.5])}
+    benign, far = (invocation for invocation, _ in plane.invocations(points, seed=0, thorough=True))
+    assert (benign.first is not None, far.first) == (True, None)
+    assert (benign.batched, benign.count) == (False, 1)
+
+
+def test_differences_that_leave_the_domain_do_not_testify():
+    inside = session("{formula: sin(x), inputs: {x: '[0, 1]'}}", "gradcheck")
+    points = {"x": np.array([0.5, 1.0, 0.0, 1e-9])}
+    settings = [
+        invocation.first for invocation, _ in inside.invocations(points, seed=0, thorough=True)
+    ]
+    assert [each is None for each in settings] == [False, True, True, True]
+
+
+def test_cases_of_one_formula_keep_points_of_their_own():
+    (one,) = session("{formula: 1/x, inputs: {x: '(1, 2)'}}").drawn(EFFORT)
+    (other,) = session("{formula: 1/x, inputs: {x: '(-3, -2)'}}").drawn(EFFORT)
+    assert len(one["x"]) == len(other["x"]) == EFFORT.points
+    assert min(one["x"]) > 0 > max(other["x"])
+
+
+def test_every_witness_of_a_case_sees_the_same_points():
+    case = case_of(PLANE.declaration)
+    (one,), (other,) = (
+        session_of(check_of(case, witness)).drawn(EFFORT) for witness in ("value", "second")
+    )
+    assert one["x"].shape == (EFFORT.points,)
+    assert one["x"].tobytes() == other["x"].tobytes()
+
+
+def test_a_point_is_a_row_of_all_input_entries():
+    two = session("{formula: sum(x) + y, inputs: {x: {shape: [2]}, y: real}}")
+    points = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "y": np.array([5.0, 6.0])}
+    assert two.rows(points) == [(1.0, 2.0, 5.0), (3.0, 4.0, 6.0)]
+    assert two.rows(single(points, 1)) == [(3.0, 4.0, 6.0)]
+
+
+def test_every_number_of_a_batch_is_judged_at_its_own_point():
+    plane = session(PLANE.declaration)
+    points = {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 0.5])}
+    found = observe(plane, points, seed=0)
+    assert len(found.entries) == 8  # by grad and by backward, at two points, in two inputs
+    assert {entry.point for entry in found.entries} == {0, 1}
+    assert {entry.judgement.ruling.value for entry in found.entries} == {"agree"}
+
+
+# what a number is called
+
+
+def test_the_entries_of_derivatives_have_names():
+    matrix = "{formula: '[x[0, 2] * y, y]', inputs: {x: {shape: [2, 3]}, y: real}}"
+    assert named(matrix, 0, (1.0, 1)) == "y[1]"
+    assert named(matrix, 1, (1.0, 2)) == "∂y[0]/∂x[0, 2]"
+    assert named(matrix, 1, (1.0, 13)) == "∂y[1]/∂y"
+    assert named(matrix, 2, (1.0, 2 * 7 + 6)) == "∂²y[0]/∂x[0, 2]∂y"
+    assert named(matrix, 1, (-0.5, 2), (2.0, 9)) == "-0.5·∂y[0]/∂x[0, 2] + 2·∂y[1]/∂x[0, 2]"
+
+
+def test_a_long_sum_is_told_by_its_beginning():
+    assert named(VECTOR.declaration, 1, *((2.0, k) for k in range(9))) == (
+        "2·∂y[0]/∂x[0] + 2·∂y[0]/∂x[1] + ... (9 terms)"
+    )
+
+
+# what a case states
+
+
+def promises(declaration):
+    case = case_of(declaration)
+    return promised(case.points[0], case.variants[0].program)
+
+
+def floats(answers):
+    return {k: float(ball) for k, ball in answers.items()}
+
+
+def test_a_convention_is_stated_of_the_entries_of_its_inputs():
+    found = promises(
+        "{formula: '[abs(x), y]', inputs: {x: real, y: real}, points: [{at: {x: 0, y: 1},"
+        " convention: {x: [0, 0]}, because: documented}]}"
+    )
+    assert floats(found.conventions) == {0: 0.0, 2: 0.0}
+    assert found.written == {}
+
+
+def test_written_answers_are_stated_by_order_and_position():
+    found = promises(
+        "{formula: x*y**2, inputs: {x: real, y: real}, points: [{at: {x: 3, y: 5}, value: 75,"
+        " gradient: {y: 30}, hessian: {x: {y: 10}, y: {y: 6}}}]}"
+    )
+    assert {order: floats(answers) for order, answers in found.written.items()} == {
+        0: {0: 75.0},
+        1: {1: 30.0},
+        2: {1: 10.0, 3: 6.0},
+    }
+    assert found.conventions == {}
+
+
+def test_a_point_without_answers_promises_nothing():
+    found = promises("{formula: abs(x), inputs: {x: real}, points: [{at: {x: 1}}]}")
+    assert found == NO_PROMISES
