@@ -116,7 +116,9 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="NAME=DOMAIN[:SHAPE]", help="Such as x=real, 'A=real:3,3'."),
 ]
-Where = Annotated[list[str] | None, typer.Option(metavar="CONDITION", help="A joint constraint.")]
+Conditions = Annotated[
+    list[str] | None, typer.Option(metavar="CONDITION", help="A joint constraint.")
+]
 Let = Annotated[list[str] | None, typer.Option(metavar="NAME=EXPRESSION", help="In order.")]
 Constants = Annotated[
     list[str] | None, typer.Option("--constant", metavar="NAME=DATA", help="Such as k=3.")

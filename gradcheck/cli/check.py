@@ -14,13 +14,13 @@ from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.cli.arguments import (
     SHOWN,
     CommandLineError,
+    Conditions,
     Constants,
     Function,
     Inputs,
     Let,
     Torch,
     Trust,
-    Where,
     case_of_keys,
     keys_of,
 )
@@ -49,7 +49,7 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     *,
     torch: Torch = None,
     inputs: Inputs = None,
-    where: Where = None,
+    where: Conditions = None,
     let: Let = None,
     constants: Constants = None,
     function: Function = None,

@@ -22,9 +22,9 @@ CaseOrFormula = Annotated[
 At = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as x=3; repeatable.")
 ]
-Dtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
-Device = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
-Number = Annotated[
+OneDtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
+OneDevice = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
+Which = Annotated[
     int, typer.Option("--implementation", min=0, help="Which of several is on trial, from 0.")
 ]
 
@@ -43,9 +43,9 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     constants: Constants = None,
     function: Function = None,
     trust: Trust = None,
-    implementation: Number = 0,
-    dtype: Dtype = "float64",
-    device: Device = "cpu",
+    implementation: Which = 0,
+    dtype: OneDtype = "float64",
+    device: OneDevice = "cpu",
     graph: Annotated[
         bool, typer.Option("--graph", help="Add the backward graph, node by node.")
     ] = False,

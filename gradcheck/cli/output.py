@@ -23,7 +23,7 @@ def emit(text: str) -> None:
 
 
 def emit_json(content: object) -> None:
-    emit(json.dumps(plain(content), ensure_ascii=False, indent=2, allow_nan=False))
+    emit(json.dumps(json_ready(content), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def silence() -> None:
@@ -37,12 +37,12 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def plain(content: Any) -> Any:
+def json_ready(content: Any) -> Any:
     """The same content for JSON, with ``"nan"``, ``"inf"`` and ``"-inf"`` as strings."""
     if isinstance(content, dict):
-        return {str(key): plain(value) for key, value in content.items()}
+        return {str(key): json_ready(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [plain(item) for item in content]
+        return [json_ready(item) for item in content]
     if isinstance(content, float) and not math.isfinite(content):
         return str(content)
     return content

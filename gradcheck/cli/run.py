@@ -115,9 +115,9 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
     ]
 
 
-def _ini_keys(keys: Keys, paths: Sequence[Path]) -> Iterator[str]:
+def _ini_keys(keys: IniKeys, paths: Sequence[Path]) -> Iterator[str]:
     """The project's keys; folders that are no catalog yet are one because the user says so."""
-    catalogs = [Path(folder) for folder in shlex.split(keys.get(CATALOGS, ""))]
+    catalogs = [Path(folder) for folder in shlex.split(keys.get(_CATALOGS, ""))]
     folders = [absolute(path) for path in paths if path.is_dir()]
     named = [
         folder
@@ -126,7 +126,7 @@ def _ini_keys(keys: Keys, paths: Sequence[Path]) -> Iterator[str]:
         and not any(_overlap(folder, catalog) for catalog in catalogs)
     ]
     if named:
-        keys = {**keys, CATALOGS: shlex.join(map(str, [*catalogs, *named]))}
+        keys = {**keys, _CATALOGS: shlex.join(map(str, [*catalogs, *named]))}
     for key, value in keys.items():
         yield from ("-o", f"{key}={value}")
 
@@ -173,12 +173,12 @@ _INI_FILES = {  # in pytest's order; whether one without a section for pytest is
     "setup.cfg": False,
 }
 _PREFIX = "gradcheck_"
-CATALOGS = "gradcheck_catalogs"
+_CATALOGS = "gradcheck_catalogs"
 
-Keys = dict[str, str]
+IniKeys = dict[str, str]
 
 
-def project_of(paths: Sequence[Path]) -> tuple[Path, Keys]:
+def project_of(paths: Sequence[Path]) -> tuple[Path, IniKeys]:
     """Return the folder that ids are relative to, and the ini keys that are ours, as text.
 
     The project is that of the folder which all paths share, found as pytest finds it. Folders
@@ -228,7 +228,10 @@ def _ours(section: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
     for key, value in section.items():
         if key.startswith(_PREFIX):
             words = list(map(str, value)) if isinstance(value, list) else [str(value)]
-            if key == CATALOGS:
+            if key == _CATALOGS:
                 given = words if isinstance(value, list) else shlex.split(str(value))
                 words = [str(folder / word) for word in given]
-            yield key, shlex.join(words) if isinstance(value, list) or key == CATALOGS else words[0]
+            yield (
+                key,
+                shlex.join(words) if isinstance(value, list) or key == _CATALOGS else words[0],
+            )

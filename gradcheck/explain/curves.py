@@ -29,7 +29,7 @@ _FAR = 1e4  # an end beyond it is as good as none
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Course:
     """Which input entry runs, from where to where, as it was typed; empty for what was not."""
 
     entry: str = ""
@@ -59,7 +59,7 @@ class _Survey:
     entry: int
 
 
-def survey(check: Check, line: Line, at: Mapping[str, str]) -> Picture:
+def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
     """Everything that the picture shows.
 
     Errors: UsageError for an input, an output or a range that is not there.
@@ -111,7 +111,7 @@ def _check_output(output: int, count: int) -> None:
         )
 
 
-def _positions(check: Check, entry: int, line: Line) -> Floats:
+def _positions(check: Check, entry: int, line: Course) -> Floats:
     dtype = DTYPES[check.dtype]
     low, high = _default_range(check, entry)
     start = number("--from", line.start, dtype) if line.start else low

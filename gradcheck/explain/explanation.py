@@ -38,7 +38,7 @@ from gradcheck.run.session import truth_of
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class CertifiedValue:
     """A derivative, its certified digits, and what kind of knowledge they are."""
 
     of: Derivative
@@ -59,7 +59,7 @@ class Explanation:
     inside: bool
     orders: tuple[int, ...]
     formulas: Formulas
-    truths: tuple[Truth, ...]
+    truths: tuple[CertifiedValue, ...]
     undefined: tuple[str, ...]
     statements: tuple[tuple[str, EntryReport], ...]
     graph: tuple[GraphNode, ...]
@@ -126,20 +126,22 @@ def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
     }
 
 
-def _truths(check: Check, values: Mapping[str, Floats], orders: Sequence[int]) -> Iterator[Truth]:
+def _truths(
+    check: Check, values: Mapping[str, Floats], orders: Sequence[int]
+) -> Iterator[CertifiedValue]:
     x = tuple(entries_of(values))
     for order in orders:
         try:
             enclosures = truth_of(check.variant.program).enclosures(order, x)
         except NoDerivative as error:
-            yield Truth(Derivative(f"order {order}", order), "", str(error))
+            yield CertifiedValue(Derivative(f"order {order}", order), "", str(error))
             continue
         names = derivatives_of(check.variant, order)
         for name, enclosure in zip(names, enclosures, strict=True):
-            yield Truth(name, certain(enclosure), enclosure.status)
+            yield CertifiedValue(name, certain(enclosure), enclosure.status)
 
 
-def _undefined(check: Check, truths: Sequence[Truth], x: Sequence[float]) -> Iterator[str]:
+def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Sequence[float]) -> Iterator[str]:
     """Why each output that has no value there has none."""
     for output, truth in enumerate(truth for truth in truths if truth.of.order == 0):
         if truth.status == "undefined":

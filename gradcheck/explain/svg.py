@@ -54,7 +54,7 @@ class Picture:
     rulings: tuple[Ruling, ...]
 
 
-def draw(picture: Picture) -> str:
+def draw_svg(picture: Picture) -> str:
     """The SVG document."""
     across = Axis(float(picture.x[0]), float(picture.x[-1]), _LEFT, _RIGHT)
     body = [

@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
-        config.pluginmanager.register(Interruptions(), interruptions.NAME)
+        config.pluginmanager.register(Interruptions(), interruptions.PLUGIN_NAME)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,7 +24,7 @@ _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C in: from here on pytest ends cleanly. Before, it would print a traceback."""
     if worker_input(config) is None:
-        config.pluginmanager.get_plugin(interruptions.NAME).watch.begin()  # type: ignore[union-attr]
+        config.pluginmanager.get_plugin(interruptions.PLUGIN_NAME).watch.begin()  # type: ignore[union-attr]
         config.pluginmanager.register(_BadFiles(), "gradcheck bad files")
     release()
 
