@@ -24,7 +24,7 @@ from culprits import FAULTS, PLANE, TWIN, WITNESSES, Fault, case_of, culprit, pl
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.points.generate import generate
-from gradcheck.run import examine
+from gradcheck.run.ruling import rule
 
 PLAIN = {"gradcheck": torch.autograd.gradcheck, "gradgradcheck": torch.autograd.gradgradcheck}
 
@@ -36,8 +36,6 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=RunOptions().points)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    module = sys.modules["gradcheck.run.examine"]  # only the ruling counts here
-    module.smallest, module.cross_check = (lambda point, *rest: point), (lambda *ignored: ())
     started = time.perf_counter()
     for dtype in DEFAULT_DTYPES:
         report(dtype, options.seeds, options.points)
@@ -69,7 +67,7 @@ def report(dtype: str, seeds: int, points: int) -> None:
 
 def convicts(fault: Fault, row: str, dtype: str, run_options: RunOptions) -> bool:
     """Whether our witness finds the fault where it is planted for it."""
-    return examine(planted_check(fault, row, dtype), run_options).verdict is Ruling.DISAGREE
+    return rule(planted_check(fault, row, dtype), run_options).verdict is Ruling.DISAGREE
 
 
 def plainly(fault: Fault, name: str, dtype: str, count: int, seed: int) -> bool:

@@ -1,4 +1,7 @@
-"""The dtypes that a check runs in, with their floating-point facts."""
+"""The dtypes that a check runs in, with their floating-point facts. ``floats`` computes with them.
+
+The pytest plugin loads this in every project: it imports the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,15 @@ class Dtype:
     def smallest_subnormal(self) -> float:
         return 2.0 ** (self.emin - self.precision + 1)
 
+    @property
+    def overflow(self) -> int:
+        """The smallest number that rounds to infinity: the largest float and half an ulp more."""
+        return ((2 << self.precision) - 1) << (self.emax - self.precision)
 
-DTYPES = {
-    dtype.name: dtype
-    for dtype in (
-        Dtype("float64", 53, -1022, 1023),
-        Dtype("float32", 24, -126, 127),
-    )
-}
+
+FLOAT64 = Dtype("float64", 53, -1022, 1023)
+FLOAT32 = Dtype("float32", 24, -126, 127)
+DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32)}
 DEFAULT_DTYPES = ("float64", "float32")
 """Of a run and of a case that name none."""
 

@@ -15,11 +15,11 @@ from gradcheck.answer import Outcome, RunOptions
 from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME, case_of
-from gradcheck.catalog.known import known_of
-from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.catalog.known_failures import known_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.modes import modes_on, usual_modes
+from gradcheck.methods import WITNESSES
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import CheckFacts, block

@@ -70,16 +70,20 @@ PULLBACK = '''
 import torch
 
 from gradcheck.answer import Claim
+from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     joined, leaves, output_direction, output_size, result_of
 )
 from gradcheck.methods._torch.exceptions import guarded
 
+METHOD = Method(
+    name="pullback", order=1, share=0.5, share_alone=0.125, subject="the pullback"
+)
 LABEL = "torch.func.vjp"
 
 
-def testify(invocation):
+def answer(invocation):
     yield from guarded(LABEL, _row, invocation)
 
 
@@ -129,17 +133,9 @@ def test_who_is_wrong_before_it_is_blamed_as_before():
 
 def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
     checkout.write("gradcheck/methods/pullback.py", PULLBACK)
-    checkout.replace(
-        "gradcheck/catalog/witness_names.py",
-        '        WitnessFacts("forward"',
-        '        WitnessFacts("pullback", order=1, share=1 / 2, share_alone=1 / 8),\n'
-        '        WitnessFacts("forward"',
-    )
-    names = "tests/methods/test_witness_names.py"
-    checkout.replace(names, '"gradcheck", "rev', '"gradcheck", "pullback", "rev')
     checkout.write("tests/methods/test_witness_pullback.py", PULLBACK_TEST)
     found = checkout.pytest(
-        names,
+        "tests/methods/test_witness_names.py",
         "tests/methods/test_witness_pullback.py",
         "cases/tutorial.yaml::square",
     )
@@ -150,7 +146,7 @@ def test_a_witness_convicts_a_culprit_and_acquits_its_twin(checkout):
 def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     checkout.add(
         "gradcheck/ops/table.py",
-        '    Operator("versine", "1 - cos(x)", lambda x: 2 * torch.sin(x / 2) ** 2,\n'
+        '    Operator("versine", "1 - cos(x)", lambda x: 2 * (x / 2).sin() ** 2,\n'
         '             lambda x: 2 * (x / 2).sin() ** 2, ("sin(x)",), REAL, "DLMF 4.21.28",\n'
         "             series=lambda x: 1 - x.cos()),",
         above=")  # fmt: skip\n\nOPERATORS",
@@ -268,7 +264,7 @@ import pytest
 import torch
 
 from gradcheck import verify
-from gradcheck.catalog.numbers import numbers_of
+from gradcheck.catalog.points import numbers_of
 from gradcheck.language.parse import parse
 
 

@@ -16,7 +16,7 @@ import pytest
 import typer
 import yaml
 
-from gradcheck.catalog.known import load_known
+from gradcheck.catalog.known_failures import load_known
 from gradcheck.catalog.load import load
 from gradcheck.cli.app import app
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from gradcheck.catalog.case import Case, Implementation, Variant
-from gradcheck.catalog.known import KnownFailure
-from gradcheck.catalog.witness_names import WITNESSES, order_of
+from gradcheck.catalog.known_failures import KnownFailure
+from gradcheck.methods import METHODS, WITNESSES
 
 __all__ = ["WITNESSES", "Check", "plan"]
 
@@ -68,7 +68,7 @@ def count(case: Case) -> int:
 
 
 def _applies(witness: str, case: Case) -> bool:
-    return order_of(witness) <= case.order
+    return METHODS[witness].order <= case.order
 
 
 def _checks(

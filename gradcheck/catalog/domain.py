@@ -13,6 +13,7 @@ from flint import arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
+from gradcheck.floats import float_above, next_float
 from gradcheck.language.parse import parse
 from gradcheck.reference.exact import enclose_constant, work_of_constant
 
@@ -195,9 +196,9 @@ def _first_float(interval: Interval, dtype: Dtype) -> float:
     low = interval.low
     if not low.is_finite():
         return -dtype.largest
-    value = _round_up(*_exact(low), dtype)
+    value = _float_above(low, dtype)
     if not (value > low or (not interval.low_open and low == value)):
-        value = _next_up(value, dtype)
+        value = next_float(value, dtype).item()
     return value if interval.contains(value) else math.inf
 
 
@@ -206,38 +207,13 @@ def _last_float(interval: Interval, dtype: Dtype) -> float:
     high = interval.high
     if not high.is_finite():
         return dtype.largest
-    mantissa, exponent = _exact(high)
-    value = -_round_up(-mantissa, exponent, dtype)
+    value = -_float_above(-high, dtype)
     if not (value < high or (not interval.high_open and high == value)):
-        value = -_next_up(-value, dtype)
+        value = -next_float(-value, dtype).item()
     return value if interval.contains(value) else -math.inf
 
 
-def _exact(end: arb) -> tuple[int, int]:
-    """The middle of the ball as ``mantissa * 2**exponent``. FLINT's own arithmetic would round."""
+def _float_above(end: arb, dtype: Dtype) -> float:
+    """The smallest float of at least the ball's middle. FLINT's own arithmetic would round it."""
     mantissa, exponent = end.mid().man_exp()
-    return int(mantissa), int(exponent)
-
-
-def _round_up(mantissa: int, exponent: int, dtype: Dtype) -> float:
-    """The smallest float not below ``mantissa * 2**exponent``, -largest at least; or inf."""
-    leading = mantissa.bit_length() + exponent - 1  # 2**leading <= |x| < 2**(leading + 1)
-    if mantissa and leading > dtype.emax:
-        return math.inf if mantissa > 0 else -dtype.largest
-    step = max(leading, dtype.emin) - dtype.precision + 1 if mantissa else 0
-    shift = exponent - step
-    steps = mantissa << shift if shift >= 0 else -(-mantissa >> -shift)
-    if leading == dtype.emax and steps >= 1 << dtype.precision:
-        return math.inf
-    return math.ldexp(steps, step)
-
-
-def _next_up(value: float, dtype: Dtype) -> float:
-    """The next larger float of the dtype; inf beyond the largest."""
-    if value >= dtype.largest:
-        return math.inf
-    fraction, exponent = math.frexp(value)  # |fraction| in [1/2, 1)
-    if fraction == -0.5:
-        exponent -= 1  # just above -2**k the floats lie twice as close
-    leading = max(exponent - 1, dtype.emin) if value else dtype.emin
-    return value + math.ldexp(1.0, leading - dtype.precision + 1)
+    return float_above(int(mantissa), dtype, exponent=int(exponent))

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-
-from pydantic import BaseModel
 
 from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Case
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import UNNAMED, KeyPath, Pairs, Yaml, describe
-from gradcheck.catalog.draft import Draft, check_names, read_inputs
-from gradcheck.catalog.implementations import check_usage, read_implementations
-from gradcheck.catalog.labels import DEFAULT_ORDER, check_labels
-from gradcheck.catalog.mistakes import validate
-from gradcheck.catalog.model import AccuracyKeys, CaseKeys, InputKeys, PointKeys
+from gradcheck.catalog.declaration import (
+    DEFAULT_ORDER,
+    CaseDraft,
+    check_labels,
+    check_names,
+    check_usage,
+    read_implementations,
+    read_inputs,
+)
+from gradcheck.catalog.keys import CASE, CaseKeys, PointKeys
 from gradcheck.catalog.points import read_points
-from gradcheck.catalog.remainder import DEFINING, lost, remainder
+from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, decode, read_text
+from gradcheck.catalog.validation import keys_of, validate
 from gradcheck.catalog.variants import read_variants
+from gradcheck.catalog.yaml_document import (
+    UNNAMED,
+    Items,
+    KeyPath,
+    Pairs,
+    Yaml,
+    YamlScalar,
+    compose,
+    describe,
+)
 from gradcheck.errors import CatalogError
 
-_INNER: dict[KeyPath, type[BaseModel]] = {
-    ("inputs", "*"): InputKeys,
-    ("points", "*"): PointKeys,
-    ("accuracy", "*"): AccuracyKeys,
-    ("accuracy",): AccuracyKeys,
-}
+DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
+"""Keys without which nothing else about a case can be judged but its labels."""
+_WHOLE = (*DEFINING, "accuracy")
 
 
 def load(path: Path, *, shown: str | None = None) -> tuple[Case, ...]:
@@ -93,15 +102,15 @@ def _refuse_root(root: Yaml | None, complaints: Complaints) -> None:
 def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> Case | None:
     """The case, or None after complaints."""
     place, node = root.keys_at[name], root[name]
-    keys, faults = validate(CaseKeys, node, complaints, _INNER, budget)
+    keys, faults = validate(CASE, node, complaints, budget)
     if not isinstance(node, Pairs):
         return None
     if keys is None:
         node = remainder(node, faults)
-        keys, _ = validate(CaseKeys, node, Complaints(""), _INNER, budget)
+        keys, _ = validate(CASE, node, Complaints(""), budget)
     if keys is None:
         return None
-    draft = Draft(name, place, node, keys, complaints, budget, lost(faults))
+    draft = CaseDraft(name, place, node, keys, complaints, budget, lost(faults))
     names_are_sound = check_names(draft)
     inputs = () if draft.has_lost("inputs") else read_inputs(draft)
     check_labels(draft)
@@ -136,3 +145,79 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         tags=tuple(tag.text for tag in keys.tags or []),
         source=tuple(text.text for text in keys.source or []),
     )
+
+
+def remainder(node: Pairs, faults: Iterable[KeyPath]) -> Pairs:
+    """The case without what is faulty, completed so that it is one: nothing is said of that.
+
+    Only what is faulty goes: an item of a list, a key of a map. A key that defines the case goes
+    whole.
+    """
+    paths = frozenset(path[:1] if path[0] in _WHOLE else path for path in faults)
+    rest = _without(node, frozenset(path for path in paths if not _is_in_point(path)))
+    rest = rest if isinstance(rest, Pairs) else Pairs(node.place)
+    _complete(rest, "formula", YamlScalar("0", "integer", "", "0", node.place))
+    _complete(rest, "inputs", Pairs(node.place))
+    points = rest.get("points")
+    if isinstance(points, Items):
+        rest["points"] = kept = Items(points.place)
+        kept.extend(
+            _point(each, _below(_below(paths, "points"), k)) for k, each in enumerate(points)
+        )
+    return rest
+
+
+def lost(faults: Iterable[KeyPath]) -> frozenset[KeyPath]:
+    """The paths of what the case lost: the faults, and the keys that were meant by unknown ones."""
+    paths = frozenset(faults)
+    return paths | {(*path[:-1], *_meant(path)) for path in paths}
+
+
+def _meant(path: KeyPath) -> list[str]:
+    """The key that the last step of a path stands for."""
+    known = keys_of(CaseKeys if len(path) == 1 else PointKeys)
+    name = str(path[-1])
+    if len(path) != (3 if path[0] == "points" else 1) or name in known:
+        return [name]
+    return get_close_matches(name, tuple(known), n=1) or [name]
+
+
+def _is_in_point(path: KeyPath) -> bool:
+    return path[0] == "points" and len(path) > 1
+
+
+def _point(point: Yaml, paths: frozenset[KeyPath]) -> Yaml:
+    """The point without what is faulty; its number stays, though nothing may be left of it."""
+    rest = _without(point, paths)
+    rest = rest if isinstance(rest, Pairs) else Pairs(point.place)
+    _complete(rest, "at", Pairs(point.place))
+    return rest
+
+
+def _complete(rest: Pairs, key: str, value: Yaml) -> None:
+    rest.setdefault(key, value)
+    rest.keys_at.setdefault(key, rest.place)
+
+
+def _without(value: Yaml, paths: frozenset[KeyPath]) -> Yaml | None:
+    """The value without what stands at ``paths``; None where nothing is left."""
+    if not paths:
+        return value
+    if () in paths or isinstance(value, YamlScalar):
+        return None
+    if isinstance(value, Items):
+        items = Items(value.place)
+        kept = (_without(item, _below(paths, k)) for k, item in enumerate(value))
+        items.extend(item for item in kept if item is not None)
+        return items or None
+    pairs = Pairs(value.place)
+    pairs.keys_at = dict(value.keys_at)
+    for key, item in value.items():
+        rest = _without(item, _below(paths, key))
+        if rest is not None:
+            pairs[key] = rest
+    return pairs or None
+
+
+def _below(paths: frozenset[KeyPath], step: str | int) -> frozenset[KeyPath]:
+    return frozenset(path[1:] for path in paths if path[:1] == (step,))

@@ -1,22 +1,35 @@
-"""The fixed points of a case: complete, of the right shapes, and certainly inside the domain."""
+"""The fixed points of a case: complete, of the right shapes, and certainly inside the domain.
+
+Their numbers are exact where written so, else balls.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+
+from flint import arb
 
 from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
-from gradcheck.catalog.document import inside
-from gradcheck.catalog.draft import Draft
+from gradcheck.catalog.declaration import CaseDraft, check_dtypes
 from gradcheck.catalog.expressions import Block
-from gradcheck.catalog.labels import check_dtypes
-from gradcheck.catalog.model import PointKeys
-from gradcheck.catalog.numbers import Numbers, numbers_of, work_of
+from gradcheck.catalog.keys import PointKeys
+from gradcheck.catalog.yaml_document import inside
+from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.errors import ExpressionError
-from gradcheck.language.nodes import Node
-from gradcheck.reference.exact import holds, work_of_holding
+from gradcheck.floats import nearest_float
+from gradcheck.language import nodes
+from gradcheck.language.nodes import Binary, Literal, Node, Unary
+from gradcheck.reference.exact import (
+    enclose_constant,
+    holds,
+    work_of_constant,
+    work_of_holding,
+)
+from gradcheck.reference.exact import nearest as round_ball
 from gradcheck.spelling import nearest
 
 _WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
@@ -27,7 +40,7 @@ _WORK_OF_ROUNDING = 4  # of an entry to a dtype
 class _Site:
     """One point of a draft, with what it is checked against."""
 
-    draft: Draft
+    draft: CaseDraft
     number: int
     keys: PointKeys
     inputs: tuple[Input, ...]
@@ -45,7 +58,7 @@ class _Site:
 
 
 def read_points(
-    draft: Draft, inputs: tuple[Input, ...], variants: tuple[Variant, ...]
+    draft: CaseDraft, inputs: tuple[Input, ...], variants: tuple[Variant, ...]
 ) -> tuple[Point, ...]:
     """All points; complains of every one that cannot be tested as it is written."""
     points = []
@@ -67,7 +80,7 @@ def read_points(
     return tuple(points)
 
 
-def _refuse_cost(draft: Draft, number: int) -> None:
+def _refuse_cost(draft: CaseDraft, number: int) -> None:
     draft.add(
         ("points", number),
         "a file that takes too long to check, up to this point",
@@ -112,7 +125,7 @@ def _check_place(site: _Site) -> None:
     for name in site.keys.at:
         if name not in shapes:
             _unknown_input(site, ("at", name), name)
-    at: list[Numbers] = []
+    at: list[ConstantArray] = []
     for each in site.inputs:
         if each.name not in site.keys.at and site.has_lost("at"):
             continue
@@ -128,7 +141,7 @@ def _check_place(site: _Site) -> None:
         _check_conditions(site, at, [name for name in site.dtypes if name not in outside])
 
 
-def _check_domains(site: _Site, at: list[Numbers]) -> set[str]:
+def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     """Complain of every input outside its domain; the dtypes in which some input is."""
     dtypes: set[str] = set()
     for each, numbers in zip(site.inputs, at, strict=True):
@@ -157,7 +170,7 @@ def _outside(site: _Site, one: Input, values: dict[str, float]) -> None:
     )
 
 
-def _check_conditions(site: _Site, at: list[Numbers], dtypes: Sequence[str]) -> None:
+def _check_conditions(site: _Site, at: list[ConstantArray], dtypes: Sequence[str]) -> None:
     for dtype, variant in itertools.product(dtypes, site.variants):
         if not variant.program.conditions:
             return
@@ -173,7 +186,7 @@ def _check_conditions(site: _Site, at: list[Numbers], dtypes: Sequence[str]) -> 
             return
 
 
-def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> Numbers | None:
+def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> ConstantArray | None:
     """The block's numbers; None after a complaint."""
     site.draft.budget.work -= work_of(block.tree)
     try:
@@ -196,7 +209,7 @@ def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> Numbers |
 
 
 def _has_shape(
-    site: _Site, path: Sequence[str | int], value: Numbers, shape: tuple[int, ...]
+    site: _Site, path: Sequence[str | int], value: ConstantArray, shape: tuple[int, ...]
 ) -> bool:
     if value.shape == shape:
         return True
@@ -259,3 +272,70 @@ def _not_scalar(site: _Site, room: str, output: tuple[int, ...]) -> None:
     found = f"a {room} of a function whose result has the shape {list(output)}"
     fix = "write 'jacobian'" if room == "gradient" else "remove it, or make a scalar case"
     site.add((room,), found, "a function with a single number as its result", fix)
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantArray:
+    """An array of numbers: exact where written so, else balls.
+
+    Shapes: ``entries`` are those of an array of ``shape``, flattened.
+    """
+
+    shape: tuple[int, ...]
+    entries: list[Fraction | arb]
+
+    def rounded(self, dtype: str) -> list[float]:
+        """The entries as numbers of the dtype; infinite where they are beyond its range."""
+        return [_rounded(entry, DTYPES[dtype]) for entry in self.entries]
+
+
+def numbers_of(tree: Node) -> ConstantArray:
+    """What nested lists of constant expressions stand for.
+
+    Errors: ExpressionError for what is no constant, has no value, or is no rectangular list.
+    """
+    entries: list[Fraction | arb] = []
+    shape = _read(tree, entries)
+    if shape is not None:
+        return ConstantArray(shape, entries)
+    balls = enclose_constant(tree)
+    return ConstantArray(balls.shape, balls.ravel().tolist())
+
+
+def work_of(tree: Node) -> int:
+    """Return what ``numbers_of`` takes. Units: those of a tape's work."""
+    if isinstance(tree, nodes.Sequence):
+        return 1 + sum(map(work_of, tree.items))
+    return 1 if _plain(tree) is not None else work_of_constant(tree)
+
+
+def _read(tree: Node, entries: list[Fraction | arb]) -> tuple[int, ...] | None:
+    """The shape of ``tree``, whose numbers go to ``entries``; None for lists that have none."""
+    if isinstance(tree, nodes.Sequence):
+        shapes = {_read(item, entries) for item in tree.items}
+        inner = shapes.pop() if len(shapes) == 1 else None
+        return None if inner is None else (len(tree.items), *inner)
+    plain = _plain(tree)
+    if plain is not None:
+        entries.append(plain)
+        return ()
+    balls = enclose_constant(tree)
+    entries += balls.ravel().tolist()
+    return balls.shape
+
+
+def _plain(tree: Node) -> Fraction | None:
+    """The exact value of a number, its negative, or a quotient of two: what most entries are."""
+    match tree:
+        case Literal(Fraction() as value):
+            return value
+        case Unary("-", Literal(Fraction() as value)):
+            return -value
+        case Binary("/", left, Literal(Fraction() as below)) if below:
+            above = _plain(left)
+            return None if above is None else above / below
+    return None
+
+
+def _rounded(entry: Fraction | arb, dtype: Dtype) -> float:
+    return nearest_float(entry, dtype) if isinstance(entry, Fraction) else round_ball(entry, dtype)

@@ -5,26 +5,32 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import partial
+from typing import Any, TypeVar
 
-from gradcheck.catalog.budget import BUDGET, MOST_ELEMENTS
+from gradcheck.catalog.budget import (
+    BUDGET,
+    EXPECTED,
+    MOST_ELEMENTS,
+    Shapes,
+    check_size,
+    smaller_shapes,
+)
 from gradcheck.catalog.case import Input, Variant
-from gradcheck.catalog.complaints import Complaint
-from gradcheck.catalog.constants import choice_of
-from gradcheck.catalog.document import Scalar, inside
-from gradcheck.catalog.draft import Draft
-from gradcheck.catalog.expressions import Written
-from gradcheck.catalog.labels import DEFAULT_ORDER
-from gradcheck.catalog.sizes import EXPECTED, Shapes, check_size, smaller_shapes
-from gradcheck.catalog.substitution import substitute
+from gradcheck.catalog.declaration import DEFAULT_ORDER, CaseDraft
+from gradcheck.catalog.expressions import Written, choice_of
+from gradcheck.catalog.problems import Complaint
+from gradcheck.catalog.yaml_document import YamlScalar, inside
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.tape import MOST_WORK, Program, Tape, TooLarge
+from gradcheck.graph.folding import MOST_WORK, TooLarge
+from gradcheck.graph.reading import TooLargeText
+from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.graph.unknown import UnknownName, unknown_names
-from gradcheck.graph.unroll import TooLargeText, unroll
-from gradcheck.language.nodes import Literal, Node
+from gradcheck.language.nodes import Comprehension, Literal, Name, Node
 from gradcheck.language.torch_names import names_used
 
 MOST_VARIANTS = 256
@@ -37,12 +43,12 @@ _ONE = Literal(Fraction(1))
 class _Names:
     """What the names of a draft mean in one variant: inputs' shapes, constants, sweep values."""
 
-    draft: Draft
+    draft: CaseDraft
     shapes: Shapes
     names: dict[str, object]
 
 
-def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...]:
+def read_variants(draft: CaseDraft, inputs: tuple[Input, ...]) -> tuple[Variant, ...]:
     """All variants, or none after a complaint."""
     sweep = draft.keys.sweep or {}
     if not _is_sound(draft, sweep):
@@ -66,7 +72,7 @@ def read_variants(draft: Draft, inputs: tuple[Input, ...]) -> tuple[Variant, ...
     return () if faults else tuple(_distinct(variants))
 
 
-def _is_sound(draft: Draft, sweep: dict[str, list[Scalar]]) -> bool:
+def _is_sound(draft: CaseDraft, sweep: dict[str, list[YamlScalar]]) -> bool:
     sound = True
     for name, choices in sweep.items():
         seen: set[tuple[str, str]] = set()
@@ -88,7 +94,7 @@ def _is_sound(draft: Draft, sweep: dict[str, list[Scalar]]) -> bool:
     return sound
 
 
-def _shown(choice: Scalar) -> str:
+def _shown(choice: YamlScalar) -> str:
     """The value as it stands in an id: short, and without what pytest or a shell would mind."""
     text = "null" if choice.kind == "null" else choice.text
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", text[:40])
@@ -102,7 +108,7 @@ def _distinct(variants: list[Variant]) -> Iterator[Variant]:
         yield Variant(name, variant.values, variant.program)
 
 
-def _refuse_cost(draft: Draft) -> None:
+def _refuse_cost(draft: CaseDraft) -> None:
     draft.add(
         ("formula",),
         "formulas that take too long or too much memory to write out",
@@ -112,7 +118,7 @@ def _refuse_cost(draft: Draft) -> None:
 
 
 def _unrolled(
-    draft: Draft,
+    draft: CaseDraft,
     shapes: Shapes,
     values: dict[str, object],
     name: str,
@@ -139,7 +145,7 @@ def _unrolled(
     return program
 
 
-def _order(draft: Draft) -> int:
+def _order(draft: CaseDraft) -> int:
     return draft.keys.order or DEFAULT_ORDER
 
 
@@ -228,7 +234,7 @@ def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
     return lets, found
 
 
-def _above(draft: Draft, name: str) -> frozenset[str]:
+def _above(draft: CaseDraft, name: str) -> frozenset[str]:
     """The intermediate results that stand above one of them."""
     names = list(draft.lets)
     return frozenset(names[: names.index(name)])
@@ -245,7 +251,7 @@ def _strangers(
     ]
 
 
-def _below(draft: Draft, error: ExpressionError, own: str) -> ExpressionError:
+def _below(draft: CaseDraft, error: ExpressionError, own: str) -> ExpressionError:
     """The error, in other words where an intermediate result further down has the name."""
     if not isinstance(error, UnknownName) or error.name not in draft.lets:
         return error
@@ -263,3 +269,33 @@ def _without(lets: dict[str, Node], name: str) -> dict[str, Node]:
         if not names_used(tree).isdisjoint(gone):
             gone.add(other)
     return {other: tree for other, tree in lets.items() if other not in gone}
+
+
+Tree = TypeVar("Tree")
+
+
+def substitute(tree: Tree, values: Mapping[str, str | None]) -> Tree:
+    """The tree with each of these names replaced by its value; the names of loops stay loops'.
+
+    A scalar program knows numbers only, but ``dim=d`` may be null.
+    """
+    result: Any = _substitute(tree, values) if values else tree
+    return result  # type: ignore[no-any-return]
+
+
+def _substitute(node: Any, values: Mapping[str, str | None]) -> Any:
+    if isinstance(node, tuple):
+        return tuple(_substitute(item, values) for item in node)
+    if isinstance(node, Name):
+        return Literal(values[node.name], node.place) if node.name in values else node
+    if isinstance(node, Comprehension):
+        loops = {loop.name for loop in node.loops}
+        values = {name: value for name, value in values.items() if name not in loops}
+    if not hasattr(node, "__dataclass_fields__"):
+        return node
+    parts = {
+        field.name: _substitute(getattr(node, field.name), values)
+        for field in fields(node)
+        if field.name != "place"
+    }
+    return replace(node, **parts)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradcheck.answer import RunOptions
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.cli.arguments import (
     SHOWN,
     CommandLineError,
@@ -28,6 +27,9 @@ from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, sh
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.report import records
+from gradcheck.report.records import Record
 from gradcheck.spelling import chosen
 
 if TYPE_CHECKING:
@@ -84,9 +86,10 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
 
     checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)
     judged = [(each, examine(each, run_options)) for each in checks]
-    emit_json(_records(judged, run_options)) if as_json else emit(
-        "\n".join(_report(judged, run_options))
-    )
+    if as_json:
+        emit_json([records.as_json(each) for each in _records(judged, run_options)])
+    else:
+        emit("\n".join(_report(judged, run_options)))
     raise typer.Exit(_exit_code(judged, run_options))
 
 
@@ -158,8 +161,6 @@ def _again(check: Check) -> str:
     return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
-def _records(judged: Judged, run_options: RunOptions) -> list[dict[str, Any]]:
-    from gradcheck.report.records import record, run_facts
-
-    facts = {each.device: run_facts(SHOWN, run_options, each.device) for each, _ in judged}
-    return [record(check, outcome, facts[check.device]) for check, outcome in judged]
+def _records(judged: Judged, run_options: RunOptions) -> list[Record]:
+    facts = {each.device: records.run_facts(SHOWN, run_options, each.device) for each, _ in judged}
+    return [records.record(check, outcome, facts[check.device]) for check, outcome in judged]

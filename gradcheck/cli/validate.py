@@ -114,7 +114,7 @@ def _sound(cases: Sequence[Case]) -> Sequence[Case]:
 
 def _check_list(path: Path, loaded: Mapping[str, Sequence[Case]]) -> None:
     """Errors: CatalogError for a bad list, or for entries that match nothing in loaded files."""
-    from gradcheck.catalog.known import check_known, load_known
+    from gradcheck.catalog.known_failures import check_known, load_known
 
     check_known(load_known(path.parent), loaded)
 

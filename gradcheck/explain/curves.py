@@ -15,9 +15,9 @@ from gradcheck.errors import UsageError
 from gradcheck.explain.point import entries_of, entry_names, is_inside, number, values_at
 from gradcheck.explain.statements import derivatives_of, title_of
 from gradcheck.explain.svg import Curve, Picture
+from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.ordinals import round_to
 from gradcheck.reference.evaluate import Enclosure
 from gradcheck.reference.truth import Truth
 from gradcheck.report.records import version

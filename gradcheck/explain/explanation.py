@@ -14,7 +14,6 @@ from gradcheck.answer import EntryReport, Floats
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.catalog.witness_names import FACTS
 from gradcheck.dtypes import DTYPES
 from gradcheck.explain.backward_graph import GraphNode, backward_graph
 from gradcheck.explain.formulas import Formulas, formula_text, formulas_of
@@ -29,6 +28,7 @@ from gradcheck.explain.statements import (
 )
 from gradcheck.graph.tape import Operation
 from gradcheck.implementations.subject import subject_of
+from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.evaluate import START_BITS, Routine, decimal
@@ -73,8 +73,8 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
-    names = [name for name, facts in FACTS.items()
-             if name not in case.without and facts.order in orders]  # fmt: skip
+    names = [name for name, method in METHODS.items()
+             if name not in case.without and method.order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
     return Explanation(
         check=check,

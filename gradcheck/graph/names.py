@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gradcheck.graph.array_functions import ARRAY_FUNCTIONS
+from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS
+from gradcheck.graph.functions import ARRAY_FUNCTIONS
 from gradcheck.ops.table import CALLABLE
 
 CONSTANTS = frozenset({"pi", "e", "inf", "I"})
-COMPLEX_FUNCTIONS = frozenset({"re", "im", "conj", "arg"})
-FUNCTIONS = CALLABLE | frozenset(ARRAY_FUNCTIONS) | COMPLEX_FUNCTIONS
+FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys()
 RESERVED = FUNCTIONS | CONSTANTS | {"range"}

@@ -7,9 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.lists import MOST_STEPS
-from gradcheck.graph.tape import MOST_WORK, Tape
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.indexing import MOST_STEPS
+from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.tape import Tape
 from gradcheck.language.nodes import Comprehension, Loop, Node, Place
 from gradcheck.language.torch_names import children
 

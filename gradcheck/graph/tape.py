@@ -7,19 +7,13 @@ ball arithmetic, to series, and to the chain rule, which writes its derivatives 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+
+from gradcheck.graph.folding import Meter, TooLarge, fold
 
 MOST_OPERATIONS = 200_000
-MOST_WORK = 800_000
-MOST_DIGITS = 10_000
-_LARGEST = 10**MOST_DIGITS
-
-
-class TooLarge(Exception):
-    """The program would pass a limit of its tape; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +29,16 @@ class Operation:
     parameter: Fraction | int | str | None = None
 
 
-class Tape:
+class Tape(Meter):
     """Grows by ``put`` and never shrinks; equal operations share one node.
 
-    ``allowance`` is the work that may still be done, about 2 µs for each unit: constants are
-    computed at once and leave no nodes to be counted; ``work`` is what has been done. A tape with a
-    finite allowance keeps all limits, one without it keeps none: what is written there was counted
-    before.
+    A tape with a finite allowance keeps all limits, one without it keeps none.
     """
 
     def __init__(self, allowance: float = math.inf) -> None:
-        self.allowance, self.work = allowance, 0
+        super().__init__(allowance)
         self.operations: list[Operation] = []
         self._known: dict[Operation, int] = {}
-
-    @property
-    def limited(self) -> bool:
-        return self.allowance < math.inf
 
     @property
     def full(self) -> bool:
@@ -67,12 +54,6 @@ class Tape:
         self.operations.append(operation)
         self._known[operation] = len(self.operations) - 1
         return len(self.operations) - 1
-
-    def spend(self, work: int) -> None:
-        self.allowance -= work
-        self.work += work
-        if self.allowance < 0:
-            raise TooLarge(f"more than {MOST_WORK:,} steps of computation")
 
     def ancestors(self, nodes: Iterable[int]) -> set[int]:
         """All nodes that the given ones are computed from, themselves included."""
@@ -130,7 +111,7 @@ def apply(
     """
     tape.spend(2)
     if not any(isinstance(value, Scalar) for value in values):
-        folded = _fold(tape, operator, values, parameter)  # type: ignore[arg-type]
+        folded = fold(tape, operator, values, parameter)  # type: ignore[arg-type]
         if folded is not None:
             return folded
     shortcut = _shorten(operator, values, parameter)
@@ -169,60 +150,6 @@ def _shorten(
         known, other = values if isinstance(values[0], bool) else values[::-1]
         return other if known == (operator == "and") else known
     return None
-
-
-def _fold(
-    tape: Tape, operator: str, values: tuple[Fraction, ...], parameter: Fraction | int | None
-) -> Number | None:
-    exact = _EXACT.get(operator)
-    if exact is None:
-        return None
-    if operator == "ipow":
-        values = (*values, Fraction(parameter or 0))
-        power = (_bits(values[0]) - 2) * abs(int(values[1]))
-        if power > 2 * _LARGEST.bit_length():
-            return _left_as_it_is(tape)
-        tape.spend((max(power, 0) >> 10) ** 2)
-    tape.spend(1 + (sum(map(_bits, values)) >> 10) ** 2)  # what gcd and products take
-    result: Fraction = exact(*values)
-    if max(abs(result.numerator), result.denominator) >= _LARGEST:
-        return _left_as_it_is(tape)
-    return result
-
-
-def _bits(value: Fraction) -> int:
-    return value.numerator.bit_length() + value.denominator.bit_length()
-
-
-def _left_as_it_is(tape: Tape) -> Number | None:
-    """None for a number that is too long: where there are no limits, balls will compute it."""
-    if tape.limited:
-        raise TooLarge(f"a number of more than {MOST_DIGITS:,} digits")
-    return None
-
-
-_EXACT: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: Fraction(a) / b,
-    "neg": lambda a: -a,
-    "ipow": pow,
-    "abs": abs,
-    "sign": lambda a: Fraction((a > 0) - (a < 0)),
-    "floor": lambda a: Fraction(a.__floor__()),
-    "ceil": lambda a: Fraction(a.__ceil__()),
-    "round": lambda a: Fraction(round(a)),
-    "min": min,
-    "max": max,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "eq": lambda a, b: a == b,
-    "not": lambda a: not a,
-    "and": lambda a, b: a and b,
-    "or": lambda a, b: a or b,
-    "where": lambda c, a, b: a if c else b,
-}
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.lists import MOST_STEPS
+from gradcheck.floats import nearest_float
+from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
 from gradcheck.implementations.tensors import (
     Home,
     as_tensor,
     leaves,
-    nearest_float,
     plain,
     whole_numbers,
 )

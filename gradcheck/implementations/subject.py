@@ -1,28 +1,29 @@
 """What is on trial, as one thing that is called with tensors, whatever spelled it.
 
-Before it is called: whether it would build giants, and whether one call takes many points.
+An expression is compiled before; whether one call takes many points is found by trial.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
+from gradcheck.implementations.compiled import Compiled, Evaluation, TooLargeError, record, source
 from gradcheck.implementations.function import load_callable, load_function, taking_inputs
 from gradcheck.implementations.tensors import Home, constant, home_of
 from gradcheck.implementations.torch_language import evaluate
 from gradcheck.implementations.translation import translate
 
 Subject = Callable[..., Tensor]
+
+MOST_ELEMENTS = 2**20
+"""Of a tensor that an expression of the torch language builds."""
 
 
 class NotATensorError(Misconduct):
@@ -49,56 +50,101 @@ def subject_of(
         return _one_tensor(taking_inputs(load_callable(implementation, home)))
     if implementation.function is not None:
         return _one_tensor(taking_inputs(load_function(implementation, home)))
-    if implementation.tree is not None:
-        return _one_tensor(_expression(case, variant, implementation, home))
-    return _one_tensor(_formula(case, variant, home))
+    return _expression(case, variant, implementation, home)
+
+
+def source_of(
+    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+) -> str | None:
+    """Return Python text that defines the implementation as ``subject``, to be run without us.
+
+    None for a callable that a program handed over, and where only numbers decide what is called.
+
+    Errors: TooLargeError as the subject.
+    """
+    if implementation.call is not None:
+        return None
+    if implementation.function is not None:
+        module, _, attribute = implementation.function.partition(":")
+        return f"import {module}\n\nsubject = {module}.{attribute}\n"
+    compiled = _compiled(case, variant, implementation, home_of(dtype, device))
+    return None if compiled is None else source(compiled)
 
 
 def _expression(
     case: Case, variant: Variant, implementation: Implementation, home: Home
-) -> Callable[..., Any]:
-    tree, names = implementation.tree, [each.name for each in case.inputs]
-    constants = {name: constant(value, home) for name, value in case.constants.items()}
-    too_large = _too_large(case, variant, implementation)
-    assert tree is not None
+) -> Subject:
+    """The recorded graph's own function, where there is one, so that a call costs a bare one."""
+    try:
+        compiled = _compiled(case, variant, implementation, home)
+    except TooLargeError as error:
+        return _refusing(str(error))
+    interpreted = _one_tensor(_interpreted(case, variant, implementation, home))
+    if compiled is None:
+        return interpreted
+    forward: Subject = compiled.module.forward
+    return forward if compiled.only_for is None else _guarded(forward, compiled, interpreted)
 
-    def call(*tensors: Tensor) -> Any:
-        if too_large is not None:
-            raise TooLargeError(too_large)
-        # Some functions write into their arguments (running statistics): each call has its own.
-        fresh = {
-            name: value.clone() if isinstance(value, Tensor) else value
-            for name, value in constants.items()
-        }
-        inputs = dict(zip(names, tensors, strict=True))
-        return evaluate(tree, {**fresh, **variant.values, **inputs}, home)
+
+def _guarded(forward: Subject, compiled: Compiled, interpreted: Subject) -> Subject:
+    """The graph for the shapes that it holds for."""
+    only_for = compiled.only_for
+
+    def call(*tensors: Tensor) -> Tensor:
+        if tuple([each.shape for each in tensors]) == only_for:
+            return forward(*tensors)
+        return interpreted(*tensors)
+
+    return call
+
+
+def _refusing(text: str) -> Subject:
+    def call(*_tensors: Tensor) -> Tensor:
+        raise TooLargeError(text)
 
     return call
 
 
 @lru_cache(maxsize=8)  # the checks of an implementation follow each other
-def _too_large(case: Case, variant: Variant, implementation: Implementation) -> str | None:
-    """What the expression would build that is too large, in any dtype on any device; or None."""
-    meta = home_of("float64", "meta")
+def _compiled(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Compiled | None:
+    inputs = {each.name: each.shape for each in case.inputs}
+    evaluation = _evaluation(case, variant, implementation)
+    constants = _constants(case, implementation, home)
+    most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
+    return record(evaluation, inputs, constants, home, most=most)
+
+
+def _evaluation(case: Case, variant: Variant, implementation: Implementation) -> Evaluation:
     tree = implementation.tree
-    assert tree is not None
-    constants = {name: constant(value, meta) for name, value in case.constants.items()}
-    inputs = {
-        each.name: torch.empty(each.shape, dtype=meta.dtype, device=meta.device)
-        for each in case.inputs
-    }
-    return oversize(
-        lambda values: evaluate(tree, values, meta), {**constants, **variant.values, **inputs}
+    if tree is not None:
+        return lambda values, home: evaluate(tree, {**variant.values, **values}, home)
+    return lambda values, home: translate(
+        case.formula, case.lets, {**variant.values, **values}, home
     )
 
 
-def _formula(case: Case, variant: Variant, home: Home) -> Callable[..., Any]:
+def _constants(case: Case, implementation: Implementation, home: Home) -> dict[str, Any]:
+    if implementation.tree is None:
+        return case.constants
+    return {name: constant(value, home) for name, value in case.constants.items()}
+
+
+def _interpreted(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Callable[..., Any]:
+    evaluation = _evaluation(case, variant, implementation)
+    constants = _constants(case, implementation, home)
     names = [each.name for each in case.inputs]
 
-    def call(*tensors: Tensor) -> Tensor:
-        inputs = dict(zip(names, tensors, strict=True))
-        values = {**case.constants, **variant.values, **inputs}
-        return translate(case.formula, case.lets, values, home)
+    def call(*tensors: Tensor) -> Any:
+        # Some functions write into their arguments (running statistics): each call has its own.
+        fresh = {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in constants.items()
+        }
+        return evaluation({**fresh, **dict(zip(names, tensors, strict=True))}, home)
 
     return call
 
@@ -138,49 +184,6 @@ def _contained(function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> Any
     if left[1] is not dtype:
         raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
     return result
-
-
-MOST_ELEMENTS = 2**20
-
-
-class TooLargeError(Exception):
-    """An expression builds a tensor that passes the limit; the text says how large."""
-
-
-def oversize(evaluate: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> str | None:
-    """What is too large in an evaluation, or None.
-
-    It is run on PyTorch's meta device, where tensors have a shape and no memory. Where that device
-    cannot follow (an operator that looks at numbers), what comes after is not foreseen.
-    """
-    shapes = {
-        name: value.to("meta") if isinstance(value, Tensor) else value
-        for name, value in values.items()
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they come again in the evaluation that counts
-        try:
-            with _Limit():  # type: ignore[no-untyped-call]
-                evaluate(shapes)
-        except TooLargeError as error:
-            return str(error)
-        except Exception:  # the evaluation that counts will say it
-            return None
-    return None
-
-
-class _Limit(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __torch_dispatch__(
-        self, function: Any, _types: Any, arguments: Any = (), keywords: Any = None
-    ) -> Any:
-        result = function(*arguments, **(keywords or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor) and leaf.numel() > MOST_ELEMENTS:
-                raise TooLargeError(
-                    f"{function.__name__.partition('.')[0]} builds a tensor of shape "
-                    f"{list(leaf.shape)}, more than {MOST_ELEMENTS:,} elements"
-                )
-        return result
 
 
 _RTOL = 1e-3

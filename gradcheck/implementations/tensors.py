@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.catalog.case import Pointed
+from gradcheck.floats import nearest_float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, Fraction | int):
         return value
     return int(value) if _is_whole(value) and -(2**63) <= value < 2**63 else nearest_float(value)
-
-
-def nearest_float(value: Fraction | float) -> float:
-    """The float nearest to an exact number."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
 
 
 def as_tensor(value: Any, home: Home) -> Tensor:

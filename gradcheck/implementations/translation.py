@@ -1,6 +1,6 @@
 """The formula's own translation to PyTorch: what is on trial where a case names no other code.
 
-Its array functions have the signatures of ``gradcheck.graph.array_functions``; a test holds the
+Its array functions have the signatures of ``gradcheck.graph.functions``; a test holds the
 two together.
 """
 
@@ -20,9 +20,7 @@ from gradcheck.implementations.interpreter import Scope, fold, integer
 from gradcheck.implementations.tensors import Home, as_tensor
 from gradcheck.language.nodes import Attribute, Call, Name, Node
 from gradcheck.language.torch_names import NUMBERS
-from gradcheck.ops.table import CALLABLE, OPERATORS
-
-_DEFAULTS = {"heaviside": Fraction(1, 2), "zeta": Fraction(1)}  # the second argument left out
+from gradcheck.ops.table import CALLABLE, OPERATORS, on_tensors
 
 
 def translate(
@@ -30,7 +28,7 @@ def translate(
 ) -> Tensor:
     """The formula's value, where ``values`` holds inputs (tensors), constants and sweep values.
 
-    Shapes: as in ``gradcheck.graph.unroll``, which is NumPy's broadcasting.
+    Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
     known = {**NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)
@@ -61,8 +59,8 @@ def _call(node: Call, scope: Scope) -> Any:
 def _elementwise(name: str, values: list[Any], scope: Scope) -> Any:
     operator = OPERATORS[name]
     parameters = [integer(values.pop(0))] if operator.parameter else []
-    if name in _DEFAULTS and len(values) == 1:
-        values.append(_DEFAULTS[name])
+    if operator.optional is not None and len(values) == operator.arity - 1:
+        values.append(operator.optional)
     if name in ("min", "max"):
         return reduce(lambda a, b: _apply(name, parameters, [a, b], scope), values)
     return _apply(name, parameters, values, scope)
@@ -74,7 +72,7 @@ def _apply(name: str, parameters: list[int], values: list[Any], scope: Scope) ->
         if not isinstance(exact, Scalar):
             return exact  # floor(5/2) may be an index, so it must stay a number
     tensors = [as_tensor(value, scope.home) for value in values]
-    return OPERATORS[name].torch(*parameters, *tensors)
+    return on_tensors(OPERATORS[name])(*parameters, *tensors)
 
 
 def _array_call(name: str, node: Call, scope: Scope) -> Tensor:

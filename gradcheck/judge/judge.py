@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 
 from flint import arb
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import ulp
 from gradcheck.ops.balls import working
 from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
@@ -69,7 +69,7 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
             return special
         error = _error(got, truth)
         magnitude = float(abs(truth.ball).upper())
-    spacing = _spacing(magnitude, dtype)
+    spacing = ulp(magnitude, dtype)
     relative = error and (error / magnitude if magnitude else math.inf)
     if error <= FAITHFUL_ULPS * spacing:
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, error / spacing, relative)
@@ -87,7 +87,7 @@ def _judge_range(
 ) -> Judgement | None:
     """Where a number or the truth is not finite in the dtype; None where both are."""
     ball = truth.ball
-    beyond = abs(ball) >= _overflow(dtype.precision, dtype.emax)
+    beyond = abs(ball) >= arb(dtype.overflow)
     if beyond and abs(got) >= dtype.largest and (got > 0) == bool(ball > 0):
         return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
     if math.isfinite(got) and not beyond:
@@ -108,13 +108,6 @@ def _name(truth: Enclosure) -> str:
     return "the answer in the case" if truth.stated else "the truth"
 
 
-@cache
-def _overflow(precision: int, emax: int) -> arb:
-    """What rounds to infinity: the largest number and half an ulp more."""
-    with working(BITS, exact=True):
-        return (arb(2) - arb(2) ** -precision) * arb(2) ** emax
-
-
 def _error(got: float, truth: Enclosure) -> float:
     """Distance to the truth: to the hull at a kink, else the most that the ball allows."""
     distance = abs(arb(got) - truth.ball)
@@ -122,18 +115,12 @@ def _error(got: float, truth: Enclosure) -> float:
     return max(0.0, float(bound))
 
 
-def _spacing(magnitude: float, dtype: Dtype) -> float:
-    """The distance of neighbouring floats of the dtype at a number."""
-    leading = math.frexp(min(magnitude, dtype.largest))[1] - 1 if magnitude else dtype.emin
-    return math.ldexp(1.0, max(leading, dtype.emin) - dtype.precision + 1)
-
-
 def _spacing_of_zero(spacing: float, stress: ErrorBounds, dtype: Dtype) -> float:
     """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
     terms = max(stress.conditioning, stress.scale)
     if spacing > dtype.smallest_subnormal or not 0.0 < terms < dtype.largest:
         return spacing
-    return _spacing(terms, dtype)
+    return ulp(terms, dtype)
 
 
 @dataclass(frozen=True, slots=True)

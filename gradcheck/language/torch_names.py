@@ -41,7 +41,7 @@ DTYPES = frozenset(
         *("half", "float", "double", "cfloat", "cdouble", "short", "int", "long"),
     )
 )
-METHODS = "torch.Tensor."
+TENSOR_METHODS = "torch.Tensor."
 
 
 @cache
@@ -207,8 +207,8 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
 
 
 def _function(name: str, place: Place) -> Iterator[ExpressionError]:
-    if name.startswith(METHODS):
-        method = name.removeprefix(METHODS)
+    if name.startswith(TENSOR_METHODS):
+        method = name.removeprefix(TENSOR_METHODS)
         yield ExpressionError(
             place, f"{name!r}", "a method called on a tensor", f"write x.{method}(...)"
         )
@@ -223,7 +223,7 @@ def _function(name: str, place: Place) -> Iterator[ExpressionError]:
 
 
 def _method(node: Attribute) -> Iterator[ExpressionError]:
-    if METHODS + node.name in allowed():
+    if TENSOR_METHODS + node.name in allowed():
         return
     near = method_for(node.name)
     yield ExpressionError(
@@ -267,7 +267,7 @@ def _unknown_attribute(node: Attribute) -> ExpressionError:
         f"the attribute {node.name!r}",
         f"one of {', '.join(sorted(ATTRIBUTES))}",
         f"write .{node.name}() to call the method"
-        if METHODS + node.name in allowed()
+        if TENSOR_METHODS + node.name in allowed()
         else f"write {near}"
         if near
         else "leave it out",
@@ -326,7 +326,7 @@ _CUTOFF = 0.75
 @cache
 def _by_last_part() -> dict[str, str]:
     """Each function by the last part of its name; where several modules have it, the first."""
-    functions = (name for name in sorted(allowed()) if not name.startswith(METHODS))
+    functions = (name for name in sorted(allowed()) if not name.startswith(TENSOR_METHODS))
     found = {name.rpartition(".")[2]: name for name in functions}
     for module in reversed(_MODULES):
         found |= {last: f"{module}.{last}" for last in found if f"{module}.{last}" in allowed()}
@@ -345,7 +345,9 @@ def function_for(name: str) -> str | None:
 
 
 def method_for(name: str) -> str | None:
-    methods = [each.removeprefix(METHODS) for each in allowed() if each.startswith(METHODS)]
+    methods = [
+        each.removeprefix(TENSOR_METHODS) for each in allowed() if each.startswith(TENSOR_METHODS)
+    ]
     return nearest(name, methods)
 
 

@@ -1,34 +1,79 @@
-"""One file, one witness, found by its name; its row in ``catalog.witness_names`` plans its checks.
+"""The methods that testify: one file, one witness, and all that is known of it stands there.
 
-Finding the names imports no witness, and so no torch. What the witnesses share stands in the
-package ``_torch``, which is no file and so no witness.
+A file declares its ``METHOD`` and a function ``answer``. The declarations are read without running
+the files, since running one imports torch, and a catalog is read without it. What the methods
+share stands in the package ``_torch``, which is no file and so no witness.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Protocol, cast
 
 from gradcheck.answer import Claim, Finding, Invocation
 
-NAMES = tuple(sorted(module.name for module in iter_modules(__path__) if not module.ispkg))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """What must be known of a witness before it is asked. Literals alone stand in a declaration.
+
+    ``order`` is that of the derivatives that its answers are held against: a case of a lower order
+    has no check by it. ``differences``: it takes finite differences, so it is asked point by
+    point, since its cost grows with the square, and with settings that the enclosures give.
+    ``subject`` is what a sentence says is wrong where the witness disagrees.
+
+    Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
+           where one call takes many points, and where each point is a call of its own.
+    """
+
+    name: str
+    order: int
+    share: float
+    share_alone: float
+    subject: str
+    differences: bool = False
+
+    def answer(self, invocation: Invocation) -> Iterator[Claim | Finding]:
+        """Return all that the witness says: numbers to judge, or findings. Imports torch."""
+        return cast(_Answering, import_module(f"{__name__}.{self.name}")).answer(invocation)
+
+    @property
+    def _place(self) -> tuple[bool, int, float, str]:
+        return self.differences, self.order, -self.share_alone, self.name
 
 
-class Witness(Protocol):
+class _Answering(Protocol):
     """What every file of this folder offers."""
 
-    def testify(self, invocation: Invocation) -> Iterator[Claim | Finding]:
-        """Everything the witness says about the invocation: numbers to judge, or findings."""
-        ...
+    def answer(self, invocation: Invocation) -> Iterator[Claim | Finding]: ...
 
 
-def witness(name: str) -> Witness:
-    """The witness of that name.
+def declared(path: Path) -> Method:
+    """Return the method that a file declares, without running the file.
 
-    Errors: KeyError for a name that is not in ``NAMES``.
+    Errors: ValueError where it declares none, or one that is not of literals.
     """
-    if name not in NAMES:
-        raise KeyError(f"no witness {name!r}; there are {', '.join(NAMES)}")
-    return cast(Witness, import_module(f"{__name__}.{name}"))
+    for node in ast.parse(path.read_text("utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="METHOD")], value=ast.Call(keywords=keywords)):
+                return Method(**{str(each.arg): ast.literal_eval(each.value) for each in keywords})
+    raise ValueError(f"{path} declares no method: expected a line `METHOD = Method(name=..., ...)`")
+
+
+def _found() -> dict[str, Method]:
+    """Return every method by name: cheap and low orders first, finite differences last."""
+    files = [path for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__"]
+    methods = sorted(map(declared, files), key=lambda method: method._place)
+    return {method.name: method for method in methods}
+
+
+METHODS = _found()
+WITNESSES = tuple(METHODS)
+"""Those that testify in this version, in the order in which their checks are planned."""
+
+LATER_WITNESSES = ("functional", "compiled", "contract")
+"""Those that the format names and that come later: a case may already say `without` them."""

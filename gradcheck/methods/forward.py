@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from gradcheck.answer import Claim, Finding, Floats, Invocation
+from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import check, entries, input_size, leaves, result_of
 from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
@@ -14,13 +15,21 @@ from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.lacks import NO_FORWARD, Lacking
 from gradcheck.methods._torch.operators import eagerly, may_be_compiled
 
+METHOD = Method(
+    name="forward",
+    order=1,
+    share=1,
+    share_alone=0.1875,
+    subject="the forward mode",
+)
+
 LABEL = "torch.autograd.forward_ad"
 CONSTANT = " (the result has no tangent: zeros)"
 MOST_COLUMNS = 8
 """Up to so many input entries a thorough call asks for the whole Jacobian, column by column."""
 
 
-def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield from guarded_beside_defects(LABEL, _columns, invocation)
 
 

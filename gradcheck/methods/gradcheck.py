@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
 from gradcheck.answer import Claim, Finding, FiniteDifferenceSettings, Invocation, Ruling
+from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import (
     densified,
     input_size,
@@ -25,11 +26,20 @@ from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import refuse_to_go_on
 from gradcheck.methods._torch.lacks import shortened
 
+METHOD = Method(
+    name="gradcheck",
+    order=1,
+    share=0.0625,
+    share_alone=0.0625,
+    subject="finite differences",
+    differences=True,
+)
+
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
 
 
-def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield from guarded(FIRST, _first, invocation)
     if invocation.order >= 2:
         yield from guarded(SECOND, _second, invocation)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.answer import Claim, Finding, Floats, Invocation
+from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     joined,
@@ -20,13 +21,21 @@ from gradcheck.methods._torch.calling import (
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import leads_to
 
+METHOD = Method(
+    name="reverse",
+    order=1,
+    share=1,
+    share_alone=0.375,
+    subject="the backward",
+)
+
 GRAD, BACKWARD = "torch.autograd.grad", "Tensor.backward"
 DETACHED = " (the result does not require grad: zeros)"
 MOST_ROWS = 8
 """Up to so many outputs the whole Jacobian is asked for, row by row."""
 
 
-def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield from guarded(GRAD, _by_grad, invocation)
     yield from guarded(BACKWARD, _by_backward, invocation)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.answer import Claim, Finding, Floats, Invocation, Ruling
+from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check,
@@ -21,10 +22,24 @@ from gradcheck.methods._torch.calling import (
     result_of,
     split,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of, warm_up
+from gradcheck.methods._torch.dual import (
+    dual_level,
+    duals,
+    reason_to_distrust,
+    reason_to_excuse,
+    tangent_of,
+    warm_up,
+)
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.graph import refuse_to_go_on
-from gradcheck.methods._torch.nested_forward import reason_to_distrust, reason_to_excuse
+
+METHOD = Method(
+    name="second",
+    order=2,
+    share=0.5,
+    share_alone=0.0625,
+    subject="the second derivative",
+)
 
 REVERSE_REVERSE = "reverse over reverse"
 FORWARD_REVERSE = "forward over reverse"
@@ -36,7 +51,7 @@ MOST_ENTRIES = 6
 Tangents = Sequence[Tensor | None]
 
 
-def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield from guarded_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, invocation)
     yield from guarded_beside_defects(FORWARD_REVERSE, _forward_over_reverse, invocation)
     yield from guarded_beside_defects(REVERSE_FORWARD, _reverse_over_forward, invocation)

@@ -7,11 +7,20 @@ from collections.abc import Iterator
 import torch
 
 from gradcheck.answer import Claim, Finding, Invocation, Ruling
+from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import entries, leaves, result_of
 from gradcheck.methods._torch.exceptions import guarded
 
+METHOD = Method(
+    name="value",
+    order=0,
+    share=1,
+    share_alone=0.375,
+    subject="the value",
+)
 
-def testify(invocation: Invocation) -> Iterator[Claim | Finding]:
+
+def answer(invocation: Invocation) -> Iterator[Claim | Finding]:
     yield from guarded("value", _value, invocation)
 
 

@@ -236,6 +236,14 @@ def bessel_i(n: int, x: arb) -> arb:
     return x.bessel_i(arb(fmpz(n)))
 
 
+def complementary_error(x: arb) -> arb:
+    """erfc, with its relative accuracy also where it is far below every float (DLMF 7.11.2)."""
+    if not x > 32:
+        return x.erfc()
+    half = arb(1) / 2
+    return (-x * x).exp() * (x * x).hypgeom_u(half, half) / arb.pi().sqrt()
+
+
 def atan2(y: arb, x: arb) -> arb:
     if y.is_zero() and x.is_zero() and not CONTACT.exact:
         return arb.nan()

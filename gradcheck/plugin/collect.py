@@ -9,7 +9,7 @@ import pytest
 
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
-from gradcheck.catalog.known import KnownFailure, check_known, list_of, read_known
+from gradcheck.catalog.known_failures import KnownFailure, check_known, list_of, read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal

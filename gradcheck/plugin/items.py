@@ -5,7 +5,6 @@ A fault is an item that fails, and so no reason to stop a project's other tests.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES, order_of
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
+from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
@@ -119,7 +118,7 @@ def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
     file = item.nodeid.partition("::")[0]
     facts = records.run_facts(file, settings_of(item.config).run_options, device_name)
     record = records.record(item.check, outcome, facts)
-    item.user_properties.append((PROPERTY, json.dumps(record, allow_nan=False)))
+    item.user_properties.append((PROPERTY, records.encoded(record)))
 
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:
@@ -258,7 +257,7 @@ def check_markers(check: Check, config: pytest.Config) -> Iterator[pytest.MarkDe
     """The markers of a check; a tag that pytest refuses as one is left to ``-k``."""
     device = check.device.partition(":")[0]
     _register(config, device, f"checks on the device {device}")
-    for name in (device, check.dtype, check.witness, f"order{order_of(check.witness)}"):
+    for name in (device, check.dtype, check.witness, f"order{METHODS[check.witness].order}"):
         yield _marker(name)
     for tag in check.case.tags:
         if not tag.startswith("_"):

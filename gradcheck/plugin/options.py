@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gradcheck.answer import RunOptions
-from gradcheck.catalog.witness_names import LATER_WITNESSES, WITNESSES
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.spelling import chosen, nearest
 
 SHORT = "gradcheck.plugin.short"

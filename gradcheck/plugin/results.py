@@ -7,7 +7,6 @@ prints.
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -19,13 +18,13 @@ from typing import Any, TextIO
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.catalog.witness_names import WITNESSES
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.methods import WITNESSES
 from gradcheck.plugin.options import Settings
 from gradcheck.report import records
 from gradcheck.report.causes import Cause, Failure, by_cause, record_headline
-from gradcheck.report.records import version
+from gradcheck.report.records import Record, decoded, version
 
 PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""
@@ -42,8 +41,8 @@ class Ledger:
         self.verdicts: Counter[str] = Counter()
         self.entries = 0
         self.abstained = 0
-        self.worst: dict[str, dict[str, Any]] = {}  # of each case that did not fail
-        self.disagreements: list[dict[str, Any]] = []
+        self.worst: dict[str, Record] = {}  # of each case that did not fail
+        self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
         self._file: TextIO | None = None
 
@@ -70,29 +69,29 @@ class Ledger:
             return
         for name, text in report.user_properties:
             if name == PROPERTY:
-                self._add(json.loads(str(text)))
+                self._add(records.decoded(str(text)))
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:
             with suppress(OSError):  # a line that could not be written has been said to be lost
                 self._file.close()
 
-    def _add(self, record: dict[str, Any]) -> None:
+    def _add(self, record: Record) -> None:
         self._write(record)
-        self.verdicts[record["verdict"]] += 1
-        self.entries += record["entries"]
-        self.abstained += record["abstained"]
-        if record["verdict"] == "disagree":
+        self.verdicts[record.verdict] += 1
+        self.entries += record.entries
+        self.abstained += record.abstained
+        if record.verdict == "disagree":
             self.disagreements.append(record)
-        if record["verdict"] == "abstain":
-            reason = record["reason"].partition("\n")[0]  # the rest says how to mend a case
-            self.untested[f"{record['witness']}: {reason}"] += 1
-        if record["verdict"] in {"agree", "inaccurate"} and record["ulps"] is not None:
-            case = f"{record['file']}::{record['case']}"
+        if record.verdict == "abstain":
+            reason = record.reason.partition("\n")[0]  # the rest says how to mend a case
+            self.untested[f"{record.witness}: {reason}"] += 1
+        if record.verdict in {"agree", "inaccurate"} and record.ulps is not None:
+            case = f"{record.file}::{record.case}"
             if case not in self.worst or ulps(record) > ulps(self.worst[case]):
                 self.worst[case] = record
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: Record) -> None:
         if self._file is None:
             return
         try:
@@ -101,9 +100,9 @@ class Ledger:
             pytest.exit(f"{self.path} cannot be written: {error.strerror}", returncode=3)
 
 
-def ulps(record: dict[str, Any]) -> float:
-    """The worst error of a record that has one; JSON holds an infinite one as text."""
-    return float(record["ulps"])
+def ulps(record: Record) -> float:
+    """Return the worst error of a record; 0 where none was judged."""
+    return record.ulps or 0.0
 
 
 _NUMBER = re.compile(r"(\d+)")
@@ -184,12 +183,12 @@ def _once(reports: list[Any], *, short: bool) -> Iterator[Any]:
     for report in reports:
         record = _record(report)
         if record is not None and isinstance(report.longrepr, Told):
-            checks[record["id"]] = report, Failure(record, report.longrepr.text)
+            checks[record.id] = report, Failure(record, report.longrepr.text)
         else:
             yield report
     failures = in_catalog_order(failure for _, failure in checks.values())
     for cause in by_cause(failures):
-        report, _ = checks[cause.telling.record["id"]]
+        report, _ = checks[cause.telling.record.id]
         told = copy.copy(report)
         told.longrepr = _in_short(report.longrepr, cause) if short else replace(
             report.longrepr, text=cause.text
@@ -210,10 +209,10 @@ def _headline(report: pytest.TestReport) -> str | None:
     return dict(report.user_properties).get(HEADLINE) if record is None else record_headline(record)  # type: ignore[return-value]
 
 
-def _record(report: Any) -> dict[str, Any] | None:
+def _record(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
-    return json.loads(str(found)) if found is not None and report.when == "call" else None
+    return decoded(str(found)) if found is not None and report.when == "call" else None
 
 
 def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
@@ -224,16 +223,16 @@ def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
 def _place(failure: Failure) -> tuple[Any, ...]:
     """Numbers in an id are compared as numbers: those of implementations, and of variants."""
     record = failure.record
-    before, _, _ = record["id"].rpartition(f"{record['witness']}-{record['device']}-")
+    before, _, _ = record.id.rpartition(f"{record.witness}-{record.device}-")
     parts = [part.zfill(_WIDTH) if part.isdecimal() else part for part in _NUMBER.split(before)]
     dtypes = list(DTYPES)
     return (
-        record["file"],
-        record["line"],
+        record.file,
+        record.line,
         parts,
-        WITNESSES.index(record["witness"]),
-        record["device"],
-        dtypes.index(record["dtype"]),
+        WITNESSES.index(record.witness),
+        record.device,
+        dtypes.index(record.dtype),
     )
 
 
@@ -277,15 +276,15 @@ def _worst(ledger: Ledger) -> Iterator[str]:
     if ranked:
         yield "worst accuracy without a disagreement, in ulps:"
     for record in ranked:
-        note = "  inaccurate" if record["verdict"] == "inaccurate" else ""
-        yield f"  {ulps(record):>9.3g}  {record['id']}  {record['index']}{note}"
+        note = "  inaccurate" if record.verdict == "inaccurate" else ""
+        yield f"  {ulps(record):>9.3g}  {record.id}  {record.index}{note}"
 
 
-def _causes(disagreements: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _causes(disagreements: Sequence[Record]) -> Iterator[str]:
     causes: defaultdict[str, list[str]] = defaultdict(list)
     for cause in by_cause(in_catalog_order(map(Failure, disagreements))):
         failures = cause.telling, *cause.others
-        causes[cause.headline] += [failure.record["id"] for failure in failures]
+        causes[cause.headline] += [failure.record.id for failure in failures]
     if causes:
         yield "disagreements, by cause:"
     for headline, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):

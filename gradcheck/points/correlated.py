@@ -10,8 +10,8 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import Ordinals, float_at, ordinal
 from gradcheck.points.marginals import Spans, bulk, inside, integers, tails
-from gradcheck.points.ordinals import Ordinals, float_at, ordinal
 from gradcheck.points.random import derive_key, random_below
 
 

@@ -17,12 +17,12 @@ from flint import arb
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import float_at, largest_ordinal, ordinal
 from gradcheck.graph.tape import Program
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.points.generate import from_rows, generate, to_rows
 from gradcheck.points.marginals import inside
-from gradcheck.points.ordinals import float_at, largest_ordinal, ordinal
 from gradcheck.points.random import derive_key, random_words
 from gradcheck.reference.evaluate import Routine
 

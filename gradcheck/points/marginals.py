@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
-from gradcheck.points.ordinals import float_at, largest_ordinal, ordinal, power_ordinal, round_to
+from gradcheck.floats import float_at, largest_ordinal, ordinal, power_ordinal, round_to
 from gradcheck.points.random import derive_key, random_below, random_between
 
 Spans = tuple[tuple[float, float], ...]

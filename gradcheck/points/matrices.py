@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import round_to
 from gradcheck.points.marginals import Spans, inside
-from gradcheck.points.ordinals import round_to
 from gradcheck.points.random import derive_key, random_below
 
 MADE = frozenset({"positive_definite", "invertible", "orthogonal"})

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gradcheck.answer import Floats, RunOptions
-from gradcheck.catalog.case import Case, Input, Variant
+from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
-from gradcheck.graph.tape import Program
+from gradcheck.floats import round_to
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.marginals import inside
-from gradcheck.points.ordinals import round_to
 from gradcheck.points.random import derive_key
 from gradcheck.points.regimes import Site, draw, meeting, regimes
 
@@ -127,18 +126,6 @@ def _run(key: int) -> tuple[Recipe, ...]:
 
         collect()
     return tuple(found)
-
-
-def batch_strategy(
-    inputs: tuple[Input, ...], program: Program, dtype: Dtype, count: int
-) -> SearchStrategy[Batch]:
-    """Return a strategy of batches of at most ``count`` points, of every regime that applies.
-
-    A batch holds only points that meet the formula's `where`, and may be empty for that.
-    """
-    site = Site(inputs, program, dtype)
-    names = st.sampled_from(regimes(inputs, program))
-    return st.builds(lambda name, recipe: batch_of(site, name, recipe, count), names, recipes())
 
 
 def recipes() -> SearchStrategy[Recipe]:

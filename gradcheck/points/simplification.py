@@ -20,13 +20,13 @@ from hypothesis.errors import NoSuchExample
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import round_to
 from gradcheck.graph.tape import Program
 from gradcheck.points.correlated import Field
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.generate import fields_of, from_rows, to_rows
 from gradcheck.points.marginals import Spans, inside
 from gradcheck.points.matrices import belongs
-from gradcheck.points.ordinals import round_to
 from gradcheck.reference.exact import holds
 
 Values = dict[str, Floats]

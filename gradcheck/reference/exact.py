@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
-from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -13,9 +11,11 @@ from flint import arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.arrays import Array
-from gradcheck.graph.tape import MOST_WORK, Program, Tape
-from gradcheck.graph.unroll import unroll
+from gradcheck.floats import nearest_float
+from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.graph import Array
+from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.nodes import Node
 from gradcheck.ops.balls import Condition, working
 from gradcheck.reference.evaluate import Routine
@@ -79,19 +79,7 @@ def nearest(ball: arb, dtype: Dtype) -> float:
     if not mid.is_finite():
         return float(mid)
     mantissa, exponent = mid.man_exp()
-    if mantissa == 0:
-        return 0.0
-    floor_log = int(mantissa).__abs__().bit_length() + int(exponent) - 1
-    if floor_log > dtype.emax:
-        return math.inf if mantissa > 0 else -math.inf
-    if floor_log < dtype.emin - dtype.precision:  # seen before a power of 2 fills the memory
-        return 0.0
-    spacing = Fraction(2) ** (max(floor_log, dtype.emin) - dtype.precision + 1)
-    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-    rounded = round(value / spacing) * spacing
-    if abs(rounded) > Fraction(dtype.largest):
-        return float("inf") if rounded > 0 else float("-inf")
-    return float(rounded)
+    return nearest_float(int(mantissa), dtype, exponent=int(exponent))
 
 
 def holds(program: Program, values: Sequence[float]) -> bool | None:

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
-from gradcheck.graph.arrays import array_of
+from gradcheck.graph.scalarize import written
 from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
-from gradcheck.graph.unroll import Unroller
 from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
-from gradcheck.ops.table import OPERATORS, PRIVATE
+from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.evaluate import Routine
 
 Tangents = dict[int, Number]
@@ -113,15 +112,13 @@ def _slope(tape: Tape, node: int, k: int, *, cancelling: bool) -> Number:
     operation = tape.operations[node]
     tree = _local_derivative(operation.operator, k, cancelling=cancelling)
     names = _NAMES[len(operation.arguments)]
-    scope = {
-        name: array_of(Scalar(tape, argument))
+    values: dict[str, Number] = {
+        name: Scalar(tape, argument)
         for name, argument in zip(names, operation.arguments, strict=True)
     }
-    scope["y"] = array_of(Scalar(tape, node))
-    if operation.parameter is not None:
-        scope["n"] = array_of(Fraction(operation.parameter))
-    slope: Number = Unroller(tape, scope, private=PRIVATE).value(tree).item()
-    return slope
+    values["y"] = Scalar(tape, node)
+    parameter = operation.parameter
+    return written(tape, tree, values, {} if parameter is None else {"n": int(parameter)})
 
 
 @cache

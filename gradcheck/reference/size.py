@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.tape import MOST_OPERATIONS, Program, Scalar, Tape, TooLarge
+from gradcheck.graph.folding import TooLarge
+from gradcheck.graph.tape import MOST_OPERATIONS, Program, Scalar, Tape
 from gradcheck.reference.forward_mode import NoDerivative, tangents
 
 MOST_DERIVATIVES = 200_000

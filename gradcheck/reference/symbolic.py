@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Any
 
 import sympy
 
-from gradcheck.graph.arrays import array_of
+from gradcheck.graph.scalarize import written
 from gradcheck.graph.tape import Number, Operation, Scalar, Tape, node_of
-from gradcheck.graph.unroll import Unroller
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import OPERATORS, Operator
 from gradcheck.reference.sympy_reader import OWN, Expression, Reader, Untranslatable
@@ -86,13 +84,12 @@ _PLAIN: dict[str, Any] = {
 def _spelled_out(entry: Operator, arguments: list[Expression], parameter: Any) -> Expression:
     """An operator that sympy has no function for, by what it is in the formula language."""
     tape = Tape()
-    scope = {
-        name: array_of(Scalar(tape, tape.put(Operation("input", (), k))))
-        for k, name in enumerate("x" if entry.arity == 1 else "abc"[: entry.arity])
+    names = "x" if entry.arity == 1 else "abc"[: entry.arity]
+    values: dict[str, Number] = {
+        name: Scalar(tape, tape.put(Operation("input", (), k))) for k, name in enumerate(names)
     }
-    if parameter is not None:
-        scope["n"] = array_of(Fraction(parameter))
-    result: Number = Unroller(tape, scope).value(parse(entry.sympy)).item()
+    constants = {} if parameter is None else {"n": int(parameter)}
+    result = written(tape, parse(entry.sympy), values, constants)
     return expressions(tape, [node_of(tape, result)], arguments)[0]
 
 

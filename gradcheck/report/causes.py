@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Ruling
 from gradcheck.dtypes import DTYPES
 from gradcheck.report.failure_text import WIDTH, headline
+from gradcheck.report.records import Record
 
 _T = TypeVar("_T")
 _LEAST = 40  # of what a line tells after a long name
@@ -22,7 +23,7 @@ _DIFFERENCES = "gradcheck"
 class Failure:
     """A failed check: its record, as the results hold it, and the block it prints alone."""
 
-    record: Mapping[str, Any]
+    record: Record
     block: str = ""
 
 
@@ -48,19 +49,19 @@ class Cause:
 
     def _line(self, other: Failure) -> str:
         record, telling = other.record, self.telling.record
-        told = [] if record["reason"] == telling["reason"] else [record["reason"]]
-        if record["blame"] not in (telling["blame"], ""):
-            told.insert(0, record["blame"])
-        name = record["id"].partition("::")[2]
+        told = [] if record.reason == telling.reason else [record.reason]
+        if record.blame not in (telling.blame, ""):
+            told.insert(0, record.blame)
+        name = record.id.partition("::")[2]
         start = f"  {name}: "
         wide = max(WIDTH - len(start), _LEAST)
         return start + shorten("; ".join(told or ["the same"]), wide, placeholder=" ...")
 
 
-def record_headline(record: Mapping[str, Any]) -> str:
+def record_headline(record: Record) -> str:
     """Return the headline of the failure that a record is about, without its place."""
-    place = rf"{re.escape(record['file'])}(:\d+)+: "
-    return headline(record["blame"], re.sub(f"^{place}", "", record["reason"]), record["guess"])
+    place = rf"{re.escape(record.file)}(:\d+)+: "
+    return headline(record.blame, re.sub(f"^{place}", "", record.reason), record.guess)
 
 
 def by_cause(failures: Iterable[Failure]) -> list[Cause]:
@@ -83,22 +84,22 @@ def _grouped(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T
 
 def _place(failure: Failure) -> Hashable:
     record = failure.record
-    if record["blame"] in NO_CODE:
+    if record.blame in NO_CODE:
         return _no_code(record)
-    return tuple(record[key] for key in ("file", "case", "implementation", "variant", "device"))
+    return record.file, record.case, record.implementation, record.variant, record.device
 
 
 def _blamed(group: list[Failure]) -> Hashable:
     record = _most_telling(group).record
-    if record["blame"] in NO_CODE:
+    if record.blame in NO_CODE:
         return _no_code(record)
-    cause = record["blame"] or record["reason"]
-    return record["file"], record["case"], record["implementation"], cause
+    cause = record.blame or record.reason
+    return record.file, record.case, record.implementation, cause
 
 
-def _no_code(record: Mapping[str, Any]) -> Hashable:
-    reason = record["reason"] if record["blame"] != NOTHING_JUDGED else ""  # that counts entries
-    return record["file"], record["case"], record["blame"], reason
+def _no_code(record: Record) -> Hashable:
+    reason = record.reason if record.blame != NOTHING_JUDGED else ""  # that counts entries
+    return record.file, record.case, record.blame, reason
 
 
 def _cause(group: list[Failure]) -> Cause:
@@ -114,9 +115,9 @@ def _most_telling(group: list[Failure]) -> Failure:
 def _rank(failure: Failure) -> tuple[bool, bool, bool, int, int]:
     record = failure.record
     return (
-        record["verdict"] != Ruling.DISAGREE.value,
-        record["witness"] == _DIFFERENCES,
-        record["order"] > 1,
-        list(DTYPES).index(record["dtype"]),
-        record["order"],
+        record.verdict != Ruling.DISAGREE.value,
+        record.witness == _DIFFERENCES,
+        record.order > 1,
+        list(DTYPES).index(record.dtype),
+        record.order,
     )

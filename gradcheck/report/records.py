@@ -12,7 +12,8 @@ import os
 import platform
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -20,9 +21,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gradcheck.answer import Outcome, Ruling, RunOptions
-from gradcheck.catalog.witness_names import order_of
+from gradcheck.answer import Outcome, RunOptions
 from gradcheck.errors import UsageError
+from gradcheck.methods import METHODS
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -65,47 +66,116 @@ def version(distribution: str) -> str:
         return "unknown"
 
 
-def record(check: Check, outcome: Outcome, facts: RunFacts) -> dict[str, Any]:
-    """One line of a run's results: only what JSON can hold, and never NaN."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line of a run's results, all that is kept of a check; docs/interface.md explains it.
+
+    From ``ulps`` to ``radius`` it is about the worst entry, and None where none was judged.
+    """
+
+    id: str
+    case: str
+    file: str
+    line: int
+    variant: str
+    implementation: str
+    witness: str
+    order: int
+    device: str
+    dtype: str
+    verdict: str
+    reason: str
+    entries: int
+    abstained: int
+    counts: dict[str, int]
+    points: int
+    ulps: float | None
+    relative: float | None
+    at: dict[str, Any] | None
+    index: str | None
+    got: float | None
+    true: str | None
+    radius: str | None
+    route: str | None
+    blame: str
+    guess: str
+    seconds: float
+    torch: str
+    device_name: str
+    gradcheck: str
+    python: str
+    platform: str
+    seed: int
+
+
+_FLOATS = ("ulps", "relative", "got", "seconds")
+"""The fields that may be infinite or NaN, which JSON holds as text."""
+
+
+def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
+    """Return what is kept of a check."""
     worst = outcome.worst
     case = check.case
-    values = {
-        "format": FORMAT,
-        "id": f"{facts.file}::{check.name}",
-        "case": case.name,
-        "file": facts.file,
-        "line": case.where.line,
-        "variant": check.variant.name,
-        "implementation": check.implementation.text,
-        "witness": check.witness,
-        "order": order_of(check.witness),
-        "device": check.device,
-        "dtype": check.dtype,
-        "verdict": outcome.verdict.value,
-        "reason": outcome.reason,
-        "entries": outcome.entries,
-        "abstained": outcome.abstained,
-        "counts": outcome.counts,
-        "points": outcome.points,
-        "ulps": worst.ulps if worst else None,
-        "relative": worst.relative if worst else None,
-        "at": worst.at if worst else None,
-        "index": worst.index if worst else None,
-        "got": worst.got if worst else None,
-        "true": worst.true if worst else None,
-        "radius": worst.radius if worst else None,
-        "route": outcome.route or None,
-        "blame": outcome.blame,
-        "guess": outcome.guess,
-        "seconds": outcome.seconds,
-        "torch": facts.torch,
-        "device_name": facts.device_name,
-        "gradcheck": facts.gradcheck,
-        "python": facts.python,
-        "platform": facts.platform,
-        "seed": facts.seed,
-    }
-    return {name: _plain(value) for name, value in values.items()}
+    return Record(
+        id=f"{facts.file}::{check.name}",
+        case=case.name,
+        file=facts.file,
+        line=case.where.line,
+        variant=check.variant.name,
+        implementation=check.implementation.text,
+        witness=check.witness,
+        order=METHODS[check.witness].order,
+        device=check.device,
+        dtype=check.dtype,
+        verdict=outcome.verdict.value,
+        reason=_with_utf8(outcome.reason),
+        entries=outcome.entries,
+        abstained=outcome.abstained,
+        counts=outcome.counts,
+        points=outcome.points,
+        ulps=worst.ulps if worst else None,
+        relative=worst.relative if worst else None,
+        at=worst.at if worst else None,
+        index=worst.index if worst else None,
+        got=worst.got if worst else None,
+        true=worst.true if worst else None,
+        radius=worst.radius if worst else None,
+        route=outcome.route or None,
+        blame=_with_utf8(outcome.blame),
+        guess=outcome.guess,
+        seconds=outcome.seconds,
+        torch=facts.torch,
+        device_name=facts.device_name,
+        gradcheck=facts.gradcheck,
+        python=facts.python,
+        platform=facts.platform,
+        seed=facts.seed,
+    )
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """Return a record in types that JSON has, never NaN, its format first."""
+    return {"format": FORMAT, **{name: _plain(each) for name, each in asdict(record).items()}}
+
+
+def encoded(record: Record) -> str:
+    """Return a record as one line of JSON."""
+    return json.dumps(as_json(record), ensure_ascii=False, allow_nan=False)
+
+
+def decoded(line: str | bytes) -> Record:
+    """Return the record that a line of JSON holds.
+
+    Errors: ValueError for any other text.
+    """
+    value = json.loads(line)
+    if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+        raise ValueError(f"no record of format {FORMAT}")
+    try:
+        floats = {name: value[name] and float(value[name]) for name in _FLOATS}
+        return Record(**{**value, **floats})
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def begin(folder: Path, shard: tuple[int, int] | None) -> TextIO:
@@ -122,18 +192,18 @@ def begin(folder: Path, shard: tuple[int, int] | None) -> TextIO:
     return path.open("x", encoding="utf-8", newline="\n")
 
 
-def write(line: Mapping[str, Any], file: TextIO) -> None:
-    """Add a line that outlives a kill of this process: it is handed to the system at once.
+def write(record: Record, file: TextIO) -> None:
+    """Add a record as a line that outlives a kill of this process, handed to the system at once.
 
     Errors: OSError where it cannot be written, or the file is no longer there.
     """
-    file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    file.write(encoded(record) + "\n")
     file.flush()
     if not Path(file.name).exists():  # writing to a removed file succeeds
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.name)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Record]:
     """Return the records of a file, in order, or of all ``results*.jsonl`` in a folder, by name.
 
     A last line that a kill cut off is left out.
@@ -153,7 +223,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [record for file in files for record in _read_file(file)]
 
 
-def _read_file(path: Path) -> list[dict[str, Any]]:
+def _read_file(path: Path) -> list[Record]:
     try:
         *lines, rest = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -169,13 +239,9 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
         return records
 
 
-def _parsed(line: bytes, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:  # of JSON and of UTF-8 alike
-        value = None
-    if isinstance(value, dict) and value.get("format") == FORMAT:
-        return value
+def _parsed(line: bytes, place: str) -> Record:
+    with suppress(ValueError):  # of JSON and of UTF-8 alike
+        return decoded(line)
     found = line[:40].decode("utf-8", "backslashreplace")
     raise UsageError(
         f"{place}: {found!r} is no record",
@@ -184,16 +250,19 @@ def _parsed(line: bytes, place: str) -> dict[str, Any]:
     )
 
 
+def _with_utf8(text: str) -> str:
+    """Return a text without lone surrogates, as a user's exception may have: they have no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _plain(value: Any) -> Any:
     """The same in types that JSON has; a float that it lacks becomes its name."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Ruling):
-        return value.value
-    if isinstance(value, str):  # a lone surrogate, from a user's exception, has no UTF-8
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, str):
+        return _with_utf8(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Integral):

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck.answer import EntryReport, Ruling, Statement
-from gradcheck.catalog.witness_names import FACTS
+from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.run.observation import Entry, Observation, Promises, entry_report, is_plain, observe
 from gradcheck.run.session import Points, Session, session_of
 
-_IN_ORDER = sorted(FACTS.values(), key=lambda facts: facts.order)
+_IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
 _CLOSE = 1e-4
 _SHARE = 1e-2
 _SMALL = 1e-3
@@ -28,10 +28,10 @@ def cross_check(session: Session, points: Points, seed: int, promises: Promises)
     A derivative itself is told before a contraction of several, which ``seed`` draws.
     """
     said = [_symbolic(session, points)]
-    for facts in _IN_ORDER:
-        if facts.order > session.case.order:
+    for method in _IN_ORDER:
+        if method.order > session.case.order:
             continue
-        name = facts.name
+        name = method.name
         other = session_of(replace(session.check, witness=name))
         plain = observe(other, points, PLAIN, promises=promises)
         drawn = observe(other, points, seed, promises=promises)
@@ -129,9 +129,9 @@ def attribute(witness: str, ruling: Ruling, *places: Statements) -> Attribution:
 def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
     """The conclusion from one place, and its rank: who is wrong first hides what follows."""
     if ruling is Ruling.INACCURATE:
-        lost = [_SUBJECTS.get(each.witness, each.witness) for each in said
+        lost = [_subject(each.witness) for each in said
                 if each.ruling is Ruling.INACCURATE]  # fmt: skip
-        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_SUBJECTS.get(witness, witness)))
+        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_subject(witness)))
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
     misconduct = next((each.note for each in said if each.witness == "value"
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
@@ -141,11 +141,15 @@ def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
     for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
         if wrong.issuperset(names):
             return rank, text
-    return len(_PATTERNS) + 2, _ELSEWHERE.format(_SUBJECTS.get(witness, witness))
+    return len(_PATTERNS) + 2, _ELSEWHERE.format(_subject(witness))
 
 
 def _anybody_agrees(said: Statements) -> bool:
     return any(each.ruling is Ruling.AGREE for each in said if each.witness != "symbolic")
+
+
+def _subject(witness: str) -> str:
+    return METHODS[witness].subject if witness in METHODS else witness
 
 
 def _lost(subjects: Sequence[str]) -> str:
@@ -154,13 +158,6 @@ def _lost(subjects: Sequence[str]) -> str:
     return f"accuracy is lost in {listed}: no formula is wrong"
 
 
-_SUBJECTS = {
-    "value": "the value",
-    "reverse": "the backward",
-    "forward": "the forward mode",
-    "gradcheck": "finite differences",
-    "second": "the second derivative",
-}
 _ALWAYS = "the implementation itself fails, whatever is asked of it"
 _ELSEWHERE = "{} is wrong, but only where several derivatives or points are asked for at once"
 _PATTERNS = (

@@ -9,7 +9,7 @@ import torch
 
 from gradcheck.answer import Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.known import KnownFailure
+from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
 from gradcheck.reference.exact import enclose_constant, nearest

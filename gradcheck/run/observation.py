@@ -12,7 +12,7 @@ from flint import arb
 from gradcheck.answer import Claim, EntryReport, Finding, Ruling
 from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
 from gradcheck.judge.judge import Judgement, judge
-from gradcheck.methods import witness
+from gradcheck.methods import METHODS
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, digits
 from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.run.session import Points, Session
@@ -72,7 +72,7 @@ def observe(
     observation = Observation(session, points)
     rows = session.rows(points)
     for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
-        for answer in witness(session.check.witness).testify(invocation):
+        for answer in METHODS[session.check.witness].answer(invocation):
             if isinstance(answer, Finding):
                 observation.findings.append(answer)
                 if answer.ruling is not Ruling.AGREE:

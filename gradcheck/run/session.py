@@ -13,10 +13,10 @@ import torch
 from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.witness_names import FACTS
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.tape import Program
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
+from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import first_difference, second_difference
 from gradcheck.points.generate import generate, to_rows
 from gradcheck.points.plan import drawn_batches
@@ -73,7 +73,7 @@ class Session:
 
     def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
         first = second = None
-        if FACTS[self.check.witness].differences:
+        if METHODS[self.check.witness].differences:
             (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
                                                                       strict=True)})  # fmt: skip
             first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
@@ -129,7 +129,7 @@ def session_of(check: Check) -> Session:
     where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
         check.variant.program.elementwise
-        and not FACTS[check.witness].differences
+        and not METHODS[check.witness].differences
         and _takes_many_points(*where)
     )
     truth = truth_of(check.variant.program)

@@ -12,7 +12,7 @@ from gradcheck.catalog.budget import MOST_ELEMENTS, MOST_IN_A_DIMENSION, Budget
 from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.variants import MOST_VARIANTS
 from gradcheck.errors import CatalogError
-from gradcheck.graph.lists import MOST_STEPS
+from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.tape import MOST_OPERATIONS
 from gradcheck.language.limits import (
     DEEPEST_NESTING,
@@ -173,7 +173,7 @@ def with_loops(bound: str) -> str:
 def test_domains_are_refused_when_they_cost_more_than_a_file_may(monkeypatch):
     monkeypatch.setattr("gradcheck.catalog.load.Budget", lambda: Budget(work=20_000))
     assert problems_of(with_domains(COSTLY_ZERO)).startswith(
-        "f.yaml:1:243: domains that take too long to read\n"
+        "f.yaml:1:195: domains that take too long to read\n"
         "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
         "for all cases of a file\n"
         "  fix:      write shorter ends, or split the file"
@@ -239,7 +239,7 @@ def test_no_clock_decides_what_is_valid():
         for path in sorted(package.rglob("*.py"))
         if re.search(r"^(import time|from time import)", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert reads == ["run/examine.py"]  # for the `seconds` of a record
+    assert reads == ["run/examination.py"]  # for the `seconds` of a record
 
 
 EVIL = [

@@ -2,10 +2,9 @@
 
 import pytest
 
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import place_inside
 from gradcheck.catalog.load import load_text
+from gradcheck.catalog.problems import Complaints
+from gradcheck.catalog.yaml_document import compose, place_inside
 from gradcheck.errors import CatalogError
 
 AS_WRITTEN = [

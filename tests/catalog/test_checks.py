@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.catalog.checks import count, plan
 from gradcheck.catalog.load import load_text
-from gradcheck.catalog.witness_names import WITNESSES
+from gradcheck.methods import WITNESSES
 
 PLAIN = "c: {formula: x, inputs: {x: real}}"
 SWEPT = (

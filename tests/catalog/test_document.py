@@ -2,9 +2,8 @@
 
 import pytest
 
-from gradcheck.catalog.complaints import Complaints
-from gradcheck.catalog.composition import compose
-from gradcheck.catalog.document import describe, kind_of
+from gradcheck.catalog.problems import Complaints
+from gradcheck.catalog.yaml_document import compose, describe, kind_of
 
 KINDS = [
     ("null", ["", "~", "null", "Null", "NULL"]),

@@ -4,7 +4,7 @@ import pytest
 
 from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.checks import plan
-from gradcheck.catalog.known import check_known, load_known
+from gradcheck.catalog.known_failures import check_known, load_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError
 
@@ -266,7 +266,7 @@ def test_two_lists_in_a_folder_are_refused(folder):
 
 
 def test_points_of_a_list_are_refused_when_they_cost_more_than_a_file_may(folder, monkeypatch):
-    monkeypatch.setattr("gradcheck.catalog.known.Budget", lambda: Budget(work=10_000))
+    monkeypatch.setattr("gradcheck.catalog.known_failures.Budget", lambda: Budget(work=10_000))
     point = "  at: {x: 'sum([k for k in range(3000)])'}\n"
     (folder / "known_failures.yaml").write_text("- case: tutorial.yaml::expm1\n" + point + REST)
     with pytest.raises(CatalogError) as caught:

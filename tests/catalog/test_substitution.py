@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradcheck.catalog.substitution import substitute
+from gradcheck.catalog.variants import substitute
 from gradcheck.language.parse import parse
 
 CASES = [

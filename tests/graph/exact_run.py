@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.parse import parse
 
 NUMPY = {

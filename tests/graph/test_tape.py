@@ -5,13 +5,12 @@ from fractions import Fraction
 
 import pytest
 
+from gradcheck.graph.folding import MOST_WORK, TooLarge
 from gradcheck.graph.tape import (
     MOST_OPERATIONS,
-    MOST_WORK,
     Operation,
     Scalar,
     Tape,
-    TooLarge,
     apply,
     is_condition,
     node_of,

@@ -8,7 +8,7 @@ from exact_run import of_constants, of_inputs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gradcheck.graph.array_functions import ARRAY_FUNCTIONS
+from gradcheck.graph.functions import ARRAY_FUNCTIONS
 
 SHAPES = {"s": (), "y": (3,), "x": (2, 3), "z": (2, 1), "a": (3, 3), "b": (2, 2, 3), "t": (2, 3, 2)}
 FRACTIONS = st.builds(Fraction, st.integers(-6, 6).filter(bool), st.integers(1, 5))

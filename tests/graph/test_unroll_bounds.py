@@ -57,7 +57,7 @@ import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
 from gradcheck.errors import ExpressionError
 from gradcheck.language.parse import parse
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.scalarize import unroll
 
 def attempt(text):
     formula, *lets = [text] if isinstance(text, str) else text

@@ -6,8 +6,8 @@ import pytest
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.names import FUNCTIONS
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.parse import parse
 
 INPUTS = {"x": (), "v": (3,), "m": (2, 3)}

@@ -9,10 +9,10 @@ import torch
 
 from gradcheck.catalog.case import Implementation
 from gradcheck.errors import Where
+from gradcheck.implementations.compiled import TooLargeError
 from gradcheck.implementations.subject import (
     ChangedSettingError,
     NotATensorError,
-    TooLargeError,
     acts_on_each_point,
     subject_of,
 )

@@ -1,5 +1,6 @@
 """The torch language on tensors, against PyTorch called by hand."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from gradcheck.catalog.case import Pointed
 from gradcheck.errors import ExpressionError
-from gradcheck.implementations.tensors import constant, home_of, plain
+from gradcheck.implementations.tensors import constant, home_of, nearest_float, plain
 from gradcheck.implementations.torch_language import evaluate
 from gradcheck.language.parse import parse
 
@@ -115,3 +116,8 @@ def test_numbers_stay_exact_until_they_meet_a_tensor():
 
 def test_numbers_that_would_outgrow_the_limit_become_floats():
     assert value("x * 0**10**9 + (10**9999)**9999").isinf().all()
+
+
+@pytest.mark.parametrize(("number", "nearest"), [(10**400, math.inf), (-(10**400), -math.inf)])
+def test_the_nearest_float_beyond_the_range_is_infinite(number, nearest):
+    assert nearest_float(Fraction(number)) == nearest

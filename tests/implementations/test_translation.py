@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradcheck.graph.array_functions import ARRAY_FUNCTIONS
+from gradcheck.graph.functions import ARRAY_FUNCTIONS
 from gradcheck.implementations.tensors import home_of
 from gradcheck.implementations.translation import FUNCTIONS, translate
 from gradcheck.language.parse import parse

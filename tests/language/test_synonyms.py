@@ -8,8 +8,8 @@ import pytest
 import torch
 from flint import arb
 
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.unknown import SYNONYMS, form_of
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
 from gradcheck.reference.evaluate import Routine

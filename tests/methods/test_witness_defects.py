@@ -91,14 +91,14 @@ CULPRITS = {
 
 @pytest.mark.parametrize(("function", "at", "name", "calls"), CULPRITS.values(), ids=CULPRITS)
 def test_a_known_defect_below_a_users_code_is_named_and_not_laid_on_it(function, at, name, calls):
-    told = findings(second.testify(invocation(function, at, own_code=True)))
+    told = findings(second.answer(invocation(function, at, own_code=True)))
     assert {(each.ruling, each.incapable) for each in told} == {(Ruling.ABSTAIN, True)}
     assert {each.label for each in told} == calls
     assert all(each.reason.startswith(f"a known defect of PyTorch's {name}: ") for each in told)
 
 
 def test_the_reason_names_the_upstream_issue():
-    (told,) = findings(second.testify(invocation(attention, QKV, own_code=True)))
+    (told,) = findings(second.answer(invocation(attention, QKV, own_code=True)))
     assert told.reason == (
         "a known defect of PyTorch's softmax: the forward formula multiplies in place what the "
         "backward has saved (https://github.com/pytorch/pytorch/issues/162350)"
@@ -106,7 +106,7 @@ def test_the_reason_names_the_upstream_issue():
 
 
 def test_of_pytorchs_own_functions_the_defect_stays_a_disagreement():
-    (told,) = findings(second.testify(invocation(attention, QKV)))
+    (told,) = findings(second.answer(invocation(attention, QKV)))
     assert (told.label, told.ruling) == (RF, Ruling.DISAGREE)
 
 
@@ -125,7 +125,7 @@ SOUND = {
 
 @pytest.mark.parametrize(("function", "at"), SOUND.values(), ids=SOUND)
 def test_arguments_of_another_kind_are_judged_in_all_four_calls(function, at):
-    answers = list(second.testify(invocation(function, at, own_code=True)))
+    answers = list(second.answer(invocation(function, at, own_code=True)))
     assert not findings(answers)
     assert len({each.label for each in claims(answers)}) == 4
 
@@ -144,7 +144,7 @@ def test_a_wrong_backward_beside_a_softmax_gives_itself_away():
         return PlainSine.apply(x).sum() + torch.softmax(x, 0)[0]
 
     def said(function):
-        answers = second.testify(invocation(function, [0.5, 1.0], own_code=True))
+        answers = second.answer(invocation(function, [0.5, 1.0], own_code=True))
         return {each.label: each.numbers for each in claims(answers)}
 
     wrong, right = said(culprit), said(twin)
@@ -183,7 +183,7 @@ def test_a_mistake_of_the_users_own_with_the_same_words_is_not_excused():
 
     told = [
         each
-        for each in findings(second.testify(invocation(culprit, [0.5, 1.0], own_code=True)))
+        for each in findings(second.answer(invocation(culprit, [0.5, 1.0], own_code=True)))
         if each.label == RF
     ]
     assert {each.ruling for each in told} == {Ruling.DISAGREE}
@@ -224,7 +224,7 @@ class Determinant(torch.autograd.Function):
 
 
 def test_an_operator_below_a_rule_of_ones_own_excuses_nothing():
-    answers = list(second.testify(invocation(Determinant.apply, MATRIX, own_code=True)))
+    answers = list(second.answer(invocation(Determinant.apply, MATRIX, own_code=True)))
     assert {each.label for each in claims(answers)} == {RR, FR, RF}
 
 

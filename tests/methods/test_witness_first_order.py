@@ -45,7 +45,7 @@ def residual(claim, jacobian):
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_a_jacobian_is_told_entry_by_entry_and_contracted(witness):
-    answers = said(witness.testify(invocation(polar, 2.0, 0.5, output_shape=(2,))))
+    answers = said(witness.answer(invocation(polar, 2.0, 0.5, output_shape=(2,))))
     assert not findings(answers)
     assert len(claims(answers)) == {reverse: 4, forward: 3}[witness]
     jacobian = polar_jacobian(2.0, 0.5)[None]
@@ -61,7 +61,7 @@ def test_a_batch_is_one_call_with_its_own_direction_for_each_point(witness):
         return x * torch.sin(y)
 
     x, y = np.array([1.0, -2.0, 3.0]), np.array([0.5, 0.25, 4.0])
-    answers = said(witness.testify(batch(product, x, y)))
+    answers = said(witness.answer(batch(product, x, y)))
     jacobian = np.stack([np.sin(y), x * np.cos(y)], axis=1)[:, None, :]
     assert not findings(answers)
     assert max(residual(claim, jacobian) for claim in claims(answers)) < 1e-15
@@ -69,7 +69,7 @@ def test_a_batch_is_one_call_with_its_own_direction_for_each_point(witness):
 
 
 def test_both_ways_of_reverse_mode_are_heard():
-    answers = said(reverse.testify(invocation(torch.sin, 1.0)))
+    answers = said(reverse.answer(invocation(torch.sin, 1.0)))
     assert [answer.label for answer in answers] == ["torch.autograd.grad", "Tensor.backward"]
 
 
@@ -80,30 +80,30 @@ def test_both_ways_of_reverse_mode_are_heard():
 def test_reverse_mode_tells_the_derivative_that_the_code_has_right_or_wrong(function, factor):
     call = getattr(function, "apply", function)
     jacobian = np.array([[[factor * math.cos(1.0)]]])
-    answers = claims(reverse.testify(invocation(call, 1.0)))
+    answers = claims(reverse.answer(invocation(call, 1.0)))
     assert max(residual(claim, jacobian) for claim in answers) < 1e-15
 
 
 def test_a_backward_that_ignores_its_cotangent_gives_itself_away():
-    answers = claims(reverse.testify(invocation(SineThatIgnoresItsCotangent.apply, 1.0)))
+    answers = claims(reverse.answer(invocation(SineThatIgnoresItsCotangent.apply, 1.0)))
     assert min(residual(claim, np.array([[[math.cos(1.0)]]])) for claim in answers) > 0.1
 
 
 def test_a_culprit_in_forward_mode_gives_itself_away():
-    (claim,) = forward.testify(invocation(SineWrongInForward.apply, 1.0))
+    (claim,) = forward.answer(invocation(SineWrongInForward.apply, 1.0))
     assert residual(claim, np.array([[[-math.cos(1.0)]]])) < 1e-15
 
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_the_gradient_of_an_unused_input_is_zero(witness):
-    answers = claims(witness.testify(invocation(lambda x, y: x * x, 3.0, 4.0)))
+    answers = claims(witness.answer(invocation(lambda x, y: x * x, 3.0, 4.0)))
     assert max(residual(claim, np.array([[[6.0, 0.0]]])) for claim in answers) == 0
 
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_the_gradient_of_a_constant_is_zero_and_the_label_says_why(witness):
     constant = invocation(lambda x: torch.ones((), dtype=x.dtype), 3.0)
-    answers = said(witness.testify(constant))
+    answers = said(witness.answer(constant))
     assert {(*answer.numbers.ravel().tolist(), "zeros" in answer.label) for answer in answers} == {
         (0.0, True)
     }
@@ -112,20 +112,20 @@ def test_the_gradient_of_a_constant_is_zero_and_the_label_says_why(witness):
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_more_entries_than_eight_are_told_by_one_dense_direction(witness):
     x = np.linspace(-1, 1, 9)
-    answers = said(witness.testify(invocation(torch.sin, x, output_shape=(9,))))
+    answers = said(witness.answer(invocation(torch.sin, x, output_shape=(9,))))
     assert len(answers) == {reverse: 2, forward: 1}[witness]
     assert max(residual(claim, np.diag(np.cos(x))[None]) for claim in answers) < 1e-15
 
 
 @pytest.mark.parametrize("witness", [value, reverse, forward])
 def test_tensors_without_elements_are_heard(witness):
-    answers = said(witness.testify(invocation(torch.sin, [], output_shape=(0,))))
+    answers = said(witness.answer(invocation(torch.sin, [], output_shape=(0,))))
     assert not findings(answers)
     assert {claim.numbers.size for claim in claims(answers)} == {0}
 
 
 def test_a_function_without_jvp_is_an_abstention_with_its_reason():
-    (finding,) = forward.testify(invocation(PlainSine.apply, 1.0))
+    (finding,) = forward.answer(invocation(PlainSine.apply, 1.0))
     assert finding.ruling is Ruling.ABSTAIN
     assert finding.reason == (
         "You must implement the jvp function for custom autograd.Function to use it with forward "
@@ -134,12 +134,12 @@ def test_a_function_without_jvp_is_an_abstention_with_its_reason():
 
 
 def test_the_value_is_told():
-    (claim,) = value.testify(invocation(polar, 2.0, 0.0, output_shape=(2,)))
+    (claim,) = value.answer(invocation(polar, 2.0, 0.0, output_shape=(2,)))
     assert claim.numbers.tolist() == [[2.0, 0.0]]
 
 
 def test_float32_numbers_come_back_exactly():
-    (claim,) = value.testify(invocation(lambda x: x / 3, 1.0, dtype="float32"))
+    (claim,) = value.answer(invocation(lambda x: x / 3, 1.0, dtype="float32"))
     assert claim.numbers.tolist() == [[float(np.float32(1) / np.float32(3))]]
 
 
@@ -156,12 +156,12 @@ def test_float32_numbers_come_back_exactly():
     ],
 )
 def test_misconduct_is_a_disagreement_with_its_reason(witness, function, reason):
-    answers = said(witness.testify(invocation(function, 1.0)))
+    answers = said(witness.answer(invocation(function, 1.0)))
     assert {(each.ruling, each.reason) for each in answers} == {(Ruling.DISAGREE, reason)}
 
 
 def test_a_sparse_result_is_misconduct():
-    (finding,) = value.testify(invocation(torch.Tensor.to_sparse, [1.0], output_shape=(1,)))
+    (finding,) = value.answer(invocation(torch.Tensor.to_sparse, [1.0], output_shape=(1,)))
     assert finding.reason == (
         "the result has layout torch.sparse_coo, expected torch.strided: return it by to_dense()"
     )
@@ -171,7 +171,7 @@ def test_a_sparse_result_is_misconduct():
     "function", [lambda x: x.mul_(2), lambda x: x.mul_(1), lambda x: x.data.add_(1) * 2]
 )
 def test_an_implementation_that_changes_its_input_is_convicted(function):
-    (finding,) = findings(value.testify(invocation(function, 1.0)))
+    (finding,) = findings(value.answer(invocation(function, 1.0)))
     assert (finding.ruling, finding.reason) == (
         Ruling.DISAGREE,
         "the implementation changed its input 0",
@@ -180,5 +180,5 @@ def test_an_implementation_that_changes_its_input_is_convicted(function):
 
 @pytest.mark.parametrize("witness", [reverse, forward])
 def test_a_nan_is_a_number_like_any_other(witness):
-    answers = claims(witness.testify(invocation(torch.sqrt, -1.0)))
+    answers = claims(witness.answer(invocation(torch.sqrt, -1.0)))
     assert all(np.isnan(claim.numbers).all() for claim in answers)

@@ -18,7 +18,7 @@ def product(x, y):
 
 
 def test_right_code_passes_both():
-    answers = said(gradcheck.testify(invocation(product, 1.0, 2.0, first=FINE, second=FINE)))
+    answers = said(gradcheck.answer(invocation(product, 1.0, 2.0, first=FINE, second=FINE)))
     assert rulings(answers) == [
         ("gradcheck", Ruling.AGREE),
         ("gradgradcheck", Ruling.AGREE),
@@ -28,16 +28,16 @@ def test_right_code_passes_both():
 
 def test_a_batch_is_examined_point_by_point():
     points = batch(product, [1.0, 2.0, 3.0], [0.5, 0.25, 0.125], first=FINE, second=FINE)
-    assert [answer.entries for answer in gradcheck.testify(points)] == [6, 6]
+    assert [answer.entries for answer in gradcheck.answer(points)] == [6, 6]
 
 
 def test_order_one_leaves_the_second_out():
-    answers = said(gradcheck.testify(invocation(torch.sin, 1.0, first=FINE, order=1)))
+    answers = said(gradcheck.answer(invocation(torch.sin, 1.0, first=FINE, order=1)))
     assert rulings(answers) == [("gradcheck", Ruling.AGREE)]
 
 
 def test_without_settings_it_abstains():
-    assert rulings(gradcheck.testify(invocation(torch.sin, 1.0))) == [
+    assert rulings(gradcheck.answer(invocation(torch.sin, 1.0))) == [
         ("gradcheck", Ruling.ABSTAIN),
         ("gradgradcheck", Ruling.ABSTAIN),
     ]
@@ -45,7 +45,7 @@ def test_without_settings_it_abstains():
 
 @pytest.mark.parametrize("function", [SineOfWrongSign.apply, lambda x: x.detach() * 3])
 def test_a_culprit_is_convicted(function):
-    first, *_ = gradcheck.testify(invocation(function, 1.0, first=FINE))
+    first, *_ = gradcheck.answer(invocation(function, 1.0, first=FINE))
     assert first.ruling is Ruling.DISAGREE
     assert first.reason.startswith("at 1.0: ")
 
@@ -54,7 +54,7 @@ def test_a_culprit_at_one_point_of_a_batch_is_convicted_there():
     def kinked(x):
         return torch.where(x > 2, x.detach(), x)
 
-    answers = said(gradcheck.testify(batch(kinked, [1.0, 3.0, 4.0], first=FINE, order=1)))
+    answers = said(gradcheck.answer(batch(kinked, [1.0, 3.0, 4.0], first=FINE, order=1)))
     assert rulings(answers) == [("gradcheck", Ruling.DISAGREE), ("gradcheck", Ruling.AGREE)]
     assert answers[0].reason.startswith("at 3.0: ")
 
@@ -62,20 +62,20 @@ def test_a_culprit_at_one_point_of_a_batch_is_convicted_there():
 def test_in_float32_no_warning_escapes():
     coarse = FiniteDifferenceSettings(step=2.0**-8, atol=1e-2, rtol=1e-2)
     single = invocation(product, 1.0, 2.0, dtype="float32", first=coarse, second=coarse)
-    assert [ruling for _, ruling in rulings(gradcheck.testify(single))] == [Ruling.AGREE] * 2
+    assert [ruling for _, ruling in rulings(gradcheck.answer(single))] == [Ruling.AGREE] * 2
 
 
 def test_the_same_seed_gives_the_same_text_and_leaves_the_generator_alone():
     culprit = invocation(SineOfWrongSign.apply, 1.0, first=FINE, second=FINE)
     state = torch.get_rng_state()
-    one, two = said(gradcheck.testify(culprit)), said(gradcheck.testify(culprit))
+    one, two = said(gradcheck.answer(culprit)), said(gradcheck.answer(culprit))
     assert one == two
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_constant_has_no_second_derivative_to_examine():
     constant = invocation(lambda x: torch.ones((), dtype=x.dtype), 1.0, first=FINE, second=FINE)
-    assert rulings(gradcheck.testify(constant)) == [
+    assert rulings(gradcheck.answer(constant)) == [
         ("gradcheck", Ruling.AGREE),
         ("gradgradcheck", Ruling.ABSTAIN),
     ]
@@ -83,17 +83,17 @@ def test_a_constant_has_no_second_derivative_to_examine():
 
 def test_linear_and_unused_inputs_pass():
     linear = invocation(lambda x, y: 3 * x, 1.0, 2.0, first=FINE, second=FINE)
-    assert [ruling for _, ruling in rulings(gradcheck.testify(linear))] == [Ruling.AGREE] * 2
+    assert [ruling for _, ruling in rulings(gradcheck.answer(linear))] == [Ruling.AGREE] * 2
 
 
 def test_an_own_function_passes():
     own = invocation(Sine.apply, np.array([0.5, 1.0]), output_shape=(2,), first=FINE, second=FINE)
-    assert [ruling for _, ruling in rulings(gradcheck.testify(own))] == [Ruling.AGREE] * 2
+    assert [ruling for _, ruling in rulings(gradcheck.answer(own))] == [Ruling.AGREE] * 2
 
 
 def test_an_exception_is_a_disagreement():
     def refuse(x):
         raise ValueError("not today")
 
-    first, *_ = gradcheck.testify(invocation(refuse, 1.0, first=FINE))
+    first, *_ = gradcheck.answer(invocation(refuse, 1.0, first=FINE))
     assert (first.ruling, first.reason) == (Ruling.DISAGREE, "raised ValueError: not today")

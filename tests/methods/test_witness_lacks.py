@@ -259,7 +259,7 @@ class CubeWrongInForward(CubeByHand):
     ],
 )
 def test_forward_mode_of_a_custom_operator_abstains_and_names_it(function, name):
-    (finding,) = forward.testify(invocation(function, 2.0, own_code=True))
+    (finding,) = forward.answer(invocation(function, 2.0, own_code=True))
     assert (finding.ruling, finding.incapable) == (Ruling.ABSTAIN, True)
     assert finding.reason == (
         f"PyTorch has no forward mode for custom operators: {name} drops its tangent "
@@ -268,7 +268,7 @@ def test_forward_mode_of_a_custom_operator_abstains_and_names_it(function, name)
 
 
 def test_second_derivatives_of_a_custom_operator_are_asked_in_reverse_alone():
-    answers = list(second.testify(invocation(cube, 2.0, own_code=True)))
+    answers = list(second.answer(invocation(cube, 2.0, own_code=True)))
     assert [(each.label, each.numbers.shape) for each in claims(answers)] == [
         (second.REVERSE_REVERSE, (1, 1))
     ]
@@ -281,19 +281,19 @@ def test_second_derivatives_of_a_custom_operator_are_asked_in_reverse_alone():
 @pytest.mark.parametrize("function", [CubeByHand.apply, torch.ops.gradcheck_tests_lib.tripled,
                                       lambda x: cube(x.detach()) * 0 + x.sin()])  # fmt: skip
 def test_a_tangent_that_is_not_dropped_is_judged(function):
-    (claim,) = forward.testify(invocation(function, 2.0, own_code=True))
+    (claim,) = forward.answer(invocation(function, 2.0, own_code=True))
     assert claim.numbers.all()
 
 
 def test_a_wrong_jvp_over_a_custom_operator_is_not_excused():
-    (claim,) = forward.testify(invocation(CubeWrongInForward.apply, 2.0, own_code=True))
-    (right,) = forward.testify(invocation(CubeByHand.apply, 2.0, own_code=True))
+    (claim,) = forward.answer(invocation(CubeWrongInForward.apply, 2.0, own_code=True))
+    (right,) = forward.answer(invocation(CubeByHand.apply, 2.0, own_code=True))
     assert (claim.numbers / right.numbers).tolist() == [[2 / 3]]
 
 
 @pytest.mark.parametrize("witness", [reverse, gradcheck])
 def test_a_custom_operator_without_a_backward_disagrees(witness):
-    first, *_ = witness.testify(
+    first, *_ = witness.answer(
         invocation(cube_of("gradcheck_tests::cube_alone", None), 2.0, first=FINE, own_code=True)
     )
     assert first.ruling is Ruling.DISAGREE
@@ -301,7 +301,7 @@ def test_a_custom_operator_without_a_backward_disagrees(witness):
 
 
 def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
-    first, last = gradcheck.testify(invocation(SineOnce.apply, 1.0, first=FINE, second=FINE))
+    first, last = gradcheck.answer(invocation(SineOnce.apply, 1.0, first=FINE, second=FINE))
     assert (first.ruling, last.ruling, last.incapable) == (Ruling.AGREE, Ruling.ABSTAIN, True)
     assert last.reason == (
         "a backward here is marked with @once_differentiable (`order: 1` leaves second "
@@ -326,19 +326,19 @@ def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
 )
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")
 def test_what_pytorch_does_not_support_abstains_in_that_call(function, witness, label):
-    answers = witness.testify(invocation(function, 1.0, first=FINE, second=FINE, own_code=True))
+    answers = witness.answer(invocation(function, 1.0, first=FINE, second=FINE, own_code=True))
     assert {each.ruling for each in findings(of(label, answers))} == {Ruling.ABSTAIN}
 
 
 def test_a_sparse_gradient_of_a_matrix_is_no_mistake_in_any_call():
-    answers = second.testify(
+    answers = second.answer(
         invocation(looked_up, [[1.0, 2.0]] * 3, output_shape=(2, 2), own_code=True)
     )
     assert {each.ruling for each in findings(answers)} <= {Ruling.ABSTAIN}
 
 
 def test_what_has_no_tangent_without_the_compiler_either_is_judged():
-    (claim,) = forward.testify(
+    (claim,) = forward.answer(
         invocation(lambda x: compiled_to_kernels(x.detach()), 1.0, own_code=True)
     )
     assert claim.label == forward.LABEL + forward.CONSTANT
@@ -361,12 +361,12 @@ def test_what_has_no_tangent_without_the_compiler_either_is_judged():
     ],
 )
 def test_a_lack_ends_in_what_the_author_can_do(function, witness, fix):
-    told = findings(witness.testify(invocation(function, 2.0, own_code=True)))
+    told = findings(witness.answer(invocation(function, 2.0, own_code=True)))
     assert {each.reason.endswith(f" ({fix})") for each in told} == {True}
 
 
 def test_reentrant_checkpoint_is_judged_by_its_backward():
-    answers = claims(reverse.testify(invocation(reentrant, 1.0)))
+    answers = claims(reverse.answer(invocation(reentrant, 1.0)))
     assert [each.label for each in answers] == [reverse.BACKWARD]
 
 
@@ -397,7 +397,7 @@ def refuses_without_a_word_on_dtypes(x):
 
 def in_both_dtypes(function, witness):
     elsewhere = {"float32": lambda: function}
-    return list(witness.testify(invocation(function, 1.0, elsewhere=elsewhere, own_code=True)))
+    return list(witness.answer(invocation(function, 1.0, elsewhere=elsewhere, own_code=True)))
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ class RaisesOnPurpose(PlainSine):
 
 
 def test_what_the_code_raises_itself_is_a_mistake_whatever_its_words():
-    answers = list(reverse.testify(invocation(RaisesOnPurpose.apply, 1.0)))
+    answers = list(reverse.answer(invocation(RaisesOnPurpose.apply, 1.0)))
     assert {(each.ruling, each.reason) for each in answers} == {
         (
             Ruling.DISAGREE,
@@ -452,7 +452,7 @@ def test_a_checkpoint_that_recomputes_something_else_is_a_mistake_in_reverse_mod
 
         return checkpoint(inner, x, use_reentrant=False)
 
-    first, *_ = reverse.testify(invocation(fickle, 1.0))
+    first, *_ = reverse.answer(invocation(fickle, 1.0))
     assert first.ruling is Ruling.DISAGREE
     assert first.reason.startswith("raised CheckpointError")
 
@@ -490,7 +490,7 @@ def test_a_sparse_gradient_is_judged_as_the_dense_one_and_its_layout_is_named():
     def doubled(x):
         return OfLayout.apply(x, torch.Tensor.to_sparse)
 
-    answers = list(reverse.testify(invocation(doubled, TABLE, output_shape=(2, 2))))
+    answers = list(reverse.answer(invocation(doubled, TABLE, output_shape=(2, 2))))
     assert not findings(answers)
     note = " (the gradient of input 0 is torch.sparse_coo, judged as dense)"
     assert {each.label for each in answers} == {reverse.GRAD + note, reverse.BACKWARD + note}
@@ -511,18 +511,18 @@ def test_a_wrong_sparse_gradient_is_not_excused():
     def wrong(x):
         return OfLayout.apply(x, lambda slope: slope.tril().to_sparse())
 
-    answers = claims(reverse.testify(invocation(wrong, TABLE, output_shape=(2, 2))))
+    answers = claims(reverse.answer(invocation(wrong, TABLE, output_shape=(2, 2))))
     assert any((each.numbers != 2 * each.cotangent).any() for each in answers)
 
 
 def test_every_witness_takes_the_sparse_gradient_of_an_embedding():
     weights = np.arange(8.0).reshape(4, 2)
     sparse = invocation(embedded, weights, output_shape=(3, 2), first=FINE, second=FINE)
-    said = [each for witness in (reverse, gradcheck, second) for each in witness.testify(sparse)]
+    said = [each for witness in (reverse, gradcheck, second) for each in witness.answer(sparse)]
     assert {each.ruling for each in findings(said)} == {Ruling.AGREE}
     assert {each.label for each in claims(said) if "over" in each.label} == set(FOUR)
 
 
 def test_a_wrong_jvp_is_not_excused_for_being_a_users_own():
-    (claim,) = forward.testify(invocation(SineWrongInForward.apply, 1.0, own_code=True))
+    (claim,) = forward.answer(invocation(SineWrongInForward.apply, 1.0, own_code=True))
     assert claim.numbers.tolist() != [[0.0]]

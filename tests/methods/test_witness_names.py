@@ -1,33 +1,53 @@
-"""A witness cannot vanish unnoticed, and finding the names costs no torch."""
+"""A witness cannot vanish unnoticed, and reading the declarations costs no torch."""
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
-from gradcheck.catalog.witness_names import WITNESSES
-from gradcheck.methods import NAMES, witness
+from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES, declared
+
+PLANNED = ("value", "reverse", "forward", "second", "gradcheck")
 
 
-def test_these_are_the_witnesses():
-    assert NAMES == ("forward", "gradcheck", "reverse", "second", "value")
+def test_these_are_among_the_witnesses_and_are_planned_in_this_order():
+    assert tuple(name for name in WITNESSES if name in PLANNED) == PLANNED
 
 
-def test_the_catalog_knows_the_same():
-    assert sorted(WITNESSES) == sorted(NAMES)
+def test_no_witness_is_also_one_that_comes_later():
+    assert not set(WITNESSES) & set(LATER_WITNESSES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_witness_testifies(name):
-    assert callable(witness(name).testify)
+@pytest.mark.parametrize("name", WITNESSES)
+def test_every_file_declares_the_witness_that_it_is(name):
+    module = import_module(f"gradcheck.methods.{name}")
+    assert METHODS[name] == module.METHOD
+    assert module.METHOD.name == name
+    assert callable(module.answer)
 
 
-@pytest.mark.parametrize("name", ["stand", "functional", "os"])
+@pytest.mark.parametrize("name", ["_torch", "functional", "os"])
 def test_nothing_else_is_a_witness(name):
-    with pytest.raises(KeyError, match="no witness"):
-        witness(name)
+    assert name not in METHODS
 
 
-def test_finding_the_names_imports_no_torch():
-    code = "import sys, gradcheck.methods as w; assert w.NAMES; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "declares no method"),
+        ("METHOD = None", "declares no method"),
+        ("METHOD = Method(name=NAME)", "malformed node"),
+    ],
+    ids=["nothing", "another thing", "a name that only running the file would tell"],
+)
+def test_a_file_without_a_declaration_of_literals_is_refused(tmp_path, text, found):
+    path = tmp_path / "culprit.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=found):
+        declared(path)
+
+
+def test_reading_the_declarations_imports_no_torch():
+    code = "import sys, gradcheck.methods as m; assert m.METHODS; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -42,7 +42,7 @@ def labels(answers):
 
 
 def test_all_four_find_the_hessian_of_x_squared_times_y():
-    answers = said(second.testify(invocation(lambda x, y: x**2 * y, 3.0, 5.0)))
+    answers = said(second.answer(invocation(lambda x, y: x**2 * y, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert len(answers) == 2 + 2 + 2 + 3
     hessian = np.array([[10.0, 6.0], [6.0, 0.0]])[None, None]
@@ -51,7 +51,7 @@ def test_all_four_find_the_hessian_of_x_squared_times_y():
 
 def test_all_four_act_on_a_batch():
     x, y = np.array([3.0, -1.0, 0.5]), np.array([5.0, 2.0, -4.0])
-    answers = said(second.testify(batch(lambda x, y: x**2 * y, x, y)))
+    answers = said(second.answer(batch(lambda x, y: x**2 * y, x, y)))
     hessian = np.stack([2 * y, 2 * x, 2 * x, 0 * x], axis=1).reshape(3, 1, 2, 2)
     assert labels(answers) == FOUR
     assert max(residual(claim, hessian) for claim in claims(answers)) == 0
@@ -59,7 +59,7 @@ def test_all_four_act_on_a_batch():
 
 def test_the_outputs_of_a_vector_function_are_contracted_or_free():
     answers = said(
-        second.testify(
+        second.answer(
             invocation(
                 lambda x: torch.stack([x[0] ** 3, x[0] * x[1]]), [2.0, 7.0], output_shape=(2,)
             )
@@ -72,7 +72,7 @@ def test_the_outputs_of_a_vector_function_are_contracted_or_free():
 
 def test_more_than_six_entries_are_told_by_dense_directions():
     x = np.linspace(-1, 1, 7)
-    answers = said(second.testify(invocation(lambda x: (x**3).sum(), x)))
+    answers = said(second.answer(invocation(lambda x: (x**3).sum(), x)))
     assert len(answers) == 4
     assert max(residual(claim, np.diag(6 * x)[None, None]) for claim in answers) < 1e-14
 
@@ -87,13 +87,13 @@ def test_more_than_six_entries_are_told_by_dense_directions():
     ],
 )
 def test_derivatives_that_vanish_are_zeros(function):
-    answers = said(second.testify(invocation(function, 3.0, 5.0)))
+    answers = said(second.answer(invocation(function, 3.0, 5.0)))
     assert labels(answers) == FOUR
     assert max(residual(claim, np.zeros((1, 1, 2, 2))) for claim in answers) == 0
 
 
 def test_an_own_function_is_heard_wherever_pytorch_can():
-    answers = said(second.testify(invocation(Sine.apply, 1.0)))
+    answers = said(second.answer(invocation(Sine.apply, 1.0)))
     hessian = np.full((1, 1, 1, 1), -np.sin(1.0))
     assert [claim.label for claim in claims(answers)][:3] == FOUR[:3]
     assert max(residual(claim, hessian) for claim in claims(answers)) < 1e-15
@@ -101,7 +101,7 @@ def test_an_own_function_is_heard_wherever_pytorch_can():
 
 @pytest.mark.skipif(not torch.__version__.startswith("2.13"), reason="a defect of PyTorch 2.13")
 def test_nested_forward_mode_of_an_own_function_is_not_believed():
-    *_, last = second.testify(invocation(lambda x: 2 * Sine.apply(x) + x, 1.0))
+    *_, last = second.answer(invocation(lambda x: 2 * Sine.apply(x) + x, 1.0))
     assert (last.label, last.ruling) == (FOUR[3], Ruling.ABSTAIN)
     assert last.reason.endswith("https://github.com/pytorch/pytorch/issues/197867")
 
@@ -115,7 +115,7 @@ def widened(x):
 
 
 def of_forward_over_forward(function, **settings):
-    answers = second.testify(invocation(function, 3.0, dtype="float32", **settings))
+    answers = second.answer(invocation(function, 3.0, dtype="float32", **settings))
     return [answer for answer in answers if answer.label == second.FORWARD_FORWARD]
 
 
@@ -134,27 +134,27 @@ def test_a_result_of_another_dtype_is_the_users_own_doing():
 
 
 def test_a_wrong_backward_gives_itself_away_where_it_is_used():
-    answers = claims(second.testify(invocation(SineOfWrongSign.apply, 1.0)))
+    answers = claims(second.answer(invocation(SineOfWrongSign.apply, 1.0)))
     right = np.full((1, 1, 1, 1), -np.sin(1.0))
     wrong = {claim.label for claim in answers if residual(claim, right) > 0.1}
     assert {FOUR[0], FOUR[1]} <= wrong
 
 
 def test_a_missing_capability_is_an_abstention_of_its_composition_only():
-    answers = said(second.testify(invocation(PlainSine.apply, 1.0)))
+    answers = said(second.answer(invocation(PlainSine.apply, 1.0)))
     assert labels(answers) == FOUR
     assert [claim.label for claim in claims(answers)] == [FOUR[0]]
     assert {answer.ruling for answer in answers[1:]} == {Ruling.ABSTAIN}
 
 
 def test_a_backward_that_is_differentiable_once_abstains():
-    first = next(iter(second.testify(invocation(SineOnce.apply, 1.0))))
+    first = next(iter(second.answer(invocation(SineOnce.apply, 1.0))))
     assert first.ruling is Ruling.ABSTAIN
     assert "once_differentiable" in first.reason
 
 
 def test_a_backward_that_leaves_the_graph_gives_zeros():
-    first = next(iter(second.testify(invocation(SineDetached.apply, 1.0))))
+    first = next(iter(second.answer(invocation(SineDetached.apply, 1.0))))
     assert first.numbers.tolist() == [[0.0]]
 
 
@@ -162,6 +162,6 @@ def test_an_exception_is_a_disagreement():
     def refuse(x):
         raise ValueError("not today")
 
-    answers = said(second.testify(invocation(refuse, 1.0)))
+    answers = said(second.answer(invocation(refuse, 1.0)))
     assert {answer.ruling for answer in answers} == {Ruling.DISAGREE}
     assert {answer.reason for answer in answers} == {"raised ValueError: not today"}

@@ -80,5 +80,5 @@ def test_whatever_is_raised_is_a_finding_that_can_be_printed(error, reason):
     def raises(x):
         raise error
 
-    (finding,) = value.testify(invocation(raises, 0.5))
+    (finding,) = value.answer(invocation(raises, 0.5))
     assert (finding.ruling, finding.reason) == (Ruling.DISAGREE, reason)

@@ -69,7 +69,7 @@ class Project:
         return [line for line in result.outlines if "::" in line and not line.startswith("ERROR")]
 
     def results(self, folder="out"):
-        return records.read(self.path / folder)
+        return [records.as_json(each) for each in records.read(self.path / folder)]
 
     def run_until_killed(self, *arguments, lines):
         """Kill pytest and its workers as soon as the results in `out` have so many lines."""

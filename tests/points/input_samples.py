@@ -8,8 +8,8 @@ from gradcheck.catalog.case import Case, Implementation, Input, Point, Variant
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)

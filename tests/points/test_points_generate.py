@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, domains, program, variable
 
+from gradcheck.floats import ordinal, round_to
 from gradcheck.points.correlated import RELATIONS
 from gradcheck.points.generate import generate
 from gradcheck.points.marginals import ENTRY_REGIMES
-from gradcheck.points.ordinals import ordinal, round_to
 from gradcheck.points.random import random_words
 from gradcheck.points.regimes import regimes
 

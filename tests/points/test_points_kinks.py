@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from input_samples import DOUBLE, SINGLE, program, variable
 
+from gradcheck.floats import ordinal
 from gradcheck.points.kinks import breakpoints, kinks
-from gradcheck.points.ordinals import ordinal
 
 X, Y = variable("x"), variable("y")
 

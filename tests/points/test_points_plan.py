@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from input_samples import DOUBLE, SINGLE, case, program, variable
+from input_samples import DOUBLE, SINGLE, case, variable
 
 from gradcheck.answer import RunOptions
 from gradcheck.catalog.load import load
-from gradcheck.points.plan import batch_strategy, drawn_batches
+from gradcheck.points.plan import drawn_batches
 from gradcheck.points.regimes import regimes
-from gradcheck.reference.exact import holds
 
 HERE = Path(__file__).parent
 PINNED = {
@@ -123,21 +120,6 @@ def test_plain_decimal_numbers_are_laid_over_the_points():
     found = seen(case("x", (X,)), points=400)
     values = np.concatenate([b.points["x"] for b in found if b.regime == "bulk"]).tolist()
     assert any(len(repr(value)) <= 5 for value in values)
-
-
-@settings(max_examples=30)
-@given(st.data())
-def test_batches_hold_points_of_the_domain_that_meet_where(data):
-    inputs = (variable("x", "(-4, 4)"), variable("y", "positive", (2,)))
-    formula = program("x + max(y[0], y[1])", inputs, "x < y[0]")
-    batch = data.draw(batch_strategy(inputs, formula, SINGLE, 6))
-    assert 0 <= batch.count <= 6
-    for row in range(batch.count):
-        values = [batch.points["x"][row].item(), *batch.points["y"][row].tolist()]
-        assert holds(formula, values)
-        assert -4 < values[0] < 4
-        assert min(values[1:]) > 0
-        assert all(float(np.float32(value)) == value for value in values)
 
 
 def fingerprint(chosen, seed):

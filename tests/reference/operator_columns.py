@@ -19,7 +19,7 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.graph.tape import Number, Operation, Scalar, Tape, apply, node_of
 from gradcheck.ops.balls import CONTACT, working
-from gradcheck.ops.table import Operator
+from gradcheck.ops.table import Operator, on_tensors
 from gradcheck.reference import forward_mode, symbolic, sympy_reader
 from gradcheck.reference.evaluate import TINY, Enclosure, Routine, enclose
 
@@ -160,7 +160,7 @@ def check_torch(entry: Operator) -> None:
         rounded = (*point[: entry.parameter], *(tensor.item() for tensor in tensors))
         if entry.name == "where":
             tensors[0] = tensors[0] < 0
-        called = entry.torch(*tensors) if parameter is None else entry.torch(parameter, *tensors)
+        called = on_tensors(entry)(*([] if parameter is None else [parameter]), *tensors)
         ball = ball_of(entry, rounded)
         if entry.name in CONDITIONS:
             assert called.item() is ball, (entry.name, point)

@@ -9,8 +9,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from operator_points import MPMATH
 
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.nodes import Binary, Call, Comparison, Literal, Name, Node
 from gradcheck.ops.table import CALLABLE, OPERATORS, REAL
 

@@ -15,8 +15,8 @@ from random_formulas import (
     program_of,
 )
 
+from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
-from gradcheck.graph.unroll import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference import forward_mode, symbolic, sympy_reader

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from operator_columns import agree
 from random_formulas import FORMULAS, POINTS, by_mpmath, program_of
 
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops import balls
 from gradcheck.ops.balls import working

@@ -3,7 +3,7 @@
 import pytest
 
 from gradcheck.dtypes import DTYPES
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.reference.truth import Truth
 

@@ -3,7 +3,7 @@
 import pytest
 from flint import arb
 
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
 from gradcheck.reference.truth import Truth

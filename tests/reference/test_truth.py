@@ -6,7 +6,7 @@ import pytest
 from flint import arb
 
 from gradcheck.dtypes import DTYPES
-from gradcheck.graph.unroll import unroll
+from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
 from gradcheck.reference.truth import MOST_SYMBOLIC_ENTRIES, Truth

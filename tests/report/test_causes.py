@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from gradcheck.report.causes import Failure, by_cause
+from gradcheck.report.records import Record
 
 
 def failure(witness="reverse", dtype="float64", **facts):
@@ -24,14 +25,23 @@ def failure(witness="reverse", dtype="float64", **facts):
         "reason": "off by 1",
         "blame": "the backward is wrong",
         "guess": "",
+        "line": 2,
+        "entries": 1,
+        "abstained": 0,
+        "counts": {"disagree": 1},
+        "points": 1,
+        "seconds": 0.25,
+        "seed": 0,
+        **dict.fromkeys(("torch", "device_name", "gradcheck", "python", "platform"), ""),
+        **dict.fromkeys(("ulps", "relative", "at", "index", "got", "true", "radius", "route")),
     }
-    return Failure({**record, **facts}, f"the block of {witness} in {dtype}")
+    return Failure(Record(**{**record, **facts}), f"the block of {witness} in {dtype}")
 
 
 def names(causes):
     """For each cause its checks, the telling one first."""
     return [
-        [each.record["id"].partition("[")[2] for each in (cause.telling, *cause.others)]
+        [each.record.id.partition("[")[2] for each in (cause.telling, *cause.others)]
         for cause in causes
     ]
 

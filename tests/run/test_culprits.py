@@ -1,7 +1,6 @@
 """A checker that has never failed proves nothing: here every witness is shown every culprit."""
 
 import itertools
-import sys
 
 import pytest
 import torch
@@ -19,7 +18,7 @@ from culprits import (
 
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.dtypes import DEFAULT_DTYPES
-from gradcheck.run import examine
+from gradcheck.run.ruling import rule
 
 POINTS = {"wrong beyond 10": 256}
 """Where the default number of points may hold none on which a fault shows."""
@@ -52,21 +51,13 @@ CONVICTED = [cell for cell in MATRIX if cell not in UNSEEN]
 CERTIFIED = ("value", "reverse", "forward", "second")
 
 
-@pytest.fixture(autouse=True)
-def _no_shrinking(monkeypatch):
-    """Only the ruling matters here; what follows it has tests of its own and takes time."""
-    module = sys.modules["gradcheck.run.examine"]
-    monkeypatch.setattr(module, "smallest", lambda point, *rest: point)
-    monkeypatch.setattr(module, "cross_check", lambda *ignored: ())
-
-
 def run_options(fault):
     return RunOptions(points=POINTS.get(fault, 64))
 
 
 @pytest.mark.parametrize(("row", "dtype", "fault"), CONVICTED)
 def test_a_culprit_is_convicted(row, dtype, fault):
-    outcome = examine(planted_check(NAMES[fault], row, dtype), run_options(fault))
+    outcome = rule(planted_check(NAMES[fault], row, dtype), run_options(fault))
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.failures
 
@@ -74,7 +65,7 @@ def test_a_culprit_is_convicted(row, dtype, fault):
 @pytest.mark.parametrize(("row", "dtype", "fault"), UNSEEN)
 def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
     """A fault that is seen after all must leave the table: this fails then."""
-    outcome = examine(planted_check(NAMES[fault], row, dtype), run_options(fault))
+    outcome = rule(planted_check(NAMES[fault], row, dtype), run_options(fault))
     assert outcome.verdict in (Ruling.AGREE, Ruling.INACCURATE)
 
 
@@ -84,7 +75,7 @@ def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
 @pytest.mark.parametrize("row", WITNESSES)
 def test_the_correct_twin_is_acquitted(row, dtype, base, points):
     (fault, *_) = (fault for fault in FAULTS if fault.base is base)
-    outcome = examine(planted_check(fault, row, dtype, twin=True), RunOptions(points=points))
+    outcome = rule(planted_check(fault, row, dtype, twin=True), RunOptions(points=points))
     assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
     assert outcome.entries > 0
 
@@ -110,7 +101,7 @@ def test_what_no_drawn_point_shows_a_declared_one_does(row, fault, ruling):
     witness, place = WITNESSES[row]
     declared = f"{PLANE.declaration[:-1]}, points: [{{at: {{x: 20, y: 0.5}}}}]}}"
     check = check_of(case_of(declared, culprit(fault, place)), witness)
-    assert examine(check, RunOptions(points=1)).verdict is ruling
+    assert rule(check, RunOptions(points=1)).verdict is ruling
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

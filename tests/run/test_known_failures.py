@@ -6,7 +6,7 @@ from culprits import case_of, check_of
 from wrongs import BRIEF, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling
-from gradcheck.catalog.known import KnownFailure
+from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.errors import Where
 from gradcheck.language.parse import parse
 from gradcheck.run import examine

@@ -1,0 +1,310 @@
+"""A case on its way from the file: its keys are read, its meaning is being checked.
+
+Here are its names, its inputs, what it says about itself (dtypes, order, witnesses, tags), and the
+code on trial.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from gradcheck.catalog.budget import BUDGET, Budget, Spent
+from gradcheck.catalog.case import Implementation, Input
+from gradcheck.catalog.domain import parse_domain
+from gradcheck.catalog.expressions import Written
+from gradcheck.catalog.keys import CaseKeys
+from gradcheck.catalog.problems import Complaints, not_judged
+from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.errors import ExpressionError
+from gradcheck.graph.names import RESERVED
+from gradcheck.graph.steps import check_steps
+from gradcheck.language.nodes import Node, Place
+from gradcheck.language.torch_names import mistakes, names_used
+from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.spelling import nearest
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDraft:
+    """One case: its name and where it stands, its keys, and where to complain.
+
+    ``lost`` are the paths of what is faulty and left out: what follows from that is no complaint.
+    """
+
+    name: str
+    place: Place
+    node: Pairs
+    keys: CaseKeys
+    complaints: Complaints
+    budget: Budget
+    lost: frozenset[KeyPath] = frozenset()
+
+    def at(self, *path: str | int, key: bool = False) -> Place:
+        return place_of(self.node, path, key=key)
+
+    def add(self, path: Sequence[str | int], found: str, expected: str, fix: str) -> None:
+        """Complain about the key at ``path``."""
+        self.complaints.add(self.at(*path, key=True), found, expected, fix)
+
+    def has_lost(self, *path: str | int) -> bool:
+        """Whether the value at ``path``, or a part of it, is left out."""
+        return any(
+            all(one == other for one, other in zip(each, path, strict=False)) for each in self.lost
+        )
+
+    @property
+    def lets(self) -> dict[str, Node]:
+        return {name: written.tree for name, written in (self.keys.let or {}).items()}
+
+    @property
+    def conditions(self) -> tuple[Node, ...]:
+        return tuple(written.tree for written in self.keys.where or [])
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Those that the case is for; none where all that it names are faulty."""
+        return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else DEFAULT_DTYPES))
+
+
+def check_names(draft: CaseDraft) -> bool:
+    """Whether all names may be used; complains of those that may not."""
+    kept = [draft.name] if _is_name(draft, (), draft.name, draft.place) else []
+    first: dict[str, tuple[str, int]] = {}
+    total = 1
+    for room in ("inputs", "constants", "let", "sweep"):
+        names = getattr(draft.keys, room) or {}
+        total += len(names)
+        for name in names:
+            place = draft.at(room, name, key=True)
+            if not _is_name(draft, (room, name), name, place):
+                continue
+            if name in RESERVED - {"e"} or name == "torch":
+                language = "torch" if name == "torch" else "formula"
+                found = f"the name {name!r}, which the {language} language already has"
+                draft.add((room, name), found, "a name of its own", "choose another name")
+            elif name in first:
+                found = f"the name {name!r} again, {first[name][0]} on line {first[name][1]}"
+                expected = "each name once among inputs, constants, let and sweep"
+                draft.add((room, name), found, expected, "rename one of them")
+            else:
+                kept.append(name)
+            first.setdefault(name, (f"under {room!r}", place[0]))
+    return len(kept) == total
+
+
+def _is_name(draft: CaseDraft, path: Sequence[str], name: str, place: Place) -> bool:
+    if _NAME.fullmatch(name) and not keyword.iskeyword(name):
+        return True
+    what = f"the keyword {name!r} as a name" if keyword.iskeyword(name) else f"the name {name!r}"
+    draft.complaints.add(
+        place,
+        what,
+        "a Python identifier in ASCII that is no keyword",
+        "use letters, digits and underscores, and begin with a letter",
+    )
+    return False
+
+
+def read_inputs(draft: CaseDraft) -> tuple[Input, ...]:
+    """The inputs; complains of none, of kinds without squares, and of domains without floats."""
+    if not draft.keys.inputs:
+        draft.add(("inputs",), "no inputs", "at least one", "add an input, as in x: real")
+    inputs = []
+    for name, keys in draft.keys.inputs.items():
+        domain = keys.domain or parse_domain("real")
+        inputs.append(Input(name, domain, keys.shape, keys.kind))
+        if keys.kind is not None:
+            _check_kind(draft, inputs[-1], has_domain=domain.text != "real")
+        _check_floats(draft, inputs[-1])
+    return tuple(inputs)
+
+
+def _check_kind(draft: CaseDraft, one: Input, *, has_domain: bool) -> None:
+    if len(one.shape) < 2 or one.shape[-1] != one.shape[-2]:
+        draft.add(
+            ("inputs", one.name, "shape"),
+            f"the shape {list(one.shape)} of a matrix that is {one.kind}",
+            "a square matrix, or a batch of them",
+            "write a shape like [3, 3]",
+        )
+    if has_domain:
+        draft.add(
+            ("inputs", one.name, "domain"),
+            "a domain beside a kind",
+            "either a kind, or a domain for every entry",
+            "remove one of them",
+        )
+
+
+def _check_floats(draft: CaseDraft, one: Input) -> None:
+    without = [name for name in draft.dtypes if not one.domain.spans(DTYPES[name])]
+    if without:
+        draft.add(
+            ("inputs", one.name),
+            f"the domain {one.domain.text}, which holds no {' and no '.join(without)} number",
+            "a domain with floating-point numbers in it",
+            "widen the domain, or leave the dtype out under 'dtypes'",
+        )
+
+
+DEFAULT_ORDER = 2
+_PYTEST_MARKERS = (
+    *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
+    *("tryfirst", "trylast", "no_cover", "hypothesis", "xdist_group"),
+)
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla")
+TAKEN_MARKERS = frozenset(
+    (*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *LATER_DTYPES, *WITNESSES, *LATER_WITNESSES)
+) | {"symbolic", "order1", "order2", "order3", "and", "or", "not", "True", "False", "None"}
+"""Words that mean something else to pytest's -m, here or in pytest itself."""
+
+
+def check_labels(draft: CaseDraft) -> None:
+    """Complain of labels that cannot mean what they say."""
+    check_dtypes(draft, (), draft.keys.dtypes)
+    _check_accuracy(draft)
+    _check_witnesses(draft)
+    _check_tags(draft)
+    if draft.keys.source == []:
+        draft.add(("source",), "no source", "at least one", "add one or remove the key")
+    if draft.keys.order == 1:
+        _check_order_of_points(draft)
+
+
+def check_dtypes(draft: CaseDraft, path: Sequence[str | int], dtypes: list[str] | None) -> None:
+    """Complain of a list of dtypes below ``path`` that is empty or repeats one."""
+    if dtypes == []:
+        draft.add((*path, "dtypes"), "no dtypes", "at least one", "add one or remove the key")
+    seen: set[str] = set()
+    for k, name in enumerate(dtypes or []):
+        if name in seen:
+            found = f"the dtype {name} again"
+            draft.add((*path, "dtypes", k), found, "each dtype once", "remove it")
+        seen.add(name)
+
+
+def _check_accuracy(draft: CaseDraft) -> None:
+    for name in draft.keys.accuracy or {}:
+        if name == UNNAMED or name in draft.dtypes:
+            continue
+        path, known = ("accuracy", name), tuple(DTYPES)
+        if name in LATER_DTYPES:
+            expected = f"one of {', '.join(known)}"
+            draft.complaints.add(
+                *not_judged(draft.at(*path, key=True), f"the dtype {name}", expected)
+            )
+        elif name not in known:
+            fix = nearest(name, known, "choose one of these")
+            draft.add(path, f"the unknown dtype {name!r}", f"one of {', '.join(known)}", fix)
+        elif not draft.has_lost("dtypes"):
+            expected = f"one of the case's: {', '.join(draft.dtypes)}"
+            fix = "remove it, or add it to the case's 'dtypes'"
+            draft.add(path, f"the accuracy of {name}", expected, fix)
+
+
+def _check_witnesses(draft: CaseDraft) -> None:
+    known = (*WITNESSES, *LATER_WITNESSES)
+    for name in draft.keys.without or {}:
+        if name not in known:
+            draft.add(
+                ("without", name),
+                f"the unknown witness {name!r}",
+                f"one of {', '.join(known)}",
+                nearest(name, known, "choose one of these"),
+            )
+
+
+def _check_tags(draft: CaseDraft) -> None:
+    seen: set[str] = set()
+    for k, tag in enumerate(draft.keys.tags or []):
+        if tag.text in TAKEN_MARKERS:
+            found = f"the tag {tag.text!r}, which is a marker already"
+            draft.add(("tags", k), found, "a word of the case's own", "rename the tag")
+        elif tag.text in seen:
+            draft.add(("tags", k), f"the tag {tag.text!r} again", "each tag once", "remove it")
+        seen.add(tag.text)
+
+
+def _check_order_of_points(draft: CaseDraft) -> None:
+    for k, point in enumerate(draft.keys.points or []):
+        if point.hessian is not None:
+            found, expected = "a Hessian in a case of order 1", "order 2, which verifies Hessians"
+            draft.add(("points", k, "hessian"), found, expected, "write order: 2 or remove it")
+
+
+def read_implementations(draft: CaseDraft) -> tuple[Implementation, ...]:
+    """What is on trial; the formula's own translation where the case names nothing."""
+    keys, where = draft.keys, draft.complaints.where
+    for room in ("torch", "function"):
+        if getattr(keys, room) == []:
+            draft.add((room,), f"no entry under {room!r}", "at least one", "add one or remove it")
+    if keys.torch is not None and keys.function is not None:
+        fix = "remove one of them, or make two cases"
+        draft.add(("function",), "'function' beside 'torch'", "only one of the two", fix)
+    if keys.function is not None:
+        return tuple(
+            Implementation(each.text, where(each.place), function=each.text)
+            for each in keys.function
+        )
+    if keys.torch is None:
+        return (Implementation("", where(draft.at("formula"))),)
+    _check_torch(draft, keys.torch)
+    return tuple(
+        Implementation(each.scalar.text.strip(), where(each.scalar.place), tree=each.tree)
+        for each in keys.torch
+    )
+
+
+def _check_torch(draft: CaseDraft, texts: list[Written]) -> None:
+    """Complain of everything that is not of the torch language."""
+    keys = draft.keys
+    rooms = (keys.inputs, keys.constants or {}, keys.sweep or {})
+    names = frozenset(name for room in rooms for name in room)
+    numbers = {
+        name: value for name, value in (keys.constants or {}).items() if isinstance(value, Fraction)
+    }
+    for each in texts:
+        for error in mistakes(each.tree, names):
+            draft.complaints.add(*inside(each.scalar, error))
+        try:
+            check_steps(each.tree, numbers, draft.budget.spend)
+        except Spent:
+            fix = "write shorter bounds, or split the file"
+            draft.add(("torch",), "loops whose bounds take too long to read", BUDGET, fix)
+            return
+        except ExpressionError as error:
+            draft.complaints.add(*inside(each.scalar, error))
+
+
+def formula_names(draft: CaseDraft) -> frozenset[str]:
+    """Every name that the texts of the formula language mention."""
+    trees: list[Node] = [*draft.conditions, *draft.lets.values()]
+    trees += [leaf.tree for leaf in draft.keys.formula.leaves]
+    return frozenset[str]().union(*map(names_used, trees))
+
+
+def check_usage(draft: CaseDraft) -> None:
+    """Complain of every declared name that nothing uses."""
+    keys, formula = draft.keys, formula_names(draft)
+    torch = frozenset[str]().union(*(names_used(each.tree) for each in keys.torch or []))
+    for name in keys.inputs:
+        if name not in formula:
+            _unused(draft, "inputs", name, "an input that the formula uses")
+    for room, kind in (("constants", "constant"), ("sweep", "name of the sweep")):
+        for name in getattr(keys, room) or {}:
+            if name not in formula | torch:
+                _unused(draft, room, name, f"a {kind} that 'formula' or 'torch' uses")
+    for name in draft.lets:
+        if name not in formula:
+            _unused(draft, "let", name, "an intermediate result that a later text uses")
+
+
+def _unused(draft: CaseDraft, room: str, name: str, expected: str) -> None:
+    draft.add((room, name), f"{name!r}, which is never used", expected, "use it or remove it")

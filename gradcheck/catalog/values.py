@@ -1,0 +1,217 @@
+"""What a single value of a case may be: how each is read, and what editors are told of it.
+
+Each check takes YAML as written, and refuses in words that its author knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from gradcheck.catalog.budget import (
+    BUDGET,
+    MOST_DIMENSIONS,
+    MOST_ELEMENTS,
+    MOST_IN_A_DIMENSION,
+    Budget,
+    Spent,
+)
+from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain, parse_domain
+from gradcheck.catalog.expressions import (
+    read_block,
+    read_choice,
+    read_constant,
+    read_expression,
+)
+from gradcheck.catalog.problems import Refused, not_judged
+from gradcheck.catalog.validation import ValueKind, single
+from gradcheck.catalog.yaml_document import Items, Yaml, YamlScalar, describe, inside, place_inside
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.errors import ExpressionError
+from gradcheck.spelling import nearest
+
+
+def read_text(value: Yaml) -> YamlScalar:
+    if isinstance(value, YamlScalar) and value.kind == "text" and value.text.strip():
+        return value
+    fix = "quote it" if isinstance(value, YamlScalar) and value.kind != "null" else "write a text"
+    raise Refused((value.place, describe(value), "a text", fix))
+
+
+def read_line(value: Yaml) -> YamlScalar:
+    scalar = read_text(value)
+    if "\n" in scalar.text.strip():
+        place = place_inside(scalar, (2, 1))
+        raise Refused((place, "a second line", "a text of one line", "shorten it to one line"))
+    return scalar
+
+
+def read_domain(value: Yaml, budget: Budget) -> Domain:
+    if not isinstance(value, YamlScalar) or value.kind != "text":
+        expected = "a domain such as real or (0, 1)"
+        fix = 'quote an interval, as in "(0, 1)": a comma ends a bare text'
+        raise Refused((value.place, describe(value), expected, fix))
+    try:
+        domain = parse_domain(value.text, budget.spend)
+    except Spent:
+        fix = "write shorter ends, or split the file"
+        raise Refused((value.place, "domains that take too long to read", BUDGET, fix)) from None
+    except ExpressionError as error:
+        raise Refused(inside(value, error)) from None
+    if domain.complex:
+        raise Refused(not_judged(value.place, "a complex domain", "a real domain"))
+    return domain
+
+
+def read_integer(lowest: int, highest: int, expected: str = "") -> Callable[[Yaml], int]:
+    """The check for an integer in that range; ``expected`` may say it in better words."""
+    expected = expected or f"an integer from {lowest} to {highest:,}"
+
+    def read(value: Yaml) -> int:
+        if isinstance(value, YamlScalar) and value.kind == "integer" and len(value.text) < 16:
+            number = int(value.text, 0 if value.text[:2] in ("0o", "0x") else 10)
+            if lowest <= number <= highest:
+                return number
+        raise Refused((value.place, describe(value), expected, "write such an integer"))
+
+    return read
+
+
+def read_word(
+    what: str, known: tuple[str, ...], later: tuple[str, ...] = ()
+) -> Callable[[Yaml], str]:
+    """The check for one of the ``known`` words; a ``later`` one is refused with that reason."""
+    expected = f"one of {', '.join(known)}"
+
+    def read(value: Yaml) -> str:
+        word = value.text if isinstance(value, YamlScalar) else ""
+        if word in known:
+            return word
+        if word in later:
+            raise Refused(not_judged(value.place, f"the {what} {word}", expected))
+        found = f"the unknown {what} {word!r}" if word else describe(value)
+        raise Refused((value.place, found, expected, nearest(word, known, "choose one of these")))
+
+    return read
+
+
+def read_shape(value: Yaml) -> tuple[int, ...]:
+    if not isinstance(value, Items):
+        expected = "a list of dimensions, [] for a single number"
+        raise Refused((value.place, describe(value), expected, "write it like [2, 3]"))
+    check = read_integer(0, MOST_IN_A_DIMENSION)
+    shape: list[int] = []
+    for item in value:
+        shape.append(check(item))
+    if len(shape) > MOST_DIMENSIONS or _elements(shape) > MOST_ELEMENTS:
+        found = f"the shape {shape}, a tensor of {_elements(shape):,} elements"
+        expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
+        raise Refused((value.place, found, expected, "make the shape smaller"))
+    return tuple(shape)
+
+
+def _elements(shape: list[int]) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    return product
+
+
+def read_reference(value: Yaml) -> YamlScalar:
+    scalar = read_text(value)
+    if _REFERENCE.fullmatch(scalar.text):
+        return scalar
+    raise Refused(
+        (
+            scalar.place,
+            describe(scalar),
+            "package.module:attribute",
+            "write the module, a colon, and the name in it, as in my_package.ops:swish",
+        )
+    )
+
+
+_REFERENCE = re.compile(
+    r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII
+)
+
+
+def read_tag(value: Yaml) -> YamlScalar:
+    scalar = read_text(value)
+    if not _TAG.fullmatch(scalar.text):
+        expected = "a word of ASCII letters, digits and underscores"
+        raise Refused((scalar.place, describe(scalar), expected, "rename the tag"))
+    return scalar
+
+
+_TAG = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def read_order(value: Yaml) -> int:
+    order = read_integer(1, 3, "1 or 2")(value)
+    if order == 3:
+        raise Refused(not_judged(value.place, "order 3", "1 or 2"))
+    return order
+
+
+STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
+
+_TEXT = {"type": "string"}
+_NUMBER_OR_TEXT = {"type": ["number", "string"]}
+_LISTS = {"type": "array", "items": {"$ref": "#/definitions/Numbers"}}
+DEFINITIONS = {
+    "Numbers": {
+        "anyOf": [_NUMBER_OR_TEXT, _LISTS],
+        "description": "a number, or nested lists of them",
+    },
+    "Data": {
+        "anyOf": [
+            {"type": ["number", "boolean"]},
+            {"type": "array", "items": {"$ref": "#/definitions/Data"}},
+        ],
+        "description": "a number, a boolean, or nested lists of them",
+    },
+}
+"""Schemas that refer to themselves."""
+
+_DOMAIN = {
+    "type": "string",
+    "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
+    "examples": [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"],
+}
+_FORMULA = {
+    "anyOf": [
+        _NUMBER_OR_TEXT,
+        {
+            "type": "array",
+            "items": {"anyOf": [_NUMBER_OR_TEXT, {"type": "array", "items": _NUMBER_OR_TEXT}]},
+        },
+    ]
+}
+_CHOICE = {"type": ["number", "boolean", "string", "null"]}
+_SHAPE = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0, "maximum": MOST_IN_A_DIMENSION},
+}
+
+
+def _words(words: tuple[str, ...]) -> dict[str, Any]:
+    return {"type": "string", "enum": list(words)}
+
+
+TEXT = single(read_text, _TEXT)
+LINE = single(read_line, _TEXT)
+REFERENCE = single(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
+TAG = single(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
+EXPRESSION = single(read_expression, _NUMBER_OR_TEXT)
+FORMULA = single(read_block(2, MOST_ELEMENTS), _FORMULA)
+NUMBERS = single(read_block(64, 16 * MOST_ELEMENTS), {"$ref": "#/definitions/Numbers"})
+DATA = single(read_constant, {"$ref": "#/definitions/Data"})
+CHOICE = single(read_choice, _CHOICE)
+DOMAIN = ValueKind(lambda value, spot: read_domain(value, spot.reading.budget), _DOMAIN)
+SHAPE = single(read_shape, _SHAPE)
+STRUCTURE = single(read_word("kind", STRUCTURES), _words(STRUCTURES))
+DTYPE = single(read_word("dtype", tuple(DTYPES), LATER_DTYPES), _words((*DTYPES, *LATER_DTYPES)))
+ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": 3})
+ULPS = single(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})

@@ -1,0 +1,198 @@
+"""From tree to array graph: every name resolved, every shape checked, nothing unrolled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from gradcheck.errors import ExpressionError
+from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.function_calls import call
+from gradcheck.graph.functions import stacked
+from gradcheck.graph.graph import Graph, Port
+from gradcheck.graph.indexing import comprehension, sequence, subscript
+from gradcheck.graph.names import FUNCTIONS
+from gradcheck.graph.operations import binary, comparison, unary
+from gradcheck.graph.reading import Reader
+from gradcheck.graph.shapes import Shape
+from gradcheck.graph.unknown import UnknownName, foreign_constant, foreign_name
+from gradcheck.language.nodes import (
+    Attribute,
+    Binary,
+    Call,
+    Comparison,
+    Comprehension,
+    Literal,
+    Name,
+    Sequence,
+    Subscript,
+    Unary,
+)
+from gradcheck.language.nodes import Node as Tree
+
+NAMED = ("pi", "e", "inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A formula as a graph.
+
+    ``inputs`` are the nodes of the graph's input ports, in order. ``results`` are the nodes of
+    ``outputs``, None for one that is not judged. ``conditions`` are the nodes of `where`. ``names``
+    are those of inputs, constants and lets that the texts mention.
+    """
+
+    graph: Graph
+    inputs: tuple[int, ...]
+    outputs: tuple[Port, ...]
+    results: tuple[int | None, ...]
+    conditions: tuple[int, ...]
+    names: frozenset[str]
+
+
+def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name
+    formula: Tree | Mapping[str, Tree | None],
+    *,
+    inputs: Mapping[str, Shape | Port],
+    names: Mapping[str, object],
+    lets: Mapping[str, Tree],
+    conditions: tuple[Tree, ...],
+    translated: bool = False,
+    real: bool = False,
+    graph: Graph | None = None,
+) -> Lowered:
+    """The formula as an array graph, for one choice of constants and sweep values (``names``).
+
+    A formula of several outputs maps their names to what they are. One that is ``translated`` for
+    its trial may name only what PyTorch has too; a ``real`` one may name nothing complex. It is
+    written on ``graph``, whose ``work`` says afterwards what it took, even if it is refused.
+
+    Errors: ExpressionError with a ``source`` that says which text it stands in: ``formula``,
+            ``formula NAME``, ``let NAME`` or ``where N`` (from 0).
+    """
+    graph = Graph(MOST_WORK) if graph is None else graph
+    ports = [_port(name, shape) for name, shape in inputs.items()]
+    nodes = tuple(map(graph.input, ports))
+    scope = {name: constant(graph, value) for name, value in names.items()}
+    scope |= {port.name: node for port, node in zip(ports, nodes, strict=True)}
+    reader = Lowering(graph, scope)
+    reader.translates, reader.is_real = translated, real
+    for name, tree in lets.items():
+        scope[name] = reader.text(tree, f"let {name}")
+    several = formula if isinstance(formula, Mapping) else {"": formula}
+    results = {
+        name: None if tree is None else reader.result(tree, f"formula {name}".rstrip())
+        for name, tree in several.items()
+    }
+    reader.translates = False
+    found = tuple(reader.condition(tree, f"where {k}") for k, tree in enumerate(conditions))
+    graph.allowance = float("inf")  # derivatives are written on it too: they are counted before
+    outputs = tuple(_output(graph, name, node) for name, node in results.items())
+    return Lowered(graph, nodes, outputs, tuple(results.values()), found, frozenset(reader.used))
+
+
+def _port(name: str, shape: Shape | Port) -> Port:
+    return shape if isinstance(shape, Port) else Port(name, shape)
+
+
+def _output(graph: Graph, name: str, node: int | None) -> Port:
+    return Port(name, ()) if node is None else Port(name, graph.shape(node), graph.kind(node))
+
+
+def constant(graph: Graph, value: Any) -> int:
+    """A number, a condition, or nested lists of them, as a node.
+
+    Errors: Misuse where the lists are ragged.
+    """
+    if isinstance(value, list | tuple):
+        return stacked(graph, [constant(graph, item) for item in value], 0)
+    return graph.constant(value if isinstance(value, bool) else Fraction(value))
+
+
+class Lowering(Reader):
+    """The fold with all rules of the formula language; ``private`` names of the table are added."""
+
+    def __init__(
+        self, graph: Graph, scope: dict[str, int], *, private: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(graph, scope, _RULES, FUNCTIONS | private | {"stop"})
+
+    def text(self, tree: Tree, source: str) -> int:
+        """The value of one text of a case; an error is marked with its ``source``."""
+        try:
+            return self.value(tree)
+        except ExpressionError as error:
+            error.source = source  # type: ignore[attr-defined]
+            raise
+
+    def result(self, tree: Tree, source: str) -> int:
+        node = self.text(tree, source)
+        try:
+            return self.must_be_numbers(node, tree)
+        except ExpressionError as error:
+            error.source = source  # type: ignore[attr-defined]
+            raise
+
+    def condition(self, tree: Tree, source: str) -> int:
+        node = self.text(tree, source)
+        if self.shape(node) != () or self.graph.kind(node) != "bool":
+            error = ExpressionError(
+                getattr(tree, "place", (1, 1)),
+                "no single condition",
+                "a comparison that is true or false at a point",
+                "write a comparison, and amin(...) or amax(...) over the entries of an array",
+            )
+            error.source = source  # type: ignore[attr-defined]
+            raise error
+        return node
+
+
+def _literal(reader: Reader, tree: Literal) -> int:
+    if isinstance(tree.value, str) or tree.value is None:
+        reader.refuse(tree.place, repr(tree.value), "a number", "leave it out")
+    return reader.graph.constant(tree.value)
+
+
+def _name(reader: Reader, tree: Name) -> int:
+    if tree.name in reader.scope:
+        reader.used.add(tree.name)
+        return reader.scope[tree.name]
+    if tree.name == "I":
+        reader.refuse_complex(tree.place, "the imaginary unit I")
+    if tree.name in (*NAMED, "I"):
+        return reader.graph.named(tree.name)
+    if tree.name in reader.functions:
+        reader.refuse(
+            tree.place, f"{tree.name!r} without arguments", "a call", f"write {tree.name}(x)"
+        )
+    raise UnknownName(tree.place, tree.name, [*reader.scope, *NAMED])
+
+
+def _attribute(reader: Reader, tree: Attribute) -> int:
+    if foreign_name(tree, reader.scope):
+        raise foreign_constant(tree)
+    base = reader.value(tree.base)
+    shape = reader.shape(base)
+    if tree.name not in ("T", "shape"):
+        reader.refuse(tree.place, f"'.{tree.name}'", ".shape or .T", "call a function instead")
+    if tree.name == "T":
+        return reader.graph.transpose(base, range(len(shape))[::-1])
+    return reader.graph.constant(np.array(shape, dtype=object))
+
+
+_RULES: dict[type, Callable[[Any, Any], int]] = {
+    Literal: _literal,
+    Name: _name,
+    Attribute: _attribute,
+    Unary: unary,
+    Binary: binary,
+    Comparison: comparison,
+    Sequence: sequence,
+    Comprehension: comprehension,
+    Subscript: subscript,
+    Call: call,
+}

@@ -1,0 +1,73 @@
+"""The question put to a method and to the reference alike: which derivative, contracted how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+MOST_ORDER = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """⟨cotangent, Dᵏf(x)[tangents]⟩ for each point x; a side that is None stays free.
+
+    All arrays are flat rows: the entries of all output ports, or input ports, joined in order
+    (``flatten``, ``split``). A free side is an axis of the answer: first the output, then the
+    inputs in the order of the tangents.
+
+    Shapes: cotangent [count, m]; each tangent [count, n]; a count of 1 serves all points.
+    """
+
+    order: int
+    cotangent: Array | None = None
+    tangents: tuple[Array | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.order <= MOST_ORDER:
+            raise ValueError(f"order {self.order}, expected 0 to {MOST_ORDER}")
+        if len(self.tangents) != self.order:
+            raise ValueError(
+                f"{len(self.tangents)} tangents of order {self.order}, expected one each"
+            )
+
+    @property
+    def free_inputs(self) -> tuple[int, ...]:
+        """The positions of the tangents that stay free."""
+        return tuple(k for k, tangent in enumerate(self.tangents) if tangent is None)
+
+    def free_shape(self, outputs: int, inputs: int) -> tuple[int, ...]:
+        """The shape of the answer at one point, for so many output and input entries."""
+        free = (outputs,) if self.cotangent is None else ()
+        return (*free, *(inputs for _ in self.free_inputs))
+
+
+def flatten(arrays: Sequence[Array]) -> Array:
+    """Rows of all entries, from one array for each port.
+
+    Shapes: [count, *shape] each, [count, entries] together.
+    """
+    if not arrays:
+        return np.zeros((1, 0))
+    return np.concatenate([array.reshape(array.shape[0], -1) for array in arrays], axis=1)
+
+
+def split(rows: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """The arrays of each port again.
+
+    Shapes: [count, entries]; [count, *shape] each.
+    """
+    parts = []
+    start = 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        parts.append(rows[:, start:stop].reshape(rows.shape[0], *shape))
+        start = stop
+    return parts

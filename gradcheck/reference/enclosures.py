@@ -1,0 +1,219 @@
+"""Certified answers to queries over arrays: enclosures, and what kind of knowledge each is.
+
+Points are run together, and only those that are not settled again in more bits. A gradient by
+reverse mode is held against forward mode: for a random tangent t, ⟨c, J t⟩ must meet ⟨g, t⟩, and
+the other way round.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from gradcheck.graph.graph import Array
+from gradcheck.query import Query
+from gradcheck.reference.ball_arrays import (
+    is_finite,
+    is_settled,
+    lift,
+    magnitudes,
+    overlaps,
+    radii,
+)
+from gradcheck.reference.branches import Union, by_branches
+from gradcheck.reference.dependence import dependence
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
+from gradcheck.reference.evaluate import MOST_BITS, START_BITS
+from gradcheck.reference.query_rows import inner_products, plan
+from gradcheck.reference.truth import DerivationsDiffer
+
+LARGE = 1 << 12
+"""Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
+LARGE_BITS = 100
+HOPELESS_BITS = 1_024
+"""Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
+
+
+class Status(IntEnum):
+    """What an enclosure says: a narrow ball, a hull of one-sided values, that there is no value,
+    or that no precision that we allow was enough."""
+
+    SETTLED = 0
+    KINK = 1
+    UNDEFINED = 2
+    VAGUE = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosures:
+    """Balls that hold the true numbers.
+
+    ``reason`` says of a vague entry why, where there is a better one than the precision.
+
+    Shapes: balls and status [count, *free].
+    """
+
+    balls: Array
+    status: Array
+    route: str
+    reason: str = ""
+
+
+def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures:
+    """Enclosures of the query's answer at exact points.
+
+    Shapes: points [count, n], flat as the query's arrays.
+    Errors: DerivationsDiffer; derive.NoDerivative.
+    """
+    planned = plan(graphs, query, points)
+    parts = [_enclosed(graphs, rows, contracted) for rows, contracted in planned.parts]
+    routes = dict.fromkeys(part.route for part in parts)
+    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
+    return Enclosures(
+        np.concatenate([part.balls for part in parts]).reshape(planned.shape),
+        np.concatenate([part.status for part in parts]).reshape(planned.shape),
+        ", ".join(routes),
+        "; ".join(reasons),
+    )
+
+
+# one chunk
+
+
+def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) -> Enclosures:
+    found, status = _adapted(graphs, rows)
+    route = "value" if rows.order == 0 else "reverse+forward" if rows.reverse else "forward+reverse"
+    if rows.order and rows.count:
+        _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
+    balls, reason = found.answer, ""
+    kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
+    if rows.order and kinks.any():
+        united = by_branches(graphs, rows.take(kinks))
+        balls[kinks] = united.balls
+        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
+        route, reason = f"{route}, branches", united.reason
+    if contracted is not None:
+        balls, status = _contracted(balls, status, contracted)
+    return Enclosures(balls, status, route, reason)
+
+
+def _unsure(found: Pass) -> Array:
+    """Which rows have a value, or a lower derivative, that hangs on a condition."""
+    below = found.lower.reshape(found.lower.shape[0], -1)
+    return np.asarray(~_narrow(below).all(axis=1))
+
+
+def _status_of_union(graphs: DerivativeGraphs, rows: Rows, united: Union) -> Array:
+    status = np.where(_narrow(united.balls), Status.SETTLED, Status.KINK)
+    status = np.where(is_finite(united.balls), status, Status.VAGUE)
+    status[_concerned(graphs, rows, united.jumps)] = Status.UNDEFINED
+    status[~united.decided] = Status.VAGUE
+    return status
+
+
+def _contracted(balls: Array, status: Array, cotangent: Array) -> tuple[Array, Array]:
+    """⟨cotangent, answer⟩; what has no value counts only where it is asked for."""
+    total = inner_products(balls, lift(cotangent), 4 * START_BITS)
+    asked = np.where(cotangent != 0, status, Status.SETTLED)
+    return total, asked.max(axis=1, keepdims=True)
+
+
+def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
+    """All rows, each in as many bits as it needs, and the status of its entries."""
+    exact = rows.order == 0
+    first = graphs.enclose(rows, START_BITS, exact=exact)
+    answer, lower, touched = (np.array(part) for part in (first.answer, first.lower, first.touched))
+    todo = np.arange(rows.count)
+    before = np.full(rows.count, math.inf)
+    bits = START_BITS
+    while True:
+        narrow = _narrow(answer[todo]).all(axis=1) & is_finite(lower[todo]).all(axis=(1, 2))
+        todo = todo[~narrow]
+        if not todo.size or bits >= MOST_BITS:
+            break
+        radius = radii(answer[todo]).sum(axis=1)
+        stuck = touched[todo] & (2 * radius > before[todo]) & (bits > START_BITS)
+        hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
+        before[todo] = radius
+        todo = todo[~(stuck | hopeless)]
+        if not todo.size:
+            break
+        bits *= 2
+        again = graphs.enclose(rows.take(todo), bits, exact=exact)
+        answer[todo], lower[todo], touched[todo] = again.answer, again.lower, again.touched
+    found = Pass(answer, lower, touched, {})
+    return found, _status(graphs, rows, found)
+
+
+def _narrow(balls: Array) -> Array:
+    """Which entries are settled: by their own size, in a large array also by the array's."""
+    settled = is_settled(balls)
+    if balls.shape[1] >= LARGE and not settled.all():
+        scale = magnitudes(balls).max(axis=1, keepdims=True) * 2.0**-LARGE_BITS
+        settled |= radii(balls) <= scale
+    return settled
+
+
+def _status(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
+    status = np.where(found.touched[:, None], Status.KINK, Status.VAGUE)
+    status = np.where(_narrow(found.answer), Status.SETTLED, status)
+    status[~is_finite(found.answer)] = Status.VAGUE
+    return np.where(_without_value(graphs, rows, found), Status.VAGUE, status)
+
+
+def _without_value(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
+    """Which entries ask for a derivative of an output that has no value.
+
+    Shapes: [count, free].
+    """
+    missing = np.asarray(~is_finite(found.lower).all(axis=1))
+    return _concerned(graphs, rows, missing)
+
+
+def _concerned(graphs: DerivativeGraphs, rows: Rows, outputs: Array) -> Array:
+    """Which entries of the answer ask for a derivative of some of the outputs.
+
+    Shapes: outputs [count, m], booleans; [count, free].
+    """
+    if not rows.reverse:
+        return outputs
+    assert rows.cotangent is not None
+    asked = outputs & (rows.cotangent != 0)
+    if not asked.any():
+        return np.zeros((rows.count, graphs.function.size), dtype=bool)
+    return np.asarray(asked @ dependence(graphs.function))
+
+
+# the second derivation
+
+
+def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array) -> None:
+    """Hold a derivation against the other mode's, at the rows that are settled.
+
+    Errors: DerivationsDiffer.
+    """
+    rows, balls = rows.take(settled), balls[settled]
+    if not rows.count:
+        return
+    rng = np.random.default_rng(rows.order)
+    width = graphs.function.size if rows.reverse else graphs.function.width
+    drawn = rng.integers(1, 64, (rows.count, width)) * rng.choice([-1.0, 1.0], (rows.count, width))
+    if rows.reverse:
+        other = Rows(rows.order, rows.points, None, (*rows.tangents, drawn))
+        drawn_here, drawn_there = drawn, rows.cotangent
+    else:
+        other = Rows(rows.order, rows.points, drawn, rows.tangents[:-1])
+        drawn_here, drawn_there = drawn, rows.tangents[-1]
+    assert drawn_there is not None
+    second = graphs.enclose(other, START_BITS)
+    here = inner_products(balls, lift(drawn_here), START_BITS)[:, 0]
+    there = inner_products(second.answer, lift(drawn_there), START_BITS)[:, 0]
+    meet = overlaps(here, there).astype(bool) | ~is_finite(there) | second.touched
+    if not meet.all():
+        k = int(np.flatnonzero(~meet)[0])
+        raise DerivationsDiffer(
+            f"at {rows.points[k].tolist()[:8]} reverse and forward mode give {here[k]}, {there[k]}"
+        )

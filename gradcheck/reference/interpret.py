@@ -1,0 +1,106 @@
+"""One fold over a graph; what a number is, an algebra says. Points are one more leading axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradcheck.graph.graph import Array, Frozen, Graph, Node
+
+MOVES = frozenset({"broadcast", "reshape", "transpose", "gather", "scatter", "concat"})
+"""Operations that only move entries (scatter also adds): the same in every algebra."""
+
+
+class Algebra(Protocol):
+    """What a number is: how nodes that compute are evaluated, and what an empty place holds."""
+
+    zero: Any
+
+    def add(self, a: Array, b: Array) -> Array:
+        """The sum, entry by entry, of what a scatter brings to the same places."""
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
+        """The node's result.
+
+        Shapes: [count or 1, *shape] each.
+        """
+
+
+def evaluate(
+    graph: Graph, outputs: Sequence[int], inputs: Sequence[Array], algebra: Algebra
+) -> list[Array]:
+    """The values of nodes, given the arrays of all inputs. A value dies at its last use.
+
+    Shapes: inputs [count or 1, *shape]; results likewise.
+    """
+    needed = graph.ancestors(outputs)
+    last = {arg: node for node in needed for arg in graph.nodes[node].args}
+    kept = set(outputs)
+    values: dict[int, Array] = {}
+    for index in needed:
+        node = graph.nodes[index]
+        args = [values[arg] for arg in node.args]
+        if node.op == "input":
+            assert isinstance(node.attr, int)
+            values[index] = inputs[node.attr]
+        elif node.op in MOVES:
+            values[index] = move(node, args, algebra)
+        else:
+            values[index] = algebra.apply(graph, index, args)
+        for arg in set(node.args):
+            if last[arg] == index and arg not in kept:
+                del values[arg]
+    return [values[output] for output in outputs]
+
+
+def move(node: Node, args: Sequence[Array], algebra: Algebra) -> Array:
+    """The result of a node that moves entries."""
+    x, rows = args[0], args[0].shape[0]
+    attr = node.attr
+    if node.op == "broadcast":
+        new = len(node.shape) - (x.ndim - 1)
+        return np.broadcast_to(x.reshape(rows, *(1,) * new, *x.shape[1:]), (rows, *node.shape))
+    if node.op == "reshape":
+        return x.reshape(rows, *node.shape)
+    if node.op == "transpose":
+        assert isinstance(attr, tuple)
+        return x.transpose(0, *(axis + 1 for axis in attr))
+    if node.op == "concat":
+        assert isinstance(attr, int)
+        rows = max(arg.shape[0] for arg in args)
+        spread = [np.broadcast_to(arg, (rows, *arg.shape[1:])) for arg in args]
+        return np.concatenate(spread, axis=attr + 1)
+    assert isinstance(attr, Frozen)
+    if node.op == "gather":
+        return x.reshape(rows, -1)[:, attr.array]
+    return _scattered(x.reshape(rows, -1), attr, node, algebra)
+
+
+def _scattered(x: Array, places: Frozen, node: Node, algebra: Algebra) -> Array:
+    """Zeros with entries added, in rounds without repeated places: np.add.at is slow on objects."""
+    out = np.empty((x.shape[0], math.prod(node.shape)), dtype=x.dtype)
+    out[...] = algebra.zero
+    for first, (sources, targets) in enumerate(_rounds(places)):
+        moved = x[:, sources]
+        out[:, targets] = moved if first == 0 else algebra.add(out[:, targets], moved)
+    return out.reshape(x.shape[0], *node.shape)
+
+
+@lru_cache(256)
+def _rounds(places: Frozen) -> list[tuple[Array, Array]]:
+    """Sources and targets, round by round; in none does a target occur twice."""
+    index = places.array.reshape(-1)
+    if not index.size:
+        return []
+    order = np.argsort(index, kind="stable")
+    targets = index[order]
+    starts = np.flatnonzero(np.r_[True, targets[1:] != targets[:-1]])
+    lengths = np.diff(np.r_[starts, targets.size])
+    occurrence = np.arange(targets.size) - np.repeat(starts, lengths)
+    return [
+        (order[occurrence == k], targets[occurrence == k]) for k in range(int(occurrence.max()) + 1)
+    ]

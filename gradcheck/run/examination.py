@@ -1,0 +1,161 @@
+"""The examination of one check: its ruling and, where the code fails, what there is to tell of it.
+
+The failure is brought to its smallest input, and every witness is asked there who is wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
+from gradcheck.catalog.checks import Check
+from gradcheck.points.simplification import smallest
+from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
+from gradcheck.run.observation import Entry, Observation, observe
+from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
+from gradcheck.run.session import Points, Session, session_of
+
+RANDOM = (
+    "random: two calls at the same input differ; pin it: seed it within, with torch.manual_seed or "
+    "a torch.Generator, or switch it off, as dropout by eval()"
+)
+BLAMED = "the implementation is random, which no formula is"
+_CALLS = 8
+"""As many as tell a coin's sides apart but for one time in a hundred."""
+_CLOSE = 1e-3
+"""Sums that are added up in another order are no randomness."""
+
+
+def examine(check: Check, run_options: RunOptions) -> Outcome:
+    """Rule on one check, and tell who is wrong where it fails.
+
+    Errors: CatalogError where the case's ``function`` cannot be loaded.
+    """
+    started = time.perf_counter()
+    reason = check.case.without.get(check.witness)
+    if reason is not None:
+        outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
+    else:
+        with warnings_raise_nothing():
+            examination = Examination(check, run_options)
+            examination.run()
+            failed = examination.has_failed
+            outcome = _diagnosed(examination) if failed else examination.outcome()
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _diagnosed(examination: Examination) -> Outcome:
+    """Return the outcome of what failed, with the smallest input that shows it and who is wrong."""
+    worst = examination.totals.failures[0]
+    try:
+        failing_point = _chief_failing_point(examination)
+        if _is_random(examination.session, failing_point.points, failing_point.seed):
+            return examination.ended(Ruling.DISAGREE, RANDOM, BLAMED)
+        found = _explained(examination, failing_point)
+    except Exception as error:  # what failed stays found, whatever else is worked out
+        text = f"{type(error).__name__}: {error}"
+        found = {"blame": f"{worst.reason}; blame could not be worked out: {text}"}
+        return examination.ended(worst.ruling, worst.reason, **found)
+    told = found["failures"][0]
+    if examination.totals.worst == worst:
+        found["worst"] = told
+    if not told.true:  # what was not a number looks like nothing
+        found["guess"] = ""
+    return examination.ended(told.ruling, told.reason, **found)
+
+
+def _chief_failing_point(examination: Examination) -> FailingPoint:
+    """The first that disagrees; the first of all where every one is only inaccurate."""
+    disagreeing = [each for each in examination.failing_points if each.ruling is Ruling.DISAGREE]
+    return (disagreeing or examination.failing_points)[0]
+
+
+def _explained(examination: Examination, failing_point: FailingPoint) -> dict[str, Any]:
+    """The smallest failing input, the worst one with plain derivatives, and the blame."""
+    points = _smallest(examination, failing_point)
+    seed, promises = failing_point.seed, failing_point.promises
+    places = [points] if points is failing_point.points else [points, failing_point.points]
+    said = [cross_check(examination.session, place, seed, promises) for place in places]
+    blamed = attribute(examination.check.witness, failing_point.ruling, *said)
+    heard = [observe(examination.session, place, seed, promises=promises) for place in places]
+    failing = [
+        entry
+        for each in heard
+        for entry in examination.failing(each, failing_point.ruling, failing_point.excuse)
+    ]
+    return {
+        "blame": blamed.text,
+        "smallest": tuple(_told(examination, replace(failing_point, points=points))),
+        "failures": tuple(_failures(examination)),
+        "statements": said[blamed.place],
+        "stated_at": _at(places[blamed.place]),
+        "guess": classify_error(failing, [entry for _, entry in examination.totals.failing]),
+    }
+
+
+def _told(examination: Examination, failing_point: FailingPoint) -> list[EntryReport]:
+    """What fails at one input: the derivatives themselves, where those fail."""
+
+    def failing(observation: Observation) -> list[Entry]:
+        return examination.failing(observation, failing_point.ruling, failing_point.excuse)
+
+    where = failing_point.points, failing_point.seed, failing_point.promises
+    return failing_entries(examination.session, *where, failing)
+
+
+def _failures(examination: Examination) -> list[EntryReport]:
+    """The kept failures; those of the worst input are asked again, for plain derivatives."""
+    kept = examination.totals.failures
+    at, ruling = kept[0].at, kept[0].ruling
+    points = {name: np.asarray(values, dtype=np.float64)[None] for name, values in at.items()}
+    known = (each for each in examination.failing_points if _at(each.points) == at)
+    plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
+    return [*plain, *(each for each in kept if each.at != at)] if plain else kept
+
+
+def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
+    if not failing_point.drawn:
+        return failing_point.points
+
+    def fails(point: Mapping[str, object]) -> bool:
+        points = {name: np.asarray(values)[None] for name, values in point.items()}
+        return examination.fails(points, failing_point.seed, failing_point.ruling)
+
+    first = {name: values[0] for name, values in failing_point.points.items()}
+    if not fails(first):  # it fails only beside other points
+        return failing_point.points
+    session = examination.session
+    found = smallest(first, fails, session.case.inputs, session.variant.program, session.dtype)
+    return {name: values[None] for name, values in found.items()}
+
+
+def _at(points: Points) -> dict[str, Any]:
+    """A single point as evidence holds it."""
+    return {name: values[0].tolist() for name, values in points.items()}
+
+
+# randomness
+
+
+def _is_random(session: Session, points: Points, seed: int) -> bool:
+    """Whether the value, or what the check's witness says, varies from call to call."""
+    value = session_of(replace(session.check, witness="value"))
+    return any(_varies(each, points, seed) for each in (value, session))
+
+
+def _varies(session: Session, points: Points, seed: int) -> bool:
+    first = _numbers(observe(session, points, seed))
+    again = (_numbers(observe(session, points, seed)) for _ in range(_CALLS - 1))
+    return not all(
+        len(numbers) == len(first) and np.allclose(numbers, first, rtol=_CLOSE, equal_nan=True)
+        for numbers in again
+    )
+
+
+def _numbers(observation: Observation) -> list[float]:
+    return [entry.got for entry in observation.entries]

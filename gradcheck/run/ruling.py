@@ -1,0 +1,225 @@
+"""The ruling on one check, from its fixed points and then drawn ones. Who is wrong is not asked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradcheck.answer import (
+    CASE_ITSELF,
+    KNOWN_FAILURES,
+    NOTHING_JUDGED,
+    OWN_DEFECT,
+    Outcome,
+    Ruling,
+    RunOptions,
+)
+from gradcheck.catalog.checks import Check
+from gradcheck.errors import ExpressionError
+from gradcheck.methods import METHODS
+from gradcheck.points.fixed import fixed_points
+from gradcheck.reference.truth import DerivationsDiffer
+from gradcheck.run.known_failures import IsExcused, KnownFailureMatcher
+from gradcheck.run.observation import NO_PROMISES, Entry, Observation, Promises, observe
+from gradcheck.run.session import Points, Session, session_of, single, stable_seed
+from gradcheck.run.stated_values import contradictions, promised
+from gradcheck.run.totals import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class FailingPoint:
+    """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
+
+    ``ruling`` is that of its worst entry. ``promises`` are what the case states there, without
+    which a declared point may not fail, and ``excuse`` is what known failures excuse there.
+    """
+
+    points: Points
+    seed: int
+    ruling: Ruling
+    drawn: bool = True
+    promises: Promises = NO_PROMISES
+    excuse: IsExcused | None = None  # that of drawn points
+
+
+def rule(check: Check, run_options: RunOptions) -> Outcome:
+    """Rule on one check; where it fails, who is wrong is left open.
+
+    Errors: CatalogError where the case's ``function`` cannot be loaded.
+    """
+    with warnings_raise_nothing():
+        examination = Examination(check, run_options)
+        examination.run()
+        return examination.outcome()
+
+
+@contextmanager
+def warnings_raise_nothing() -> Iterator[None]:
+    """Show what a filter of the caller's would raise: a warning says nothing of a gradient."""
+    with warnings.catch_warnings():
+        warnings.filters = [
+            ("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters
+        ]
+        yield
+
+
+class Examination:
+    """One check while it runs. It changes as points are judged: what is found adds up."""
+
+    def __init__(self, check: Check, run_options: RunOptions) -> None:
+        self.check, self.run_options = check, run_options
+        self.session: Session = session_of(check)
+        self.seed = stable_seed(check.case.name, check.variant.name, run_options.seed)
+        self.totals = Totals(strict=run_options.strict_accuracy)
+        self.known_failures = KnownFailureMatcher(check, self.session.dtype)
+        self.failing_points: list[FailingPoint] = []
+        self.complaints: list[str] = []
+        self.place = ""  # of the first answer that the formula contradicts
+
+    def run(self) -> None:
+        """Judge the declared points and, unless the case contradicts itself, drawn ones."""
+        try:
+            self.fixed()
+            if not self.complaints:
+                self.drawn()
+        except DerivationsDiffer as error:
+            self.complaints.append(f"{OWN_DEFECT}: {error}")
+        except ExpressionError as error:
+            if not self.totals.failures:  # what was found before stays found
+                self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
+
+    # points
+
+    def fixed(self) -> None:
+        """The declared points, one by one: known answers, conventions, known failures."""
+        program = self.check.variant.program
+        points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
+        for k, fixed in enumerate(points):
+            found = contradictions(fixed.point, self.session.truth)
+            if found and not self.complaints:
+                self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
+            self.complaints += found
+            at = {name: values[None] for name, values in fixed.at.items()}
+            promises = promised(fixed.point, program)
+            observation = observe(self.session, at, self.seed + k, promises=promises)
+            excuse = self.known_failures.at(fixed)
+            failing = self.totals.add(observation, excuse)
+            if failing:
+                failing_point = FailingPoint(at, self.seed + k, _worst_ruling(failing), drawn=False)
+                self.failing_points.append(replace(failing_point, promises=promises, excuse=excuse))
+
+    def drawn(self) -> None:
+        method = METHODS[self.check.witness]
+        share = method.share if self.session.batched else method.share_alone
+        run_options = replace(
+            self.run_options, points=max(1, round(self.run_options.points * share))
+        )
+        for points in self.session.drawn(run_options):
+            self._look(points)
+
+    def _look(self, points: Points) -> None:
+        count = len(next(iter(points.values())))
+        observation = observe(self.session, points, self.seed, thorough=False)
+        excuse = self.known_failures.at(None)
+        failing = self.totals.add(observation, excuse)
+        if self._leads(failing):
+            k = self._brought_home(points, failing)
+            failing_point = FailingPoint(single(points, k), self.seed + k, _worst_ruling(failing))
+            self.failing_points.append(failing_point)
+        if self.session.batched and count > 1:  # scalar and vectorised kernels differ
+            alone = single(points, count - 1)
+            failing = self.totals.add(observe(self.session, alone, self.seed), excuse)
+            if self._leads(failing):
+                self.failing_points.append(FailingPoint(alone, self.seed, _worst_ruling(failing)))
+
+    def _leads(self, failing: list[Entry]) -> bool:
+        """Whether something failed, and worse than at every suspect so far."""
+        if not failing:
+            return False
+        as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
+        return not any(failing_point.ruling in as_bad for failing_point in self.failing_points)
+
+    def _brought_home(self, points: Points, failing: list[Entry]) -> int:
+        """The failing point; of what a call on many points raised, the first that raises alone."""
+        ruling = _worst_ruling(failing)
+        entry = next(each for each in failing if each.judgement.ruling is ruling)
+        count = len(next(iter(points.values())))
+        if entry.claim is not None or not self.session.batched:
+            return entry.point
+        alone = (k for k in range(count) if self.fails(single(points, k), self.seed + k, ruling))
+        return next(alone, entry.point)
+
+    # the ruling
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the code under test is what fails, and so not the case."""
+        return bool(self.totals.failures) and not self.complaints
+
+    def outcome(self) -> Outcome:
+        """Return the verdict on what was judged so far, without a diagnosis."""
+        if self.complaints:
+            reason = "; ".join(self.complaints)
+            return self.ended(Ruling.DISAGREE, reason, CASE_ITSELF, place=self.place)
+        if self.totals.failures:
+            worst = self.totals.failures[0]
+            return self.ended(worst.ruling, worst.reason)
+        stale = self.known_failures.complaints()
+        if stale:
+            return self.ended(Ruling.DISAGREE, "; ".join(stale), KNOWN_FAILURES)
+        known = self.known_failures.reason()
+        if known:
+            return self.ended(Ruling.KNOWN, known)
+        if self.totals.judged == 0 and self.session.truth.outputs * self.session.truth.size > 0:
+            return self._unjudged()
+        if self.totals.inaccurate:
+            return self.ended(Ruling.INACCURATE, self.totals.inaccurate)
+        return self.ended(Ruling.AGREE, "")
+
+    def _unjudged(self) -> Outcome:
+        if self.totals.incapable:
+            return self.ended(Ruling.ABSTAIN, self.totals.incapable)
+        reasons = ", ".join(f"{reason} ({n} times)" for reason, n in
+                            self.totals.abstentions.most_common(3))  # fmt: skip
+        return self.ended(
+            Ruling.DISAGREE,
+            f"nothing was judged: {reasons or 'no point to judge'}",
+            NOTHING_JUDGED,
+        )
+
+    def fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
+        """Return whether something is ruled so, or worse, at these points."""
+        return bool(self.failing(observe(self.session, points, seed), ruling))
+
+    def failing(
+        self, observation: Observation, ruling: Ruling, excuse: IsExcused | None = None
+    ) -> list[Entry]:
+        """The entries that are ruled so, or worse, and not excused."""
+        excuse = excuse or self.known_failures.at(None)
+        fatal = {Ruling.DISAGREE, ruling}
+        return [e for e in observation.entries if e.judgement.ruling in fatal and not excuse(e)]
+
+    def ended(self, ruling: Ruling, reason: str, blame: str = "", **found: Any) -> Outcome:
+        """Return an outcome with all that was counted; ``found`` are further fields of it."""
+        totals = self.totals
+        found = {"failures": tuple(totals.failures), "worst": totals.worst, **found}
+        return Outcome(
+            verdict=ruling,
+            reason=reason,
+            entries=totals.judged,
+            abstained=totals.abstained,
+            points=totals.points,
+            seconds=0.0,
+            counts=dict(totals.counts),
+            blame=blame,
+            route=self.session.truth.route(METHODS[self.check.witness].order),
+            **found,
+        )
+
+
+def _worst_ruling(failing: list[Entry]) -> Ruling:
+    disagrees = any(entry.judgement.ruling is Ruling.DISAGREE for entry in failing)
+    return Ruling.DISAGREE if disagrees else Ruling.INACCURATE

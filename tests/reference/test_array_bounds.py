@@ -1,0 +1,94 @@
+"""The bounds of arrays against the exact ones, which differentiate each entry once more."""
+
+import numpy as np
+import pytest
+
+from gradcheck.dtypes import DTYPES
+from gradcheck.graph.lower import lower
+from gradcheck.graph.scalarize import unroll
+from gradcheck.language.parse import parse
+from gradcheck.query import Query
+from gradcheck.reference.array_bounds import bounded_conditioning, error_bounds
+from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.error_bounds import Rounding
+from gradcheck.reference.forward_mode import Chain
+from gradcheck.reference.query_rows import plan
+
+F32 = DTYPES["float32"]
+FACTOR = (4, 12, 128)
+"""At most so many times the exact conditioning by order: balls forget what is computed twice."""
+
+FORMULAS = {
+    "softmax": ("exp(x)/sum(exp(x))", {"x": (3,)}),
+    "quotient": ("(x - y)/(1 + x**2)", {"x": (), "y": ()}),
+    "product": ("A @ A", {"A": (2, 2)}),
+    "norm": ("x/sqrt(sum(x**2) + 1)", {"x": (3,)}),
+    "logarithm": ("log(1 + exp(x))", {"x": ()}),
+    "inverse": ("inv(A)", {"A": (2, 2)}),
+}
+
+
+def sides_of(name):
+    """The array graph of a formula, and the exact bounds of its unrolled program."""
+    text, shapes = FORMULAS[name]
+    said = {"inputs": shapes, "names": {}, "lets": {}, "conditions": ()}
+    lowered = lower(parse(text), **said)
+    function = ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results))
+    return DerivativeGraphs(function), Rounding(Chain(unroll(parse(text), **said)))
+
+
+def asked(name, order):
+    """The rows of all derivatives of an order at one point, and the exact bounds of each."""
+    graphs, exact = sides_of(name)
+    size = graphs.function.size
+    point = np.linspace(-0.7, 1.9, size) if size > 1 else np.array([0.7])
+    query = Query(order, None, (None,) * order)
+    count = graphs.function.width * size**order
+    x = tuple(point.tolist())
+    return graphs, query, point[None], [exact.stress(order, k, x, F32) for k in range(count)]
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_conditioning_by_one_more_derivative_is_the_exact_one(name, order):
+    graphs, query, point, exact = asked(name, order)
+    found = error_bounds(graphs, query, point, F32).conditioning.reshape(-1)
+    assert np.allclose(found, [each.conditioning for each in exact], rtol=1e-9, atol=1e-30)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_bound_of_the_conditioning_is_never_below_it_and_not_far_above(name, order):
+    graphs, query, point, exact = asked(name, order)
+    parts = plan(graphs, query, point).parts
+    bound = np.concatenate([bounded_conditioning(graphs, rows, c) for rows, c in parts])
+    least = np.array([each.conditioning for each in exact])
+    assert (bound.reshape(-1) >= least * (1 - 1e-5)).all()
+    assert (bound <= FACTOR[order] * least.max()).all()
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_rounding_and_scale_are_of_the_size_of_the_exact_ones(name, order):
+    graphs, query, point, exact = asked(name, order)
+    found = error_bounds(graphs, query, point, F32)
+    scale = max(each.scale for each in exact)
+    rounding = max(each.rounding for each in exact)
+    assert 0.5 * scale <= found.scale.max() <= 4 * scale
+    assert 0.5 * rounding <= found.rounding.max() <= 12 * (rounding + F32.unit_roundoff * scale)
+
+
+def test_an_entry_that_is_not_asked_for_does_not_condition_another():
+    lowered = lower(parse("exp(x)"), inputs={"x": (2,)}, names={}, lets={}, conditions=())
+    graphs = DerivativeGraphs(ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
+    query = Query(1, np.array([[1.0, 0.0]]), (None,))
+    found = error_bounds(graphs, query, np.array([[1.0, 50.0]]), F32)
+    assert found.conditioning[0, 0] == pytest.approx(2 * np.e, rel=1e-2)
+    assert found.conditioning[0, 1] == 0
+
+
+def test_what_underflows_on_the_way_is_told_from_what_is_zero():
+    lowered = lower(parse("exp(x)*1e30"), inputs={"x": (2,)}, names={}, lets={}, conditions=())
+    graphs = DerivativeGraphs(ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
+    found = error_bounds(graphs, Query(0), np.array([[-90.0, 1.0]]), F32)
+    assert found.underflows.tolist() == [[True, False]]

@@ -1,0 +1,122 @@
+"""Kinks: each undecided condition both ways, together wherever it occurs."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from flint import arb
+
+from gradcheck.graph.graph import Graph, Port
+from gradcheck.query import Query
+from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.enclosures import Status, enclose
+
+
+def graphs_of(build, *shapes):
+    graph = Graph()
+    inputs = [graph.input(Port(f"x{k}", shape)) for k, shape in enumerate(shapes)]
+    return DerivativeGraphs(ArrayFunction(graph, tuple(inputs), (build(graph, *inputs),)))
+
+
+def gradient(build, point):
+    graphs = graphs_of(build, np.shape(point))
+    x = np.asarray(point, dtype=float).reshape(1, -1)
+    return enclose(graphs, Query(1, np.ones((1, graphs.function.width)), (None,)), x)
+
+
+def hulls(found):
+    return [(float(ball.lower()), float(ball.upper())) for ball in found.balls[0]]
+
+
+def half(graph):
+    return graph.constant(Fraction(1, 2))
+
+
+def absolute(graph, x):
+    return graph.elementwise("abs", x)
+
+
+def larger_of_both_less_half(graph, x):
+    larger = graph.elementwise("max", x, graph.neg(x))
+    return graph.sub(larger, graph.mul(absolute(graph, x), half(graph)))
+
+
+def hat(graph, x, centre):
+    """The hat of linear interpolation, 1 at its centre."""
+    distance = absolute(graph, graph.sub(x, graph.constant(centre)))
+    return graph.elementwise("max", graph.constant(0), graph.sub(graph.constant(1), distance))
+
+
+def interpolated(graph, x):
+    """Pixels 3, 7 and 4 at 0, 1 and 2, between which it is linear."""
+    total = graph.constant(0)
+    for centre, pixel in enumerate((3, 7, 4)):
+        total = graph.add(total, graph.mul(hat(graph, x, centre), graph.constant(pixel)))
+    return total
+
+
+def largest_of_three(graph, x):
+    a, b, c = (graph.index(x, k) for k in range(3))
+    return graph.elementwise("max", graph.elementwise("max", a, b), c)
+
+
+def nested(graph, x):
+    return graph.elementwise("max", absolute(graph, x), graph.constant(0))
+
+
+def smooth_across(graph, x):
+    positive = graph.elementwise("lt", graph.constant(0), x)
+    square = graph.mul(x, x)
+    return graph.elementwise("where", positive, square, graph.mul(square, x))
+
+
+KINKS = {
+    "max(x, -x) - abs(x)/2": (larger_of_both_less_half, 0.0, [(-0.5, 0.5)]),
+    "a pixel's border": (interpolated, 1.0, [(-3.0, 4.0)]),
+    "abs of abs": (nested, 0.0, [(-1.0, 1.0)]),
+    "three equal numbers": (largest_of_three, [1.0, 1.0, 1.0], [(0.0, 1.0)] * 3),
+    "two equal numbers": (largest_of_three, [1.0, 1.0, 0.0], [(0.0, 1.0), (0.0, 1.0), (0.0, 0.0)]),
+    "many independent kinks": (absolute, [0.0] * 20, [(-1.0, 1.0)] * 20),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_the_hull_at_a_kink_is_that_of_its_branches(name):
+    build, point, expected = KINKS[name]
+    found = gradient(build, point)
+    assert np.allclose(hulls(found), expected, atol=1e-8, rtol=0)
+    assert "branches" in found.route
+
+
+def test_a_condition_whose_branches_meet_smoothly_is_settled():
+    found = gradient(smooth_across, 0.0)
+    assert found.status.tolist() == [[Status.SETTLED]]
+    assert found.balls[0, 0].contains(0)
+
+
+def test_a_kink_is_no_place_for_a_second_derivative():
+    graphs = graphs_of(absolute, (2,))
+    query = Query(2, np.ones((1, 2)), (np.ones((1, 2)), None))
+    found = enclose(graphs, query, np.array([[0.0, 1.0]]))
+    assert found.status[0].tolist() == [Status.UNDEFINED, Status.SETTLED]
+
+
+def test_a_jump_has_no_derivative_and_leaves_other_entries_theirs():
+    found = gradient(lambda g, x: g.elementwise("floor", x), [1.0, 1.5])
+    assert found.status[0].tolist() == [Status.UNDEFINED, Status.SETTLED]
+
+
+def test_too_many_branches_are_vague_and_say_so():
+    graphs = graphs_of(lambda g, x: g.sum(absolute(g, x), (0,)), (9,))
+    found = enclose(graphs, Query(1, None, (np.ones((1, 9)),)), np.zeros((1, 9)))
+    assert found.status.tolist() == [[Status.VAGUE]]
+    assert found.reason == "more than 2**8 branches meet at the point"
+
+
+def test_reverse_mode_is_as_narrow_as_forward_mode_at_a_tie():
+    def same_twice(graph, x):
+        a, b = graph.index(x, 0), graph.index(x, 1)
+        return graph.sub(graph.elementwise("max", a, b), graph.elementwise("max", b, a))
+
+    found = gradient(same_twice, [1.0, 1.0])
+    assert all(abs(ball) < arb(2) ** -60 for ball in found.balls[0])

@@ -1,0 +1,164 @@
+"""The public strategies give what a case may be checked at, and refuse what it may not."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+import gradcheck
+from gradcheck import strategies
+from gradcheck.catalog.inline import case_of
+from gradcheck.errors import CatalogError
+
+WITHIN = {
+    "formula": "x + max(y[0], y[1])",
+    "inputs": {"x": "(-4, 4)", "y": {"domain": "positive", "shape": [2]}},
+    "where": "x < y[0]",
+}
+MATRIX = {"formula": "sum(A)", "inputs": {"A": {"kind": "symmetric", "shape": [2, 2]}}}
+MANY = settings(max_examples=1000, deadline=None, phases=[Phase.generate, Phase.shrink])
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FEW
+@given(strategies.points(WITHIN, dtype="float32"))
+def test_points_lie_in_the_domains_and_meet_where(point):
+    assert -4 < point["x"] < 4
+    assert point["y"].min() > 0
+    assert point["x"] < point["y"][0]
+    assert [(each.shape, each.dtype) for each in point.values()] == [
+        ((), np.float32),
+        ((2,), np.float32),
+    ]
+
+
+@FEW
+@given(strategies.points(MATRIX))
+def test_matrices_are_of_their_kind(point):
+    assert (point["A"] == point["A"].T).all()
+
+
+SORTS = {
+    "a zero": lambda point: point["x"] == 0,
+    "a large number": lambda point: abs(point["x"]) > 1e6,
+    "a subnormal": lambda point: 0 < abs(point["x"]) < 2.0**-1022,
+    "a kink": lambda point: point["x"] == 2.5,
+}
+
+
+@pytest.mark.parametrize("wanted", SORTS.values(), ids=SORTS)
+def test_all_sorts_of_points_come_up(wanted):
+    case = {"formula": "abs(x - 5/2)", "inputs": {"x": "real"}}
+    assert wanted(find(strategies.points(case), lambda point: bool(wanted(point)), settings=MANY))
+
+
+def test_what_is_not_in_the_domain_never_comes_up():
+    with pytest.raises(NoSuchExample):
+        find(strategies.points(WITHIN), lambda point: bool(point["x"] > 4), settings=MANY)
+
+
+def test_a_failing_point_shrinks_to_an_ordinary_one_of_the_first_batch():
+    case = {"formula": "x**2", "inputs": {"x": "positive"}}
+    found = find(strategies.points(case), lambda point: True, settings=MANY)
+    assert 0.1 < found["x"] < 10
+
+
+@pytest.mark.parametrize(
+    ("variant", "least"), [("", 1), ("n=1", 1), ("n=4", 4)], ids=["first", "named", "other"]
+)
+def test_a_variant_is_chosen_by_its_name(variant, least):
+    case = {"formula": "x*n", "inputs": {"x": "(0, 9)"}, "where": "x > n", "sweep": {"n": [1, 4]}}
+    found = strategies.points(case, variant=variant)
+    assert find(found, lambda point: bool(point["x"] < least + 1), settings=MANY)["x"] > least
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (
+            lambda: strategies.points("x**2"),
+            TypeError,
+            "case is 'x**2', expected a mapping of keys such as "
+            "{'formula': 'log(x)', 'inputs': {'x': 'positive'}}",
+        ),
+        (
+            lambda: strategies.points(MATRIX, dtype="float8"),
+            ValueError,
+            "dtype 'float8' is unknown, expected one of float64, float32",
+        ),
+        (
+            lambda: strategies.points(
+                {"formula": "x*n", "inputs": {"x": "real"}, "sweep": {"n": [1, 4]}}, variant="n=2"
+            ),
+            ValueError,
+            "variant 'n=2' is unknown, expected one of n=1, n=4",
+        ),
+        (
+            lambda: strategies.points({"formula": "sine(x)", "inputs": {"x": "real"}}),
+            CatalogError,
+            "gradcheck.strategies.points formula:1:1: unknown function 'sine'\n"
+            "  expected: a function of the formula language\n"
+            "  fix:      write sin(x)",
+        ),
+        (
+            lambda: strategies.formulas("x", "pi"),
+            CatalogError,
+            "gradcheck.strategies.formulas inputs.pi:1:1: "
+            "the name 'pi', which the formula language already has\n"
+            "  expected: a name of its own\n"
+            "  fix:      choose another name",
+        ),
+        (
+            lambda: strategies.directions((2, -1)),
+            ValueError,
+            "shape is (2, -1), expected a tuple of whole numbers of at least 0",
+        ),
+    ],
+    ids=["no case", "dtype", "variant", "formula", "name", "shape"],
+)
+def test_what_is_no_strategy_is_refused_with_what_to_write(call, error, text):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+@FEW
+@given(strategies.formulas("x", "y", kinks=True))
+def test_a_formula_is_one_that_a_case_may_have(formula):
+    inputs = {"x": "real", "y": "real"}
+    assert case_of({"formula": formula, "inputs": inputs}, shown="here", labels={}).variants
+
+
+def test_a_smooth_formula_has_no_kink():
+    def has_kink(text):
+        return any(f"{name}(" in text for name in ("abs", "max", "floor", "sign"))
+
+    assert has_kink(find(strategies.formulas(kinks=True), has_kink, settings=MANY))
+    with pytest.raises(NoSuchExample):
+        find(strategies.formulas(), has_kink, settings=MANY)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(strategies.formulas("x"))
+def test_a_formulas_own_translation_agrees(formula):
+    result = gradcheck.verify(
+        None, formula, {"x": "(-2, 2)"}, witness="reverse", dtype="float64", points=4
+    )
+    assert result.verdict in ("agree", "abstain", "inaccurate")
+
+
+@given(st.sampled_from([(), (3,), (2, 2), (0, 4)]).flatmap(strategies.directions))
+def test_a_direction_has_few_bits_and_no_zero(direction):
+    assert (np.abs(direction) >= 0.5).all()
+    assert (np.abs(direction) <= 2).all()
+    assert (direction * 8 == np.round(direction * 8)).all()
+
+
+def test_a_direction_shrinks_to_ones():
+    assert find(strategies.directions((2,)), lambda d: True, settings=MANY).tolist() == [1.0, 1.0]
+    found = find(strategies.directions((2,)), lambda d: d[1] < 0, settings=MANY)
+    assert found.tolist() == [1.0, -1.0]
+    assert math.prod(found.shape) == 2
