@@ -183,9 +183,9 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
 
 def test_an_array_function_stands_in_a_formula_and_is_verified(checkout):
     checkout.replace(
-        "gradcheck/graph/array_functions.py",
-        'Array]] = {\n    "sum": _sum,',
-        'Array]] = {\n    "total": _sum, "sum": _sum,',
+        "gradcheck/graph/functions.py",
+        '    ArrayFunction("sum", _sum),',
+        '    ArrayFunction("sum", _sum),\n    ArrayFunction("total", _sum),',
     )
     checkout.replace(
         "gradcheck/implementations/translation.py",
