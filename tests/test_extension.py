@@ -1,4 +1,4 @@
-"""A witness, an operator and a dtype are added as CONTRIBUTING.md says, in a copy, and work.
+"""What CONTRIBUTING.md says of adding something works, step by step, in a copy.
 
 Each test takes the steps of one section in their order: the files that a contributor would write,
 the rows that go into tables, and what is run at the end.
@@ -179,6 +179,72 @@ def test_an_operator_stands_in_a_formula_and_is_verified(checkout):
     )
     assert {verdict for _, _, verdict in found} == {"agree"}
     assert found["second", "float64", "agree"] == 1
+
+
+def test_an_array_function_stands_in_a_formula_and_is_verified(checkout):
+    checkout.replace(
+        "gradcheck/graph/functions.py",
+        '    ArrayFunction("sum", _sum),',
+        '    ArrayFunction("sum", _sum),\n    ArrayFunction("total", _sum),',
+    )
+    checkout.replace(
+        "gradcheck/implementations/translation.py",
+        '    "sum": _reduction(torch.sum),',
+        '    "total": _reduction(torch.sum),\n    "sum": _reduction(torch.sum),',
+    )
+    checkout.replace(
+        "tests/graph/test_unroll_arrays.py",
+        "ALIKE = {\n",
+        'ALIKE = {\n    "total(x)": lambda v: v.x.sum(),\n',
+    )
+    checkout.write(
+        "cases/total.yaml",
+        "total:\n"
+        "  formula: total(x*x)\n"
+        "  inputs: {x: {domain: '(-8, 8)', shape: [3]}}\n"
+        "  source: the definition\n",
+    )
+    found = checkout.pytest(
+        "tests/graph/test_unroll_arrays.py",
+        "tests/implementations/test_translation.py",
+        "cases/total.yaml",
+        "-k",
+        "total or array_function",
+    )
+    assert {verdict for _, _, verdict in found} == {"agree"}
+    assert found["reverse", "float64", "agree"] == 1  # of the formula's own translation
+
+
+SIGN = """    if got * float(truth.ball.mid()) < 0 and not truth.ball.contains(0):
+        return Judgement(Ruling.DISAGREE, "the sign is wrong", None, math.inf, math.inf)
+"""
+
+SIGN_TEST = '''
+"""The rule of the sign: a number on either side of it."""
+
+from hand_made import how, ruled, settled
+
+from gradcheck.answer import Grade, Ruling
+
+
+def test_a_wrong_sign_is_no_rounding():
+    judgement = ruled(-1.0, settled(1.0))
+    assert (how(judgement), judgement.reason) == (Ruling.DISAGREE, "the sign is wrong")
+
+
+def test_the_right_sign_is_judged_as_before():
+    assert how(ruled(1.0, settled(1.0))) == Grade.FAITHFUL
+'''
+
+
+def test_a_rule_of_the_judge_rules_and_leaves_right_code_alone(checkout):
+    checkout.add(
+        "gradcheck/judge/judge.py", SIGN.rstrip(), above="    spacing = _spacing(magnitude"
+    )
+    checkout.write("tests/judge/test_sign.py", SIGN_TEST)
+    found = checkout.pytest("tests/judge/test_sign.py", "cases/tutorial.yaml::square")
+    assert {verdict for _, _, verdict in found} == {"agree"}
+    assert found["reverse", "float64", "agree"] > 0
 
 
 HALF = """

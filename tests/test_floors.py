@@ -20,6 +20,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
+    {"explain"},
     {"plugin", "cli", "verification", "strategies"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gradcheck.cli import check, explain, later, listing, plot, run, schema, validate
-from gradcheck.cli.cache_folder import keep_current_folder_clean
-from gradcheck.cli.declaration import CommandLineError
-from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
-from gradcheck.cli.output import complain, emit
+from gradcheck.cli import check, explain, listing, plot, run, validate
+from gradcheck.cli.arguments import CommandLineError
+from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
 
 app = typer.Typer(
@@ -23,12 +23,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, plot, listing, validate, schema, later):
+for room in (run, check, explain, plot, listing, validate):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]
 """Click's ClickException, which typer keeps in another place in each of its releases."""
 
+_HYPOTHESIS = "HYPOTHESIS_STORAGE_DIRECTORY"
 _INTERRUPTED = (130, -2)  # what typer makes of Ctrl-C
 
 
@@ -52,8 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ∂ still gets its table
-    keep_current_folder_clean()
+    _keep_current_folder_clean()
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _keep_current_folder_clean() -> None:
+    """Send Hypothesis, which else makes a folder here, to the user's cache; pytest inherits it."""
+    if _HYPOTHESIS in os.environ:
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        folder = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError:  # no home: Hypothesis decides, and does without a folder if it must
+        return
+    os.environ[_HYPOTHESIS] = str(folder / "gradcheck" / "hypothesis")
 
 
 def _run(arguments: list[str]) -> int:

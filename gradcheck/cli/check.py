@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradcheck.answer import RunOptions
-from gradcheck.cli.declaration import (
+from gradcheck.cli.arguments import (
     SHOWN,
     CommandLineError,
+    Conditions,
     Constants,
     Function,
     Inputs,
     Let,
     Torch,
     Trust,
-    Where,
     case_of_keys,
     keys_of,
 )
-from gradcheck.cli.exit_codes import RUNNING, ExitCode
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.words import counted, short
+from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import UsageError
@@ -53,7 +51,7 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     *,
     torch: Torch = None,
     inputs: Inputs = None,
-    where: Where = None,
+    where: Conditions = None,
     let: Let = None,
     constants: Constants = None,
     function: Function = None,

@@ -6,18 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.choices import pairs
-from gradcheck.cli.declaration import (
-    Constants,
-    Function,
-    Inputs,
-    Let,
-    Torch,
-    Trust,
-)
-from gradcheck.cli.exit_codes import READING
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.selection import complete_case
+from gradcheck.cli.arguments import Constants, Function, Inputs, Let, Torch, Trust, pairs
+from gradcheck.cli.files import complete_case
+from gradcheck.cli.output import READING, emit, emit_json
 from gradcheck.devices import choose_one
 
 CaseOrFormula = Annotated[
@@ -31,9 +22,9 @@ CaseOrFormula = Annotated[
 At = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as x=3; repeatable.")
 ]
-Dtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
-Device = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
-Number = Annotated[
+OneDtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
+OneDevice = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
+Which = Annotated[
     int, typer.Option("--implementation", min=0, help="Which of several is on trial, from 0.")
 ]
 
@@ -52,9 +43,9 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     constants: Constants = None,
     function: Function = None,
     trust: Trust = None,
-    implementation: Number = 0,
-    dtype: Dtype = "float64",
-    device: Device = "cpu",
+    implementation: Which = 0,
+    dtype: OneDtype = "float64",
+    device: OneDevice = "cpu",
     graph: Annotated[
         bool, typer.Option("--graph", help="Add the backward graph, node by node.")
     ] = False,
@@ -78,10 +69,11 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     )
     check = check_of(request, dtype, choose_one(device))
     # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
-    from gradcheck.cli import explanation
+    from gradcheck.cli.explanation_text import as_text
+    from gradcheck.explain import explanation
 
     found = explanation.explain(check, request.at, graph=graph)
     if as_json:
         emit_json(explanation.as_json(found))
     else:
-        emit(explanation.as_text(found, everything=everything))
+        emit(as_text(found, everything=everything))

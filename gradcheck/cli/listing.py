@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.case_files import find_files, is_cases
-from gradcheck.cli.catalog_folder import shown_folder
-from gradcheck.cli.exit_codes import READING
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.selection import no_case, target_of
-from gradcheck.cli.words import counted
+from gradcheck.cli.files import find_files, is_cases, no_case, shown_folder, target_of
+from gradcheck.cli.output import READING, counted, emit, emit_json
 from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:
@@ -26,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedCase:
     """One case in the list; ``checks`` is counted on the CPU alone, in the case's dtypes."""
 
     file: str
@@ -73,7 +69,7 @@ def _chosen(paths: Sequence[str]) -> dict[Path, set[str]]:
     return chosen
 
 
-def _entries(chosen: Mapping[Path, set[str]]) -> list[Entry]:
+def _entries(chosen: Mapping[Path, set[str]]) -> list[ListedCase]:
     """The cases that are meant.
 
     Errors: CatalogError with the problems of all files; UsageError for a case that is not there.
@@ -81,7 +77,7 @@ def _entries(chosen: Mapping[Path, set[str]]) -> list[Entry]:
     # The loader takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
     from gradcheck.catalog.load import load, no_collection
 
-    entries: list[Entry] = []
+    entries: list[ListedCase] = []
     problems: list[Problem] = []
     with no_collection():
         for path, names in chosen.items():
@@ -98,10 +94,10 @@ def _entries(chosen: Mapping[Path, set[str]]) -> list[Entry]:
     return entries
 
 
-def _entry(case: Case) -> Entry:
+def _entry(case: Case) -> ListedCase:
     from gradcheck.catalog.checks import count
 
-    return Entry(
+    return ListedCase(
         file=case.where.path,
         line=case.where.line,
         case=case.name,
@@ -115,7 +111,7 @@ def _entry(case: Case) -> Entry:
     )
 
 
-def _table(entries: Sequence[Entry]) -> Iterator[str]:
+def _table(entries: Sequence[ListedCase]) -> Iterator[str]:
     width = max((len(entry.case) for entry in entries), default=0)
     for file in dict.fromkeys(entry.file for entry in entries):
         yield file
@@ -130,7 +126,7 @@ def _table(entries: Sequence[Entry]) -> Iterator[str]:
     yield f"{files}, {cases}, {variants}, {checks} on the CPU"
 
 
-def _row(entry: Entry, width: int) -> str:
+def _row(entry: ListedCase, width: int) -> str:
     variants = counted(entry.variants, "variant") if entry.variants > 1 else ""
     checks = counted(entry.checks, "check")
     return f"  {entry.case:{width}}  {checks:>12}  {variants:>12}  {entry.summary}".rstrip()

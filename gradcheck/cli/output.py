@@ -1,4 +1,7 @@
-"""The way out: text and JSON to standard output. A reader that has gone away is no error."""
+"""How a command answers: text and JSON to standard output, complaints to standard error, a code.
+
+A reader that has gone away is no error.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 import os
 import sys
+from enum import IntEnum
 from typing import Any
 
 
@@ -19,7 +23,7 @@ def emit(text: str) -> None:
 
 
 def emit_json(content: object) -> None:
-    emit(json.dumps(plain(content), ensure_ascii=False, indent=2, allow_nan=False))
+    emit(json.dumps(json_ready(content), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def silence() -> None:
@@ -33,12 +37,61 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def plain(content: Any) -> Any:
+def json_ready(content: Any) -> Any:
     """The same content for JSON, with ``"nan"``, ``"inf"`` and ``"-inf"`` as strings."""
     if isinstance(content, dict):
-        return {str(key): plain(value) for key, value in content.items()}
+        return {str(key): json_ready(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [plain(item) for item in content]
+        return [json_ready(item) for item in content]
     if isinstance(content, float) and not math.isfinite(content):
         return str(content)
     return content
+
+
+class ExitCode(IntEnum):
+    """The documented exit codes; the numbers are pytest's."""
+
+    OK = 0
+    DISAGREE = 1
+    BAD_FILE = 2
+    INTERRUPTED = 2
+    INTERNAL = 3
+    BAD_USE = 4
+    NOTHING = 5
+
+
+MEANING = {
+    ExitCode.OK: "all agree",
+    ExitCode.DISAGREE: "some disagree",
+    ExitCode.BAD_FILE: "interrupted, or a bad case file",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.BAD_USE: "bad use",
+    ExitCode.NOTHING: "nothing selected",
+}
+
+
+def epilog(meanings: dict[ExitCode, str]) -> str:
+    """The paragraph that ends a command's help."""
+    parts = (f"{int(code)} {meaning}" for code, meaning in sorted(meanings.items()))
+    return "Exit codes: " + "; ".join(parts) + "."
+
+
+RUNNING = epilog(MEANING)
+READING = epilog(
+    {
+        ExitCode.OK: "done",
+        **{
+            code: MEANING[code] for code in (ExitCode.BAD_FILE, ExitCode.INTERNAL, ExitCode.BAD_USE)
+        },
+    }
+)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 case``, ``2,000 cases``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def short(number: float) -> str:
+    """A number to three digits, as people read it: ``0.42``, ``1.5e+03``."""
+    return f"{number:.3g}"

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.choices import pairs
-from gradcheck.cli.declaration import Constants, Function, Let, Torch, Trust
-from gradcheck.cli.exit_codes import READING
-from gradcheck.cli.explain import At, CaseOrFormula, Device, Dtype, Number
-from gradcheck.cli.output import emit
+from gradcheck.cli.arguments import Constants, Function, Let, Torch, Trust, pairs
+from gradcheck.cli.explain import At, CaseOrFormula, OneDevice, OneDtype, Which
+from gradcheck.cli.output import READING, emit
 from gradcheck.devices import choose_one
 from gradcheck.errors import UsageError
 
@@ -38,11 +36,11 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     constants: Constants = None,
     function: Function = None,
     trust: Trust = None,
-    implementation: Number = 0,
+    implementation: Which = 0,
     entry: Annotated[int, typer.Option("--entry", min=0, help="Which output entry.")] = 0,
     points: Annotated[int, typer.Option(min=2, max=20_000, help="How many points.")] = 401,
-    dtype: Dtype = "float64",
-    device: Device = "cpu",
+    dtype: OneDtype = "float64",
+    device: OneDevice = "cpu",
 ) -> None:
     """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
     # The loader takes pydantic and FLINT along, which --help need not wait for.
@@ -62,10 +60,10 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     _check_file(output)
     check = check_of(request, dtype, choose_one(device))
     # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
-    from gradcheck.cli.drawing import draw
-    from gradcheck.cli.survey import Line, survey
+    from gradcheck.explain.curves import Course, survey
+    from gradcheck.explain.svg import draw_svg
 
-    drawn = draw(survey(check, Line(name.strip(), start, end, points, entry), request.at))
+    drawn = draw_svg(survey(check, Course(name.strip(), start, end, points, entry), request.at))
     _write(output, drawn)
 
 

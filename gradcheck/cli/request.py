@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
-from gradcheck.catalog.inline import NAME
-from gradcheck.cli.declaration import (
-    SHOWN,
-    CommandLineError,
-    case_of_keys,
-    keys_of,
-    refuse_untrusted,
-)
-from gradcheck.cli.place import free_names, shape_of
-from gradcheck.cli.selection import implementation_of, load_case, reference_of
+from gradcheck.cli.arguments import SHOWN, CommandLineError, case_of_keys, keys_of, refuse_untrusted
+from gradcheck.cli.files import implementation_of, load_case, reference_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
+from gradcheck.explain.point import shape_of
+from gradcheck.graph.names import RESERVED
+from gradcheck.language.nodes import Call, Comprehension, Name
 from gradcheck.language.parse import parse
 from gradcheck.language.torch_names import check_tree
 
@@ -87,12 +81,36 @@ def _names(formula: str, lets: Mapping[str, str]) -> list[str]:
     found: dict[str, None] = {}
     for label, text in (("FORMULA", formula), *((f"--let {name}", lets[name]) for name in lets)):
         try:
-            found |= dict.fromkeys(free_names(text))
+            found |= dict.fromkeys(_free_names(text))
         except ExpressionError as error:
             where = Where(f"{SHOWN} {label}", *error.place)
             problem = Problem(where, error.found, error.expected, error.fix)
             raise CommandLineError([problem]) from None
     return list(found)
+
+
+def _free_names(formula: str) -> list[str]:
+    """The names of a formula that the language does not define, in order.
+
+    Errors: ExpressionError for what is no formula.
+    """
+    found: dict[str, None] = {}
+    _gather(parse(formula), frozenset(RESERVED), found)
+    return list(found)
+
+
+def _gather(node: object, bound: frozenset[str], found: dict[str, None]) -> None:
+    if isinstance(node, Name) and node.name not in bound:
+        found[node.name] = None
+    if isinstance(node, Comprehension):
+        bound |= {loop.name for loop in node.loops}
+    if isinstance(node, (tuple, list)):
+        for item in node:
+            _gather(item, bound, found)
+    elif is_dataclass(node):
+        for each in fields(node):
+            if not (isinstance(node, Call) and each.name == "function"):
+                _gather(getattr(node, each.name), bound, found)
 
 
 def _with_torch(case: Case, variant: Variant, texts: Sequence[str]) -> Case:
@@ -107,22 +125,3 @@ def _with_torch(case: Case, variant: Variant, texts: Sequence[str]) -> Case:
             raise UsageError(f"--torch {text}: {error.found}", error.expected, error.fix) from None
         found.append(Implementation(text, case.where, tree=tree))
     return replace(case, implementations=tuple(found))
-
-
-def title_of(check: Check) -> str:
-    """The case's name with its variant; the formula itself where it has none."""
-    case, variant = check.case, check.variant
-    if case.name == NAME:
-        return case.summary
-    return f"{case.name}[{variant.name}]" if variant.name else case.name
-
-
-def labelled(check: Check) -> dict[str, Any]:
-    """What JSON says of the request."""
-    return {
-        "case": title_of(check),
-        "variant": check.variant.name,
-        "implementation": check.implementation.text,
-        "dtype": check.dtype,
-        "device": check.device,
-    }

@@ -1,4 +1,7 @@
-"""`gradcheck validate`: every problem of every file; runs nothing and imports no torch."""
+"""`gradcheck validate` and `gradcheck schema`: every problem of every file, and the format itself.
+
+Runs nothing and imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradcheck.catalog.text import LISTS
-from gradcheck.cli.case_files import find_files, is_cases
-from gradcheck.cli.exit_codes import MEANING, ExitCode, epilog
-from gradcheck.cli.output import emit, emit_json
-from gradcheck.cli.words import counted
+from gradcheck.cli.files import find_files, is_cases
+from gradcheck.cli.output import MEANING, READING, ExitCode, counted, emit, emit_json, epilog
 from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _SHOWN = 3
 
 def register(app: typer.Typer) -> None:
     app.command("validate", epilog=_CODES)(validate)
+    app.command("schema", epilog=READING)(schema)
 
 
 def validate(
@@ -135,3 +137,10 @@ def _summary(files: int, cases: int, problems: Sequence[Problem]) -> str:
         return f"{read}, {counted(cases, 'case')}: no problems"
     bad = len({problem.where.path for problem in problems})
     return f"{counted(len(problems), 'problem')} in {bad} of {read}"
+
+
+def schema() -> None:
+    """Print the case format as JSON Schema (draft-07), for editors."""
+    from gradcheck.catalog.schema import json_schema  # pydantic: only this command waits for it
+
+    emit_json(json_schema())

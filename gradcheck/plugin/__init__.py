@@ -17,24 +17,22 @@ import pytest
 
 from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import interruptions, machine, summary
-from gradcheck.plugin.failures import FailureReports
-from gradcheck.plugin.faults import FaultItem
+from gradcheck.plugin import interruptions, results
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
 from gradcheck.plugin.interruptions import Interruptions
-from gradcheck.plugin.items import CheckItem, skip_location
-from gradcheck.plugin.ledger import Ledger
-from gradcheck.plugin.markers import register_markers
+from gradcheck.plugin.items import CheckItem, FaultItem, register_markers, skip_location
 from gradcheck.plugin.options import (
     add_ini_keys,
     add_options,
     one_owner,
     settings,
 )
-from gradcheck.plugin.state import (
+from gradcheck.plugin.results import FailureReports, Ledger
+from gradcheck.plugin.session import (
     SETTINGS,
     devices_of,
     has_workers,
+    leave_one_thread,
     settings_of,
     tell_worker,
     worker_input,
@@ -63,12 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings_of(config).device != "auto":
             devices_of(config)
     if has_workers(config):
-        config.add_cleanup(machine.leave_one_thread())
+        config.add_cleanup(leave_one_thread())
     if worker_input(config) is None:
         config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
-        config.pluginmanager.register(Interruptions(), interruptions.NAME)
+        config.pluginmanager.register(Interruptions(), interruptions.PLUGIN_NAME)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -108,7 +106,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if not found.catalogs:
         return passed_over
-    header = summary.header(
+    header = results.header(
         settings_of(config),
         devices=[f"{device} ({devices.name_of(device)})" for device in devices_of(config)],
         threads=_threads(config),
@@ -152,7 +150,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if ledger is None or not ledger.verdicts:
         return
     terminalreporter.section("gradcheck")
-    for line in summary.summary(ledger):
+    for line in results.summary(ledger):
         terminalreporter.write_line(line)
 
 

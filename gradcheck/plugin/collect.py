@@ -13,10 +13,9 @@ from gradcheck.catalog.known_failures import KnownFailure, check_known, list_of,
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal
-from gradcheck.plugin.faults import FaultItem, RefusedItem
 from gradcheck.plugin.folders import asked_of, shown
-from gradcheck.plugin.items import CheckItem
-from gradcheck.plugin.state import devices_of, settings_of
+from gradcheck.plugin.items import CheckItem, FaultItem, RefusedItem
+from gradcheck.plugin.session import devices_of, settings_of
 from gradcheck.points.feasibility import infeasible
 
 _KNOWN = pytest.StashKey[dict[Path, tuple[KnownFailure, ...]]]()

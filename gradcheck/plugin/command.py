@@ -13,9 +13,9 @@ import pytest
 
 from gradcheck.interruption import end_at_once, hold, release
 from gradcheck.plugin import interruptions
-from gradcheck.plugin.faults import BAD_FILE
 from gradcheck.plugin.folders import as_of_items, is_catalog_name
-from gradcheck.plugin.state import has_workers, worker_input
+from gradcheck.plugin.items import BAD_FILE
+from gradcheck.plugin.session import has_workers, worker_input
 
 _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
 
@@ -24,7 +24,7 @@ _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C in: from here on pytest ends cleanly. Before, it would print a traceback."""
     if worker_input(config) is None:
-        config.pluginmanager.get_plugin(interruptions.NAME).watch.begin()  # type: ignore[union-attr]
+        config.pluginmanager.get_plugin(interruptions.PLUGIN_NAME).watch.begin()  # type: ignore[union-attr]
         config.pluginmanager.register(_BadFiles(), "gradcheck bad files")
     release()
 

@@ -12,7 +12,7 @@ import pytest
 
 from gradcheck.catalog.text import LISTS, SUFFIXES, absolute
 from gradcheck.plugin.options import CATALOGS
-from gradcheck.plugin.state import names_paths
+from gradcheck.plugin.session import names_paths
 
 _FOLDER = "cases"
 _MOST_FOLDERS = 2000  # looked at for the header, which is no reason to be slow

@@ -10,7 +10,7 @@ import pytest
 from gradcheck.interruption import Watch
 from gradcheck.plugin.folders import is_catalog_name
 
-NAME = "gradcheck interruptions"
+PLUGIN_NAME = "gradcheck interruptions"
 
 
 class Interruptions:

@@ -1,22 +1,27 @@
-"""One check as a pytest item: its markers, its run, and its outcome in pytest's words."""
+"""The items that pytest runs: checks, with their markers and outcomes, and faults of catalogs.
+
+A fault is an item that fails, and so no reason to stop a project's other tests.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
-from gradcheck.errors import CatalogError
+from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
-from gradcheck.plugin.ledger import PROPERTY
-from gradcheck.plugin.markers import check_markers
+from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
 from gradcheck.plugin.options import Settings
-from gradcheck.plugin.state import project_modules, ready_device, settings_of
+from gradcheck.plugin.results import HEADLINE, PROPERTY
+from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
 from gradcheck.report import records
 from gradcheck.report.failure_text import CheckFacts, block
 
@@ -162,3 +167,122 @@ def _command(item: CheckItem, settings: Settings) -> str:
         for module in item.config.getoption("gradcheck_trust") or ():
             words += ["--gradcheck-trust", shlex.quote(module)]
     return " ".join(words)
+
+
+BAD_FILE = "gradcheck_bad_file"
+"""The keyword of these items, by which their reports are known."""
+
+
+class FaultItem(pytest.Item):
+    """Fails with an error that was met when a file was read; ``line`` is where that begins."""
+
+    line = 1
+
+    def __init__(self, *, error: Exception, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.error = error
+        if isinstance(error, CatalogError) and error.problems:
+            self.line = error.problems[0].where.line
+        self.keywords[BAD_FILE] = True
+        for marker in fault_markers(self.config):
+            self.add_marker(marker)
+
+    def runtest(self) -> None:
+        if not isinstance(self.error, CatalogError):
+            raise self.error  # a defect of ours, with its traceback
+        first = self.error.problems[0]
+        self.user_properties.append((HEADLINE, f"{first.found}: {first.fix}"))
+        pytest.fail(self.message(), pytrace=False)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """Return the message as plain text, to which a headline can be given."""
+        if isinstance(excinfo.value, pytest.fail.Exception):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def message(self) -> str:
+        return str(self.error)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.line - 1, self.name
+
+
+class RefusedItem(FaultItem):
+    """A case with code that nobody has allowed to be imported.
+
+    ``problems`` are by the module that is to be allowed. How to allow one is said once a run.
+    """
+
+    def __init__(self, *, problems: dict[str, Problem], **rest: Any) -> None:
+        super().__init__(error=CatalogError(problems.values()), **rest)
+        self.problems = problems
+
+    def message(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        refused = [item for item in self.session.items if isinstance(item, RefusedItem)]
+        for module, problem in self.problems.items():
+            first = next(item for item in refused if module in item.problems)
+            yield str(problem) if first is self else _short(problem, module, first.nodeid)
+
+
+def _short(problem: Problem, module: str, other: str) -> str:
+    return f"{problem.where}: {problem.found}: {module!r} is not trusted, see {other}"
+
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+_ORDERS = ("order0", "order1", "order2")
+_NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
+_REGISTERED = pytest.StashKey[set[str]]()
+
+
+def register_markers(config: pytest.Config) -> None:
+    """Register what every run may have; a case's tags follow when they are collected."""
+    config.stash[_REGISTERED] = set()
+    for device in _DEVICES:
+        _register(config, device, f"checks on the device {device}")
+    for dtype in (*DTYPES, *LATER_DTYPES):
+        _register(config, dtype, f"checks in {dtype}")
+    for witness in (*WITNESSES, *LATER_WITNESSES):
+        _register(config, witness, f"checks by the witness {witness}")
+    for order in _ORDERS:
+        _register(config, order, f"checks of derivatives of order {order[-1]}")
+
+
+def check_markers(check: Check, config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
+    """The markers of a check; a tag that pytest refuses as one is left to ``-k``."""
+    device = check.device.partition(":")[0]
+    _register(config, device, f"checks on the device {device}")
+    for name in (device, check.dtype, check.witness, f"order{METHODS[check.witness].order}"):
+        yield _marker(name)
+    for tag in check.case.tags:
+        if not tag.startswith("_"):
+            _register(config, tag, "a tag of gradcheck cases")
+            yield _marker(tag)
+    if device == "cuda":
+        yield pytest.mark.filterwarnings(_NO_DETERMINISM)
+
+
+def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
+    """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
+    settings = settings_of(config)
+    bare = (device.partition(":")[0] for device in devices_of(config))
+    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+        _register(config, name, "checks of gradcheck")
+        yield _marker(name)
+
+
+@cache
+def _marker(name: str) -> pytest.MarkDecorator:
+    marker: pytest.MarkDecorator = getattr(pytest.mark, name)
+    return marker
+
+
+def _register(config: pytest.Config, name: str, text: str) -> None:
+    if name not in config.stash[_REGISTERED]:
+        config.stash[_REGISTERED].add(name)
+        config.addinivalue_line("markers", f"{name}: {text}")

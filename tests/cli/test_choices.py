@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gradcheck.cli.choices import constant, declared, pairs
+from gradcheck.cli.arguments import constant, declared, pairs
 from gradcheck.errors import UsageError
 from gradcheck.spelling import chosen
 

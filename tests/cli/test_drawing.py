@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.cli.axis import Axis, span, tick_labels, ticks, write
-from gradcheck.cli.drawing import Curve, Picture, breaks, draw
+from gradcheck.explain.svg import (
+    Axis,
+    Curve,
+    Picture,
+    breaks,
+    draw_svg,
+    span,
+    tick_labels,
+    ticks,
+    write,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 X = np.linspace(-2, 2, 41)
@@ -30,7 +39,7 @@ def lines(svg):
 
 
 def test_the_picture_is_well_formed_and_says_what_it_shows():
-    svg = draw(picture(np.sin(X)))
+    svg = draw_svg(picture(np.sin(X)))
     root = ET.fromstring(svg)
     assert root.tag == f"{SVG}svg"
     assert (root.get("role"), root.get("aria-labelledby")) == ("img", "title summary")
@@ -40,18 +49,18 @@ def test_the_picture_is_well_formed_and_says_what_it_shows():
 
 
 def test_the_same_numbers_give_the_same_bytes():
-    assert draw(picture(np.sin(X))) == draw(picture(np.sin(X)))
+    assert draw_svg(picture(np.sin(X))) == draw_svg(picture(np.sin(X)))
 
 
 def test_a_gap_interrupts_the_line():
     numbers = np.where(np.abs(X) < 0.5, np.nan, X)
-    whole, broken = lines(draw(picture(X)))[0], lines(draw(picture(numbers)))[0]
+    whole, broken = lines(draw_svg(picture(X)))[0], lines(draw_svg(picture(numbers)))[0]
     assert (whole.count("M"), broken.count("M")) == (1, 2)
 
 
 @pytest.mark.parametrize("numbers", [1 / (X + 0.03), np.tan(2 * X + 0.01), np.floor(X + 0.01)])
 def test_a_pole_and_a_jump_interrupt_the_line(numbers):
-    assert lines(draw(picture(numbers)))[0].count("M") > 1
+    assert lines(draw_svg(picture(numbers)))[0].count("M") > 1
 
 
 @pytest.mark.parametrize("numbers", [X**3, np.abs(X), np.exp(3 * X), np.zeros(len(X)), np.sin(X)])
@@ -71,19 +80,19 @@ def test_a_continuous_line_is_not_interrupted(numbers):
     ],
 )
 def test_any_numbers_can_be_drawn(numbers):
-    assert "nan" not in draw(picture(numbers, ulps=np.full(len(X), np.nan)))
+    assert "nan" not in draw_svg(picture(numbers, ulps=np.full(len(X), np.nan)))
 
 
 def test_an_error_without_a_number_stands_at_the_top_as_a_cross():
     ulps = np.zeros(len(X))
     ulps[3] = np.inf
-    svg = draw(picture(X, ulps, Ruling.DISAGREE))
+    svg = draw_svg(picture(X, ulps, Ruling.DISAGREE))
     assert "∞" in texts(svg)
     assert "disagree 41" in texts(svg)
 
 
 def test_what_was_not_judged_leaves_no_mark():
-    svg = draw(picture(X, np.full(len(X), np.nan), Ruling.ABSTAIN))
+    svg = draw_svg(picture(X, np.full(len(X), np.nan), Ruling.ABSTAIN))
     assert not any(text and text.startswith(("agree", "abstain")) for text in texts(svg))
 
 

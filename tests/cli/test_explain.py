@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gradcheck.catalog.inline import case_of
-from gradcheck.cli import explanation
-from gradcheck.cli.formulas import formula_text, formulas_of
-from gradcheck.cli.request import title_of
-from gradcheck.cli.selection import Reference, load_case
+from gradcheck.cli.files import Reference, load_case
+from gradcheck.explain import explanation
+from gradcheck.explain.formulas import formula_text, formulas_of
+from gradcheck.explain.statements import title_of
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import CALLABLE, OPERATORS
 

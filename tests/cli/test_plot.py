@@ -8,14 +8,14 @@ import pytest
 
 from gradcheck.answer import Ruling
 from gradcheck.cli.request import Request, check_of
-from gradcheck.cli.survey import Line, survey
+from gradcheck.explain.curves import Course, survey
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def seen(subject, line=None, at=None, **others):
     request = Request(subject=subject, at=at or {}, **others)
-    return survey(check_of(request, "float64", "cpu"), line or Line(points=41), request.at)
+    return survey(check_of(request, "float64", "cpu"), line or Course(points=41), request.at)
 
 
 def test_the_picture_of_a_case_is_written(command, tmp_path):
@@ -33,7 +33,7 @@ def test_the_same_plot_twice_has_the_same_bytes(command):
 
 
 def test_value_and_derivative_are_the_true_ones():
-    picture = seen("3*x**2", Line(start="0", end="3", points=4))
+    picture = seen("3*x**2", Course(start="0", end="3", points=4))
     assert picture.x.tolist() == [0, 1, 2, 3]
     assert [curve.label for curve in picture.curves] == ["y", "∂y/∂x"]
     assert picture.curves[0].numbers.tolist() == [0, 3, 12, 27]
@@ -48,25 +48,25 @@ def test_a_wrong_gradient_is_seen():
 
 
 def test_a_nan_of_pytorch_is_an_infinite_error():
-    picture = seen("sin(x)/x", Line(start="-1", end="1", points=3))
+    picture = seen("sin(x)/x", Course(start="-1", end="1", points=3))
     assert np.isposinf(picture.ulps[1])
     assert picture.rulings[1] is Ruling.DISAGREE
 
 
 @pytest.mark.parametrize("formula", ["log(x)", "1/x + sqrt(x)"])
 def test_where_nothing_is_defined_there_is_a_gap(formula):
-    picture = seen(formula, Line(start="-1", end="1", points=21))
+    picture = seen(formula, Course(start="-1", end="1", points=21))
     assert np.isnan(picture.curves[0].numbers[:11]).all()
     assert np.isfinite(picture.curves[0].numbers[11:]).all()
 
 
 def test_outside_of_the_domain_there_is_a_gap():
-    picture = seen("x**2", Line("x", "-1", "1", 21), inputs=["x=positive"], running="x")
+    picture = seen("x**2", Course("x", "-1", "1", 21), inputs=["x=positive"], running="x")
     assert np.isnan(picture.curves[0].numbers[:11]).all()
 
 
 def test_one_of_several_inputs_runs_and_the_others_are_fixed():
-    picture = seen("u**3 + v**2 + 4*u*v", Line("v", "0", "2", 3), {"u": "3"})
+    picture = seen("u**3 + v**2 + 4*u*v", Course("v", "0", "2", 3), {"u": "3"})
     assert picture.variable == "v"
     assert picture.curves[1].label == "∂y/∂v"
     assert picture.curves[1].numbers.tolist() == [12, 14, 16]  # 2v + 4u
@@ -74,7 +74,7 @@ def test_one_of_several_inputs_runs_and_the_others_are_fixed():
 
 
 def test_one_entry_of_an_array_runs_and_one_output_is_drawn():
-    line = Line("x[1]", "0", "2", 3, output=1)
+    line = Course("x[1]", "0", "2", 3, output=1)
     picture = seen("x**2", line, {"x": "[5, 7]"})
     assert [curve.label for curve in picture.curves] == ["y[1]", "∂y[1]/∂x[1]"]
     assert picture.curves[1].numbers.tolist() == [0, 2, 4]
@@ -149,7 +149,7 @@ def test_a_picture_is_not_written_under_the_name_of_another_format(command, tmp_
 
 
 def test_the_names_of_cases_are_completed():
-    from gradcheck.cli.selection import complete_case
+    from gradcheck.cli.files import complete_case
 
     assert complete_case("square_times") == ["square_times_three"]
     assert complete_case("no_such_case") == []

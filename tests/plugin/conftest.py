@@ -26,12 +26,12 @@ sys.path.insert(0, {str(HERE)!r})
 import fake_run
 sys.modules["gradcheck.run"] = fake_run
 
-from gradcheck.plugin import machine
-REAL = machine.prepare_torch
+from gradcheck.plugin import session
+REAL = session.prepare_torch
 def pytest_configure():
-    machine.prepare_torch = lambda devices, worker: None  # the stand-in needs no torch
+    session.prepare_torch = lambda devices, worker: None  # the stand-in needs no torch
 def pytest_unconfigure():
-    machine.prepare_torch = REAL
+    session.prepare_torch = REAL
 """
 
 

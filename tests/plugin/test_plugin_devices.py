@@ -8,7 +8,7 @@ import torch
 
 from gradcheck import devices
 from gradcheck.errors import UsageError
-from gradcheck.plugin import machine
+from gradcheck.plugin import session
 from gradcheck.plugin.scheduler import DeviceScheduling
 
 BUILD = "cuda: Optional[str] = {cuda}\nhip: Optional[str] = None\nxpu: Optional[str] = None\n"
@@ -90,7 +90,7 @@ def test_the_processor_has_a_name():
 
 def test_cuda_is_made_repeatable_and_the_environment_given_back(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    undo = machine.make_repeatable(["cpu", "cuda:1"])
+    undo = session.make_repeatable(["cpu", "cuda:1"])
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     undo()
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
@@ -98,7 +98,7 @@ def test_cuda_is_made_repeatable_and_the_environment_given_back(monkeypatch):
 
 def test_what_the_user_has_set_stays(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    machine.leave_one_thread()()
+    session.leave_one_thread()()
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
@@ -112,7 +112,7 @@ def torch_restored():
 @pytest.mark.usefixtures("torch_restored")
 def test_a_gpu_computes_without_shortcuts():
     torch.backends.cuda.matmul.allow_tf32 = True
-    machine.prepare_torch(["cuda"], worker=False)
+    session.prepare_torch(["cuda"], worker=False)
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
     assert torch.are_deterministic_algorithms_enabled()

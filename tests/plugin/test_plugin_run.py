@@ -122,7 +122,7 @@ def test_the_header_says_what_runs(project):
         [
             "gradcheck *, torch *, sympy *, python-flint *, hypothesis *",
             "gradcheck devices: cpu (*); dtypes: float64",
-            "gradcheck.methods: value, reverse, forward, second, gradcheck",
+            "gradcheck witnesses: value, reverse, forward, second, gradcheck",
             "gradcheck points: 64; seed: 3; threads: *; part 1 of 2",
             "gradcheck catalogs: cases",
         ]
@@ -288,7 +288,7 @@ def test_workers_have_one_thread(project, monkeypatch):
     project.add_to_conftest(
         "import os\n"
         "def pytest_runtest_setup():\n"
-        "    machine.prepare_torch = REAL\n"
+        "    session.prepare_torch = REAL\n"
         "def pytest_runtest_teardown():\n"
         "    import torch\n"
         "    assert torch.get_num_threads() == 1\n"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sympy
 from sympy.printing.str import StrPrinter
 
 from gradcheck.catalog.case import Variant
-from gradcheck.cli.place import entry_names
-from gradcheck.cli.statements import FEW, Derivative, derivatives_of
-from gradcheck.cli.table import filled, width
+from gradcheck.explain.point import entry_names
+from gradcheck.explain.statements import Derivative, derivatives_of
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference import symbolic
 
@@ -19,8 +18,6 @@ Formulas = tuple[tuple[Derivative, Any], ...]
 
 _MOST_OPERATIONS = 120
 _MOST_FORMULAS = 64  # of one order
-_SHOWN = 6  # of one order, unless all are asked for
-_LONGEST = 240  # letters of a formula, unless all are asked for
 
 _NAMES = {each.sympy: name for name, each in OPERATORS.items() if each.sympy.isidentifier()}
 _NAMES |= {"Abs": "abs", "loggamma": "lgamma"}
@@ -48,43 +45,16 @@ def formula_text(expression: Any) -> str:
     return str(_Language().doprint(expression))
 
 
-def formula_lines(found: Formulas, orders: Sequence[int], *, everything: bool) -> Iterator[str]:
-    """Each formula as an equation; zeros and repetitions are only counted."""
-    for order in orders:
-        level = [each for each in found if each[0].order == order]
-        whole = everything or len(level) <= FEW
-        telling = [each for each in level if whole or each[0].tells(is_zero=each[1] == 0)]
-        shown = telling if whole else telling[:_SHOWN]
-        for of, expression in shown:
-            yield _equation(of.name, expression, everything=everything) + "\n"
-        left_out = _left_out(order, len(level), len(telling), len(shown))
-        if left_out:
-            yield filled(left_out) + "\n"
+def drawn_equation(name: str, expression: Any) -> list[str]:
+    """Return the lines of ``name = expression`` as sympy draws it in two dimensions.
 
-
-def _left_out(order: int, count: int, telling: int, shown: int) -> str:
-    """What is not shown of one order, in a sentence; empty where nothing is left out."""
-    kind = ("value", "first derivative", "second derivative")[order]
-    if not count:
-        return f"the {kind}s are too long to be printed"
-    if shown < telling:
-        return f"... and {telling - shown} more {kind}s that are not 0; --all prints them"
-    if not shown:
-        return f"every {kind} is 0"
-    swapped = ", or repeats one of these in the other order" if order == 2 else ""
-    return f"every other {kind} is 0{swapped}" if shown < count else ""
-
-
-def _equation(name: str, expression: Any, *, everything: bool) -> str:
-    if _is_plain(expression):
-        equation = sympy.Eq(sympy.Symbol(name), expression, evaluate=False)
-        drawn = sympy.pretty(equation, use_unicode=True, wrap_line=False).splitlines()
-        if max(map(len, drawn)) <= width():
-            return "\n".join(line.rstrip() for line in drawn)
-    text = formula_text(expression)
-    if len(text) > _LONGEST and not everything:
-        text = f"{text[:_LONGEST]}... ({len(text)} letters; --all prints them)"
-    return filled(f"{name} = {text}", "    ")
+    Empty where it would use other names than the formula language has.
+    """
+    if not _is_plain(expression):
+        return []
+    equation = sympy.Eq(sympy.Symbol(name), expression, evaluate=False)
+    drawn = sympy.pretty(equation, use_unicode=True, wrap_line=False)
+    return [line.rstrip() for line in drawn.splitlines()]
 
 
 def _is_plain(expression: Any) -> bool:

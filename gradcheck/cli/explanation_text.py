@@ -1,135 +1,31 @@
-"""A function at one point, explained: formula, derivatives, testimony, graph; as text or JSON."""
+"""What `gradcheck explain` prints for people: an explanation as formulas, sentences and tables."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from gradcheck.answer import EntryReport, Floats, Ruling
-from gradcheck.catalog.checks import Check
-from gradcheck.cli.backward_graph import GraphNode, backward_graph
-from gradcheck.cli.formulas import Formulas, formula_lines, formula_text, formulas_of
-from gradcheck.cli.place import entries_of, is_inside, values_at
-from gradcheck.cli.request import labelled, title_of
-from gradcheck.cli.statements import (
-    FEW,
-    Derivative,
-    Line,
-    certain,
-    derivatives_of,
-    heard,
-    lines_of,
-    with_witness,
-)
-from gradcheck.cli.table import filled, table
-from gradcheck.cli.undefined import cause
-from gradcheck.cli.words import counted, short
-from gradcheck.dtypes import DTYPES
-from gradcheck.implementations.subject import subject_of
-from gradcheck.methods import METHODS
-from gradcheck.reference.forward_mode import NoDerivative
+from gradcheck.answer import EntryReport, Ruling
+from gradcheck.cli.output import counted, short
+from gradcheck.cli.table import filled, table, width
+from gradcheck.explain.explanation import Explanation
+from gradcheck.explain.formulas import Formulas, drawn_equation, formula_text
+from gradcheck.explain.statements import FEW, Line, lines_of, title_of
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.session import truth_of
 
 _ENTRIES = 16  # of an array that is printed whole, unless all are asked for
 _TRUTHS = 24  # rows of certified numbers, unless all are asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """A derivative, its certified digits, and what kind of knowledge they are."""
-
-    of: Derivative
-    digits: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """``formulas`` pairs a derivative with a sympy expression; empty where they are too large.
-
-    ``undefined`` says, for each output that has no value there, why; ``statements`` pairs a
-    witness with one thing that it says.
-    """
-
-    check: Check
-    values: dict[str, Floats]
-    inside: bool
-    orders: tuple[int, ...]
-    formulas: Formulas
-    truths: tuple[Truth, ...]
-    undefined: tuple[str, ...]
-    statements: tuple[tuple[str, EntryReport], ...]
-    graph: tuple[GraphNode, ...]
-
-
-def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
-    """Put the function to every witness at one point.
-
-    Errors: UsageError for a point that is none of this function.
-    """
-    case, variant = check.case, check.variant
-    values = values_at(case, variant, at, DTYPES[check.dtype])
-    orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
-    names = [name for name, method in METHODS.items()
-             if name not in case.without and method.order in orders]  # fmt: skip
-    truths = tuple(_truths(check, values, orders))
-    return Explanation(
-        check=check,
-        values=values,
-        inside=is_inside(case, variant, values),
-        orders=orders,
-        formulas=formulas_of(variant, orders),
-        truths=truths,
-        undefined=tuple(_undefined(check, truths, entries_of(values))),
-        statements=tuple(
-            (name, said) for name in names for said in heard(with_witness(check, name), values)
-        ),
-        graph=_graph(check, values) if graph else (),
-    )
-
-
-def as_json(found: Explanation) -> dict[str, Any]:
-    return {
-        **labelled(found.check),
-        "at": {name: value.tolist() for name, value in found.values.items()},
-        "inside": found.inside,
-        "formulas": {name.name: formula_text(formula) for name, formula in found.formulas},
-        "true": [
-            {"what": truth.of.name, "true": truth.digits, "status": truth.status}
-            for truth in found.truths
-        ],
-        "undefined": list(found.undefined),
-        "statements": [_said_as_json(name, said) for name, said in found.statements],
-        "graph": [asdict(node) for node in found.graph],
-    }
+_SHOWN = 6  # of one order, unless all are asked for
+_LONGEST = 240  # letters of a formula, unless all are asked for
 
 
 def as_text(found: Explanation, *, everything: bool = False) -> str:
     """For people; ``everything``: each number of each witness, each formula, each entry."""
     return "\n".join(_sections(found, everything))
-
-
-def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
-    return {
-        "witness": witness,
-        "label": said.label,
-        "index": said.index,
-        "got": said.got,
-        "true": said.true,
-        "radius": said.radius,
-        "ulps": said.ulps,
-        "relative": said.relative,
-        "verdict": said.ruling.value,
-        "reason": said.reason,
-    }
 
 
 def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: FBT001 - private
@@ -146,7 +42,7 @@ def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: F
     if not found.inside:
         yield filled("note: this point lies outside of the case's domain, where it is not tested")
     yield ""
-    yield from formula_lines(found.formulas, found.orders, everything=everything)
+    yield from _formula_lines(found.formulas, found.orders, everything=everything)
     yield from _undefined_lines(found)
     outputs = len(check.variant.program.outputs)
     if everything or not outputs or len(found.undefined) < outputs:
@@ -156,37 +52,41 @@ def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: F
         yield _graph_table(found, everything=everything)
 
 
-def _truths(check: Check, values: Mapping[str, Floats], orders: Sequence[int]) -> Iterator[Truth]:
-    x = tuple(entries_of(values))
+def _formula_lines(found: Formulas, orders: Sequence[int], *, everything: bool) -> Iterator[str]:
+    """Each formula as an equation; zeros and repetitions are only counted."""
     for order in orders:
-        try:
-            enclosures = truth_of(check.variant.program).enclosures(order, x)
-        except NoDerivative as error:
-            yield Truth(Derivative(f"order {order}", order), "", str(error))
-            continue
-        names = derivatives_of(check.variant, order)
-        for name, enclosure in zip(names, enclosures, strict=True):
-            yield Truth(name, certain(enclosure), enclosure.status)
+        level = [each for each in found if each[0].order == order]
+        whole = everything or len(level) <= FEW
+        telling = [each for each in level if whole or each[0].tells(is_zero=each[1] == 0)]
+        shown = telling if whole else telling[:_SHOWN]
+        for of, expression in shown:
+            yield _equation(of.name, expression, everything=everything) + "\n"
+        left_out = _left_out(order, len(level), len(telling), len(shown))
+        if left_out:
+            yield filled(left_out) + "\n"
 
 
-def _undefined(check: Check, truths: Sequence[Truth], x: Sequence[float]) -> Iterator[str]:
-    """Why each output that has no value there has none."""
-    for output, truth in enumerate(truth for truth in truths if truth.of.order == 0):
-        if truth.status == "undefined":
-            yield f"{cause(check.variant, output, x)}: {truth.of.name} has no value there"
+def _left_out(order: int, count: int, telling: int, shown: int) -> str:
+    """What is not shown of one order, in a sentence; empty where nothing is left out."""
+    kind = ("value", "first derivative", "second derivative")[order]
+    if not count:
+        return f"the {kind}s are too long to be printed"
+    if shown < telling:
+        return f"... and {telling - shown} more {kind}s that are not 0; --all prints them"
+    if not shown:
+        return f"every {kind} is 0"
+    swapped = ", or repeats one of these in the other order" if order == 2 else ""
+    return f"every other {kind} is 0{swapped}" if shown < count else ""
 
 
-def _graph(check: Check, values: Mapping[str, Floats]) -> tuple[GraphNode, ...]:
-    subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
-    return backward_graph(subject, _leaves(check, values))
-
-
-def _leaves(check: Check, values: Mapping[str, Floats]) -> dict[str, Tensor]:
-    dtype = getattr(torch, check.dtype)
-    return {
-        name: torch.tensor(value, dtype=dtype, device=check.device, requires_grad=True)
-        for name, value in values.items()
-    }
+def _equation(name: str, expression: Any, *, everything: bool) -> str:
+    drawn = drawn_equation(name, expression)
+    if drawn and max(map(len, drawn)) <= width():
+        return "\n".join(drawn)
+    text = formula_text(expression)
+    if len(text) > _LONGEST and not everything:
+        text = f"{text[:_LONGEST]}... ({len(text)} letters; --all prints them)"
+    return filled(f"{name} = {text}", "    ")
 
 
 def _undefined_lines(found: Explanation) -> Iterator[str]:

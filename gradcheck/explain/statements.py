@@ -15,7 +15,8 @@ import numpy as np
 from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
-from gradcheck.cli.place import entry_names
+from gradcheck.catalog.inline import NAME
+from gradcheck.explain.point import entry_names
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.reference.evaluate import Enclosure, digits
 from gradcheck.report.failure_text import without_zeros
@@ -46,6 +47,14 @@ def _agreements(observation: Observation, values: Mapping[str, Floats]) -> Itera
                 at, "the call", remark.label, nothing, "", "", nothing, nothing,
                 remark.ruling, remark.reason,
             )  # fmt: skip
+
+
+def title_of(check: Check) -> str:
+    """The case's name with its variant; the formula itself where it has none."""
+    case, variant = check.case, check.variant
+    if case.name == NAME:
+        return case.summary
+    return f"{case.name}[{variant.name}]" if variant.name else case.name
 
 
 def with_witness(check: Check, name: str) -> Check:

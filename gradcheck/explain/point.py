@@ -1,9 +1,8 @@
-"""The point on the command line: the values of all inputs, exact in the dtype under test."""
+"""A point: the values of all inputs, read from text and exact in the dtype under test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 
 import numpy as np
 
@@ -11,8 +10,7 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError, UsageError
-from gradcheck.graph.names import RESERVED
-from gradcheck.language.nodes import Call, Comprehension, Name, Node
+from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
 from gradcheck.reference.exact import enclose_constant, holds, nearest
@@ -74,30 +72,6 @@ def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> boo
         for entry in values[each.name].ravel()
     )
     return inside and holds(variant.program, entries_of(values)) is not False
-
-
-def free_names(formula: str) -> list[str]:
-    """The names of a formula that the language does not define, in order.
-
-    Errors: ExpressionError for what is no formula.
-    """
-    found: dict[str, None] = {}
-    _gather(parse(formula), frozenset(RESERVED), found)
-    return list(found)
-
-
-def _gather(node: object, bound: frozenset[str], found: dict[str, None]) -> None:
-    if isinstance(node, Name) and node.name not in bound:
-        found[node.name] = None
-    if isinstance(node, Comprehension):
-        bound |= {loop.name for loop in node.loops}
-    if isinstance(node, (tuple, list)):
-        for item in node:
-            _gather(item, bound, found)
-    elif is_dataclass(node):
-        for field in fields(node):
-            if not (isinstance(node, Call) and field.name == "function"):
-                _gather(getattr(node, field.name), bound, found)
 
 
 def _floats(option: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:

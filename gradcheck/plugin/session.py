@@ -1,14 +1,18 @@
-"""What one process of a run knows: its settings, its devices, and whether torch is ready."""
+"""What one process of a run knows, and how it is made ready to compute as a check expects.
+
+One thread a worker, and no shortcuts on a GPU.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from gradcheck import devices
 from gradcheck.implementations.trust import ProjectModules
-from gradcheck.plugin import machine
 from gradcheck.plugin.options import Settings, spelling
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -47,7 +51,7 @@ def devices_of(config: pytest.Config) -> tuple[str, ...]:
             if told
             else devices.choose(settings_of(config).device, spelling(config, "device"))
         )
-        config.add_cleanup(machine.make_repeatable(chosen))
+        config.add_cleanup(make_repeatable(chosen))
         config.stash[_DEVICES] = chosen
     return config.stash[_DEVICES]
 
@@ -69,7 +73,7 @@ def tell_worker(config: pytest.Config, given: dict[str, Any], *, of_devices: boo
 def ready_device(config: pytest.Config, device: str) -> str:
     """Make this process ready to compute, once, and return what the device calls itself."""
     if _NAMES not in config.stash:
-        machine.prepare_torch(devices_of(config), worker=worker_input(config) is not None)
+        prepare_torch(devices_of(config), worker=worker_input(config) is not None)
         config.stash[_NAMES] = {}
     names = config.stash[_NAMES]
     if device not in names:
@@ -80,3 +84,46 @@ def ready_device(config: pytest.Config, device: str) -> str:
 def project_modules(config: pytest.Config) -> ProjectModules:
     """Return what makes the modules in the project's root importable for a while."""
     return config.stash.setdefault(_PROJECT, ProjectModules(config.rootpath))
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # without it cuBLAS is not deterministic
+
+
+def leave_one_thread() -> Callable[[], None]:
+    """Give each worker, which inherits the environment, one thread; returns what undoes it."""
+    return _set(dict.fromkeys(_THREADS, "1"))
+
+
+def make_repeatable(devices: Sequence[str]) -> Callable[[], None]:
+    """Ask CUDA's libraries, before they are loaded, to compute the same each time."""
+    return _set(_WORKSPACE if any(device.startswith("cuda") for device in devices) else {})
+
+
+def _set(variables: Mapping[str, str]) -> Callable[[], None]:
+    """Set what the user has not set; what is returned takes it back."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+
+    def undo() -> None:
+        for name in added:
+            os.environ.pop(name, None)
+
+    return undo
+
+
+def prepare_torch(devices: Sequence[str], *, worker: bool) -> None:
+    """Import torch and set what it alone can be told; once a process, before its first check.
+
+    Two workers with two threads each take two to six times as long as with one each. TF32 keeps
+    10 bits of a float32's 23. What has no deterministic form warns, and is still judged.
+    """
+    import torch  # not before a check runs: collecting must not pay for it
+
+    if worker:
+        torch.set_num_threads(1)
+    if any(device.startswith("cuda") for device in devices):
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)

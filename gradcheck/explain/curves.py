@@ -10,12 +10,11 @@ import numpy as np
 
 from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.cli.drawing import Curve, Picture
-from gradcheck.cli.place import entries_of, entry_names, is_inside, number, values_at
-from gradcheck.cli.request import title_of
-from gradcheck.cli.statements import derivatives_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
+from gradcheck.explain.point import entries_of, entry_names, is_inside, number, values_at
+from gradcheck.explain.statements import derivatives_of, title_of
+from gradcheck.explain.svg import Curve, Picture
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
@@ -30,7 +29,7 @@ _FAR = 1e4  # an end beyond it is as good as none
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Course:
     """Which input entry runs, from where to where, as it was typed; empty for what was not."""
 
     entry: str = ""
@@ -60,7 +59,7 @@ class _Survey:
     entry: int
 
 
-def survey(check: Check, line: Line, at: Mapping[str, str]) -> Picture:
+def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
     """Everything that the picture shows.
 
     Errors: UsageError for an input, an output or a range that is not there.
@@ -112,7 +111,7 @@ def _check_output(output: int, count: int) -> None:
         )
 
 
-def _positions(check: Check, entry: int, line: Line) -> Floats:
+def _positions(check: Check, entry: int, line: Course) -> Floats:
     dtype = DTYPES[check.dtype]
     low, high = _default_range(check, entry)
     start = number("--from", line.start, dtype) if line.start else low

@@ -1,0 +1,305 @@
+"""What a run of pytest tells: each record as it comes, each cause of failure once, and the sums.
+
+Of pytest's reports only those of checks and catalogs are touched, and only in the process that
+prints.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from gradcheck.answer import Ruling
+from gradcheck.dtypes import DTYPES
+from gradcheck.errors import UsageError
+from gradcheck.methods import WITNESSES
+from gradcheck.plugin.options import Settings
+from gradcheck.report import records
+from gradcheck.report.causes import Cause, Failure, by_cause, record_headline
+from gradcheck.report.records import Record, decoded, version
+
+PROPERTY = "gradcheck"
+"""The user property by which a record travels from a worker, as JSON."""
+
+HEADLINE = "gradcheck fault"
+"""The user property that says what is wrong with a catalog, in one line and without its place."""
+
+
+class Ledger:
+    """A pytest plugin of the controller alone. It has state, as reports come one by one."""
+
+    def __init__(self, folder: Path | None, shard: tuple[int, int] | None) -> None:
+        self.folder, self.shard = folder, shard
+        self.verdicts: Counter[str] = Counter()
+        self.entries = 0
+        self.abstained = 0
+        self.worst: dict[str, Record] = {}  # of each case that did not fail
+        self.disagreements: list[Record] = []
+        self.untested: Counter[str] = Counter()
+        self._file: TextIO | None = None
+
+    def open(self) -> None:
+        """Begin the run's own file. Errors: UsageError if it cannot be written."""
+        if self.folder is None:
+            return
+        try:
+            self._file = records.begin(self.folder, self.shard)
+        except OSError as error:
+            raise UsageError(
+                f"the report folder {self.folder}: {error.strerror}",
+                "a folder that can be written",
+                "name another folder",
+            ) from None
+
+    @property
+    def path(self) -> str:
+        """The file of the results; empty where none is written."""
+        return self._file.name if self._file is not None else ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call":
+            return
+        for name, text in report.user_properties:
+            if name == PROPERTY:
+                self._add(records.decoded(str(text)))
+
+    def pytest_unconfigure(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # a line that could not be written has been said to be lost
+                self._file.close()
+
+    def _add(self, record: Record) -> None:
+        self._write(record)
+        self.verdicts[record.verdict] += 1
+        self.entries += record.entries
+        self.abstained += record.abstained
+        if record.verdict == "disagree":
+            self.disagreements.append(record)
+        if record.verdict == "abstain":
+            reason = record.reason.partition("\n")[0]  # the rest says how to mend a case
+            self.untested[f"{record.witness}: {reason}"] += 1
+        if record.verdict in {"agree", "inaccurate"} and record.ulps is not None:
+            case = f"{record.file}::{record.case}"
+            if case not in self.worst or ulps(record) > ulps(self.worst[case]):
+                self.worst[case] = record
+
+    def _write(self, record: Record) -> None:
+        if self._file is None:
+            return
+        try:
+            records.write(record, self._file)
+        except OSError as error:  # a full disk: better no verdict than one that is not kept
+            pytest.exit(f"{self.path} cannot be written: {error.strerror}", returncode=3)
+
+
+def ulps(record: Record) -> float:
+    """Return the worst error of a record; 0 where none was judged."""
+    return record.ulps or 0.0
+
+
+_NUMBER = re.compile(r"(\d+)")
+_WIDTH = 20  # digits: longer than any number in an id
+_FAILED = "failed"  # how the terminal reporter calls them in its ``stats``
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """What pytest prints of a failure in one line: ``message`` alone, or all of it."""
+
+    path: str
+    lineno: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.lineno}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A report's ``longrepr``: a text, and the line that stands for it."""
+
+    text: str
+    reprcrash: _Crash
+
+    def toterminal(self, out: Any) -> None:
+        for line in self.text.splitlines():
+            out.line(line)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class FailureReports:
+    """A pytest plugin of the controller alone. It keeps what the terminal would print."""
+
+    def __init__(self) -> None:
+        self._all: list[Any] | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Give a failure's text its headline; before anyone prints or stores the report."""
+        headline = _headline(report)
+        if headline is not None and report.failed and isinstance(report.longrepr, str):
+            file, line, _ = report.location
+            crash = _Crash(file, (line or 0) + 1, headline)
+            report.longrepr = Told(report.longrepr, crash)  # type: ignore[assignment]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
+        """Let the reporter, which this wraps, print each cause once under FAILURES."""
+        reports = terminalreporter.stats.get(_FAILED)
+        if not reports:
+            return (yield)
+        self._all = list(reports)
+        short = terminalreporter.config.option.tbstyle == "line"
+        reports[:] = _once(reports, short=short)
+        try:
+            return (yield)
+        finally:
+            self._put_back(terminalreporter)
+
+    @pytest.hookimpl(specname="pytest_terminal_summary", tryfirst=True)
+    def pytest_all_failures_again(self, terminalreporter: Any) -> None:
+        """Give the reporter all reports again, for it calls this before its short summary."""
+        self._put_back(terminalreporter)
+
+    def _put_back(self, terminalreporter: Any) -> None:
+        if self._all is not None:
+            terminalreporter.stats[_FAILED][:] = self._all
+            self._all = None
+
+
+def _once(reports: list[Any], *, short: bool) -> Iterator[Any]:
+    """Other people's reports as they are, then a report for each cause, in the catalog's order."""
+    checks = {}
+    for report in reports:
+        record = _record(report)
+        if record is not None and isinstance(report.longrepr, Told):
+            checks[record.id] = report, Failure(record, report.longrepr.text)
+        else:
+            yield report
+    failures = in_catalog_order(failure for _, failure in checks.values())
+    for cause in by_cause(failures):
+        report, _ = checks[cause.telling.record.id]
+        told = copy.copy(report)
+        told.longrepr = _in_short(report.longrepr, cause) if short else replace(
+            report.longrepr, text=cause.text
+        )  # fmt: skip
+        yield told
+
+
+def _in_short(longrepr: Told, cause: Cause) -> Told:
+    """One line for a cause, as ``--tb=line`` wants it: pytest prints the crash below no text."""
+    crash, count = longrepr.reprcrash, len(cause.others) + 1
+    message = f"{crash.message} (in {count} checks)" if cause.others else crash.message
+    return Told("", replace(crash, message=message))
+
+
+def _headline(report: pytest.TestReport) -> str | None:
+    """What the failure of a check, or of a catalog, is in one line; None for anybody else's."""
+    record = _record(report)
+    return dict(report.user_properties).get(HEADLINE) if record is None else record_headline(record)  # type: ignore[return-value]
+
+
+def _record(report: Any) -> Record | None:
+    """What a check's report carries; None for a report of anybody else's."""
+    found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
+    return decoded(str(found)) if found is not None and report.when == "call" else None
+
+
+def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
+    """Return the failures as the catalog has them, for workers report in any order."""
+    return sorted(failures, key=_place)
+
+
+def _place(failure: Failure) -> tuple[Any, ...]:
+    """Numbers in an id are compared as numbers: those of implementations, and of variants."""
+    record = failure.record
+    before, _, _ = record.id.rpartition(f"{record.witness}-{record.device}-")
+    parts = [part.zfill(_WIDTH) if part.isdecimal() else part for part in _NUMBER.split(before)]
+    dtypes = list(DTYPES)
+    return (
+        record.file,
+        record.line,
+        parts,
+        WITNESSES.index(record.witness),
+        record.device,
+        dtypes.index(record.dtype),
+    )
+
+
+_WORST = 5
+_IDS = 3  # of each cause
+_REASONS = 8
+_LIBRARIES = ("gradcheck", "torch", "sympy", "python-flint", "hypothesis")
+
+
+def header(
+    settings: Settings, *, devices: Sequence[str], threads: str, catalogs: Sequence[str]
+) -> list[str]:
+    """The lines above a run; ``devices`` are described, ``catalogs`` are folders."""
+    run_options = settings.run_options
+    strict = "; inaccurate fails" if run_options.strict_accuracy else ""
+    part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
+    return [
+        ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+        f"gradcheck devices: {', '.join(devices)}; dtypes: {', '.join(settings.dtypes)}",
+        f"gradcheck witnesses: {', '.join(settings.witnesses)}",
+        f"gradcheck points: {run_options.points}; seed: {run_options.seed}; "
+        f"threads: {threads}{strict}{part}",
+        f"gradcheck catalogs: {', '.join(catalogs)}",
+    ]
+
+
+def summary(ledger: Ledger) -> Iterator[str]:
+    """The lines below a run: counts, losses, faults by cause, and what was not judged and why."""
+    counts = [f"{ledger.verdicts[ruling.value]} {ruling.value}" for ruling in Ruling]
+    yield f"{sum(ledger.verdicts.values())} checks: {', '.join(counts)}"
+    yield f"{ledger.entries:,} gradient entries judged, {ledger.abstained:,} not"
+    yield from _worst(ledger)
+    yield from _causes(ledger.disagreements)
+    yield from _untested(ledger)
+    if ledger.path:
+        yield f"results: {ledger.path}"
+
+
+def _worst(ledger: Ledger) -> Iterator[str]:
+    ranked = sorted(ledger.worst.values(), key=ulps, reverse=True)[:_WORST]
+    if ranked:
+        yield "worst accuracy without a disagreement, in ulps:"
+    for record in ranked:
+        note = "  inaccurate" if record.verdict == "inaccurate" else ""
+        yield f"  {ulps(record):>9.3g}  {record.id}  {record.index}{note}"
+
+
+def _causes(disagreements: Sequence[Record]) -> Iterator[str]:
+    causes: defaultdict[str, list[str]] = defaultdict(list)
+    for cause in by_cause(in_catalog_order(map(Failure, disagreements))):
+        failures = cause.telling, *cause.others
+        causes[cause.headline] += [failure.record.id for failure in failures]
+    if causes:
+        yield "disagreements, by cause:"
+    for headline, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield f"  {len(ids)}  {headline}"
+        yield from (f"       {name}" for name in ids[:_IDS])
+        if len(ids) > _IDS:
+            yield f"       and {len(ids) - _IDS} more"
+
+
+def _untested(ledger: Ledger) -> Iterator[str]:
+    ranked = sorted(ledger.untested.items(), key=lambda item: (-item[1], item[0]))
+    if ranked:
+        yield "not tested, and why:"
+    for reason, count in ranked[:_REASONS]:
+        yield f"  {count}  {reason}"
+    if len(ranked) > _REASONS:
+        rest = sum(count for _, count in ranked[_REASONS:])
+        yield f"  {rest}  for {len(ranked) - _REASONS} other reasons; -rs lists them"
