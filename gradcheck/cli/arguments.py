@@ -159,7 +159,7 @@ def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
 
     Errors: CommandLineError for what the format refuses, UsageError for untrusted code.
     """
-    # The loader takes pydantic and FLINT along, which --help need not wait for.
+    # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.catalog.inline import case_of
 
     try:

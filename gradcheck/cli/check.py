@@ -81,7 +81,7 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)
-    from gradcheck.catalog.checks import plan  # pydantic, which --help need not wait for
+    from gradcheck.catalog.checks import plan  # FLINT, which --help need not wait for
     from gradcheck.run import examine  # torch, which a wrong formula need not wait for
 
     checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)

@@ -55,7 +55,7 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show value, derivatives, and what every witness says of them, at one point."""
-    # The loader takes pydantic and FLINT along, which --help need not wait for.
+    # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.cli.request import Request, check_of
 
     request = Request(

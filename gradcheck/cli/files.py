@@ -57,7 +57,7 @@ def load_case(reference: Reference) -> tuple[Case, Variant]:
 
     Errors: UsageError where there is no such case or variant; CatalogError for a bad file.
     """
-    # The loader takes pydantic and FLINT along, which --help need not wait for.
+    # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.catalog.load import load
 
     path = _located(reference.file) if reference.file else _file_of(reference.case)

@@ -74,7 +74,7 @@ def _entries(chosen: Mapping[Path, set[str]]) -> list[ListedCase]:
 
     Errors: CatalogError with the problems of all files; UsageError for a case that is not there.
     """
-    # The loader takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
+    # The loader takes FLINT along, which `gradcheck --help` need not wait for.
     from gradcheck.catalog.load import load, no_collection
 
     entries: list[ListedCase] = []

@@ -43,7 +43,7 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     device: OneDevice = "cpu",
 ) -> None:
     """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
-    # The loader takes pydantic and FLINT along, which --help need not wait for.
+    # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.cli.request import Request, check_of
 
     name, declares, _ = running.partition("=")

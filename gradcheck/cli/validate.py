@@ -78,7 +78,7 @@ def _unseen(cases: Sequence[Case]) -> Iterator[str]:
 
 def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
     """The sound cases, and every problem."""
-    # This takes pydantic and FLINT along, which `gradcheck --help` need not wait for.
+    # This takes FLINT along, which `gradcheck --help` need not wait for.
     from gradcheck.catalog.load import load, no_collection
 
     loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
@@ -141,6 +141,6 @@ def _summary(files: int, cases: int, problems: Sequence[Problem]) -> str:
 
 def schema() -> None:
     """Print the case format as JSON Schema (draft-07), for editors."""
-    from gradcheck.catalog.schema import json_schema  # pydantic: only this command waits for it
+    from gradcheck.catalog.schema import json_schema
 
     emit_json(json_schema())

@@ -119,7 +119,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Fil
     named = parent.session.isinitpath(file_path)
     if not is_catalog(file_path, named=named, config=parent.config):
         return None
-    # The loader, with pydantic, FLINT and numpy, comes with the first catalog.
+    # The loader, with FLINT and numpy, comes with the first catalog.
     from gradcheck.plugin.collect import CatalogFile
 
     return CatalogFile.from_parent(parent, path=file_path)
