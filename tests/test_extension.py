@@ -238,9 +238,7 @@ def test_the_right_sign_is_judged_as_before():
 
 
 def test_a_rule_of_the_judge_rules_and_leaves_right_code_alone(checkout):
-    checkout.add(
-        "gradcheck/judge/judge.py", SIGN.rstrip(), above="    spacing = _spacing(magnitude"
-    )
+    checkout.add("gradcheck/judge/judge.py", SIGN.rstrip(), above="    spacing = ulp(magnitude")
     checkout.write("tests/judge/test_sign.py", SIGN_TEST)
     found = checkout.pytest("tests/judge/test_sign.py", "cases/tutorial.yaml::square")
     assert {verdict for _, _, verdict in found} == {"agree"}
@@ -287,10 +285,11 @@ def test_a_factor_is_seen(dtype, witness, factor, verdict):
 
 
 def test_dtypes_have_points_and_verdicts_of_their_own(checkout):
+    checkout.replace("gradcheck/dtypes.py", "(FLOAT64, FLOAT32)}", "(FLOAT64, FLOAT32, *HALF)}")
     checkout.add(
         "gradcheck/dtypes.py",
-        '        Dtype("float16", 11, -14, 15),\n        Dtype("bfloat16", 8, -126, 127),',
-        above="    )\n}\nDEFAULT",
+        'HALF = Dtype("float16", 11, -14, 15), Dtype("bfloat16", 8, -126, 127)',
+        above="DTYPES = {",
     )
     checkout.replace("gradcheck/dtypes.py", '("float16", "bfloat16", "comp', '("comp')
     checkout.write("cases/half.yaml", HALF)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradcheck.catalog.domain import Domain
 from gradcheck.errors import Where
+from gradcheck.graph.lower import Lowered
 from gradcheck.graph.tape import Program
 from gradcheck.language.nodes import Node
 
@@ -74,11 +75,12 @@ class Implementation:
 class Variant:
     """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
 
-    ``program`` is the formula unrolled for these values.
+    ``formula`` is the formula's array graph for these values, ``program`` the same unrolled.
     """
 
     name: str
     values: dict[str, object]
+    formula: Lowered
     program: Program
 
 

@@ -26,8 +26,10 @@ from gradcheck.catalog.problems import Complaint
 from gradcheck.catalog.yaml_document import YamlScalar, inside
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK, TooLarge
+from gradcheck.graph.graph import Graph
+from gradcheck.graph.lower import Lowered, lower
 from gradcheck.graph.reading import TooLargeText
-from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.scalarize import scalarize
 from gradcheck.graph.tape import Program, Tape
 from gradcheck.graph.unknown import UnknownName, unknown_names
 from gradcheck.language.nodes import Comprehension, Literal, Name, Node
@@ -63,9 +65,9 @@ def read_variants(draft: CaseDraft, inputs: tuple[Input, ...]) -> tuple[Variant,
             _refuse_cost(draft)
             variants.clear()
             break
-        program = _unrolled(draft, shapes, values, name, faults)
-        if program is not None:
-            variants.append(Variant(name, values, program))
+        both = _unrolled(draft, shapes, values, name, faults)
+        if both is not None:
+            variants.append(Variant(name, values, *both))
     for (place, found, expected, fix), name in faults.items():
         where = f" (in the variant {name})" if name else ""
         draft.complaints.add(place, found + where, expected, fix)
@@ -105,7 +107,7 @@ def _distinct(variants: list[Variant]) -> Iterator[Variant]:
     for variant in variants:
         count = seen[variant.name] = seen.get(variant.name, 0) + 1
         name = variant.name if count == 1 else f"{variant.name}_{count}"
-        yield Variant(name, variant.values, variant.program)
+        yield replace(variant, name=name)
 
 
 def _refuse_cost(draft: CaseDraft) -> None:
@@ -123,10 +125,10 @@ def _unrolled(
     values: dict[str, object],
     name: str,
     faults: dict[Complaint, str],
-) -> Program | None:
+) -> tuple[Lowered, Program] | None:
     variant = _Names(draft, shapes, {**(draft.keys.constants or {}), **values})
     try:
-        program = _unroll(variant, draft.keys.formula.tree, draft.conditions, draft.lets)
+        lowered, program = _unroll(variant, draft.keys.formula.tree, draft.conditions, draft.lets)
     except ExpressionError as error:
         for complaint in _faults(variant, error):
             faults.setdefault(complaint, name)
@@ -142,7 +144,7 @@ def _unrolled(
         )
         if found:
             faults[draft.at("formula"), found, EXPECTED, fix] = name
-    return program
+    return lowered, program
 
 
 def _order(draft: CaseDraft) -> int:
@@ -153,7 +155,7 @@ def _with_shapes(variant: _Names, shapes: Shapes) -> Program:
     """The formula of a variant with inputs of other shapes."""
     draft = variant.draft
     other = _Names(draft, shapes, variant.names)
-    return _unroll(other, draft.keys.formula.tree, draft.conditions, draft.lets)
+    return _unroll(other, draft.keys.formula.tree, draft.conditions, draft.lets)[1]
 
 
 def _unroll(
@@ -161,25 +163,28 @@ def _unroll(
     formula: Node,
     conditions: tuple[Node, ...],
     lets: dict[str, Node],
-) -> Program:
+) -> tuple[Lowered, Program]:
+    """The formula as a graph, and unrolled."""
     draft, names = variant.draft, variant.names
-    tape = Tape(MOST_WORK)
+    graph, tape = Graph(MOST_WORK), Tape(MOST_WORK)
     words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
-        return unroll(
+        lowered = lower(
             substitute(formula, words),
             inputs=dict(variant.shapes),
             names={key: value for key, value in names.items() if key not in words},
             lets={key: substitute(tree, words) for key, tree in lets.items()},
             conditions=substitute(conditions, words),
             translated=draft.keys.torch is None and draft.keys.function is None,
-            tape=tape,
+            real=True,
+            graph=graph,
         )
+        return lowered, scalarize(lowered, tape)
     except TooLarge as error:
         fix = "make the shapes smaller"
         raise TooLargeText((1, 1), str(error), "a smaller formula", fix) from None
     finally:
-        draft.budget.work -= tape.work + _WORK_OF_A_TEXT
+        draft.budget.work -= graph.work + tape.work + _WORK_OF_A_TEXT
 
 
 def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:

@@ -156,6 +156,7 @@ class Graph(Meter):
         return self.broadcast(node, shape) if shape else node
 
     def _constant(self, value: Array) -> int:
+        value = value.astype(object)  # NumPy's own numbers become Python's
         kind: Kind = "bool" if value.size and isinstance(value.flat[0], bool) else "real"
         array = np.empty(value.shape, dtype=object)
         array[...] = value if kind == "bool" else np.frompyfunc(Fraction, 1, 1)(value)

@@ -21,6 +21,7 @@ from gradcheck.graph.lower import Lowered, Lowering, lower
 from gradcheck.graph.reading import TooLargeText
 from gradcheck.graph.shapes import Shape
 from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
+from gradcheck.language.nodes import START, Place
 from gradcheck.language.nodes import Node as Tree
 from gradcheck.ops.table import PRIVATE
 
@@ -42,7 +43,7 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     It is lowered to a graph first; ``tape.work`` says afterwards what both took, even if it is
     refused.
 
-    Errors: ExpressionError with a ``source``, as ``lower``; TooLarge past a limit of the tape.
+    Errors: ExpressionError, as of ``lower`` and ``scalarize``.
     """
     tape = Tape(MOST_WORK) if tape is None else tape
     graph = Graph(tape.allowance)
@@ -51,31 +52,36 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
                         translated=translated, real=True, graph=graph)  # fmt: skip
     finally:
         tape.work += graph.work
-    try:
-        return scalarize(lowered, tape)
-    except TooLarge as error:
-        fix = "make the shapes smaller" if any(inputs.values()) else "make it smaller"
-        raise TooLargeText(formula.place, str(error), "a smaller formula", fix) from None
-    except ZeroDivisionError:
-        found = "a division of constants by zero"
-        raise ExpressionError(formula.place, found, "a number", "correct it") from None
+    return scalarize(lowered, tape, formula.place)
 
 
 class NotScalar(Exception):
     """The graph computes what no scalar program does; the text says what."""
 
 
-def scalarize(formula: Lowered, tape: Tape) -> Program:
+def scalarize(formula: Lowered, tape: Tape, place: Place = START) -> Program:
     """The formula as a scalar program of one output, written on ``tape``.
 
-    Errors: TooLarge past a limit of the tape; NotScalar for complex numbers.
+    Errors: ExpressionError at ``place`` past a limit of the tape, and where constants are divided
+            by zero; NotScalar for complex numbers.
     """
+    try:
+        return _scalarized(formula, tape)
+    except TooLarge as error:
+        ports = formula.graph.inputs
+        fix = "make the shapes smaller" if any(port.shape for port in ports) else "make it smaller"
+        raise TooLargeText(place, str(error), "a smaller formula", fix) from None
+    except ZeroDivisionError:
+        found = "a division of constants by zero"
+        raise ExpressionError(place, found, "a number", "correct it") from None
+
+
+def _scalarized(formula: Lowered, tape: Tape) -> Program:
     (port,), (result,) = formula.outputs, formula.results
     assert result is not None
     ports = formula.graph.inputs[: len(formula.inputs)]
     inputs = _inputs(tape, [port.shape for port in ports])
-    wanted = (result, *formula.conditions)
-    arrays = unrolled(tape, formula.graph, wanted, inputs)
+    arrays = unrolled(tape, formula.graph, (result, *formula.conditions), inputs)
     outputs = [node_of(tape, entry) for entry in arrays[0].flat]
     conditions = [node_of(tape, array.item()) for array in arrays[1:]]
     tape.allowance = math.inf  # derivatives are written on it too: ``size`` counts them before
@@ -125,7 +131,8 @@ def unrolled(
 ) -> list[Array]:
     """The arrays of ``nodes``, each entry a number of the tape, for arrays of such as inputs.
 
-    Errors: as of ``scalarize``; ZeroDivisionError where constants are divided by zero.
+    Errors: TooLarge past a limit of the tape; ZeroDivisionError where constants are divided by
+            zero; NotScalar for complex numbers and ``stop``.
     """
     values: dict[int, Array] = {}
     for node in graph.ancestors(nodes):

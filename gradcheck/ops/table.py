@@ -215,7 +215,7 @@ _ENTRIES = (
     Operator("asinh", "asinh", "torch.asinh", arb.asinh,
              ("1/sqrt(1 + x*x)",), REAL, "DLMF 4.38.9"),
     Operator("acosh", "acosh", "torch.acosh", arb.acosh,
-             ("1/sqrt((x - 1)*(x + 1))",), ("(1, inf)",), "DLMF 4.38.10"),
+             ("1/(sqrt(x - 1)*sqrt(x + 1))",), ("(1, inf)",), "DLMF 4.38.10"),
     Operator("atanh", "atanh", "torch.atanh", arb.atanh,
              ("1/((1 - x)*(1 + x))",), ("(-1, 1)",), "DLMF 4.38.11"),
     # error functions

@@ -62,7 +62,7 @@ class Balls:
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
         if node.op == "constant":
-            return _constant(node)
+            return constant_balls(node)
         if node.op in _STRUCTURE:
             return np.asarray(_STRUCTURE[node.op](node, values), dtype=object)
         if node.op in _MATRICES:
@@ -188,7 +188,7 @@ def _lifted(values: Array) -> Array:
     return np.asarray(_to_complex(values), dtype=object)
 
 
-def _constant(node: Node) -> Array:
+def constant_balls(node: Node) -> Array:
     if isinstance(node.attr, str):
         return _single(_NAMED[node.attr]())
     assert isinstance(node.attr, Frozen)

@@ -27,6 +27,7 @@ from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.evaluate import MOST_BITS, START_BITS
+from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan
 from gradcheck.reference.truth import DerivationsDiffer
 
@@ -95,9 +96,32 @@ def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) ->
         balls[kinks] = united.balls
         status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
         route, reason = f"{route}, branches", united.reason
+    singular = (status == Status.VAGUE) & ~is_finite(balls)
+    if rows.order:
+        singular |= (status == Status.VAGUE) & _without_value(graphs, rows, found)
+    if singular.any():
+        route += _with_limits(graphs, rows, balls, status, singular)
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _with_limits(
+    graphs: DerivativeGraphs, rows: Rows, balls: Array, status: Array, singular: Array
+) -> str:
+    """Fill in the limits of singular entries; return what that adds to the route."""
+    chosen = np.asarray(singular.any(axis=1))
+    limits = by_limits(graphs, rows.take(chosen))
+    inner = np.zeros(singular.shape, dtype=bool)
+    found, missing, kinked = inner.copy(), inner.copy(), inner.copy()
+    found[chosen], missing[chosen], kinked[chosen] = limits.found, limits.missing, limits.kinked
+    spread = balls.copy()
+    spread[chosen] = limits.balls
+    found &= singular
+    balls[found] = spread[found]
+    status[found] = np.where(kinked[found], Status.KINK, Status.SETTLED)
+    status[missing & singular & ~found] = Status.UNDEFINED
+    return ", limits" if found.any() else ""
 
 
 def _unsure(found: Pass) -> Array:

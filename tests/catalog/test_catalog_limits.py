@@ -88,7 +88,7 @@ HUGE = [
 def test_what_is_too_large_is_refused_by_name_and_at_once(text, message):
     began = time.monotonic()
     assert message in problems_of(text)
-    assert time.monotonic() - began < 5  # it takes milliseconds; 10 s is what the format allows
+    assert time.monotonic() - began < 10  # what the format allows; alone it takes 1 s at most
 
 
 def test_reading_stops_at_a_thousand_problems():

@@ -8,8 +8,9 @@ from gradcheck.catalog.case import Case, Implementation, Input, Point, Variant
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
-from gradcheck.graph.scalarize import unroll
-from gradcheck.graph.tape import Program
+from gradcheck.graph.lower import Lowered, lower
+from gradcheck.graph.scalarize import scalarize
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)
@@ -43,14 +44,18 @@ def variable(
     return Input(name, parse_domain(domain), shape, kind)
 
 
-def program(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Program:
-    return unroll(
+def lowered(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Lowered:
+    return lower(
         parse(formula),
         inputs={each.name: each.shape for each in inputs},
         names={},
         lets={},
         conditions=tuple(map(parse, conditions)),
     )
+
+
+def program(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Program:
+    return scalarize(lowered(formula, inputs, *conditions), Tape())
 
 
 def case(
@@ -60,7 +65,8 @@ def case(
     name: str = "sample",
     points: tuple[Point, ...] = (),
 ) -> Case:
-    variant = Variant("", {}, program(formula, inputs, *conditions))
+    graph = lowered(formula, inputs, *conditions)
+    variant = Variant("", {}, graph, scalarize(graph, Tape()))
     return Case(
         name=name,
         where=HERE,

@@ -1,0 +1,222 @@
+"""Derivatives at removable singularities, by series along lines through the point.
+
+Along x + v t let f be the sum of q_j(v) tʲ. If f can be differentiated k times, q_j is a form of
+degree j for j = 0 to k, and Dᵏf[t₁, ..., tₖ] is the k-th difference of q_k with steps t₁ to tₖ,
+begun anywhere. That the q_j are forms is held at random lines: differences of order k + 1 vanish.
+That lines tell all, is proved: the expansion is possible with balls for directions that cover all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from flint import arb
+
+from gradcheck.graph.graph import Array
+from gradcheck.ops.balls import working
+from gradcheck.query import flatten, split
+from gradcheck.reference.ball_arrays import is_settled, union
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
+from gradcheck.reference.interpret import evaluate
+from gradcheck.reference.laurent import MISSING, RAMIFICATION, Lines, Series, capped, line
+
+BITS = 1_536
+MOST_INPUTS = 16
+MOST_ENTRIES = 4_096
+_Step = TypeVar("_Step")
+
+_ZERO = 2.0**-300
+"""What cancels is proved to be smaller, at BITS."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limits:
+    """The answer at singular points.
+
+    ``found`` says where there is one, ``kinked`` where it is a hull of one-sided ones, ``missing``
+    where it is proved that there is none.
+
+    Shapes: [count, free] each.
+    """
+
+    balls: Array
+    found: Array
+    kinked: Array
+    missing: Array
+
+
+def by_limits(graphs: DerivativeGraphs, rows: Rows) -> Limits:
+    """The limits of the answer, where lines give them; none for functions that are too large."""
+    width = graphs.function.size if rows.reverse else graphs.function.width
+    shape = (rows.count, width)
+    result = Limits(np.full(shape, arb.nan(), dtype=object), *np.zeros((3, *shape), dtype=bool))
+    graph = graphs.function.graph
+    nodes = graph.ancestors(graphs.function.outputs)
+    entries = sum(graph.nodes[node].size for node in nodes)
+    real = all(graph.nodes[node].kind != "complex" for node in nodes)
+    if graphs.function.size > MOST_INPUTS or entries > MOST_ENTRIES or not real:
+        return result
+    for row in range(rows.count):
+        _fill(graphs, rows.take(slice(row, row + 1)), result, row)
+    return result
+
+
+def _fill(graphs: DerivativeGraphs, rows: Rows, result: Limits, row: int) -> None:
+    """The limits of one row."""
+    with working(BITS, exact=True), capped():
+        lines = _Lines(graphs, rows)
+        missing, smooth, kinked = lines.kinds()
+        for entry in range(result.balls.shape[1]):
+            tangents, outputs = lines.question(entry)
+            asked = np.flatnonzero(outputs)
+            result.missing[row, entry] = missing[asked].any()
+            if not (smooth | kinked)[asked].all():
+                continue
+            ball, sides = lines.difference(tangents, outputs)
+            if ball is None or (kinked[asked].any() and sides is None):
+                continue
+            hull = kinked[asked].any() and sides is not None
+            result.balls[row, entry] = sides if hull else ball
+            result.kinked[row, entry] = hull
+            result.found[row, entry] = bool(hull or is_settled(np.array([ball]))[0])
+
+
+class _Lines:
+    """Expansions at one point; they are remembered by direction, hence a class that changes."""
+
+    def __init__(self, graphs: DerivativeGraphs, rows: Rows) -> None:
+        self.graphs, self.rows, self.order = graphs, rows, rows.order
+        self.size, self.width = graphs.function.size, graphs.function.width
+        rng = np.random.default_rng(11)
+        self.base = rng.integers(3, 99, self.size).astype(float)
+        self.steps = rng.integers(3, 99, (self.order + 1, self.size)).astype(float)
+        self.steps[0] *= -self.base  # so that lines lie on both sides of the point
+        self._known: dict[tuple[float, ...], list[object]] = {}
+
+    def question(self, entry: int) -> tuple[list[Array], Array]:
+        """The tangents of one entry of the answer, and the cotangent of its outputs."""
+        tangents = [tangent[0] for tangent in self.rows.tangents]
+        if self.rows.reverse:
+            assert self.rows.cotangent is not None
+            return [*tangents, np.eye(self.size)[entry]], self.rows.cotangent[0]
+        return tangents, np.eye(self.width)[entry]
+
+    def expand(self, direction: Array) -> list[object]:
+        """The series of all outputs along a direction."""
+        key = tuple(direction.tolist())
+        if key not in self._known:
+            self._known[key] = self._expanded([arb(v) for v in key])
+        return self._known[key]
+
+    def _expanded(self, direction: Sequence[arb]) -> list[object]:
+        graph, function = self.graphs.function.graph, self.graphs.function
+        point = self.rows.points[0].tolist()
+        flat = np.empty((1, self.size), dtype=object)
+        flat[0] = [line(x, v) for x, v in zip(point, direction, strict=True)]
+        parts = split(flat, [graph.shape(node) for node in function.inputs])
+        by_number = {
+            graph.nodes[node].attr: part for node, part in zip(function.inputs, parts, strict=True)
+        }
+        nothing = np.empty((1, 0), dtype=object)
+        inputs = [by_number.get(k, nothing) for k in range(len(graph.inputs))]
+        return list(flatten(evaluate(graph, function.outputs, inputs, Lines()))[0])
+
+    def kinds(self) -> tuple[Array, Array, Array]:
+        """Of each output: whether it is missing near the point, whether it is as smooth as asked,
+        and whether it is but for the last order."""
+        chosen = _subsets(range(self.order + 1))
+        lines = [self.expand(self.base + self.steps[list(each)].sum(axis=0)) for each in chosen]
+        opposite = self.expand(-self.base)
+        covered = self._covered()
+        missing, smooth, kinked = np.zeros((3, self.width), dtype=bool)
+        for k in range(self.width):
+            column = [each[k] for each in lines]
+            every = [*column, opposite[k]]
+            missing[k] = any(each is MISSING or _has_pole(each, self.order) for each in every)
+            if missing[k] or not covered[k] or not all(isinstance(each, Series) for each in every):
+                continue
+            forms = [_is_form(chosen, column, j) for j in range(self.order + 1)]
+            smooth[k] = all(forms)
+            kinked[k] = self.order > 0 and all(forms[:-1]) and forms[-1] is False
+            missing[k] = False in forms[:-1] or (self.order == 0 and forms[0] is False)
+        return missing, smooth, kinked
+
+    def _covered(self) -> Array:
+        """Whether each output is expanded with balls for all directions of the largest entry 1."""
+        found = np.ones(self.width, dtype=bool)
+        for entry, side in itertools.product(range(self.size), (1, -1)):
+            direction = [arb(0, 1)] * self.size
+            direction[entry] = arb(side)
+            found &= [isinstance(each, Series) for each in self._expanded(direction)]
+        return found
+
+    def difference(
+        self, tangents: Sequence[Array], outputs: Array
+    ) -> tuple[arb | None, arb | None]:
+        """The k-th difference of ⟨outputs, q_k⟩, and the hull of those from opposite sides."""
+        ball = self._difference(self.base, tangents, outputs)
+        if self.order == 1:
+            start = np.zeros(self.size)
+            right = self._difference(start, tangents, outputs)
+            left = self._difference(start, [-tangents[0]], outputs)
+            other, ball_here = (None if left is None else -left), right
+        else:
+            other, ball_here = self._difference(-self.base, tangents, outputs), ball
+        sides = None if other is None or ball_here is None else union(ball_here, other)
+        return ball, sides
+
+    def _difference(self, base: Array, tangents: Sequence[Array], outputs: Array) -> arb | None:
+        total = arb(0)
+        for steps in _subsets(tangents):
+            direction = base + sum(steps)
+            if not np.any(direction) and self.order:
+                continue
+            sign = (-1) ** (len(tangents) - len(steps))
+            series = self.expand(direction)
+            for k in np.flatnonzero(outputs):
+                each = series[k]
+                coefficient = (
+                    each.coefficient(self.order * RAMIFICATION)
+                    if isinstance(each, Series)
+                    else None
+                )
+                if coefficient is None:
+                    return None
+                total += sign * arb(float(outputs[k])) * coefficient
+        return total
+
+
+def _subsets(steps: Sequence[_Step]) -> list[tuple[_Step, ...]]:
+    return [
+        chosen for count in range(len(steps) + 1) for chosen in itertools.combinations(steps, count)
+    ]
+
+
+def _is_form(chosen: Sequence[tuple[int, ...]], column: Sequence[object], j: int) -> bool | None:
+    """Whether the difference of q_j with the first j + 1 steps is 0; None where it is not known."""
+    total = arb(0)
+    for steps, series in zip(chosen, column, strict=True):
+        if max(steps, default=0) > j:
+            continue
+        assert isinstance(series, Series)
+        coefficient = series.coefficient(j * RAMIFICATION)
+        if coefficient is None:
+            return None
+        total += (-1) ** len(steps) * coefficient
+    if abs(total) < _ZERO:
+        return True
+    return None if total.contains(0) else False
+
+
+def _has_pole(series: object, order: int) -> bool:
+    """Whether a power of t below the order is negative or broken, with a coefficient not 0."""
+    if not isinstance(series, Series):
+        return False
+    powers = range(series.valuation, order * RAMIFICATION)
+    broken = [k for k in powers if k < 0 or k % RAMIFICATION]
+    known = [series.coefficient(k) for k in broken]
+    return any(c is not None and not c.contains(0) for c in known)
