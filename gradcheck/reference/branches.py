@@ -198,7 +198,11 @@ def _grouped(
 def _coloured(
     graphs: DerivativeGraphs, rows: Rows, groups: list[list[_Place]]
 ) -> list[list[_Place]]:
-    """Groups that reach no entry of the answer in common are joined: they are taken at once."""
+    """Groups that reach no number in common are joined: they are taken at once.
+
+    The numbers are the answer and what tells jumps, the lower derivatives; where those would take
+    too many branches, the answer alone.
+    """
     if len(groups) < 2:
         return groups
     graph = graphs.function.graph
@@ -208,7 +212,15 @@ def _coloured(
             seed = seeds.setdefault(node, np.zeros((len(groups), graph.nodes[node].size), bool))
             seed[k, entry] = True
     shaped = {node: seed.reshape(len(groups), *graph.shape(node)) for node, seed in seeds.items()}
-    reached = reach(graph, graphs.outputs_of(rows), shaped, len(groups))
+    answers = graphs.outputs_of(rows)
+    everything = reach(graph, [*answers, *graphs.lower(rows.order)], shaped, len(groups))
+    colours = _joined(groups, everything)
+    if len(colours) <= MOST_DECISIONS:
+        return colours
+    return _joined(groups, reach(graph, answers, shaped, len(groups)))
+
+
+def _joined(groups: list[list[_Place]], reached: Array) -> list[list[_Place]]:
     colours: list[list[_Place]] = []
     covered: list[Array] = []
     for members, entries in zip(groups, reached, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 from gradcheck.graph.graph import Array
 from gradcheck.query import Query
 from gradcheck.reference.ball_arrays import (
+    ZERO,
     is_finite,
     is_settled,
     lift,
@@ -74,8 +75,8 @@ def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures
     routes = dict.fromkeys(part.route for part in parts)
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Enclosures(
-        np.concatenate([part.balls for part in parts]).reshape(planned.shape),
-        np.concatenate([part.status for part in parts]).reshape(planned.shape),
+        planned.arranged([part.balls for part in parts]),
+        planned.arranged([part.status for part in parts]),
         ", ".join(routes),
         "; ".join(reasons),
     )
@@ -90,20 +91,50 @@ def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) ->
     if rows.order and rows.count:
         _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
     balls, reason = found.answer, ""
+    undecided = np.zeros(rows.count, dtype=bool)
     kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
     if rows.order and kinks.any():
         united = by_branches(graphs, rows.take(kinks))
         balls[kinks] = united.balls
         status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
         route, reason = f"{route}, branches", united.reason
+        undecided[kinks] = ~united.decided
+    _without_dependence(graphs, rows, found, balls, status)
     singular = (status == Status.VAGUE) & ~is_finite(balls)
     if rows.order:
         singular |= (status == Status.VAGUE) & _without_value(graphs, rows, found)
+    singular &= ~undecided[:, None]
     if singular.any():
         route += _with_limits(graphs, rows, balls, status, singular)
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _without_dependence(
+    graphs: DerivativeGraphs, rows: Rows, found: Pass, balls: Array, status: Array
+) -> None:
+    """Fill in 0 where what is asked for depends on no tangent, whatever else fails.
+
+    That is so where each output that is asked for has a value, and is computed from no entry that
+    one of the tangents moves.
+    """
+    open_entries = status == Status.VAGUE
+    if not rows.order or not open_entries.any():
+        return
+    hangs = dependence(graphs.function)
+    moved = np.ones((rows.count, graphs.function.width), dtype=bool)
+    for tangent in rows.tangents:
+        moved &= (tangent != 0) @ hangs.T
+    valued = is_finite(found.lower[:, 0])
+    if rows.reverse:
+        assert rows.cotangent is not None
+        asked = rows.cotangent != 0
+        free = ~((asked & moved) @ hangs) & ~(asked & ~valued).any(axis=1, keepdims=True)
+    else:
+        free = ~moved & valued
+    balls[open_entries & free] = ZERO
+    status[open_entries & free] = Status.SETTLED
 
 
 def _with_limits(
@@ -200,6 +231,9 @@ def _without_value(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
 def _concerned(graphs: DerivativeGraphs, rows: Rows, outputs: Array) -> Array:
     """Which entries of the answer ask for a derivative of some of the outputs.
 
+    Where the cotangent asks for such an output, a gradient has only those entries that other
+    outputs give it: the inner product itself may have no value.
+
     Shapes: outputs [count, m], booleans; [count, free].
     """
     if not rows.reverse:
@@ -208,7 +242,10 @@ def _concerned(graphs: DerivativeGraphs, rows: Rows, outputs: Array) -> Array:
     asked = outputs & (rows.cotangent != 0)
     if not asked.any():
         return np.zeros((rows.count, graphs.function.size), dtype=bool)
-    return np.asarray(asked @ dependence(graphs.function))
+    others = ~outputs & (rows.cotangent != 0)
+    hangs = dependence(graphs.function)
+    spared = ~(asked @ hangs) & (others @ hangs)
+    return np.asarray(asked.any(axis=1, keepdims=True) & ~spared)
 
 
 # the second derivation

@@ -137,12 +137,12 @@ class _Lines:
             column = [each[k] for each in lines]
             every = [*column, opposite[k]]
             missing[k] = any(each is MISSING or _has_pole(each, self.order) for each in every)
-            if missing[k] or not covered[k] or not all(isinstance(each, Series) for each in every):
+            if missing[k] or not all(isinstance(each, Series) for each in every):
                 continue
             forms = [_is_form(chosen, column, j) for j in range(self.order + 1)]
-            smooth[k] = all(forms)
-            kinked[k] = self.order > 0 and all(forms[:-1]) and forms[-1] is False
-            missing[k] = False in forms[:-1] or (self.order == 0 and forms[0] is False)
+            smooth[k] = covered[k] and all(forms)
+            kinked[k] = covered[k] and self.order > 0 and all(forms[:-1]) and forms[-1] is False
+            missing[k] = False in forms and not kinked[k]
         return missing, smooth, kinked
 
     def _covered(self) -> Array:

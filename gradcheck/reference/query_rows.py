@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,23 @@ MOST_ENTRIES_AT_ONCE = 1 << 16
 class Plan:
     """The rows that answer a query, in parts that fit the memory.
 
-    ``cotangents`` are what a forward answer is contracted with; None where it is left free.
+    Each part has beside it what a forward answer is contracted with; None where it stays free.
+    ``outputs_last`` says that the rows give the free output as the last axis.
 
     Shapes: ``shape`` is that of the answer, [count, *free].
     """
 
     parts: tuple[tuple[Rows, Array | None], ...]
     shape: tuple[int, ...]
+    outputs_last: bool
+
+    def arranged(self, parts: Sequence[Array]) -> Array:
+        """The answers of all parts in the shape of the query's answer."""
+        rows = np.concatenate(parts)
+        if not self.outputs_last:
+            return rows.reshape(self.shape)
+        count, width, *inputs = self.shape
+        return np.moveaxis(rows.reshape(count, *inputs, width), -1, 1)
 
 
 def plan(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
@@ -38,7 +49,9 @@ def plan(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
     cuts = [slice(start, start + step) for start in range(0, max(rows.count, 1), step)]
     parts = [(rows.take(cut), None if contracted is None else contracted[cut]) for cut in cuts]
     count = rows.count // max(1, _questions(query, function))
-    return Plan(tuple(parts), (count, *query.free_shape(function.width, function.size)))
+    shape = (count, *query.free_shape(function.width, function.size))
+    forward = query.cotangent is None and not rows.reverse
+    return Plan(tuple(parts), shape, outputs_last=forward)
 
 
 def _expanded(query: Query, function: ArrayFunction) -> tuple[bool, int]:

@@ -176,3 +176,14 @@ def test_the_logarithm_of_a_probability_is_certified_far_out(x):
         value += mpmath.log(series)
         assert abs(found.balls.item() / arb(mpmath.nstr(value, 50)) - 1) < 1e-30
         assert abs(slope.balls.item() / arb(mpmath.nstr(-x / series, 50)) - 1) < 1e-20
+
+
+def test_the_free_output_is_the_first_axis_whichever_mode_answers():
+    """Of x ↦ (x₀, x₁, x₀x₁, x₁²): more outputs than inputs, so forward mode answers."""
+
+    def build(graph, x):
+        a, b = graph.index(x, slice(0, 1)), graph.index(x, slice(1, 2))
+        return graph.concat([a, b, graph.mul(a, b), graph.mul(b, b)], 0)
+
+    found = enclose(graphs_of(build, (2,)), Query(1, None, (None,)), np.array([[3.0, 5.0]]))
+    assert found.balls[0].astype(float).tolist() == [[1, 0], [0, 1], [5, 3], [0, 10]]

@@ -120,3 +120,16 @@ def test_reverse_mode_is_as_narrow_as_forward_mode_at_a_tie():
 
     found = gradient(same_twice, [1.0, 1.0])
     assert all(abs(ball) < arb(2) ** -60 for ball in found.balls[0])
+
+
+def test_a_second_derivative_is_undefined_where_only_the_first_one_tells_the_branches():
+    """Of max - min of three equal numbers: all second derivatives are 0 in each branch."""
+
+    def spread(graph, x):
+        a, b, c = (graph.index(x, k) for k in range(3))
+        largest = graph.elementwise("max", graph.elementwise("max", a, b), c)
+        return graph.sub(largest, graph.elementwise("min", graph.elementwise("min", a, b), c))
+
+    query = Query(2, np.ones((1, 1)), (np.array([[0.0, 0.0, 1.0]]), None))
+    found = enclose(graphs_of(spread, (3,)), query, np.ones((1, 3)))
+    assert (found.status == Status.UNDEFINED).all()
