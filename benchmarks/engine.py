@@ -24,7 +24,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.graph.graph import Graph, Port
 from gradcheck.query import Query
 from gradcheck.reference.array_bounds import error_bounds
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -102,7 +102,7 @@ def measure(name: str, *, bounds: bool) -> None:
     build, shapes = CASES[name]
     graph = Graph()
     inputs = tuple(graph.input(Port(f"x{k}", shape)) for k, shape in enumerate(shapes))
-    graphs = DerivativeGraphs(ArrayFunction(graph, inputs, (build(graph, *inputs),)))
+    graphs = DerivativeGraphs(GraphFunction(graph, inputs, (build(graph, *inputs),)))
     rng = np.random.default_rng(0)
     size = sum(math.prod(shape) for shape in shapes)
     points = rng.standard_normal((1, size)).astype(np.float32).astype(float)

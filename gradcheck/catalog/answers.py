@@ -14,12 +14,13 @@ from flint import arb
 
 from gradcheck.catalog.case import Case, Point
 from gradcheck.errors import Problem
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.tape import Program
 from gradcheck.language.nodes import Node
 from gradcheck.ops.balls import working
 from gradcheck.reference.evaluate import Routine, decimal
 from gradcheck.reference.exact import enclose_constant
-from gradcheck.reference.forward_mode import Chain, NoDerivative
+from gradcheck.reference.forward_mode import Chain
 
 _CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""

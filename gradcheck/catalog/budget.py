@@ -22,7 +22,6 @@ BUDGET = (
 
 
 MOST_ELEMENTS = 4_096
-MOST_DIMENSIONS = 16
 MOST_IN_A_DIMENSION = 64
 """Of a tensor."""
 

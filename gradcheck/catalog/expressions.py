@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from gradcheck.catalog.budget import MOST_DIMENSIONS, MOST_ELEMENTS
+from gradcheck.catalog.budget import MOST_ELEMENTS
 from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.problems import Complaint, Refused
 from gradcheck.catalog.yaml_document import Items, Pairs, Yaml, YamlScalar, describe, place_inside
 from gradcheck.errors import ExpressionError
+from gradcheck.graph.shapes import MOST_DIMENSIONS
 from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
 from gradcheck.language.parse import parse
 

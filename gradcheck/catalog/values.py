@@ -11,7 +11,6 @@ from typing import Any
 
 from gradcheck.catalog.budget import (
     BUDGET,
-    MOST_DIMENSIONS,
     MOST_ELEMENTS,
     MOST_IN_A_DIMENSION,
     Budget,
@@ -29,6 +28,7 @@ from gradcheck.catalog.validation import ValueKind, single
 from gradcheck.catalog.yaml_document import Items, Yaml, YamlScalar, describe, inside, place_inside
 from gradcheck.dtypes import DTYPES, LATER_DTYPES
 from gradcheck.errors import ExpressionError
+from gradcheck.graph.shapes import MOST_DIMENSIONS
 from gradcheck.spelling import nearest
 
 

@@ -26,13 +26,13 @@ from gradcheck.explain.statements import (
     title_of,
     with_witness,
 )
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.tape import Operation
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.evaluate import START_BITS, Routine, decimal
-from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.session import truth_of
 

@@ -26,7 +26,8 @@ from gradcheck.ops.table import OPERATORS, PRIVATE
 CHOICES = frozenset({"where", "min", "max"})
 """Operators that give one of their arguments."""
 
-_NAMES = {1: "x", 2: "ab", 3: "abc"}
+ARGUMENT_NAMES = {1: "x", 2: "ab", 3: "abc"}
+"""What the table's texts call the arguments of an operator, by their number."""
 
 
 class NoDerivative(Exception):
@@ -344,7 +345,7 @@ _PULLS: dict[str, Callable[[Graph, int], list[Rule]]] = {
 def slope(graph: Graph, node: int, k: int) -> int:
     """The local derivative of a node of the operator table in its k-th argument."""
     found = graph.nodes[node]
-    scope = dict(zip(_NAMES[len(found.args)], found.args, strict=True))
+    scope = dict(zip(ARGUMENT_NAMES[len(found.args)], found.args, strict=True))
     scope["y"] = node
     if found.attr is not None:
         assert isinstance(found.attr, int)
@@ -353,12 +354,15 @@ def slope(graph: Graph, node: int, k: int) -> int:
 
 
 @cache
-def local_derivative(operator: str, k: int) -> Tree:
+def local_derivative(operator: str, k: int, *, cancelling: bool = False) -> Tree:
     """The table's text as a tree, over ``x``, ``a``, ``b``, ``c``, ``y`` and ``n``.
+
+    ``cancelling`` takes PyTorch's own form where the table states it: the same mathematics.
 
     Errors: NoDerivative where it states none.
     """
-    text = OPERATORS[operator].derivatives[k]
+    entry = OPERATORS[operator]
+    text = (cancelling and entry.cancelling) or entry.derivatives[k]
     if text is None:
         raise NoDerivative(f"no closed form of the derivative of {operator} in argument {k + 1}")
     return parse(text)

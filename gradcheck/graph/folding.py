@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from gradcheck.language.limits import MOST_DIGITS
+
 MOST_WORK = 800_000
-MOST_DIGITS = 10_000
 _LARGEST = 10**MOST_DIGITS
 
 Exact = Fraction | bool

@@ -31,7 +31,7 @@ _OUTWARDS = 1 + 2.0**-20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ErrorBounds:
+class ArrayErrorBounds:
     """What rounding can do to each entry of an answer.
 
     ``conditioning`` is S = |g| + sum |x_j dg/dx_j|, or a bound from above, ``rounding`` is R, the
@@ -50,12 +50,12 @@ class ErrorBounds:
 
 def error_bounds(
     graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
-) -> ErrorBounds:
+) -> ArrayErrorBounds:
     """The bounds of a query's answer at exact points, as ``enclose`` answers it."""
     planned = plan(graphs, query, points)
     found = [_bounds(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
     columns = (np.concatenate(column).reshape(planned.shape) for column in zip(*found, strict=True))
-    return ErrorBounds(*columns)
+    return ArrayErrorBounds(*columns)
 
 
 def _bounds(

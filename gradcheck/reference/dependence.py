@@ -9,13 +9,13 @@ import numpy as np
 
 from gradcheck.graph.graph import Array, Graph
 from gradcheck.query import split
-from gradcheck.reference.derivative_graphs import ArrayFunction
+from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.interpret import evaluate
 
 MOST_INPUTS = 4_096
 
 
-def dependence(function: ArrayFunction) -> Array:
+def dependence(function: GraphFunction) -> Array:
     """Whether an output entry is computed from an input entry; yes where there are too many.
 
     Shapes: [m, n], booleans.

@@ -21,7 +21,7 @@ from gradcheck.reference.interpret import evaluate
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayFunction:
+class GraphFunction:
     """A function of arrays: some nodes of a graph from others, which are inputs."""
 
     graph: Graph
@@ -87,7 +87,7 @@ class Pass:
 class DerivativeGraphs:
     """The derivative graphs of one function, written when first asked for: hence it changes."""
 
-    function: ArrayFunction
+    function: GraphFunction
     _tangents: list[tuple[int, ...]] = field(default_factory=list)
     _cotangents: tuple[int, ...] | None = None
     _derivatives: dict[int, tuple[int, ...]] = field(default_factory=dict)

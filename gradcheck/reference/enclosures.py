@@ -68,7 +68,7 @@ def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures
     """Enclosures of the query's answer at exact points.
 
     Shapes: points [count, n], flat as the query's arrays.
-    Errors: DerivationsDiffer; derive.NoDerivative.
+    Errors: DerivationsDiffer; NoDerivative.
     """
     planned = plan(graphs, query, points)
     parts = [_enclosed(graphs, rows, contracted) for rows, contracted in planned.parts]

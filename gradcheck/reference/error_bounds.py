@@ -9,6 +9,7 @@ from functools import lru_cache
 from flint import arb
 
 from gradcheck.dtypes import Dtype
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.ops.balls import working
 from gradcheck.reference import forward_mode
 from gradcheck.reference.evaluate import Routine
@@ -84,7 +85,7 @@ class Rounding:
             points = [arb(value) for value in x]
             try:
                 slopes = self._slopes(order, index).run(points)
-            except forward_mode.NoDerivative:
+            except NoDerivative:
                 return magnitude
         terms = [
             abs(value) * _magnitude(slope)

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import cache
 
+from gradcheck.graph.derivatives import ARGUMENT_NAMES, local_derivative
 from gradcheck.graph.scalarize import written
 from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
-from gradcheck.language.nodes import Node
-from gradcheck.language.parse import parse
-from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.evaluate import Routine
 
 Tangents = dict[int, Number]
 """Tangents that are not identically zero, by the number of the input entry."""
-
-_NAMES = {1: "x", 2: "ab", 3: "abc"}
-
-
-class NoDerivative(Exception):
-    """An operator whose local derivative no closed form of the table states."""
 
 
 def jacobian(
@@ -110,8 +101,8 @@ def _chosen(tape: Tape, operation: Operation, known: dict[int, Tangents]) -> Tan
 def _slope(tape: Tape, node: int, k: int, *, cancelling: bool) -> Number:
     """The local derivative of a node in its k-th argument."""
     operation = tape.operations[node]
-    tree = _local_derivative(operation.operator, k, cancelling=cancelling)
-    names = _NAMES[len(operation.arguments)]
+    tree = local_derivative(operation.operator, k, cancelling=cancelling)
+    names = ARGUMENT_NAMES[len(operation.arguments)]
     values: dict[str, Number] = {
         name: Scalar(tape, argument)
         for name, argument in zip(names, operation.arguments, strict=True)
@@ -119,15 +110,6 @@ def _slope(tape: Tape, node: int, k: int, *, cancelling: bool) -> Number:
     values["y"] = Scalar(tape, node)
     parameter = operation.parameter
     return written(tape, tree, values, {} if parameter is None else {"n": int(parameter)})
-
-
-@cache
-def _local_derivative(operator: str, k: int, *, cancelling: bool) -> Node:
-    entry = OPERATORS[operator]
-    text = (cancelling and entry.cancelling) or entry.derivatives[k]
-    if text is None:
-        raise NoDerivative(f"no closed form of the derivative of {operator} in argument {k + 1}")
-    return parse(text)
 
 
 class Chain:

@@ -12,7 +12,7 @@ from gradcheck.graph.graph import Array
 from gradcheck.ops.balls import working
 from gradcheck.query import Query
 from gradcheck.reference.ball_arrays import ZERO
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs, Rows
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 
 MOST_ENTRIES_AT_ONCE = 1 << 16
 """Entries of the largest array, over the points that are run together."""
@@ -54,7 +54,7 @@ def plan(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
     return Plan(tuple(parts), shape, outputs_last=forward)
 
 
-def _expanded(query: Query, function: ArrayFunction) -> tuple[bool, int]:
+def _expanded(query: Query, function: GraphFunction) -> tuple[bool, int]:
     """Whether the cotangent is asked for entry by entry, and so many tangents are."""
     free = len(query.free_inputs)
     if not free:
@@ -64,13 +64,13 @@ def _expanded(query: Query, function: ArrayFunction) -> tuple[bool, int]:
     return query.cotangent is None, free - 1
 
 
-def _questions(query: Query, function: ArrayFunction) -> int:
+def _questions(query: Query, function: GraphFunction) -> int:
     """How many rows one point takes."""
     by_output, tangents = _expanded(query, function)
     return int((function.width if by_output else 1) * function.size**tangents)
 
 
-def _rows(query: Query, points: Array, function: ArrayFunction) -> tuple[Rows, Array | None]:
+def _rows(query: Query, points: Array, function: GraphFunction) -> tuple[Rows, Array | None]:
     """The rows of a query; beside them the cotangents to contract a forward answer with."""
     width, size = function.width, function.size
     given = [points, query.cotangent, *query.tangents]

@@ -12,7 +12,7 @@ from gradcheck.graph.scalarize import written
 from gradcheck.graph.tape import Number, Operation, Scalar, Tape, node_of
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import OPERATORS, Operator
-from gradcheck.reference.sympy_reader import OWN, Expression, Reader, Untranslatable
+from gradcheck.reference.sympy_reader import OWN, Expression, SympyReader, Untranslatable
 
 
 def symbols(size: int) -> list[Expression]:
@@ -100,7 +100,7 @@ def derivatives(tape: Tape, outputs: Iterable[int], size: int, order: int) -> li
     Errors: Untranslatable where a derivative has no form in our operators.
     """
     inputs = symbols(size)
-    reader = Reader(tape, inputs)
+    reader = SympyReader(tape, inputs)
     nodes: list[int] = []
     for expression in expressions(tape, outputs, inputs):
         slopes = _each_once(expression, inputs, order)

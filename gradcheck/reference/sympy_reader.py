@@ -108,7 +108,7 @@ class Untranslatable(Exception):
     """Sympy states a derivative that the operator table has no operator for."""
 
 
-class Reader:
+class SympyReader:
     """From sympy back to the tape; equal expressions are read once."""
 
     def __init__(self, tape: Tape, inputs: list[Expression]) -> None:

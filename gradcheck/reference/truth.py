@@ -74,7 +74,7 @@ class Truth:
         """Enclosures of the derivatives of ``order`` (0: the values) at an exact point.
 
         Shapes: flat, [m * n**order] for m outputs and n input entries.
-        Errors: DerivationsDiffer, derive.NoDerivative.
+        Errors: DerivationsDiffer, NoDerivative.
         """
         if order == 0:
             return self._completed(0, x, enclose(self._chain.routine(0), x, exact=True))

@@ -10,11 +10,11 @@ import numpy as np
 from flint import arb
 
 from gradcheck.answer import Abstention, Agreement, Claim, EntryReport, Remark, Ruling, Violation
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
 from gradcheck.judge.judge import Judgement, judge
 from gradcheck.methods import METHODS
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, digits
-from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.run.session import Points, Session
 
 

@@ -8,10 +8,10 @@ from flint import arb
 
 from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.tape import Program
 from gradcheck.ops.balls import working
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, decimal
-from gradcheck.reference.forward_mode import NoDerivative
 from gradcheck.reference.truth import Truth
 from gradcheck.run.observation import Promises
 

@@ -124,7 +124,7 @@ def check_sympy(entry: Operator) -> None:
         parameter, arguments = split(entry, point)
         tape, node = program(entry, parameter)
         names = symbolic.symbols(entry.arity)
-        reader = sympy_reader.Reader(tape, names)
+        reader = sympy_reader.SympyReader(tape, names)
         again = reader.node(symbolic.expressions(tape, [node], names)[0])
         (value,) = enclose(Routine(tape, [again]), arguments, exact=True)
         assert value.ball.overlaps(ball_of(entry, point)), (entry.name, point, value)

@@ -9,7 +9,7 @@ from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.query import Query
 from gradcheck.reference.array_bounds import bounded_conditioning, error_bounds
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.error_bounds import Rounding
 from gradcheck.reference.forward_mode import Chain
 from gradcheck.reference.query_rows import plan
@@ -33,7 +33,7 @@ def sides_of(name):
     text, shapes = FORMULAS[name]
     said = {"inputs": shapes, "names": {}, "lets": {}, "conditions": ()}
     lowered = lower(parse(text), **said)
-    function = ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results))
+    function = GraphFunction(lowered.graph, lowered.inputs, tuple(lowered.results))
     return DerivativeGraphs(function), Rounding(Chain(unroll(parse(text), **said)))
 
 
@@ -80,7 +80,7 @@ def test_rounding_and_scale_are_of_the_size_of_the_exact_ones(name, order):
 
 def test_an_entry_that_is_not_asked_for_does_not_condition_another():
     lowered = lower(parse("exp(x)"), inputs={"x": (2,)}, names={}, lets={}, conditions=())
-    graphs = DerivativeGraphs(ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
+    graphs = DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
     query = Query(1, np.array([[1.0, 0.0]]), (None,))
     found = error_bounds(graphs, query, np.array([[1.0, 50.0]]), F32)
     assert found.conditioning[0, 0] == pytest.approx(2 * np.e, rel=1e-2)
@@ -89,6 +89,6 @@ def test_an_entry_that_is_not_asked_for_does_not_condition_another():
 
 def test_what_underflows_on_the_way_is_told_from_what_is_zero():
     lowered = lower(parse("exp(x)*1e30"), inputs={"x": (2,)}, names={}, lets={}, conditions=())
-    graphs = DerivativeGraphs(ArrayFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
+    graphs = DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
     found = error_bounds(graphs, Query(0), np.array([[-90.0, 1.0]]), F32)
     assert found.underflows.tolist() == [[True, False]]

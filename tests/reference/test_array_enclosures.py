@@ -11,7 +11,7 @@ from gradcheck.graph import derivatives
 from gradcheck.graph.graph import Graph, Port
 from gradcheck.query import Query
 from gradcheck.reference import ball_arrays
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
 from gradcheck.reference.truth import DerivationsDiffer
 
@@ -21,7 +21,7 @@ DIGITS = 60
 def graphs_of(build, *shapes, kind="real"):
     graph = Graph()
     inputs = [graph.input(Port(f"x{k}", shape, kind)) for k, shape in enumerate(shapes)]
-    return DerivativeGraphs(ArrayFunction(graph, tuple(inputs), (build(graph, *inputs),)))
+    return DerivativeGraphs(GraphFunction(graph, tuple(inputs), (build(graph, *inputs),)))
 
 
 def softmax(graph, x):

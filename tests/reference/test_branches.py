@@ -8,14 +8,14 @@ from flint import arb
 
 from gradcheck.graph.graph import Graph, Port
 from gradcheck.query import Query
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
 
 
 def graphs_of(build, *shapes):
     graph = Graph()
     inputs = [graph.input(Port(f"x{k}", shape)) for k, shape in enumerate(shapes)]
-    return DerivativeGraphs(ArrayFunction(graph, tuple(inputs), (build(graph, *inputs),)))
+    return DerivativeGraphs(GraphFunction(graph, tuple(inputs), (build(graph, *inputs),)))
 
 
 def gradient(build, point):

@@ -15,6 +15,7 @@ from random_formulas import (
     program_of,
 )
 
+from gradcheck.graph import derivatives
 from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
 from gradcheck.language.parse import parse
@@ -109,11 +110,11 @@ def plant(monkeypatch):
 
     def planted(name: str, **columns: object) -> None:
         monkeypatch.setitem(OPERATORS, name, replace(OPERATORS[name], **columns))
-        forward_mode._local_derivative.cache_clear()
+        derivatives.local_derivative.cache_clear()
 
     yield planted
     monkeypatch.undo()
-    forward_mode._local_derivative.cache_clear()
+    derivatives.local_derivative.cache_clear()
 
 
 def truth_of(text: str) -> Truth:
@@ -161,7 +162,7 @@ def test_a_wrong_derivative_of_sympy_is_noticed(monkeypatch):
 
 
 def test_a_derivative_that_no_table_states_is_refused_by_name():
-    with pytest.raises(forward_mode.NoDerivative, match="zeta in argument 1"):
+    with pytest.raises(derivatives.NoDerivative, match="zeta in argument 1"):
         truth_of("zeta(2 + x*x)").enclosures(1, (0.5, 0.5))
 
 

@@ -7,7 +7,7 @@ from flint import arb
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
 from gradcheck.query import Query
-from gradcheck.reference.derivative_graphs import ArrayFunction, DerivativeGraphs
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
 
 SINC = "sin(x)/x"
@@ -20,7 +20,7 @@ MATERN = f"(1 + sqrt(5)*{RADIUS} + 5/3*(x**2 + y**2))*exp(-sqrt(5)*{RADIUS})"
 def asked(text, order, point):
     shapes = dict.fromkeys("xy"[: len(point)], ())
     lowered = lower(parse(text), inputs=shapes, names={}, lets={}, conditions=())
-    graphs = DerivativeGraphs(ArrayFunction(lowered.graph, lowered.inputs, lowered.results))
+    graphs = DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, lowered.results))
     return enclose(graphs, Query(order, None, (None,) * order), np.array([point]))
 
 

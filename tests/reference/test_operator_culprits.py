@@ -18,9 +18,9 @@ from operator_columns import (
     check_torch,
 )
 
+from gradcheck.graph import derivatives
 from gradcheck.ops import balls
 from gradcheck.ops.table import OPERATORS, Operator
-from gradcheck.reference import forward_mode
 
 Plant = Callable[..., Operator]
 
@@ -32,12 +32,12 @@ def plant(monkeypatch) -> Plant:
     def planted(name: str, **columns: object) -> Operator:
         culprit = replace(OPERATORS[name], **columns)
         monkeypatch.setitem(OPERATORS, name, culprit)
-        forward_mode._local_derivative.cache_clear()
+        derivatives.local_derivative.cache_clear()
         return culprit
 
     yield planted
     monkeypatch.undo()
-    forward_mode._local_derivative.cache_clear()
+    derivatives.local_derivative.cache_clear()
 
 
 WRONG_BALLS = [
