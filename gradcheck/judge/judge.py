@@ -40,12 +40,13 @@ Mask = NDArray[np.bool_]
 class Expected:
     """What numbers should be: the truth, or what the case states in its place.
 
-    The truth lies in ``middle + low`` ± ``radius``, a number of twice the precision of float64.
+    The truth lies in real ``balls``, and in ``middle + low`` ± ``radius``, a number of twice the precision of float64.
     ``stated`` are answers of the case: they hold for PyTorch whatever the formula does.
 
     Shapes: one shape for all, that of the numbers.
     """
 
+    balls: Array
     middle: Floats
     low: Floats
     radius: Floats
@@ -58,6 +59,15 @@ class Expected:
         """Where a number can be judged."""
         return (self.status <= Status.KINK) | self.stated
 
+    def taken(self, rows: Array | slice) -> Expected:
+        """Those at some of the first axis."""
+        return Expected(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def where(self, own: Mask, other: Expected) -> Expected:
+        """These in some places, and others elsewhere."""
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        return Expected(*(np.where(own, mine, theirs) for mine, theirs in pairs))
+
 
 def expected(balls: Array, status: Array, stated: Mask | None = None) -> Expected:
     """What real balls of a status say that numbers should be.
@@ -66,7 +76,7 @@ def expected(balls: Array, status: Array, stated: Mask | None = None) -> Expecte
     """
     middle, low, radius = floats_of(balls)
     known = np.zeros(balls.shape, dtype=bool) if stated is None else stated
-    return Expected(middle, low, radius, is_finite(balls), status, known)
+    return Expected(balls, middle, low, radius, is_finite(balls), status, known)
 
 
 class Why(IntEnum):
@@ -197,12 +207,11 @@ class _Sheet:
     def __init__(self, got: Floats, truth: Expected) -> None:
         self.got, self.truth = got, truth
         self.open = np.ones(got.shape, dtype=bool)
-        self.found = Judgements(
-            *(np.zeros(got.shape, dtype=np.int8) for _ in range(3)),
-            *(np.full(got.shape, math.nan) for _ in range(5)),
-            *(np.zeros(got.shape, dtype=bool) for _ in range(2)),
-            truth.stated,
+        codes, figures, flags = (
+            [np.full(got.shape, value) for _ in range(count)]
+            for value, count in ((np.int8(0), 3), (math.nan, 5), (False, 2))
         )
+        self.found = Judgements(*codes, *figures, *flags, truth.stated)
 
     def rule(self, where: Mask, ruling: int, why: Why = Why.NOTHING, grade: int = 0) -> None:
         """Rule on the numbers that are still open there."""
