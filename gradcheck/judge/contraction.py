@@ -105,7 +105,9 @@ class Weights:
             for axis, side in enumerate(self.sides)
         ]
         for index in product(*choices):
-            factors = (side[i] for side, i in zip(self.sides, index, strict=True) if side is not None)
+            factors = (
+                side[i] for side, i in zip(self.sides, index, strict=True) if side is not None
+            )
             weight = math.prod(map(complex, factors))
             plain = weight.real if weight.imag == 0 else weight
             yield plain, int(np.ravel_multi_index(index, shape))
@@ -165,9 +167,10 @@ def _weighed(weight: Array, numbers: Array) -> Array:
     return np.where(weight == 0, 0.0, weight * numbers)
 
 
-def _over(axes: tuple[int, ...], array: Array, reduce: Callable[..., Array], start: object) -> Array:
+def _over(
+    axes: tuple[int, ...], array: Array, reduce: Callable[..., Array], start: object
+) -> Array:
     """The array reduced over some axes; there may be no entries there."""
     for axis in reversed(axes):
         array = reduce(array, axis=axis, initial=start)
     return np.asarray(array, dtype=array.dtype if hasattr(array, "dtype") else object)
-

@@ -32,6 +32,7 @@ NO_DIGIT = 0.5
 RULINGS = tuple(Ruling)
 GRADES = (None, *Grade)
 """The rulings and grades of ``Judgements``, which count from 0."""
+SEVERITIES = np.array([ruling.severity for ruling in RULINGS])
 
 Mask = NDArray[np.bool_]
 
@@ -153,14 +154,32 @@ class Judgements:
         found: Mask = self.ruling == RULINGS.index(ruling)
         return found
 
+    def is_graded(self, grade: Grade) -> Mask:
+        """Which of them agree so."""
+        found: Mask = self.grade == GRADES.index(grade)
+        return found
+
+    def abstentions(self) -> dict[str, int]:
+        """Why some were not judged, and how many for each reason."""
+        counts = np.bincount(self.why[self.is_ruled(Ruling.ABSTAIN)].reshape(-1))
+        return {_REASONS[Why(why)]: int(count) for why, count in enumerate(counts) if count}
+
+    def worst(self) -> tuple[int, ...] | None:
+        """The place of the one that is ruled worst, of these of the largest error."""
+        errors = np.where(np.isnan(self.ulps), -1.0, self.ulps)
+        severity = np.where(errors < 0, -1, SEVERITIES[self.ruling])
+        if not severity.size or severity.max() < 0:
+            return None
+        worst = np.where(severity == severity.max(), errors, -1.0)
+        return tuple(int(k) for k in np.unravel_index(int(worst.argmax()), worst.shape))
+
     def taken(self, rows: Array | slice) -> Judgements:
         """Those at some of the first axis."""
         return Judgements(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     def worse(self, other: Judgements) -> Judgements:
         """Of two judgements of each number the worse, and of equal ones the first."""
-        severity = np.array([each.severity for each in RULINGS])
-        second = severity[other.ruling] > severity[self.ruling]
+        second = SEVERITIES[other.ruling] > SEVERITIES[self.ruling]
         pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
         return Judgements(*(np.where(second, theirs, own) for own, theirs in pairs))
 

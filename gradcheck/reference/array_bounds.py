@@ -57,6 +57,23 @@ def error_bounds(
     return ArrayErrorBounds(*columns)
 
 
+def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """R of a query's answer alone.
+
+    Shapes: [count, *free].
+    """
+    planned = plan(graphs, query, points)
+    found = [_rounding(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
+    return np.concatenate(found).reshape(planned.shape)
+
+
+def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
+    """M of a query's answer alone: of all its entries the largest."""
+    planned = plan(graphs, query, points)
+    found = [_scale(graphs, rows, cotangent, dtype)[0] for rows, cotangent in planned.parts]
+    return float(max((part.max(initial=0.0) for part in found), default=0.0))
+
+
 def _bounds(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> tuple[Array, Array, Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -37,7 +37,7 @@ from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import magnitudes
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.evaluate import Enclosure, digits
-from gradcheck.run.session import Points, Session, rows_of
+from gradcheck.run.session import Points, Session
 
 MOST_PARTS = 4_096
 """Derivatives of one order that are looked at one by one, where sums of them are not enough."""
@@ -195,6 +195,13 @@ class Observation:
             found += judged.entries(judged.judgements.is_ruled(ruling))
         return found
 
+    def worst(self) -> Entry | Finding | None:
+        """What is ruled worst, of these what is farthest off; None where nothing was judged."""
+        found: list[Entry | Finding] = [f for f in self.findings if f.ruling is Ruling.DISAGREE]
+        places = ((judged, judged.judgements.worst()) for judged in self.judged)
+        found += [Entry(judged, *place) for judged, place in places if place is not None]
+        return max(found, key=_badness, default=None)
+
     @property
     def entries(self) -> list[Entry]:
         """Every number."""
@@ -203,6 +210,11 @@ class Observation:
             for judged in self.judged
             for entry in judged.entries(np.ones(judged.got.shape, dtype=bool))
         ]
+
+
+def _badness(said: Entry | Finding) -> tuple[int, float]:
+    judgement = said.judgement
+    return judgement.ruling.severity, judgement.ulps
 
 
 def observe(
@@ -228,7 +240,7 @@ def observe(
             observation.remarks.append(answer)
             if not isinstance(answer, Agreement):
                 observation.findings.append(Finding(numbers[0], answer))
-    rows = rows_of(session, points)
+    rows = session.rows(points)
     for alike in _alike(said):
         observation.judged += _judged(observation, alike, rows, promises)
     return observation
@@ -465,9 +477,7 @@ MOST_STATED = 1 << 16
 """Derivatives of one order at a point where the case states some of them."""
 
 
-def _versions(
-    derivatives: Derivatives, order: int, promises: Promises
-) -> Iterator[Derivatives]:
+def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Iterator[Derivatives]:
     """The derivatives that the formula has, and these with what the case states."""
     if promises.conventions and order == 1:
         derivatives = derivatives.stating(promises.conventions, instead=True)
@@ -607,7 +617,7 @@ def index_text(observation: Observation, entry: Entry) -> str:
 def _without_zeros(observation: Observation, entry: Entry, terms: list[Term]) -> list[Term]:
     """The terms of a sum less the derivatives that are 0, as long as one is not."""
     session = observation.session
-    point = rows_of(session, observation.points)[entry.point][None]
+    point = session.rows(observation.points)[entry.point][None]
     balls = session.reference.enclose(_everything(entry.query.order), point).balls.reshape(-1)
     return [term for term in terms if not balls[term[1]].is_zero()] or terms
 
