@@ -67,4 +67,3 @@ class KnownFailureMatcher:
         """Why the check may fail; empty where nothing was excused."""
         used = [each for each in self.known if id(each) in self._used]
         return "; ".join(dict.fromkeys(f"{each.because} ({each.issue})" for each in used))
-

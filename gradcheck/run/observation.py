@@ -39,6 +39,8 @@ from gradcheck.reference.enclosures import Status
 from gradcheck.reference.evaluate import Enclosure, digits
 from gradcheck.run.session import Points, Session
 
+MOST_FAILING = 4_096
+"""Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
 MOST_PARTS = 4_096
 """Derivatives of one order that are looked at one by one, where sums of them are not enough."""
 
@@ -68,6 +70,7 @@ class Judged:
 
     ``points`` are the numbers of the points of its rows, ``slots`` which of the answer's numbers
     at a point each is, and ``parts`` whether that is its real part (0) or its imaginary part (1).
+    ``sizes`` are the numbers of output and input entries.
 
     Shapes: the arrays of ``truth`` and ``judgements`` are [count, k], as ``got``.
     """
@@ -76,13 +79,18 @@ class Judged:
     points: Array
     slots: Array
     parts: Array
+    sizes: tuple[int, int]
     got: Floats
     truth: Expected
     judgements: Judgements
 
-    def entries(self, where: Mask) -> list[Entry]:
-        """Those of its numbers."""
-        return [Entry(self, int(row), int(place)) for row, place in np.argwhere(where)]
+    def entries(self, where: Mask, most: int | None = None) -> list[Entry]:
+        """Those of its numbers, in order; of many the ``most`` that are farthest off."""
+        places = np.argwhere(where)
+        if most is not None and len(places) > most:
+            errors = np.nan_to_num(self.judgements.ulps[where], posinf=np.inf)
+            places = places[np.sort(np.argsort(-errors, kind="stable")[:most])]
+        return [Entry(self, int(row), int(place)) for row, place in places]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +145,12 @@ class Entry:
     def weights(self) -> Weights:
         return Weights.of(self.query, self.row)
 
+    def terms(self, most: int) -> list[Term]:
+        """The first terms of the weighted sum of derivatives that the number is."""
+        inputs = self.judged.sizes[1]
+        shape = (self.judged.sizes[0], *(inputs for _ in self.query.tangents))
+        return list(islice(self.weights.terms(shape, self.slot), most))
+
     @property
     def slot(self) -> int:
         return int(self.judged.slots[self.place])
@@ -188,33 +202,52 @@ class Observation:
     remarks: list[Remark] = field(default_factory=list)
     routes: dict[str, None] = field(default_factory=dict)
 
-    def ruled(self, ruling: Ruling) -> list[Entry | Finding]:
-        """Everything that is ruled so."""
-        found: list[Entry | Finding] = [each for each in self.findings if each.ruling is ruling]
+    def failing(self, ruling: Ruling) -> list[Entry | Finding]:
+        """What is ruled so, or worse."""
+        fatal = (Ruling.DISAGREE, *((ruling,) if ruling is not Ruling.DISAGREE else ()))
+        found: list[Entry | Finding] = [each for each in self.findings if each.ruling in fatal]
         for judged in self.judged:
-            found += judged.entries(judged.judgements.is_ruled(ruling))
+            wrong = np.logical_or.reduce([judged.judgements.is_ruled(each) for each in fatal])
+            found += judged.entries(wrong, MOST_FAILING)
         return found
 
-    def worst(self) -> Entry | Finding | None:
-        """What is ruled worst, of these what is farthest off; None where nothing was judged."""
+    def worst(self, *, plain_first: bool = False) -> Entry | Finding | None:
+        """What is ruled worst, of these what is farthest off; None where nothing was judged.
+
+        ``plain_first``: of what is ruled alike a derivative itself before a sum of several.
+        """
         found: list[Entry | Finding] = [f for f in self.findings if f.ruling is Ruling.DISAGREE]
         places = ((judged, judged.judgements.worst()) for judged in self.judged)
         found += [Entry(judged, *place) for judged, place in places if place is not None]
-        return max(found, key=_badness, default=None)
+
+        def badness(said: Entry | Finding) -> tuple[int, bool, float]:
+            plain = plain_first and isinstance(said, Entry) and said.is_plain
+            return said.ruling.severity, plain, said.judgement.ulps
+
+        return max(found, key=badness, default=None)
+
+    def silence(self) -> str:
+        """Why nothing was judged."""
+        reasons = [each.remark.reason for each in self.findings]
+        reasons += [why for judged in self.judged for why in judged.judgements.abstentions()]
+        return next(iter(reasons), "says nothing")
+
+    def judges_plain(self) -> bool:
+        """Whether a derivative itself was judged, and not only sums of several."""
+        return any(
+            Weights.of(judged.answer.query, row).is_plain()
+            for judged in self.judged
+            for row in np.flatnonzero((~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1))
+        )
 
     @property
     def entries(self) -> list[Entry]:
-        """Every number."""
+        """Every number, one by one: for few points and small functions."""
         return [
             entry
             for judged in self.judged
             for entry in judged.entries(np.ones(judged.got.shape, dtype=bool))
         ]
-
-
-def _badness(said: Entry | Finding) -> tuple[int, float]:
-    judgement = said.judgement
-    return judgement.ruling.severity, judgement.ulps
 
 
 def observe(
@@ -230,24 +263,39 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    observation = Observation(session, points)
-    said: list[tuple[Answer, Array]] = []
-    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
-        for answer in METHODS[session.check.witness].answer(invocation):
-            if isinstance(answer, Answer):
-                said.append((answer, np.array(numbers)))
-                continue
-            observation.remarks.append(answer)
-            if not isinstance(answer, Agreement):
-                observation.findings.append(Finding(numbers[0], answer))
+    heard = ask(session, points, seed, thorough=thorough)
+    observation = Observation(session, points, remarks=[remark for remark, _ in heard.remarks])
+    for remark, number in heard.remarks:
+        if not isinstance(remark, Agreement):
+            observation.findings.append(Finding(number, remark))
     rows = session.rows(points)
-    for alike in _alike(said):
+    for alike in _alike(heard.answers):
         observation.judged += _judged(observation, alike, rows, promises)
     return observation
 
 
-_Said = Sequence[tuple[Answer, Array]]
+_Said = list[tuple[Answer, Array]]
 """Answers, each with the numbers of the points of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """All that a witness said of some points, not judged; a remark with a point's number."""
+
+    answers: _Said
+    remarks: list[tuple[Remark, int]]
+
+
+def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -> Heard:
+    """Put points to the check's witness."""
+    heard = Heard([], [])
+    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
+        for said in METHODS[session.check.witness].answer(invocation):
+            if isinstance(said, Answer):
+                heard.answers.append((said, np.array(numbers)))
+            else:
+                heard.remarks.append((said, numbers[0]))
+    return heard
 
 
 def _alike(said: _Said) -> Iterator[_Said]:
@@ -270,12 +318,13 @@ def _judged(
         np.concatenate([each.numbers.reshape(len(each.numbers), -1) for each, _ in said])
     )
     truth, judgements = question.judged(got)
+    sizes = observation.session.reference.outputs, observation.session.reference.size
     start = 0
     for answer, numbers in said:
         part = slice(start, start := start + len(numbers))
         judged = judgements.taken(part)
-        slots, parts = coordinates.slots, coordinates.parts
-        yield Judged(answer, numbers, slots, parts, got[part], truth.taken(part), judged)
+        about = coordinates.slots, coordinates.parts, sizes
+        yield Judged(answer, numbers, *about, got[part], truth.taken(part), judged)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -598,7 +647,7 @@ def index_text(observation: Observation, entry: Entry) -> str:
     n, shape = session.reference.size, (session.reference.outputs,)
     shape += (n,) * order
     count = entry.weights.count
-    terms = list(islice(entry.weights.terms(shape, entry.slot), MOST_PARTS))
+    terms = entry.terms(MOST_PARTS)
     if count <= MOST_PARTS and math.prod(shape) <= MOST_PARTS:
         terms = _without_zeros(observation, entry, terms)
         count = len(terms)

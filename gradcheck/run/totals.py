@@ -62,7 +62,11 @@ class Totals:
         if excused:
             return []
         fatal = [ruling for ruling in self.fatal if counts[ruling]]
-        return [entry for ruling in fatal for entry in judged.entries(found.is_ruled(ruling))]
+        return [
+            entry
+            for ruling in fatal
+            for entry in judged.entries(found.is_ruled(ruling), _MOST_FAILURES)
+        ]
 
     def _count_finding(self, finding: Finding, excuse: Excuse) -> list[Finding]:
         remark = finding.remark
