@@ -9,10 +9,10 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from gradcheck.catalog.case import Variant
-from gradcheck.explain.point import entry_names
 from gradcheck.explain.statements import Derivative, derivatives_of
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference import symbolic
+from gradcheck.run.observation import input_names
 
 Formulas = tuple[tuple[Derivative, Any], ...]
 
@@ -27,7 +27,7 @@ _DRAWN_OTHERWISE = {"gamma", "zeta", "digamma", "polygamma"}  # by sympy, with o
 def formulas_of(variant: Variant, orders: Sequence[int]) -> Formulas:
     """Sympy's expression for each derivative; none where they are too many or too long."""
     program = variant.program
-    symbols = [sympy.Symbol(name, real=True) for name in entry_names(variant)]
+    symbols = [sympy.Symbol(name, real=True) for name in input_names(variant)]
     if len(program.tape.ancestors(program.outputs)) > _MOST_OPERATIONS:
         return ()
     found: list[tuple[Derivative, Any]] = []

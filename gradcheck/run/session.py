@@ -80,7 +80,7 @@ class Session:
         if METHODS[self.check.witness].differences:
             named = {each.name: x for each, x in zip(self.case.inputs, inputs, strict=True)}
             box = Box.at(self.reference, self.rows(named), self.dtype)
-            first = self._inside(inputs, box and box.first())
+            first = self._inside(inputs, None if box is None else box.first())
             if box is not None and first is not None and self.case.order >= 2:
                 second = box.second()
         return Invocation(
@@ -132,7 +132,7 @@ def session_of(check: Check) -> Session:
     """
     where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
-        is_scalar(check.variant)
+        check.variant.program.elementwise
         and not METHODS[check.witness].differences
         and _takes_many_points(*where)
     )
