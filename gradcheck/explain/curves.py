@@ -13,14 +13,16 @@ from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.explain.point import entries_of, is_inside, number, values_at
-from gradcheck.explain.statements import derivatives_of, title_of
+from gradcheck.explain.statements import derivatives_at, derivatives_of, title_of
 from gradcheck.explain.svg import Curve, Picture
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.query import Port
+from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.report.records import version
-from gradcheck.run.observation import Entry, observe
-from gradcheck.run.session import Session, session_of
+from gradcheck.run.observation import Entry, Finding, input_names, observe
+from gradcheck.run.session import Session, reference_of, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _FAR = 1e4  # an end beyond it is as good as none

@@ -94,7 +94,7 @@ class Weights:
     @property
     def count(self) -> int:
         """How many derivatives of weight other than 0 each sum has."""
-        return math.prod(np.count_nonzero(side) for side in self.sides if side is not None)
+        return math.prod(int(np.count_nonzero(s)) for s in self.sides if s is not None)
 
     def terms(self, shape: tuple[int, ...], slot: int) -> Iterator[Term]:
         """Each derivative of one sum with its weight, those of weight 0 left out."""
@@ -132,10 +132,10 @@ def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
         balls = _over(weights.axes, terms, np.add.reduce, arb(0))
     known = parts.stated & asked
     status = np.where(asked & ~parts.stated, parts.status, int(Status.SETTLED))
-    status = _over(weights.axes, status, np.maximum.reduce, int(Status.SETTLED))
-    promised = _over(weights.axes, parts.promised & asked, np.logical_or.reduce, False)
-    every = _over(weights.axes, parts.stated | ~asked, np.logical_and.reduce, True)
-    some = _over(weights.axes, known, np.logical_or.reduce, False)
+    status = _over(weights.axes, status, np.maximum.reduce, 0)
+    promised = _over(weights.axes, parts.promised & asked, np.logical_or.reduce)
+    every = _over(weights.axes, parts.stated | ~asked, np.logical_and.reduce)
+    some = _over(weights.axes, known, np.logical_or.reduce)
     stated = (status == Status.SETTLED) & (promised | (every & some))
     return balls, status, stated
 
@@ -150,16 +150,16 @@ def summed_bounds(bounds: ErrorBounds, parts: Derivatives, weights: Weights) -> 
     """
     weight = np.abs(weights.array(parts.balls.shape))
     alone = (parts.status == Status.KINK) & ~parts.stated | parts.promised
-    own = magnitudes(np.where(alone, parts.balls, ZERO))
+    own = np.where(alone, magnitudes(parts.balls), 0.0)
     conditioning = np.where(alone, own, bounds.conditioning)
     rounding, scale = (np.where(alone, 0.0, each) for each in (bounds.rounding, bounds.scale))
     tiny = bounds.underflows & ~alone & (weight != 0)
     terms = np.where(weight == 0, 0.0, np.maximum(weight, 1.0) * scale)
     return ErrorBounds(
-        _over(weights.axes, _weighed(weight, conditioning), np.add.reduce, 0.0),
-        _over(weights.axes, _weighed(weight, rounding), np.add.reduce, 0.0),
-        _over(weights.axes, terms, np.maximum.reduce, 0.0),
-        _over(weights.axes, tiny, np.logical_or.reduce, False),
+        _over(weights.axes, _weighed(weight, conditioning), np.add.reduce),
+        _over(weights.axes, _weighed(weight, rounding), np.add.reduce),
+        _over(weights.axes, terms, np.maximum.reduce, 0),
+        _over(weights.axes, tiny, np.logical_or.reduce),
     )
 
 
@@ -168,9 +168,10 @@ def _weighed(weight: Array, numbers: Array) -> Array:
 
 
 def _over(
-    axes: tuple[int, ...], array: Array, reduce: Callable[..., Array], start: object
+    axes: tuple[int, ...], array: Array, reduce: Callable[..., Array], start: object = None
 ) -> Array:
-    """The array reduced over some axes; there may be no entries there."""
+    """The array reduced over some axes; ``start`` is what no entries give, if not the usual."""
+    initial = {} if start is None else {"initial": start}
     for axis in reversed(axes):
-        array = reduce(array, axis=axis, initial=start)
-    return np.asarray(array, dtype=array.dtype if hasattr(array, "dtype") else object)
+        array = np.asarray(reduce(array, axis=axis, **initial))
+    return array

@@ -41,7 +41,8 @@ Mask = NDArray[np.bool_]
 class Expected:
     """What numbers should be: the truth, or what the case states in its place.
 
-    The truth lies in real ``balls``, and in ``middle + low`` ± ``radius``, a number of twice the precision of float64.
+    The truth lies in real ``balls``, and in ``middle + low`` ± ``radius``, a number of twice the
+    precision of float64.
     ``stated`` are answers of the case: they hold for PyTorch whatever the formula does.
 
     Shapes: one shape for all, that of the numbers.

@@ -120,7 +120,8 @@ class Entry:
     @property
     def ball(self) -> arb:
         """What holds the truth."""
-        return self.judged.truth.balls[self.row, self.place]
+        ball: arb = self.judged.truth.balls[self.row, self.place]
+        return ball
 
     @property
     def enclosure(self) -> Enclosure:
@@ -235,7 +236,7 @@ class Observation:
     def judges_plain(self) -> bool:
         """Whether a derivative itself was judged, and not only sums of several."""
         return any(
-            Weights.of(judged.answer.query, row).is_plain()
+            Weights.of(judged.answer.query, int(row)).is_plain()
             for judged in self.judged
             for row in np.flatnonzero((~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1))
         )
@@ -549,7 +550,7 @@ def _everything(order: int) -> Query:
 
 
 def _count(session: Session, order: int) -> int:
-    return session.reference.outputs * session.reference.size**order
+    return int(session.reference.outputs * session.reference.size**order)
 
 
 def _columns(bounds: ErrorBounds) -> list[Array]:
@@ -644,8 +645,8 @@ _PARTS = ("re ", "im ")
 def index_text(observation: Observation, entry: Entry) -> str:
     """Which derivative a number is: ``∂y[1]/∂x[0, 2]``, or a weighted sum of such."""
     session, order = observation.session, entry.query.order
-    n, shape = session.reference.size, (session.reference.outputs,)
-    shape += (n,) * order
+    n = session.reference.size
+    shape = (session.reference.outputs, *(n for _ in range(order)))
     count = entry.weights.count
     terms = entry.terms(MOST_PARTS)
     if count <= MOST_PARTS and math.prod(shape) <= MOST_PARTS:

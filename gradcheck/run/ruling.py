@@ -179,10 +179,8 @@ class Examination:
         known = self.known_failures.reason()
         if known:
             return self.ended(Ruling.KNOWN, known)
-        if (
-            self.totals.judged == 0
-            and self.session.reference.outputs * self.session.reference.size > 0
-        ):
+        reference = self.session.reference
+        if self.totals.judged == 0 and reference.outputs * reference.size > 0:
             return self._unjudged()
         if self.totals.inaccurate:
             return self.ended(Ruling.INACCURATE, self.totals.inaccurate)

@@ -57,8 +57,9 @@ class Totals:
             counts = {**counts, Ruling.DISAGREE: 0, Ruling.INACCURATE: 0, Ruling.KNOWN: bad}
         self.abstained += counts[Ruling.ABSTAIN]
         self.judged += found.ruling.size - counts[Ruling.ABSTAIN]
-        told = {**counts, **{grade: int(found.is_graded(grade).sum()) for grade in Grade}}
-        self.counts.update({each.value: number for each, number in told.items() if number})
+        told = {ruling.value: number for ruling, number in counts.items()}
+        told |= {grade.value: int(found.is_graded(grade).sum()) for grade in Grade}
+        self.counts.update({name: number for name, number in told.items() if number})
         if excused:
             return []
         fatal = [ruling for ruling in self.fatal if counts[ruling]]
@@ -95,9 +96,10 @@ class Totals:
 
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()
-        if worst is not None:
-            if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
-                self.worst = entry_report(observation, worst)
+        if worst is None:
+            return
+        if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
+            self.worst = entry_report(observation, worst)
 
     def _keep(self, observation: Observation, failing: list[Entry | Finding]) -> None:
         found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)
