@@ -227,11 +227,14 @@ class _Sheet:
     def __init__(self, got: Floats, truth: Expected) -> None:
         self.got, self.truth = got, truth
         self.open = np.ones(got.shape, dtype=bool)
-        codes, figures, flags = (
-            [np.full(got.shape, value) for _ in range(count)]
-            for value, count in ((np.int8(0), 3), (math.nan, 5), (False, 2))
-        )
-        self.found = Judgements(*codes, *figures, *flags, truth.stated)
+        codes = np.zeros((3, *got.shape), dtype=np.int8)
+        figures = np.full((5, *got.shape), math.nan)
+        flags = np.zeros((2, *got.shape), dtype=bool)
+        self.found = Judgements(
+            codes[0], codes[1], codes[2],
+            figures[0], figures[1], figures[2], figures[3], figures[4],
+            flags[0], flags[1], truth.stated,
+        )  # fmt: skip
 
     def rule(self, where: Mask, ruling: int, why: Why = Why.NOTHING, grade: int = 0) -> None:
         """Rule on the numbers that are still open there."""
