@@ -172,6 +172,8 @@ def _rounding(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dty
 def _scale(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> tuple[Array, Array]:
+    """M, with PyTorch's own local derivatives, and whether a value on the way is tiny."""
+    graphs = graphs.as_pytorch()
     graph = graphs.function.graph
     algebra = Scaled(graph, 2.0**dtype.emin)
     inputs = [algebra.lift(array) for array in graphs.inputs(rows)]

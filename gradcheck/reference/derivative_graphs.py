@@ -14,6 +14,7 @@ import numpy as np
 
 from gradcheck.graph.derivatives import jvp, vjp
 from gradcheck.graph.graph import Graph
+from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Port, flatten, split
@@ -28,6 +29,12 @@ class GraphFunction:
     graph: Graph
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, formula: Lowered) -> GraphFunction:
+        """A formula, without the outputs that are not judged."""
+        judged = tuple(node for node in formula.results if node is not None)
+        return cls(formula.graph, formula.inputs, judged)
 
     @property
     def width(self) -> int:
