@@ -500,9 +500,8 @@ class _Question:
 
     def _leaves_range(self, mask: Mask) -> Mask:
         asked = self._rows(mask)
-        found = self.session.reference.leaves_range(
-            _taken(self.query, asked), self.points[asked], self.session.dtype
-        )
+        query = _without_zeros_of(_taken(self.query, asked))
+        found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]
@@ -569,6 +568,15 @@ def _stacked(sides: Sequence[Array | None]) -> Array | None:
 def _taken(query: Query, rows: Array) -> Query:
     cotangent, *tangents = (
         None if side is None else side[rows] for side in (query.cotangent, *query.tangents)
+    )
+    return Query(query.order, cotangent, tuple(tangents))
+
+
+def _without_zeros_of(query: Query) -> Query:
+    """The query with ones for zeros: PyTorch multiplies by a 0 like by any other number."""
+    cotangent, *tangents = (
+        None if side is None else np.where(side == 0, 1.0, side)
+        for side in (query.cotangent, *query.tangents)
     )
     return Query(query.order, cotangent, tuple(tangents))
 

@@ -233,4 +233,5 @@ def _worst_ruling(failing: list[Entry | Finding]) -> Ruling:
 
 def _route(routes: Mapping[str, None]) -> str:
     """The derivations by which all truths were certified that were asked for."""
-    return ", ".join(sorted(routes))
+    parts = {part for route in routes for part in route.split(", ")} - {"value", ""}
+    return ", ".join(sorted(parts))
