@@ -22,8 +22,8 @@ import numpy as np
 
 from gradcheck.dtypes import DTYPES
 from gradcheck.graph import shapes as shape_limits
-from gradcheck.graph.graph import Graph, Port
-from gradcheck.query import Query
+from gradcheck.graph.graph import Graph
+from gradcheck.query import Port, Query
 from gradcheck.reference.array_bounds import error_bounds
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose

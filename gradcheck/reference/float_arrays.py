@@ -23,8 +23,9 @@ import numpy as np
 
 from gradcheck.dtypes import FLOAT64, Dtype
 from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
-from gradcheck.graph.graph import Array, Attribute, Frozen, Graph, Kind, Node, Port
+from gradcheck.graph.graph import Attribute, Frozen, Graph, Node
 from gradcheck.ops.balls import working
+from gradcheck.query import Array, Kind, Port
 from gradcheck.reference.ball_arrays import elementwise_balls, floats_of, lift
 from gradcheck.reference.interpret import evaluate, move
 
