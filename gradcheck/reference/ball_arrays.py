@@ -69,14 +69,9 @@ class Balls:
             return np.asarray(_STRUCTURE[node.op](node, values), dtype=object)
         if node.op in _MATRICES:
             return self._matrices(node, values)
-        if node.kind == "complex":
-            values = [_lifted(value) for value in values]
-            return np.asarray(_complex_kernel(node.op, node.attr)(*values), dtype=object)
-        if node.op in DECIDED:
+        if node.op in DECIDED and node.kind != "complex":
             return self._watched(graph, index, values)
-        if node.op in _UFUNCS:
-            return np.asarray(_UFUNCS[node.op](*values), dtype=object)
-        return np.asarray(_kernel(node.op, node.attr)(*values), dtype=object)
+        return elementwise_balls(node, values)
 
     def _matrices(self, node: Node, values: Sequence[Array]) -> Array:
         result = _by_matrix(node, values)
@@ -126,6 +121,15 @@ def touched_rows(balls: Balls, count: int) -> Array:
 
 
 # entry by entry
+
+
+def elementwise_balls(node: Node, values: Sequence[Array]) -> Array:
+    """The result of an operator of the table, at the precision in force; no mask is kept."""
+    if node.kind == "complex":
+        kernel, values = _complex_kernel(node.op, node.attr), [_lifted(each) for each in values]
+    else:
+        kernel = _UFUNCS.get(node.op) or _kernel(node.op, node.attr)
+    return np.asarray(kernel(*values), dtype=object)
 
 
 @cache
