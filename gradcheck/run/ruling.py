@@ -21,7 +21,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
-from gradcheck.reference.truth import DerivationsDiffer
+from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import IsExcused, KnownFailureMatcher
 from gradcheck.run.observation import NO_PROMISES, Entry, Observation, Promises, observe
 from gradcheck.run.session import Points, Session, session_of, single, stable_seed

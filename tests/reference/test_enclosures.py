@@ -4,18 +4,18 @@ import math
 
 import mpmath
 import pytest
+from asked import enclosures, reference_of
 from flint import arb
 from hypothesis import HealthCheck, event, given, settings
 from operator_columns import agree
-from random_formulas import FORMULAS, POINTS, by_mpmath, program_of
+from random_formulas import FORMULAS, POINTS, by_mpmath, formula_of
 
 from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.ops import balls
 from gradcheck.ops.balls import working
-from gradcheck.reference.evaluate import Routine, enclose
 from gradcheck.reference.exact import holds
-from gradcheck.reference.truth import Truth
+from gradcheck.reference.reference import Reference
 
 PATIENT = settings(
     max_examples=150,
@@ -23,28 +23,23 @@ PATIENT = settings(
 )
 
 
-def truth_of(text: str, **shapes: tuple[int, ...]) -> Truth:
-    inputs = shapes or {"x": ()}
-    return Truth(unroll(parse(text), inputs=inputs, names={}, lets={}, conditions=()))
-
-
 def value(text: str, *point: float):
     shapes = dict.fromkeys("xyz"[: len(point)], ())
-    return truth_of(text, **shapes).enclosures(0, point)[0]
+    return enclosures(reference_of(text, **shapes), 0, point)[0]
 
 
 def slope(text: str, *point: float):
     """The derivative in x."""
     shapes = dict.fromkeys("xyz"[: len(point)], ())
-    return truth_of(text, **shapes).enclosures(1, point)[0]
+    return enclosures(reference_of(text, **shapes), 1, point)[0]
 
 
 @PATIENT
 @given(FORMULAS, POINTS)
 def test_an_enclosure_holds_the_value_of_mpmath_where_there_is_one(tree, point):
-    program = program_of(tree)
-    expected = by_mpmath(program, point)
-    (found,) = enclose(Routine(program.tape, program.outputs), point, exact=True)
+    formula = formula_of(tree)
+    expected = by_mpmath(formula, point)
+    (found,) = enclosures(Reference(formula), 0, point)
     event(f"value: {expected is not None}")
     assert found.status in ({"undefined"} if expected is None else {"settled", "kink"})
     assert expected is None or (found.status == "kink") or agree(found.ball, expected)
@@ -187,7 +182,7 @@ def test_the_value_at_a_jump_is_what_the_formula_says(text, x, known):
 def test_at_a_jump_there_is_no_derivative(text, x, order):
     """A function that is not continuous has none, and no one-sided ones on both sides."""
     assert value(text, x).proves
-    assert truth_of(text).enclosures(order, (x,))[0].status == "undefined"
+    assert enclosures(reference_of(text), order, (x,))[0].status == "undefined"
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
@@ -198,8 +193,8 @@ def test_at_a_jump_there_is_no_derivative(text, x, order):
 )  # fmt: skip
 def test_without_an_answer_to_its_condition_a_choice_has_no_value(condition, order):
     """Also where both branches are the same: log(-1) is no real number."""
-    truth = truth_of(f"where({condition}, 3*x, 3*x)")
-    assert truth.enclosures(order, (-1.0,))[0].status == "undefined"
+    reference = reference_of(f"where({condition}, 3*x, 3*x)")
+    assert enclosures(reference, order, (-1.0,))[0].status == "undefined"
 
 
 def test_what_decides_a_condition_alone_decides_it():
