@@ -152,9 +152,12 @@ def test_a_wrong_derivative_of_sympy_is_noticed(monkeypatch):
 # what sympy cannot state
 
 
-def test_a_derivative_that_no_table_states_is_refused_by_name():
-    with pytest.raises(derivatives.NoDerivative, match="zeta in argument 1"):
-        derivatives_of("zeta(2 + x*x)", 1, (0.5, 0.5))
+def test_a_derivative_that_no_table_states_leaves_all_undefined_and_is_named():
+    reference = reference_of("zeta(2 + x*x)")
+    found = reference.enclose(every(1), np.array([[0.5]]))
+    assert {each.status for each in entries(found)} == {"undefined"}
+    assert found.reason == "no closed form of the derivative of zeta in argument 1"
+    assert enclosures(reference, 0, (0.5,))[0].status == "settled"
 
 
 @pytest.mark.parametrize(
