@@ -15,6 +15,7 @@ from flint import arb
 
 from gradcheck.graph.tape import Program
 from gradcheck.ops.table import OPERATORS
+from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.reference.error_bounds import Rounding
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, Routine, enclose
 from gradcheck.reference.forward_mode import Chain
@@ -24,10 +25,6 @@ from gradcheck.reference.series import limits
 MOST_SYMBOLIC_ENTRIES = 150
 MOST_SYMBOLIC_OPERATIONS = 1_500
 REMEMBERED_POINTS = 4_096
-
-
-class DerivationsDiffer(Exception):
-    """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
 
 
 class Truth:
