@@ -18,7 +18,7 @@ from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
-from gradcheck.reference.float_arrays import Measured, RunningErrors, unmoved
+from gradcheck.reference.float_arrays import Floats, Measured, RunningErrors, unmoved
 from gradcheck.reference.interpret import evaluate
 
 
@@ -190,17 +190,29 @@ class DerivativeGraphs:
         levels = below.reshape(rows.count, max(1, rows.order), -1)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
 
+    def in_floats(self, rows: Rows) -> Array:
+        """The answer in plain float64.
+
+        Shapes: [count, free].
+        """
+        graph = self.function.graph
+        found = evaluate(graph, self.outputs_of(rows), self._numbers(rows), Floats())
+        return joined(found, rows.count)
+
+    def _numbers(self, rows: Rows) -> list[Array]:
+        """The inputs of the graph as floats; entries of a real port are real."""
+        return [
+            array if port.kind == "complex" else array.real
+            for array, port in zip(self.inputs(rows), self.function.graph.inputs, strict=True)
+        ]
+
     def measure(self, nodes: Sequence[int], rows: Rows, dtype: Dtype) -> Measured:
         """Nodes in float64, with what errors in a dtype do; each part flat.
 
         Shapes: [count, entries of the nodes].
         """
         graph = self.function.graph
-        arrays = self.inputs(rows)
-        entries = [
-            unmoved(array if port.kind == "complex" else array.real)
-            for array, port in zip(arrays, graph.inputs, strict=True)
-        ]
+        entries = [unmoved(numbers) for numbers in self._numbers(rows)]
         for node in self.function.inputs:
             k = graph.nodes[node].attr
             assert isinstance(k, int)
