@@ -1,6 +1,7 @@
 """What rounding can do to derivatives of array functions; see docs/judge.md.
 
-All bounds come from one pass in float64 (``float_arrays``). The conditioning is exact where there
+All bounds come from one pass in float64 (``float_arrays``), the scale from one with PyTorch's own
+local derivatives where they differ. The conditioning is exact where there
 are few inputs: one more derivative along each. Points at which float64 says too little are run in
 balls: of the dtype's precision, and with balls of radius h |x_j| for the inputs, h small, whose
 answer has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2.
@@ -60,21 +61,72 @@ def error_bounds(
     return ArrayErrorBounds(*columns)
 
 
+def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """R of a query's answer alone.
+
+    Shapes: [count, *free].
+    """
+    planned = plan(graphs, query, points)
+    found = [_rounding(graphs, *part, dtype) for part in planned.parts]
+    return np.concatenate(found).reshape(planned.shape)
+
+
+def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
+    """M of a query's answer alone: of all its entries the largest."""
+    graphs = graphs.as_pytorch()
+    parts = plan(graphs, query, points).parts
+    scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
+    return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
+
+
 def _bounds(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> tuple[Array, Array, Array, Array]:
     found = measured_answer(graphs, rows, cotangent, dtype)
-    conditioning = np.abs(found.value) + found.spread
-    rounding = found.error * dtype.unit_roundoff
-    doubt = np.asarray(found.doubt.any(axis=1))
-    if doubt.any():
-        some, part = rows.take(doubt), None if cotangent is None else cotangent[doubt]
-        conditioning[doubt] = bounded_conditioning(graphs, some, part)
-        rounding[doubt] = rounding_in_balls(graphs, some, part, dtype)
+    by_pytorch, on_its_way = graphs.as_pytorch(), found
+    if by_pytorch is not graphs:
+        on_its_way = measured_answer(by_pytorch, rows, cotangent, dtype)
+    return (
+        _conditioning(graphs, rows, cotangent, found),
+        _rounding(graphs, rows, cotangent, dtype, found),
+        on_its_way.scale,
+        on_its_way.tiny,
+    )
+
+
+def _conditioning(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, found: Measured
+) -> Array:
     if cotangent is None and graphs.function.size <= MOST_EXACT_INPUTS:
         with suppress(NoDerivative):
-            conditioning = exact_conditioning(graphs, rows)
-    return conditioning, rounding, found.scale, found.tiny
+            return exact_conditioning(graphs, rows)
+    conditioning, doubt = np.abs(found.value) + found.spread, _doubtful(found)
+    if doubt.any():
+        conditioning[doubt] = bounded_conditioning(graphs, *_some(doubt, rows, cotangent))
+    return conditioning
+
+
+def _rounding(
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    dtype: Dtype,
+    found: Measured | None = None,
+) -> Array:
+    found = found or measured_answer(graphs, rows, cotangent, dtype)
+    bound, doubt = found.error * dtype.unit_roundoff, _doubtful(found)
+    if doubt.any():
+        bound[doubt] = rounding_in_balls(graphs, *_some(doubt, rows, cotangent), dtype)
+    return np.asarray(bound)
+
+
+def _doubtful(found: Measured) -> Array:
+    """Which rows are to be bounded by balls."""
+    return np.asarray(found.doubt.any(axis=1))
+
+
+def _some(rows: Array, all_rows: Rows, cotangent: Array | None) -> tuple[Rows, Array | None]:
+    return all_rows.take(rows), None if cotangent is None else cotangent[rows]
 
 
 def measured_answer(

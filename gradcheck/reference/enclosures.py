@@ -56,7 +56,12 @@ class Status(IntEnum):
 class Enclosures:
     """Balls that hold the true numbers.
 
-    ``reason`` says of a vague entry why, where there is a better one than the precision.
+    ``route`` names the derivations that were held against each other, and how kinks and removable
+    singularities were answered: ``value``, ``symbolic+forward``, ``symbolic+reverse``,
+    ``forward+reverse`` or ``reverse+forward`` (the first answers), then ``, branches`` and
+    ``, limits``; it is empty where there was no derivation. ``reason`` says of a vague entry why,
+    where there is a better one than the precision, and of an undefined one that no derivative is
+    stated.
 
     Shapes: balls and status [count, *free].
     """
@@ -67,14 +72,19 @@ class Enclosures:
     reason: str = ""
 
 
-def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures:
+def enclose(
+    graphs: DerivativeGraphs, query: Query, points: Array, *, alone: bool = True
+) -> Enclosures:
     """Enclosures of the query's answer at exact points.
+
+    The mode that answers stands ``alone``, and is held against the other mode, where sympy does not
+    testify.
 
     Shapes: points [count, n], flat as the query's arrays.
     Errors: DerivationsDiffer; NoDerivative.
     """
     planned = plan(graphs, query, points)
-    parts = [_enclosed(graphs, rows, contracted) for rows, contracted in planned.parts]
+    parts = [_enclosed(graphs, *part, alone=alone) for part in planned.parts]
     routes = dict.fromkeys(part.route for part in parts)
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Enclosures(
@@ -88,10 +98,12 @@ def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures
 # one chunk
 
 
-def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) -> Enclosures:
+def _enclosed(
+    graphs: DerivativeGraphs, rows: Rows, contracted: Array | None, *, alone: bool
+) -> Enclosures:
     found, status = _adapted(graphs, rows)
-    route = "value" if rows.order == 0 else "reverse+forward" if rows.reverse else "forward+reverse"
-    if rows.order and rows.count:
+    route = _route(rows, alone=alone)
+    if alone and rows.order and rows.count:
         _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
     balls, reason = found.answer, ""
     undecided = np.zeros(rows.count, dtype=bool)
@@ -115,6 +127,14 @@ def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) ->
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _route(rows: Rows, *, alone: bool) -> str:
+    """The derivations: the one that answers, and the one that it is held against."""
+    if not rows.order:
+        return "value"
+    modes = ("reverse", "forward") if rows.reverse else ("forward", "reverse")
+    return "+".join(modes) if alone else f"symbolic+{modes[0]}"
 
 
 def _without_dependence(

@@ -150,9 +150,10 @@ def _quotient_of(a: Series, b: Series) -> Series:
         raise _NoSeries
     a = _stripped(a)
     count = min(len(a.known), len(b.known))
-    if not count:
-        raise _NoSeries
-    found = _coefficients(_flint(a.known[:count]) / _flint(b.known[:count]), count)
+    if all(c.is_zero() for c in b.known[1:]):  # so that what is exact stays so
+        found = tuple(c / b.known[0] for c in a.known[:count])
+    else:
+        found = _coefficients(_flint(a.known[:count]) / _flint(b.known[:count]), count)
     return Series(a.valuation - b.valuation, found)
 
 
@@ -276,9 +277,18 @@ def _check_domain(name: str, a: Series) -> None:
 
 
 def _real_power(a: Series, b: Series) -> Series:
-    if a.valuation == 0 and a.known[0] > 0:
-        return _regular("exp", None, _product_of(b, _regular("log", None, a)))
-    raise _NoSeries
+    """a**b. What grows like t has a power of every constant exponent that makes a power of s."""
+    a, exponent = _stripped(a), b.coefficient(0)
+    if b.valuation < 0 or exponent is None or not a.known:
+        raise _NoSeries
+    if a.known[0] < 0:
+        raise _NoSeries(UNKNOWN if exponent.contains_integer() else MISSING)
+    valuation = a.valuation * exponent
+    constant = all(c.is_zero() for c in b.known[1:])
+    if not a.known[0] > 0 or not (a.valuation == 0 or (constant and valuation.is_integer())):
+        raise _NoSeries
+    found = _regular("exp", None, _product_of(b, _regular("log", None, Series(0, a.known))))
+    return Series(int(valuation.unique_fmpz() or 0), found.known)
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -91,8 +91,10 @@ class _Lines:
         self.graphs, self.rows, self.order = graphs, rows, rows.order
         self.size, self.width = graphs.function.size, graphs.function.width
         rng = np.random.default_rng(11)
-        self.base = rng.integers(3, 99, self.size).astype(float)
-        self.steps = rng.integers(3, 99, (self.order + 1, self.size)).astype(float)
+        # Of one line no two entries are equal: along such a line ties would stay ties.
+        lines = [rng.choice(np.arange(3.0, 99.0), self.size, replace=False)
+                 for _ in range(self.order + 2)]  # fmt: skip
+        self.base, self.steps = lines[0], np.array(lines[1:])
         self.steps[0] *= -self.base  # so that lines lie on both sides of the point
         self._known: dict[tuple[float, ...], list[object]] = {}
 

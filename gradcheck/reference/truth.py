@@ -152,12 +152,12 @@ def _sympy_routine(program: Program, order: int) -> tuple[Routine | None, str]:
     if entries > MOST_SYMBOLIC_ENTRIES or operations > MOST_SYMBOLIC_OPERATIONS:
         return None, f"{entries} derivatives of {operations} operations are too many for sympy"
     from gradcheck.reference import (
-        symbolic,
+        scalar_symbolic,
         sympy_reader,  # sympy loads only where a case is judged
     )
 
     try:
-        nodes = symbolic.derivatives(program.tape, program.outputs, program.size, order)
+        nodes = scalar_symbolic.derivatives(program.tape, program.outputs, program.size, order)
     except sympy_reader.Untranslatable as error:
         return None, f"{error} has no form in our operators"
     return Routine(program.tape, nodes), ""
