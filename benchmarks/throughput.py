@@ -3,8 +3,8 @@
 Run by hand or by `tox -e bench`; never a test. Both judge the same functions at the same points,
 in turn, in one process with one thread, so that the ratio holds where single figures do not.
 Seconds are those of the processor. Certified means: truth enclosed by both derivations, PyTorch's
-gradient by two calls, each entry judged. The other side is `gradcheck` in its slow mode with default settings,
-point by point.
+gradient by two calls, each entry judged. The other side is `gradcheck` in its slow mode with
+default settings, point by point.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flint import acb, arb
 
-from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
@@ -99,7 +99,7 @@ def _conditioning(
 ) -> Array:
     if cotangent is None and graphs.function.size <= MOST_EXACT_INPUTS:
         with suppress(NoDerivative):
-            return exact_conditioning(graphs, rows)
+            return exact_conditioning(graphs, rows, found)
     conditioning, doubt = np.abs(found.value) + found.spread, _doubtful(found)
     if doubt.any():
         conditioning[doubt] = bounded_conditioning(graphs, *_some(doubt, rows, cotangent))
@@ -161,41 +161,43 @@ def _contracted(answer: Measured, cotangent: Array) -> Measured:
     return Measured(*(np.asarray(column)[:, None] for column in columns))
 
 
-def exact_conditioning(graphs: DerivativeGraphs, rows: Rows) -> Array:
-    """S by the derivative of the answer along each input entry.
+def exact_conditioning(graphs: DerivativeGraphs, rows: Rows, found: Measured) -> Array:
+    """S by the derivative of the answer along each input entry; ``found`` is the answer in floats.
 
     Shapes: [count, free].
     Errors: NoDerivative where the operator table states none.
     """
-    size = graphs.function.size
-    answer = _magnitudes(graphs, graphs.outputs_of(rows), rows)
-    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, size * answer.shape[1]))
-    found = [answer[:0]]
+    size, doubt = graphs.function.size, _doubtful(found)
+    magnitude = np.abs(found.value)
+    if doubt.any():
+        some = rows.take(doubt)
+        magnitude[doubt] = _magnitudes_in_balls(graphs, graphs.outputs_of(rows), some)
+    total = [magnitude[:0]]
+    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, size * magnitude.shape[1]))
     for start in range(0, rows.count, step):
-        some = rows.take(slice(start, start + step))
+        cut = slice(start, start + step)
+        some = rows.take(cut)
         along = some.take(np.repeat(np.arange(some.count), size))
         units = np.tile(np.eye(size), (some.count, 1))
-        slopes = _magnitudes(
-            graphs, graphs.moved(rows), replace(along, tangents=(*along.tangents, units))
-        )
+        along = replace(along, tangents=(*along.tangents, units))
+        slopes = np.abs(graphs.in_floats(graphs.moved(rows), along))
+        unsure = np.repeat(doubt[cut], size) | ~np.isfinite(slopes).all(axis=1)
+        if unsure.any():
+            slopes[unsure] = _magnitudes_in_balls(graphs, graphs.moved(rows), along.take(unsure))
         terms = np.abs(some.points)[:, :, None] * slopes.reshape(some.count, size, -1)
-        found.append(np.where(np.isfinite(terms), terms, 0.0).sum(axis=1))
-    return np.asarray(answer + np.concatenate(found))
+        total.append(terms.sum(axis=1))
+    return np.asarray(magnitude + np.concatenate(total))
 
 
-def _magnitudes(graphs: DerivativeGraphs, nodes: Sequence[int], rows: Rows) -> Array:
+def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: Rows) -> Array:
     """Absolute values of nodes; 0 where they have none.
 
     Shapes: [count, entries of the nodes].
     """
-    found = graphs.measure(nodes, rows, FLOAT64)
-    sizes = np.abs(found.value)
-    doubt = np.asarray(found.doubt.any(axis=1))
-    if doubt.any():
-        exact = graphs.balls(rows.take(doubt))
-        with working(BITS, exact=rows.order == 0):
-            arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
-        sizes[doubt] = magnitudes(joined(arrays, exact.count))
+    exact = graphs.balls(rows)
+    with working(BITS, exact=rows.order == 0):
+        arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
+    sizes = magnitudes(joined(arrays, exact.count))
     return np.where(np.isfinite(sizes), sizes, 0.0)
 
 

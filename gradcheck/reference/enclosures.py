@@ -298,7 +298,7 @@ def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array
     assert side is not None
     with np.errstate(all="ignore"):
         terms = (np.conj(drawn) * numbers).real
-        there = (np.conj(side) * graphs.in_floats(other)).real.sum(axis=1)
+        there = (np.conj(side) * graphs.in_floats(graphs.outputs_of(other), other)).real.sum(axis=1)
         differ = ~(np.abs(terms.sum(axis=1) - there) <= NEAR * np.abs(terms).sum(axis=1))
     if differ.any():
         _dot_test_in_balls(graphs, other.take(differ), side[differ], drawn[differ], balls[differ])
