@@ -1,6 +1,7 @@
 """What rounding can do to derivatives of array functions; see docs/judge.md.
 
-All bounds come from one pass in float64 (``float_arrays``). The conditioning is exact where there
+All bounds come from one pass in float64 (``float_arrays``), the scale from one with PyTorch's own
+local derivatives where they differ. The conditioning is exact where there
 are few inputs: one more derivative along each. Points at which float64 says too little are run in
 balls: of the dtype's precision, and with balls of radius h |x_j| for the inputs, h small, whose
 answer has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flint import acb, arb
 
-from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
@@ -66,47 +67,66 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
     Shapes: [count, *free].
     """
     planned = plan(graphs, query, points)
-    found = [_rounding(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
+    found = [_rounding(graphs, *part, dtype) for part in planned.parts]
     return np.concatenate(found).reshape(planned.shape)
-
-
-def _rounding(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype) -> Array:
-    found = measured_answer(graphs, rows, cotangent, dtype)
-    rounding = found.error * dtype.unit_roundoff
-    doubt = np.asarray(found.doubt.any(axis=1))
-    if doubt.any():
-        some, part = rows.take(doubt), None if cotangent is None else cotangent[doubt]
-        rounding[doubt] = rounding_in_balls(graphs, some, part, dtype)
-    return rounding
 
 
 def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
     """M of a query's answer alone: of all its entries the largest."""
-    planned = plan(graphs, query, points)
-    found = [
-        measured_answer(graphs.as_pytorch(), rows, cotangent, dtype).scale
-        for rows, cotangent in planned.parts
-    ]
-    return float(max((part.max(initial=0.0) for part in found), default=0.0))
+    graphs = graphs.as_pytorch()
+    parts = plan(graphs, query, points).parts
+    scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
+    return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
 
 
 def _bounds(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> tuple[Array, Array, Array, Array]:
     found = measured_answer(graphs, rows, cotangent, dtype)
-    conditioning = np.abs(found.value) + found.spread
-    rounding = found.error * dtype.unit_roundoff
-    doubt = np.asarray(found.doubt.any(axis=1))
-    if doubt.any():
-        some, part = rows.take(doubt), None if cotangent is None else cotangent[doubt]
-        conditioning[doubt] = bounded_conditioning(graphs, some, part)
-        rounding[doubt] = rounding_in_balls(graphs, some, part, dtype)
+    by_pytorch, on_its_way = graphs.as_pytorch(), found
+    if by_pytorch is not graphs:
+        on_its_way = measured_answer(by_pytorch, rows, cotangent, dtype)
+    return (
+        _conditioning(graphs, rows, cotangent, found),
+        _rounding(graphs, rows, cotangent, dtype, found),
+        on_its_way.scale,
+        on_its_way.tiny,
+    )
+
+
+def _conditioning(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, found: Measured
+) -> Array:
     if cotangent is None and graphs.function.size <= MOST_EXACT_INPUTS:
         with suppress(NoDerivative):
-            conditioning = exact_conditioning(graphs, rows)
-    if graphs.as_pytorch() is not graphs:  # M is that of PyTorch's own local derivatives
-        found = measured_answer(graphs.as_pytorch(), rows, cotangent, dtype)
-    return conditioning, rounding, found.scale, found.tiny
+            return exact_conditioning(graphs, rows, found)
+    conditioning, doubt = np.abs(found.value) + found.spread, _doubtful(found)
+    if doubt.any():
+        conditioning[doubt] = bounded_conditioning(graphs, *_some(doubt, rows, cotangent))
+    return conditioning
+
+
+def _rounding(
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    dtype: Dtype,
+    found: Measured | None = None,
+) -> Array:
+    found = found or measured_answer(graphs, rows, cotangent, dtype)
+    bound, doubt = found.error * dtype.unit_roundoff, _doubtful(found)
+    if doubt.any():
+        bound[doubt] = rounding_in_balls(graphs, *_some(doubt, rows, cotangent), dtype)
+    return np.asarray(bound)
+
+
+def _doubtful(found: Measured) -> Array:
+    """Which rows are to be bounded by balls."""
+    return np.asarray(found.doubt.any(axis=1))
+
+
+def _some(rows: Array, all_rows: Rows, cotangent: Array | None) -> tuple[Rows, Array | None]:
+    return all_rows.take(rows), None if cotangent is None else cotangent[rows]
 
 
 def measured_answer(
@@ -141,41 +161,43 @@ def _contracted(answer: Measured, cotangent: Array) -> Measured:
     return Measured(*(np.asarray(column)[:, None] for column in columns))
 
 
-def exact_conditioning(graphs: DerivativeGraphs, rows: Rows) -> Array:
-    """S by the derivative of the answer along each input entry.
+def exact_conditioning(graphs: DerivativeGraphs, rows: Rows, found: Measured) -> Array:
+    """S by the derivative of the answer along each input entry; ``found`` is the answer in floats.
 
     Shapes: [count, free].
     Errors: NoDerivative where the operator table states none.
     """
-    size = graphs.function.size
-    answer = _magnitudes(graphs, graphs.outputs_of(rows), rows)
-    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, size * answer.shape[1]))
-    found = [answer[:0]]
+    size, doubt = graphs.function.size, _doubtful(found)
+    magnitude = np.abs(found.value)
+    if doubt.any():
+        some = rows.take(doubt)
+        magnitude[doubt] = _magnitudes_in_balls(graphs, graphs.outputs_of(rows), some)
+    total = [magnitude[:0]]
+    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, size * magnitude.shape[1]))
     for start in range(0, rows.count, step):
-        some = rows.take(slice(start, start + step))
+        cut = slice(start, start + step)
+        some = rows.take(cut)
         along = some.take(np.repeat(np.arange(some.count), size))
         units = np.tile(np.eye(size), (some.count, 1))
-        slopes = _magnitudes(
-            graphs, graphs.moved(rows), replace(along, tangents=(*along.tangents, units))
-        )
+        along = replace(along, tangents=(*along.tangents, units))
+        slopes = np.abs(graphs.in_floats(graphs.moved(rows), along))
+        unsure = np.repeat(doubt[cut], size) | ~np.isfinite(slopes).all(axis=1)
+        if unsure.any():
+            slopes[unsure] = _magnitudes_in_balls(graphs, graphs.moved(rows), along.take(unsure))
         terms = np.abs(some.points)[:, :, None] * slopes.reshape(some.count, size, -1)
-        found.append(np.where(np.isfinite(terms), terms, 0.0).sum(axis=1))
-    return np.asarray(answer + np.concatenate(found))
+        total.append(terms.sum(axis=1))
+    return np.asarray(magnitude + np.concatenate(total))
 
 
-def _magnitudes(graphs: DerivativeGraphs, nodes: Sequence[int], rows: Rows) -> Array:
+def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: Rows) -> Array:
     """Absolute values of nodes; 0 where they have none.
 
     Shapes: [count, entries of the nodes].
     """
-    found = graphs.measure(nodes, rows, FLOAT64)
-    sizes = np.abs(found.value)
-    doubt = np.asarray(found.doubt.any(axis=1))
-    if doubt.any():
-        exact = graphs.balls(rows.take(doubt))
-        with working(BITS, exact=rows.order == 0):
-            arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
-        sizes[doubt] = magnitudes(joined(arrays, exact.count))
+    exact = graphs.balls(rows)
+    with working(BITS, exact=rows.order == 0):
+        arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
+    sizes = magnitudes(joined(arrays, exact.count))
     return np.where(np.isfinite(sizes), sizes, 0.0)
 
 

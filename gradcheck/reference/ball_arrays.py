@@ -330,8 +330,7 @@ def is_finite(balls: Array) -> Array:
 
 def is_settled(balls: Array) -> Array:
     """Which balls are narrow: 20 bits beyond float64, or proved to be below every float."""
-    settled = np.asarray(_accuracy(balls) >= SETTLED_BITS).astype(bool)
-    settled &= is_finite(balls)
+    settled = np.asarray(_accurate(balls)).astype(bool)
     if not settled.all():
         settled[~settled] = _below_floats(balls[~settled]).astype(bool)
     return settled
@@ -345,6 +344,17 @@ def radii(balls: Array) -> Array:
 def magnitudes(balls: Array) -> Array:
     """Upper bounds of the absolute values; inf where a ball is not finite."""
     return _upper(np.asarray(_magnitude(balls)))
+
+
+def as_floats(balls: Array) -> Array:
+    """The midpoints as floats, complex where a ball is."""
+    if has_complex(balls):
+        return np.asarray(np.frompyfunc(complex, 1, 1)(balls)).astype(complex)
+    return np.asarray(balls.astype(float))
+
+
+def has_complex(balls: Array) -> bool:
+    return acb in set(map(type, balls.reshape(-1).tolist()))
 
 
 def floats_of(balls: Array) -> tuple[Array, Array, Array]:
@@ -388,15 +398,15 @@ def _upper(bounds: Array) -> Array:
 
 
 _finite = np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)
-_accuracy = np.frompyfunc(
-    lambda ball: (
-        ball.rel_accuracy_bits()
-        if isinstance(ball, arb)
-        else min(ball.real.rel_accuracy_bits(), ball.imag.rel_accuracy_bits())
-    ),
-    1,
-    1,
-)
+
+
+def _is_accurate(ball: arb | acb) -> bool:
+    if isinstance(ball, acb):
+        return _is_accurate(ball.real) and _is_accurate(ball.imag)
+    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS and ball.is_finite())
+
+
+_accurate = np.frompyfunc(_is_accurate, 1, 1)
 _below_floats = np.frompyfunc(
     lambda ball: (
         bool(abs(ball) < TINY)

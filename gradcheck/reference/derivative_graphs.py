@@ -20,7 +20,7 @@ from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
-from gradcheck.reference.float_arrays import Measured, RunningErrors, unmoved
+from gradcheck.reference.float_arrays import Floats, Measured, RunningErrors, unmoved
 from gradcheck.reference.interpret import evaluate
 
 
@@ -107,6 +107,7 @@ class DerivativeGraphs:
     _cotangents: tuple[int, ...] | None = None
     _derivatives: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _gradients: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    _moved: dict[tuple[int, bool], tuple[int, ...]] = field(default_factory=dict)
 
     def forward(self, order: int) -> tuple[int, ...]:
         """Nodes of Dᵏf[t₁, ..., tₖ], one for each output."""
@@ -163,10 +164,14 @@ class DerivativeGraphs:
         """The nodes that answer the rows."""
         return self.reverse(rows.order) if rows.reverse else self.forward(rows.order)
 
-    def moved(self, rows: Rows) -> list[int]:
+    def moved(self, rows: Rows) -> tuple[int, ...]:
         """Nodes of the answer's derivative along one more tangent."""
-        answers, inputs = self.outputs_of(rows), self.function.inputs
-        return jvp(self.function.graph, answers, inputs, self.tangent(len(rows.tangents)))
+        key = rows.order, rows.reverse
+        if key not in self._moved:
+            answers, inputs = self.outputs_of(rows), self.function.inputs
+            along = self.tangent(len(rows.tangents))
+            self._moved[key] = tuple(jvp(self.function.graph, answers, inputs, along))
+        return self._moved[key]
 
     def lower(self, order: int) -> list[int]:
         """Nodes of the values and of the forward derivatives below an order."""
@@ -216,17 +221,28 @@ class DerivativeGraphs:
         levels = below.reshape(rows.count, max(1, rows.order), -1)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
 
+    def in_floats(self, nodes: Sequence[int], rows: Rows) -> Array:
+        """Nodes in plain float64.
+
+        Shapes: [count, entries of the nodes].
+        """
+        found = evaluate(self.function.graph, nodes, self._numbers(rows), Floats())
+        return joined(found, rows.count)
+
+    def _numbers(self, rows: Rows) -> list[Array]:
+        """The inputs of the graph as floats; entries of a real port are real."""
+        return [
+            array if port.kind == "complex" else array.real
+            for array, port in zip(self.inputs(rows), self.function.graph.inputs, strict=True)
+        ]
+
     def measure(self, nodes: Sequence[int], rows: Rows, dtype: Dtype) -> Measured:
         """Nodes in float64, with what errors in a dtype do; each part flat.
 
         Shapes: [count, entries of the nodes].
         """
         graph = self.function.graph
-        arrays = self.inputs(rows)
-        entries = [
-            unmoved(array if port.kind == "complex" else array.real)
-            for array, port in zip(arrays, graph.inputs, strict=True)
-        ]
+        entries = [unmoved(numbers) for numbers in self._numbers(rows)]
         for node in self.function.inputs:
             k = graph.nodes[node].attr
             assert isinstance(k, int)

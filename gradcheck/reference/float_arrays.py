@@ -249,10 +249,7 @@ class RunningErrors:
         (Higham, theorem 9.4).
         """
         a = values[0]
-        try:
-            inverse = np.linalg.inv(a.value)
-        except np.linalg.LinAlgError:
-            inverse = np.full(a.shape, np.nan)
+        inverse = _inverted(node, a.value)
         outer, inner = np.abs(inverse), np.abs(inverse)
         value, right = inverse, unmoved(np.zeros(a.shape))
         if node.op == "solve":
@@ -304,6 +301,56 @@ def _carried(slopes: Sequence[Any], radii: Sequence[Array]) -> Any:
             term = np.where(radius == 0, 0.0, term)
         total = total + term
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Floats:
+    """The algebra of plain floats: nothing is known of their errors."""
+
+    zero: ClassVar[Any] = 0.0
+
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(a + b)
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
+        node = graph.nodes[index]
+        with np.errstate(all="ignore"):
+            if node.op == "constant":
+                return _constant(node)
+            if node.op in _ON_FLOATS:
+                return np.asarray(_ON_FLOATS[node.op](node, *values))
+            return np.asarray(_function(node)(*values))
+
+
+def _accumulated(node: Node, x: Array) -> Array:
+    assert isinstance(node.attr, tuple)
+    axis, reverse = node.attr[0] + 1, node.attr[1]
+    found = np.cumsum(np.flip(x, axis) if reverse else x, axis=axis)
+    return np.flip(found, axis) if reverse else found
+
+
+def _solved(_node: Node, a: Array, b: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(a, b))
+    except np.linalg.LinAlgError:
+        return np.full(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:], np.nan)
+
+
+def _inverted(_node: Node, a: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.inv(a))
+    except np.linalg.LinAlgError:
+        return np.full(a.shape, np.nan)
+
+
+_ON_FLOATS: Mapping[str, Callable[..., Array]] = {
+    "detach": lambda _node, x: x,
+    "sum": lambda node, x: x.sum(axis=tuple(axis + 1 for axis in node.attr)),
+    "cumsum": _accumulated,
+    "bmm": lambda _node, a, b: a @ b,
+    "inverse": _inverted,
+    "solve": _solved,
+}
 
 
 # conditions and choices
@@ -424,7 +471,7 @@ def _magnitudes_of_slopes(node: Node, numbers: Sequence[Array], value: Array) ->
     inputs = [*numbers, value]
     found = (_slope_graph(node.op, node.attr, kinds, node.kind, k) for k in range(len(numbers)))
     return [
-        np.nan if each is None else np.abs(evaluate(*each, inputs, _Values())[0]) for each in found
+        np.nan if each is None else np.abs(evaluate(*each, inputs, Floats())[0]) for each in found
     ]
 
 
@@ -442,17 +489,3 @@ def _slope_graph(
         return None
     graph.nodes[node] = Node("input", (), len(args), (), kind)
     return graph, [found]
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """The algebra of plain floats, for local derivatives."""
-
-    zero: ClassVar[Any] = 0.0
-
-    def add(self, a: Array, b: Array) -> Array:
-        return np.asarray(a + b)
-
-    def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
-        node = graph.nodes[index]
-        return _constant(node) if node.op == "constant" else np.asarray(_function(node)(*values))

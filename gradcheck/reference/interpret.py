@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -32,7 +32,6 @@ class Algebra(Protocol):
         """
 
 
-@runtime_checkable
 class MovesItself(Protocol):
     """An algebra whose entries are more than one array each: it moves them array by array."""
 
@@ -51,7 +50,7 @@ def evaluate(
     Shapes: inputs [count or 1, *shape]; results likewise.
     """
     needed = graph.ancestors(outputs)
-    moved = algebra.move if isinstance(algebra, MovesItself) else partial(move, algebra=algebra)
+    moved = getattr(algebra, "move", None) or partial(move, algebra=cast(Algebra, algebra))
     last = {arg: node for node in needed for arg in graph.nodes[node].args}
     kept = set(outputs)
     values: dict[int, Any] = {}
