@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.names import CONSTANTS, FUNCTIONS
 from gradcheck.language.nodes import Attribute, Call, Comprehension, Name, Node, Place, library_of
 from gradcheck.language.torch_names import children
+from gradcheck.spelling import meant
 
 _SAME = {
     "abs": "Abs fabs absolute",
@@ -147,8 +147,8 @@ def form_of(name: str) -> str | None:
 def fix_of_function(name: str) -> str:
     """The fix for a function that the formula language does not have."""
     form = form_of(name)
-    near = get_close_matches(name, sorted(FUNCTIONS), 1, 0.76)
-    return f"write {form or call_of(near[0])}" if form or near else WRITE_OUT
+    near = form or meant(name, FUNCTIONS, likeness=0.76)
+    return f"write {form or call_of(near)}" if near else WRITE_OUT
 
 
 WRITE_OUT = f"write it out with what the language has: {', '.join(sorted(FUNCTIONS))}"
@@ -156,12 +156,8 @@ WRITE_OUT = f"write it out with what the language has: {', '.join(sorted(FUNCTIO
 
 def fix_of_name(name: str, known: Collection[str]) -> str:
     """The fix for a name that nothing defines."""
-    near = (
-        [OTHER_CONSTANTS[name]]
-        if name in OTHER_CONSTANTS
-        else get_close_matches(name, sorted(known), 1)
-    )
-    return f"write {near[0]!r}" if near else f"define {name!r} or correct it"
+    near = OTHER_CONSTANTS.get(name) or meant(name, known)
+    return f"write {near!r}" if near else f"define {name!r} or correct it"
 
 
 EXPECTED_FUNCTION = "a function of the formula language"

@@ -7,8 +7,7 @@ Functions and methods stand in ``torch_names.txt``, for review; the module
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -31,6 +30,7 @@ from gradcheck.language.nodes import (
     library_of,
     whole_name,
 )
+from gradcheck.spelling import meant
 
 ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "shape", "ndim", "dtype"})
 DTYPES = frozenset(
@@ -129,7 +129,7 @@ def mistakes(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
 def _name(node: Name, names: frozenset[str]) -> Iterator[ExpressionError]:
     if node.name in names or node.name in NUMBERS:
         return
-    near = nearest(node.name, names)
+    near = meant(node.name, names, likeness=_LIKENESS)
     yield ExpressionError(
         node.place,
         f"the name {node.name!r}, which is not defined",
@@ -261,7 +261,7 @@ def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionErr
 
 
 def _unknown_attribute(node: Attribute) -> ExpressionError:
-    near = nearest(node.name, ATTRIBUTES)
+    near = meant(node.name, ATTRIBUTES, likeness=_LIKENESS)
     return ExpressionError(
         node.place,
         f"the attribute {node.name!r}",
@@ -320,7 +320,8 @@ _SYNONYMS = {
     "torch.mean": "reduce_mean average avg",
 }
 _OTHERS = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
-_CUTOFF = 0.75
+_LIKENESS = 0.7
+_LIKENESS_OF_ALL = 0.75  # where the list is of a thousand words
 
 
 @cache
@@ -340,17 +341,12 @@ def function_for(name: str) -> str | None:
     same = known.get(last) or _OTHERS.get(last) or known.get(last.lower())
     if same:
         return same
-    near = get_close_matches(last, sorted(known), 1, _CUTOFF)
-    return known[near[0]] if near else None
+    near = meant(last, known, likeness=_LIKENESS_OF_ALL)
+    return known[near] if near else None
 
 
 def method_for(name: str) -> str | None:
     methods = [
         each.removeprefix(TENSOR_METHODS) for each in allowed() if each.startswith(TENSOR_METHODS)
     ]
-    return nearest(name, methods)
-
-
-def nearest(name: str, known: Collection[str]) -> str | None:
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
-    return near[0] if near else None
+    return meant(name, methods, likeness=_LIKENESS)
