@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import yaml
 
 from gradcheck.catalog.problems import Complaint, Complaints
-from gradcheck.catalog.yaml_errors import explain
+from gradcheck.catalog.yaml_errors import explained
 from gradcheck.errors import CatalogError, ExpressionError
 from gradcheck.language.nodes import Place
 
@@ -194,9 +194,9 @@ def _means_blank(piece: str) -> bool:
     return piece.isspace()
 
 
-DEEPEST_NESTING = 64
-MOST_NODES = 100_000
-MOST_ENTRIES = 4_096
+DEEPEST_YAML = 64
+MOST_YAML_NODES = 100_000
+LONGEST_YAML = 4_096
 """Of any list or map but the outermost: as many as a tensor may have elements."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -214,7 +214,7 @@ def compose(text: str, complaints: Complaints) -> Yaml | None:
     try:
         return _Composer(text, complaints).document()
     except yaml.YAMLError as error:
-        complaints.add(*explain(error, text))
+        complaints.add(*explained(error, text))
         raise CatalogError(complaints.problems) from None
 
 
@@ -295,9 +295,9 @@ class _Composer:
         end = yaml.SequenceEndEvent if is_list else yaml.MappingEndEvent
         while type(event := self.next()) is not end:
             entry = self.read(event, level + 1)
-            if len(collection) >= MOST_ENTRIES and level > 1:
-                found = f"more than {MOST_ENTRIES:,} entries in one {describe(collection)[2:]}"
-                self.stop(entry.place, found, f"at most {MOST_ENTRIES:,}", "make it shorter")
+            if len(collection) >= LONGEST_YAML and level > 1:
+                found = f"more than {LONGEST_YAML:,} entries in one {describe(collection)[2:]}"
+                self.stop(entry.place, found, f"at most {LONGEST_YAML:,}", "make it shorter")
             if isinstance(collection, Items):
                 collection.append(entry)
             else:
@@ -324,19 +324,19 @@ class _Composer:
 
     def count(self, place: Place, nodes: int) -> None:
         self.nodes += nodes
-        if self.nodes > MOST_NODES:
+        if self.nodes > MOST_YAML_NODES:
             self.stop(
                 place,
-                f"a file that expands past {MOST_NODES:,} YAML nodes",
-                f"at most {MOST_NODES:,}, an alias counting as what it stands for",
+                f"a file that expands past {MOST_YAML_NODES:,} YAML nodes",
+                f"at most {MOST_YAML_NODES:,}, an alias counting as what it stands for",
                 "split the file, or use fewer aliases",
             )
 
     def limit_depth(self, place: Place, depth: int) -> None:
         self.deepest = max(self.deepest, depth)
-        if depth > DEEPEST_NESTING:
-            found = f"YAML nested deeper than {DEEPEST_NESTING} levels"
-            self.stop(place, found, f"at most {DEEPEST_NESTING}", "flatten the data")
+        if depth > DEEPEST_YAML:
+            found = f"YAML nested deeper than {DEEPEST_YAML} levels"
+            self.stop(place, found, f"at most {DEEPEST_YAML}", "flatten the data")
 
     def key(self, value: Yaml) -> YamlScalar | None:
         if isinstance(value, YamlScalar) and value.kind == "text":

@@ -30,10 +30,10 @@ Which = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.command("explain", epilog=READING)(explain)
+    app.command("explain", epilog=READING)(explain_command)
 
 
-def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
+def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     case: CaseOrFormula,
     *,
     at: At = None,
@@ -74,6 +74,6 @@ def explain(  # noqa: PLR0913 - one argument an option, as typer reads them
 
     found = explanation.explain(check, request.at, graph=graph)
     if as_json:
-        emit_json(explanation.as_json(found))
+        emit_json(explanation.json_of(found))
     else:
         emit(as_text(found, everything=everything))

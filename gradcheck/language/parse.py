@@ -15,7 +15,7 @@ from gradcheck.language.limits import (
     MOST_DIGITS,
     MOST_WRITTEN_DIGITS,
     limit,
-    place_of,
+    place_at,
     too_deep,
     too_long_a_chain,
     too_many_digits,
@@ -89,7 +89,7 @@ class _Reader:
 
     def place(self, node: ast.AST) -> Place:
         offset = self.start + getattr(node, "col_offset", 0)
-        return (1, offset + 1) if self.one_line else place_of(self.text, offset)
+        return (1, offset + 1) if self.one_line else place_at(self.text, offset)
 
     def refuse(self, node: ast.AST, near: ast.AST | None = None) -> NoReturn:
         self.refuse_kind(type(node), near or node)

@@ -7,7 +7,7 @@ import re
 from typing import NoReturn
 
 from gradcheck.errors import ExpressionError
-from gradcheck.language.limits import place_of, too_deep
+from gradcheck.language.limits import place_at, too_deep
 
 REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
     ast.BitXor: ("'^'", "'**' for a power", "write x**2 for x to the power of 2"),
@@ -56,7 +56,7 @@ def refuse_bare_tuple(text: str, flat: str, start: int) -> None:
         depth += _BRACKETS.get(character, 0)
         if character == "," and depth == 0:
             raise ExpressionError(
-                place_of(text, start + offset),
+                place_at(text, start + offset),
                 "a comma outside brackets",
                 "a single expression",
                 "write '.' in a decimal number, and [a, b] for a vector",
@@ -68,7 +68,7 @@ def refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
     assigned = _ASSIGNED.match(text)
     if assigned:
         raise ExpressionError(
-            place_of(text, assigned.end() - 1),
+            place_at(text, assigned.end() - 1),
             f"'{assigned[1]} ='",
             "an expression alone",
             f"leave out '{assigned[1]} =', or write '==' to compare",
@@ -76,12 +76,12 @@ def refuse_syntax(text: str, error: SyntaxError, start: int) -> NoReturn:
     offset = start + error.offset - 1 if error.offset else len(text.rstrip())
     offset = min(offset, len(text))
     if "nested" in error.msg:
-        raise too_deep(place_of(text, offset)) from None
+        raise too_deep(place_at(text, offset)) from None
     rest = text[offset:].split("\n")[0].strip()[:20]
     found = f"{rest!r}, where the expression breaks off" if rest else "the end of the text"
     words, fix = _words_and_fix(error.msg, text[:offset], rest)
     expected = f"an expression in Python's syntax ({words})"
-    raise ExpressionError(place_of(text, offset), found, expected, fix) from None
+    raise ExpressionError(place_at(text, offset), found, expected, fix) from None
 
 
 def _words_and_fix(message: str, before: str, rest: str) -> tuple[str, str]:
