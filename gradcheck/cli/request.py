@@ -18,7 +18,7 @@ from gradcheck.cli.files import implementation_of, load_case, reference_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
 from gradcheck.explain.point import shape_of
-from gradcheck.graph.names import RESERVED
+from gradcheck.graph.functions import RESERVED
 from gradcheck.language.nodes import Call, Comprehension, Name
 from gradcheck.language.parse import parse
 from gradcheck.language.torch_names import check_tree
