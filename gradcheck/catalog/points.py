@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 from flint import arb
 
 from gradcheck.catalog.budget import BUDGET
@@ -23,11 +24,10 @@ from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.language import nodes
 from gradcheck.language.nodes import Binary, Literal, Node, Unary
+from gradcheck.reference.conditions import holds, work_of_holding
 from gradcheck.reference.exact import (
     enclose_constant,
-    holds,
     work_of_constant,
-    work_of_holding,
 )
 from gradcheck.reference.exact import nearest as round_ball
 from gradcheck.spelling import nearest
@@ -63,7 +63,7 @@ def read_points(
     """All points; complains of every one that cannot be tested as it is written."""
     points = []
     work = _WORK_OF_A_POINT + len(draft.dtypes) * sum(
-        work_of_holding(variant.program) for variant in variants
+        work_of_holding(variant.formula) for variant in variants
     )
     for number, keys in enumerate(draft.keys.points or []):
         if draft.budget.spent():
@@ -172,10 +172,10 @@ def _outside(site: _Site, one: Input, values: dict[str, float]) -> None:
 
 def _check_conditions(site: _Site, at: list[ConstantArray], dtypes: Sequence[str]) -> None:
     for dtype, variant in itertools.product(dtypes, site.variants):
-        if not variant.program.conditions:
+        if not variant.formula.conditions:
             return
-        values = [value for numbers in at for value in numbers.rounded(dtype)]
-        if holds(variant.program, values) is False:
+        row = np.array([[value for numbers in at for value in numbers.rounded(dtype)]])
+        if holds(variant.formula, row)[0] is False:
             suffix = f" (in the variant {variant.name})" if variant.name else ""
             site.add(
                 ("at",),
