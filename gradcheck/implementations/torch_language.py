@@ -13,7 +13,13 @@ from gradcheck.errors import ExpressionError
 from gradcheck.implementations.interpreter import Scope, fold
 from gradcheck.implementations.tensors import Home, as_tensor, leaves, plain
 from gradcheck.language.nodes import Attribute, Call, Node
-from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted
+from gradcheck.language.torch_names import (
+    ATTRIBUTES,
+    FLOAT_CONSTANTS,
+    TORCH_DTYPES,
+    allowed,
+    dotted,
+)
 
 
 def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
@@ -23,7 +29,7 @@ def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
 
     Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
     """
-    result = fold(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
+    result = fold(tree, Scope({**FLOAT_CONSTANTS, **values}, home, _call, _attribute))
     return as_tensor(result, home) if isinstance(result, list) else result
 
 
@@ -68,7 +74,7 @@ def _function(name: str) -> Any:
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
     name = dotted(node, frozenset(scope.values))
-    if name in DTYPES:
+    if name in TORCH_DTYPES:
         return _function(name)
     if name is not None or node.name not in ATTRIBUTES:
         raise ExpressionError(

@@ -19,7 +19,7 @@ from gradcheck.graph.tape import Scalar, Tape, apply
 from gradcheck.implementations.interpreter import Scope, fold, integer
 from gradcheck.implementations.tensors import Home, as_tensor
 from gradcheck.language.nodes import Attribute, Call, Name, Node
-from gradcheck.language.torch_names import NUMBERS
+from gradcheck.language.torch_names import FLOAT_CONSTANTS
 from gradcheck.ops.table import CALLABLE, OPERATORS, on_tensors
 
 
@@ -30,7 +30,7 @@ def translate(
 
     Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
-    known = {**NUMBERS, **values}
+    known = {**FLOAT_CONSTANTS, **values}
     home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():
