@@ -66,7 +66,7 @@ def case(
     points: tuple[Point, ...] = (),
 ) -> Case:
     graph = lowered(formula, inputs, *conditions)
-    variant = Variant("", {}, graph, scalarize(graph, Tape()))
+    variant = Variant("", {}, inputs, graph)
     return Case(
         name=name,
         where=HERE,
