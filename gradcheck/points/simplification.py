@@ -21,13 +21,13 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
-from gradcheck.graph.tape import Program
+from gradcheck.graph.lower import Lowered
 from gradcheck.points.correlated import Field
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.generate import fields_of, from_rows, to_rows
 from gradcheck.points.marginals import Spans, inside
 from gradcheck.points.matrices import belongs
-from gradcheck.reference.exact import holds
+from gradcheck.reference.conditions import holds
 
 Values = dict[str, Floats]
 """One point: for each input an array of its shape."""
@@ -75,7 +75,7 @@ def smallest(
     point: Values,
     fails: Callable[[Values], bool],
     inputs: tuple[Input, ...],
-    program: Program,
+    formula: Lowered,
     dtype: Dtype,
 ) -> Values:
     """Return the simplest input found for which ``fails`` holds, or ``point`` if none is simpler.
@@ -92,7 +92,7 @@ def smallest(
     def fits(candidate: Floats) -> bool:
         if not all(_fits(from_rows(inputs, candidate)[field.name], field) for field in fields):
             return False
-        return holds(program, candidate.tolist()) is True
+        return holds(formula, candidate[None])[0] is True
 
     test = FailureTest(fails, fits)
     before = -1

@@ -10,7 +10,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered, lower
 from gradcheck.graph.scalarize import scalarize
-from gradcheck.graph.tape import Program, Tape
+from gradcheck.graph.tape import Tape
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)
@@ -52,10 +52,6 @@ def lowered(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Lowere
         lets={},
         conditions=tuple(map(parse, conditions)),
     )
-
-
-def program(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Program:
-    return scalarize(lowered(formula, inputs, *conditions), Tape())
 
 
 def case(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from input_samples import DOUBLE, SINGLE, domains, program, variable
+from input_samples import DOUBLE, SINGLE, domains, lowered, variable
 
 from gradcheck.floats import ordinal, round_to
 from gradcheck.points.correlated import RELATIONS
@@ -204,7 +204,7 @@ def test_mixed_holds_numbers_of_every_regime_at_once():
 )
 def test_only_regimes_that_have_a_meaning_are_named(domain, shape, expected):
     inputs = (variable("x", domain, shape),)
-    assert " ".join(regimes(inputs, program("sum(x)", inputs))) == expected
+    assert " ".join(regimes(inputs, lowered("sum(x)", inputs))) == expected
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_only_regimes_that_have_a_meaning_are_named(domain, shape, expected):
 )
 def test_breakpoints_are_looked_for_where_the_formula_has_kinks(formula, there):
     inputs = (variable("x"),)
-    assert ("breakpoints" in regimes(inputs, program(formula, inputs))) is there
+    assert ("breakpoints" in regimes(inputs, lowered(formula, inputs))) is there
