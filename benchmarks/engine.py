@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from gradcheck.dtypes import DTYPES
-from gradcheck.graph.graph import Graph, Port
-from gradcheck.query import Query
+from gradcheck.graph.graph import Graph
+from gradcheck.query import Port, Query
 from gradcheck.reference.array_bounds import error_bounds
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose

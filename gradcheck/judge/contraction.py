@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flint import arb
 
-from gradcheck.answer import Claim, Floats
+from gradcheck.answer import Answer, Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.judge.judge import BITS
 from gradcheck.ops.balls import working
@@ -38,18 +38,16 @@ class Expectation:
 
 
 def expectations(
-    claim: Claim, k: int, sizes: tuple[int, int], truth: Sequence[Enclosure]
+    claim: Answer, k: int, sizes: tuple[int, int], truth: Sequence[Enclosure]
 ) -> Iterator[Expectation]:
     """One for each number that the claim makes at its k-th point, in order.
 
     Shapes: ``sizes`` are m and n; ``truth`` is flat, [m * n**order].
     """
     m, n = sizes
-    numbers = _one_hot_or(claim.cotangent, k, m)
-    for axis in range(claim.order):
-        free = claim.order - len(claim.tangents)
-        given = claim.tangents[axis - free] if axis >= free else None
-        choices = _one_hot_or(given, k, n)
+    numbers = _one_hot_or(claim.query.cotangent, k, m)
+    for tangent in sorted(claim.query.tangents, key=lambda tangent: tangent is not None):
+        choices = _one_hot_or(tangent, k, n)
         numbers = [_product(terms, choice, n) for terms in numbers for choice in choices]
     for reached in numbers:
         terms = tuple((weight, index) for weight, index in reached if weight != 0)

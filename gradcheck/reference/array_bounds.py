@@ -14,9 +14,8 @@ from flint import acb, arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.graph import Array
 from gradcheck.ops.balls import working
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls, is_finite, lift, magnitudes, radii
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.float_arrays import Scaled

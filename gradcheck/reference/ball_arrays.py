@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from flint import acb, acb_mat, arb, arb_mat, fmpq
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Node
 from gradcheck.ops.balls import CONTACT, NOWHERE
 from gradcheck.ops.table import OPERATORS
+from gradcheck.query import Array
 from gradcheck.reference.evaluate import SETTLED_BITS, TINY
 
 ZERO = arb(0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradcheck.graph.graph import Array, Graph
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.query import split

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradcheck.graph.derivatives import jvp, vjp
-from gradcheck.graph.graph import Array, Graph, Port
+from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
-from gradcheck.query import flatten, split
+from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
 from gradcheck.reference.interpret import evaluate
 

@@ -13,8 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from gradcheck.graph.graph import Array
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import (
     ZERO,
     is_finite,

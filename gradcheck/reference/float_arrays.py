@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Node
 from gradcheck.ops.table import OPERATORS, on_tensors
+from gradcheck.query import Array
 
 _NAMED = {"pi": np.pi, "e": np.e, "inf": np.inf, "I": 1j}
 _NEVER_ZERO = frozenset({"exp", "exp2", "sech", "erfc"})

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Node
+from gradcheck.query import Array
 
 MOVES = frozenset({"broadcast", "reshape", "transpose", "gather", "scatter", "concat"})
 """Operations that only move entries (scatter also adds): the same in every algebra."""

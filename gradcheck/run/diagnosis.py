@@ -219,7 +219,7 @@ class _Number:
     @property
     def cotangent(self) -> float:
         """The weight of the one output at the one point, where there are no others."""
-        given = self.entry.claim.cotangent if self.entry.claim else None
+        given = self.entry.claim.query.cotangent if self.entry.claim else None
         return float(given.item()) if given is not None and given.size == 1 else 1.0
 
     def ignores(self, weight: float) -> bool:

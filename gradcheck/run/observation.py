@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import Abstention, Agreement, Claim, EntryReport, Remark, Ruling, Violation
+from gradcheck.answer import Abstention, Agreement, Answer, EntryReport, Remark, Ruling, Violation
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
 from gradcheck.judge.judge import Judgement, judge
@@ -38,7 +38,7 @@ class Entry:
     """One number, judged. ``remark`` stands where there was no number."""
 
     point: int
-    claim: Claim | None
+    claim: Answer | None
     slot: int  # which of the claim's numbers at its point
     got: float
     expected: Expectation | None
@@ -73,7 +73,7 @@ def observe(
     rows = session.rows(points)
     for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
         for answer in METHODS[session.check.witness].answer(invocation):
-            if not isinstance(answer, Claim):
+            if not isinstance(answer, Answer):
                 observation.remarks.append(answer)
                 if not isinstance(answer, Agreement):
                     observation.entries.append(_found(answer, numbers[0]))
@@ -91,26 +91,28 @@ def _found(remark: Abstention | Violation, number: int) -> Entry:
 
 def _judge_point(
     observation: Observation,
-    said: tuple[Claim, int],
+    said: tuple[Answer, int],
     place: tuple[int, tuple[float, ...]],
     promises: Promises,
 ) -> None:
     (claim, k), (number, x) = said, place
     session = observation.session
     sizes = (session.truth.outputs, session.truth.size)
-    truths = _truths(session, claim.order, x, promises)
+    truths = _truths(session, claim.query.order, x, promises)
     values = claim.numbers[k].ravel().tolist()
     for slot, (got, *expected) in enumerate(
         zip(values, *(expectations(claim, k, sizes, each) for each in truths), strict=True)
     ):
-        judged = [(each, _judged(session, claim.order, x, got, each)) for each in expected]
+        judged = [(each, _judged(session, claim.query.order, x, got, each)) for each in expected]
         worst, judgement = max(judged, key=lambda pair: pair[1].ruling.severity)
         if judgement.ruling is Ruling.DISAGREE and claim.absent:
             judgement = _without_gradient(judgement, claim, slot, session)
         observation.entries.append(Entry(number, claim, slot, got, worst, judgement))
 
 
-def _without_gradient(judgement: Judgement, claim: Claim, slot: int, session: Session) -> Judgement:
+def _without_gradient(
+    judgement: Judgement, claim: Answer, slot: int, session: Session
+) -> Judgement:
     """The judgement with its reason, where a number is 0 because no gradient came."""
     for position, (name, shape) in enumerate(session.variant.program.inputs):
         slot -= math.prod(shape)
@@ -176,7 +178,7 @@ def entry_report(observation: Observation, entry: Entry) -> EntryReport:
     return EntryReport(
         at=at,
         index=index_text(
-            observation.session, entry.claim.order, _without_zeros(observation, entry)
+            observation.session, entry.claim.query.order, _without_zeros(observation, entry)
         ),
         label=entry.claim.label,
         got=entry.got,
@@ -197,9 +199,9 @@ def is_plain(entry: Entry) -> bool:
     return len(terms) == 1 and terms[0][0] == 1.0
 
 
-def _directions(claim: Claim, row: int) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    given = [] if claim.cotangent is None else [("cotangent", claim.cotangent)]
-    given += [("tangent", tangent) for tangent in claim.tangents]
+def _directions(claim: Answer, row: int) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    given = [] if claim.query.cotangent is None else [("cotangent", claim.query.cotangent)]
+    given += [("tangent", tangent) for tangent in claim.query.tangents if tangent is not None]
     return tuple((name, tuple(vector[row].tolist())) for name, vector in given)
 
 
@@ -213,7 +215,7 @@ def _without_zeros(observation: Observation, entry: Entry) -> Expectation:
     assert entry.claim is not None
     assert entry.expected is not None
     x = observation.session.rows(observation.points)[entry.point]
-    truth = observation.session.truth.enclosures(entry.claim.order, x)
+    truth = observation.session.truth.enclosures(entry.claim.query.order, x)
     terms = tuple(term for term in entry.expected.terms if not truth[term[1]].ball.is_zero())
     return replace(entry.expected, terms=terms or entry.expected.terms)
 

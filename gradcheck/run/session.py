@@ -83,7 +83,7 @@ class Session:
             function=self.subject,
             inputs=inputs,
             batched=together,
-            output_shape=self.variant.program.shape,
+            outputs=self.variant.formula.outputs,
             order=self.case.order,
             dtype=self.dtype.name,
             device=self.check.device,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from flint import arb
 
-from gradcheck.answer import Claim
+from gradcheck.answer import Answer
 from gradcheck.dtypes import DTYPES
 from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
+from gradcheck.query import Query
 from gradcheck.reference.error_bounds import ErrorBounds
 from gradcheck.reference.evaluate import Enclosure
 
@@ -24,7 +25,8 @@ def settled(numbers):
 def claim(order, cotangent=None, *tangents):
     """A claim at two points; the second is the one that is asked about."""
     rows = [None if row is None else np.array([[9.0, 9.0], row]) for row in (cotangent, *tangents)]
-    return Claim("someone", order, np.zeros((2, 0)), rows[0], tuple(rows[1:]))
+    given = tuple(rows[1:]) + (None,) * (order - len(tangents))
+    return Answer("someone", Query(order, rows[0], given), np.zeros((2, 0)))
 
 
 def expected(of, truth):
