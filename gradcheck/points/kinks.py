@@ -21,13 +21,13 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import float_at, largest_ordinal, ordinal
-from gradcheck.graph.graph import Array
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.points.generate import from_rows, generate, to_rows
 from gradcheck.points.marginals import inside
 from gradcheck.points.random import derive_key, random_words
+from gradcheck.query import Array
 from gradcheck.reference.ball_arrays import Balls, lift
 from gradcheck.reference.interpret import evaluate
 from gradcheck.reference.slices import Slice, sliced

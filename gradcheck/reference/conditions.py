@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
-from gradcheck.query import split
+from gradcheck.query import Array, split
 from gradcheck.reference.ball_arrays import Balls, lift
 from gradcheck.reference.interpret import MOVES, evaluate
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Port, positions
+from gradcheck.graph.graph import Frozen, Graph, positions
+from gradcheck.query import Array, Port
 from gradcheck.reference.interpret import MOVES, move
 
 Places = NDArray[np.int64]
