@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "dtypes", "interruption", "query"},
     {"answer"},
-    {"language", "ops", "devices", "spelling", "floats"},
+    {"language", "ops", "devices", "spelling", "floats", "randomness"},
     {"graph"},
     {"reference"},
     {"judge"},

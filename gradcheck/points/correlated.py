@@ -12,7 +12,7 @@ from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import Ordinals, float_at, ordinal
 from gradcheck.points.marginals import Spans, bulk, inside, integers, tails
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.randomness import derive_key, random_below
 
 
 @dataclass(frozen=True, slots=True)

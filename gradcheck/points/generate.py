@@ -17,7 +17,7 @@ from gradcheck.dtypes import Dtype
 from gradcheck.points.correlated import RELATIONS, Columns, Field, Fields, ordinary
 from gradcheck.points.marginals import ENTRY_REGIMES, Spans, inside
 from gradcheck.points.matrices import MADE, SCALED, make_matrices, project, rounded
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.randomness import derive_key, random_below
 
 
 def generate(

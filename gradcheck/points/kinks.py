@@ -26,8 +26,8 @@ from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.points.generate import from_rows, generate, to_rows
 from gradcheck.points.marginals import inside
-from gradcheck.points.random import derive_key, random_words
 from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_words
 from gradcheck.reference.ball_arrays import Balls, lift
 from gradcheck.reference.interpret import evaluate
 from gradcheck.reference.slices import Slice, sliced

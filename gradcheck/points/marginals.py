@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import float_at, largest_ordinal, ordinal, power_ordinal, round_to
-from gradcheck.points.random import derive_key, random_below, random_between
+from gradcheck.randomness import derive_key, random_below, random_between
 
 Spans = tuple[tuple[float, float], ...]
 Shape = tuple[int, ...]

@@ -13,7 +13,7 @@ from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
 from gradcheck.points.marginals import Spans, inside
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.randomness import derive_key, random_below
 
 MADE = frozenset({"positive_definite", "invertible", "orthogonal"})
 """Kinds whose entries depend on each other; the rest are ordinary entries, mirrored or cut."""

@@ -23,8 +23,8 @@ from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.marginals import inside
-from gradcheck.points.random import derive_key
 from gradcheck.points.regimes import Site, draw, meeting, regimes
+from gradcheck.randomness import derive_key
 
 _RUNS = 16  # of Hypothesis
 _RUN = 12  # recipes of one run: there are 11 regimes
