@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradcheck.graph.graph import Port
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
+from gradcheck.query import Port
 from gradcheck.reference.conditions import holds, work_of_holding
 
 
