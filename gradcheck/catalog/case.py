@@ -12,6 +12,7 @@ from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered
 from gradcheck.graph.tape import Program
 from gradcheck.language.nodes import Node
+from gradcheck.query import Port
 
 
 class Pointed(Fraction):
@@ -31,6 +32,11 @@ class Input:
     domain: Domain
     shape: tuple[int, ...]
     kind: str | None = None
+
+    @property
+    def port(self) -> Port:
+        """The port of the formula's graph that it enters by."""
+        return Port(self.name, self.shape, "complex" if self.domain.complex else "real")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

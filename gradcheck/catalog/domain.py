@@ -132,8 +132,9 @@ def _spans(domain: Domain, dtype: Dtype) -> Spans:
 
 @lru_cache(maxsize=256)
 def _plane(domain: Domain, dtype: Dtype) -> Plane:
-    discs = []
-    parts = dict.fromkeys(("re", "im"), ((-dtype.largest, dtype.largest),))
+    discs: list[tuple[Number, Spans]] = []
+    parts: dict[str, Spans] = {}
+    parts["re"] = parts["im"] = ((-dtype.largest, dtype.largest),)
     for bound in domain.bounds:
         span = bound.interval.span(dtype)
         if bound.quantity != "distance":

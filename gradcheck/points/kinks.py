@@ -20,12 +20,17 @@ from flint import arb
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
-from gradcheck.floats import float_at, largest_ordinal, ordinal
+from gradcheck.floats import float_at, from_real_coordinates, largest_ordinal, ordinal
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.points.generate import from_rows, generate, to_rows
-from gradcheck.points.marginals import inside
+from gradcheck.points.generate import (
+    coordinate_spans,
+    from_coordinates,
+    generate,
+    to_coordinates,
+    within,
+)
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_words
 from gradcheck.reference.ball_arrays import Balls, lift
@@ -94,13 +99,15 @@ def breakpoints(
     """
     hits = _hits(inputs, formula, seed, max(1, count // 2), dtype)
     largest = largest_ordinal(dtype)
-    rows = np.zeros((count if hits else 0, sum(math.prod(each.shape) for each in inputs)))
+    rows = np.zeros((count if hits else 0, sum(_widths(inputs))))
     for number, row in enumerate(rows):
         hit = hits[number % len(hits)]
         place = hit.place + _OFFSETS[number // len(hits) % len(_OFFSETS)]
         row[:] = hit.values
         row[hit.entry] = float_at(min(max(place, -largest), largest), dtype).item()
-    return _within(inputs, from_rows(inputs, rows), dtype)
+    points = from_coordinates(inputs, rows)
+    good = within(inputs, points, dtype)
+    return {name: values[good] for name, values in points.items()}
 
 
 def _hits(
@@ -127,27 +134,30 @@ def _samples(inputs: tuple[Input, ...], seed: int, dtype: Dtype) -> Floats:
     drawn = []
     for regime, count in (*_SAMPLES, ("tails", _TAILS)):
         points = generate(inputs, regime, derive_key(seed, "breakpoints"), count, dtype)
-        drawn.append(to_rows(inputs, points))
+        drawn.append(to_coordinates(inputs, points))
     if len(drawn[0]):
         drawn.insert(-1, np.array([_far(inputs, number, dtype) for number in (_FAR, -_FAR)]))
     samples = np.concatenate(drawn)
     start = 0
-    for each in inputs:
-        end = start + math.prod(each.shape)
+    for each, width in zip(inputs, _widths(inputs), strict=True):
         if each.kind is not None:
-            samples[:, start:end] = samples[:1, start:end]
-        start = end
+            samples[:, start : start + width] = samples[:1, start : start + width]
+        start += width
     return samples
 
 
+def _widths(inputs: tuple[Input, ...]) -> list[int]:
+    """How many real coordinates each input has."""
+    return [math.prod(each.shape) * (2 if each.domain.complex else 1) for each in inputs]
+
+
 def _far(inputs: tuple[Input, ...], number: float, dtype: Dtype) -> Floats:
-    """Return a point with all entries as near to a number as their domains allow."""
-    parts = []
-    for each in inputs:
-        nearest = [min(max(number, low), high) for low, high in each.domain.spans(dtype)]
-        value = min(nearest, key=lambda value: abs(value - number))
-        parts.append(np.full(math.prod(each.shape), value))
-    return np.concatenate(parts)
+    """Return a point with all coordinates as near to a number as their domains allow."""
+    found = []
+    for spans in coordinate_spans(inputs, dtype):
+        nearest = [min(max(number, low), high) for low, high in spans]
+        found.append(min(nearest, key=lambda value: abs(value - number)))
+    return np.array(found)
 
 
 _Place = tuple[Kink, int]
@@ -173,7 +183,7 @@ def _shuffled(found: tuple[Kink, ...], seed: int, wanted: int) -> list[_Place]:
 class _View:
     """Some places of kinks, and the slice of the graph that computes their arguments.
 
-    ``columns`` are the input entries that it needs, by their number in a row.
+    ``columns`` are the real coordinates of a point that it needs, by their number in a row.
     """
 
     places: list[_Place]
@@ -189,8 +199,14 @@ class _View:
 
         Shapes: [count, columns]; an object array [count, places].
         """
-        ends = np.cumsum([len(places) for _, places in self.slice.inputs])
-        arrays = [lift(part) for part in np.split(rows, ends[:-1], axis=1)]
+        arrays, start = [], 0
+        for port, (_, places) in zip(self.slice.graph.inputs, self.slice.inputs, strict=True):
+            width = len(places) * (2 if port.kind == "complex" else 1)
+            part = rows[:, start : start + width]
+            if port.kind == "complex":
+                part = from_real_coordinates(part.reshape(len(rows), -1, 2))
+            arrays.append(lift(part))
+            start += width
         nodes = [
             [self.slice.at(argument, np.array([entry])) for argument in kink.arguments]
             for kink, entry in self.places
@@ -208,23 +224,30 @@ class _View:
 
 def _view(formula: Lowered, places: list[_Place], most: int) -> _View | None:
     """Return as many of the places as may be evaluated together; None where one is too many."""
-    graph, numbers = formula.graph, {}
+    graph, starts = formula.graph, {}
     start = 0
     for node in formula.inputs:
-        numbers[node] = start
-        start += graph.nodes[node].size
+        starts[node] = start
+        start += graph.nodes[node].size * (2 if graph.kind(node) == "complex" else 1)
     while places:
         wanted: dict[int, list[int]] = {}
         for kink, entry in places:
             for argument in kink.arguments:
                 wanted.setdefault(argument, []).append(entry)
         found = sliced(graph, wanted)
-        columns = np.concatenate([where + numbers[node] for node, where in found.inputs])
+        columns = np.concatenate([
+            starts[node] + _coordinates(where, graph.kind(node)) for node, where in found.inputs
+        ])  # fmt: skip
         view = _View(places, found, columns)
         if view.work <= most:
             return view
         places = places[: len(places) // 2]
     return None
+
+
+def _coordinates(places: Array, kind: str) -> Array:
+    """The real coordinates of entries of an input."""
+    return (2 * places[:, None] + np.arange(2)).ravel() if kind == "complex" else places
 
 
 def _level(gap: arb, where: str) -> int | None:
@@ -382,14 +405,3 @@ def _middles(start: int, end: int, halvings: int) -> list[int]:
         *_middles(start, middle, halvings - 1),
         *_middles(middle, end, halvings - 1),
     ]
-
-
-def _within(
-    inputs: tuple[Input, ...], points: dict[str, Floats], dtype: Dtype
-) -> dict[str, Floats]:
-    """Return the points that lie in the domains."""
-    good = np.ones(len(points[inputs[0].name]), dtype=np.bool_)
-    for each in inputs:
-        found = inside(points[each.name], each.domain.spans(dtype))
-        good &= found.all(axis=tuple(range(1, found.ndim)))
-    return {name: values[good] for name, values in points.items()}

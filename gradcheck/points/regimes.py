@@ -51,8 +51,7 @@ def regimes(inputs: tuple[Input, ...], formula: Lowered) -> tuple[str, ...]:
 
 
 def _occurs(regime: str, fields: Fields) -> bool:
-    draw = ENTRY_REGIMES[regime]
-    return any(draw(field.spans, field.dtype, 0, (1,)) is not None for field in fields)
+    return any(field.draw(regime, 0, (1,)) is not None for field in fields)
 
 
 def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:

@@ -15,6 +15,8 @@ from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)
 DOUBLE, SINGLE = DTYPES["float64"], DTYPES["float32"]
+HALF, BRAIN = DTYPES["float16"], DTYPES["bfloat16"]
+COMPLEX, COMPLEX_SINGLE = DTYPES["complex128"], DTYPES["complex64"]
 DOMAINS = (
     "real",
     "positive",
@@ -47,7 +49,7 @@ def variable(
 def lowered(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Lowered:
     return lower(
         parse(formula),
-        inputs={each.name: each.shape for each in inputs},
+        inputs={each.name: each.port for each in inputs},
         names={},
         lets={},
         conditions=tuple(map(parse, conditions)),
@@ -62,7 +64,8 @@ def case(
     points: tuple[Point, ...] = (),
 ) -> Case:
     graph = lowered(formula, inputs, *conditions)
-    variant = Variant("", {}, graph, scalarize(graph, Tape()))
+    program = None if any(each.domain.complex for each in inputs) else scalarize(graph, Tape())
+    variant = Variant("", {}, graph, program)
     return Case(
         name=name,
         where=HERE,

@@ -5,10 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from input_samples import DOUBLE, SINGLE, domains, lowered, variable
+from input_samples import BRAIN, DOUBLE, HALF, SINGLE, domains, lowered, variable
 
+from gradcheck.catalog.domain import parse_domain
 from gradcheck.floats import ordinal, round_to
 from gradcheck.points.correlated import RELATIONS
 from gradcheck.points.generate import generate
@@ -16,13 +17,14 @@ from gradcheck.points.marginals import ENTRY_REGIMES
 from gradcheck.points.regimes import regimes
 
 REGIMES = (*ENTRY_REGIMES, *RELATIONS, "mixed")
-dtypes = st.sampled_from([DOUBLE, SINGLE])
+dtypes = st.sampled_from([DOUBLE, SINGLE, HALF, BRAIN])
 seeds = st.integers(0, 2**64 - 1)
 
 
 @pytest.mark.parametrize("regime", REGIMES)
 @given(domain=domains, seed=seeds, dtype=dtypes)
 def test_every_number_is_in_its_domain_and_its_dtype(regime, domain, seed, dtype):
+    assume(parse_domain(domain).spans(dtype))
     inputs = (variable("x", domain), variable("A", domain, (2, 3, 3)), variable("y"))
     drawn = generate(inputs, regime, seed, 5, dtype)
     for each in inputs:
@@ -103,6 +105,13 @@ def test_three_quarters_of_the_tails_stay_where_products_do_not_overflow(dtype, 
     assert exponents.min() < dtype.emin * 0.9
 
 
+def test_half_of_the_tails_of_float16_stay_where_squares_do_not_overflow():
+    values = np.abs(draw("tails", dtype=HALF, count=1000))
+    assert 0.5 < np.mean((values < 256) & (values > 2.0**-8)) < 0.9
+    assert values.max() > 2.0**13
+    assert values.min() < 2.0**-14
+
+
 def test_edges_are_the_ends_and_floats_from_one_ulp_to_far_inside():
     steps = ordinal(4.0, DOUBLE) - ordinal(np.abs(draw("edges", "(-4, 4]")), DOUBLE)
     assert set(range(5)) <= set(steps.tolist())
@@ -126,7 +135,7 @@ def test_zeros_stand_alone_and_among_others():
     assert set(zeros.tolist()) == {1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE])
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE, HALF, BRAIN], ids=lambda dtype: dtype.name)
 def test_subnormals_hold_the_smallest_of_both_signs_and_the_border_to_normal_numbers(dtype):
     values = set(draw("subnormals", dtype=dtype).tolist())
     smallest, normal = dtype.smallest_subnormal, 2.0**dtype.emin
