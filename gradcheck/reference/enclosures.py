@@ -15,6 +15,7 @@ import numpy as np
 
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import (
     ZERO,
     as_floats,
@@ -339,10 +340,9 @@ def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array
 
 def _drawn(rows: Rows, numbers: Array) -> Array:
     """A random vector for each row, of integers times the inverse sizes of the numbers."""
-    rng = np.random.default_rng(rows.order)
     _, exponents = np.frexp(np.abs(numbers))
     sizes = np.ldexp(1.0, -np.clip(exponents, -MOST_EXPONENT, MOST_EXPONENT))
-    drawn = rng.integers(1, 64, (2, *numbers.shape)) * rng.choice([-1.0, 1.0], (2, *numbers.shape))
+    drawn = random_signed(1, 63, derive_key("dot test", rows.order), (2, *numbers.shape))
     whole = drawn[0] + 1j * drawn[1] if np.iscomplexobj(numbers) else drawn[0]
     return np.asarray(whole * sizes)
 

@@ -18,6 +18,7 @@ from flint import arb
 
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, flatten, split
+from gradcheck.randomness import derive_key, random_below, random_words
 from gradcheck.reference.ball_arrays import is_settled, union
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
 from gradcheck.reference.interpret import evaluate
@@ -96,11 +97,11 @@ class _Lines:
     def __init__(self, graphs: DerivativeGraphs, rows: Rows) -> None:
         self.graphs, self.rows, self.order = graphs, rows, rows.order
         self.size, self.width = graphs.function.size, graphs.function.width
-        rng = np.random.default_rng(11)
         # Of one line no two entries are equal: along such a line ties would stay ties.
-        lines = [rng.choice(np.arange(3.0, 99.0), self.size, replace=False)
-                 for _ in range(self.order + 2)]  # fmt: skip
-        self.base, self.steps = lines[0], np.array(lines[1:])
+        key, shape = derive_key("lines"), (self.order + 2, self.size)
+        places = np.argsort(random_words(key, shape), axis=1, kind="stable")
+        lines = 3.0 + 7 * places + random_below(7, derive_key(key), shape)
+        self.base, self.steps = lines[0], lines[1:]
         self.steps[0] *= -self.base  # so that lines lie on both sides of the point
         self._known: dict[tuple[float, ...], list[object]] = {}
         self._values: Array | None = None
