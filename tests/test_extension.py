@@ -74,7 +74,7 @@ from gradcheck.query import Query
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
-    joined, leaves, output_direction, output_size, result_of
+    joined, judged_ports, leaves, result_of, split
 )
 from gradcheck.methods._torch.exceptions import guarded
 
@@ -90,10 +90,10 @@ def answer(invocation):
 
 def _row(invocation):
     inputs = leaves(invocation, requires_grad=False)
-    shape = (invocation.count, output_size(invocation))
-    cotangent = directions.dense(invocation.seed, directions.COTANGENT, shape)
+    ports = judged_ports(invocation)
+    cotangent = directions.dense(invocation, ports, directions.COTANGENT)
     _, pull = torch.func.vjp(lambda *tensors: result_of(invocation, tensors), *inputs)
-    rows = pull(output_direction(cotangent, invocation))
+    rows = pull(split(cotangent, ports, invocation))
     yield Answer(LABEL, Query(1, cotangent, (None,)), joined(rows, invocation, inputs))
 '''
 

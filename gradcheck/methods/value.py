@@ -34,8 +34,8 @@ def _value(invocation: Invocation) -> Iterator[Said]:
     inputs = leaves(invocation, requires_grad=False)
     copies = [tensor.clone() for tensor in inputs]
     versions = [_version(tensor) for tensor in inputs]
-    result = result_of(invocation, inputs)
-    yield Answer("value", Query(0), entries(result, invocation))
+    results = result_of(invocation, inputs)
+    yield Answer("value", Query(0), entries(results, invocation))
     for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
         if _version(tensor) != version or not torch.equal(tensor, copy):
             yield Violation(f"the implementation changed its input {number}", "value")

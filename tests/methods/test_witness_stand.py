@@ -5,42 +5,43 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from invocations import invocation
+from invocations import batch, invocation
 
 from gradcheck.answer import Ruling
 from gradcheck.methods import value
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.calling import joined, leaves, split
+from gradcheck.methods._torch.calling import input_ports, joined, leaves, split
 
 seeds = st.integers(0, 2**63)
 
 
 @given(seeds, st.integers(0, 2))
 def test_directions_are_dyadic_and_bounded_away_from_zero(seed, stream):
-    found = directions.dense(seed, stream, (4, 5))
+    found = directions.drawn(seed, stream, (4, 5))
     assert ((found * 8) % 1 == 0).all()
     assert (abs(found) >= 0.5).all()
     assert (abs(found) <= 2).all()
 
 
 def test_directions_are_the_same_on_every_machine():
-    assert directions.dense(7, directions.COTANGENT, (1, 4)).tolist() == [
+    assert directions.drawn(7, directions.COTANGENT, (1, 4)).tolist() == [
         [-1.375, -0.875, -0.875, 1.75]
     ]
 
 
 def test_directions_have_both_signs():
-    found = directions.dense(0, directions.COTANGENT, (1, 100))
+    found = directions.drawn(0, directions.COTANGENT, (1, 100))
     assert 30 < (found > 0).sum() < 70
 
 
 def test_streams_and_seeds_differ():
-    drawn = [directions.dense(seed, stream, (1, 9)) for seed in (0, 1) for stream in (0, 1, 2)]
+    drawn = [directions.drawn(seed, stream, (1, 9)) for seed in (0, 1) for stream in (0, 1, 2)]
     assert len({each.tobytes() for each in drawn}) == 6
 
 
 def test_units_hold_one_entry_each():
-    found = directions.units(3, directions.FIRST_TANGENT, (2, 3))
+    points = batch(None, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0])
+    found = directions.units(points, input_ports(points), directions.FIRST_TANGENT)
     assert [(each != 0).tolist() for each in found] == [
         [[k == j for j in range(3)]] * 2 for k in range(3)
     ]
@@ -49,7 +50,7 @@ def test_units_hold_one_entry_each():
 def test_a_direction_is_split_and_joined_again():
     point = invocation(None, [[1.0, 2.0]], 3.0, [])
     direction = np.array([[1.0, 2.0, 3.0]])
-    parts = split(direction, point)
+    parts = split(direction, input_ports(point), point)
     assert [tuple(part.shape) for part in parts] == [(1, 2), (), (0,)]
     assert joined(parts, point, leaves(point, requires_grad=False)).tolist() == direction.tolist()
 
