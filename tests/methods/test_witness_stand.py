@@ -5,10 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from invocations import batch, invocation
+from invocations import batch, claims, invocation, said
 
 from gradcheck.answer import Ruling
-from gradcheck.methods import value
+from gradcheck.dtypes import DTYPES
+from gradcheck.floats import float_at, largest_ordinal, round_to
+from gradcheck.methods import forward, gradcheck, reverse, second, third, value
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import input_ports, joined, leaves, split
 
@@ -55,12 +57,58 @@ def test_a_direction_is_split_and_joined_again():
     assert joined(parts, point, leaves(point, requires_grad=False)).tolist() == direction.tolist()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_leaves_have_the_dtype_under_test(dtype):
     (leaf,) = leaves(invocation(None, 0.5, dtype=dtype), requires_grad=True)
-    assert leaf.dtype == getattr(torch, dtype)
+    assert leaf.dtype == getattr(torch, DTYPES[dtype].real)
     assert leaf.is_leaf
     assert leaf.requires_grad
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
+def test_a_complex_leaf_has_the_dtype_under_test(dtype):
+    (leaf,) = leaves(invocation(None, 0.5 + 1j, dtype=dtype), requires_grad=True)
+    assert (leaf.dtype, leaf.item()) == (getattr(torch, dtype), 0.5 + 1j)
+
+
+HALF = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+
+
+@HALF
+@given(st.data())
+def test_every_float_of_half_precision_comes_to_pytorch_and_back_exactly(dtype, data):
+    largest = largest_ordinal(DTYPES[dtype])
+    numbers = float_at(
+        data.draw(st.lists(st.integers(-largest, largest), min_size=1)), DTYPES[dtype]
+    )
+    (claim,) = value.answer(batch(lambda x: x, numbers, dtype=dtype))
+    assert claim.numbers.ravel().tolist() == numbers.tolist()
+
+
+@HALF
+def test_numbers_of_half_precision_are_those_that_the_dtype_held(dtype):
+    # 1 + 2**-7 squared is 1 + 2**-6 + 2**-14, of which neither dtype holds the last bit.
+    answers = list(reverse.answer(invocation(lambda x: x * x * x, 1 + 2**-7, dtype=dtype)))
+    held = np.concatenate([claim.numbers for claim in answers])
+    assert (round_to(held, DTYPES[dtype]) == held).all()
+    exact = [3 * (1 + 2**-7) ** 2 * claim.query.cotangent for claim in answers]
+    near = [abs(c.numbers / e - 1).item() for c, e in zip(answers, exact, strict=True)]
+    assert 0 < max(near) < 4 * DTYPES[dtype].unit_roundoff
+
+
+@HALF
+@pytest.mark.parametrize("witness", [value, reverse, forward, second, third])
+def test_every_witness_but_finite_differences_speaks_in_half_precision(dtype, witness):
+    answers = said(witness.answer(invocation(lambda x, y: x * x * y, 0.5, 2.0, dtype=dtype)))
+    assert len(claims(answers)) == len(answers)
+
+
+@HALF
+def test_finite_differences_abstain_in_half_precision(dtype):
+    answers = said(gradcheck.answer(invocation(lambda x: x * x, 0.5, dtype=dtype)))
+    assert {(each.ruling, each.reason, each.incapable) for each in answers} == {
+        (Ruling.ABSTAIN, f"finite differences have no digits in {dtype}", True)
+    }
 
 
 class Speechless(Exception):
