@@ -53,6 +53,17 @@ class Lowered:
     conditions: tuple[int, ...]
     names: frozenset[str]
 
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The input ports."""
+        return tuple(self.graph.inputs[: len(self.inputs)])
+
+    @property
+    def judged(self) -> tuple[Port, ...]:
+        """The output ports that are judged."""
+        pairs = zip(self.outputs, self.results, strict=True)
+        return tuple(port for port, node in pairs if node is not None)
+
 
 def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name
     formula: Tree | Mapping[str, Tree | None],

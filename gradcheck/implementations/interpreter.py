@@ -23,6 +23,7 @@ from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
 from gradcheck.implementations.tensors import (
     Home,
+    alike,
     as_tensor,
     leaves,
     plain,
@@ -228,7 +229,8 @@ def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
             return exact(left, right)
         return on_tensors(as_tensor(left, home), as_tensor(right, home))
     if symbol == "@":
-        return torch.matmul(as_tensor(left, home), as_tensor(right, home))
+        matrices = [as_tensor(left, home), as_tensor(right, home)]
+        return torch.matmul(*(alike(matrices) if home.floats_as_tensors else matrices))
     if _is_number(left) and _is_number(right):
         return _exact(symbol, left, right)
     if home.floats_as_tensors and symbol != "**":
@@ -238,7 +240,9 @@ def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
 
 def _off_python(value: Any, home: Home) -> Any:
     """A number that is no integer as a tensor of the dtype under test."""
-    if isinstance(value, float) or (isinstance(value, Fraction) and value.denominator > 1):
+    if isinstance(value, float | complex) or (
+        isinstance(value, Fraction) and value.denominator > 1
+    ):
         return as_tensor(value, home)
     return value
 
@@ -256,7 +260,7 @@ def unary(symbol: str, operand: Any, home: Home) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Fraction | int | float)
+    return isinstance(value, Fraction | int | float | complex)
 
 
 def _operand(value: Any, home: Home) -> Any:
@@ -269,7 +273,7 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
     if symbol in _COMPARISONS:
         return _BINARY[symbol](left, right)
     left, right = (
-        value if isinstance(value, float) else Fraction(value) for value in (left, right)
+        value if isinstance(value, float | complex) else Fraction(value) for value in (left, right)
     )
     if symbol == "**":
         return _power(left, right)
@@ -277,6 +281,8 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(base, complex) or isinstance(exponent, complex):
+        return complex(base) ** complex(exponent)
     exact = isinstance(base, Fraction) and isinstance(exponent, Fraction)
     if exact and exponent.denominator == 1:
         if _bits(base) * abs(exponent) <= _MOST_BITS:

@@ -18,6 +18,7 @@ from gradcheck.floats import nearest_float
 class Home:
     """Where the numbers of an expression become tensors.
 
+    ``dtype`` is that of real numbers: of a complex dtype under test that of its parts.
     ``floats_as_tensors``: numbers that are no integers meet tensors as tensors of the dtype, not
     as Python's floats, which PyTorch's forward mode promotes (pytorch/pytorch#90065).
     """
@@ -26,10 +27,14 @@ class Home:
     device: torch.device
     floats_as_tensors: bool = False
 
+    @property
+    def complex_dtype(self) -> torch.dtype:
+        return self.dtype.to_complex()
+
 
 def home_of(dtype: str, device: str) -> Home:
     """The home by its names, as the plan of a run spells them (``float64``, ``cuda:0``)."""
-    return Home(getattr(torch, dtype), torch.device(device))
+    return Home(getattr(torch, dtype).to_real(), torch.device(device))
 
 
 def plain(value: Any) -> Any:
@@ -58,6 +63,8 @@ def as_tensor(value: Any, home: Home) -> Tensor:
         return torch.tensor(value, device=home.device)
     if isinstance(value, Fraction | int | float):
         return torch.tensor(nearest_float(value), dtype=home.dtype, device=home.device)
+    if isinstance(value, complex):
+        return torch.tensor(value, dtype=home.complex_dtype, device=home.device)
     if isinstance(value, list | tuple):
         items = [as_tensor(item, home) for item in value]
         if not items:
@@ -70,7 +77,20 @@ def _alike(items: list[Tensor], home: Home) -> list[Tensor]:
     """Numbers beside tensors of another type take the dtype under test."""
     if len({item.dtype for item in items}) == 1:
         return items
-    return [item if item.is_floating_point() else item.to(home.dtype) for item in items]
+    items = alike(items)
+    return [item if _holds_fractions(item) else item.to(home.dtype) for item in items]
+
+
+def _holds_fractions(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def alike(tensors: list[Tensor]) -> list[Tensor]:
+    """The same, all complex if one is: functions of several tensors do not always do that."""
+    found = next((each.dtype for each in tensors if each.is_complex()), None)
+    if found is None:
+        return tensors
+    return [each if each.is_complex() else each.to(found) for each in tensors]
 
 
 def constant(value: Any, home: Home) -> Any:

@@ -16,15 +16,20 @@ from gradcheck.language.nodes import Attribute, Call, Node
 from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted
 
 
-def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
+def evaluate(tree: Node, values: Mapping[str, Any], home: Home, *, several: bool = False) -> Any:
     """What the expression gives, where ``values`` holds inputs, constants and sweep values.
 
-    A list is stacked to a tensor; a tuple that PyTorch returns stays one.
+    A list is stacked to a tensor, or where a case names its outputs gives them in order; a tuple
+    that PyTorch returns stays one.
 
     Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
     """
     result = fold(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
-    return as_tensor(result, home) if isinstance(result, list) else result
+    if not isinstance(result, list):
+        return result
+    if not several:
+        return as_tensor(result, home)
+    return tuple(None if item is None else as_tensor(item, home) for item in result)
 
 
 def _call(node: Call, scope: Scope) -> Any:

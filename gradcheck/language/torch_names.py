@@ -62,8 +62,8 @@ def dotted(node: Node, names: frozenset[str]) -> str | None:
     return ("torch.nn.functional" if root == "F" else "torch") + rest
 
 
-NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf}
-"""Constants that the torch language shares with the formula language, as Python's floats."""
+NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf, "I": 1j}
+"""Constants that the torch language shares with the formula language, as Python's numbers."""
 
 
 def names_used(tree: Node) -> frozenset[str]:
