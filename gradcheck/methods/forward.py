@@ -17,11 +17,11 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
     coordinate_count,
-    entries,
+    input_leaves,
     input_ports,
     judged_ports,
-    leaves,
     output_name,
+    output_rows,
     result_of,
 )
 from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
@@ -70,14 +70,14 @@ def _column(invocation: Invocation, tangent: Array) -> Answer:
         label = LABEL + "".join(
             f" ({output_name(ports[k])} has no tangent: zeros)" for k in constant
         )
-        return Answer(label, Query(1, None, (tangent,)), entries(found, invocation))
+        return Answer(label, Query(1, None, (tangent,)), output_rows(found, invocation))
 
 
 def _pushed(
     invocation: Invocation, tangent: Array
 ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
     """The results and their tangents."""
-    inputs = leaves(invocation, requires_grad=False)
+    inputs = input_leaves(invocation, requires_grad=False)
     results = result_of(invocation, duals(inputs, tangent, invocation))
     return results, [tangent_of(result) for result in results]
 

@@ -26,10 +26,10 @@ from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import (
     coordinate_count,
     densified,
+    input_leaves,
     input_ports,
     judged_ports,
     layouts,
-    leaves,
     result_of,
 )
 from gradcheck.methods._torch.compositions import slopes_of
@@ -68,7 +68,7 @@ def _second(invocation: Invocation) -> Iterator[Remark]:
     if invocation.second is None:
         yield _cannot_testify(invocation, SECOND)
         return
-    inputs = leaves(invocation, requires_grad=True)
+    inputs = input_leaves(invocation, requires_grad=True)
     results = result_of(invocation, inputs)
     if not any(result.requires_grad for result in results):
         yield Abstention("the result does not require grad", label=SECOND)
@@ -126,7 +126,7 @@ def _examine(
     with _repeatable(point), _quiet():
         examine(
             function,
-            leaves(point, requires_grad=True),
+            input_leaves(point, requires_grad=True),
             eps=settings.step,
             atol=settings.atol,
             rtol=settings.rtol,
@@ -137,7 +137,7 @@ def _examine(
 
 
 def _gives_sparse_gradients(point: Invocation) -> bool:
-    inputs = leaves(point, requires_grad=True)
+    inputs = input_leaves(point, requires_grad=True)
     live = [result for result in result_of(point, inputs) if result.requires_grad]
     if not live:
         return False

@@ -17,18 +17,17 @@ from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     coordinate_count,
-    joined,
+    cotangent_tensors,
+    gradient_rows,
+    input_leaves,
     judged_ports,
     layouts,
-    leaves,
     output_name,
     result_of,
-    split,
 )
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import leads_to
-from gradcheck.query import Array, Query, flatten
-from gradcheck.query import split as split_rows
+from gradcheck.query import Array, Query, flatten, split
 
 METHOD = Method(
     name="reverse",
@@ -49,7 +48,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _by_grad(invocation: Invocation) -> Iterator[Said]:
-    inputs = leaves(invocation, requires_grad=True)
+    inputs = input_leaves(invocation, requires_grad=True)
     results = result_of(invocation, inputs)
     for cotangent in _cotangents(invocation):
         asked = _asked(invocation, results, cotangent)
@@ -62,7 +61,7 @@ def _by_grad(invocation: Invocation) -> Iterator[Said]:
 
 
 def _by_backward(invocation: Invocation) -> Iterator[Said]:
-    inputs = leaves(invocation, requires_grad=True)
+    inputs = input_leaves(invocation, requires_grad=True)
     results = result_of(invocation, inputs)
     asked = _asked(invocation, results, _dense(invocation))
     if asked.live:  # what Tensor.backward does, for several outputs too
@@ -85,8 +84,8 @@ class _Asked:
 
 def _asked(invocation: Invocation, results: Sequence[Tensor], cotangent: Array) -> _Asked:
     ports = judged_ports(invocation)
-    parts = split_rows(cotangent, [port.shape for port in ports])
-    weights = split(cotangent, ports, invocation)
+    parts = split(cotangent, [port.shape for port in ports])
+    weights = cotangent_tensors(cotangent, invocation)
     asked = [k for k, part in enumerate(parts) if part.any() or len(ports) == 1]
     live = [k for k in asked if results[k].requires_grad]
     detached = [output_name(ports[k]) for k in asked if k not in live]
@@ -101,7 +100,7 @@ def _answer(
     gradients: Sequence[Tensor | None],
 ) -> Answer:
     detached = "".join(f" ({each} does not require grad: zeros)" for each in asked.detached)
-    numbers = joined(gradients, invocation, inputs)
+    numbers = gradient_rows(gradients, invocation, inputs)
     absent = _absent(asked.live, gradients, inputs)
     label = call + detached + layouts(gradients)
     return Answer(label, Query(1, asked.cotangent, (None,)), numbers, absent)
@@ -131,6 +130,6 @@ def _cotangents(invocation: Invocation) -> list[Array]:
         return [dense, *directions.units(invocation, ports, directions.COTANGENT)]
     if len(ports) == 1:
         return [dense]
-    parts = split_rows(dense, [port.shape for port in ports])
+    parts = split(dense, [port.shape for port in ports])
     alone = [flatten([part * (k == j) for j, part in enumerate(parts)]) for k in range(len(parts))]
     return [dense, *alone]

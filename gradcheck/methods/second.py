@@ -14,14 +14,14 @@ from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
-    entries,
-    input_ports,
-    joined,
+    cotangent_tensors,
+    gradient_rows,
+    input_leaves,
     judged_ports,
-    leaves,
     output_name,
+    output_rows,
     result_of,
-    split,
+    tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
     cotangent_of,
@@ -63,43 +63,49 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    inputs = leaves(invocation, requires_grad=True)
+    inputs = input_leaves(invocation, requires_grad=True)
     cotangent = cotangent_of(invocation)
-    weights = split(cotangent, judged_ports(invocation), invocation)
+    weights = cotangent_tensors(cotangent, invocation)
     slopes = slopes_of(result_of(invocation, inputs), inputs, weights)
     for tangent in _tangents(invocation):
-        rows = gradients(slopes, inputs, split(tangent, input_ports(invocation), invocation))
+        rows = gradients(slopes, inputs, tangent_tensors(tangent, invocation))
         yield Answer(
-            REVERSE_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            REVERSE_REVERSE,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     cotangent = cotangent_of(invocation)
     for tangent in _tangents(invocation):
-        inputs = leaves(invocation, requires_grad=True)
+        inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             carriers = duals(inputs, tangent, invocation)
-            weights = split(cotangent, judged_ports(invocation), invocation)
+            weights = cotangent_tensors(cotangent, invocation)
             slopes = gradients(result_of(invocation, carriers), carriers, weights)
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
         yield Answer(
-            FORWARD_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            FORWARD_REVERSE,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
 def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
     cotangent = cotangent_of(invocation)
     for tangent in _tangents(invocation):
-        inputs = leaves(invocation, requires_grad=True)
+        inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             results = result_of(invocation, duals(inputs, tangent, invocation))
             slopes = [tangent_of(result) for result in results]
         # Outside the dual level: the derivative of a backward formula is not asked for here.
-        weights = split(cotangent, judged_ports(invocation), invocation)
+        weights = cotangent_tensors(cotangent, invocation)
         rows = gradients(slopes, inputs, weights)
         yield Answer(
-            REVERSE_FORWARD, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            REVERSE_FORWARD,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
@@ -114,14 +120,14 @@ def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
 
 def _mixed(invocation: Invocation, inner: Array, outer: Array) -> Said:
     found = twice_forward(lambda *tensors: result_of(invocation, tensors), inner, outer, invocation)
-    expected = split(cotangent_of(invocation), judged_ports(invocation), invocation)
+    expected = cotangent_tensors(cotangent_of(invocation), invocation)
     excuse = reason_to_excuse(found, expected, second_by_forward) if invocation.own_code else None
     if excuse is not None:
         return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
     for port, tangent, like in zip(judged_ports(invocation), found, expected, strict=True):
         check_output(f"the second tangent of {output_name(port)}", tangent, port, invocation,
                      like.device)  # fmt: skip
-    return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), entries(found, invocation))
+    return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), output_rows(found, invocation))
 
 
 def _tangents(invocation: Invocation) -> list[Array]:

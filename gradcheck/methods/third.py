@@ -16,12 +16,11 @@ from gradcheck.answer import (
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
-    input_ports,
-    joined,
-    judged_ports,
-    leaves,
+    cotangent_tensors,
+    gradient_rows,
+    input_leaves,
     result_of,
-    split,
+    tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
     cotangent_of,
@@ -61,32 +60,32 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    inputs = leaves(invocation, requires_grad=True)
-    ports, cotangent = input_ports(invocation), cotangent_of(invocation)
-    weights = split(cotangent, judged_ports(invocation), invocation)
+    inputs = input_leaves(invocation, requires_grad=True)
+    weights = cotangent_tensors(cotangent_of(invocation), invocation)
     first = slopes_of(result_of(invocation, inputs), inputs, weights)
     others = tangents_of(invocation, directions.SECOND_TANGENT, MOST_ENTRIES)
     for number, inner in enumerate(tangents_of(invocation, directions.FIRST_TANGENT, MOST_ENTRIES)):
-        second = slopes_of(first, inputs, split(inner, ports, invocation))
+        second = slopes_of(first, inputs, tangent_tensors(inner, invocation))
         for outer in others[number:]:
-            rows = gradients(second, inputs, split(outer, ports, invocation))
+            rows = gradients(second, inputs, tangent_tensors(outer, invocation))
             yield _answer(
-                REVERSE_REVERSE, invocation, inner, outer, joined(rows, invocation, inputs)
+                REVERSE_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
             )
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     """The second derivative by reverse over reverse, and its tangent."""
-    ports = input_ports(invocation)
     for inner, outer in pairs_of_tangents(invocation, MOST_ENTRIES):
-        inputs = leaves(invocation, requires_grad=True)
+        inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             carriers = duals(inputs, outer, invocation)
-            weights = split(cotangent_of(invocation), judged_ports(invocation), invocation)
+            weights = cotangent_tensors(cotangent_of(invocation), invocation)
             first = slopes_of(result_of(invocation, carriers), carriers, weights)
-            second = gradients(first, carriers, split(inner, ports, invocation))
+            second = gradients(first, carriers, tangent_tensors(inner, invocation))
             rows = [None if slope is None else tangent_of(slope) for slope in second]
-        yield _answer(FORWARD_REVERSE, invocation, inner, outer, joined(rows, invocation, inputs))
+        yield _answer(
+            FORWARD_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
+        )
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
@@ -99,8 +98,8 @@ def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
 
 
 def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
-    inputs = leaves(invocation, requires_grad=False)
-    weights = split(cotangent_of(invocation), judged_ports(invocation), invocation)
+    inputs = input_leaves(invocation, requires_grad=False)
+    weights = cotangent_tensors(cotangent_of(invocation), invocation)
 
     def gradient(*tensors: Tensor) -> tuple[Tensor, ...]:
         pull = torch.func.vjp(lambda *xs: result_of(invocation, xs), *tensors)[1]
@@ -111,7 +110,9 @@ def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
     excuse = reason_to_excuse(rows, inputs, third_by_forward) if invocation.own_code else None
     if excuse is not None:
         return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
-    return _answer(FORWARD_FORWARD, invocation, inner, outer, joined(rows, invocation, inputs))
+    return _answer(
+        FORWARD_FORWARD, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
+    )
 
 
 def _answer(

@@ -12,7 +12,12 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.floats import float_at, largest_ordinal, round_to
 from gradcheck.methods import forward, gradcheck, reverse, second, third, value
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.calling import input_ports, joined, leaves, split
+from gradcheck.methods._torch.calling import (
+    gradient_rows,
+    input_leaves,
+    input_ports,
+    tangent_tensors,
+)
 
 seeds = st.integers(0, 2**63)
 
@@ -52,14 +57,17 @@ def test_units_hold_one_entry_each():
 def test_a_direction_is_split_and_joined_again():
     point = invocation(None, [[1.0, 2.0]], 3.0, [])
     direction = np.array([[1.0, 2.0, 3.0]])
-    parts = split(direction, input_ports(point), point)
+    parts = tangent_tensors(direction, point)
     assert [tuple(part.shape) for part in parts] == [(1, 2), (), (0,)]
-    assert joined(parts, point, leaves(point, requires_grad=False)).tolist() == direction.tolist()
+    assert (
+        gradient_rows(parts, point, input_leaves(point, requires_grad=False)).tolist()
+        == direction.tolist()
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_leaves_have_the_dtype_under_test(dtype):
-    (leaf,) = leaves(invocation(None, 0.5, dtype=dtype), requires_grad=True)
+    (leaf,) = input_leaves(invocation(None, 0.5, dtype=dtype), requires_grad=True)
     assert leaf.dtype == getattr(torch, DTYPES[dtype].real)
     assert leaf.is_leaf
     assert leaf.requires_grad
@@ -67,7 +75,7 @@ def test_leaves_have_the_dtype_under_test(dtype):
 
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 def test_a_complex_leaf_has_the_dtype_under_test(dtype):
-    (leaf,) = leaves(invocation(None, 0.5 + 1j, dtype=dtype), requires_grad=True)
+    (leaf,) = input_leaves(invocation(None, 0.5 + 1j, dtype=dtype), requires_grad=True)
     assert (leaf.dtype, leaf.item()) == (getattr(torch, dtype), 0.5 + 1j)
 
 

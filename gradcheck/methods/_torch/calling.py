@@ -11,8 +11,7 @@ from torch import Tensor
 
 from gradcheck.answer import Invocation
 from gradcheck.errors import Misconduct
-from gradcheck.query import Array, Kind, Port
-from gradcheck.query import split as split_rows
+from gradcheck.query import Array, Kind, Port, split
 
 
 def input_ports(invocation: Invocation) -> list[Port]:
@@ -43,7 +42,7 @@ def output_name(port: Port) -> str:
     return f"output {port.name!r}" if port.name else "the result"
 
 
-def leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
+def input_leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
     """The invocation's inputs as fresh leaf tensors.
 
     Shapes: [count] each where the invocation is batched, else the input's own.
@@ -125,10 +124,10 @@ def check_output(
     Errors: Misconduct, which names the first thing that is not so.
     """
     shape = (invocation.count,) if invocation.batched else port.shape
-    check(what, found, shape, _dtype(port.kind, invocation), device)
+    check_tensor(what, found, shape, _dtype(port.kind, invocation), device)
 
 
-def check(
+def check_tensor(
     what: str, found: object, shape: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> None:
     """Raise unless ``found`` is a dense tensor of that shape, dtype and device.
@@ -149,19 +148,24 @@ def check(
         )
 
 
-def split(direction: Array, ports: Sequence[Port], invocation: Invocation) -> tuple[Tensor, ...]:
-    """A direction over all entries of some ports as one tensor for each.
+def tangent_tensors(direction: Array, invocation: Invocation) -> tuple[Tensor, ...]:
+    """A direction [count, n] over all input entries as one tensor for each input."""
+    return _tensors(direction, input_ports(invocation), invocation)
 
-    Shapes: ``direction`` is [count, entries]; the tensors have the shapes of ``leaves``, or of
-            what ``result_of`` gives.
-    """
-    parts = split_rows(direction, [port.shape for port in ports])
+
+def cotangent_tensors(direction: Array, invocation: Invocation) -> tuple[Tensor, ...]:
+    """A direction [count, m] over all judged output entries as one tensor for each output."""
+    return _tensors(direction, judged_ports(invocation), invocation)
+
+
+def _tensors(direction: Array, ports: Sequence[Port], invocation: Invocation) -> tuple[Tensor, ...]:
+    parts = split(direction, [port.shape for port in ports])
     return tuple(
         _tensor(part, port.kind, invocation) for part, port in zip(parts, ports, strict=True)
     )
 
 
-def joined(
+def gradient_rows(
     gradients: Sequence[Tensor | None], invocation: Invocation, inputs: Sequence[Tensor]
 ) -> Array:
     """Gradients of all inputs as [count, n]; None, for an input that is not used, as zeros.
@@ -173,7 +177,7 @@ def joined(
     columns = []
     for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True)):
         dense = torch.zeros_like(leaf) if gradient is None else densified(gradient)
-        check(f"the gradient of input {number}", dense, leaf.shape, leaf.dtype, leaf.device)
+        check_tensor(f"the gradient of input {number}", dense, leaf.shape, leaf.dtype, leaf.device)
         assert dense is not None
         columns.append(_rows(dense, invocation))
     return np.concatenate(columns, axis=1)
@@ -196,7 +200,7 @@ def layouts(gradients: Sequence[Tensor | None]) -> str:
     return f" ({'; '.join(found)})" if found else ""
 
 
-def entries(results: Sequence[Tensor], invocation: Invocation) -> Array:
+def output_rows(results: Sequence[Tensor], invocation: Invocation) -> Array:
     """Tensors shaped like the judged outputs as [count, m]."""
     return np.concatenate([_rows(result, invocation) for result in results], axis=1)
 

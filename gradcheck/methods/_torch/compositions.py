@@ -21,11 +21,11 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     coordinate_count,
     densified,
+    input_leaves,
     input_ports,
     judged_ports,
-    leaves,
     result_of,
-    split,
+    tangent_tensors,
 )
 from gradcheck.methods._torch.dual import warm_up
 from gradcheck.methods._torch.graph import refuse_to_go_on, runs_own_function
@@ -100,9 +100,8 @@ def twice_forward(
     function: _Function, inner: Array, outer: Array, invocation: Invocation
 ) -> tuple[Tensor, ...]:
     """The second tangents of a function of the inputs, by ``torch.func.jvp`` of itself."""
-    ports = input_ports(invocation)
-    parts, others = split(inner, ports, invocation), split(outer, ports, invocation)
-    return _twice_forward(function, leaves(invocation, requires_grad=False), parts, others)
+    parts, others = tangent_tensors(inner, invocation), tangent_tensors(outer, invocation)
+    return _twice_forward(function, input_leaves(invocation, requires_grad=False), parts, others)
 
 
 def _twice_forward(
@@ -148,7 +147,7 @@ _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 def reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
-    results = result_of(invocation, leaves(invocation, requires_grad=True))
+    results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):
         return None
     return f"PyTorch's nested forward mode is wrong for every autograd.Function: {_ISSUE}"

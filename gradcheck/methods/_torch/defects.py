@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gradcheck.answer import Answer, Invocation, Question
 from gradcheck.dtypes import DTYPES
-from gradcheck.methods._torch.calling import leaves, result_of
+from gradcheck.methods._torch.calling import input_leaves, result_of
 from gradcheck.methods._torch.graph import nodes
 from gradcheck.query import Port
 
@@ -299,7 +299,7 @@ DEFECTS = (
 def defects_met(invocation: Invocation) -> list[Defect]:
     """Return the defects of the operators in the backward graph of the invocation's result."""
     try:
-        found = list(nodes(result_of(invocation, leaves(invocation, requires_grad=True))))
+        found = list(nodes(result_of(invocation, input_leaves(invocation, requires_grad=True))))
         return [each for each in DEFECTS if any(_is_met(each, node) for node in found)]
     except (Exception, SystemExit):  # whoever asks in earnest sees it again
         return []

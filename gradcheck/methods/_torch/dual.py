@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from gradcheck.answer import Invocation
-from gradcheck.methods._torch.calling import input_ports, split
+from gradcheck.methods._torch.calling import tangent_tensors
 from gradcheck.query import Array
 
 
@@ -34,7 +34,7 @@ def dual_level() -> Iterator[None]:
 
 def duals(inputs: Sequence[Tensor], tangent: Array, invocation: Invocation) -> list[Tensor]:
     """The inputs with their parts of ``tangent`` [count, n]. Only within a ``dual_level``."""
-    parts = split(tangent, input_ports(invocation), invocation)
+    parts = tangent_tensors(tangent, invocation)
     return [
         forward_ad.make_dual(leaf, part)  # type: ignore[no-untyped-call]
         for leaf, part in zip(inputs, parts, strict=True)
