@@ -43,7 +43,7 @@ class Compiled:
     only_for: tuple[torch.Size, ...] | None
 
 
-def record(
+def record_graph(
     evaluate: Evaluation,
     inputs: Sequence[Port],
     constants: Mapping[str, Any],

@@ -14,10 +14,16 @@ from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
-from gradcheck.implementations.compiled import Compiled, Evaluation, TooLargeError, record, source
+from gradcheck.implementations.compiled import (
+    Compiled,
+    Evaluation,
+    TooLargeError,
+    record_graph,
+    source,
+)
 from gradcheck.implementations.function import load_callable, load_function, taking_inputs
-from gradcheck.implementations.tensors import Home, constant, home_of
-from gradcheck.implementations.torch_language import evaluate
+from gradcheck.implementations.tensors import Home, constant_of, home_of
+from gradcheck.implementations.torch_language import evaluate_torch
 from gradcheck.implementations.translation import translate
 
 Subject = Callable[..., Any]
@@ -109,14 +115,14 @@ def _compiled(
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
     most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
-    return record(evaluation, variant.formula.ports, constants, home, most=most)
+    return record_graph(evaluation, variant.formula.ports, constants, home, most=most)
 
 
 def _evaluation(case: Case, variant: Variant, implementation: Implementation) -> Evaluation:
     tree = implementation.tree
     if tree is not None:
         several = isinstance(case.formula, Mapping)
-        return lambda values, home: evaluate(
+        return lambda values, home: evaluate_torch(
             tree, {**variant.values, **values}, home, several=several
         )
     return lambda values, home: translate(
@@ -127,7 +133,7 @@ def _evaluation(case: Case, variant: Variant, implementation: Implementation) ->
 def _constants(case: Case, implementation: Implementation, home: Home) -> dict[str, Any]:
     if implementation.tree is None:
         return case.constants
-    return {name: constant(value, home) for name, value in case.constants.items()}
+    return {name: constant_of(value, home) for name, value in case.constants.items()}
 
 
 def _interpreted(

@@ -93,7 +93,7 @@ def alike(tensors: list[Tensor]) -> list[Tensor]:
     return [each if each.is_complex() else each.to(found) for each in tensors]
 
 
-def constant(value: Any, home: Home) -> Any:
+def constant_of(value: Any, home: Home) -> Any:
     """A constant of a case, as the torch language sees it.
 
     A number stays a number. A list becomes a tensor: of booleans, of int64 where every number
@@ -101,7 +101,7 @@ def constant(value: Any, home: Home) -> Any:
     """
     if not isinstance(value, list | tuple):
         return value
-    numbers = list(leaves(value))
+    numbers = list(items_of(value))
     if numbers and all(isinstance(number, bool) for number in numbers):
         return torch.tensor(value, device=home.device)
     if numbers and all(map(_is_whole, numbers)):
@@ -115,16 +115,16 @@ def _is_whole(number: Fraction | int) -> bool:
 
 def whole_numbers(value: Any, home: Home) -> Tensor:
     """Nested lists of whole numbers or booleans as an index."""
-    if all(isinstance(number, bool) for number in leaves(value)):
+    if all(isinstance(number, bool) for number in items_of(value)):
         return torch.tensor(value, dtype=torch.bool, device=home.device)
     return torch.tensor(_whole(value), dtype=torch.int64, device=home.device)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def items_of(value: Any) -> Iterator[Any]:
     """Everything in nested lists that is not a list."""
     if isinstance(value, list | tuple):
         for item in value:
-            yield from leaves(item)
+            yield from items_of(item)
     else:
         yield value
 

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.graph.folding import Meter
-from gradcheck.graph.folding import fold as fold_constants
-from gradcheck.implementations.interpreter import Scope, fold, integer
+from gradcheck.graph.folding import Meter, fold
+from gradcheck.implementations.interpreter import Scope, integer, value_of
 from gradcheck.implementations.tensors import Home, alike, as_tensor
 from gradcheck.language.nodes import Attribute, Call, Name, Node
 from gradcheck.language.torch_names import NUMBERS
@@ -40,16 +39,17 @@ def translate(
     home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():
-        known[name] = fold(tree, scope)
+        known[name] = value_of(tree, scope)
     if not isinstance(formula, Mapping):
-        return as_tensor(fold(formula, scope), home)
+        return as_tensor(value_of(formula, scope), home)
     return tuple(
-        None if tree is None else as_tensor(fold(tree, scope), home) for tree in formula.values()
+        None if tree is None else as_tensor(value_of(tree, scope), home)
+        for tree in formula.values()
     )
 
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
-    tensor = as_tensor(fold(node.base, scope), scope.home)
+    tensor = as_tensor(value_of(node.base, scope), scope.home)
     if node.name == "shape":
         return [Fraction(length) for length in tensor.shape]
     if node.name == "T":
@@ -62,9 +62,9 @@ def _call(node: Call, scope: Scope) -> Any:
     if name in FUNCTIONS:
         return _array_call(name, node, scope)
     if name in PARTS:
-        return PARTS[name](as_tensor(fold(node.arguments[0], scope), scope.home))
+        return PARTS[name](as_tensor(value_of(node.arguments[0], scope), scope.home))
     if name in CALLABLE:
-        return _elementwise(name, [fold(argument, scope) for argument in node.arguments], scope)
+        return _elementwise(name, [value_of(argument, scope) for argument in node.arguments], scope)
     raise NotImplementedError(f"the formula language has no function {name!r}")
 
 
@@ -80,7 +80,7 @@ def _elementwise(name: str, values: list[Any], scope: Scope) -> Any:
 
 def _apply(name: str, parameters: list[int], values: list[Any], scope: Scope) -> Any:
     if all(isinstance(value, Fraction | bool) for value in values):
-        exact = fold_constants(Meter(), name, values, *parameters)
+        exact = fold(Meter(), name, values, *parameters)
         if exact is not None:
             return exact  # floor(5/2) may be an index, so it must stay a number
     tensors = [as_tensor(value, scope.home) for value in values]
@@ -108,12 +108,12 @@ PARTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _array_call(name: str, node: Call, scope: Scope) -> Tensor:
-    values = [fold(argument, scope) for argument in node.arguments]
+    values = [value_of(argument, scope) for argument in node.arguments]
     arrays = ARRAYS.get(name, 1)
     options = [_option(value) for value in values[arrays:]]
     if name in ("reshape", "zeros", "ones") and options and not isinstance(options[0], list):
         options = [options]
-    keywords = {keyword: _option(fold(tree, scope)) for keyword, tree in node.keywords}
+    keywords = {keyword: _option(value_of(tree, scope)) for keyword, tree in node.keywords}
     leading = [_leading(name, value, scope.home) for value in values[:arrays]]
     if arrays > 1:
         leading = alike(leading)
