@@ -21,7 +21,7 @@ from gradcheck.catalog.problems import Complaints, not_judged
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.names import RESERVED
+from gradcheck.graph.functions import RESERVED
 from gradcheck.graph.steps import check_steps
 from gradcheck.language.nodes import Node, Place
 from gradcheck.language.torch_names import mistakes, names_used

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 
 from flint import arb
@@ -16,6 +15,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.floats import float_above, next_float
 from gradcheck.language.parse import parse
 from gradcheck.reference.exact import enclose_constant, work_of_constant
+from gradcheck.spelling import nearest
 
 _INFINITY = arb("inf")
 _EXPECTED = (
@@ -126,8 +126,7 @@ def _no_interval(part: str) -> tuple[str, str, str]:
         expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
         return f"the domain {part} in a union", expected, "write it as an interval"
     if part.isidentifier():
-        near = get_close_matches(part, DOMAIN_NAMES, n=1)
-        fix = f"write {near[0]}" if near else "choose one of these"
+        fix = nearest(part, DOMAIN_NAMES, "choose one of these")
         return f"the unknown domain {part!r}", _EXPECTED, fix
     return f"{part!r}, which is no domain" if part else "an empty domain", _EXPECTED, _EXAMPLE
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import MOST_STEPS
-from gradcheck.graph.scalarize import unroll
-from gradcheck.graph.tape import Tape
+from gradcheck.graph.lower import lower
 from gradcheck.language.nodes import Comprehension, Loop, Node, Place
 from gradcheck.language.torch_names import children
 
@@ -65,15 +64,14 @@ def _length(loop: Loop, numbers: Numbers, spend: Spend) -> int:
 
 def _number(node: Node, numbers: Numbers, spend: Spend) -> Fraction | None:
     """What a constant is, as the formula language has it; else None."""
-    tape = Tape(MOST_WORK)
+    graph = Graph(MOST_WORK)
     try:
-        program = unroll(node, inputs={}, names=dict(numbers), lets={}, conditions=(), tape=tape)
+        lowered = lower(node, inputs={}, names=numbers, lets={}, conditions=(), graph=graph)
     except ExpressionError:
         return None
     finally:
-        spend(tape.work)
-    operations = [program.tape.operations[output] for output in program.outputs]
-    if program.shape != () or operations[0].operator != "number":
-        return None
-    value: Any = operations[0].parameter
-    return Fraction(value)
+        spend(graph.work)
+    (result,) = lowered.results
+    assert result is not None, "a formula that is a tree is judged"
+    value = graph.number(result)
+    return Fraction(value) if graph.shape(result) == () and value is not None else None

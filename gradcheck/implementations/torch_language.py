@@ -13,7 +13,13 @@ from gradcheck.errors import ExpressionError
 from gradcheck.implementations.interpreter import Scope, value_of
 from gradcheck.implementations.tensors import Home, as_tensor, items_of, plain
 from gradcheck.language.nodes import Attribute, Call, Node
-from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted
+from gradcheck.language.torch_names import (
+    ATTRIBUTES,
+    PYTHON_NUMBERS,
+    TORCH_DTYPES,
+    allowed,
+    dotted,
+)
 
 
 def evaluate_torch(
@@ -26,7 +32,7 @@ def evaluate_torch(
 
     Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
     """
-    result = value_of(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
+    result = value_of(tree, Scope({**PYTHON_NUMBERS, **values}, home, _call, _attribute))
     if not isinstance(result, list):
         return result
     if not several:
@@ -75,7 +81,7 @@ def _function(name: str) -> Any:
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
     name = dotted(node, frozenset(scope.values))
-    if name in DTYPES:
+    if name in TORCH_DTYPES:
         return _function(name)
     if name is not None or node.name not in ATTRIBUTES:
         raise ExpressionError(

@@ -19,7 +19,7 @@ from gradcheck.graph.folding import Meter, fold
 from gradcheck.implementations.interpreter import Scope, integer, value_of
 from gradcheck.implementations.tensors import Home, alike, as_tensor
 from gradcheck.language.nodes import Attribute, Call, Name, Node
-from gradcheck.language.torch_names import NUMBERS
+from gradcheck.language.torch_names import PYTHON_NUMBERS
 from gradcheck.ops.table import CALLABLE, OPERATORS, on_tensors
 
 
@@ -35,7 +35,7 @@ def translate(
 
     Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
-    known = {**NUMBERS, **values}
+    known = {**PYTHON_NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,32 @@ def _is_nothing(part: float) -> bool:
     return part == 0 and math.copysign(1, part) > 0
 
 
+def filled(text: str, width: int, *, start: str = "", indent: int = 0, breaks: str = "") -> str:
+    """Return the text after ``start`` on lines that fit; all but the first are indented.
+
+    Lines end between words, and inside of a word after one of the characters ``breaks``; with
+    these, a word longer than a line is cut.
+    """
+    lines = _Lines(
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
+        break_long_words=bool(breaks),
+    )
+    lines.breaks = breaks
+    return lines.fill(text)
+
+
+class _Lines(textwrap.TextWrapper):
+    """Its ``breaks`` are characters after which a word may end a line."""
+
+    breaks = ""
+
+    def _split(self, text: str) -> list[str]:
+        inside = rf"|(?<=[{self.breaks}])(?![\s{self.breaks}])" if self.breaks else ""
+        return [part for part in re.split(rf"(\s+){inside}", text) if part]
+
+
 def point_as_yaml(at: dict[str, Any]) -> str:
     """The input as an entry of ``points``; every number reads back as the same float."""
     flow = ", ".join(f"{name}: {format_value(value)}" for name, value in at.items())
@@ -111,14 +138,7 @@ def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
 
 def _filled(start: str, text: str, indent: int | None = None) -> str:
     """The text after ``start``, on lines that fit; never broken inside a word."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * (len(start) if indent is None else indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return filled(text, WIDTH, start=start, indent=len(start) if indent is None else indent)
 
 
 def _inputs(outcome: Outcome) -> Iterator[str]:
@@ -297,8 +317,7 @@ def _flows(at: dict[str, Any]) -> str:
 def _block_entry(name: str, value: Any) -> str:
     """``name: [...]`` on lines that fit; a flow sequence may be broken at any blank."""
     text = f"    {name}: {format_value(value)}"
-    indent = " " * (len(name) + 6)
-    return textwrap.fill(text, WIDTH - 4, subsequent_indent=indent, break_on_hyphens=False)
+    return filled(text, WIDTH - 4, indent=len(name) + 6)
 
 
 def _elided(value: Any) -> str:
