@@ -27,7 +27,7 @@ def values_at(
     """
     declared = fixed_points(case, variant, dtype)
     values = dict(declared[0].at) if declared else {}
-    shapes = dict(variant.program.inputs)
+    shapes = {port.name: port.shape for port in variant.formula.ports}
     for name, text in at.items():
         if name not in shapes:
             raise UsageError(

@@ -17,6 +17,8 @@ from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import (
+    MOST_BITS,
+    START_BITS,
     ZERO,
     as_floats,
     is_finite,
@@ -29,7 +31,6 @@ from gradcheck.reference.ball_arrays import (
 from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
-from gradcheck.reference.evaluate import MOST_BITS, START_BITS
 from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan
 
@@ -45,6 +46,8 @@ HOPELESS_BITS = 1_024
 
 MOST_SPLIT = 4_096
 """Outputs of all points run together that are looked at one by one at ties."""
+
+
 class DerivationsDiffer(Exception):
     """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
 

@@ -9,8 +9,8 @@ from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point, Variant
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.query import Array, Query
+from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
-from gradcheck.reference.evaluate import decimal
 from gradcheck.reference.reference import Reference
 from gradcheck.run.observation import Promises
 

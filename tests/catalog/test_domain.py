@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.dtypes import FLOAT32, FLOAT64, Dtype
+from gradcheck.dtypes import DTYPES, FLOAT32, FLOAT64, Dtype
 from gradcheck.errors import ExpressionError
 
 F64, F32 = FLOAT64, FLOAT32

@@ -23,10 +23,9 @@ from gradcheck.graph.graph import Graph, NodeId, Port
 from gradcheck.ops.balls import CONTACT, working
 from gradcheck.ops.table import Operator, on_tensors
 from gradcheck.reference import symbolic, sympy_reader
-from gradcheck.reference.ball_arrays import is_settled, overlaps
+from gradcheck.reference.ball_arrays import MOST_BITS, TINY, is_settled, overlaps
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.enclosures import enclose
-from gradcheck.reference.evaluate import MOST_BITS, TINY
 from gradcheck.reference.symbolic import SymbolicDerivative
 
 BITS = 300

@@ -10,11 +10,8 @@ from hypothesis import HealthCheck, event, given, settings
 from operator_columns import agree
 from random_formulas import FORMULAS, POINTS, by_mpmath, formula_of
 
-from gradcheck.graph.scalarize import unroll
-from gradcheck.language.parse import parse
 from gradcheck.ops import balls
 from gradcheck.ops.balls import working
-from gradcheck.reference.exact import holds
 from gradcheck.reference.reference import Reference
 
 PATIENT = settings(
