@@ -11,6 +11,8 @@ if TYPE_CHECKING:  # numpy costs a tenth of a second, and these types are read b
     import numpy as np
     from numpy.typing import NDArray
 
+    from gradcheck.query import Array, Port, Query
+
 Floats: TypeAlias = "NDArray[np.float64]"
 
 
@@ -52,7 +54,7 @@ class Invocation:
     Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
             length ``count``. ``batched`` says that the implementation acts on each point alone
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
-            before the call. ``output_shape`` is that of a single point.
+            before the call. ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
@@ -62,7 +64,7 @@ class Invocation:
     function: Callable[..., Any]
     inputs: tuple[Floats, ...]
     batched: bool
-    output_shape: tuple[int, ...]
+    outputs: tuple[Port | None, ...]
     order: int
     dtype: str
     device: str
@@ -81,25 +83,18 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A witness's numbers: derivatives of order ``order``, contracted as it computed them.
+class Answer:
+    """A witness's numbers: what it says that the answer to ``query`` is.
 
-    With n input entries (all inputs flattened and joined, in order) and m output entries:
-
-    Shapes: ``cotangent`` is [count, m] and contracts the outputs; None leaves them free.
-            Each of ``tangents`` is [count, n] and contracts one derivative axis.
-            ``numbers`` is [count, *free], free being m if there is no cotangent, then n for each
-            derivative axis that no tangent contracts.
+    Shapes: ``numbers`` is [count, *free], as the query leaves sides free.
             ``absent`` maps the position of an input that was given no gradient to the words
             that tell so, before the input's name.
-    Units:  ``numbers`` are float64, exactly what the dtype under test held.
+    Units:  ``numbers`` are float64, or complex128, exactly what the dtype under test held.
     """
 
     label: str
-    order: int
-    numbers: Floats
-    cotangent: Floats | None = None
-    tangents: tuple[Floats, ...] = ()
+    query: Query
+    numbers: Array
     absent: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -138,9 +133,9 @@ class Agreement:
 
 Remark: TypeAlias = Abstention | Violation | Agreement
 """What a witness can say without numbers."""
-Said: TypeAlias = Claim | Remark
+Said: TypeAlias = Answer | Remark
 
-Answer = Callable[[Invocation], Iterator[Said]]
+Question = Callable[[Invocation], Iterator[Said]]
 """How a witness asks one question about an invocation."""
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Shape = tuple[int, ...]
+Kind = Literal["real", "complex", "bool"]
 
 MOST_ORDER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output of a function: an array with a name."""
+
+    name: str
+    shape: Shape
+    kind: Kind = "real"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -69,7 +69,8 @@ PULLBACK = '''
 
 import torch
 
-from gradcheck.answer import Claim
+from gradcheck.answer import Answer
+from gradcheck.query import Query
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
@@ -93,7 +94,7 @@ def _row(invocation):
     cotangent = directions.dense(invocation.seed, directions.COTANGENT, shape)
     _, pull = torch.func.vjp(lambda *tensors: result_of(invocation, tensors), *inputs)
     rows = pull(output_direction(cotangent, invocation))
-    yield Claim(LABEL, 1, joined(rows, invocation, inputs), cotangent)
+    yield Answer(LABEL, Query(1, cotangent, (None,)), joined(rows, invocation, inputs))
 '''
 
 PULLBACK_TEST = '''

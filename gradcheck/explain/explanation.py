@@ -21,20 +21,21 @@ from gradcheck.explain.point import entries_of, is_inside, values_at
 from gradcheck.explain.statements import (
     Derivative,
     certain,
+    derivatives_at,
     derivatives_of,
     heard,
     title_of,
     with_witness,
 )
-from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.tape import Operation
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.reference.evaluate import START_BITS, Routine, decimal
+from gradcheck.reference.enclosures import Status
+from gradcheck.reference.evaluate import START_BITS, Enclosure, Routine, decimal
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.session import truth_of
+from gradcheck.run.session import reference_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,15 @@ def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
 def _truths(
     check: Check, values: Mapping[str, Floats], orders: Sequence[int]
 ) -> Iterator[CertifiedValue]:
-    x = tuple(entries_of(values))
     for order in orders:
-        try:
-            enclosures = truth_of(check.variant.program).enclosures(order, x)
-        except NoDerivative as error:
-            yield CertifiedValue(Derivative(f"order {order}", order), "", str(error))
+        found = derivatives_at(reference_of(check.variant), order, entries_of(values))
+        if not found.route:
+            yield CertifiedValue(Derivative(f"order {order}", order), "", found.reason)
             continue
         names = derivatives_of(check.variant, order)
-        for name, enclosure in zip(names, enclosures, strict=True):
-            yield CertifiedValue(name, certain(enclosure), enclosure.status)
+        for name, ball, status in zip(names, found.balls.flat, found.status.flat, strict=True):
+            known = Status(status).name.lower()
+            yield CertifiedValue(name, certain(Enclosure(ball, known)), known)
 
 
 def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Sequence[float]) -> Iterator[str]:

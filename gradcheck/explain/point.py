@@ -55,15 +55,6 @@ def entries_of(values: Mapping[str, Floats]) -> list[float]:
     return [float(entry) for value in values.values() for entry in value.ravel()]
 
 
-def entry_names(variant: Variant) -> list[str]:
-    """``x``, or ``x[0, 1]``, for each input entry, in the order of ``entries_of``."""
-    return [
-        f"{name}[{', '.join(map(str, index))}]" if shape else name
-        for name, shape in variant.program.inputs
-        for index in np.ndindex(shape)
-    ]
-
-
 def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> bool:
     """Whether the point lies in every domain and meets `where`."""
     inside = all(

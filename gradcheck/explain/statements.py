@@ -16,11 +16,19 @@ from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
-from gradcheck.explain.point import entry_names
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.query import Query
+from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.evaluate import Enclosure, digits
+from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.observation import Observation, entry_report, observe
+from gradcheck.run.observation import (
+    Observation,
+    entry_report,
+    input_names,
+    observe,
+    output_names,
+)
 from gradcheck.run.session import session_of
 
 FEW = 4  # derivatives of one order: none of them is left out
@@ -32,8 +40,10 @@ def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
     points = {name: np.asarray(value)[None] for name, value in values.items()}
     observation = observe(session_of(check), points, PLAIN)
     for entry in observation.entries:
-        if entry.expected is None or len(entry.expected.terms) == 1:
+        if entry.weights.count == 1:
             yield entry_report(observation, entry)
+    for finding in observation.findings:
+        yield entry_report(observation, finding)
     yield from _agreements(observation, values)
 
 
@@ -82,11 +92,17 @@ class Derivative:
         return not self.order or not (is_zero or self.repeats)
 
 
+def derivatives_at(reference: Reference, order: int, point: Sequence[float]) -> Enclosures:
+    """All derivatives of an order at one point, one by one.
+
+    Shapes: [1, m, n, ...].
+    """
+    return reference.enclose(Query(order, None, (None,) * order), np.array([point]))
+
+
 def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
-    """All derivatives of ``order``, flat as in ``Truth``."""
-    shape = variant.program.shape
-    inputs = entry_names(variant)
-    names = [f"y[{', '.join(map(str, i))}]" if shape else "y" for i in np.ndindex(shape)]
+    """All derivatives of ``order``, flat, as ``derivatives_at`` has them."""
+    inputs, names = input_names(variant), output_names(variant)
     if order == 0:
         return [Derivative(name, 0) for name in names]
     if order == 1:

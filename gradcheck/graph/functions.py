@@ -27,7 +27,8 @@ from gradcheck.graph.linear_algebra import (
     tril,
     triu,
 )
-from gradcheck.graph.shapes import Misuse, Shape, axis_of, bounded, written
+from gradcheck.graph.shapes import Misuse, axis_of, bounded, written
+from gradcheck.query import Shape
 
 Dims = int | list[int] | None
 

@@ -14,16 +14,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.graph.folding import Exact, Meter, TooLarge, fold
-from gradcheck.graph.shapes import Shape, bounded, broadcast_shape
+from gradcheck.graph.shapes import bounded, broadcast_shape
+from gradcheck.query import Array, Kind, Port, Shape
 
-Kind = Literal["real", "complex", "bool"]
-Array = NDArray[Any]
 NodeId = int
 """The number of a node in its graph."""
 
@@ -55,15 +54,6 @@ class Frozen:
 
 
 Attribute = int | str | tuple[Any, ...] | Frozen | None
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """An input or an output: an array with a name."""
-
-    name: str
-    shape: Shape
-    kind: Kind = "real"
 
 
 @dataclass(frozen=True, slots=True)

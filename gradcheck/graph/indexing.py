@@ -10,9 +10,10 @@ import numpy as np
 from gradcheck.graph.folding import TooLarge
 from gradcheck.graph.functions import stacked
 from gradcheck.graph.reading import Reader
-from gradcheck.graph.shapes import Shape, bounded
+from gradcheck.graph.shapes import bounded
 from gradcheck.language.nodes import Comprehension, Sequence, Slice, Subscript
 from gradcheck.language.nodes import Node as Tree
+from gradcheck.query import Shape
 
 MOST_STEPS = 65_536
 """Of the comprehensions of one text, nested loops multiplied."""

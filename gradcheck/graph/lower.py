@@ -13,12 +13,11 @@ from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.function_calls import call
 from gradcheck.graph.functions import stacked
-from gradcheck.graph.graph import Graph, Port
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import comprehension, sequence, subscript
 from gradcheck.graph.names import FUNCTIONS
 from gradcheck.graph.operations import binary, comparison, unary
 from gradcheck.graph.reading import Reader
-from gradcheck.graph.shapes import Shape
 from gradcheck.graph.unknown import UnknownName, foreign_constant, foreign_name
 from gradcheck.language.nodes import (
     Attribute,
@@ -33,6 +32,7 @@ from gradcheck.language.nodes import (
     Unary,
 )
 from gradcheck.language.nodes import Node as Tree
+from gradcheck.query import Port, Shape
 
 NAMED = ("pi", "e", "inf")
 
@@ -52,6 +52,17 @@ class Lowered:
     results: tuple[int | None, ...]
     conditions: tuple[int, ...]
     names: frozenset[str]
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The input ports."""
+        return tuple(self.graph.inputs[: len(self.inputs)])
+
+    @property
+    def judged(self) -> tuple[Port, ...]:
+        """The output ports that are judged."""
+        pairs = zip(self.outputs, self.results, strict=True)
+        return tuple(port for port, node in pairs if node is not None)
 
 
 def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name

@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import TooLarge
 from gradcheck.graph.graph import Graph
-from gradcheck.graph.shapes import Misuse, Shape
+from gradcheck.graph.shapes import Misuse
 from gradcheck.language.nodes import Node as Tree
 from gradcheck.language.nodes import Place
+from gradcheck.query import Shape
 
 LARGEST_INTEGER = 2**31 - 1
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK, TooLarge
-from gradcheck.graph.graph import Array, Frozen, Graph, Node, Port
+from gradcheck.graph.graph import Frozen, Graph, Node
 from gradcheck.graph.lower import Lowered, Lowering, lower
 from gradcheck.graph.reading import TooLargeText
-from gradcheck.graph.shapes import Shape
 from gradcheck.graph.tape import Number, Operation, Program, Scalar, Tape, apply, node_of
 from gradcheck.language.nodes import START, Place
 from gradcheck.language.nodes import Node as Tree
 from gradcheck.ops.table import PRIVATE
+from gradcheck.query import Array, Port, Shape
 
 Unrolled = Mapping[int, Array]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-Shape = tuple[int, ...]
+from gradcheck.query import Shape
 
 MOST_ELEMENTS = 65_536
 MOST_DIMENSIONS = 16

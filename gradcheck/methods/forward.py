@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from gradcheck.answer import (
-    Claim,
+    Answer,
     Floats,
     Invocation,
     Said,
@@ -19,6 +19,7 @@ from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.lacks import NO_FORWARD, Lacking
 from gradcheck.methods._torch.operators import eagerly, may_be_compiled
+from gradcheck.query import Query
 
 METHOD = Method(
     name="forward",
@@ -43,7 +44,7 @@ def _columns(invocation: Invocation) -> Iterator[Said]:
         yield _column(invocation, tangent)
 
 
-def _column(invocation: Invocation, tangent: Floats) -> Claim:
+def _column(invocation: Invocation, tangent: Floats) -> Answer:
     inputs = leaves(invocation, requires_grad=False)
     with dual_level():
         result = result_of(invocation, duals(inputs, tangent, invocation))
@@ -53,7 +54,7 @@ def _column(invocation: Invocation, tangent: Floats) -> Claim:
         label = LABEL if slope is not None else LABEL + CONSTANT
         found = torch.zeros_like(result) if slope is None else slope
         check("the tangent of the result", found, like=(result.shape, inputs))
-        return Claim(label, 1, entries(found, invocation), tangents=(tangent,))
+        return Answer(label, Query(1, None, (tangent,)), entries(found, invocation))
 
 
 def _is_lost_by_compiling(invocation: Invocation, tangent: Floats) -> bool:

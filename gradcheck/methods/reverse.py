@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.answer import (
-    Claim,
+    Answer,
     Floats,
     Invocation,
     Said,
@@ -25,6 +25,7 @@ from gradcheck.methods._torch.calling import (
 )
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import leads_to
+from gradcheck.query import Query
 
 METHOD = Method(
     name="reverse",
@@ -61,7 +62,7 @@ def _by_grad(invocation: Invocation) -> Iterator[Said]:
             )
         numbers = joined(gradients, invocation, inputs)
         absent = _absent(result, gradients, inputs)
-        yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
+        yield Answer(label + layouts(gradients), Query(1, cotangent, (None,)), numbers, absent)
 
 
 def _by_backward(invocation: Invocation) -> Iterator[Said]:
@@ -74,7 +75,7 @@ def _by_backward(invocation: Invocation) -> Iterator[Said]:
     gradients = [leaf.grad for leaf in inputs]
     numbers = joined(gradients, invocation, inputs)
     absent = _absent(result, gradients, inputs)
-    yield Claim(label + layouts(gradients), 1, numbers, cotangent, absent=absent)
+    yield Answer(label + layouts(gradients), Query(1, cotangent, (None,)), numbers, absent)
 
 
 def _absent(

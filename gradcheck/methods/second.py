@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcheck.answer import (
     Abstention,
-    Claim,
+    Answer,
     Floats,
     Invocation,
     Said,
@@ -24,6 +24,7 @@ from gradcheck.methods._torch.calling import (
     joined,
     leaves,
     output_direction,
+    output_shape,
     output_size,
     result_of,
     split,
@@ -38,6 +39,7 @@ from gradcheck.methods._torch.dual import (
 )
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.graph import refuse_to_go_on
+from gradcheck.query import Query
 
 METHOD = Method(
     name="second",
@@ -64,7 +66,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     yield from guarded_beside_defects(FORWARD_FORWARD, _forward_over_forward, invocation)
 
 
-def _reverse_over_reverse(invocation: Invocation) -> Iterator[Claim]:
+def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     inputs = leaves(invocation, requires_grad=True)
     cotangent = _cotangent(invocation)
     # A cotangent that requires grad keeps the graph whole where a backward refuses to be
@@ -74,10 +76,12 @@ def _reverse_over_reverse(invocation: Invocation) -> Iterator[Claim]:
     refuse_to_go_on(slopes)
     for tangent in _tangents(invocation, directions.FIRST_TANGENT):
         rows = _gradients(slopes, inputs, split(tangent, invocation))
-        yield Claim(REVERSE_REVERSE, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
+        yield Answer(
+            REVERSE_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+        )
 
 
-def _forward_over_reverse(invocation: Invocation) -> Iterator[Claim]:
+def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     cotangent = _cotangent(invocation)
     for tangent in _tangents(invocation, directions.FIRST_TANGENT):
         inputs = leaves(invocation, requires_grad=True)
@@ -86,10 +90,12 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Claim]:
             weights = output_direction(cotangent, invocation)
             slopes = _gradients([result_of(invocation, carriers)], carriers, [weights])
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
-        yield Claim(FORWARD_REVERSE, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
+        yield Answer(
+            FORWARD_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+        )
 
 
-def _reverse_over_forward(invocation: Invocation) -> Iterator[Claim]:
+def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
     cotangent = _cotangent(invocation)
     for tangent in _tangents(invocation, directions.FIRST_TANGENT):
         inputs = leaves(invocation, requires_grad=True)
@@ -97,7 +103,9 @@ def _reverse_over_forward(invocation: Invocation) -> Iterator[Claim]:
             slope = tangent_of(result_of(invocation, duals(inputs, tangent, invocation)))
         # Outside the dual level: the derivative of a backward formula is not asked for here.
         rows = _gradients([slope], inputs, [output_direction(cotangent, invocation)])
-        yield Claim(REVERSE_FORWARD, 2, joined(rows, invocation, inputs), cotangent, (tangent,))
+        yield Answer(
+            REVERSE_FORWARD, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+        )
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
@@ -125,9 +133,9 @@ def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Said:
     excuse = reason_to_excuse(found, inputs[0].dtype) if invocation.own_code else None
     if excuse is not None:
         return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
-    shape = (invocation.count,) if invocation.batched else invocation.output_shape
+    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
     check("the second tangent of the result", found, like=(shape, inputs))
-    return Claim(FORWARD_FORWARD, 2, entries(found, invocation), tangents=(inner, outer))
+    return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), entries(found, invocation))
 
 
 def _gradients(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from gradcheck.answer import (
-    Claim,
+    Answer,
     Invocation,
     Said,
     Violation,
@@ -15,6 +15,7 @@ from gradcheck.answer import (
 from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import entries, leaves, result_of
 from gradcheck.methods._torch.exceptions import guarded
+from gradcheck.query import Query
 
 METHOD = Method(
     name="value",
@@ -34,7 +35,7 @@ def _value(invocation: Invocation) -> Iterator[Said]:
     copies = [tensor.clone() for tensor in inputs]
     versions = [_version(tensor) for tensor in inputs]
     result = result_of(invocation, inputs)
-    yield Claim("value", 0, entries(result, invocation))
+    yield Answer("value", Query(0), entries(result, invocation))
     for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
         if _version(tensor) != version or not torch.equal(tensor, copy):
             yield Violation(f"the implementation changed its input {number}", "value")

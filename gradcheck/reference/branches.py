@@ -16,8 +16,9 @@ import numpy as np
 from flint import arb
 
 from gradcheck.graph.derivatives import NoDerivative, jvp
-from gradcheck.graph.graph import Array, Graph
+from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
+from gradcheck.query import Array
 from gradcheck.reference.ball_arrays import Balls, is_finite, overlaps, union
 from gradcheck.reference.dependence import reach
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.graph.graph import Array, Graph
-from gradcheck.query import split
+from gradcheck.graph.graph import Graph
+from gradcheck.query import Array, split
 from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.interpret import combined, evaluate
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import jvp, vjp
-from gradcheck.graph.graph import Array, Graph, Port
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.query import flatten, split
+from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
+from gradcheck.reference.float_arrays import Measured, RunningErrors, unmoved
 from gradcheck.reference.interpret import evaluate
 
 
@@ -213,6 +215,29 @@ class DerivativeGraphs:
         )
         levels = below.reshape(rows.count, max(1, rows.order), -1)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
+
+    def measure(self, nodes: Sequence[int], rows: Rows, dtype: Dtype) -> Measured:
+        """Nodes in float64, with what errors in a dtype do; each part flat.
+
+        Shapes: [count, entries of the nodes].
+        """
+        graph = self.function.graph
+        arrays = self.inputs(rows)
+        entries = [
+            unmoved(array if port.kind == "complex" else array.real)
+            for array, port in zip(arrays, graph.inputs, strict=True)
+        ]
+        for node in self.function.inputs:
+            k = graph.nodes[node].attr
+            assert isinstance(k, int)
+            entries[k] = unmoved(entries[k].value, spread=np.abs(entries[k].value))
+        found = evaluate(graph, nodes, entries, RunningErrors(dtype))
+        return Measured(
+            *(
+                joined(part, rows.count)
+                for part in zip(*(each.parts() for each in found), strict=True)
+            )
+        )
 
     def lifted(self, flat: Array, nodes: Sequence[int]) -> Array:
         """Exact balls; entries of a real port are real also where others are complex."""

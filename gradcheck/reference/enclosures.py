@@ -8,13 +8,13 @@ the other way round.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
-from gradcheck.graph.graph import Array
-from gradcheck.query import Query
+from gradcheck.ops.balls import working
+from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import (
     ZERO,
     is_finite,
@@ -36,6 +36,9 @@ LARGE = 1 << 12
 LARGE_BITS = 100
 HOPELESS_BITS = 1_024
 """Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
+
+MOST_SPLIT = 4_096
+"""Outputs of all points run together that are looked at one by one at ties."""
 
 
 class DerivationsDiffer(Exception):
@@ -109,11 +112,8 @@ def _enclosed(
     undecided = np.zeros(rows.count, dtype=bool)
     kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
     if rows.order and kinks.any():
-        united = by_branches(graphs, rows.take(kinks))
-        balls[kinks] = united.balls
-        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
-        route, reason = f"{route}, branches", united.reason
-        undecided[kinks] = ~united.decided
+        reason, undecided = _with_branches(graphs, rows, kinks, balls, status)
+        route += ", branches"
     _without_dependence(graphs, rows, found, balls, status)
     singular = (status == Status.VAGUE) & ~is_finite(balls)
     if rows.order:
@@ -124,6 +124,54 @@ def _enclosed(
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _with_branches(
+    graphs: DerivativeGraphs, rows: Rows, kinks: Array, balls: Array, status: Array
+) -> tuple[str, Array]:
+    """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
+    reasons, undecided = [], np.zeros(rows.count, dtype=bool)
+    split = kinks & _asks_for_several(rows)
+    if split.any():
+        summed = _output_by_output(graphs, rows.take(split))
+        balls[split], status[split] = summed.balls, summed.status
+        reasons.append(summed.reason)
+        undecided |= split
+    kinks = kinks & ~split
+    if kinks.any():
+        united = by_branches(graphs, rows.take(kinks))
+        balls[kinks] = united.balls
+        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
+        reasons.append(united.reason)
+        undecided[kinks] = ~united.decided
+    return "; ".join(dict.fromkeys(filter(None, reasons))), undecided
+
+
+def _asks_for_several(rows: Rows) -> Array:
+    """Which rows of a gradient weigh several outputs, if those are few enough to go one by one."""
+    if not rows.reverse:
+        return np.zeros(rows.count, dtype=bool)
+    assert rows.cotangent is not None
+    asked = np.count_nonzero(rows.cotangent, axis=1)
+    return np.asarray((asked > 1) & (np.cumsum(asked) <= MOST_SPLIT))
+
+
+def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
+    """The gradients of weighted sums of outputs, each output with a hull of its own.
+
+    Code decides at a tie for each operation by itself, so that maximum and minimum of two equal
+    numbers may both follow the first. Only within one output the branches belong together.
+    """
+    assert rows.cotangent is not None
+    row, output = np.nonzero(rows.cotangent)
+    cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
+    cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
+    found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
+    starts = np.searchsorted(row, np.arange(rows.count))
+    with working(4 * START_BITS, exact=False):
+        balls = np.add.reduceat(found.balls, starts, axis=0)
+    status = np.maximum.reduceat(found.status, starts, axis=0)
+    return Enclosures(balls, status, found.route, found.reason)
 
 
 def _route(rows: Rows, *, alone: bool) -> str:

@@ -13,11 +13,11 @@ from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.graph.folding import MOST_WORK
-from gradcheck.graph.graph import Array
 from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.nodes import Node
 from gradcheck.ops.balls import Condition, working
+from gradcheck.query import Array
 from gradcheck.reference.evaluate import Routine
 
 CONSTANT_BITS = 256

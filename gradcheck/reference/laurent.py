@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series, ctx
 
-from gradcheck.graph.graph import Array, Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Node
 from gradcheck.ops.balls import integer_power
 from gradcheck.ops.table import OPERATORS
+from gradcheck.query import Array
 from gradcheck.reference.ball_arrays import constant_balls
 
 RAMIFICATION = 6

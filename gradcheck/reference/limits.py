@@ -16,9 +16,8 @@ from typing import TypeVar
 import numpy as np
 from flint import arb
 
-from gradcheck.graph.graph import Array
 from gradcheck.ops.balls import working
-from gradcheck.query import flatten, split
+from gradcheck.query import Array, flatten, split
 from gradcheck.reference.ball_arrays import is_settled, union
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
 from gradcheck.reference.interpret import evaluate

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from flint import acb, arb
 
-from gradcheck.graph.graph import Array
 from gradcheck.ops.balls import working
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import ZERO
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 

@@ -15,11 +15,11 @@ from flint import arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.graph import Array, Graph, NodeId
+from gradcheck.graph.graph import Graph, NodeId
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference import array_bounds, enclosures, spans
 from gradcheck.reference.array_bounds import ArrayErrorBounds
 from gradcheck.reference.ball_arrays import is_finite, is_settled, lift, overlaps
@@ -85,6 +85,21 @@ class Reference:
             shape = self._shape(query, points)
             nothing = np.zeros(shape)
             return ArrayErrorBounds(nothing, nothing, nothing, np.zeros(shape, dtype=bool))
+
+    def rounding(self, query: Query, points: Array, dtype: Dtype) -> Array:
+        """R of the error bounds alone.
+
+        Shapes: [count, *free].
+        Errors: NoDerivative.
+        """
+        return array_bounds.rounding(self._graphs, query, points, dtype)
+
+    def largest(self, query: Query, points: Array, dtype: Dtype) -> float:
+        """M of the error bounds alone, of all entries the largest.
+
+        Errors: NoDerivative.
+        """
+        return array_bounds.largest(self._graphs, query, points, dtype)
 
     def leaves_range(self, query: Query, points: Array, dtype: Dtype) -> Array:
         """Whether the formula or its chain rule leaves the dtype's range on the way to each entry.

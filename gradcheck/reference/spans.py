@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.dtypes import Dtype
-from gradcheck.graph.graph import Array, Graph, Node
+from gradcheck.graph.graph import Graph, Node
 from gradcheck.ops.balls import working
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined

@@ -12,12 +12,12 @@ import numpy as np
 import sympy
 
 from gradcheck.graph.derivatives import ARGUMENT_NAMES
-from gradcheck.graph.graph import Array, Frozen, Graph, Node, NodeId
+from gradcheck.graph.graph import Frozen, Graph, Node, NodeId
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS, Operator
-from gradcheck.query import flatten, split
+from gradcheck.query import Array, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift
 from gradcheck.reference.derivative_graphs import GraphFunction, joined
 from gradcheck.reference.interpret import evaluate

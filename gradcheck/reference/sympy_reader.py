@@ -8,8 +8,9 @@ from typing import Any
 
 import sympy
 
-from gradcheck.graph.graph import Graph, NodeId, Port
+from gradcheck.graph.graph import Graph, NodeId
 from gradcheck.ops.table import OPERATORS
+from gradcheck.query import Port
 
 Expression = Any
 """A sympy expression or condition; sympy ships no types."""

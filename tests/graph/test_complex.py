@@ -7,9 +7,9 @@ from numpy_graph import run
 
 from gradcheck.graph import derivatives
 from gradcheck.graph.derivatives import jvp, vjp
-from gradcheck.graph.graph import Port
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
+from gradcheck.query import Port
 
 SHAPES = {"z": (3,), "a": (3, 3)}
 FORMULAS = {

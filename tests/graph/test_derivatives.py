@@ -11,11 +11,11 @@ from jets import coefficients, moved
 
 from gradcheck.graph import derivatives
 from gradcheck.graph.derivatives import NoDerivative, jvp, vjp
-from gradcheck.graph.graph import Port
 from gradcheck.graph.lower import lower
 from gradcheck.graph.scalarize import unrolled
 from gradcheck.graph.tape import Tape
 from gradcheck.language.parse import parse
+from gradcheck.query import Port
 
 SHAPES = {"x": (3,), "m": (2, 3), "a": (2, 2)}
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.graph import Graph, Port
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import lower
 from gradcheck.graph.scalarize import NotScalar, scalarize, unrolled
 from gradcheck.graph.tape import Tape
 from gradcheck.language.parse import parse
+from gradcheck.query import Port
 
 INPUTS = {"x": (), "v": (3,), "m": (64, 64), "z": Port("z", (), "complex")}
 

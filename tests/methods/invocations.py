@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gradcheck.answer import Claim, FiniteDifferenceSettings, Invocation
+from gradcheck.answer import Answer, FiniteDifferenceSettings, Invocation
+from gradcheck.query import Port
 
 FINE = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6)
 
@@ -14,14 +15,14 @@ def invocation(function, *inputs, output_shape=(), dtype="float64", **options):
     """An invocation at one point; inputs are numbers or nested lists."""
     arrays = tuple(np.array([each], dtype=np.float64) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "batched": False, **options}
-    return Invocation(function, arrays, output_shape=output_shape, dtype=dtype, **settings)
+    return Invocation(function, arrays, outputs=(Port("", output_shape),), dtype=dtype, **settings)
 
 
 def batch(function, *inputs, **options):
     """An invocation at many points at once; inputs are lists of numbers."""
     arrays = tuple(np.array(each, dtype=np.float64) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "dtype": "float64", **options}
-    return Invocation(function, arrays, batched=True, output_shape=(), **settings)
+    return Invocation(function, arrays, batched=True, outputs=(Port("", ()),), **settings)
 
 
 def said(answers):
@@ -33,13 +34,13 @@ def said(answers):
 
 def claims(answers):
     """The answers in numbers, of which there are some."""
-    found = [answer for answer in answers if isinstance(answer, Claim)]
+    found = [answer for answer in answers if isinstance(answer, Answer)]
     assert found, "the witness gave no number"
     return found
 
 
 def remarks(answers):
-    return [answer for answer in answers if not isinstance(answer, Claim)]
+    return [answer for answer in answers if not isinstance(answer, Answer)]
 
 
 class Sine(torch.autograd.Function):

@@ -495,7 +495,7 @@ def test_a_sparse_gradient_is_judged_as_the_dense_one_and_its_layout_is_named():
     assert not remarks(answers)
     note = " (the gradient of input 0 is torch.sparse_coo, judged as dense)"
     assert {each.label for each in answers} == {reverse.GRAD + note, reverse.BACKWARD + note}
-    assert all((each.numbers == 2 * each.cotangent).all() for each in answers)
+    assert all((each.numbers == 2 * each.query.cotangent).all() for each in answers)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
@@ -513,7 +513,7 @@ def test_a_wrong_sparse_gradient_is_not_excused():
         return OfLayout.apply(x, lambda slope: slope.tril().to_sparse())
 
     answers = claims(reverse.answer(invocation(wrong, TABLE, output_shape=(2, 2))))
-    assert any((each.numbers != 2 * each.cotangent).any() for each in answers)
+    assert any((each.numbers != 2 * each.query.cotangent).any() for each in answers)
 
 
 def test_every_witness_takes_the_sparse_gradient_of_an_embedding():

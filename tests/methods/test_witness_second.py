@@ -26,12 +26,16 @@ FOUR = [
 ]
 
 
+def is_given(tangent):
+    return tangent is not None
+
+
 def residual(claim, hessian):
     """How far a claim is from contracting second derivatives [count, m, n, n], at most."""
     expected = hessian
-    if claim.cotangent is not None:
-        expected = np.einsum("cm,cm...->c...", claim.cotangent, expected)
-    for tangent in claim.tangents:
+    if claim.query.cotangent is not None:
+        expected = np.einsum("cm,cm...->c...", claim.query.cotangent, expected)
+    for tangent in filter(is_given, claim.query.tangents):
         expected = np.einsum("c...n,cn->c...", expected, tangent)
     assert claim.numbers.shape == expected.shape
     return np.abs(claim.numbers - expected).max(initial=0.0)

@@ -8,8 +8,8 @@ import pytest
 from flint import acb, arb, ctx
 
 from gradcheck.graph import derivatives
-from gradcheck.graph.graph import Graph, Port
-from gradcheck.query import Query
+from gradcheck.graph.graph import Graph
+from gradcheck.query import Port, Query
 from gradcheck.reference import ball_arrays
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import DerivationsDiffer, Status, enclose

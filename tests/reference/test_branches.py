@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flint import arb
 
-from gradcheck.graph.graph import Graph, Port
-from gradcheck.query import Query
+from gradcheck.graph.graph import Graph
+from gradcheck.query import Port, Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
 

@@ -36,7 +36,14 @@ def input_size(invocation: Invocation) -> int:
 
 def output_size(invocation: Invocation) -> int:
     """How many output entries a point has (m)."""
-    return math.prod(invocation.output_shape)
+    return math.prod(output_shape(invocation))
+
+
+def output_shape(invocation: Invocation) -> tuple[int, ...]:
+    """The shape of the only output."""
+    (port,) = invocation.outputs
+    assert port is not None
+    return port.shape
 
 
 def result_of(invocation: Invocation, tensors: Sequence[Tensor]) -> Tensor:
@@ -46,7 +53,7 @@ def result_of(invocation: Invocation, tensors: Sequence[Tensor]) -> Tensor:
             the implementation raises.
     """
     result = invocation.function(*tensors)
-    shape = (invocation.count,) if invocation.batched else invocation.output_shape
+    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
     check("the result", result, like=(shape, tensors))
     assert isinstance(result, Tensor)
     return result
@@ -90,7 +97,7 @@ def split(direction: Floats, invocation: Invocation) -> tuple[Tensor, ...]:
 
 def output_direction(direction: Floats, invocation: Invocation) -> Tensor:
     """A direction [count, m] over the output entries as a tensor shaped like the result."""
-    shape = (invocation.count,) if invocation.batched else invocation.output_shape
+    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
     return _tensor(direction.reshape(shape), invocation)
 
 

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Answer, Claim, Invocation
+from gradcheck.answer import Answer, Invocation, Question
 from gradcheck.methods._torch.calling import leaves, result_of
 from gradcheck.methods._torch.graph import nodes
+from gradcheck.query import Port
 
 
 def _always(_: Any) -> bool:
@@ -308,35 +309,35 @@ def _is_met(defect: Defect, node: Any) -> bool:
 
 
 def silent_defect(
-    met: list[Defect], label: str, answer: Answer, invocation: Invocation
+    met: list[Defect], label: str, question: Question, invocation: Invocation
 ) -> Defect | None:
     """Return the defect by which PyTorch's answer is silently wrong, or None."""
     home = invocation.dtype, invocation.device
-    return next((each for each in met if _failure(each, label, answer, home) == _WRONG), None)
+    return next((each for each in met if _failure(each, label, question, home) == _WRONG), None)
 
 
 def raising_defect(
-    error: str, met: list[Defect], label: str, answer: Answer, invocation: Invocation
+    error: str, met: list[Defect], label: str, question: Question, invocation: Invocation
 ) -> Defect | None:
     """Return the defect by which PyTorch raised an error with this text, or None."""
     home, outline = (invocation.dtype, invocation.device), _outline(error)
-    return next((each for each in met if _failure(each, label, answer, home) == outline), None)
+    return next((each for each in met if _failure(each, label, question, home) == outline), None)
 
 
 _WRONG = "wrong"
 
 
 @lru_cache(maxsize=256)
-def _failure(defect: Defect, label: str, answer: Answer, home: tuple[str, str]) -> str:
+def _failure(defect: Defect, label: str, question: Question, home: tuple[str, str]) -> str:
     """How PyTorch's operator alone fails: silently, with an error of this outline, or not at all.
 
     Part of the key is ``label``, because a question may be asked by a function made for it.
     """
     try:
-        found = _numbers(answer, _invocation(defect.alone, defect.at, home))
+        found = _numbers(question, _invocation(defect.alone, defect.at, home))
     except RuntimeError as error:
         return _outline(str(error))
-    truth = _numbers(answer, _invocation(defect.written, defect.at, home))
+    truth = _numbers(question, _invocation(defect.written, defect.at, home))
     return "" if np.allclose(found, truth, rtol=1e-2, atol=1e-3) else _WRONG
 
 
@@ -349,7 +350,7 @@ def _invocation(
         function,
         inputs,
         batched=False,
-        output_shape=(),
+        outputs=(Port("", ()),),
         order=2,
         dtype=dtype,
         device=device,
@@ -357,8 +358,8 @@ def _invocation(
     )
 
 
-def _numbers(answer: Answer, invocation: Invocation) -> list[float]:
-    claims = [each for each in answer(invocation) if isinstance(each, Claim)]
+def _numbers(question: Question, invocation: Invocation) -> list[float]:
+    claims = [each for each in question(invocation) if isinstance(each, Answer)]
     return [number for claim in claims for number in claim.numbers.ravel().tolist()]
 
 

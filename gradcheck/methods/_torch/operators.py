@@ -16,10 +16,10 @@ from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from gradcheck.answer import Answer, Invocation
+from gradcheck.answer import Invocation, Question
 
 
-def dropping(answer: Answer, invocation: Invocation) -> list[str]:
+def dropping(question: Question, invocation: Invocation) -> list[str]:
     """Return the custom operators that a question makes drop a tangent.
 
     The question is put once more for this, because watching may change how code is run; and
@@ -28,7 +28,7 @@ def dropping(answer: Answer, invocation: Invocation) -> list[str]:
     watch = _Watch()
     with eagerly(), watch:
         try:
-            list(answer(invocation))
+            list(question(invocation))
         except (Exception, SystemExit):  # whoever asks in earnest sees it again
             return watch.dropped
     return watch.dropped
