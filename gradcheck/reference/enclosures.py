@@ -167,6 +167,9 @@ def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
     cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
     cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
     found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
+    hangs = dependence(graphs.function)
+    spared = ~hangs[output] & ((rows.cotangent != 0) @ hangs)[row]  # by an output without a value
+    found.balls[spared], found.status[spared] = ZERO, Status.SETTLED
     starts = np.searchsorted(row, np.arange(rows.count))
     with working(4 * START_BITS, exact=False):
         balls = np.add.reduceat(found.balls, starts, axis=0)

@@ -141,9 +141,9 @@ def test_rounding_sees_what_cancels_and_conditioning_does_not():
     assert found.scale.item() >= 1e8
 
 
-def test_exact_operations_have_no_rounding():
+def test_exact_operations_have_no_rounding_beyond_that_of_the_result():
     found = bounds(reference_of("2*x + 1"), 1, (3.0,))
-    assert found.rounding.item() == 0
+    assert found.rounding.item() <= 2 * F64.unit_roundoff
     assert found.conditioning.item() == pytest.approx(2, rel=1e-15)
 
 
