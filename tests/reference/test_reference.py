@@ -127,6 +127,16 @@ def test_conditioning_is_the_size_and_what_the_inputs_rounding_moves(
     assert found == pytest.approx(known, rel=1e-14)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_bounds_stand_at_the_place_of_their_entries(order):
+    """Of three outputs of two inputs, forward rows give the outputs last."""
+    reference = reference_of("[100*x, 10*y, x*y]", x=(), y=())
+    found = bounds(reference, order, (1.0, 1.0)).conditioning[0]
+    answer = reference.enclose(every(order), np.ones((1, 2))).balls[0].astype(float)
+    assert ((found > 0) == (answer != 0)).all()
+    assert (found >= np.abs(answer)).all()
+
+
 def test_rounding_is_the_radius_in_the_precision_of_the_dtype():
     reference = reference_of("exp(x)*sin(x)")
     fine, coarse = (bounds(reference, 1, (1.0,), dtype).rounding.item() for dtype in (F64, F32))
