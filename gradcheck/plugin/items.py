@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
-from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
@@ -245,7 +245,7 @@ def register_markers(config: pytest.Config) -> None:
     config.stash[_REGISTERED] = set()
     for device in _DEVICES:
         _register(config, device, f"checks on the device {device}")
-    for dtype in (*DTYPES, *LATER_DTYPES):
+    for dtype in DTYPES:
         _register(config, dtype, f"checks in {dtype}")
     for witness in (*WITNESSES, *LATER_WITNESSES):
         _register(config, witness, f"checks by the witness {witness}")
