@@ -7,5 +7,5 @@ from gradcheck.graph.functions import ARRAY_FUNCTIONS
 from gradcheck.ops.table import CALLABLE
 
 CONSTANTS = frozenset({"pi", "e", "inf", "I"})
-FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys()
+FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}
 RESERVED = FUNCTIONS | CONSTANTS | {"range"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from gradcheck.implementations.function import load_callable, load_function, tak
 from gradcheck.implementations.tensors import Home, constant, home_of
 from gradcheck.implementations.torch_language import evaluate
 from gradcheck.implementations.translation import translate
+from gradcheck.language.nodes import Node
 
 Subject = Callable[..., Tensor]
 
@@ -121,7 +122,7 @@ def _evaluation(case: Case, variant: Variant, implementation: Implementation) ->
     if tree is not None:
         return lambda values, home: evaluate(tree, {**variant.values, **values}, home)
     return lambda values, home: translate(
-        case.formula, case.lets, {**variant.values, **values}, home
+        cast(Node, case.formula), case.lets, {**variant.values, **values}, home
     )
 
 

@@ -81,12 +81,12 @@ def drawn_batches(
     The regimes that apply come in turn, with equal shares of the points that are left. A batch
     holds at least one point; where no drawn point meets `where`, there is no batch.
     """
-    site = Site(case.inputs, variant.formula, dtype)
+    site = Site(variant.inputs, variant.formula, dtype)
     left, fruitless = run_options.points, 0
-    order = regimes(case.inputs, variant.formula)
+    order = regimes(variant.inputs, variant.formula)
     most = min(
         _LARGEST_BATCH,
-        _LARGEST_ENTRIES // max(sum(math.prod(each.shape) for each in case.inputs), 1),
+        _LARGEST_ENTRIES // max(sum(math.prod(each.shape) for each in variant.inputs), 1),
     )
     for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):

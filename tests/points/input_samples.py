@@ -9,8 +9,6 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered, lower
-from gradcheck.graph.scalarize import scalarize
-from gradcheck.graph.tape import Tape
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)
@@ -64,8 +62,7 @@ def case(
     points: tuple[Point, ...] = (),
 ) -> Case:
     graph = lowered(formula, inputs, *conditions)
-    program = None if any(each.domain.complex for each in inputs) else scalarize(graph, Tape())
-    variant = Variant("", {}, graph, program)
+    variant = Variant("", {}, inputs, graph)
     return Case(
         name=name,
         where=HERE,
