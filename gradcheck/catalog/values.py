@@ -185,7 +185,10 @@ DEFINITIONS = {
 _DOMAIN = {
     "type": "string",
     "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
-    "examples": [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"],
+    "examples": [
+        *(*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"),
+        *("complex - (-inf, 0]", "|z| < 1", "im > 0"),
+    ],
 }
 _FORMULA: dict[str, Any] = {
     "anyOf": [

@@ -1,8 +1,7 @@
-"""Expressions without inputs, conditions at a point, and rounding a ball to a dtype."""
+"""Expressions without inputs, and rounding a ball to a dtype."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -14,12 +13,10 @@ from gradcheck.floats import nearest_float
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import lower
-from gradcheck.graph.tape import Program
 from gradcheck.language.nodes import Node
-from gradcheck.ops.balls import Condition, working
+from gradcheck.ops.balls import working
 from gradcheck.query import Array
 from gradcheck.reference.ball_arrays import Balls
-from gradcheck.reference.evaluate import Routine
 from gradcheck.reference.interpret import MOVES, evaluate
 
 CONSTANT_BITS = 256
@@ -94,38 +91,3 @@ def nearest(ball: arb, dtype: Dtype) -> float:
         return float(mid)
     mantissa, exponent = mid.man_exp()
     return nearest_float(int(mantissa), dtype, exponent=int(exponent))
-
-
-def holds(program: Program, values: Sequence[float]) -> bool | None:
-    """Whether all conditions of `where` hold at a point; None where that cannot be decided.
-
-    Shapes: ``values`` are the entries of all inputs, flattened and joined in order.
-    """
-    if not program.conditions:
-        return True
-    routine = _conditions(program)
-    points = [arb(value) for value in values]
-    answers: list[Condition] = []
-    for bits in (64, 256, 1024):
-        with working(bits, exact=True):
-            answers = routine.run(points)
-        if all(isinstance(answer, bool) for answer in answers):
-            break
-    if False in answers:
-        return False
-    return True if all(answer is True for answer in answers) else None
-
-
-def work_of_holding(program: Program) -> int:
-    """Return what ``holds`` takes at one point.
-
-    Units: those of ``Tape.work``.
-    """
-    if not program.conditions:
-        return 0
-    return _WORK_OF_A_BALL * len(program.tape.ancestors(program.conditions)) + program.size
-
-
-@lru_cache(maxsize=64)
-def _conditions(program: Program) -> Routine:
-    return Routine(program.tape, program.conditions)
