@@ -9,14 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.catalog.domain import parse_domain
-<<<<<<< HEAD
 from gradcheck.dtypes import DTYPES, FLOAT32, FLOAT64, Dtype
-=======
-from gradcheck.dtypes import DTYPES, Dtype
->>>>>>> points8
 from gradcheck.errors import ExpressionError
 
-F64, F32 = FLOAT64, FLOAT32
+F64, F32 = DTYPES["float64"], DTYPES["float32"]
 LARGEST = sys.float_info.max
 TINY = 5e-324
 
@@ -254,11 +250,7 @@ def test_the_floats_of_half_precision_are_their_own(name, span):
     assert parse_domain("[1/3, inf)").spans(DTYPES[name]) == (span,)
 
 
-<<<<<<< HEAD
 @given(st.fractions(), st.sampled_from([FLOAT64, FLOAT32]))
-=======
-@given(st.fractions(), st.sampled_from([F64, F32]))
->>>>>>> points8
 def test_no_float_is_left_out_beside_a_rational_end(end, dtype: Dtype):
     ((low, _),) = parse_domain(f"[({end.numerator})/{end.denominator}, inf)").spans(dtype)
     kind = np.dtype(dtype.name).type
