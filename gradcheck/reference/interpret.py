@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+from functools import lru_cache, partial
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -19,7 +19,8 @@ MOVES = frozenset({"broadcast", "reshape", "transpose", "gather", "scatter", "co
 class Algebra(Protocol):
     """What a number is: how nodes that compute are evaluated, and what an empty place holds."""
 
-    zero: Any
+    @property
+    def zero(self) -> Any: ...
 
     def add(self, a: Array, b: Array) -> Array:
         """The sum, entry by entry, of what a scatter brings to the same places."""
@@ -31,17 +32,28 @@ class Algebra(Protocol):
         """
 
 
+class MovesItself(Protocol):
+    """An algebra whose entries are more than one array each: it moves them array by array."""
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Any]) -> Any:
+        """The node's result, as in ``Algebra``."""
+
+    def move(self, node: Node, args: Sequence[Any]) -> Any:
+        """The result of a node of ``MOVES``."""
+
+
 def evaluate(
-    graph: Graph, outputs: Sequence[int], inputs: Sequence[Array], algebra: Algebra
-) -> list[Array]:
+    graph: Graph, outputs: Sequence[int], inputs: Sequence[Any], algebra: Algebra | MovesItself
+) -> list[Any]:
     """The values of nodes, given the arrays of all inputs. A value dies at its last use.
 
     Shapes: inputs [count or 1, *shape]; results likewise.
     """
     needed = graph.ancestors(outputs)
+    moved = getattr(algebra, "move", None) or partial(move, algebra=cast(Algebra, algebra))
     last = {arg: node for node in needed for arg in graph.nodes[node].args}
     kept = set(outputs)
-    values: dict[int, Array] = {}
+    values: dict[int, Any] = {}
     for index in needed:
         node = graph.nodes[index]
         args = [values[arg] for arg in node.args]
@@ -49,7 +61,7 @@ def evaluate(
             assert isinstance(node.attr, int)
             values[index] = inputs[node.attr]
         elif node.op in MOVES:
-            values[index] = move(node, args, algebra)
+            values[index] = moved(node, args)
         else:
             values[index] = algebra.apply(graph, index, args)
         for arg in set(node.args):
@@ -105,3 +117,35 @@ def _rounds(places: Frozen) -> list[tuple[Array, Array]]:
     return [
         (order[occurrence == k], targets[occurrence == k]) for k in range(int(occurrence.max()) + 1)
     ]
+
+
+def combined(node: Node, values: Sequence[Array], join: np.ufunc) -> Array:
+    """What each entry is computed from, joined: ``np.maximum`` gives the largest, or 0.
+
+    A node that moves entries is none of these: ``move`` serves it.
+
+    Shapes: values and result [count or 1, *shape].
+    """
+    if node.op == "sum":
+        assert isinstance(node.attr, tuple)
+        return np.asarray(
+            join.reduce(values[0], axis=tuple(axis + 1 for axis in node.attr), initial=0)
+        )
+    if node.op == "cumsum":
+        assert isinstance(node.attr, tuple)
+        axis, reverse = node.attr
+        x = np.flip(values[0], axis + 1) if reverse else values[0]
+        found = join.accumulate(x, axis=axis + 1)
+        return np.flip(found, axis + 1) if reverse else found
+    if node.op == "bmm":
+        left, right = values
+        return np.asarray(join(join.reduce(left, axis=-1, keepdims=True, initial=0),
+                               join.reduce(right, axis=-2, keepdims=True, initial=0)))  # fmt: skip
+    if node.op in ("inverse", "solve"):
+        some = [join.reduce(value, axis=(-2, -1), keepdims=True, initial=0) for value in values]
+        both = some[0] if len(some) == 1 else join(*some)
+        return np.broadcast_to(both, (both.shape[0], *node.shape))
+    found = values[0]
+    for value in values[1:]:
+        found = join(found, value)
+    return found
