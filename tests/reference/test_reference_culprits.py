@@ -27,7 +27,7 @@ from gradcheck.reference import (
 )
 from gradcheck.reference.array_bounds import error_bounds
 from gradcheck.reference.derivative_graphs import DerivativeGraphs
-from gradcheck.reference.truth import DerivationsDiffer
+from gradcheck.reference.enclosures import DerivationsDiffer
 
 F32 = DTYPES["float32"]
 
