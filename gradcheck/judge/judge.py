@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Grade, Ruling
-from gradcheck.dtypes import Dtype
+from gradcheck.dtypes import FLOAT64, Dtype
 from gradcheck.floats import spacing
 from gradcheck.query import Array
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
@@ -288,7 +288,9 @@ def _rule_error(
     distance = np.abs((got - truth.middle) - truth.low)
     kink = (truth.status == Status.KINK) & ~truth.stated
     error = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
-    magnitude = np.abs(truth.middle) + truth.radius
+    # what is proved to be below half of the smallest float is as good as 0
+    vanishes = (truth.middle == 0) & (truth.radius <= FLOAT64.smallest_subnormal)
+    magnitude = np.where(vanishes, 0.0, np.abs(truth.middle) + truth.radius)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
     space = spacing(magnitude, dtype)
     faithful = error <= FAITHFUL_ULPS * space

@@ -65,6 +65,12 @@ def test_rounding_alone_does_not_explain_a_number_without_a_right_digit(got, rul
     assert (judgement.ruling, judgement.grade) == ruling
 
 
+def test_a_truth_that_is_proved_tiny_is_zero():
+    tiny = truth_of(arb(0, 2.0**-1000) * arb(2) ** -1000)
+    judgement = ruled(1e-9, tiny, stress=replace(CALM, rounding=1e-8))
+    assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.EXPLAINED)
+
+
 def test_rounding_explains_what_is_not_zero_where_the_truth_is():
     judgement = ruled(1e-9, settled(0.0), stress=replace(CALM, rounding=1e-8))
     assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.EXPLAINED)
