@@ -151,9 +151,10 @@ class Grade(Enum):
 class EntryReport:
     """One judged entry.
 
-    ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
-    (``∂/∂x[0, 1]``); ``true`` is a decimal string of certified digits and ``radius`` the
-    enclosure's (at a kink ``true`` is the hull, as text). ``label`` says which call answered.
+    ``at`` maps each input's name to a number, complex or not, or nested lists of them; ``index``
+    names the entry (``∂y/∂x[0, 1]``, ``re ∂loss/∂z``); ``true`` is a decimal string of certified
+    digits and ``radius`` the enclosure's (at a kink ``true`` is the hull, as text). ``label`` says
+    which call answered.
     Where the number is no single derivative, ``directions`` are the cotangent and the tangents
     that it was contracted with; ``only_so`` says that the derivatives themselves are right.
     A finding in words has no ``true``.
@@ -170,7 +171,7 @@ class EntryReport:
     ruling: Ruling
     reason: str
     grade: Grade | None = None
-    directions: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    directions: tuple[tuple[str, tuple[complex, ...]], ...] = ()
     only_so: bool = False
 
 

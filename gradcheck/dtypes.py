@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """A binary floating-point format.
+    """A binary floating-point format; of a complex dtype that of its two parts.
+
+    ``parts`` is the name of the real dtype of which a complex one has two, empty for a real one.
 
     Units: ``precision`` is in bits, the hidden one included; a normal number lies in
            2**emin <= |x| < 2**(emax + 1).
@@ -21,6 +23,16 @@ class Dtype:
     precision: int
     emin: int
     emax: int
+    parts: str = ""
+
+    @property
+    def is_complex(self) -> bool:
+        return bool(self.parts)
+
+    @property
+    def real(self) -> str:
+        """The name of the dtype in which a real number beside this dtype's is held."""
+        return self.parts or self.name
 
     @property
     def unit_roundoff(self) -> float:
@@ -42,9 +54,15 @@ class Dtype:
 
 FLOAT64 = Dtype("float64", 53, -1022, 1023)
 FLOAT32 = Dtype("float32", 24, -126, 127)
-DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32)}
+FLOAT16 = Dtype("float16", 11, -14, 15)
+BFLOAT16 = Dtype("bfloat16", 8, -126, 127)
+COMPLEX128 = Dtype("complex128", 53, -1022, 1023, parts="float64")
+COMPLEX64 = Dtype("complex64", 24, -126, 127, parts="float32")
+DTYPES = {
+    dtype.name: dtype for dtype in (FLOAT64, FLOAT32, FLOAT16, BFLOAT16, COMPLEX128, COMPLEX64)
+}
 DEFAULT_DTYPES = ("float64", "float32")
 """Of a run and of a case that name none."""
 
-LATER_DTYPES = ("float16", "bfloat16", "complex128", "complex64")
-"""In the case format, and refused with a message until the stage that judges them."""
+LATER_DTYPES: tuple[str, ...] = ()
+"""In the case format, and refused with a message until the stage that judges them: none is left."""

@@ -2,6 +2,8 @@
 
 A float of any dtype is held as a Python float or in a float64 array, and is exact there. Functions
 of one ``value`` take an exact number; functions of ``values`` take arrays of floats, and floats.
+A complex number is its two parts (``real_coordinates``), each on the lattice of the real dtype;
+``round_to`` takes both kinds.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,8 +120,39 @@ def spacing(values: ArrayLike, dtype: Dtype) -> Floats:
     return found
 
 
-def round_to(values: ArrayLike, dtype: Dtype) -> Floats:
-    """Round floats to the nearest ones of the dtype, ties to even; too large becomes infinite."""
+def real_coordinates(values: ArrayLike) -> Floats:
+    """Return complex numbers as pairs of floats: the real part, then the imaginary part.
+
+    Shapes: those of ``values`` with a last axis of length 2.
+    """
+    numbers = np.ascontiguousarray(values, dtype=np.complex128)
+    return numbers.view(np.float64).reshape(*np.shape(values), 2)
+
+
+def from_real_coordinates(pairs: Floats) -> NDArray[np.complex128]:
+    """Return the complex numbers of which ``pairs`` are the parts, as they lie on the last axis."""
+    return np.ascontiguousarray(pairs, dtype=np.float64).view(np.complex128)[..., 0]
+
+
+@overload
+def round_to(values: NDArray[np.complex128], dtype: Dtype) -> NDArray[np.complex128]: ...
+
+
+@overload
+def round_to(values: ArrayLike, dtype: Dtype) -> Floats: ...
+
+
+def round_to(values: ArrayLike, dtype: Dtype) -> NDArray[Any]:
+    """Round numbers to the nearest ones of the dtype, ties to even; too large becomes infinite.
+
+    Complex numbers are rounded part by part, and stay complex, also for a real dtype.
+    """
+    if np.iscomplexobj(values):
+        return from_real_coordinates(_rounded(real_coordinates(values), dtype))
+    return _rounded(values, dtype)
+
+
+def _rounded(values: ArrayLike, dtype: Dtype) -> Floats:
     floats = np.asarray(values, dtype=np.float64)
     fraction, exponent = np.frexp(floats)
     last = np.maximum(exponent - dtype.precision, dtype.emin - dtype.precision + 1)

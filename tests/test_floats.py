@@ -9,23 +9,24 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gradcheck.dtypes import FLOAT32, FLOAT64, Dtype
+from gradcheck.dtypes import BFLOAT16, DTYPES, FLOAT16, FLOAT32, FLOAT64
 from gradcheck.floats import (
     float_above,
     float_at,
+    from_real_coordinates,
     largest_ordinal,
     nearest_float,
     next_float,
     ordinal,
     power_ordinal,
+    real_coordinates,
     round_to,
     spacing,
     ulp,
 )
 
-HALF = Dtype("float16", 11, -14, 15)
-BRAIN = Dtype("bfloat16", 8, -126, 127)
-FORMATS = [FLOAT64, FLOAT32, HALF, BRAIN]
+FORMATS = [FLOAT64, FLOAT32, FLOAT16, BFLOAT16]
+COMPLEX = [dtype for dtype in DTYPES.values() if dtype.is_complex]
 dtypes = st.sampled_from(FORMATS)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 single = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -219,7 +220,8 @@ def test_an_array_is_rounded_as_its_numbers_are(values, dtype):
 
 
 def test_bfloat16_keeps_eight_bits_and_rounds_ties_to_even():
-    assert round_to([1.00390625, 1.01171875, 3.4e38], BRAIN).tolist() == [1.0, 1.015625, math.inf]
+    found = round_to([1.00390625, 1.01171875, 3.4e38], BFLOAT16)
+    assert found.tolist() == [1.0, 1.015625, math.inf]
 
 
 @pytest.mark.parametrize("dtype", FORMATS, ids=lambda dtype: dtype.name)
@@ -227,3 +229,28 @@ def test_the_largest_ordinal_is_the_largest_float(dtype):
     assert float_at(largest_ordinal(dtype), dtype) == dtype.largest
     assert float_at(1, dtype) == dtype.smallest_subnormal
     assert float_at(power_ordinal(-3, dtype), dtype) == 0.125
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+def test_the_facts_of_a_dtype_are_those_of_pytorch(dtype):
+    there = torch.finfo(getattr(torch, dtype.real))
+    assert dtype.largest == there.max
+    assert 2.0**dtype.emin == there.tiny
+    assert 2 * dtype.unit_roundoff == there.eps
+    assert dtype.is_complex == getattr(torch, dtype.name).is_complex
+
+
+@pytest.mark.parametrize("dtype", COMPLEX, ids=lambda dtype: dtype.name)
+@given(st.lists(st.complex_numbers(allow_nan=False, allow_infinity=False)))
+def test_a_complex_number_is_rounded_part_by_part(dtype, values):
+    found = round_to(np.array(values, dtype=np.complex128), dtype)
+    expected = [(nearest_float(z.real, dtype), nearest_float(z.imag, dtype)) for z in values]
+    assert [repr((z.real, z.imag)) for z in found.tolist()] == [repr(pair) for pair in expected]
+
+
+def test_complex_numbers_and_their_coordinates_are_two_views_of_one_thing():
+    numbers = np.array([[1 + 2j, complex(-0.0, np.inf)]])
+    pairs = real_coordinates(numbers)
+    assert pairs.tolist() == [[[1.0, 2.0], [-0.0, np.inf]]]
+    assert from_real_coordinates(pairs).tolist() == numbers.tolist()
+    assert real_coordinates(3.0).tolist() == [3.0, 0.0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 from gradcheck.catalog.budget import Budget
@@ -16,6 +15,7 @@ from gradcheck.catalog.declaration import (
     check_labels,
     check_names,
     check_usage,
+    has_symbols,
     read_implementations,
     read_inputs,
 )
@@ -36,6 +36,7 @@ from gradcheck.catalog.yaml_document import (
     describe,
 )
 from gradcheck.errors import CatalogError
+from gradcheck.spelling import meant
 
 DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
 """Keys without which nothing else about a case can be judged but its labels."""
@@ -112,12 +113,13 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         return None
     draft = CaseDraft(name, place, node, keys, complaints, budget, lost(faults))
     names_are_sound = check_names(draft)
-    inputs = () if draft.has_lost("inputs") else read_inputs(draft)
+    symbolic = has_symbols(draft)
+    inputs = () if symbolic or draft.has_lost("inputs") else read_inputs(draft, {})
     check_labels(draft)
     if any(map(draft.has_lost, DEFINING)):
         return None
     implementations = read_implementations(draft)
-    variants = read_variants(draft, inputs) if names_are_sound and inputs else ()
+    variants = read_variants(draft, inputs) if names_are_sound and (symbolic or inputs) else ()
     points = read_points(draft, inputs, variants)
     if not variants:
         return None
@@ -126,8 +128,8 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         name=name,
         where=complaints.where(place),
         summary=keys.summary.text.strip() if keys.summary else "",
-        formula=keys.formula.tree,
-        inputs=inputs,
+        formula=draft.formulas,
+        inputs=variants[0].inputs,
         constants=dict(keys.constants or {}),
         lets=draft.lets,
         conditions=draft.conditions,
@@ -179,7 +181,7 @@ def _meant(path: KeyPath) -> list[str]:
     name = str(path[-1])
     if len(path) != (3 if path[0] == "points" else 1) or name in known:
         return [name]
-    return get_close_matches(name, tuple(known), n=1) or [name]
+    return [meant(name, known) or name]
 
 
 def _is_in_point(path: KeyPath) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
@@ -21,7 +24,7 @@ from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Port
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.report.records import version
-from gradcheck.run.observation import Entry, Finding, input_names, observe
+from gradcheck.run.observation import Entry, Finding, input_names, observe, output_names
 from gradcheck.run.session import Session, reference_of, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
@@ -66,7 +69,7 @@ def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
     """
     names = input_names(check.variant)
     entry = _entry(line.entry, names)
-    _check_output(line.output, len(check.variant.program.outputs))
+    _check_output(line.output, len(output_names(check.variant)))
     x = _positions(check, entry, line)
     laid = _Survey(_scene(check, line.output), _values(check, names[entry], at), entry)
     samples = _samples(laid, x)
@@ -143,21 +146,27 @@ def _default_range(check: Check, entry: int) -> tuple[float, float]:
 
 def _scene(check: Check, output: int) -> Session:
     """The check as it stands for one output entry: a function with a scalar result."""
-    program, formula, whole = check.variant.program, check.variant.formula, session_of(check)
-    if not program.shape:
+    formula, whole = check.variant.formula, session_of(check)
+    if check.variant.is_scalar:
         return whole
-    one = replace(program, shape=(), outputs=(program.outputs[output],))
-    (result,) = formula.results
-    assert result is not None
-    entry = formula.graph.gather(result, np.array(output))
+    graph = formula.graph
+    flat = [graph.reshape(node, (graph.nodes[node].size,)) for node in formula.results
+            if node is not None]  # fmt: skip
+    entry = graph.gather(graph.concat(flat, 0), np.array(output))
     alone = replace(formula, outputs=(Port("", ()),), results=(entry,))
-    variant = replace(check.variant, formula=alone, program=one)
+    variant = replace(check.variant, formula=alone)
     return replace(
         whole,
         check=replace(check, variant=variant),
         reference=reference_of(variant),
-        subject=lambda *tensors: whole.subject(*tensors).reshape(-1)[output],
+        subject=lambda *tensors: _entry_of(whole.subject(*tensors), output),
     )
+
+
+def _entry_of(result: Any, output: int) -> Tensor:
+    """One entry of what an implementation gives, a tensor or several."""
+    tensors = [result] if isinstance(result, Tensor) else result
+    return torch.cat([each.reshape(-1) for each in tensors])[output]
 
 
 def _values(check: Check, name: str, at: Mapping[str, str]) -> dict[str, Floats]:

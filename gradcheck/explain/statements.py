@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from flint import arb
 
 from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
@@ -18,8 +19,8 @@ from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Query
-from gradcheck.reference.enclosures import Enclosures
-from gradcheck.reference.evaluate import Enclosure, digits
+from gradcheck.reference.digits import digits
+from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.observation import (
@@ -71,9 +72,10 @@ def with_witness(check: Check, name: str) -> Check:
     return replace(check, witness=name)
 
 
-def certain(enclosure: Enclosure) -> str:
+def certain(ball: arb, status: Status) -> str:
     """The certified digits of an enclosure; a hull as ``[low, high]``; else empty."""
-    return without_zeros(digits(enclosure)) if enclosure.proves else ""
+    is_proved = status <= Status.KINK
+    return without_zeros(digits(ball, is_hull=status == Status.KINK)) if is_proved else ""
 
 
 @dataclass(frozen=True, slots=True)

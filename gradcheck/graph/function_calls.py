@@ -5,8 +5,13 @@ from __future__ import annotations
 from inspect import BoundArguments
 from typing import Any
 
-from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS, HOLOMORPHIC, ON_COMPLEX
-from gradcheck.graph.functions import ARRAY_FUNCTIONS, ArrayFunction
+from gradcheck.graph.functions import (
+    ARRAY_FUNCTIONS,
+    COMPLEX_FUNCTIONS,
+    HOLOMORPHIC,
+    ON_COMPLEX,
+    ArrayFunction,
+)
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import bodies
 from gradcheck.graph.reading import Reader
@@ -33,9 +38,7 @@ def call(reader: Reader, node: Call) -> int:
     if not isinstance(node.function, Name):
         raise foreign_call(node.function, reader.scope)
     name = node.function.name
-    if name in COMPLEX_FUNCTIONS:
-        reader.refuse_complex(node.place, f"the function {name!r}")
-    if name not in reader.functions or (name == "stop" and reader.is_real):
+    if name not in reader.functions:
         raise unknown_function(node.place, name)
     if name in ARRAY_FUNCTIONS:
         return _array(reader, ARRAY_FUNCTIONS[name], node)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK
+from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import MOST_STEPS
-from gradcheck.graph.scalarize import unroll
-from gradcheck.graph.tape import Tape
-from gradcheck.language.nodes import Comprehension, Loop, Node, Place
+from gradcheck.graph.lower import Lowering, lower
+from gradcheck.graph.reading import small_integer
+from gradcheck.language.nodes import Comprehension, Loop, Name, Node, Place
 from gradcheck.language.torch_names import children
 
 Numbers = Mapping[str, Fraction]
@@ -63,17 +63,34 @@ def _length(loop: Loop, numbers: Numbers, spend: Spend) -> int:
     return max(0, -((start - stop) // step)) if step else 0  # len(range(...)) can overflow
 
 
+def constant_integer(tree: Node, names: Mapping[str, object], spend: Spend) -> int:
+    """The integer that an expression in these names is; the work is told to ``spend``.
+
+    Errors: ExpressionError.
+    """
+    if isinstance(tree, Name) and isinstance(value := names.get(tree.name), Fraction):
+        whole = small_integer(value)
+        if whole is not None:
+            return whole
+    graph = Graph(MOST_WORK)
+    try:
+        numbers = {name: value for name, value in names.items() if isinstance(value, Fraction)}
+        scope = {name: graph.constant(value) for name, value in numbers.items()}
+        return Lowering(graph, scope).integer(tree)
+    finally:
+        spend(graph.work)
+
+
 def _number(node: Node, numbers: Numbers, spend: Spend) -> Fraction | None:
     """What a constant is, as the formula language has it; else None."""
-    tape = Tape(MOST_WORK)
+    graph = Graph(MOST_WORK)
     try:
-        program = unroll(node, inputs={}, names=dict(numbers), lets={}, conditions=(), tape=tape)
+        lowered = lower(node, inputs={}, names=numbers, lets={}, conditions=(), graph=graph)
     except ExpressionError:
         return None
     finally:
-        spend(tape.work)
-    operations = [program.tape.operations[output] for output in program.outputs]
-    if program.shape != () or operations[0].operator != "number":
-        return None
-    value: Any = operations[0].parameter
-    return Fraction(value)
+        spend(graph.work)
+    (result,) = lowered.results
+    assert result is not None, "a formula that is a tree is judged"
+    value = graph.number(result)
+    return Fraction(value) if graph.shape(result) == () and value is not None else None

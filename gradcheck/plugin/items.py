@@ -235,7 +235,7 @@ if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
-_ORDERS = ("order0", "order1", "order2")
+_ORDERS = ("order0", "order1", "order2", "order3")
 _NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
 _REGISTERED = pytest.StashKey[set[str]]()
 

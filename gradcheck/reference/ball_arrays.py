@@ -19,8 +19,13 @@ from gradcheck.graph.graph import Frozen, Graph, Node
 from gradcheck.ops.balls import CONTACT, NOWHERE, working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array
-from gradcheck.reference.evaluate import SETTLED_BITS, TINY
 
+START_BITS = 128
+MOST_BITS = 16_384
+SETTLED_BITS = 73
+"""Relative accuracy at which a ball is narrow enough: 20 bits beyond float64."""
+TINY = arb(2) ** -1200
+"""Far below half of float64's smallest subnormal: a value proved smaller counts as 0."""
 ZERO = arb(0)
 
 DECIDED = frozenset({"lt", "le", "eq", "sign", "heaviside", "floor", "ceil", "round", "atan2"})

@@ -8,13 +8,17 @@ the other way round.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
+from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import (
+    MOST_BITS,
+    START_BITS,
     ZERO,
     as_floats,
     is_finite,
@@ -27,10 +31,8 @@ from gradcheck.reference.ball_arrays import (
 from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
-from gradcheck.reference.evaluate import MOST_BITS, START_BITS
 from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan
-from gradcheck.reference.truth import DerivationsDiffer
 
 LARGE = 1 << 12
 """Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
@@ -40,6 +42,14 @@ NEAR = 2.0**-30
 MOST_EXPONENT = 200
 HOPELESS_BITS = 1_024
 """Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
+
+
+MOST_SPLIT = 4_096
+"""Outputs of all points run together that are looked at one by one at ties."""
+
+
+class DerivationsDiffer(Exception):
+    """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
 
 
 class Status(IntEnum):
@@ -127,6 +137,33 @@ def _enclosed(
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _asks_for_several(rows: Rows) -> Array:
+    """Which rows of a gradient weigh several outputs, if those are few enough to go one by one."""
+    if not rows.reverse:
+        return np.zeros(rows.count, dtype=bool)
+    assert rows.cotangent is not None
+    asked = np.count_nonzero(rows.cotangent, axis=1)
+    return np.asarray((asked > 1) & (np.cumsum(asked) <= MOST_SPLIT))
+
+
+def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
+    """The gradients of weighted sums of outputs, each output with a hull of its own.
+
+    Code decides at a tie for each operation by itself, so that maximum and minimum of two equal
+    numbers may both follow the first. Only within one output the branches belong together.
+    """
+    assert rows.cotangent is not None
+    row, output = np.nonzero(rows.cotangent)
+    cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
+    cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
+    found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
+    starts = np.searchsorted(row, np.arange(rows.count))
+    with working(4 * START_BITS, exact=False):
+        balls = np.add.reduceat(found.balls, starts, axis=0)
+    status = np.maximum.reduceat(found.status, starts, axis=0)
+    return Enclosures(balls, status, found.route, found.reason)
 
 
 def _route(rows: Rows, *, alone: bool) -> str:
@@ -306,10 +343,9 @@ def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array
 
 def _drawn(rows: Rows, numbers: Array) -> Array:
     """A random vector for each row, of integers times the inverse sizes of the numbers."""
-    rng = np.random.default_rng(rows.order)
     _, exponents = np.frexp(np.abs(numbers))
     sizes = np.ldexp(1.0, -np.clip(exponents, -MOST_EXPONENT, MOST_EXPONENT))
-    drawn = rng.integers(1, 64, (2, *numbers.shape)) * rng.choice([-1.0, 1.0], (2, *numbers.shape))
+    drawn = random_signed(1, 63, derive_key("dot test", rows.order), (2, *numbers.shape))
     whole = drawn[0] + 1j * drawn[1] if np.iscomplexobj(numbers) else drawn[0]
     return np.asarray(whole * sizes)
 

@@ -127,9 +127,9 @@ class RunningErrors:
             if node.op in _REDUCTIONS:
                 return _REDUCTIONS[node.op](self, node, values)
             if node.op in CHOICES:
-                return _chosen(node, values)
+                return self._chosen(node, values)
             if node.kind == "bool":
-                return _condition(node, values)
+                return self._condition(node, values)
             return self._elementwise(node, values)
 
     def _elementwise(self, node: Node, args: Sequence[Measured]) -> Measured:
@@ -176,7 +176,54 @@ class RunningErrors:
         if node.op == "div":
             return lost[1]
         found = np.logical_or.reduce(np.broadcast_arrays(*lost))
-        return found | _near_a_step(node, args) if node.op in _STEPS else found
+        return found | self._near_a_step(node, args) if node.op in _STEPS else found
+
+    # conditions and choices
+
+    def _condition(self, node: Node, args: Sequence[Measured]) -> Measured:
+        value = np.asarray(_function(node)(*(arg.value for arg in args)))
+        found = unmoved(value)
+        doubt: Array = np.logical_or.reduce(np.broadcast_arrays(*(arg.doubt for arg in args)))
+        if node.op in _COMPARISONS:
+            a, b = args
+            doubt = doubt | (self._may_meet(a, b))
+        return Measured(found.value, doubt, *found.parts()[2:])
+
+    def _reach(self, x: Measured) -> Array:
+        """How far rounding, float64's own too, can have moved a value."""
+        return np.asarray(x.error * max(self.dtype.unit_roundoff, 2.0**-51))
+
+    def _near_a_step(self, node: Node, args: Sequence[Measured]) -> Array:
+        x, rest = args[0], [arg.value for arg in args[1:]]
+        function = _function(node)
+        return np.asarray(
+            function(x.value - self._reach(x), *rest) != function(x.value + self._reach(x), *rest)
+        )
+
+    def _chosen(self, node: Node, args: Sequence[Measured]) -> Measured:
+        """One of two arguments; where they tie, what is met on the way to either."""
+        a, b = args[-2:]
+        if node.op == "where":
+            first, tied, doubt = args[0].value, np.False_, args[0].doubt
+        else:
+            first = a.value < b.value if node.op == "min" else a.value > b.value
+            tied, doubt = a.value == b.value, self._may_meet(a, b)
+        value, unsure, error, spread, scale, tiny = (
+            np.where(first, left, right)
+            for left, right in zip(a.parts(), b.parts(), strict=True)
+        )  # fmt: skip
+        if node.op == "where":
+            return Measured(value, unsure | doubt, error, spread, scale, tiny)
+        error = np.where(tied, np.maximum(a.error, b.error), error)
+        spread = np.where(tied, np.maximum(a.spread, b.spread), spread)
+        return Measured(value, a.doubt | b.doubt | doubt, error, spread,
+                        np.fmax(np.maximum(a.scale, b.scale), np.abs(value)),
+                        a.tiny | b.tiny)  # fmt: skip
+
+    def _may_meet(self, a: Measured, b: Measured) -> Array:
+        """Whether rounding can have decided which of two values is larger."""
+        reach = self._reach(a) + self._reach(b)
+        return np.asarray((np.abs(a.value - b.value) <= reach) & (reach > 0))
 
     # sums and matrices: partial sums are intermediate values too
 
@@ -351,51 +398,6 @@ _ON_FLOATS: Mapping[str, Callable[..., Array]] = {
     "inverse": _inverted,
     "solve": _solved,
 }
-
-
-# conditions and choices
-
-
-def _condition(node: Node, args: Sequence[Measured]) -> Measured:
-    value = np.asarray(_function(node)(*(arg.value for arg in args)))
-    found = unmoved(value)
-    doubt: Array = np.logical_or.reduce(np.broadcast_arrays(*(arg.doubt for arg in args)))
-    if node.op in _COMPARISONS:
-        a, b = args
-        doubt = doubt | (np.abs(a.value - b.value) < _own(a) + _own(b))
-    return Measured(found.value, doubt, *found.parts()[2:])
-
-
-def _own(x: Measured) -> Array:
-    """What float64's own rounding can have done to a value."""
-    return np.asarray(x.error * 2.0**-51)
-
-
-def _near_a_step(node: Node, args: Sequence[Measured]) -> Array:
-    x, rest = args[0], [arg.value for arg in args[1:]]
-    function = _function(node)
-    return np.asarray(function(x.value - _own(x), *rest) != function(x.value + _own(x), *rest))
-
-
-def _chosen(node: Node, args: Sequence[Measured]) -> Measured:
-    """One of two arguments; where they tie, what is met on the way to either."""
-    a, b = args[-2:]
-    if node.op == "where":
-        first, tied, doubt = args[0].value, np.False_, args[0].doubt
-    else:
-        first = a.value < b.value if node.op == "min" else a.value > b.value
-        tied, doubt = a.value == b.value, np.abs(a.value - b.value) < _own(a) + _own(b)
-    value, unsure, error, spread, scale, tiny = (
-        np.where(first, left, right)
-        for left, right in zip(a.parts(), b.parts(), strict=True)
-    )  # fmt: skip
-    if node.op == "where":
-        return Measured(value, unsure | doubt, error, spread, scale, tiny)
-    error = np.where(tied, np.maximum(a.error, b.error), error)
-    spread = np.where(tied, np.maximum(a.spread, b.spread), spread)
-    return Measured(value, a.doubt | b.doubt | doubt, error, spread,
-                    np.fmax(np.maximum(a.scale, b.scale), np.abs(value)),
-                    a.tiny | b.tiny)  # fmt: skip
 
 
 # functions

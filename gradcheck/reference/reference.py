@@ -22,12 +22,22 @@ from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Query
 from gradcheck.reference import array_bounds, enclosures, spans
 from gradcheck.reference.array_bounds import ArrayErrorBounds
-from gradcheck.reference.ball_arrays import is_finite, is_settled, lift, overlaps
+from gradcheck.reference.ball_arrays import (
+    MOST_BITS,
+    START_BITS,
+    is_finite,
+    is_settled,
+    lift,
+    overlaps,
+)
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
-from gradcheck.reference.enclosures import HOPELESS_BITS, Enclosures, Status
-from gradcheck.reference.evaluate import MOST_BITS, START_BITS
+from gradcheck.reference.enclosures import (
+    HOPELESS_BITS,
+    DerivationsDiffer,
+    Enclosures,
+    Status,
+)
 from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE
-from gradcheck.reference.truth import DerivationsDiffer
 
 if TYPE_CHECKING:
     from gradcheck.reference.symbolic import SymbolicDerivative

@@ -35,8 +35,8 @@ from gradcheck.methods import METHODS
 from gradcheck.query import Array, Port, Query
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import magnitudes
+from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
-from gradcheck.reference.evaluate import Enclosure, digits
 from gradcheck.run.session import Points, Session
 
 MOST_FAILING = 4_096
@@ -124,10 +124,11 @@ class Entry:
         return ball
 
     @property
-    def enclosure(self) -> Enclosure:
+    def digits(self) -> str:
+        """The certified digits of the truth."""
         truth, at = self.judged.truth, (self.row, self.place)
-        status = "promised" if truth.stated[at] else Status(truth.status[at]).name.lower()
-        return Enclosure(self.ball, status)
+        is_hull = truth.status[at] == Status.KINK and not truth.stated[at]
+        return digits(self.ball, is_hull=is_hull, is_proved=bool(truth.proved[at]))
 
     @property
     def true(self) -> float:
@@ -610,7 +611,7 @@ def entry_report(observation: Observation, entry: Entry | Finding) -> EntryRepor
         index=index_text(observation, entry),
         label=entry.label,
         got=entry.got,
-        true=digits(entry.enclosure),
+        true=entry.digits,
         radius=ball.rad().str(3, radius=False),
         ulps=judgement.ulps,
         relative=judgement.relative,

@@ -21,7 +21,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
-from gradcheck.reference.truth import DerivationsDiffer
+from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
     NO_PROMISES,

@@ -132,7 +132,7 @@ def session_of(check: Check) -> Session:
     """
     where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
-        check.variant.program.elementwise
+        check.variant.is_elementwise
         and not METHODS[check.witness].differences
         and _takes_many_points(*where)
     )

@@ -9,8 +9,8 @@ from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point, Variant
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.query import Array, Query
+from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
-from gradcheck.reference.evaluate import decimal
 from gradcheck.reference.reference import Reference
 from gradcheck.run.observation import Promises
 
@@ -19,9 +19,9 @@ _BITS = 200
 
 def contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
-    at = np.array([exactly(point, variant.program)], dtype=object)
+    at = np.array([exactly(point, variant.formula)], dtype=object)
     found = []
-    for answer in answers(point, variant.program):
+    for answer in answers(point, variant.formula):
         if answer.key == "convention":
             continue
         balls, settled = _derivatives(reference, answer.order, at)
@@ -58,7 +58,7 @@ def promised(point: Point, variant: Variant) -> Promises:
     """Return what the case states at a point, by order and flat position."""
     conventions: dict[int, arb] = {}
     written: dict[int, dict[int, arb]] = {}
-    for answer in answers(point, variant.program):
+    for answer in answers(point, variant.formula):
         stated = {position: ball for ball, position in answer.entries()}
         if answer.key == "convention":
             conventions |= stated

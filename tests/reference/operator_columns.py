@@ -18,15 +18,14 @@ from flint import arb, arb_series, ctx
 from operator_points import HARD, MPMATH, REGULAR
 
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.dtypes import DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.graph.graph import Graph, NodeId, Port
 from gradcheck.ops.balls import CONTACT, working
 from gradcheck.ops.table import Operator, on_tensors
 from gradcheck.reference import symbolic, sympy_reader
-from gradcheck.reference.ball_arrays import is_settled, overlaps
+from gradcheck.reference.ball_arrays import MOST_BITS, TINY, is_settled, overlaps
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.enclosures import enclose
-from gradcheck.reference.evaluate import MOST_BITS, TINY
 from gradcheck.reference.symbolic import SymbolicDerivative
 
 BITS = 300
@@ -158,7 +157,7 @@ MOST_ULPS = {"gamma": 16, "cbrt": 8, "digamma": 16, "besselj": 32, "polygamma": 
 
 def check_torch(entry: Operator) -> None:
     """PyTorch's value is next to the ball, in both dtypes."""
-    for name, point in itertools.product(DTYPES, REGULAR[entry.name]):
+    for name, point in itertools.product(DEFAULT_DTYPES, REGULAR[entry.name]):
         dtype = DTYPES[name]
         parameter, arguments = split(entry, point)
         tensors = [torch.tensor(a, dtype=None if a is True or a is False else getattr(torch, name))

@@ -10,8 +10,8 @@ from wrongs import SQUARE, ruled, with_gradient, wrong_at
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
+from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.reference.reference import Reference
-from gradcheck.reference.truth import DerivationsDiffer
 from gradcheck.run import examination
 from gradcheck.run.ruling import Examination
 
