@@ -50,7 +50,8 @@ def points(
     chosen = _case(case)
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype!r} is unknown, expected one of {', '.join(DTYPES)}")
-    site = Site(chosen.inputs, _variant(chosen, variant).formula, DTYPES[dtype])
+    here = _variant(chosen, variant)
+    site = Site(here.inputs, here.formula, DTYPES[dtype])
     whole = _batches(site).filter(lambda batch: batch.count > 0)
     return whole.flatmap(_points_of).map(lambda point: _in_dtype(point, dtype))
 

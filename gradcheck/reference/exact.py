@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 
+import numpy as np
 from flint import acb, arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
-from gradcheck.floats import nearest_float
+from gradcheck.floats import from_real_coordinates, nearest_float
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import lower
@@ -91,3 +92,15 @@ def nearest(ball: arb, dtype: Dtype) -> float:
         return float(mid)
     mantissa, exponent = mid.man_exp()
     return nearest_float(int(mantissa), dtype, exponent=int(exponent))
+
+
+def nearest_numbers(balls: Array, dtype: Dtype) -> Array:
+    """Return the numbers of ``dtype`` next to balls; of complex balls both parts, as complex128.
+
+    Shapes: those of ``balls``.
+    """
+    parts = [(nearest(ball.real, dtype), nearest(ball.imag, dtype)) for ball in balls.flat]
+    pairs = np.array(parts, dtype=np.float64).reshape(*balls.shape, 2)
+    if any(isinstance(ball, acb) for ball in balls.flat):
+        return from_real_coordinates(pairs)
+    return pairs[..., 0]
