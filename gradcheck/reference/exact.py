@@ -65,7 +65,7 @@ def _balls(tree: Node, graph: Graph) -> Array:
     assert result is not None
     with working(CONSTANT_BITS, exact=True):
         (found,) = evaluate(graph, [result], [], Balls())
-    balls = found[0] if found.shape[1:] else found  # a single number: its row of one point
+    balls: Array = found[0] if found.shape[1:] else found  # a single number: its row of one point
     for ball in balls.flat:
         if _is_nan(ball):
             raise ExpressionError(
