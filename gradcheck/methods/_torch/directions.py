@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
-from gradcheck.randomness import derive_key, random_words
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 """Which of a invocation's independent streams a direction is drawn from."""
@@ -44,7 +43,10 @@ def units(seed: int, stream: int, shape: tuple[int, int]) -> list[Floats]:
 
 
 def _bits(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    return random_words(derive_key("direction", seed, stream), shape)
+    # The raw bits of PCG64 are the same in every version of NumPy; its distributions may not be.
+    generator = np.random.PCG64([seed, stream])
+    count = int(np.prod(shape, dtype=np.int64))
+    return np.asarray(generator.random_raw(count), dtype=np.uint64).reshape(shape)
 
 
 def _from_bits(bits: NDArray[np.uint64]) -> Floats:
