@@ -50,14 +50,14 @@ def points(
     chosen = _case(case)
     if dtype not in DTYPES:
         raise ValueError(f"dtype {dtype!r} is unknown, expected one of {', '.join(DTYPES)}")
-    site = Site(chosen.inputs, _variant(chosen, variant).program, DTYPES[dtype])
+    site = Site(chosen.inputs, _variant(chosen, variant).formula, DTYPES[dtype])
     whole = _batches(site).filter(lambda batch: batch.count > 0)
     return whole.flatmap(_points_of).map(lambda point: _in_dtype(point, dtype))
 
 
 def _batches(site: Site) -> SearchStrategy[Batch]:
     """Return a strategy of batches of every regime that applies; they may be empty."""
-    names = st.sampled_from(regimes(site.inputs, site.program))
+    names = st.sampled_from(regimes(site.inputs, site.formula))
     return st.builds(lambda name, recipe: batch_of(site, name, recipe, _BATCH), names, recipes())
 
 

@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
     {"errors", "dtypes", "interruption", "query"},
     {"answer", "spelling"},
-    {"language", "ops", "devices", "floats"},
+    {"language", "ops", "devices", "floats", "randomness"},
     {"graph"},
     {"reference"},
     {"judge"},

@@ -87,7 +87,8 @@ def test_a_variant_is_chosen_by_its_name(variant, least):
         (
             lambda: strategies.points(MATRIX, dtype="float8"),
             ValueError,
-            "dtype 'float8' is unknown, expected one of float64, float32",
+            "dtype 'float8' is unknown, expected one of float64, float32, float16, "
+            "bfloat16, complex128, complex64",
         ),
         (
             lambda: strategies.points(

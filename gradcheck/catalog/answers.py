@@ -1,79 +1,104 @@
 """A point's written answers: which derivatives they are, and whether their formula allows them.
 
-``contradicted`` asks the chain rule over balls alone, without torch or sympy. What sympy or a limit
-says besides, a run says itself.
+``contradicted`` asks the array graph over balls alone, without torch or sympy, once and in so many
+bits. What more bits, sympy or a limit say besides, a run says itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from flint import arb
+import numpy as np
+from flint import acb, arb
 
-from gradcheck.catalog.case import Case, Point
+from gradcheck.catalog.case import Case, Point, Variant
 from gradcheck.errors import Problem
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.tape import Program
+from gradcheck.graph.lower import Lowered
 from gradcheck.language.nodes import Node
 from gradcheck.ops.balls import working
-from gradcheck.reference.evaluate import Routine, decimal
+from gradcheck.query import Array, Port
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
+from gradcheck.reference.evaluate import decimal
 from gradcheck.reference.exact import enclose_constant
-from gradcheck.reference.forward_mode import Chain
+from gradcheck.reference.size import cost
 
 _CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""
 _BITS = 200
 DIGITS = 17  # of a number in a message
-MOST_STEPS = 3_000_000
-"""Operations on balls for the written answers of a file, about 1.6 µs each."""
+MOST_STEPS = 6_000_000
+"""Operations on balls for the written answers of a file, about half a microsecond each."""
 _TOO_LONG = "answers that take too long to check, from this point on"
-_AT_MOST = f"at most {MOST_STEPS:,} steps of computation for the answers of a file"
-_ORDERS = {"value": 0, "gradient": 1, "jacobian": 1, "hessian": 2}
+_AT_MOST = f"at most {MOST_STEPS:,} operations on balls for the answers of a file"
 _FIX = "correct the answer, or the formula"
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenAnswer:
-    """One answer of a point: the key it stands under, and the flat positions of its entries.
+    """One answer of a point: the key it stands under, of which output, by which inputs.
 
     Shapes: with m outputs and n input entries, ``positions`` count in [m * n**order].
     """
 
     key: str
-    about: str
-    order: int
+    output: str
+    inputs: tuple[str, ...]
     tree: Node
-    positions: list[int]
+    positions: tuple[int, ...]
 
     def __str__(self) -> str:
-        return self.key + self.about
+        of = f" of {self.output}" if self.output else ""
+        by = f" in {', '.join(self.inputs)}" if self.inputs else ""
+        return self.key + of + by
 
-    def entries(self) -> Iterator[tuple[arb, int]]:
-        """Return each number with its flat position."""
+    @property
+    def order(self) -> int:
+        """Of the derivative."""
+        return len(self.inputs)
+
+    def entries(self) -> Iterator[tuple[Any, int]]:
+        """Return each number, an arb or a complex acb, with its flat position."""
         return zip(enclose_constant(self.tree).flat, self.positions, strict=True)
 
 
-def answers(point: Point, program: Program) -> Iterator[WrittenAnswer]:
+def answers(point: Point, formula: Lowered) -> Iterator[WrittenAnswer]:
     """Return what is written at a point, conventions included."""
-    m, n = len(program.outputs), program.size
-    spans = _spans(program)
-    for key, stated in point.known.items():
-        if key == "value":
-            yield WrittenAnswer(key, "", 0, stated, list(range(m)))
-        elif key == "hessian":
-            for first, row in stated.items():
-                for second, tree in row.items():
-                    positions = [i * n + j for i in spans[first] for j in spans[second]]
-                    yield WrittenAnswer(key, f" in {first}, {second}", 2, tree, positions)
-        else:
-            for name, tree in stated.items():
-                positions = [k * n + j for k in range(m) for j in spans[name]]
-                yield WrittenAnswer(key, f" in {name}", 1, tree, positions)
+    rows, columns = spans(formula.judged), spans(formula.ports)
+    n = sum(map(len, columns.values()))
+    for key, output, inputs, tree in _written(point):
+        positions = list(rows[output])
+        for name in inputs:
+            positions = [k * n + j for k in positions for j in columns[name]]
+        yield WrittenAnswer(key, output, inputs, tree, tuple(positions))
 
 
-def is_possible(answer: arb, formula: arb) -> bool:
+def _written(point: Point) -> Iterator[tuple[str, str, tuple[str, ...], Node]]:
+    """The key, the output, the inputs and the text of each answer."""
+    for output, tree in point.known.get("value", {}).items():
+        yield "value", output, (), tree
+    for key in ("gradient", "jacobian", "convention"):
+        for output, row in point.known.get(key, {}).items():
+            for name, tree in row.items():
+                yield key, output, (name,), tree
+    for first, row in point.known.get("hessian", {}).items():
+        for second, tree in row.items():
+            yield "hessian", "", (first, second), tree
+
+
+def spans(ports: Sequence[Port]) -> dict[str, range]:
+    """Return which flat entries belong to each port."""
+    found, start = {}, 0
+    for port in ports:
+        found[port.name] = range(start, start + math.prod(port.shape))
+        start += math.prod(port.shape)
+    return found
+
+
+def is_possible(answer: arb | acb, formula: arb | acb) -> bool:
     """Return whether an answer is near the formula's enclosure, if the formula has one there."""
     if not formula.is_finite():
         return True
@@ -82,9 +107,13 @@ def is_possible(answer: arb, formula: arb) -> bool:
         return bool(answer.is_finite() and gap.lower() <= _CLOSE * abs(answer).upper())
 
 
-def exactly(point: Point, program: Program) -> list[arb]:
-    """Return a point's numbers as written, input after input; they need not be floats."""
-    return [ball for name, _ in program.inputs for ball in enclose_constant(point.at[name]).flat]
+def exactly(point: Point, formula: Lowered) -> list[Any]:
+    """Return a point's numbers as written, input after input: balls, which need not be floats."""
+    return [
+        acb(ball) if port.kind == "complex" else ball.real
+        for port in formula.ports
+        for ball in enclose_constant(point.at[port.name]).flat
+    ]
 
 
 def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
@@ -92,63 +121,124 @@ def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
 
     What that takes is counted for all cases together; the last problem is that it takes too long.
     """
-    left = MOST_STEPS
+    left = float(MOST_STEPS)
     for case in cases:
-        for variant in case.variants:
-            chain = Chain(variant.program)
-            for point in case.points:
-                left -= _steps(point, chain)
-                if left < 0:
-                    fix = "leave points out, or split the file"
-                    yield Problem(point.where, _TOO_LONG, _AT_MOST, fix)
-                    return
-                found = next(_excluded(point, chain), None)
-                if found:
-                    shown = f" (in the variant {variant.name})" if variant.name else ""
-                    yield Problem(point.where, found[0] + shown, found[1], _FIX)
+        for variant in case.variants if any(point.known for point in case.points) else ():
+            questions = _questions(case, variant)
+            left -= sum(question.steps for question in questions)
+            if left < 0:
+                fix = "leave points out, or split the file"
+                yield Problem(case.points[0].where, _TOO_LONG, _AT_MOST, fix)
+                return
+            wrong: dict[int, tuple[str, str]] = {}
+            for number, told in _excluded(questions):
+                wrong.setdefault(number, told)
+            for number, (found, expected) in sorted(wrong.items()):
+                shown = f" (in the variant {variant.name})" if variant.name else ""
+                yield Problem(case.points[number].where, found + shown, expected, _FIX)
 
 
-def _orders(point: Point) -> set[int]:
-    """The orders of the derivatives that the formula is asked for at a point."""
-    return {_ORDERS[key] for key in point.known if key in _ORDERS}
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One derivative, asked at all points that state it: each with its number among all points.
+
+    ``rows`` answer it, the rows of a point after each other; ``entries`` are those of a row's
+    answer that are stated.
+    """
+
+    graphs: DerivativeGraphs
+    stated: tuple[tuple[int, WrittenAnswer], ...]
+    rows: Rows
+    entries: range
+    by_entry: bool
+
+    @property
+    def steps(self) -> int:
+        """How many operations on balls it takes."""
+        try:
+            wanted = [*self.graphs.outputs_of(self.rows), *self.graphs.lower(self.rows.order)]
+        except NoDerivative:
+            return 0
+        return cost(self.graphs.function.graph, wanted, self.rows.count)[0]
+
+    def answers(self) -> Array:
+        """The formula's, in the order of a written answer. Shapes: [points, entries]."""
+        count = len(self.stated)
+        try:
+            found = self.graphs.enclose(self.rows, _BITS, exact=self.rows.order == 0).answer
+        except NoDerivative:
+            return np.full((count, self.rows.count // count * len(self.entries)), arb.nan())
+        asked = found[:, self.entries.start : self.entries.stop]
+        asked = asked.reshape(count, -1, len(self.entries))
+        return (asked.swapaxes(1, 2) if self.by_entry else asked).reshape(count, -1)
 
 
-def _steps(point: Point, chain: Chain) -> int:
-    """How many operations on balls it takes to hold a point's answers against the formula."""
-    routines = (_routine(chain, order) for order in _orders(point))
-    return sum(routine.length for routine in routines if routine)
+def _questions(case: Case, variant: Variant) -> list[_Question]:
+    """What is asked of a variant's formula: each derivative once, at all its points together."""
+    formula = variant.formula
+    judged = tuple(node for node in formula.results if node is not None)
+    graphs = DerivativeGraphs(GraphFunction(formula.graph, formula.inputs, judged))
+    groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, WrittenAnswer]]] = {}
+    for number, point in enumerate(case.points):
+        for answer in answers(point, formula):
+            if answer.key != "convention" and answer.positions:
+                groups.setdefault((answer.output, answer.inputs), []).append((number, answer))
+    rows = [exactly(point, formula) for point in case.points] if groups else []
+    return [_question(graphs, formula, stated, rows) for stated in groups.values()]
 
 
-def _routine(chain: Chain, order: int) -> Routine | None:
-    try:
-        return chain.routine(order)
-    except NoDerivative:
-        return None
+def _question(
+    graphs: DerivativeGraphs,
+    formula: Lowered,
+    stated: list[tuple[int, WrittenAnswer]],
+    points: list[list[Any]],
+) -> _Question:
+    """A gradient for each entry of the output, or a derivative along each entry of an input.
+
+    A complex input has only the one, a complex output only the other.
+    """
+    answer = stated[0][1]
+    outputs, inputs = spans(formula.judged), spans(formula.ports)
+    at = np.empty((len(stated), graphs.function.size), dtype=object)
+    for row, (number, _) in enumerate(stated):
+        at[row] = points[number]
+    output = outputs[answer.output]
+    if answer.order == 0:
+        return _Question(graphs, tuple(stated), Rows(0, at, None, ()), output, by_entry=False)
+    first, last = inputs[answer.inputs[0]], inputs[answer.inputs[-1]]
+    along = _units(graphs.function.size, last, len(at))
+    by_output = _units(graphs.function.width, output, len(at))
+    if answer.order == 2:  # of one real number: the derivative of its gradient along an input
+        rows = Rows(2, at.repeat(len(last), axis=0), by_output.repeat(len(last), axis=0), (along,))
+        return _Question(graphs, tuple(stated), rows, first, by_entry=True)
+    if _is_reverse(formula, answer):
+        rows = Rows(1, at.repeat(len(output), axis=0), by_output, ())
+        return _Question(graphs, tuple(stated), rows, last, by_entry=False)
+    rows = Rows(1, at.repeat(len(last), axis=0), None, (along,))
+    return _Question(graphs, tuple(stated), rows, output, by_entry=True)
 
 
-def _excluded(point: Point, chain: Chain) -> Iterator[tuple[str, str]]:
-    """What an answer says and what the formula gives, for each that cannot be."""
-    at = exactly(point, chain.program)
-    formulas: dict[int, list[arb]] = {}
-    for order in _orders(point):
-        routine = _routine(chain, order)
-        if routine is not None:
-            with working(_BITS, exact=order == 0):
-                formulas[order] = routine.run(at)
-    for answer in answers(point, chain.program):
-        formula = formulas.get(answer.order)
-        if answer.key == "convention" or formula is None:
-            continue
-        for known, k in answer.entries():
-            if not is_possible(known, formula[k]):
-                given = decimal(formula[k], DIGITS)
-                yield f"the {answer} {decimal(known, DIGITS)}", f"the formula's, {given}"
+def _is_reverse(formula: Lowered, answer: WrittenAnswer) -> bool:
+    """Whether a Jacobian is asked for by gradients."""
+    output = next(port for port in formula.judged if port.name == answer.output)
+    by = next(port for port in formula.ports if port.name == answer.inputs[0])
+    if output.kind == "complex" or by.kind == "complex":
+        return output.kind == "real"
+    return math.prod(output.shape) <= math.prod(by.shape)
 
 
-def _spans(program: Program) -> dict[str, range]:
-    """Which flat input entries belong to each input."""
-    spans, start = {}, 0
-    for name, shape in program.inputs:
-        spans[name] = range(start, start + math.prod(shape))
-        start += math.prod(shape)
-    return spans
+def _units(length: int, entries: range, count: int) -> Array:
+    """A unit vector for each of the entries, so many times over."""
+    return np.tile(np.eye(length)[list(entries)], (count, 1))
+
+
+def _excluded(questions: Iterable[_Question]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """For the number of a point what an answer says and what the formula gives."""
+    for question in questions:
+        for (number, answer), row in zip(question.stated, question.answers(), strict=True):
+            known = enclose_constant(answer.tree).flat
+            pairs = ((one, formula) for one, formula in zip(known, row, strict=True))
+            wrong = next((pair for pair in pairs if not is_possible(*pair)), None)
+            if wrong:
+                written, formula = (decimal(each, DIGITS) for each in wrong)
+                yield number, (f"the {answer} {written}", f"the formula's, {formula}")

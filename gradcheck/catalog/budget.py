@@ -5,25 +5,17 @@ And what is too large to be certified: its figures, and the nearest size that fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gradcheck.errors import ExpressionError
+from gradcheck.graph.lower import Lowered
 from gradcheck.graph.reading import TooLargeText
-from gradcheck.graph.tape import MOST_OPERATIONS, Program
-from gradcheck.reference.size import MOST_DERIVATIVES, Fit, fit
+from gradcheck.reference.size import MOST_COUNTING, MOST_NUMBERS, MOST_OPERATIONS, Fit, fit
 
-_OPERATIONS = 400_000
-_WORK = 2_000_000
-BUDGET = (
-    f"at most {_OPERATIONS:,} scalar operations and {_WORK:,} steps of computation "
-    "for all cases of a file"
-)
-
-
-MOST_ELEMENTS = 4_096
-MOST_IN_A_DIMENSION = 64
-"""Of a tensor."""
+_WORK = 1_600_000
+BUDGET = f"at most {_WORK:,} steps of computation for all cases of a file"
 
 
 class Spent(Exception):
@@ -36,10 +28,10 @@ class Budget:
 
     It is counted and not timed, so that every process takes the same files.
 
-    Units: ``work`` as on a tape, about 2 µs each; no single formula takes half of it.
+    Units: ``work`` as of a graph, about 2 to 5 µs each; no single formula is lowered in more than
+           half of it.
     """
 
-    operations: int = _OPERATIONS
     work: int = _WORK
 
     def spend(self, work: int) -> None:
@@ -49,54 +41,47 @@ class Budget:
             raise Spent
 
     def spent(self) -> bool:
-        return self.operations < 0 or self.work < 0
+        return self.work < 0
 
 
 Shapes = Mapping[str, tuple[int, ...]]
-Unroll = Callable[[Shapes], Program]
-"""Writes the formula out for other shapes of its inputs; ExpressionError where they do not fit."""
+Lower = Callable[[Shapes], Lowered]
+"""Lowers the formula for other shapes of its inputs; ExpressionError where they do not fit."""
 
-EXPECTED = f"at most {MOST_DERIVATIVES:,} derivatives, written in {MOST_OPERATIONS:,} operations"
-_MOST_SEARCH = 1_200_000
-_MOST_OF_ONE = 300_000
+EXPECTED = (
+    f"at most {MOST_OPERATIONS:,} operations on {MOST_NUMBERS:,} numbers at once, "
+    f"written in {MOST_COUNTING:,} steps"
+)
+_MOST_SEARCH = 600_000
+_MOST_OF_ONE = 200_000
 """Work spent on the nearest size that fits, and on one of the sizes tried."""
-_WORK_OF_AN_OPERATION = 8
-"""Of a file's budget: counting is that much quicker than writing a formula out."""
 
 
-def check_size(budget: Budget, program: Program, order: int, unroll: Unroll) -> tuple[str, str]:
-    """What of a program is too large and how to mend it; empty where it fits."""
-    found = fit(program, order)
-    _charge(budget, found)
+def check_size(budget: Budget, formula: Lowered, order: int, lower: Lower) -> tuple[str, str]:
+    """What of a formula is too large and how to mend it; empty where it fits."""
+    found = fit(formula, order)
+    budget.work -= found.work
     if not found.excess:
         return "", ""
-    operations = len(program.tape.ancestors(program.outputs))
+    ports = formula.ports
+    outputs = sum(math.prod(port.shape) for port in formula.judged)
+    entries = sum(math.prod(port.shape) for port in ports)
     figures = (
-        f"{_counted(len(program.outputs), 'output')}, "
-        f"{_counted(program.size, 'input entry', 'input entries')}, "
-        f"{_counted(operations, 'operation')}"
+        f"{_counted(outputs, 'output entry', 'output entries')}, "
+        f"{_counted(entries, 'input entry', 'input entries')}"
     )
-    lower = found.order
-    if not lower and order > 1:
-        found_lower = fit(program, order - 1, _MOST_OF_ONE)
-        _charge(budget, found_lower)
-        lower = found_lower.order
-    fixes = [f"write order: {lower}, which fits"] if lower else []
-    fixes.append(smaller_shapes(budget, dict(program.inputs), order, unroll))
+    fixes = [f"write order: {found.order}, which fits"] if found.order else []
+    fixes.append(smaller_shapes(budget, {port.name: port.shape for port in ports}, order, lower))
     return f"{found.excess} ({figures})", ", or ".join(fixes)
 
 
-def _charge(budget: Budget, found: Fit) -> None:
-    budget.operations -= found.work // _WORK_OF_AN_OPERATION
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
-def _counted(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def smaller_shapes(budget: Budget, shapes: Shapes, order: int, unroll: Unroll) -> str:
+def smaller_shapes(budget: Budget, shapes: Shapes, order: int, lower: Lower) -> str:
     """The fix for shapes that are too large: the nearest ones that fit, where they can be found."""
-    found = _nearest(budget, shapes, order, unroll) or shapes
+    found = _nearest(budget, shapes, order, lower) or shapes
     changed = [name for name in found if found[name] != shapes[name]]
     if not changed:
         return "make the shapes smaller" if any(shapes.values()) else "make it smaller"
@@ -104,30 +89,30 @@ def smaller_shapes(budget: Budget, shapes: Shapes, order: int, unroll: Unroll) -
     return f"make the shapes smaller: {shown} {'fits' if len(changed) == 1 else 'fit'}"
 
 
-def _nearest(budget: Budget, shapes: Shapes, order: int, unroll: Unroll) -> Shapes | None:
+def _nearest(budget: Budget, shapes: Shapes, order: int, lower: Lower) -> Shapes | None:
     """The shapes with their largest lengths cut until the derivatives fit, and no further.
 
     Equal lengths stay equal, since a formula may rely on it. None where the formula cannot be
-    written with other shapes, or where the file has cost what it may.
+    written with other shapes, or where the search has cost what it may.
     """
-    if budget.spent():
-        return None
     left = _MOST_SEARCH
 
     def fits(shapes: Shapes) -> bool:
         nonlocal left
+        before = budget.work
         try:
-            program = unroll(shapes)
+            found = fit(lower(shapes), order, _MOST_OF_ONE)
         except TooLargeText:
-            return False
-        found = fit(program, order, min(left, _MOST_OF_ONE))
-        left -= found.work
-        _charge(budget, found)
+            found = Fit(0, "too large", 0)
+        budget.work -= found.work
+        left -= before - budget.work
+        if left < 0 or budget.spent():
+            raise Spent
         return not found.excess
 
     try:
         return _search(shapes, fits)
-    except ExpressionError:
+    except (ExpressionError, Spent):
         return None
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from gradcheck.catalog.domain import Domain
 from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered
-from gradcheck.graph.tape import Program
+from gradcheck.graph.scalarize import scalarize
+from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.nodes import Node
+from gradcheck.query import Port
 
 
 class Pointed(Fraction):
@@ -32,6 +35,11 @@ class Input:
     shape: tuple[int, ...]
     kind: str | None = None
 
+    @property
+    def port(self) -> Port:
+        """The port of the formula's graph that it enters by."""
+        return Port(self.name, self.shape, "complex" if self.domain.complex else "real")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
@@ -39,8 +47,9 @@ class Point:
 
     Every number is an expression without inputs (``1/3``, ``pi``, nested lists of them).
     ``known`` maps ``value``, ``gradient``, ``jacobian``, ``hessian`` and ``convention`` to what
-    the author wrote: an expression for ``value``; for the others a mapping from an input's name
-    to an expression (for ``hessian`` to a mapping again).
+    the author wrote. ``value`` is a mapping from outputs to expressions, ``hessian`` one from an
+    input to mappings from an input, and the others one from outputs to mappings from an input.
+    The only output of a formula without names for its outputs is called "".
     """
 
     where: Where
@@ -71,27 +80,42 @@ class Implementation:
         return self.function is not None or self.call is not None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Variant:
     """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
 
-    ``formula`` is the formula's array graph for these values, ``program`` the same unrolled.
+    ``inputs`` have the shapes and ``formula`` is the array graph for these values.
     """
 
     name: str
     values: dict[str, object]
+    inputs: tuple[Input, ...]
     formula: Lowered
-    program: Program
+
+    @property
+    def program(self) -> Program:
+        """The formula unrolled, for the rooms that still take single numbers."""
+        return _program(self)
+
+
+@lru_cache(maxsize=1024)
+def _program(variant: Variant) -> Program:
+    return scalarize(variant.formula, Tape())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One mathematical function, where it lives, and the code that claims to compute it."""
+    """One mathematical function, where it lives, and the code that claims to compute it.
+
+    ``formula`` is one tree, or a mapping from the names of several outputs to theirs, None for one
+    that is not judged. ``inputs`` are those of the first variant: with symbols in shapes each
+    variant has its own.
+    """
 
     name: str
     where: Where
     summary: str
-    formula: Node
+    formula: Node | dict[str, Node | None]
     inputs: tuple[Input, ...]
     constants: dict[str, object]  # numbers, booleans or nested lists; numbers are Fractions
     lets: dict[str, Node]

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Implementation, Input
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.catalog.expressions import Written
+from gradcheck.catalog.expressions import Block, Written
 from gradcheck.catalog.keys import CaseKeys
-from gradcheck.catalog.problems import Complaints, not_judged
+from gradcheck.catalog.problems import Complaints
+from gradcheck.catalog.values import MOST_IN_A_DIMENSION, Dimension, fault_of_shape
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.functions import RESERVED
-from gradcheck.graph.steps import check_steps
+from gradcheck.graph.steps import check_steps, constant_integer
 from gradcheck.language.nodes import Node, Place
 from gradcheck.language.torch_names import mistakes, names_used
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
@@ -68,9 +69,35 @@ class CaseDraft:
         return tuple(written.tree for written in self.keys.where or [])
 
     @property
+    def outputs(self) -> dict[str, Block | None]:
+        """What each output is, None where it is not judged; the only one is called ""."""
+        formula = self.keys.formula
+        return {"": formula} if isinstance(formula, Block) else formula
+
+    @property
+    def formulas(self) -> Node | dict[str, Node | None]:
+        """The same as trees."""
+        formula = self.keys.formula
+        if isinstance(formula, Block):
+            return formula.tree
+        return {name: block.tree if block else None for name, block in formula.items()}
+
+    @property
+    def leaves(self) -> list[Written]:
+        """All texts of the formula."""
+        return [leaf for block in self.outputs.values() if block for leaf in block.leaves]
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether some input is complex."""
+        domains = (keys.domain for keys in self.keys.inputs.values())
+        return any(domain is not None and domain.complex for domain in domains)
+
+    @property
     def dtypes(self) -> tuple[str, ...]:
         """Those that the case is for; none where all that it names are faulty."""
-        return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else DEFAULT_DTYPES))
+        default = COMPLEX_DTYPES if self.is_complex else DEFAULT_DTYPES
+        return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else default))
 
 
 def check_names(draft: CaseDraft) -> bool:
@@ -112,18 +139,65 @@ def _is_name(draft: CaseDraft, path: Sequence[str], name: str, place: Place) -> 
     return False
 
 
-def read_inputs(draft: CaseDraft) -> tuple[Input, ...]:
-    """The inputs; complains of none, of kinds without squares, and of domains without floats."""
+def read_inputs(draft: CaseDraft, values: Mapping[str, object]) -> tuple[Input, ...]:
+    """The inputs for one choice of sweep values.
+
+    Complains of none, of shapes that are none, of kinds without squares, and of domains without
+    floats. None are returned where a shape has no value.
+    """
     if not draft.keys.inputs:
         draft.add(("inputs",), "no inputs", "at least one", "add an input, as in x: real")
     inputs = []
     for name, keys in draft.keys.inputs.items():
+        shape = _shape(draft, name, keys.shape, values)
+        if shape is None:
+            return ()
         domain = keys.domain or parse_domain("real")
-        inputs.append(Input(name, domain, keys.shape, keys.kind))
+        inputs.append(Input(name, domain, shape, keys.kind))
         if keys.kind is not None:
             _check_kind(draft, inputs[-1], has_domain=domain.text != "real")
         _check_floats(draft, inputs[-1])
     return tuple(inputs)
+
+
+def has_symbols(draft: CaseDraft) -> bool:
+    """Whether the shape of an input hangs on the sweep."""
+    return any(_symbols(keys.shape) for keys in draft.keys.inputs.values())
+
+
+def _symbols(shape: tuple[Dimension, ...]) -> list[Written]:
+    return [length for length in shape if isinstance(length, Written)]
+
+
+def _shape(
+    draft: CaseDraft, name: str, dimensions: tuple[Dimension, ...], values: Mapping[str, object]
+) -> tuple[int, ...] | None:
+    """The lengths; None after a complaint."""
+    if not _symbols(dimensions):
+        return tuple(length for length in dimensions if isinstance(length, int))
+    given = ", ".join(f"{key} = {value}" for key, value in values.items())
+    where = f" where {given}" if given else ""
+    shape = []
+    for written in dimensions:
+        length = written
+        if isinstance(written, Written):
+            try:
+                length = constant_integer(written.tree, values, draft.budget.spend)
+            except ExpressionError as error:
+                draft.complaints.add(*inside(written.scalar, error))
+                return None
+            if not 0 <= length <= MOST_IN_A_DIMENSION:
+                found = f"the dimension {length:,}{where}"
+                expected = f"an integer from 0 to {MOST_IN_A_DIMENSION:,}"
+                fix = "correct it, or the values of the sweep"
+                draft.complaints.add(written.scalar.place, found, expected, fix)
+                return None
+        assert isinstance(length, int)
+        shape.append(length)
+    fault = fault_of_shape(shape)
+    if fault:
+        draft.add(("inputs", name, "shape"), fault[0] + where, *fault[1:])
+    return None if fault else tuple(shape)
 
 
 def _check_kind(draft: CaseDraft, one: Input, *, has_domain: bool) -> None:
@@ -144,6 +218,8 @@ def _check_kind(draft: CaseDraft, one: Input, *, has_domain: bool) -> None:
 
 
 def _check_floats(draft: CaseDraft, one: Input) -> None:
+    if one.domain.complex:
+        return
     without = [name for name in draft.dtypes if not one.domain.spans(DTYPES[name])]
     if without:
         draft.add(
@@ -155,20 +231,32 @@ def _check_floats(draft: CaseDraft, one: Input) -> None:
 
 
 DEFAULT_ORDER = 2
+COMPLEX_DTYPES = ("complex128", "complex64")
+"""Of a case with a complex input that names none."""
 _PYTEST_MARKERS = (
     *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
     *("tryfirst", "trylast", "no_cover", "hypothesis", "xdist_group"),
 )
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla")
-TAKEN_MARKERS = frozenset(
-    (*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *LATER_DTYPES, *WITNESSES, *LATER_WITNESSES)
-) | {"symbolic", "order1", "order2", "order3", "and", "or", "not", "True", "False", "None"}
+TAKEN_MARKERS = frozenset((*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *WITNESSES, *LATER_WITNESSES)) | {
+    "symbolic",
+    "order1",
+    "order2",
+    "order3",
+    "and",
+    "or",
+    "not",
+    "True",
+    "False",
+    "None",
+}
 """Words that mean something else to pytest's -m, here or in pytest itself."""
 
 
 def check_labels(draft: CaseDraft) -> None:
     """Complain of labels that cannot mean what they say."""
     check_dtypes(draft, (), draft.keys.dtypes)
+    _check_kinds_of_dtypes(draft)
     _check_accuracy(draft)
     _check_witnesses(draft)
     _check_tags(draft)
@@ -190,17 +278,30 @@ def check_dtypes(draft: CaseDraft, path: Sequence[str | int], dtypes: list[str] 
         seen.add(name)
 
 
+def _check_kinds_of_dtypes(draft: CaseDraft) -> None:
+    """Complain of real dtypes for complex inputs, and of complex ones where all are real."""
+    if draft.has_lost("inputs"):
+        return
+    fitting = [name for name, dtype in DTYPES.items() if dtype.is_complex == draft.is_complex]
+    for k, name in enumerate(draft.keys.dtypes or []):
+        if name not in fitting:
+            about = "with a complex input" if draft.is_complex else "whose inputs are all real"
+            real = DTYPES[name].real
+            near = [other for other in fitting if real in (other, DTYPES[other].real)]
+            draft.add(
+                ("dtypes", k),
+                f"the dtype {name} of a case {about}",
+                f"one of {', '.join(fitting)}",
+                f"write {(near or fitting)[0]}",
+            )
+
+
 def _check_accuracy(draft: CaseDraft) -> None:
     for name in draft.keys.accuracy or {}:
         if name == UNNAMED or name in draft.dtypes:
             continue
         path, known = ("accuracy", name), tuple(DTYPES)
-        if name in LATER_DTYPES:
-            expected = f"one of {', '.join(known)}"
-            draft.complaints.add(
-                *not_judged(draft.at(*path, key=True), f"the dtype {name}", expected)
-            )
-        elif name not in known:
+        if name not in known:
             fix = nearest(name, known, "choose one of these")
             draft.add(path, f"the unknown dtype {name!r}", f"one of {', '.join(known)}", fix)
         elif not draft.has_lost("dtypes"):
@@ -286,7 +387,7 @@ def _check_torch(draft: CaseDraft, texts: list[Written]) -> None:
 def formula_names(draft: CaseDraft) -> frozenset[str]:
     """Every name that the texts of the formula language mention."""
     trees: list[Node] = [*draft.conditions, *draft.lets.values()]
-    trees += [leaf.tree for leaf in draft.keys.formula.leaves]
+    trees += [leaf.tree for leaf in draft.leaves]
     return frozenset[str]().union(*map(names_used, trees))
 
 
@@ -294,12 +395,16 @@ def check_usage(draft: CaseDraft) -> None:
     """Complain of every declared name that nothing uses."""
     keys, formula = draft.keys, formula_names(draft)
     torch = frozenset[str]().union(*(names_used(each.tree) for each in keys.torch or []))
+    lengths = (written for each in keys.inputs.values() for written in _symbols(each.shape))
+    shapes = frozenset[str]().union(*(names_used(written.tree) for written in lengths))
     for name in keys.inputs:
         if name not in formula:
             _unused(draft, "inputs", name, "an input that the formula uses")
-    for room, kind in (("constants", "constant"), ("sweep", "name of the sweep")):
+    rooms = (("constants", "constant", formula | torch),
+             ("sweep", "name of the sweep", formula | torch | shapes))  # fmt: skip
+    for room, kind, used in rooms:
         for name in getattr(keys, room) or {}:
-            if name not in formula | torch:
+            if name not in used:
                 _unused(draft, room, name, f"a {kind} that 'formula' or 'torch' uses")
     for name in draft.lets:
         if name not in formula:

@@ -1,66 +1,158 @@
-"""Where an input lives: real intervals with exact ends. Draws nothing; says what lies inside."""
+"""Where an input lives: real intervals, or a part of the complex plane. Draws nothing.
+
+A part of the plane is all of it, all of it without cuts, or what meets conditions on the real part,
+the imaginary part and the distance from a point: ``complex``, ``complex - (-inf, 0]``,
+``|z - 1| < 2 and im > 0``.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from flint import arb
+from flint import acb, arb
 
+from gradcheck.catalog.intervals import (
+    Interval,
+    Span,
+    Spend,
+    read_end,
+    read_interval,
+    read_number,
+    refuse_empty,
+    split,
+)
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
-from gradcheck.floats import float_above, next_float
-from gradcheck.language.parse import parse
-from gradcheck.reference.exact import enclose_constant, work_of_constant
-from gradcheck.spelling import nearest
+from gradcheck.floats import nearest_float
+from gradcheck.ops.balls import working
+from gradcheck.reference.exact import CONSTANT_BITS, nearest
+from gradcheck.spelling import nearest as nearest_name
 
-_INFINITY = arb("inf")
 _EXPECTED = (
     "one of real, positive, negative, nonnegative, nonzero, complex, an interval such as "
     "(0, pi/2], or several joined by |"
 )
 _EXAMPLE = 'write it like "(0, 1)", in quotes: a bracket or a comma ends a bare text in YAML'
+_EXPECTED_PLANE = (
+    "complex, complex without a cut as in complex - (-inf, 0], or conditions on re, im and |z| "
+    "such as |z| < 1, joined by and"
+)
+
+Spans = tuple[Span, ...]
+Number = complex  # a name that a field does not hide
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """The real numbers between two ends. An infinite end is always open.
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """The numbers whose real part, imaginary part or distance from a point is in an interval.
 
-    Units: ``low`` and ``high`` are balls of 256 bits that hold the ends; exact where those are
-           dyadic numbers.
+    ``quantity`` is ``re``, ``im`` or ``distance``.
     """
 
-    low: arb
-    high: arb
-    low_open: bool
-    high_open: bool
+    quantity: str
+    interval: Interval
+    centre: acb = field(default_factory=acb)
 
-    def contains(self, value: float) -> bool:
-        number = arb(value)
-        above = number > self.low or (not self.low_open and number == self.low)
-        below = number < self.high or (not self.high_open and number == self.high)
-        return bool(above and below)
+    def contains(self, value: complex) -> bool:
+        if self.quantity != "distance":
+            return self.interval.contains(value.real if self.quantity == "re" else value.imag)
+        with working(CONSTANT_BITS, exact=True):
+            x, y = value.real - self.centre.real, value.imag - self.centre.imag
+            square, low, high = x * x + y * y, self.interval.low, self.interval.high
+            above = low < 0 or square > low**2 or (not self.interval.low_open and square == low**2)
+            below = square < high**2 or (not self.interval.high_open and square == high**2)
+            return bool(above and below)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A part of the real axis (``re``) or of the imaginary axis (``im``) that is taken out."""
+
+    axis: str
+    interval: Interval
+
+    def contains(self, value: complex) -> bool:
+        along, across = (value.real, value.imag) if self.axis == "re" else (value.imag, value.real)
+        return across == 0 and self.interval.contains(along)
 
 
 @dataclass(frozen=True, slots=True)
+class Plane:
+    """A part of the complex plane in a dtype, as floats to draw from. Equal texts are equal.
+
+    ``real`` and ``imaginary`` are where the parts may lie; of each of ``discs`` a centre, rounded,
+    and where the distance from it may lie; of each of ``cuts`` an axis, and what is taken out.
+    """
+
+    domain: Domain = field(compare=False)
+    text: str
+    dtype: Dtype
+    real: Spans = field(compare=False)
+    imaginary: Spans = field(compare=False)
+    discs: tuple[tuple[complex, Spans], ...] = field(compare=False)
+    cuts: tuple[tuple[str, Spans], ...] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Domain:
-    """A union of intervals, or the complex plane (then without intervals)."""
+    """A union of intervals, or a part of the complex plane: where all bounds hold, off the cuts."""
 
     text: str
     intervals: tuple[Interval, ...]
     complex: bool = False
+    bounds: tuple[Bound, ...] = ()
+    cuts: tuple[Cut, ...] = ()
 
-    def contains(self, value: float) -> bool:
-        """Whether the float certainly lies inside; infinities and NaN never do."""
-        return any(interval.contains(value) for interval in self.intervals)
+    def contains(self, value: Number) -> bool:
+        """Say whether the number certainly lies inside; infinities and NaN never do."""
+        if not self.complex:
+            real = value.real if value.imag == 0 else math.nan
+            return any(interval.contains(real) for interval in self.intervals)
+        finite = math.isfinite(value.real) and math.isfinite(value.imag)
+        inside = finite and all(bound.contains(value) for bound in self.bounds)
+        return inside and not any(cut.contains(value) for cut in self.cuts)
 
-    def spans(self, dtype: Dtype) -> tuple[tuple[float, float], ...]:
-        """The smallest and the largest finite float of each interval that holds one."""
-        pairs = ((_first_float(each, dtype), _last_float(each, dtype)) for each in self.intervals)
-        return tuple((low, high) for low, high in pairs if low <= high)
+    def spans(self, dtype: Dtype) -> Spans:
+        """Return the smallest and the largest finite float of each interval that holds one."""
+        return _spans(self, dtype)
+
+    def plane(self, dtype: Dtype) -> Plane:
+        """Return the part of the complex plane in a dtype."""
+        return _plane(self, dtype)
+
+
+@lru_cache(maxsize=1024)  # every batch of points asks
+def _spans(domain: Domain, dtype: Dtype) -> Spans:
+    return tuple(span for interval in domain.intervals for span in interval.span(dtype))
+
+
+@lru_cache(maxsize=256)
+def _plane(domain: Domain, dtype: Dtype) -> Plane:
+    discs: list[tuple[Number, Spans]] = []
+    parts: dict[str, Spans] = {}
+    parts["re"] = parts["im"] = ((-dtype.largest, dtype.largest),)
+    for bound in domain.bounds:
+        span = bound.interval.span(dtype)
+        if bound.quantity != "distance":
+            parts[bound.quantity] = _common(parts[bound.quantity], span)
+            continue
+        centre = complex(nearest(bound.centre.real, dtype), nearest(bound.centre.imag, dtype))
+        reach = max((high for _, high in span), default=0.0)
+        for part, middle in (("re", centre.real), ("im", centre.imag)):
+            box = (nearest_float(middle - reach, dtype), nearest_float(middle + reach, dtype))
+            parts[part] = _common(parts[part], (box,))
+        discs.append((centre, _common(span, ((0.0, dtype.largest),))))
+    cuts = tuple((cut.axis, cut.interval.span(dtype)) for cut in domain.cuts)
+    return Plane(domain, domain.text, dtype, parts["re"], parts["im"], tuple(discs), cuts)
+
+
+def _common(some: Spans, others: Spans) -> Spans:
+    pairs = ((max(a[0], b[0]), min(a[1], b[1])) for a in some for b in others)
+    return tuple((low, high) for low, high in pairs if low <= high)
 
 
 _NAMED = {
@@ -72,53 +164,40 @@ _NAMED = {
 }
 DOMAIN_NAMES = (*_NAMED, "complex")
 _INTERVAL = r"\s*[(\[][^|]*,[^|]*[)\]]\s*"
-INTERVALS = rf"^{_INTERVAL}(\|{_INTERVAL})*$"
-"""What an editor is told of intervals: their brackets and commas; ends are expressions."""
+INTERVALS = rf"^{_INTERVAL}(\|{_INTERVAL})*$|^\s*complex\s*-|\b(re|im)\b.*[<>]|\|.*[<>]|[<>].*\|"
+"""What an editor is told of intervals and of parts of the plane; ends are expressions."""
 
-
-_WORK_OF_AN_END = 50  # what each takes, however short it is, in units of a tape's work
-
-Spend = Callable[[int], None]
-"""Is told the work that an end took, and raises where there may be no more of it."""
+_OF_THE_PLANE = re.compile(r"\b(complex|re|im)\b|\|\s*z\b")
 
 
 def parse_domain(text: str, spend: Spend = lambda _: None) -> Domain:
-    """The domain that ``text`` names or writes out.
+    """Return the domain that ``text`` names or writes out.
 
     Errors: ExpressionError, with the place inside ``text``, for what is neither, for an end that
             is no constant real number, and for an interval without numbers.
     """
     word = text.strip()
-    if word == "complex":
-        return Domain("complex", (), complex=True)
-    if word in _NAMED:
+    if word in DOMAIN_NAMES:
         return _named(word)
-    parts = _split(text, "|")
-    return Domain(word, tuple(_read_interval(part, column, spend) for column, part in parts))
+    if _OF_THE_PLANE.search(word) and not any(name in text for name in _NAMED):
+        return _part_of_plane(text, spend)
+    return Domain(word, tuple(_intervals(text, spend)))
 
 
-@cache
+@lru_cache
 def _named(word: str) -> Domain:
-    return Domain(word, parse_domain(_NAMED[word]).intervals)
+    if word == "complex":
+        return Domain(word, (), complex=True)
+    return Domain(word, tuple(_intervals(_NAMED[word], lambda _: None)))
 
 
-def _read_interval(part: str, column: int, spend: Spend) -> Interval:
-    column += len(part) - len(part.lstrip())
-    part = part.strip()
-    found = re.fullmatch(r"([(\[])(.*)([)\]])", part, re.DOTALL)
-    ends = _split(found.group(2), ",") if found else []
-    if found is None or len(ends) != 2:
-        raise ExpressionError((1, column), *_no_interval(part))
-    low, high = (_read_end(text, column + offset, spend) for offset, text in ends)
-    interval = Interval(
-        low,
-        high,
-        found.group(1) == "(" or not low.is_finite(),
-        found.group(3) == ")" or not high.is_finite(),
-    )
-    _refuse_infinite_bracket(part, column, interval)
-    _refuse_empty(part, column, interval)
-    return interval
+def _intervals(text: str, spend: Spend) -> Iterator[Interval]:
+    for column, part in split(text, "|"):
+        interval = read_interval(part, column, spend)
+        if interval is None:
+            place = (1, column + len(part) - len(part.lstrip()))
+            raise ExpressionError(place, *_no_interval(part.strip()))
+        yield interval
 
 
 def _no_interval(part: str) -> tuple[str, str, str]:
@@ -126,93 +205,94 @@ def _no_interval(part: str) -> tuple[str, str, str]:
         expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
         return f"the domain {part} in a union", expected, "write it as an interval"
     if part.isidentifier():
-        fix = nearest(part, DOMAIN_NAMES, "choose one of these")
+        fix = nearest_name(part, DOMAIN_NAMES, "choose one of these")
         return f"the unknown domain {part!r}", _EXPECTED, fix
     return f"{part!r}, which is no domain" if part else "an empty domain", _EXPECTED, _EXAMPLE
 
 
-def _read_end(text: str, column: int, spend: Spend) -> arb:
-    shift = column + len(text) - len(text.lstrip()) - 1
-    try:
-        tree = parse(text.strip())
-        spend(_WORK_OF_AN_END + work_of_constant(tree))
-        ball = enclose_constant(tree)
-    except ExpressionError as error:
-        place = (1, error.place[1] + shift)
-        raise ExpressionError(place, error.found, error.expected, error.fix) from None
-    if ball.shape == ():
-        end: arb = ball.item()
-        if end.is_finite() or end in (_INFINITY, -_INFINITY):
-            return end
-    raise ExpressionError(
-        (1, 1 + shift),
-        f"the end {text.strip()!r}",
-        "a real number such as 2, 1/3, pi/2 or inf",
-        "write one number",
-    )
+# the complex plane
 
 
-def _refuse_infinite_bracket(part: str, column: int, interval: Interval) -> None:
-    if part[0] == "[" and not interval.low.is_finite():
-        raise ExpressionError(
-            (1, column), f"{part!r}, closed at infinity", "an open end there", "write '('"
-        )
-    if part[-1] == "]" and not interval.high.is_finite():
-        place = (1, column + len(part) - 1)
-        raise ExpressionError(
-            place, f"{part!r}, closed at infinity", "an open end there", "write ')'"
-        )
+def _part_of_plane(text: str, spend: Spend) -> Domain:
+    bounds: list[Bound] = []
+    cuts: list[Cut] = []
+    start = 0
+    for found in [*re.finditer(r"\band\b", text), None]:
+        part = text[start : found.start() if found else len(text)]
+        column = start + len(part) - len(part.lstrip()) + 1
+        if re.match(r"complex\b", part.strip()):
+            _read_cuts(part.strip(), column, spend, bounds, cuts)
+        else:
+            bounds.append(_read_condition(part.strip(), column, spend))
+        start = found.end() if found else start
+    return Domain(text.strip(), (), complex=True, bounds=tuple(bounds), cuts=tuple(cuts))
 
 
-def _refuse_empty(part: str, column: int, interval: Interval) -> None:
-    closed = not interval.low_open and not interval.high_open
-    if interval.low < interval.high or (closed and not interval.low > interval.high):
-        return
-    raise ExpressionError(
-        (1, column),
-        f"{part!r}, an empty domain",
-        "a lower end below the upper one",
-        "exchange the ends, or close both for a single number",
-    )
+_APART = Interval(arb(0), arb("inf"), low_open=True, high_open=True)
 
 
-def _split(text: str, separator: str) -> list[tuple[int, str]]:
-    """The parts between separators outside of brackets, each with its column from 1.
-
-    Half-open intervals mix the kinds of brackets, so their kind is not looked at.
-    """
-    parts, begin, depth = [], 0, 0
-    for position, character in enumerate(text):
-        depth += (character in "([") - (character in ")]")
-        if character == separator and depth == 0:
-            parts.append((begin + 1, text[begin:position]))
-            begin = position + 1
-    return [*parts, (begin + 1, text[begin:])]
+def _refused(column: int, part: str) -> ExpressionError:
+    found = f"{part!r}, which is no part of the complex plane" if part else "an empty condition"
+    return ExpressionError((1, column), found, _EXPECTED_PLANE, "write one of these")
 
 
-def _first_float(interval: Interval, dtype: Dtype) -> float:
-    """The smallest finite float inside, or inf."""
-    low = interval.low
-    if not low.is_finite():
-        return -dtype.largest
-    value = _float_above(low, dtype)
-    if not (value > low or (not interval.low_open and low == value)):
-        value = next_float(value, dtype).item()
-    return value if interval.contains(value) else math.inf
+def _read_cuts(part: str, column: int, spend: Spend, bounds: list[Bound], cuts: list[Cut]) -> None:
+    """Read what is taken out of the plane: intervals on an axis, and points in braces."""
+    (_, whole), *rest = split(part, "-")
+    if whole.strip() != "complex":
+        raise _refused(column, part)
+    for offset, cut in rest:
+        word = cut.strip()
+        place = column + offset - 1 + len(cut) - len(cut.lstrip())
+        if word[:1] == "{" and word[-1:] == "}":
+            for shift, number in split(word[1:-1], ","):
+                centre = acb(read_number(number, place + shift, spend))
+                bounds.append(Bound("distance", _APART, centre))
+            continue
+        axis = re.match(r"I\s*\*\s*", word)
+        shift = axis.end() if axis else 0
+        interval = read_interval(word[shift:], place + shift, spend)
+        if interval is None:
+            raise _refused(place, word)
+        cuts.append(Cut("im" if axis else "re", interval))
 
 
-def _last_float(interval: Interval, dtype: Dtype) -> float:
-    """The largest finite float inside, or -inf."""
-    high = interval.high
-    if not high.is_finite():
-        return dtype.largest
-    value = -_float_above(-high, dtype)
-    if not (value < high or (not interval.high_open and high == value)):
-        value = -next_float(-value, dtype).item()
-    return value if interval.contains(value) else -math.inf
+_COMPARISON = re.compile(r"<=|>=|<|>")
+_DISTANCE = re.compile(r"\|\s*z\s*([+-].*)?\|")
+_QUANTITY = re.compile(rf"re|im|{_DISTANCE.pattern}")
 
 
-def _float_above(end: arb, dtype: Dtype) -> float:
-    """The smallest float of at least the ball's middle. FLINT's own arithmetic would round it."""
-    mantissa, exponent = end.mid().man_exp()
-    return float_above(int(mantissa), dtype, exponent=int(exponent))
+def _read_condition(part: str, column: int, spend: Spend) -> Bound:
+    """Read ``re > 0``, ``1 < |z| <= 2`` and their like."""
+    signs = _COMPARISON.findall(part)
+    starts = [0, *(found.end() for found in _COMPARISON.finditer(part))]
+    pieces = _COMPARISON.split(part)
+    named = [k for k, piece in enumerate(pieces) if _QUANTITY.fullmatch(piece.strip())]
+    one_way = len({sign[0] for sign in signs}) == 1
+    if not one_way or len(named) != 1 or (len(pieces), *named) not in ((2, 0), (2, 1), (3, 1)):
+        raise _refused(column, part)
+    (middle,) = named
+    low, high = (arb("-inf"), True), (arb("inf"), True)
+    for k in {*range(len(pieces))} - {middle}:
+        sign = signs[min(k, middle)]
+        end = read_end(pieces[k], column + starts[k], spend), sign[1:] != "="
+        is_low = (sign[0] == "<") == (k < middle)
+        low, high = (end, high) if is_low else (low, end)
+    interval = Interval(low[0], high[0], low_open=low[1], high_open=high[1])
+    refuse_empty(part, column, interval)
+    return _bound(pieces[middle], column + starts[middle], interval, spend)
+
+
+def _bound(piece: str, column: int, interval: Interval, spend: Spend) -> Bound:
+    """The bound on a quantity that a piece of text names."""
+    distance = _DISTANCE.fullmatch(piece.strip())
+    if distance is None:
+        return Bound(piece.strip(), interval)
+    column += len(piece) - len(piece.lstrip())
+    if interval.high < 0 or (interval.high == 0 and interval.high_open):
+        part = Interval(arb(0), interval.high, low_open=False, high_open=True)
+        refuse_empty(piece.strip(), column, part)
+    if not distance.group(1):
+        return Bound("distance", interval)
+    offset = read_number(f"0{distance.group(1)}", column + distance.start(1) - 1, spend)
+    return Bound("distance", interval, -acb(offset))

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from gradcheck.catalog.budget import MOST_ELEMENTS
 from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.problems import Complaint, Refused
 from gradcheck.catalog.yaml_document import Items, Pairs, Yaml, YamlScalar, describe, place_inside
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.shapes import MOST_DIMENSIONS
+from gradcheck.graph.shapes import MOST_DIMENSIONS, MOST_ELEMENTS
 from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
 from gradcheck.language.parse import parse
 
@@ -92,14 +91,10 @@ def _mistake(scalar: YamlScalar, error: ExpressionError) -> Complaint:
     )
 
 
-def read_block(depth: int, most: int) -> Callable[[Yaml], Block]:
-    """The check for an expression, or at most ``most`` of them in lists at most ``depth`` deep."""
+def read_block(depth: int) -> Callable[[Yaml], Block]:
+    """The check for an expression, or for lists of them that are at most ``depth`` deep."""
 
     def read(value: Yaml) -> Block:
-        count = _count(value)
-        if count > most:
-            found, fix = f"a list of {count:,} entries", "make it smaller"
-            raise Refused((value.place, found, f"at most {most:,}", fix))
         complaints: list[Complaint] = []
         leaves: list[Written] = []
         tree = _gather(value, depth, leaves, complaints)
@@ -108,10 +103,6 @@ def read_block(depth: int, most: int) -> Callable[[Yaml], Block]:
         return Block(tree, tuple(leaves), value.place)
 
     return read
-
-
-def _count(value: Yaml) -> int:
-    return sum(map(_count, value)) if isinstance(value, Items) else 1
 
 
 def _gather(

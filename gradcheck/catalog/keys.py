@@ -35,6 +35,7 @@ from gradcheck.catalog.values import (
     EXPRESSION,
     FORMULA,
     LINE,
+    MOST_IN_A_DIMENSION,
     NUMBERS,
     ORDER,
     REFERENCE,
@@ -43,14 +44,48 @@ from gradcheck.catalog.values import (
     TAG,
     TEXT,
     ULPS,
+    Dimension,
     read_text,
     read_word,
 )
 from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
-from gradcheck.dtypes import DEFAULT_DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
 
 T = TypeVar("T")
+
+
+def or_map(kind: ValueKind[T]) -> ValueKind[T | dict[str, T]]:
+    """Return the kind of such values, or of maps from any names to them."""
+    many = map_of(kind)
+
+    def read(value: Yaml, spot: Spot) -> T | dict[str, T]:
+        return many.read(value, spot) if isinstance(value, Pairs) else kind.read(value, spot)
+
+    return ValueKind(read, {"anyOf": [kind.schema, many.schema]})
+
+
+def _read_output(value: Yaml, spot: Spot) -> Block | None:
+    """What an output is, or null for one that is not judged."""
+    if isinstance(value, YamlScalar) and value.kind == "null":
+        return None
+    return FORMULA.read(value, spot)
+
+
+_SEVERAL = map_of(ValueKind(_read_output, {"anyOf": [FORMULA.schema, {"type": "null"}]}))
+
+
+def _read_outputs(value: Yaml, spot: Spot) -> Block | dict[str, Block | None]:
+    if not isinstance(value, Pairs):
+        return FORMULA.read(value, spot)
+    several = _SEVERAL.read(value, spot)
+    if all(isinstance(each, YamlScalar) and each.kind == "null" for each in value.values()):
+        fix = "write a formula for at least one of them"
+        raise Refused((value.place, "no output that is judged", "a formula", fix))
+    return several
+
+
+OUTPUTS = ValueKind(_read_outputs, {"anyOf": [*FORMULA.schema["anyOf"], _SEVERAL.schema]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +94,14 @@ class InputKeys:
 
     domain: Domain | None = optional(
         DOMAIN,
-        "a domain: real, positive, negative, nonnegative, nonzero, an interval such "
+        "a domain: real, positive, negative, nonnegative, nonzero, complex, an interval such "
         "as (0, pi/2], or several joined by |; default real",
         '"(-4, 4)"',
     )
-    shape: tuple[int, ...] = optional(
+    shape: tuple[Dimension, ...] = optional(
         SHAPE,
-        "a list of dimensions, each 0 to 64; [] (the default) for a single number",
+        f"a list of dimensions, each 0 to {MOST_IN_A_DIMENSION:,} or an expression in sweep "
+        "values; [] (the default) for a single number",
         "[2, 3]",
         default=(),
     )
@@ -81,15 +117,20 @@ class PointKeys:
         "a map from every input's name to its value, exact: 3, 1/3, pi or nested lists",
         "{x: 3}",
     )
-    value: Block | None = optional(NUMBERS, "the function's value there", "27")
+    value: Block | dict[str, Block] | None = optional(
+        or_map(NUMBERS),
+        "the function's value there; of several outputs, a map from their names",
+        "27",
+    )
     gradient: dict[str, Block] | None = optional(
         map_of(NUMBERS),
         "a map from an input's name to the gradient of a scalar function",
         "{x: 18}",
     )
-    jacobian: dict[str, Block] | None = optional(
-        map_of(NUMBERS),
-        "a map from an input's name to the Jacobian: the output's shape, then its own",
+    jacobian: dict[str, Block | dict[str, Block]] | None = optional(
+        map_of(or_map(NUMBERS)),
+        "a map from an input's name to the Jacobian: the output's shape, then its own; of "
+        "several outputs, a map from their names to such maps",
         "{x: [1, 0]}",
     )
     hessian: dict[str, dict[str, Block]] | None = optional(
@@ -98,10 +139,10 @@ class PointKeys:
         "derivatives of a scalar function",
         "{x: {x: 6}}",
     )
-    convention: dict[str, Block] | None = optional(
-        map_of(NUMBERS),
+    convention: dict[str, Block | dict[str, Block]] | None = optional(
+        map_of(or_map(NUMBERS)),
         "a map from an input's name to the gradient that PyTorch promises where no "
-        "derivative exists",
+        "derivative exists; of several outputs, a map from their names to such maps",
         "{x: 0}",
     )
     because: YamlScalar | None = optional(TEXT, "a text: where the answers come from", "by hand")
@@ -126,10 +167,7 @@ def _read_accuracy(value: Yaml, spot: Spot) -> dict[str, AccuracyKeys]:
     """The allowance for all dtypes as a map of dtypes too, of one without a name."""
     if not isinstance(value, Pairs):
         return _BY_DTYPE.read(value, spot)
-    names_dtypes = any(
-        isinstance(each, Pairs) or name in (*DEFAULT_DTYPES, *LATER_DTYPES)
-        for name, each in value.items()
-    )
+    names_dtypes = any(isinstance(each, Pairs) or name in DTYPES for name, each in value.items())
     if names_dtypes and keys_of(AccuracyKeys).keys().isdisjoint(value):
         # Without the key, whose example is none of the map of one dtype.
         return _BY_DTYPE.read(value, Spot(spot.reading, spot.path))
@@ -184,10 +222,10 @@ def one_or_many(kind: ValueKind[T]) -> ValueKind[list[T]]:
 class CaseKeys:
     """One mathematical function, where it lives, and the PyTorch code that claims to compute it."""
 
-    formula: Block = required(
-        FORMULA,
-        "the function in the formula language: an expression, a list of them (vector) "
-        "or a list of lists (matrix)",
+    formula: Block | dict[str, Block | None] = required(
+        OUTPUTS,
+        "the function in the formula language: an expression, a list of them (vector), "
+        "a list of lists (matrix), or a map from the names of several outputs to one of these",
         "3*x**2",
     )
     inputs: dict[str, InputKeys] = required(
@@ -232,9 +270,12 @@ class CaseKeys:
         "a list of fixed inputs that are always tested",
         "[{at: {x: 3}, value: 27}]",
     )
-    order: int | None = optional(ORDER, "the highest derivative that is verified: 1 or 2", "2")
+    order: int | None = optional(ORDER, "the highest derivative that is verified: 1, 2 or 3", "2")
     dtypes: list[str] | None = optional(
-        list_of(DTYPE), "a list of dtypes; default float64 and float32", "[float64, float32]"
+        list_of(DTYPE),
+        "a list of dtypes; default float64 and float32, or complex128 and complex64 where an "
+        "input is complex",
+        "[float64, float32]",
     )
     accuracy: dict[str, AccuracyKeys] | None = optional(
         ACCURACY,

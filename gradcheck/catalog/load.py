@@ -15,6 +15,7 @@ from gradcheck.catalog.declaration import (
     check_labels,
     check_names,
     check_usage,
+    has_symbols,
     read_implementations,
     read_inputs,
 )
@@ -112,12 +113,13 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         return None
     draft = CaseDraft(name, place, node, keys, complaints, budget, lost(faults))
     names_are_sound = check_names(draft)
-    inputs = () if draft.has_lost("inputs") else read_inputs(draft)
+    symbolic = has_symbols(draft)
+    inputs = () if symbolic or draft.has_lost("inputs") else read_inputs(draft, {})
     check_labels(draft)
     if any(map(draft.has_lost, DEFINING)):
         return None
     implementations = read_implementations(draft)
-    variants = read_variants(draft, inputs) if names_are_sound and inputs else ()
+    variants = read_variants(draft, inputs) if names_are_sound and (symbolic or inputs) else ()
     points = read_points(draft, inputs, variants)
     if not variants:
         return None
@@ -126,8 +128,8 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         name=name,
         where=complaints.where(place),
         summary=keys.summary.text.strip() if keys.summary else "",
-        formula=keys.formula.tree,
-        inputs=inputs,
+        formula=draft.formulas,
+        inputs=variants[0].inputs,
         constants=dict(keys.constants or {}),
         lets=draft.lets,
         conditions=draft.conditions,

@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from flint import arb
+import numpy as np
+from flint import acb, arb
 
 from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
@@ -23,11 +25,11 @@ from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.language import nodes
 from gradcheck.language.nodes import Binary, Literal, Node, Unary
+from gradcheck.query import Port
+from gradcheck.reference.conditions import holds, work_of_holding
 from gradcheck.reference.exact import (
     enclose_constant,
-    holds,
     work_of_constant,
-    work_of_holding,
 )
 from gradcheck.reference.exact import nearest as round_ball
 from gradcheck.spelling import nearest
@@ -35,16 +37,27 @@ from gradcheck.spelling import nearest
 _WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
 _WORK_OF_ROUNDING = 4  # of an entry to a dtype
 
+Number = Fraction | arb | acb
+"""Exact where it is written so, else a ball."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """One point of a draft, with what it is checked against."""
+    """One point of a draft, with what it is checked against.
+
+    ``inputs`` are those of every choice of shapes, by what a message says of it.
+    """
 
     draft: CaseDraft
     number: int
     keys: PointKeys
-    inputs: tuple[Input, ...]
+    inputs: Mapping[str, tuple[Input, ...]]
     variants: tuple[Variant, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all inputs."""
+        return tuple(self.draft.keys.inputs)
 
     def add(self, path: Sequence[str | int], found: str, expected: str, fix: str) -> None:
         self.draft.add(("points", self.number, *path), found, expected, fix)
@@ -58,12 +71,16 @@ class _Site:
 
 
 def read_points(
-    draft: CaseDraft, inputs: tuple[Input, ...], variants: tuple[Variant, ...]
+    draft: CaseDraft, fixed: tuple[Input, ...], variants: tuple[Variant, ...]
 ) -> tuple[Point, ...]:
-    """All points; complains of every one that cannot be tested as it is written."""
+    """All points; complains of every one that cannot be tested as it is written.
+
+    ``fixed`` are the inputs of all variants; none where each has its own.
+    """
     points = []
+    inputs = {"": fixed} if fixed else {_in_the(each): each.inputs for each in variants}
     work = _WORK_OF_A_POINT + len(draft.dtypes) * sum(
-        work_of_holding(variant.program) for variant in variants
+        work_of_holding(variant.formula) for variant in variants
     )
     for number, keys in enumerate(draft.keys.points or []):
         if draft.budget.spent():
@@ -74,8 +91,8 @@ def read_points(
         site = _Site(draft, number, keys, inputs, variants)
         _check_dtypes(site)
         _check_place(site)
-        for path, block, form in _known(site):
-            _check_known(site, path, block, form)
+        for answer in _known(site):
+            _check_known(site, answer)
         points.append(_point(site))
     return tuple(points)
 
@@ -89,25 +106,42 @@ def _refuse_cost(draft: CaseDraft, number: int) -> None:
     )
 
 
+def _in_the(variant: Variant) -> str:
+    return f" (in the variant {variant.name})" if variant.name else ""
+
+
 def _point(site: _Site) -> Point:
     keys = site.keys
-    known: dict[str, Node | dict[str, Node] | dict[str, dict[str, Node]]] = {}
+    known: dict[str, Any] = {}
     if keys.value is not None:
-        known["value"] = keys.value.tree
-    for room in ("gradient", "jacobian", "convention"):
-        blocks: dict[str, Block] | None = getattr(keys, room)
+        known["value"] = _trees(_by_output(keys.value))
+    if keys.gradient is not None:
+        known["gradient"] = {"": _trees(keys.gradient)}
+    for room in ("jacobian", "convention"):
+        blocks = getattr(keys, room)
         if blocks is not None:
-            known[room] = _trees(blocks)
+            several = _has_outputs(site) and all(isinstance(each, dict) for each in blocks.values())
+            by_output = blocks if several else {"": blocks}
+            known[room] = {name: _trees(row) for name, row in by_output.items()}
     if keys.hessian is not None:
         known["hessian"] = {name: _trees(row) for name, row in keys.hessian.items()}
     where = site.draft.complaints.where(site.draft.at("points", site.number))
-    at = {each.name: keys.at[each.name].tree for each in site.inputs if each.name in keys.at}
+    at = {name: keys.at[name].tree for name in site.names if name in keys.at}
     because = keys.because.text if keys.because else ""
     return Point(where, at, known, because, site.dtypes)
 
 
-def _trees(blocks: Mapping[str, Block]) -> dict[str, Node]:
-    return {name: block.tree for name, block in blocks.items()}
+def _by_output(blocks: Block | dict[str, Block]) -> dict[str, Block]:
+    return {"": blocks} if isinstance(blocks, Block) else blocks
+
+
+def _has_outputs(site: _Site) -> bool:
+    """Whether the formula gives names to its outputs."""
+    return "" not in site.draft.outputs
+
+
+def _trees(blocks: Mapping[str, Block | dict[str, Block]]) -> dict[str, Node]:
+    return {name: block.tree for name, block in blocks.items() if isinstance(block, Block)}
 
 
 def _check_dtypes(site: _Site) -> None:
@@ -121,30 +155,53 @@ def _check_dtypes(site: _Site) -> None:
 
 def _check_place(site: _Site) -> None:
     """Complain unless ``at`` has a value of the right shape, in the domain, for every input."""
-    shapes = {each.name: each.shape for each in site.inputs}
     for name in site.keys.at:
-        if name not in shapes:
+        if name not in site.names:
             _unknown_input(site, ("at", name), name)
-    at: list[ConstantArray] = []
-    for each in site.inputs:
-        if each.name not in site.keys.at and site.has_lost("at"):
+    values: dict[str, ConstantArray] = {}
+    for name in site.names:
+        if name not in site.keys.at:
+            if not site.has_lost("at"):
+                expected = f"a value for every input: {', '.join(site.names)}"
+                site.add(("at",), f"no value for {name!r}", expected, f"add {name}: ...")
             continue
-        if each.name not in site.keys.at:
-            expected = f"a value for every input: {', '.join(shapes)}"
-            site.add(("at",), f"no value for {each.name!r}", expected, f"add {each.name}: ...")
-            continue
-        value = _evaluate(site, ("at", each.name), site.keys.at[each.name])
-        if value is not None and _has_shape(site, ("at", each.name), value, each.shape):
-            at.append(value)
-    if len(at) == len(shapes) == len(site.keys.at):
+        value = _evaluate(site, ("at", name), site.keys.at[name])
+        if value is not None:
+            values[name] = value
+    fitting = {
+        name
+        for name, value in values.items()
+        if _fits_every_input(site, name, value)
+    }  # fmt: skip
+    if len(fitting) == len(site.names) == len(site.keys.at):
+        at = [values[name] for name in site.names]
         outside = _check_domains(site, at)
         _check_conditions(site, at, [name for name in site.dtypes if name not in outside])
+
+
+def _fits_every_input(site: _Site, name: str, value: ConstantArray) -> bool:
+    path = ("at", name)
+    for about, inputs in site.inputs.items():
+        one = next(each for each in inputs if each.name == name)
+        if not one.domain.complex and not _is_real(site, path, value):
+            return False
+        if not _has_shape(site, path, value, one.shape, about):
+            return False
+    return True
+
+
+def _is_real(site: _Site, path: Sequence[str | int], value: ConstantArray) -> bool:
+    if not value.is_complex:
+        return True
+    found, fix = "a complex number", "write a real one, or correct the formula or the domain"
+    site.add(path, found, "a real number", fix)
+    return False
 
 
 def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     """Complain of every input outside its domain; the dtypes in which some input is."""
     dtypes: set[str] = set()
-    for each, numbers in zip(site.inputs, at, strict=True):
+    for each, numbers in zip(next(iter(site.inputs.values())), at, strict=True):
         outside = {
             dtype: value
             for dtype in site.dtypes
@@ -157,7 +214,7 @@ def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     return dtypes
 
 
-def _outside(site: _Site, one: Input, values: dict[str, float]) -> None:
+def _outside(site: _Site, one: Input, values: Mapping[str, complex]) -> None:
     inside = [name for name in site.dtypes if name not in values]
     dtype, value = next(iter(values.items()))
     found = f"the point {one.name} = {value!r}{f' in {dtype}' if inside else ''}"
@@ -172,14 +229,13 @@ def _outside(site: _Site, one: Input, values: dict[str, float]) -> None:
 
 def _check_conditions(site: _Site, at: list[ConstantArray], dtypes: Sequence[str]) -> None:
     for dtype, variant in itertools.product(dtypes, site.variants):
-        if not variant.program.conditions:
+        if not variant.formula.conditions:
             return
-        values = [value for numbers in at for value in numbers.rounded(dtype)]
-        if holds(variant.program, values) is False:
-            suffix = f" (in the variant {variant.name})" if variant.name else ""
+        row = np.array([[value for numbers in at for value in numbers.rounded(dtype)]])
+        if holds(variant.formula, row)[0] is False:
             site.add(
                 ("at",),
-                f"a point where 'where' does not hold{suffix}",
+                f"a point where 'where' does not hold{_in_the(variant)}",
                 f"a point that, in {dtype}, meets every condition of 'where'",
                 "move the point",
             )
@@ -209,13 +265,17 @@ def _evaluate(site: _Site, path: Sequence[str | int], block: Block) -> ConstantA
 
 
 def _has_shape(
-    site: _Site, path: Sequence[str | int], value: ConstantArray, shape: tuple[int, ...]
+    site: _Site,
+    path: Sequence[str | int],
+    value: ConstantArray,
+    shape: tuple[int, ...],
+    about: str = "",
 ) -> bool:
     if value.shape == shape:
         return True
     site.add(
         path,
-        f"a value of shape {list(value.shape)}",
+        f"a value of shape {list(value.shape)}{about}",
         f"one of shape {list(shape)}",
         _shape_fix(shape),
     )
@@ -229,49 +289,155 @@ def _shape_fix(shape: tuple[int, ...]) -> str:
 
 
 def _unknown_input(site: _Site, path: Sequence[str | int], name: str) -> None:
-    names = tuple(each.name for each in site.inputs)
-    fix = nearest(name, names, "choose one of these")
-    site.add(path, f"the unknown input {name!r}", f"one of {', '.join(names)}", fix)
+    fix = nearest(name, site.names, "choose one of these")
+    site.add(path, f"the unknown input {name!r}", f"one of {', '.join(site.names)}", fix)
 
 
-_Known = tuple[tuple[str, ...], Block, tuple[str, ...]]
-"""Where a known answer stands, what it says, and of what its shape is made: names of inputs."""
+# known answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A known answer: where it stands, of which output, and by which inputs it is a derivative."""
+
+    path: tuple[str, ...]
+    block: Block
+    output: str
+    inputs: tuple[str, ...]
 
 
 def _known(site: _Site) -> Iterator[_Known]:
+    """Every block of numbers, where it stands in the structure that the formula asks for."""
     keys = site.keys
     if keys.value is not None:
-        yield ("value",), keys.value, ("output",)
-    for room in ("gradient", "jacobian", "convention"):
-        blocks: dict[str, Block] = getattr(keys, room) or {}
-        for name, block in blocks.items():
-            yield (room, name), block, ("output", name)
+        yield from _values(site, keys.value)
+    for name, block in (keys.gradient or {}).items():
+        yield _Known(("gradient", name), block, "", (name,))
+    for room in ("jacobian", "convention"):
+        for name, blocks in (getattr(keys, room) or {}).items():
+            yield from _jacobians(site, (room, name), blocks)
     for name, row in (keys.hessian or {}).items():
         for other, block in row.items():
-            yield ("hessian", name, other), block, ("output", name, other)
+            yield _Known(("hessian", name, other), block, "", (name, other))
 
 
-def _check_known(site: _Site, path: tuple[str, ...], block: Block, form: tuple[str, ...]) -> None:
-    shapes = {each.name: each.shape for each in site.inputs}
-    for depth, name in enumerate(form[1:], 2):
-        if name not in shapes:
+def _values(site: _Site, blocks: Block | dict[str, Block]) -> Iterator[_Known]:
+    if isinstance(blocks, Block):
+        if _needs_no_output(site, ("value",), blocks):
+            yield _Known(("value",), blocks, "", ())
+        return
+    for name, block in blocks.items():
+        if _is_output(site, ("value", name), name):
+            yield _Known(("value", name), block, name, ())
+
+
+def _jacobians(
+    site: _Site, path: tuple[str, str], blocks: Block | dict[str, Block]
+) -> Iterator[_Known]:
+    """The Jacobians at ``path``: one by an input, or those of an output by several."""
+    name = path[1]
+    if isinstance(blocks, Block):
+        if _needs_no_output(site, path, blocks):
+            yield _Known(path, blocks, "", (name,))
+    elif _is_output(site, path, name):
+        for one, block in blocks.items():
+            yield _Known((*path, one), block, name, (one,))
+
+
+def _needs_no_output(site: _Site, path: tuple[str, ...], block: Block) -> bool:
+    """Complain of an answer that names no output where the formula's have names."""
+    if not _has_outputs(site):
+        return True
+    names = _judged(site)
+    site.draft.complaints.add(
+        block.place,
+        f"a {path[0]} that names no output",
+        f"a map from outputs: {', '.join(names)}",
+        f"write {path[0]}: {{{names[0]}: ...}}",
+    )
+    return False
+
+
+def _judged(site: _Site) -> list[str]:
+    return [name for name, block in site.draft.outputs.items() if block is not None]
+
+
+def _is_output(site: _Site, path: tuple[str, ...], name: str) -> bool:
+    """Complain of what is no output that is judged."""
+    outputs, names = site.draft.outputs, _judged(site)
+    if not _has_outputs(site):
+        found = f"a map under {name!r}, as for a formula of several outputs"
+        fix = "write the numbers themselves"
+        site.add(path, found, "numbers: the formula's only output has no name", fix)
+    elif name not in outputs:
+        fix = nearest(name, names, "choose one of these")
+        site.add(path, f"the unknown output {name!r}", f"one of {', '.join(names)}", fix)
+    elif outputs[name] is None:
+        found = f"an answer for the output {name!r}, which is not judged"
+        site.add(path, found, f"one of {', '.join(names)}", "remove it")
+    return outputs.get(name) is not None
+
+
+def _check_known(site: _Site, answer: _Known) -> None:
+    path, names = answer.path, answer.inputs
+    for depth, name in enumerate(names, len(path) - len(names) + 1):
+        if name not in site.names:
             _unknown_input(site, path[:depth], name)
             return
-    value = _evaluate(site, path, block)
+    value = _evaluate(site, path, answer.block)
+    if path[0] in ("gradient", "hessian") and _has_outputs(site):
+        found = f"a {path[0]} of a function of several outputs"
+        fix = "write 'jacobian', output by output" if path[0] == "gradient" else "remove it"
+        site.add(path[:1], found, "a function with a single number as its result", fix)
+        return
     for variant in site.variants:
-        output = variant.program.shape
-        if path[0] in ("gradient", "hessian") and output:
-            _not_scalar(site, path[0], output)
+        if not _suits(site, answer, value, variant):
             return
-        wanted = output + tuple(length for name in form[1:] for length in shapes[name])
-        if value is not None and not _has_shape(site, path, value, wanted):
-            return
+
+
+def _suits(site: _Site, answer: _Known, value: ConstantArray | None, variant: Variant) -> bool:
+    """Whether an answer can be one of a variant's; complains where it cannot."""
+    path = answer.path
+    output = next(port for port in variant.formula.outputs if port.name == answer.output)
+    ports = {each.name: each.port for each in variant.inputs}
+    inputs = [ports[name] for name in answer.inputs]
+    if path[0] in ("gradient", "hessian") and output.shape:
+        _not_scalar(site, path[0], output.shape)
+        return False
+    if _is_no_number(site, path, output, inputs) or value is None:
+        return False
+    if all(port.kind == "real" for port in (output, *inputs)) and not _is_real(site, path, value):
+        return False
+    shape = output.shape + tuple(length for port in inputs for length in port.shape)
+    about = _in_the(variant) if len(site.inputs) > 1 else ""
+    return _has_shape(site, path, value, shape, about)
 
 
 def _not_scalar(site: _Site, room: str, output: tuple[int, ...]) -> None:
     found = f"a {room} of a function whose result has the shape {list(output)}"
     fix = "write 'jacobian'" if room == "gradient" else "remove it, or make a scalar case"
     site.add((room,), found, "a function with a single number as its result", fix)
+
+
+def _is_no_number(site: _Site, path: tuple[str, ...], output: Port, inputs: list[Port]) -> bool:
+    """Complain of a derivative that no single complex number states."""
+    room = path[0]
+    kinds = [port.kind for port in inputs]
+    if "complex" not in kinds or (output.kind == "real" and len(kinds) == 1):
+        if room in ("value", "jacobian", "convention") or output.kind == "real":
+            return False
+        found = f"a {room} of a complex result"
+        site.add((room,), found, "a real result, or 'jacobian'", "write 'jacobian'")
+        return True
+    what = "a hessian by" if room == "hessian" else f"a {room} of a complex result by"
+    found = f"{what} the complex input {inputs[kinds.index('complex')].name!r}"
+    expected = "a derivative that one complex number states: of a real result, once"
+    fix = "remove it, or name the outputs {re: re(...), im: im(...)}"
+    site.add(path, found, expected, fix)
+    return True
+
+
+# numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +448,14 @@ class ConstantArray:
     """
 
     shape: tuple[int, ...]
-    entries: list[Fraction | arb]
+    entries: list[Number]
 
-    def rounded(self, dtype: str) -> list[float]:
+    @property
+    def is_complex(self) -> bool:
+        """Whether an entry has an imaginary part."""
+        return any(isinstance(entry, acb) and not entry.imag.is_zero() for entry in self.entries)
+
+    def rounded(self, dtype: str) -> list[complex]:
         """The entries as numbers of the dtype; infinite where they are beyond its range."""
         return [_rounded(entry, DTYPES[dtype]) for entry in self.entries]
 
@@ -294,7 +465,7 @@ def numbers_of(tree: Node) -> ConstantArray:
 
     Errors: ExpressionError for what is no constant, has no value, or is no rectangular list.
     """
-    entries: list[Fraction | arb] = []
+    entries: list[Number] = []
     shape = _read(tree, entries)
     if shape is not None:
         return ConstantArray(shape, entries)
@@ -309,7 +480,7 @@ def work_of(tree: Node) -> int:
     return 1 if _plain(tree) is not None else work_of_constant(tree)
 
 
-def _read(tree: Node, entries: list[Fraction | arb]) -> tuple[int, ...] | None:
+def _read(tree: Node, entries: list[Number]) -> tuple[int, ...] | None:
     """The shape of ``tree``, whose numbers go to ``entries``; None for lists that have none."""
     if isinstance(tree, nodes.Sequence):
         shapes = {_read(item, entries) for item in tree.items}
@@ -337,5 +508,9 @@ def _plain(tree: Node) -> Fraction | None:
     return None
 
 
-def _rounded(entry: Fraction | arb, dtype: Dtype) -> float:
-    return nearest_float(entry, dtype) if isinstance(entry, Fraction) else round_ball(entry, dtype)
+def _rounded(entry: Number, dtype: Dtype) -> complex:
+    if isinstance(entry, Fraction):
+        return nearest_float(entry, dtype)
+    if isinstance(entry, acb):
+        return complex(round_ball(entry.real, dtype), round_ball(entry.imag, dtype))
+    return round_ball(entry, dtype)

@@ -5,19 +5,15 @@ Each check takes YAML as written, and refuses in words that its author knows.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradcheck.catalog.budget import (
-    BUDGET,
-    MOST_ELEMENTS,
-    MOST_IN_A_DIMENSION,
-    Budget,
-    Spent,
-)
+from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain, parse_domain
 from gradcheck.catalog.expressions import (
+    Written,
     read_block,
     read_choice,
     read_constant,
@@ -26,9 +22,10 @@ from gradcheck.catalog.expressions import (
 from gradcheck.catalog.problems import Refused, not_judged
 from gradcheck.catalog.validation import ValueKind, single
 from gradcheck.catalog.yaml_document import Items, Yaml, YamlScalar, describe, inside, place_inside
-from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.shapes import MOST_DIMENSIONS
+from gradcheck.graph.shapes import MOST_DIMENSIONS, MOST_ELEMENTS
+from gradcheck.query import MOST_ORDER
 from gradcheck.spelling import nearest
 
 
@@ -59,8 +56,6 @@ def read_domain(value: Yaml, budget: Budget) -> Domain:
         raise Refused((value.place, "domains that take too long to read", BUDGET, fix)) from None
     except ExpressionError as error:
         raise Refused(inside(value, error)) from None
-    if domain.complex:
-        raise Refused(not_judged(value.place, "a complex domain", "a real domain"))
     return domain
 
 
@@ -96,26 +91,41 @@ def read_word(
     return read
 
 
-def read_shape(value: Yaml) -> tuple[int, ...]:
+MOST_IN_A_DIMENSION = 65_536
+"""Of a tensor."""
+
+Dimension = int | Written
+"""A length, or an expression in sweep values."""
+
+
+def read_shape(value: Yaml) -> tuple[Dimension, ...]:
     if not isinstance(value, Items):
         expected = "a list of dimensions, [] for a single number"
         raise Refused((value.place, describe(value), expected, "write it like [2, 3]"))
-    check = read_integer(0, MOST_IN_A_DIMENSION)
-    shape: list[int] = []
-    for item in value:
-        shape.append(check(item))
-    if len(shape) > MOST_DIMENSIONS or _elements(shape) > MOST_ELEMENTS:
-        found = f"the shape {shape}, a tensor of {_elements(shape):,} elements"
-        expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
-        raise Refused((value.place, found, expected, "make the shape smaller"))
-    return tuple(shape)
+    shape = tuple(map(_read_dimension, value))
+    fault = fault_of_shape([length for length in shape if isinstance(length, int)])
+    if fault:
+        raise Refused((value.place, *fault))
+    return shape
 
 
-def _elements(shape: list[int]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
+def _read_dimension(value: Yaml) -> Dimension:
+    if isinstance(value, YamlScalar) and value.kind == "text":
+        return read_expression(value)
+    return _LENGTH(value)
+
+
+_LENGTH = read_integer(0, MOST_IN_A_DIMENSION)
+
+
+def fault_of_shape(shape: Sequence[int]) -> tuple[str, str, str] | None:
+    """What is found, expected and to be done, of a shape that no tensor may have."""
+    elements = math.prod(shape)
+    if len(shape) <= MOST_DIMENSIONS and elements <= MOST_ELEMENTS:
+        return None
+    found = f"the shape {list(shape)}, a tensor of {elements:,} elements"
+    expected = f"at most {MOST_ELEMENTS:,} elements in {MOST_DIMENSIONS} dimensions"
+    return found, expected, "make the shape smaller"
 
 
 def read_reference(value: Yaml) -> YamlScalar:
@@ -149,10 +159,7 @@ _TAG = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def read_order(value: Yaml) -> int:
-    order = read_integer(1, 3, "1 or 2")(value)
-    if order == 3:
-        raise Refused(not_judged(value.place, "order 3", "1 or 2"))
-    return order
+    return read_integer(1, MOST_ORDER, "1, 2 or 3")(value)
 
 
 STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
@@ -178,9 +185,12 @@ DEFINITIONS = {
 _DOMAIN = {
     "type": "string",
     "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
-    "examples": [*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"],
+    "examples": [
+        *(*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"),
+        *("complex - (-inf, 0]", "|z| < 1", "im > 0"),
+    ],
 }
-_FORMULA = {
+_FORMULA: dict[str, Any] = {
     "anyOf": [
         _NUMBER_OR_TEXT,
         {
@@ -192,7 +202,12 @@ _FORMULA = {
 _CHOICE = {"type": ["number", "boolean", "string", "null"]}
 _SHAPE = {
     "type": "array",
-    "items": {"type": "integer", "minimum": 0, "maximum": MOST_IN_A_DIMENSION},
+    "items": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": MOST_IN_A_DIMENSION},
+            {"type": "string"},
+        ]
+    },
 }
 
 
@@ -205,13 +220,13 @@ LINE = single(read_line, _TEXT)
 REFERENCE = single(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
 TAG = single(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
 EXPRESSION = single(read_expression, _NUMBER_OR_TEXT)
-FORMULA = single(read_block(2, MOST_ELEMENTS), _FORMULA)
-NUMBERS = single(read_block(64, 16 * MOST_ELEMENTS), {"$ref": "#/definitions/Numbers"})
+FORMULA = single(read_block(2), _FORMULA)
+NUMBERS = single(read_block(64), {"$ref": "#/definitions/Numbers"})
 DATA = single(read_constant, {"$ref": "#/definitions/Data"})
 CHOICE = single(read_choice, _CHOICE)
 DOMAIN = ValueKind(lambda value, spot: read_domain(value, spot.reading.budget), _DOMAIN)
 SHAPE = single(read_shape, _SHAPE)
 STRUCTURE = single(read_word("kind", STRUCTURES), _words(STRUCTURES))
-DTYPE = single(read_word("dtype", tuple(DTYPES), LATER_DTYPES), _words((*DTYPES, *LATER_DTYPES)))
-ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": 3})
+DTYPE = single(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
+ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
 ULPS = single(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})

@@ -1,4 +1,4 @@
-"""One variant for each combination of a sweep's values, its formula unrolled and so checked."""
+"""One variant for each combination of a sweep's values, its formula lowered and so checked."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
 
-from gradcheck.catalog.budget import (
-    BUDGET,
-    EXPECTED,
-    MOST_ELEMENTS,
-    Shapes,
-    check_size,
-    smaller_shapes,
-)
+from gradcheck.catalog.budget import BUDGET, EXPECTED, Shapes, check_size, smaller_shapes
 from gradcheck.catalog.case import Input, Variant
-from gradcheck.catalog.declaration import DEFAULT_ORDER, CaseDraft
+from gradcheck.catalog.declaration import DEFAULT_ORDER, CaseDraft, read_inputs
 from gradcheck.catalog.expressions import Written, choice_of
 from gradcheck.catalog.problems import Complaint
 from gradcheck.catalog.yaml_document import YamlScalar, inside
@@ -29,10 +22,9 @@ from gradcheck.graph.folding import MOST_WORK, TooLarge
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import Lowered, lower
 from gradcheck.graph.reading import TooLargeText
-from gradcheck.graph.scalarize import scalarize
-from gradcheck.graph.tape import Program, Tape
+from gradcheck.graph.shapes import MOST_ELEMENTS
 from gradcheck.graph.unknown import UnknownName, unknown_names
-from gradcheck.language.nodes import Comprehension, Literal, Name, Node
+from gradcheck.language.nodes import Comprehension, Literal, Name, Node, Place
 from gradcheck.language.torch_names import names_used
 
 MOST_VARIANTS = 256
@@ -42,32 +34,43 @@ _ONE = Literal(Fraction(1))
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
-    """What the names of a draft mean in one variant: inputs' shapes, constants, sweep values."""
+class _Choice:
+    """A draft with one choice of the sweep's values: what its names mean, and its inputs."""
 
     draft: CaseDraft
-    shapes: Shapes
+    inputs: tuple[Input, ...]
     names: dict[str, object]
 
+    def reshaped(self, shapes: Shapes) -> _Choice:
+        """The same with inputs of other shapes."""
+        inputs = tuple(replace(each, shape=shapes[each.name]) for each in self.inputs)
+        return replace(self, inputs=inputs)
 
-def read_variants(draft: CaseDraft, inputs: tuple[Input, ...]) -> tuple[Variant, ...]:
-    """All variants, or none after a complaint."""
+
+def read_variants(draft: CaseDraft, fixed: tuple[Input, ...]) -> tuple[Variant, ...]:
+    """All variants, or none after a complaint.
+
+    ``fixed`` are the inputs of all of them; none where each variant has its own.
+    """
     sweep = draft.keys.sweep or {}
     if not _is_sound(draft, sweep):
         return ()
-    shapes = {each.name: each.shape for each in inputs}
     faults: dict[Complaint, str] = {}
     variants: list[Variant] = []
     for choice in itertools.product(*sweep.values()):
         name = ",".join(f"{key}={_shown(one)}" for key, one in zip(sweep, choice, strict=True))
         values = {key: choice_of(one) for key, one in zip(sweep, choice, strict=True)}
+        inputs = fixed or read_inputs(draft, values)
+        if not inputs:
+            return ()
         if draft.budget.spent():
             _refuse_cost(draft)
             variants.clear()
             break
-        both = _unrolled(draft, shapes, values, name, faults)
-        if both is not None:
-            variants.append(Variant(name, values, *both))
+        names = {**(draft.keys.constants or {}), **values}
+        lowered = _checked(_Choice(draft, inputs, names), name, faults)
+        if lowered is not None:
+            variants.append(Variant(name, values, inputs, lowered))
     for (place, found, expected, fix), name in faults.items():
         where = f" (in the variant {name})" if name else ""
         draft.complaints.add(place, found + where, expected, fix)
@@ -119,121 +122,117 @@ def _refuse_cost(draft: CaseDraft) -> None:
     )
 
 
-def _unrolled(
-    draft: CaseDraft,
-    shapes: Shapes,
-    values: dict[str, object],
-    name: str,
-    faults: dict[Complaint, str],
-) -> tuple[Lowered, Program] | None:
-    variant = _Names(draft, shapes, {**(draft.keys.constants or {}), **values})
+def _checked(choice: _Choice, name: str, faults: dict[Complaint, str]) -> Lowered | None:
+    """The formula for a choice; what is wrong with it, or too large, goes to ``faults``."""
+    draft = choice.draft
     try:
-        lowered, program = _unroll(variant, draft.keys.formula.tree, draft.conditions, draft.lets)
+        lowered = _lower(choice, draft.formulas, draft.conditions, draft.lets)
     except ExpressionError as error:
-        for complaint in _faults(variant, error):
+        for complaint in _faults(choice, error):
             faults.setdefault(complaint, name)
         return None
-    draft.budget.operations -= len(program.tape.operations)
-    if math.prod(program.shape) > MOST_ELEMENTS:
-        found = f"a result of shape {list(program.shape)}, {math.prod(program.shape):,} elements"
-        fix = "make the shapes smaller"
-        faults.setdefault((draft.at("formula"), found, f"at most {MOST_ELEMENTS:,}", fix), name)
-    elif not faults and not draft.has_lost("order"):
-        found, fix = check_size(
-            draft.budget, program, _order(draft), partial(_with_shapes, variant)
-        )
+    large = [port for port in lowered.outputs if math.prod(port.shape) > MOST_ELEMENTS]
+    for port in large:
+        found = f"a result of shape {list(port.shape)}, {math.prod(port.shape):,} elements"
+        path = ("formula", port.name) if port.name else ("formula",)
+        expected, fix = f"at most {MOST_ELEMENTS:,}", "make the shapes smaller"
+        faults.setdefault((draft.at(*path), found, expected, fix), name)
+    if not faults and not draft.has_lost("order"):
+        found, fix = check_size(draft.budget, lowered, _order(draft), partial(_reshaped, choice))
         if found:
             faults[draft.at("formula"), found, EXPECTED, fix] = name
-    return lowered, program
+    return lowered
 
 
 def _order(draft: CaseDraft) -> int:
     return draft.keys.order or DEFAULT_ORDER
 
 
-def _with_shapes(variant: _Names, shapes: Shapes) -> Program:
-    """The formula of a variant with inputs of other shapes."""
-    draft = variant.draft
-    other = _Names(draft, shapes, variant.names)
-    return _unroll(other, draft.keys.formula.tree, draft.conditions, draft.lets)[1]
+def _reshaped(choice: _Choice, shapes: Shapes) -> Lowered:
+    """The formula with inputs of other shapes."""
+    draft = choice.draft
+    return _lower(choice.reshaped(shapes), draft.formulas, draft.conditions, draft.lets)
 
 
-def _unroll(
-    variant: _Names,
-    formula: Node,
+def _lower(
+    choice: _Choice,
+    formula: Node | Mapping[str, Node | None],
     conditions: tuple[Node, ...],
     lets: dict[str, Node],
-) -> tuple[Lowered, Program]:
-    """The formula as a graph, and unrolled."""
-    draft, names = variant.draft, variant.names
-    graph, tape = Graph(MOST_WORK), Tape(MOST_WORK)
+) -> Lowered:
+    draft, names = choice.draft, choice.names
+    graph = Graph(MOST_WORK)
     words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
-        lowered = lower(
+        return lower(
             substitute(formula, words),
-            inputs=dict(variant.shapes),
+            inputs={each.name: each.port for each in choice.inputs},
             names={key: value for key, value in names.items() if key not in words},
             lets={key: substitute(tree, words) for key, tree in lets.items()},
             conditions=substitute(conditions, words),
             translated=draft.keys.torch is None and draft.keys.function is None,
-            real=True,
             graph=graph,
         )
-        return lowered, scalarize(lowered, tape)
     except TooLarge as error:
         fix = "make the shapes smaller"
         raise TooLargeText((1, 1), str(error), "a smaller formula", fix) from None
     finally:
-        draft.budget.work -= graph.work + tape.work + _WORK_OF_A_TEXT
+        draft.budget.work -= graph.work + _WORK_OF_A_TEXT
 
 
-def _faults(variant: _Names, error: ExpressionError) -> list[Complaint]:
+def _faults(choice: _Choice, error: ExpressionError) -> list[Complaint]:
     """Every text that is wrong, tried one by one; ``error`` is what the whole formula gave.
 
     A text that mentions a faulty `let` is not tried: what it gave would be an echo.
     """
-    draft = variant.draft
-    lets, found = _sound_lets(variant)
+    draft = choice.draft
+    lets, found = _sound_lets(choice)
     faulty = draft.lets.keys() - lets.keys()
     texts: list[tuple[Written, Node, tuple[Node, ...]]]
     texts = [(one, _ONE, (one.tree,)) for one in draft.keys.where or []]
-    texts += [(leaf, leaf.tree, ()) for leaf in draft.keys.formula.leaves]
+    texts += [(leaf, leaf.tree, ()) for leaf in draft.leaves]
     for written, formula, conditions in texts:
         if draft.budget.spent():
             break
         if names_used(written.tree).isdisjoint(faulty):
-            strangers = _strangers(variant, written, frozenset(lets))
+            strangers = _strangers(choice, written, frozenset(lets))
             found += strangers
             if strangers:
                 continue
             try:
-                _unroll(variant, formula, conditions, lets)
+                _lower(choice, formula, conditions, lets)
             except ExpressionError as each:
                 found.append(inside(written.scalar, each))
-    found = found or [(draft.keys.formula.place, error.found, error.expected, error.fix)]
+    found = found or [(_place(draft, error), error.found, error.expected, error.fix)]
     if isinstance(error, TooLargeText):
-        fix = smaller_shapes(
-            draft.budget, variant.shapes, _order(draft), partial(_with_shapes, variant)
-        )
+        shapes = {each.name: each.shape for each in choice.inputs}
+        fix = smaller_shapes(draft.budget, shapes, _order(draft), partial(_reshaped, choice))
         found = [(*each[:3], fix) if each[1] == error.found else each for each in found]
     return found
 
 
-def _sound_lets(variant: _Names) -> tuple[dict[str, Node], list[Complaint]]:
+def _place(draft: CaseDraft, error: ExpressionError) -> Place:
+    """Where the formula stands, or that of its outputs which the error is about."""
+    name = str(getattr(error, "source", "")).removeprefix("formula").strip()
+    block = draft.outputs.get(name)
+    return block.place if block is not None else draft.at("formula")
+
+
+def _sound_lets(choice: _Choice) -> tuple[dict[str, Node], list[Complaint]]:
     """The lets without those that are wrong and what rests on them, and what is wrong."""
-    draft = variant.draft
+    draft = choice.draft
     lets: dict[str, Node] = draft.lets
     found: list[Complaint] = []
     while not draft.budget.spent():
         try:
-            _unroll(variant, _ONE, (), lets)
+            _lower(choice, _ONE, (), lets)
             break
         except ExpressionError as error:
             name = str(getattr(error, "source", "")).removeprefix("let ")
             if name not in lets:
                 break
             written = (draft.keys.let or {})[name]
-            strangers = _strangers(variant, written, _above(draft, name), name)
+            strangers = _strangers(choice, written, _above(draft, name), name)
             found += strangers or [inside(written.scalar, error)]
             lets = _without(lets, name)
     return lets, found
@@ -246,12 +245,12 @@ def _above(draft: CaseDraft, name: str) -> frozenset[str]:
 
 
 def _strangers(
-    variant: _Names, written: Written, lets: frozenset[str], own: str = ""
+    choice: _Choice, written: Written, lets: frozenset[str], own: str = ""
 ) -> list[Complaint]:
     """Every name in a text that nothing defines there; ``own`` is the let that the text is for."""
-    known = lets | variant.shapes.keys() | variant.names.keys()
+    known = lets | {each.name for each in choice.inputs} | choice.names.keys()
     return [
-        inside(written.scalar, _below(variant.draft, error, own))
+        inside(written.scalar, _below(choice.draft, error, own))
         for error in unknown_names(written.tree, known)
     ]
 
@@ -282,7 +281,7 @@ Tree = TypeVar("Tree")
 def substitute(tree: Tree, values: Mapping[str, str | None]) -> Tree:
     """The tree with each of these names replaced by its value; the names of loops stay loops'.
 
-    A scalar program knows numbers only, but ``dim=d`` may be null.
+    A graph knows numbers only, but ``dim=d`` may be null.
     """
     result: Any = _substitute(tree, values) if values else tree
     return result  # type: ignore[no-any-return]
@@ -291,6 +290,8 @@ def substitute(tree: Tree, values: Mapping[str, str | None]) -> Tree:
 def _substitute(node: Any, values: Mapping[str, str | None]) -> Any:
     if isinstance(node, tuple):
         return tuple(_substitute(item, values) for item in node)
+    if isinstance(node, dict):
+        return {name: _substitute(item, values) for name, item in node.items()}
     if isinstance(node, Name):
         return Literal(values[node.name], node.place) if node.name in values else node
     if isinstance(node, Comprehension):

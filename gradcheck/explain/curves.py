@@ -18,6 +18,7 @@ from gradcheck.explain.svg import Curve, Picture
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.query import Port
 from gradcheck.reference.evaluate import Enclosure
 from gradcheck.reference.truth import Truth
 from gradcheck.report.records import version
@@ -143,11 +144,15 @@ def _default_range(check: Check, entry: int) -> tuple[float, float]:
 
 def _scene(check: Check, output: int) -> Session:
     """The check as it stands for one output entry: a function with a scalar result."""
-    program, whole = check.variant.program, session_of(check)
+    program, formula, whole = check.variant.program, check.variant.formula, session_of(check)
     if not program.shape:
         return whole
     one = replace(program, shape=(), outputs=(program.outputs[output],))
-    variant = replace(check.variant, program=one)
+    (result,) = formula.results
+    assert result is not None
+    entry = formula.graph.gather(result, np.array(output))
+    alone = replace(formula, outputs=(Port("", ()),), results=(entry,))
+    variant = replace(check.variant, formula=alone)
     return replace(
         whole,
         check=replace(check, variant=variant),

@@ -13,7 +13,8 @@ from gradcheck.errors import ExpressionError, UsageError
 from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
-from gradcheck.reference.exact import enclose_constant, holds, nearest
+from gradcheck.reference.conditions import holds
+from gradcheck.reference.exact import enclose_constant, nearest
 
 
 def values_at(
@@ -71,7 +72,8 @@ def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> boo
         for each in case.inputs
         for entry in values[each.name].ravel()
     )
-    return inside and holds(variant.program, entries_of(values)) is not False
+    row = np.array([entries_of(values)])
+    return inside and holds(variant.formula, row)[0] is not False
 
 
 def _floats(option: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:

@@ -35,9 +35,17 @@ class NoDerivative(Exception):
 
 
 def jvp(
-    graph: Graph, outputs: Sequence[int], inputs: Sequence[int], tangents: Sequence[int]
+    graph: Graph,
+    outputs: Sequence[int],
+    inputs: Sequence[int],
+    tangents: Sequence[int],
+    *,
+    cancelling: bool = False,
 ) -> list[int]:
     """The derivatives of ``outputs`` in the direction that ``tangents`` gives to ``inputs``.
+
+    ``cancelling`` takes PyTorch's own local derivatives where the table states them: the same
+    mathematics, with the intermediate values that PyTorch meets.
 
     Shapes: each tangent that of its input; each result that of its output.
     Errors: NoDerivative where the operator table states none.
@@ -47,12 +55,21 @@ def jvp(
         if node not in found:
             args = graph.nodes[node].args
             known = [found[arg] for arg in args]
-            found[node] = None if all(t is None for t in known) else _push(graph, node, known)
+            found[node] = (
+                None
+                if all(t is None for t in known)
+                else _push(graph, node, known, cancelling=cancelling)
+            )
     return [_filled(graph, found[node], node) for node in outputs]
 
 
 def vjp(
-    graph: Graph, outputs: Sequence[int], inputs: Sequence[int], cotangents: Sequence[int]
+    graph: Graph,
+    outputs: Sequence[int],
+    inputs: Sequence[int],
+    cotangents: Sequence[int],
+    *,
+    cancelling: bool = False,
 ) -> list[int]:
     """The gradients by ``inputs`` of the inner product of ``outputs`` with ``cotangents``.
 
@@ -70,7 +87,8 @@ def vjp(
     for node in reversed(needed):
         if node in live and node not in inputs and node in terms:
             cotangent = _total(graph, terms.pop(node))
-            for arg, rule in zip(graph.nodes[node].args, _rules(graph, node), strict=True):
+            rules = _rules(graph, node, cancelling=cancelling)
+            for arg, rule in zip(graph.nodes[node].args, rules, strict=True):
                 if arg in live:
                     _give(graph, terms, arg, rule(cotangent))
     gradients = {node: _total(graph, terms[node]) for node in set(inputs) if node in terms}
@@ -122,7 +140,9 @@ def _scattered_together(graph: Graph, moved: Sequence[int]) -> int:
 # forward
 
 
-def _push(graph: Graph, node: int, tangents: Sequence[int | None]) -> int | None:
+def _push(
+    graph: Graph, node: int, tangents: Sequence[int | None], *, cancelling: bool
+) -> int | None:
     """The tangent of a node, given its arguments' (None: zero, and not all are)."""
     found = graph.nodes[node]
     if found.op in _PUSHES:
@@ -131,7 +151,7 @@ def _push(graph: Graph, node: int, tangents: Sequence[int | None]) -> int | None
         return None
     if found.op in OPERATORS:
         pushed = (
-            _product(graph, slope(graph, node, k), tangent)
+            _product(graph, slope(graph, node, k, cancelling=cancelling), tangent)
             for k, tangent in enumerate(tangents)
             if tangent is not None
         )
@@ -215,16 +235,19 @@ Rule = Callable[[int], int | None]
 """From the cotangent of a node to that of one of its arguments; None is zero."""
 
 
-def _rules(graph: Graph, node: int) -> list[Rule]:
+def _rules(graph: Graph, node: int, *, cancelling: bool) -> list[Rule]:
     """One rule for each argument: the transpose of ``_push``."""
     found = graph.nodes[node]
     if found.op in _PULLS:
         return _PULLS[found.op](graph, node)
-    return [_by_slope(graph, node, k) for k in range(len(found.args))]
+    return [_by_slope(graph, node, k, cancelling=cancelling) for k in range(len(found.args))]
 
 
-def _by_slope(graph: Graph, node: int, k: int) -> Rule:
-    return lambda c: _product(graph, graph.conj(slope(graph, node, k)), c)
+def _by_slope(graph: Graph, node: int, k: int, *, cancelling: bool) -> Rule:
+    def rule(cotangent: int) -> int | None:
+        return _product(graph, graph.conj(slope(graph, node, k, cancelling=cancelling)), cotangent)
+
+    return rule
 
 
 def _pull_choice(graph: Graph, node: int) -> list[Rule]:
@@ -342,7 +365,7 @@ _PULLS: dict[str, Callable[[Graph, int], list[Rule]]] = {
 # the operator table
 
 
-def slope(graph: Graph, node: int, k: int) -> int:
+def slope(graph: Graph, node: int, k: int, *, cancelling: bool = False) -> int:
     """The local derivative of a node of the operator table in its k-th argument."""
     found = graph.nodes[node]
     scope = dict(zip(ARGUMENT_NAMES[len(found.args)], found.args, strict=True))
@@ -350,7 +373,8 @@ def slope(graph: Graph, node: int, k: int) -> int:
     if found.attr is not None:
         assert isinstance(found.attr, int)
         scope["n"] = graph.constant(found.attr)
-    return Lowering(graph, scope, private=PRIVATE).value(local_derivative(found.op, k))
+    tree = local_derivative(found.op, k, cancelling=cancelling)
+    return Lowering(graph, scope, private=PRIVATE).value(tree)
 
 
 @cache

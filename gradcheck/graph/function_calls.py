@@ -38,9 +38,7 @@ def call(reader: Reader, node: Call) -> int:
     if not isinstance(node.function, Name):
         raise foreign_call(node.function, reader.scope)
     name = node.function.name
-    if name in COMPLEX_FUNCTIONS:
-        reader.refuse_complex(node.place, f"the function {name!r}")
-    if name not in reader.functions or (name == "stop" and reader.is_real):
+    if name not in reader.functions:
         raise unknown_function(node.place, name)
     if name in ARRAY_FUNCTIONS:
         return _array(reader, ARRAY_FUNCTIONS[name], node)

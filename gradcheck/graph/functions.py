@@ -251,6 +251,6 @@ HOLOMORPHIC = frozenset({
 
 
 CONSTANTS = frozenset({"pi", "e", "inf", "I"})
-FORMULA_FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys()
+FORMULA_FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}
 RESERVED = FORMULA_FUNCTIONS | CONSTANTS | {"range"}
 """Every name of the language: what a case may not take for its own."""

@@ -103,8 +103,11 @@ class Graph(Meter):
         known = self._known.get(node)
         if known is not None:
             return known
-        if self.limited and len(self.nodes) >= MOST_NODES:
-            raise TooLarge(f"more than {MOST_NODES:,} operations")
+        if self.limited:
+            if node.shape:
+                bounded(node.shape)
+            if len(self.nodes) >= MOST_NODES:
+                raise TooLarge(f"more than {MOST_NODES:,} operations")
         self.spend(2)
         self.nodes.append(node)
         self._known[node] = len(self.nodes) - 1
@@ -126,6 +129,13 @@ class Graph(Meter):
                 found.add(node)
                 waiting.extend(self.nodes[node].args)
         return sorted(found)
+
+    def copy(self, allowance: float = math.inf) -> Graph:
+        """Return a graph with the same nodes, which grows apart from this one."""
+        other = Graph(allowance)
+        other.nodes, other.inputs = list(self.nodes), list(self.inputs)
+        other._known, other._numbers = dict(self._known), dict(self._numbers)
+        return other
 
     # leaves
 
@@ -150,7 +160,7 @@ class Graph(Meter):
         kind: Kind = "bool" if value.size and isinstance(value.flat[0], bool) else "real"
         array = np.empty(value.shape, dtype=object)
         array[...] = value if kind == "bool" else np.frompyfunc(Fraction, 1, 1)(value)
-        self.spend(array.size // 8)
+        self.spend(array.size // (32 if kind == "bool" else 3))
         return self.put("constant", (), Frozen(array), array.shape, kind)
 
     def named(self, name: str) -> int:
@@ -291,7 +301,7 @@ class Graph(Meter):
         inner = self.nodes[node].attr
         if self.nodes[node].op == "gather" and isinstance(inner, Frozen):
             return self.gather(self.nodes[node].args[0], inner.array.reshape(-1)[index])
-        self.spend(index.size // 8)
+        self.spend(index.size // 128)
         frozen = Frozen(np.ascontiguousarray(index, dtype=np.int64).reshape(index.shape))
         return self._moved(
             "gather", node, frozen, index.shape, lambda array: array.reshape(-1)[index]
@@ -306,6 +316,7 @@ class Graph(Meter):
 
     def scatter(self, node: int, index: Array, shape: Sequence[int]) -> int:
         """Zeros of ``shape`` with the entries added at positions of the flattened result."""
+        self.spend(index.size // 128)
         frozen = Frozen(np.ascontiguousarray(index, dtype=np.int64).reshape(index.shape))
         return self.put("scatter", (node,), frozen, shape, self.kind(node))
 
@@ -317,7 +328,7 @@ class Graph(Meter):
         known = [self.exact(part) for part in parts]
         if all(array is not None for array in known):
             return self._joined(np.concatenate(known, axis=axis), parts)  # type: ignore[arg-type]
-        self.spend(len(parts) + math.prod(shape) // 8)
+        self.spend(len(parts))
         kind = joined_kind(self.kind(part) for part in parts)
         return self.put("concat", parts, axis, shape, kind)
 
@@ -385,7 +396,7 @@ class Graph(Meter):
         lead = broadcast_shape([tuple(lead_a), tuple(lead_b)])
         a, b = self.broadcast(a, (*lead, m, k)), self.broadcast(b, (*lead, k, n))
         kind = joined_kind((self.kind(a), self.kind(b)))
-        return self.put("bmm", (a, b), None, bounded((*lead, m, n)), kind)
+        return self.put("bmm", (a, b), None, (*lead, m, n), kind)
 
     def inverse(self, a: int) -> int:
         return self.put("inverse", (a,), None, self.shape(a), self.kind(a))

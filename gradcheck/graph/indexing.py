@@ -89,7 +89,7 @@ def _bound(reader: Reader, shape: Shape, index: tuple[Any, ...]) -> None:
         one_of_each = tuple(slice(1) if isinstance(i, np.ndarray) else i for i in index)
         left = np.broadcast_to(np.zeros(()), shape)[one_of_each].size
         chosen = math.prod(np.broadcast_shapes(*lists)) * left
-        reader.graph.spend(math.prod(bounded((chosen,))) // 8)
+        reader.graph.spend(math.prod(bounded((chosen,))) // 128)
 
 
 def _index(reader: Reader, item: Any) -> Any:

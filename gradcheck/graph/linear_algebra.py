@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +13,7 @@ from numpy.typing import NDArray
 from gradcheck.graph.graph import Graph, NodeId, positions
 from gradcheck.graph.shapes import Misuse, axis_of, bounded
 
-Indices = tuple[int, ...]
-LARGEST_MATRIX = 8
+LARGEST_DETERMINANT = 16
 
 
 def matmul(graph: Graph, a: NodeId, b: NodeId) -> NodeId:
@@ -48,10 +50,7 @@ def _square(graph: Graph, x: NodeId, name: str) -> int:
     shape = graph.shape(x)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise Misuse(f"{name} of shape {list(shape)}", "a square matrix")
-    n = shape[-1]
-    if n > LARGEST_MATRIX:
-        raise Misuse(f"{name} of a {n}x{n} matrix", f"at most {LARGEST_MATRIX}x{LARGEST_MATRIX}")
-    return n
+    return shape[-1]
 
 
 def trace(graph: Graph, x: NodeId) -> NodeId:
@@ -61,50 +60,69 @@ def trace(graph: Graph, x: NodeId) -> NodeId:
 
 
 def det(graph: Graph, x: NodeId) -> NodeId:
-    """The determinants of matrices, without a division, so that they may be singular."""
-    every = tuple(range(_square(graph, x, "det")))
-    return _minors(graph, x)(every, every)
+    """The determinants of matrices, without a division, so that they may be singular.
 
-
-def _minors(graph: Graph, x: NodeId) -> Callable[[Indices, Indices], NodeId]:
-    """Determinants of submatrices, by expansion along the first row, once each."""
-    known: dict[tuple[Indices, Indices], NodeId] = {}
+    By minors, those of all sets S of k columns at once, of the last k rows:
+    M(S) = sum over j of (-1)**j x[row, S_j] M(S without S_j).
+    """
+    n = _square(graph, x, "det")
+    if n > LARGEST_DETERMINANT:
+        most = f"at most {LARGEST_DETERMINANT}x{LARGEST_DETERMINANT}"
+        raise Misuse(f"det of a {n}x{n} matrix", most)
     batch = graph.shape(x)[:-2]
+    if 0 in batch:
+        return graph.constant(1, batch)
+    minors = graph.constant(1, (*batch, 1))
+    for k in range(1, n + 1):
+        columns, rest = _column_sets(n, k)
+        entries = graph.index(x, (..., n - k, columns))
+        terms = graph.mul(entries, graph.index(minors, (..., rest)))
+        axis = len(graph.shape(terms)) - 1
+        even, odd = (graph.index(terms, (..., slice(start, None, 2))) for start in (0, 1))
+        minors = graph.sub(graph.sum(even, [axis]), graph.sum(odd, [axis]))
+    return graph.index(minors, (..., 0))
 
-    def minor(rows: Indices, columns: Indices) -> NodeId:
-        if not rows:
-            return graph.constant(1, batch)
-        if (rows, columns) not in known:
-            total = graph.constant(0, batch)
-            for k, column in enumerate(columns):
-                rest = minor(rows[1:], columns[:k] + columns[k + 1 :])
-                term = graph.mul(graph.index(x, (..., rows[0], column)), rest)
-                total = graph.elementwise("sub" if k % 2 else "add", total, term)
-            known[rows, columns] = total
-        return known[rows, columns]
 
-    return minor
+@cache
+def _column_sets(n: int, k: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """All sets of k of n columns, and the number of each set without its j-th among the smaller.
+
+    Shapes: [sets, k] each.
+    """
+    smaller = {columns: number for number, columns in enumerate(combinations(range(n), k - 1))}
+    sets = list(combinations(range(n), k))
+    rest = [[smaller[one[:j] + one[j + 1 :]] for j in range(k)] for one in sets]
+    return np.array(sets, dtype=int), np.array(rest, dtype=int)
 
 
 def inv(graph: Graph, x: NodeId) -> NodeId:
-    n = _square(graph, x, "inv")
-    if graph.exact(x) is None or not graph.nodes[x].size:
-        return graph.inverse(x) if graph.nodes[x].size else x
-    return _by_cofactors(graph, x, n)
+    _square(graph, x, "inv")
+    known = graph.exact(x)
+    if not graph.nodes[x].size:
+        return x
+    return graph.inverse(x) if known is None else graph.constant(_inverse(graph, known))
 
 
-def _by_cofactors(graph: Graph, x: NodeId, n: int) -> NodeId:
-    """The inverse of constants, exactly."""
-    every = tuple(range(n))
-    minor = _minors(graph, x)
-    entries = []
-    for i in every:
-        for j in every:
-            cofactor = minor(every[:j] + every[j + 1 :], every[:i] + every[i + 1 :])
-            signed = graph.neg(cofactor) if (i + j) % 2 else cofactor
-            entries.append(graph.div(signed, minor(every, every)))
-    batch = graph.shape(x)[:-2]
-    return graph.reshape(graph.stack(entries, len(batch)), graph.shape(x))
+def _inverse(graph: Graph, matrices: NDArray[Any]) -> NDArray[Any]:
+    """The inverses of constants, exactly, by Gauss and Jordan.
+
+    Errors: ZeroDivisionError for a singular matrix.
+    """
+    n = matrices.shape[-1]
+    graph.spend(2 * matrices.size * n)
+    found = np.empty(matrices.shape, dtype=object)
+    for which in np.ndindex(*matrices.shape[:-2]):
+        rows = np.concatenate([matrices[which], np.eye(n, dtype=int).astype(object)], axis=1)
+        for k in range(n):
+            pivot = next((row for row in range(k, n) if rows[row, k]), None)
+            if pivot is None:
+                raise ZeroDivisionError
+            rows[[k, pivot]] = rows[[pivot, k]]
+            rows[k] = rows[k] / Fraction(rows[k, k])
+            others = np.arange(n) != k
+            rows[others] = rows[others] - rows[others, k, None] * rows[k]
+        found[which] = rows[:, n:]
+    return found
 
 
 def _above(graph: Graph, x: NodeId) -> NDArray[np.int_]:

@@ -74,14 +74,13 @@ def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name
     lets: Mapping[str, Tree],
     conditions: tuple[Tree, ...],
     translated: bool = False,
-    real: bool = False,
     graph: Graph | None = None,
 ) -> Lowered:
     """The formula as an array graph, for one choice of constants and sweep values (``names``).
 
     A formula of several outputs maps their names to what they are. One that is ``translated`` for
-    its trial may name only what PyTorch has too; a ``real`` one may name nothing complex. It is
-    written on ``graph``, whose ``work`` says afterwards what it took, even if it is refused.
+    its trial may name only what PyTorch has too. It is written on ``graph``, whose ``work`` says
+    afterwards what it took, even if it is refused.
 
     Errors: ExpressionError with a ``source`` that says which text it stands in: ``formula``,
             ``formula NAME``, ``let NAME`` or ``where N`` (from 0).
@@ -92,7 +91,7 @@ def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name
     scope = {name: constant(graph, value) for name, value in names.items()}
     scope |= {port.name: node for port, node in zip(ports, nodes, strict=True)}
     reader = Lowering(graph, scope)
-    reader.translates, reader.is_real = translated, real
+    reader.translates = translated
     for name, tree in lets.items():
         scope[name] = reader.text(tree, f"let {name}")
     several = formula if isinstance(formula, Mapping) else {"": formula}
@@ -131,7 +130,7 @@ class Lowering(Reader):
     def __init__(
         self, graph: Graph, scope: dict[str, int], *, private: frozenset[str] = frozenset()
     ) -> None:
-        super().__init__(graph, scope, _RULES, FORMULA_FUNCTIONS | private | {"stop"})
+        super().__init__(graph, scope, _RULES, FORMULA_FUNCTIONS | private)
 
     def text(self, tree: Tree, source: str) -> int:
         """The value of one text of a case; an error is marked with its ``source``."""
@@ -173,8 +172,6 @@ def _name(reader: Reader, tree: Name) -> int:
     if tree.name in reader.scope:
         reader.used.add(tree.name)
         return reader.scope[tree.name]
-    if tree.name == "I":
-        reader.refuse_complex(tree.place, "the imaginary unit I")
     if tree.name in (*NAMED, "I"):
         return reader.graph.named(tree.name)
     if tree.name in reader.functions:

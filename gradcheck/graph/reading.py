@@ -41,8 +41,6 @@ class Reader:
         self.steps = 0
         self.translates = False
         """Whether the formula's own translation is on trial, so that PyTorch must have it all."""
-        self.is_real = False
-        """Whether complex numbers are refused."""
 
     def value(self, tree: Tree) -> int:
         try:
@@ -94,15 +92,6 @@ class Reader:
         if self.graph.kind(node) != "bool" and self.graph.nodes[node].size:
             self.refuse(tree.place, "a number", "a condition", "write a comparison")
         return node
-
-    def refuse_complex(self, place: Place, found: str) -> None:
-        if self.is_real:
-            self.refuse(
-                place,
-                found,
-                "a real formula: complex numbers are in the format but not judged in this version",
-                "write the real and imaginary parts as real inputs",
-            )
 
     # constant integers: bounds, sizes, indices, orders
 

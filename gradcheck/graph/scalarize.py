@@ -49,7 +49,7 @@ def unroll(  # noqa: PLR0913 - what a case says of its formula, each by its name
     graph = Graph(tape.allowance)
     try:
         lowered = lower(formula, inputs=inputs, names=names, lets=lets, conditions=conditions,
-                        translated=translated, real=True, graph=graph)  # fmt: skip
+                        translated=translated, graph=graph)  # fmt: skip
     finally:
         tape.work += graph.work
     return scalarize(lowered, tape, formula.place)

@@ -12,7 +12,10 @@ import numpy as np
 
 from gradcheck.query import Shape
 
-MOST_ELEMENTS = 65_536
+MOST_ELEMENTS = 1_048_576
+"""Of a tensor that a case names: an input, an output, constants."""
+MOST_BETWEEN = 4 * MOST_ELEMENTS
+"""Of an intermediate result: the scores of attention are larger than what it takes and gives."""
 MOST_DIMENSIONS = 16
 
 
@@ -28,8 +31,8 @@ def bounded(shape: Shape) -> Shape:
     """The shape itself, if an array may have it; a length of 0 does not excuse the others."""
     if min(shape, default=0) < 0:
         raise Misuse(f"an array of shape {list(shape)}", "no negative length")
-    if math.prod(length or 1 for length in shape) > MOST_ELEMENTS:
-        raise Misuse(f"an array of shape {list(shape)}", f"at most {MOST_ELEMENTS:,} elements")
+    if math.prod(length or 1 for length in shape) > MOST_BETWEEN:
+        raise Misuse(f"an array of shape {list(shape)}", f"at most {MOST_BETWEEN:,} elements")
     if len(shape) > MOST_DIMENSIONS:
         raise Misuse(f"an array of {len(shape)} dimensions", f"at most {MOST_DIMENSIONS}")
     return shape
@@ -38,13 +41,13 @@ def bounded(shape: Shape) -> Shape:
 def broadcast_shape(shapes: Iterable[Shape]) -> Shape:
     """The shape that all of them broadcast to.
 
-    Errors: Misuse where there is none, or where it is too large.
+    Errors: Misuse where there is none.
     """
     shapes = list(shapes)
     if all(shape == shapes[0] for shape in shapes):
         return shapes[0]
     try:
-        return bounded(np.broadcast_shapes(*shapes))
+        return np.broadcast_shapes(*shapes)
     except ValueError:
         raise Misuse(f"shapes {written(shapes)}", "shapes that broadcast") from None
 

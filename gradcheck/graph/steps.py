@@ -9,8 +9,9 @@ from gradcheck.errors import ExpressionError
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import MOST_STEPS
-from gradcheck.graph.lower import lower
-from gradcheck.language.nodes import Comprehension, Loop, Node, Place
+from gradcheck.graph.lower import Lowering, lower
+from gradcheck.graph.reading import small_integer
+from gradcheck.language.nodes import Comprehension, Loop, Name, Node, Place
 from gradcheck.language.torch_names import children
 
 Numbers = Mapping[str, Fraction]
@@ -60,6 +61,24 @@ def _length(loop: Loop, numbers: Numbers, spend: Spend) -> int:
         return 0
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     return max(0, -((start - stop) // step)) if step else 0  # len(range(...)) can overflow
+
+
+def constant_integer(tree: Node, names: Mapping[str, object], spend: Spend) -> int:
+    """The integer that an expression in these names is; the work is told to ``spend``.
+
+    Errors: ExpressionError.
+    """
+    if isinstance(tree, Name) and isinstance(value := names.get(tree.name), Fraction):
+        whole = small_integer(value)
+        if whole is not None:
+            return whole
+    graph = Graph(MOST_WORK)
+    try:
+        numbers = {name: value for name, value in names.items() if isinstance(value, Fraction)}
+        scope = {name: graph.constant(value) for name, value in numbers.items()}
+        return Lowering(graph, scope).integer(tree)
+    finally:
+        spend(graph.work)
 
 
 def _number(node: Node, numbers: Numbers, spend: Spend) -> Fraction | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from gradcheck.implementations.function import load_callable, load_function, tak
 from gradcheck.implementations.tensors import Home, constant_of, home_of
 from gradcheck.implementations.torch_language import evaluate_torch
 from gradcheck.implementations.translation import translate
+from gradcheck.language.nodes import Node
 
 Subject = Callable[..., Any]
 """What gives a tensor, or where the formula has several outputs a tuple or list of them."""
@@ -126,7 +127,7 @@ def _evaluation(case: Case, variant: Variant, implementation: Implementation) ->
             tree, {**variant.values, **values}, home, several=several
         )
     return lambda values, home: translate(
-        case.formula, case.lets, {**variant.values, **values}, home
+        cast(Node, case.formula), case.lets, {**variant.values, **values}, home
     )
 
 

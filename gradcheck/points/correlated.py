@@ -7,27 +7,56 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
+from gradcheck.catalog.domain import Plane
 from gradcheck.dtypes import Dtype
-from gradcheck.floats import Ordinals, float_at, ordinal
-from gradcheck.points.marginals import Spans, bulk, inside, integers, tails
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.floats import Ordinals, float_at, from_real_coordinates, ordinal
+from gradcheck.points.marginals import ENTRY_REGIMES, Spans, inside
+from gradcheck.points.plane import draw_in_plane, inside_plane
+from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_below
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One input as the generators see it; ``spans`` are those of its domain in ``dtype``."""
+    """One input as the generators see it: ``spans`` are its domain in ``dtype``, or a plane's part.
+
+    An array of the values of a complex input is complex.
+    """
 
     name: str
     shape: tuple[int, ...]
     kind: str | None
-    spans: Spans
+    spans: Spans | Plane
     dtype: Dtype
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def is_complex(self) -> bool:
+        return isinstance(self.spans, Plane)
+
+    def draw(self, regime: str, key: int, shape: tuple[int, ...]) -> Array | None:
+        """Return entries of the regime; None where the domain has nothing of that sort."""
+        if isinstance(self.spans, Plane):
+            return draw_in_plane(regime, self.spans, key, shape)
+        return ENTRY_REGIMES[regime](self.spans, self.dtype, key, shape)
+
+    def ordinary(self, key: int, shape: tuple[int, ...]) -> Array:
+        """Return entries of the regime ``bulk``, which every domain has."""
+        found = self.draw("bulk", key, shape)
+        assert found is not None
+        return found
+
+    def contains(self, values: Array) -> NDArray[np.bool_]:
+        """Say of each entry whether it lies in the domain."""
+        if isinstance(self.spans, Plane):
+            return inside_plane(values.astype(np.complex128), self.spans)
+        return inside(values, self.spans)
 
     @property
     def square(self) -> bool:
@@ -37,13 +66,13 @@ class Field:
 
 
 Fields = tuple[Field, ...]
-Columns = list[Floats]
+Columns = list[Array]
 """For each field an array [count, size]."""
 
 
 def groups(fields: Fields) -> list[list[int]]:
     """Return the fields, by number, that share a domain, where together they have two entries."""
-    found: dict[Spans, list[int]] = {}
+    found: dict[Spans | Plane, list[int]] = {}
     for number, field in enumerate(fields):
         found.setdefault(field.spans, []).append(number)
     return [group for group in found.values() if sum(fields[n].size for n in group) > 1]
@@ -52,7 +81,7 @@ def groups(fields: Fields) -> list[list[int]]:
 def ordinary(fields: Fields, key: int, count: int) -> Columns:
     """Return ordinary numbers for every field."""
     return [
-        bulk(field.spans, field.dtype, derive_key(key, "bulk", n), (count, field.size))
+        field.ordinary(derive_key(key, "bulk", n), (count, field.size))
         for n, field in enumerate(fields)
     ]
 
@@ -60,7 +89,7 @@ def ordinary(fields: Fields, key: int, count: int) -> Columns:
 def ties(fields: Fields, key: int, count: int) -> Columns:
     """Return points where at most three numbers occur in a domain; in a quarter also negated."""
     columns = ordinary(fields, key, count)
-    for group, spans, pool in _pools(fields, columns):
+    for group, pool in _pools(fields, columns):
         own = derive_key(key, "tie", *group)
         distinct = 1 + random_below(3, derive_key(own, "distinct"), (count, 1))
         source = random_below(2**62, derive_key(own, "source"), pool.shape) % distinct
@@ -69,28 +98,49 @@ def ties(fields: Fields, key: int, count: int) -> Columns:
         flip = (
             negate
             & (random_below(2, derive_key(own, "flip"), pool.shape) == 0)
-            & inside(-tied, spans)
+            & fields[group[0]].contains(-tied)
         )
-        _put(np.where(flip, -tied, tied), group, columns)
+        tied = np.where(flip, -tied, tied)
+        _put(_conjugated(fields[group[0]], own, tied), group, columns)
     return columns
+
+
+def _conjugated(field: Field, key: int, values: Array) -> Array:
+    """The values, of a complex field with a third of them conjugated where the domain has that."""
+    if not field.is_complex:
+        return values
+    flip = random_below(3, derive_key(key, "conjugate"), values.shape) == 0
+    return np.where(flip & field.contains(values.conj()), values.conj(), values)
 
 
 def offsets(fields: Fields, key: int, count: int) -> Columns:
     """Return points whose entries are few steps of one size from a common, often large number."""
     columns = ordinary(fields, key, count)
-    for group, spans, pool in _pools(fields, columns):
-        own, dtype = derive_key(key, "offset", *group), fields[group[0]].dtype
-        common, wide = pool[:, :1], tails(spans, dtype, derive_key(own, "wide"), (count, 1))
+    for group, pool in _pools(fields, columns):
+        own, field = derive_key(key, "offset", *group), fields[group[0]]
+        common, wide = pool[:, :1], field.draw("tails", derive_key(own, "wide"), (count, 1))
         if wide is not None:
             common = np.where(
                 random_below(2, derive_key(own, "which"), (count, 1)) == 0, common, wide
             )
-        size = random_below(dtype.precision - 4, derive_key(own, "size"), (count, 1))
-        steps = (random_below(17, derive_key(own, "steps"), pool.shape) - 8) * (np.int64(1) << size)
-        low, high = _bounds(common, spans, dtype)
-        moved = float_at(np.clip(ordinal(common, dtype) + steps, low, high), dtype)
+        if isinstance(field.spans, Plane):
+            plane, beside = field.spans, derive_key(own, "imaginary")
+            real = _moved(common.real, plane.real, field.dtype, own, pool.shape)
+            imaginary = _moved(common.imag, plane.imaginary, field.dtype, beside, pool.shape)
+            moved: Array = from_real_coordinates(np.stack([real, imaginary], axis=-1))
+            moved = np.where(field.contains(moved), moved, common)
+        else:
+            moved = _moved(common, field.spans, field.dtype, own, pool.shape)
         _put(moved, group, columns)
     return columns
+
+
+def _moved(common: Floats, spans: Spans, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
+    """Floats few steps of one size from a common one of each row, in the same interval."""
+    size = random_below(dtype.precision - 4, derive_key(key, "size"), (shape[0], 1))
+    steps = (random_below(17, derive_key(key, "steps"), shape) - 8) * (np.int64(1) << size)
+    low, high = _bounds(common, spans, dtype)
+    return float_at(np.clip(ordinal(common, dtype) + steps, low, high), dtype)
 
 
 def singular(fields: Fields, key: int, count: int) -> Columns:
@@ -110,12 +160,12 @@ RELATIONS: dict[str, Callable[[Fields, int, int], Columns]] = {
 }
 
 
-def _pools(fields: Fields, columns: Columns) -> Iterator[tuple[list[int], Spans, Floats]]:
+def _pools(fields: Fields, columns: Columns) -> Iterator[tuple[list[int], Array]]:
     for group in groups(fields):
-        yield group, fields[group[0]].spans, np.concatenate([columns[n] for n in group], axis=1)
+        yield group, np.concatenate([columns[n] for n in group], axis=1)
 
 
-def _put(pool: Floats, group: list[int], columns: Columns) -> None:
+def _put(pool: Array, group: list[int], columns: Columns) -> None:
     """Give the pool's columns back to the fields that they came from."""
     start = 0
     for number in group:
@@ -134,12 +184,12 @@ def _bounds(values: Floats, spans: Spans, dtype: Dtype) -> tuple[Ordinals, Ordin
     return low, high
 
 
-def _deficient(field: Field, key: int, count: int) -> Floats:
+def _deficient(field: Field, key: int, count: int) -> Array:
     """Return singular matrices of small exact numbers, or with equal rows in narrow domains."""
-    spans, dtype, size = field.spans, field.dtype, field.shape[-1]
+    size = field.shape[-1]
     shape = (count, *field.shape)
-    exact = integers(spans, dtype, derive_key(key, "exact"), shape)
-    base = bulk(spans, dtype, derive_key(key, "bulk"), shape) if exact is None else exact
+    exact = field.draw("integers", derive_key(key, "exact"), shape)
+    base = field.ordinary(derive_key(key, "bulk"), shape) if exact is None else exact
     one, other = _two_rows(key, shape)
     repeated = _repeat(base, one, other, np.ones((*shape[:-2], 1)))
     factor = np.array([2.0, -1.0, 0.0])[
@@ -150,7 +200,7 @@ def _deficient(field: Field, key: int, count: int) -> Floats:
     outer = base[..., :1] * base[..., :1, :] if exact is not None else repeated
     which = random_below(5, derive_key(key, "pattern"), (*shape[:-2], 1, 1))
     chosen = np.choose(which, [repeated, scaled, swapped, outer, np.zeros(shape)]) + 0.0
-    fits = inside(chosen, spans).all(axis=(-2, -1), keepdims=True)
+    fits = field.contains(chosen).all(axis=(-2, -1), keepdims=True)
     return np.where(fits | (size == 1), np.where(fits, chosen, base), repeated)
 
 
@@ -162,9 +212,10 @@ def _two_rows(key: int, shape: tuple[int, ...]) -> tuple[Ordinals, Ordinals]:
     return one, (one + step) % size
 
 
-def _repeat(base: Floats, one: Ordinals, other: Ordinals, factor: Floats) -> Floats:
+def _repeat(base: Array, one: Ordinals, other: Ordinals, factor: Floats) -> Array:
     """Return the matrices with row ``other`` replaced by ``factor`` times row ``one``."""
     rows = np.broadcast_to(np.arange(base.shape[-1]), base.shape[:-1])
     is_other = rows == other
     copied = np.take_along_axis(base, np.where(is_other, one, rows)[..., None], axis=-2)
-    return np.where(is_other, factor, 1.0)[..., None] * copied
+    repeated: Array = np.where(is_other, factor, 1.0)[..., None] * copied
+    return repeated

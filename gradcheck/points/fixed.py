@@ -29,9 +29,11 @@ def fixed_points(case: Case, variant: Variant, dtype: Dtype) -> tuple[FixedPoint
 
     Errors: ExpressionError for a coordinate that is no constant (the loader has refused it).
     """
-    shapes = variant.program.inputs
+    graph = variant.formula.graph
+    shapes = {each.name: graph.shape(node) for each, node in
+              zip(case.inputs, variant.formula.inputs, strict=True)}  # fmt: skip
     return tuple(
-        FixedPoint(point, {name: _floats(point.at[name], shape, dtype) for name, shape in shapes})
+        FixedPoint(point, {name: _floats(point.at[name], shapes[name], dtype) for name in shapes})
         for point in case.points
         if not point.dtypes or dtype.name in point.dtypes
     )

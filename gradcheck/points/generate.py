@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
+from gradcheck.catalog.domain import Plane, Spans
 from gradcheck.dtypes import Dtype
+from gradcheck.floats import from_real_coordinates, real_coordinates
 from gradcheck.points.correlated import RELATIONS, Columns, Field, Fields, ordinary
-from gradcheck.points.marginals import ENTRY_REGIMES, Spans, inside
-from gradcheck.points.matrices import MADE, SCALED, make_matrices, project, rounded
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.points.marginals import ENTRY_REGIMES
+from gradcheck.points.matrices import MADE, SCALED, make_matrices, phased, project, rounded
+from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_below
 
 
 def generate(
     inputs: tuple[Input, ...], regime: str, seed: int, count: int, dtype: Dtype
-) -> dict[str, Floats]:
+) -> dict[str, Array]:
     """Return points of the regime, each number a float of the dtype and in its input's domain.
 
     What has no meaning for an input (the ends of ``real``) is ordinary numbers there.
@@ -32,8 +35,8 @@ def generate(
     Errors: KeyError for a regime that is neither an entry's, a relation's nor ``mixed``.
     """
     fields = fields_of(inputs, dtype)
-    if not all(field.spans for field in fields):
-        return {field.name: np.zeros((0, *field.shape)) for field in fields}
+    if not all(_has_numbers(field) for field in fields):
+        return {field.name: np.zeros((0, *field.shape), dtype=_kind(field)) for field in fields}
     key = derive_key(seed, regime, dtype.name)
     if regime in RELATIONS:
         columns = RELATIONS[regime](fields, key, count)
@@ -46,19 +49,37 @@ def generate(
     return _fitting(fields, points, count)
 
 
+def _has_numbers(field: Field) -> bool:
+    if isinstance(field.spans, Plane):
+        return bool(np.isfinite(field.ordinary(0, (1,))).all())
+    return bool(field.spans)
+
+
+def _kind(field: Field) -> type:
+    return np.complex128 if field.is_complex else np.float64
+
+
 def fields_of(inputs: tuple[Input, ...], dtype: Dtype) -> Fields:
     """Return the inputs with their domains' spans in the dtype."""
     return tuple(
-        Field(each.name, each.shape, each.kind, each.domain.spans(dtype), dtype) for each in inputs
+        Field(
+            each.name,
+            each.shape,
+            each.kind,
+            each.domain.plane(dtype) if each.domain.complex else each.domain.spans(dtype),
+            dtype,
+        )
+        for each in inputs
     )
 
 
 def _entries(fields: Fields, regime: str, key: int, count: int) -> Columns:
     """Return points in which all entries, or some and at least one, are of the regime."""
     columns = ordinary(fields, key, count)
-    draw = _mixed if regime == "mixed" else ENTRY_REGIMES[regime]
     special = [
-        draw(field.spans, field.dtype, derive_key(key, "special", number), values.shape)
+        _mixed(field, derive_key(key, "special", number), values.shape)
+        if regime == "mixed"
+        else field.draw(regime, derive_key(key, "special", number), values.shape)
         for number, (field, values) in enumerate(zip(fields, columns, strict=True))
     ]
     able = [0 if found is None else found.shape[1] for found in special]
@@ -71,13 +92,11 @@ def _entries(fields: Fields, regime: str, key: int, count: int) -> Columns:
     return columns
 
 
-def _mixed(spans: Spans, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
+def _mixed(field: Field, key: int, shape: tuple[int, ...]) -> Array:
     """Return numbers each of which is of a regime of its own."""
-    drawn = [
-        draw(spans, dtype, derive_key(key, name), shape) for name, draw in ENTRY_REGIMES.items()
-    ]
+    drawn = [field.draw(name, derive_key(key, name), shape) for name in ENTRY_REGIMES]
     there = [found for found in drawn if found is not None]
-    chosen: Floats = np.choose(random_below(len(there), derive_key(key, "regime"), shape), there)
+    chosen: Array = np.choose(random_below(len(there), derive_key(key, "regime"), shape), there)
     return chosen
 
 
@@ -91,7 +110,7 @@ def _some(key: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return mask
 
 
-def _of_kind(field: Field, regime: str, key: int, values: Floats) -> Floats:
+def _of_kind(field: Field, regime: str, key: int, values: Array) -> Array:
     """Return the field's values in its shape, as matrices of its kind."""
     shape = (len(values), *field.shape)
     entries = values.reshape(shape)
@@ -100,20 +119,23 @@ def _of_kind(field: Field, regime: str, key: int, values: Floats) -> Floats:
     if field.kind not in MADE:
         diagonal = ordinary((field,), key, len(values))[0].reshape(shape)
         return project(field.kind, entries, diagonal)
-    matrices = make_matrices(field.kind, field.spans, key, shape)
+    matrices = make_matrices(field.kind, field.contains, field.dtype, key, shape)
+    if field.is_complex:
+        matrices = phased(field.kind, matrices, key)
     if regime in ("tails", "mixed") and field.kind in SCALED:
         widest = (field.dtype.emax + 1) // 16
         power = random_below(2 * widest + 1, derive_key(key, "scale"), (len(values),)) - widest
-        matrices = np.ldexp(matrices, power.astype(np.int32).reshape(-1, *(1 for _ in field.shape)))
+        scale = np.ldexp(1.0, power.astype(np.int32))
+        matrices = matrices * scale.reshape(-1, *(1 for _ in field.shape))
     return rounded(field.kind, matrices, field.dtype)
 
 
-def _fitting(fields: Fields, points: dict[str, Floats], count: int) -> dict[str, Floats]:
+def _fitting(fields: Fields, points: dict[str, Array], count: int) -> dict[str, Array]:
     """Return the points whose matrices lie in their domains, repeated until there are ``count``."""
     good = np.ones(count, dtype=np.bool_)
     for field in fields:
         if field.kind is not None:
-            within = inside(points[field.name], field.spans)
+            within = field.contains(points[field.name])
             good &= within.reshape(count, -1).all(axis=1)
     if good.all():
         return points
@@ -122,8 +144,8 @@ def _fitting(fields: Fields, points: dict[str, Floats], count: int) -> dict[str,
     return {name: values[kept] for name, values in points.items()}
 
 
-def to_rows(inputs: tuple[Input, ...], points: dict[str, Floats]) -> Floats:
-    """Return points as rows.
+def to_rows(inputs: tuple[Input, ...], points: dict[str, Array]) -> Array:
+    """Return points as rows; they are complex where an input is.
 
     Shapes: [count, *shape] for each input becomes [count, n].
     """
@@ -133,14 +155,52 @@ def to_rows(inputs: tuple[Input, ...], points: dict[str, Floats]) -> Floats:
     return np.concatenate(columns, axis=1)
 
 
-def from_rows(inputs: tuple[Input, ...], rows: Floats) -> dict[str, Floats]:
-    """Return rows as points.
+def to_coordinates(inputs: tuple[Input, ...], points: dict[str, Array]) -> Floats:
+    """Return points as rows of real numbers: both parts of a complex entry stand side by side.
 
-    Shapes: [..., n] becomes [..., *shape] for each input.
+    Shapes: [count, *shape] for each input becomes [count, coordinates].
     """
-    found, start = {}, 0
+    columns = [
+        real_coordinates(points[each.name]) if each.domain.complex else points[each.name]
+        for each in inputs
+    ]
+    return np.concatenate([each.reshape(len(each), -1) if each.size else each.reshape(len(each), 0)
+                           for each in columns], axis=1)  # fmt: skip
+
+
+def from_coordinates(inputs: tuple[Input, ...], rows: Floats) -> dict[str, Array]:
+    """Return rows of real coordinates as points.
+
+    Shapes: [..., coordinates] becomes [..., *shape] for each input.
+    """
+    found: dict[str, Array] = {}
+    start = 0
     for each in inputs:
-        end = start + math.prod(each.shape)
-        found[each.name] = rows[..., start:end].reshape((*rows.shape[:-1], *each.shape))
+        shape = (*each.shape, 2) if each.domain.complex else each.shape
+        end = start + math.prod(shape)
+        values = rows[..., start:end].reshape((*rows.shape[:-1], *shape))
+        found[each.name] = from_real_coordinates(values) if each.domain.complex else values
         start = end
     return found
+
+
+def coordinate_spans(inputs: tuple[Input, ...], dtype: Dtype) -> list[Spans]:
+    """Return where each real coordinate of a row may lie; of a plane's part a box around it."""
+    found: list[Spans] = []
+    for field in fields_of(inputs, dtype):
+        box = [field.spans.real, field.spans.imaginary] if isinstance(field.spans, Plane) \
+            else [field.spans]  # fmt: skip
+        found += box * field.size
+    return found
+
+
+def within(inputs: tuple[Input, ...], points: dict[str, Array], dtype: Dtype) -> NDArray[np.bool_]:
+    """Say of each point whether it lies in the domains.
+
+    Shapes: [count, *shape] for each input; [count].
+    """
+    good = np.ones(len(points[inputs[0].name]), dtype=np.bool_)
+    for field in fields_of(inputs, dtype):
+        found = field.contains(points[field.name])
+        good &= found.all(axis=tuple(range(1, found.ndim)))
+    return good

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import float_at, largest_ordinal, ordinal, power_ordinal, round_to
-from gradcheck.points.random import derive_key, random_below, random_between
+from gradcheck.randomness import derive_key, random_below, random_between
 
 Spans = tuple[tuple[float, float], ...]
 Shape = tuple[int, ...]
@@ -56,7 +56,9 @@ def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     if not any(_binades(side, dtype) >= 8 for side in sides):
         return None
     found = []
-    for k, reach in enumerate((_COMMON_BINADES, max(_WIDE_BINADES, (dtype.emax + 1) // 8))):
+    most = dtype.emax + 1  # of float16: squares stay in range in ±8, and not everything is large
+    common, wide = min(_COMMON_BINADES, most // 2), min(_WIDE_BINADES, most * 3 // 4)
+    for k, reach in enumerate((common, max(wide, most // 8))):
         low, high = power_ordinal(-reach, dtype), power_ordinal(reach, dtype)
         near = [_window(side, low, high) or side for side in sides]
         found.append(_draw(near, dtype, derive_key(key, 4 * k + 1), shape))

@@ -6,14 +6,16 @@ hold exactly in the dtype.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
-from gradcheck.points.marginals import Spans, inside
-from gradcheck.points.random import derive_key, random_below
+from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_below
 
 MADE = frozenset({"positive_definite", "invertible", "orthogonal"})
 """Kinds whose entries depend on each other; the rest are ordinary entries, mirrored or cut."""
@@ -22,11 +24,20 @@ SCALED = frozenset({"positive_definite", "invertible"})
 """Made kinds that a power of two may multiply."""
 
 _ATTEMPTS = 8
+_EXACT = 24  # bits, in which matrices of small dyadic numbers are held exactly
 _PIVOT = 2.0**-20  # a smaller pivot, relatively, is no well-conditioned matrix's
 
 
-def make_matrices(kind: str, spans: Spans, key: int, shape: tuple[int, ...]) -> Floats:
+def make_matrices(
+    kind: str,
+    contains: Callable[[Floats], NDArray[np.bool_]],
+    dtype: Dtype,
+    key: int,
+    shape: tuple[int, ...],
+) -> Floats:
     """Return matrices of a made kind, with entries in the domain where a few attempts find them.
+
+    In half precision they are of their kind when they are rounded.
 
     Shapes: ``shape`` is [count, ..., size, size]. A point without a fitting matrix keeps the last
             attempt: the caller drops it.
@@ -37,12 +48,33 @@ def make_matrices(kind: str, spans: Spans, key: int, shape: tuple[int, ...]) -> 
         build = {"positive_definite": _definite, "invertible": _invertible}.get(kind, _orthogonal)
         fresh = build(derive_key(key, attempt), shape, 0 if attempt % 2 else -4)
         matrices = np.where(wanted, fresh, matrices)
-        fits = inside(matrices, spans).all(axis=(-2, -1), keepdims=True)
+        fits = contains(matrices).all(axis=(-2, -1), keepdims=True)
+        if dtype.precision < _EXACT:
+            fits &= _kept(kind, round_to(matrices, dtype), dtype)
         wanted = np.broadcast_to(~fits, shape)
     return matrices
 
 
-def project(kind: str, entries: Floats, diagonal: Floats) -> Floats:
+def _kept(kind: str, matrices: Floats, dtype: Dtype) -> NDArray[np.bool_]:
+    """Which rounded matrices are of the kind. Shapes: [..., size, size]; [..., 1, 1]."""
+    flat = matrices.reshape(-1, *matrices.shape[-2:])
+    good = [belongs(kind, matrix[None], dtype) for matrix in flat]
+    return np.array(good, dtype=np.bool_).reshape(*matrices.shape[:-2], 1, 1)
+
+
+def phased(kind: str, matrices: Floats, key: int) -> Array:
+    """Return matrices of the kind with complex entries: rows turned by 1, i, -1 or -i.
+
+    Definite ones are Hermitian then, and orthogonal ones unitary.
+    """
+    turn = np.array([1, 1j, -1, -1j])[
+        random_below(4, derive_key(key, "phase"), matrices.shape[:-1])
+    ]
+    turned: Array = turn[..., :, None] * matrices
+    return turned * turn.conj()[..., None, :] if kind == "positive_definite" else turned
+
+
+def project(kind: str, entries: Array, diagonal: Array) -> Array:
     """Return the symmetric or lower triangular matrices that the lower triangles determine.
 
     A triangular matrix takes ``diagonal`` where its own diagonal is zero.
@@ -55,32 +87,32 @@ def project(kind: str, entries: Floats, diagonal: Floats) -> Floats:
     return np.where(eye & (entries == 0), diagonal, lower)
 
 
-def belongs(kind: str, matrices: Floats, dtype: Dtype) -> bool:
+def belongs(kind: str, matrices: Array, dtype: Dtype) -> bool:
     """Say whether every matrix is of the kind, and well enough conditioned for it."""
     transposed = np.swapaxes(matrices, -1, -2)
-    symmetric = bool((matrices == transposed).all())
     if kind == "symmetric":
-        return symmetric
+        return bool((matrices == transposed).all())
     if kind == "lower_triangular":
         nonzero = bool((np.diagonal(matrices, axis1=-2, axis2=-1) != 0).all())
         return nonzero and bool((np.triu(matrices, 1) == 0).all())
     size = matrices.shape[-1]
     if kind == "orthogonal":
         slack = 8 * max(size, 1) * dtype.unit_roundoff
-        return bool((np.abs(matrices @ transposed - np.eye(size)) <= slack).all())
+        return bool((np.abs(matrices @ transposed.conj() - np.eye(size)) <= slack).all())
     pivots = [_pivots(matrix) for matrix in matrices.reshape(-1, size, size)]
     if kind == "invertible":
         return all(bool((np.abs(found) > 0).all()) for found in pivots)
     unpivoted = [_pivots(matrix, exchange=False) for matrix in matrices.reshape(-1, size, size)]
-    return symmetric and all(bool((found > 0).all()) for found in unpivoted)
+    hermitian = bool((matrices == transposed.conj()).all())
+    return hermitian and all(bool((found.real > 0).all()) for found in unpivoted)
 
 
-def _pivots(matrix: Floats, *, exchange: bool = True) -> Floats:
+def _pivots(matrix: Array, *, exchange: bool = True) -> Array:
     """Return the pivots of Gaussian elimination; 0 for one too small to divide by."""
     rest = matrix.copy()
     size = len(rest)
     scale = np.abs(rest).max(initial=0.0)
-    pivots = np.zeros(size)
+    pivots = np.zeros(size, dtype=matrix.dtype)
     for step in range(size):
         if exchange:
             chosen = step + int(np.argmax(np.abs(rest[step:, step])))
@@ -148,6 +180,8 @@ def _product(left: Floats, right: Floats) -> Floats:
     return total
 
 
-def rounded(kind: str, matrices: Floats, dtype: Dtype) -> Floats:
-    """Return the matrices in the dtype; only the orthogonal ones change."""
-    return round_to(matrices, dtype) if kind == "orthogonal" else matrices
+def rounded(kind: str, matrices: Array, dtype: Dtype) -> Array:
+    """Return the matrices in the dtype; others than orthogonal ones change in half precision."""
+    if kind == "orthogonal" or dtype.precision < _EXACT:
+        return round_to(matrices, dtype)
+    return matrices

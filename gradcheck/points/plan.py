@@ -7,6 +7,7 @@ points would depend on what else was imported.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,8 +23,8 @@ from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
 from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.marginals import inside
-from gradcheck.points.random import derive_key
 from gradcheck.points.regimes import Site, draw, meeting, regimes
+from gradcheck.randomness import derive_key
 
 _RUNS = 16  # of Hypothesis
 _RUN = 12  # recipes of one run: there are 11 regimes
@@ -80,10 +81,13 @@ def drawn_batches(
     The regimes that apply come in turn, with equal shares of the points that are left. A batch
     holds at least one point; where no drawn point meets `where`, there is no batch.
     """
-    site = Site(case.inputs, variant.program, dtype)
+    site = Site(case.inputs, variant.formula, dtype)
     left, fruitless = run_options.points, 0
-    order = regimes(case.inputs, variant.program)
-    most = min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(variant.program.size, 1))
+    order = regimes(case.inputs, variant.formula)
+    most = min(
+        _LARGEST_BATCH,
+        _LARGEST_ENTRIES // max(sum(math.prod(each.shape) for each in case.inputs), 1),
+    )
     for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return

@@ -12,13 +12,13 @@ import numpy as np
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import DTYPES, Dtype
-from gradcheck.graph.tape import Program
+from gradcheck.graph.lower import Lowered
 from gradcheck.points.correlated import Fields, groups
 from gradcheck.points.generate import fields_of, generate, to_rows
 from gradcheck.points.kinks import breakpoints, kinks
 from gradcheck.points.marginals import ENTRY_REGIMES
 from gradcheck.points.matrices import MADE, SCALED
-from gradcheck.reference.exact import holds
+from gradcheck.reference.conditions import holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Site:
     """Where points are drawn: a variant's inputs and formula, and the dtype."""
 
     inputs: tuple[Input, ...]
-    program: Program
+    formula: Lowered
     dtype: Dtype
 
 
-def regimes(inputs: tuple[Input, ...], program: Program) -> tuple[str, ...]:
+def regimes(inputs: tuple[Input, ...], formula: Lowered) -> tuple[str, ...]:
     """Return the regimes that have a meaning for these inputs, ``bulk`` first.
 
     They do not depend on the dtype: float64 decides.
@@ -45,14 +45,13 @@ def regimes(inputs: tuple[Input, ...], program: Program) -> tuple[str, ...]:
         found += ["ties", "offsets"]
     if any(field.square for field in fields):
         found.append("singular")
-    if free and kinks(program):
+    if free and kinks(formula):
         found.append("breakpoints")
     return (*found, "mixed") if len(found) > 2 else tuple(found)
 
 
 def _occurs(regime: str, fields: Fields) -> bool:
-    draw = ENTRY_REGIMES[regime]
-    return any(draw(field.spans, field.dtype, 0, (1,)) is not None for field in fields)
+    return any(field.draw(regime, 0, (1,)) is not None for field in fields)
 
 
 def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
@@ -61,14 +60,13 @@ def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
     Shapes: [found, *shape] for each input.
     """
     if regime == "breakpoints":
-        return breakpoints(site.inputs, site.program, seed, count, site.dtype)
+        return breakpoints(site.inputs, site.formula, seed, count, site.dtype)
     return generate(site.inputs, regime, seed, count, site.dtype)
 
 
 def meeting(site: Site, points: dict[str, Floats]) -> dict[str, Floats]:
     """Return the points that certainly meet the formula's conditions."""
-    if not site.program.conditions:
+    if not site.formula.conditions:
         return points
-    rows = to_rows(site.inputs, points).tolist()
-    kept = np.array([bool(holds(site.program, row)) for row in rows], dtype=np.bool_)
+    kept = holds(site.formula, to_rows(site.inputs, points)).astype(np.bool_)
     return {name: values[kept] for name, values in points.items()}

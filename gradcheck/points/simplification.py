@@ -20,16 +20,22 @@ from hypothesis.errors import NoSuchExample
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
-from gradcheck.floats import round_to
-from gradcheck.graph.tape import Program
-from gradcheck.points.correlated import Field
+from gradcheck.floats import real_coordinates, round_to
+from gradcheck.graph.lower import Lowered
 from gradcheck.points.engine import every_setting, outside_of_tests
-from gradcheck.points.generate import fields_of, from_rows, to_rows
+from gradcheck.points.generate import (
+    coordinate_spans,
+    from_coordinates,
+    to_coordinates,
+    to_rows,
+    within,
+)
 from gradcheck.points.marginals import Spans, inside
 from gradcheck.points.matrices import belongs
-from gradcheck.reference.exact import holds
+from gradcheck.query import Array
+from gradcheck.reference.conditions import holds
 
-Values = dict[str, Floats]
+Values = dict[str, Array]
 """One point: for each input an array of its shape."""
 
 _MOST_SLOTS = 64  # that are shrunk on their own; more are put together in groups
@@ -75,7 +81,7 @@ def smallest(
     point: Values,
     fails: Callable[[Values], bool],
     inputs: tuple[Input, ...],
-    program: Program,
+    formula: Lowered,
     dtype: Dtype,
 ) -> Values:
     """Return the simplest input found for which ``fails`` holds, or ``point`` if none is simpler.
@@ -86,13 +92,17 @@ def smallest(
 
     Shapes: each array has its input's shape, without an axis for points.
     """
-    row = to_rows(inputs, {name: values[None] for name, values in point.items()})[0]
-    fields = fields_of(inputs, dtype)
+    row = to_coordinates(inputs, {name: values[None] for name, values in point.items()})[0]
 
     def fits(candidate: Floats) -> bool:
-        if not all(_fits(from_rows(inputs, candidate)[field.name], field) for field in fields):
+        points = from_coordinates(inputs, candidate[None])
+        if not within(inputs, points, dtype).all():
             return False
-        return holds(program, candidate.tolist()) is True
+        kinds = ((each.kind, points[each.name]) for each in inputs)
+        if not all(kind is None or not values.size or belongs(kind, values, dtype)
+                   for kind, values in kinds):  # fmt: skip
+            return False
+        return holds(formula, to_rows(inputs, points))[0] is True
 
     test = FailureTest(fails, fits)
     before = -1
@@ -102,7 +112,7 @@ def smallest(
             break
         before = len(slots)
         row = _shrink(row, _grouped(slots), inputs, test)
-    return from_rows(inputs, row)
+    return from_coordinates(inputs, row)
 
 
 def _shrink(row: Floats, slots: list[Slot], inputs: tuple[Input, ...], test: FailureTest) -> Floats:
@@ -112,7 +122,7 @@ def _shrink(row: Floats, slots: list[Slot], inputs: tuple[Input, ...], test: Fai
     def failing(ranks: Sequence[int]) -> bool:
         nonlocal best
         candidate = _placed(row, slots, ranks)
-        bad = test.ask(candidate, from_rows(inputs, candidate))
+        bad = test.ask(candidate, from_coordinates(inputs, candidate))
         best = candidate if bad else best
         return bad
 
@@ -142,20 +152,23 @@ def _placed(row: Floats, slots: list[Slot], ranks: Sequence[int]) -> Floats:
 
 def _slots(row: Floats, inputs: tuple[Input, ...], dtype: Dtype) -> list[Slot]:
     """Return what can still be made simpler."""
-    numbers = from_rows(inputs, np.arange(len(row), dtype=np.float64))
+    numbers = from_coordinates(inputs, np.arange(len(row), dtype=np.float64))
+    spans = coordinate_spans(inputs, dtype)
     slots: list[Slot] = []
     for each in inputs:
         places = numbers[each.name]
         simple = np.zeros(each.shape)
         if each.kind not in (None, "symmetric") and places.size:
             simple = identity(each.shape)
-        if each.kind == "orthogonal":
+        if each.domain.complex:
+            places, simple = real_coordinates(places), real_coordinates(simple)
+        if each.kind == "orthogonal" or (each.kind is not None and each.domain.complex):
             slots += _whole_matrices(row, places, simple)
             continue
         for entries in _mirrored(each, places):
             start = float(simple.flat[entries[0] - int(places.flat[0])])
-            spans, value = each.domain.spans(dtype), float(row[entries[0]])
-            simpler = simpler_numbers(value, spans, dtype, simplest=start)
+            value = float(row[entries[0]])
+            simpler = simpler_numbers(value, spans[entries[0]], dtype, simplest=start)
             slots.append(Slot(entries, (simpler,) * len(entries)))
     return [slot for slot in slots if slot.ranks > 1]
 
@@ -192,13 +205,6 @@ def _grouped(slots: list[Slot]) -> list[Slot]:
         steps = tuple(thin(each, ranks) for slot in members for each in slot.simpler)
         grouped.append(Slot(entries, steps))
     return grouped
-
-
-def _fits(values: Floats, field: Field) -> bool:
-    """Say whether an input's values lie in its domain and are of its kind."""
-    if not inside(values, field.spans).all():
-        return False
-    return field.kind is None or not values.size or belongs(field.kind, values, field.dtype)
 
 
 Simpler = tuple[float, ...]

@@ -19,6 +19,7 @@ from gradcheck.graph.derivatives import NoDerivative, jvp
 from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
 from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import Balls, is_finite, overlaps, union
 from gradcheck.reference.dependence import reach
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
@@ -158,10 +159,9 @@ def _slopes(
         tangents = jvp(graph, outputs, function.inputs, graphs.tangent(0))
     except NoDerivative:
         return {}
-    rng = np.random.default_rng(7)
     found_slopes: dict[int, list[Array]] = {node: [] for node in nodes}
-    for _ in range(DIRECTIONS):
-        direction = rng.standard_normal((1, function.size))
+    for number in range(DIRECTIONS):
+        direction = random_signed(1, 2**20, derive_key("slope", number), (1, function.size))
         along = Rows(1, rows.points, None, (np.broadcast_to(direction, rows.points.shape),))
         with working(BITS, exact=False):
             arrays = graphs.inputs(graphs.balls(along))

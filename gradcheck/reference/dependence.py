@@ -10,7 +10,7 @@ import numpy as np
 from gradcheck.graph.graph import Graph
 from gradcheck.query import Array, split
 from gradcheck.reference.derivative_graphs import GraphFunction
-from gradcheck.reference.interpret import evaluate
+from gradcheck.reference.interpret import combined, evaluate
 
 MOST_INPUTS = 4_096
 
@@ -56,29 +56,9 @@ class _Dependence:
         return np.asarray(a | b)
 
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
-        found = self._joined(graph, index, values)
-        return found | self.seeds[index] if index in self.seeds else found
-
-    def _joined(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
         if node.op == "constant":
-            return np.zeros((1, *node.shape), dtype=bool)
-        if node.op == "sum":
-            assert isinstance(node.attr, tuple)
-            return np.asarray(values[0].any(axis=tuple(axis + 1 for axis in node.attr)))
-        if node.op == "cumsum":
-            assert isinstance(node.attr, tuple)
-            axis, reverse = node.attr
-            x = np.flip(values[0], axis + 1) if reverse else values[0]
-            found = np.logical_or.accumulate(x, axis=axis + 1)
-            return np.flip(found, axis + 1) if reverse else found
-        if node.op == "bmm":
-            left, right = values
-            return np.asarray(left.any(axis=-1, keepdims=True) | right.any(axis=-2, keepdims=True))
-        if node.op in ("inverse", "solve"):
-            some = [value.any(axis=(-2, -1), keepdims=True) for value in values]
-            return np.broadcast_to(np.logical_or.reduce(some), (some[0].shape[0], *node.shape))
-        found = values[0]
-        for value in values[1:]:
-            found = found | value
-        return found
+            found = np.zeros((1, *node.shape), dtype=bool)
+        else:
+            found = combined(node, values, np.logical_or)
+        return found | self.seeds[index] if index in self.seeds else found

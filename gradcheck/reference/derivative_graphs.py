@@ -15,6 +15,7 @@ import numpy as np
 from gradcheck.graph.derivatives import jvp, vjp
 from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
+from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
 from gradcheck.reference.interpret import evaluate
@@ -85,9 +86,14 @@ class Pass:
 
 @dataclass(slots=True)
 class DerivativeGraphs:
-    """The derivative graphs of one function, written when first asked for: hence it changes."""
+    """The derivative graphs of one function, written when first asked for: hence it changes.
+
+    ``cancelling`` takes PyTorch's own local derivatives where the operator table states them.
+    """
 
     function: GraphFunction
+    cancelling: bool = False
+    _as_pytorch: DerivativeGraphs | None = None
     _tangents: list[tuple[int, ...]] = field(default_factory=list)
     _cotangents: tuple[int, ...] | None = None
     _derivatives: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -99,7 +105,8 @@ class DerivativeGraphs:
             return self.function.outputs
         if order not in self._derivatives:
             lower, inputs = self.forward(order - 1), self.function.inputs
-            found = jvp(self.function.graph, lower, inputs, self.tangent(order - 1))
+            found = jvp(self.function.graph, lower, inputs, self.tangent(order - 1),
+                        cancelling=self.cancelling)  # fmt: skip
             self._derivatives[order] = tuple(found)
         return self._derivatives[order]
 
@@ -107,9 +114,21 @@ class DerivativeGraphs:
         """Nodes of the gradient of ⟨c, Dᵏ⁻¹f[t₁, ..., tₖ₋₁]⟩, one for each input."""
         if order not in self._gradients:
             lower, inputs = self.forward(order - 1), self.function.inputs
-            found = vjp(self.function.graph, lower, inputs, self.cotangents())
+            found = vjp(self.function.graph, lower, inputs, self.cotangents(),
+                        cancelling=self.cancelling)  # fmt: skip
             self._gradients[order] = tuple(found)
         return self._gradients[order]
+
+    def as_pytorch(self) -> DerivativeGraphs:
+        """The same mathematics by PyTorch's own local derivatives, some of which cancel."""
+        if self._as_pytorch is None:
+            graph = self.function.graph
+            used = {graph.nodes[node].op for node in graph.ancestors(self.function.outputs)}
+            cancelling = any(OPERATORS[op].cancelling for op in used & OPERATORS.keys())
+            self._as_pytorch = (
+                DerivativeGraphs(self.function, cancelling=True) if cancelling else self
+            )
+        return self._as_pytorch
 
     def tangent(self, k: int) -> tuple[int, ...]:
         """The inputs that hold the k-th tangent."""

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from gradcheck.query import Array, Query
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import (
     ZERO,
     is_finite,
@@ -258,9 +259,8 @@ def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array
     rows, balls = rows.take(settled), balls[settled]
     if not rows.count:
         return
-    rng = np.random.default_rng(rows.order)
     width = graphs.function.size if rows.reverse else graphs.function.width
-    drawn = rng.integers(1, 64, (rows.count, width)) * rng.choice([-1.0, 1.0], (rows.count, width))
+    drawn = random_signed(1, 64, derive_key("dot test", rows.order), (rows.count, width))
     if rows.reverse:
         other = Rows(rows.order, rows.points, None, (*rows.tangents, drawn))
         drawn_here, drawn_there = drawn, rows.cotangent

@@ -105,3 +105,35 @@ def _rounds(places: Frozen) -> list[tuple[Array, Array]]:
     return [
         (order[occurrence == k], targets[occurrence == k]) for k in range(int(occurrence.max()) + 1)
     ]
+
+
+def combined(node: Node, values: Sequence[Array], join: np.ufunc) -> Array:
+    """What each entry is computed from, joined: ``np.maximum`` gives the largest, or 0.
+
+    A node that moves entries is none of these: ``move`` serves it.
+
+    Shapes: values and result [count or 1, *shape].
+    """
+    if node.op == "sum":
+        assert isinstance(node.attr, tuple)
+        return np.asarray(
+            join.reduce(values[0], axis=tuple(axis + 1 for axis in node.attr), initial=0)
+        )
+    if node.op == "cumsum":
+        assert isinstance(node.attr, tuple)
+        axis, reverse = node.attr
+        x = np.flip(values[0], axis + 1) if reverse else values[0]
+        found = join.accumulate(x, axis=axis + 1)
+        return np.flip(found, axis + 1) if reverse else found
+    if node.op == "bmm":
+        left, right = values
+        return np.asarray(join(join.reduce(left, axis=-1, keepdims=True, initial=0),
+                               join.reduce(right, axis=-2, keepdims=True, initial=0)))  # fmt: skip
+    if node.op in ("inverse", "solve"):
+        some = [join.reduce(value, axis=(-2, -1), keepdims=True, initial=0) for value in values]
+        both = some[0] if len(some) == 1 else join(*some)
+        return np.broadcast_to(both, (both.shape[0], *node.shape))
+    found = values[0]
+    for value in values[1:]:
+        found = join(found, value)
+    return found

@@ -18,6 +18,7 @@ from flint import arb
 
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, flatten, split
+from gradcheck.randomness import derive_key, random_below
 from gradcheck.reference.ball_arrays import is_settled, union
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
 from gradcheck.reference.interpret import evaluate
@@ -90,9 +91,9 @@ class _Lines:
     def __init__(self, graphs: DerivativeGraphs, rows: Rows) -> None:
         self.graphs, self.rows, self.order = graphs, rows, rows.order
         self.size, self.width = graphs.function.size, graphs.function.width
-        rng = np.random.default_rng(11)
-        self.base = rng.integers(3, 99, self.size).astype(float)
-        self.steps = rng.integers(3, 99, (self.order + 1, self.size)).astype(float)
+        key = derive_key("lines")
+        self.base = 3.0 + random_below(96, key, (self.size,))
+        self.steps = 3.0 + random_below(96, derive_key(key), (self.order + 1, self.size))
         self.steps[0] *= -self.base  # so that lines lie on both sides of the point
         self._known: dict[tuple[float, ...], list[object]] = {}
 

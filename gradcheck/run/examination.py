@@ -130,7 +130,7 @@ def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
     if not fails(first):  # it fails only beside other points
         return failing_point.points
     session = examination.session
-    found = smallest(first, fails, session.case.inputs, session.variant.program, session.dtype)
+    found = smallest(first, fails, session.case.inputs, session.variant.formula, session.dtype)
     return {name: values[None] for name, values in found.items()}
 
 

@@ -95,15 +95,14 @@ class Examination:
 
     def fixed(self) -> None:
         """The declared points, one by one: known answers, conventions, known failures."""
-        program = self.check.variant.program
         points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
         for k, fixed in enumerate(points):
-            found = contradictions(fixed.point, self.session.truth)
+            found = contradictions(fixed.point, self.session.variant, self.session.truth)
             if found and not self.complaints:
                 self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
             self.complaints += found
             at = {name: values[None] for name, values in fixed.at.items()}
-            promises = promised(fixed.point, program)
+            promises = promised(fixed.point, self.check.variant)
             observation = observe(self.session, at, self.seed + k, promises=promises)
             excuse = self.known_failures.at(fixed)
             failing = self.totals.add(observation, excuse)

@@ -7,9 +7,8 @@ from functools import lru_cache
 from flint import arb
 
 from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
-from gradcheck.catalog.case import Point
+from gradcheck.catalog.case import Point, Variant
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.tape import Program
 from gradcheck.ops.balls import working
 from gradcheck.reference.evaluate import UNDEFINED, Enclosure, decimal
 from gradcheck.reference.truth import Truth
@@ -17,11 +16,11 @@ from gradcheck.run.observation import Promises
 
 
 @lru_cache(maxsize=64)  # the witnesses of a case follow each other, in every dtype
-def contradictions(point: Point, truth: Truth) -> list[str]:
+def contradictions(point: Point, variant: Variant, truth: Truth) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
-    at = exactly(point, truth.program)
+    at = exactly(point, variant.formula)
     found = []
-    for answer in answers(point, truth.program):
+    for answer in answers(point, variant.formula):
         if answer.key == "convention":
             continue
         formula = _enclosures(truth, answer.order, at)
@@ -54,11 +53,11 @@ def _enclosures(truth: Truth, order: int, at: list[arb]) -> list[Enclosure]:
     return [Enclosure(ball, "settled" if ball.is_finite() else "undefined") for ball in balls]
 
 
-def promised(point: Point, program: Program) -> Promises:
+def promised(point: Point, variant: Variant) -> Promises:
     """Return what the case states at a point, by order and flat position."""
     conventions: dict[int, arb] = {}
     written: dict[int, dict[int, arb]] = {}
-    for answer in answers(point, program):
+    for answer in answers(point, variant.formula):
         stated = {position: ball for ball, position in answer.entries()}
         if answer.key == "convention":
             conventions |= stated

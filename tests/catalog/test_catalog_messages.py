@@ -26,7 +26,8 @@ MESSAGES = [
         "c: {inputs: {x: real}}",
         "f.yaml:1:4: no 'formula'\n"
         "  expected: the function in the formula language: an expression, a "
-        "list of them (vector) or a list of lists (matrix)\n"
+        "list of them (vector), a list of lists (matrix), or a map from the names of several "
+        "outputs to one of these\n"
         "  fix:      add formula: 3*x**2",
     ),
     (
@@ -125,16 +126,144 @@ MESSAGES = [
         "  fix:      widen the domain, or leave the dtype out under 'dtypes'",
     ),
     (
-        "c: {formula: x, inputs: {x: complex}}",
-        "f.yaml:1:29: a complex domain, not judged yet in this version\n"
-        "  expected: a real domain\n"
-        "  fix:      leave it out for now",
+        "c: {formula: x, inputs: {x: {shape: [65537]}}}",
+        "f.yaml:1:38: the integer 65537\n"
+        "  expected: an integer from 0 to 65,536\n"
+        "  fix:      write such an integer",
     ),
     (
-        "c: {formula: x, inputs: {x: {shape: [65]}}}",
-        "f.yaml:1:38: the integer 65\n"
-        "  expected: an integer from 0 to 64\n"
-        "  fix:      write such an integer",
+        "c: {formula: sum(x), inputs: {x: {shape: [n]}}, sweep: {n: [1, -2]}}",
+        "f.yaml:1:43: the dimension -2 where n = -2\n"
+        "  expected: an integer from 0 to 65,536\n"
+        "  fix:      correct it, or the values of the sweep",
+    ),
+    (
+        "c: {formula: sum(x), inputs: {x: {shape: [m]}}, sweep: {n: [1, 2]}}",
+        "f.yaml:1:43: unknown name 'm'\n"
+        "  expected: one of e, inf, n, pi\n"
+        "  fix:      define 'm' or correct it",
+    ),
+    (
+        "c: {formula: sum(x), inputs: {x: {shape: [n/2]}}, sweep: {n: [2, 3]}}",
+        "f.yaml:1:43: no constant integer\n  expected: a constant integer\n  fix:      write one",
+    ),
+    (
+        "c: {formula: sum(x), inputs: {x: {shape: [n, n]}}, sweep: {n: [1024, 1025]}, order: 1}",
+        "f.yaml:1:35: the shape [1025, 1025], a tensor of 1,050,625 elements where n = 1025\n"
+        "  expected: at most 1,048,576 elements in 16 dimensions\n"
+        "  fix:      make the shape smaller",
+    ),
+    (
+        "c: {formula: sum(x), inputs: {x: {shape: [n]}}, sweep: {n: [2, 3]},"
+        " points: [{at: {x: [1, 2]}}]}",
+        "f.yaml:1:84: a value of shape [2] (in the variant n=3)\n"
+        "  expected: one of shape [3]\n"
+        "  fix:      write nested lists of that shape",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real, stop: real}}",
+        "f.yaml:1:35: the name 'stop', which the formula language already has\n"
+        "  expected: a name of its own\n"
+        "  fix:      choose another name",
+    ),
+    (
+        "c: {formula: floor(z), inputs: {z: complex}}",
+        "f.yaml:1:20: floor of a complex number\n"
+        "  expected: real numbers there\n"
+        "  fix:      write it with re(z), im(z), abs(z) or arg(z)",
+    ),
+    (
+        "c: {formula: z, inputs: {z: complex}, dtypes: [complex128, float32]}",
+        "f.yaml:1:60: the dtype float32 of a case with a complex input\n"
+        "  expected: one of complex128, complex64\n"
+        "  fix:      write complex64",
+    ),
+    (
+        "c: {formula: exp(I*x), inputs: {x: real}, dtypes: [complex128]}",
+        "f.yaml:1:52: the dtype complex128 of a case whose inputs are all real\n"
+        "  expected: one of float64, float32, float16, bfloat16\n"
+        "  fix:      write float64",
+    ),
+    (
+        "c: {formula: 2*x, inputs: {x: real}, points: [{at: {x: 2*I}, value: 4*I}]}",
+        "f.yaml:1:53: a complex number\n"
+        "  expected: a real number\n"
+        "  fix:      write a real one, or correct the formula or the domain\n"
+        "f.yaml:1:62: a complex number\n"
+        "  expected: a real number\n"
+        "  fix:      write a real one, or correct the formula or the domain",
+    ),
+    (
+        "c: {formula: z**2, inputs: {z: complex}, points: [{at: {z: 1}, jacobian: {z: 2}}]}",
+        "f.yaml:1:75: a jacobian of a complex result by the complex input 'z'\n"
+        "  expected: a derivative that one complex number states: of a real result, once\n"
+        "  fix:      remove it, or name the outputs {re: re(...), im: im(...)}",
+    ),
+    (
+        "c: {formula: z**2, inputs: {z: complex}, points: [{at: {z: 1}, gradient: {z: 2}}]}",
+        "f.yaml:1:75: a gradient of a complex result by the complex input 'z'\n"
+        "  expected: a derivative that one complex number states: of a real result, once\n"
+        "  fix:      remove it, or name the outputs {re: re(...), im: im(...)}",
+    ),
+    (
+        "c: {formula: exp(I*x), inputs: {x: real}, points: [{at: {x: 0}, gradient: {x: I}}]}",
+        "f.yaml:1:65: a gradient of a complex result\n"
+        "  expected: a real result, or 'jacobian'\n"
+        "  fix:      write 'jacobian'",
+    ),
+    (
+        "c: {formula: abs(z)**2, inputs: {z: complex},"
+        " points: [{at: {z: 1}, hessian: {z: {z: 2}}}]}",
+        "f.yaml:1:83: a hessian by the complex input 'z'\n"
+        "  expected: a derivative that one complex number states: of a real result, once\n"
+        "  fix:      remove it, or name the outputs {re: re(...), im: im(...)}",
+    ),
+    (
+        "c: {formula: {a: null}, inputs: {x: real}}",
+        "f.yaml:1:14: no output that is judged\n"
+        "  expected: a formula\n"
+        "  fix:      write a formula for at least one of them",
+    ),
+    (
+        "c: {formula: {a: sin(x), b: '[x, y]'}, inputs: {x: real}}",
+        "f.yaml:1:34: unknown name 'y'\n"
+        "  expected: one of e, inf, pi, x\n"
+        "  fix:      define 'y' or correct it",
+    ),
+    (
+        "c: {formula: {a: sin(x), b: null}, inputs: {x: real}, points: [{at: {x: 0}, value: 3,"
+        " gradient: {x: 1}, jacobian: {b: {x: 1}, x: 1}}]}",
+        "f.yaml:1:84: a value that names no output\n"
+        "  expected: a map from outputs: a\n"
+        "  fix:      write value: {a: ...}\n"
+        "f.yaml:1:87: a gradient of a function of several outputs\n"
+        "  expected: a function with a single number as its result\n"
+        "  fix:      write 'jacobian', output by output\n"
+        "f.yaml:1:116: an answer for the output 'b', which is not judged\n"
+        "  expected: one of a\n"
+        "  fix:      remove it\n"
+        "f.yaml:1:130: a jacobian that names no output\n"
+        "  expected: a map from outputs: a\n"
+        "  fix:      write jacobian: {a: ...}",
+    ),
+    (
+        "c: {formula: {out: sin(x), lse: x}, inputs: {x: real}, points: [{at: {x: 0},"
+        " value: {lsee: 1}, jacobian: {out: {y: 1}}, hessian: {x: {x: 1}}}]}",
+        "f.yaml:1:86: the unknown output 'lsee'\n"
+        "  expected: one of out, lse\n"
+        "  fix:      write lse\n"
+        "f.yaml:1:113: the unknown input 'y'\n"
+        "  expected: one of x\n"
+        "  fix:      choose one of these\n"
+        "f.yaml:1:121: a hessian of a function of several outputs\n"
+        "  expected: a function with a single number as its result\n"
+        "  fix:      remove it",
+    ),
+    (
+        "c: {formula: sin(x), inputs: {x: real}, points: [{at: {x: 0}, value: {d: 1}}]}",
+        "f.yaml:1:71: a map under 'd', as for a formula of several outputs\n"
+        "  expected: numbers: the formula's only output has no name\n"
+        "  fix:      write the numbers themselves",
     ),
     (
         "c: {formula: x, inputs: {x: {shape: 3}}}",
@@ -143,15 +272,9 @@ MESSAGES = [
         "  fix:      write it like [2, 3]",
     ),
     (
-        "c: {formula: x, inputs: {x: {shape: [64, 65]}}}",
-        "f.yaml:1:42: the integer 65\n"
-        "  expected: an integer from 0 to 64\n"
-        "  fix:      write such an integer",
-    ),
-    (
-        "c: {formula: x, inputs: {x: {shape: [64, 64, 2]}}}",
-        "f.yaml:1:37: the shape [64, 64, 2], a tensor of 8,192 elements\n"
-        "  expected: at most 4,096 elements in 16 dimensions\n"
+        "c: {formula: x, inputs: {x: {shape: [1024, 64, 17]}}}",
+        "f.yaml:1:37: the shape [1024, 64, 17], a tensor of 1,114,112 elements\n"
+        "  expected: at most 1,048,576 elements in 16 dimensions\n"
         "  fix:      make the shape smaller",
     ),
     (
@@ -245,31 +368,20 @@ MESSAGES = [
         "f.yaml:1:46: the integer 3\n  expected: a text\n  fix:      quote it",
     ),
     (
-        "c: {formula: x, inputs: {x: real}, order: 3}",
-        "f.yaml:1:43: order 3, not judged yet in this version\n"
-        "  expected: 1 or 2\n"
-        "  fix:      leave it out for now",
-    ),
-    (
         "c: {formula: x, inputs: {x: real}, order: 4}",
-        "f.yaml:1:43: the integer 4\n  expected: 1 or 2\n  fix:      write such an integer",
-    ),
-    (
-        "c: {formula: x, inputs: {x: real}, dtypes: [float16]}",
-        "f.yaml:1:45: the dtype float16, not judged yet in this version\n"
-        "  expected: one of float64, float32\n"
-        "  fix:      leave it out for now",
+        "f.yaml:1:43: the integer 4\n  expected: 1, 2 or 3\n  fix:      write such an integer",
     ),
     (
         "c: {formula: x, inputs: {x: real}, dtypes: [float46]}",
         "f.yaml:1:45: the unknown dtype 'float46'\n"
-        "  expected: one of float64, float32\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      write float64",
     ),
     (
         "c: {formula: x, inputs: {x: real}, dtypes: float64}",
         "f.yaml:1:44: the text 'float64'\n"
-        "  expected: a list of dtypes; default float64 and float32\n"
+        "  expected: a list of dtypes; default float64 and float32, or complex128 and complex64 "
+        "where an input is complex\n"
         "  fix:      write it like dtypes: [float64, float32]",
     ),
     (
@@ -312,14 +424,14 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, accuracy: {flot32: {ulps: 1, because: x}}}",
         "f.yaml:1:47: the unknown dtype 'flot32'\n"
-        "  expected: one of float64, float32\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      write float32",
     ),
     (
         "c: {formula: x, inputs: {x: real}, accuracy: {float16: {ulps: 1, because: x}}}",
-        "f.yaml:1:47: the dtype float16, not judged yet in this version\n"
-        "  expected: one of float64, float32\n"
-        "  fix:      leave it out for now",
+        "f.yaml:1:47: the accuracy of float16\n"
+        "  expected: one of the case's: float64, float32\n"
+        "  fix:      remove it, or add it to the case's 'dtypes'",
     ),
     (
         "c: {formula: x, inputs: {x: real}, dtypes: [float64],"
@@ -554,9 +666,9 @@ MESSAGES = [
     ),
     (
         "c: {formula: {a: b}, inputs: {x: real}}",
-        "f.yaml:1:14: a map\n"
-        "  expected: an expression\n"
-        "  fix:      quote a text that holds a brace or ': '",
+        "f.yaml:1:18: unknown name 'b'\n"
+        "  expected: one of e, inf, pi, x\n"
+        "  fix:      define 'b' or correct it",
     ),
     (
         "c: {formula: [x, [x, x]], inputs: {x: real}}",
@@ -879,7 +991,7 @@ def test_all_problems_of_all_cases_come_at_once_in_the_order_of_the_file():
         "a: {formula: x^2, inputs: {x: real}}\n"
         "b: {formula: x, inputs: {x: real}, sumary: s, points: [{at: {x: y}}, {att: 1}]}\n"
         "c: {formula: [x + p, x], inputs: {x: real, y: real}, where: [x > q]}\n"
-        "d: {formula: x, inputs: {x: real}, order: 3, dtypes: [float23], torch: torch.sine(x)}\n"
+        "d: {formula: x, inputs: {x: real}, order: 4, dtypes: [float23], torch: torch.sine(x)}\n"
     )
     with pytest.raises(CatalogError) as caught:
         load_text(text, "f.yaml")
@@ -891,7 +1003,7 @@ def test_all_problems_of_all_cases_come_at_once_in_the_order_of_the_file():
         ("f.yaml:2:71", "the unknown key 'att'"),
         ("f.yaml:3:19", "unknown name 'p'"),
         ("f.yaml:3:66", "unknown name 'q'"),
-        ("f.yaml:4:43", "order 3, not judged yet in this version"),
+        ("f.yaml:4:43", "the integer 4"),
         ("f.yaml:4:55", "the unknown dtype 'float23'"),
         ("f.yaml:4:72", "'torch.sine', which the torch language does not allow"),
     ]

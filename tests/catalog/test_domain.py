@@ -9,10 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.dtypes import DTYPES, FLOAT32, FLOAT64, Dtype
 from gradcheck.errors import ExpressionError
 
-F64, F32 = DTYPES["float64"], DTYPES["float32"]
+F64, F32 = FLOAT64, FLOAT32
 LARGEST = sys.float_info.max
 TINY = 5e-324
 
@@ -44,6 +44,19 @@ def test_a_span_runs_from_the_smallest_to_the_largest_float_inside(text, spans):
     assert parse_domain(text).spans(F64) == tuple(spans)
 
 
+def test_a_part_of_the_plane_is_drawn_from_a_box_around_it():
+    plane = parse_domain("|z - 2*I| <= 1 and re >= 0").plane(DTYPES["complex128"])
+    assert (plane.real, plane.imaginary) == (((0.0, 1.0),), ((1.0, 3.0),))
+    assert plane.discs == ((2j, ((0.0, 1.0),)),)
+
+
+def test_the_same_text_is_the_same_part_of_the_plane():
+    texts, dtype = ("|z| < 1", "|z| < 1", "|z| < 2"), DTYPES["complex64"]
+    same, again, other = (parse_domain(text).plane(dtype) for text in texts)
+    assert same == again
+    assert same != other
+
+
 def test_the_floats_of_float32_are_coarser():
     ((low, high),) = parse_domain("(0, 1/3)").spans(F32)
     assert (low, high) == (float(np.float32(1e-45)), float(np.nextafter(np.float32(1 / 3), 0.0)))
@@ -70,14 +83,64 @@ def test_an_interval_between_two_floats_holds_none():
         ("(0, 1) | (2, 3)", 2.5, True),
         ("(-pi/2, pi/2)", math.pi / 2, True),
         ("(-pi/2, pi/2)", math.nextafter(math.pi / 2, 4), False),
-        ("complex", 0.0, False),
+        ("real", 1 + 1j, False),
+        ("complex", 1e308 - 5e-324j, True),
+        ("complex", complex(0, math.inf), False),
+        ("complex", complex(math.nan, 0), False),
+        ("complex - (-inf, 0]", -1 + 5e-324j, True),
+        ("complex - (-inf, 0]", complex(-1, -0.0), False),
+        ("complex - (-inf, 0]", 0j, False),
+        ("complex - (-inf, -1) - (1, inf)", 1 + 0j, True),
+        ("complex - (-inf, -1) - (1, inf)", -2 + 0j, False),
+        ("complex - I*[1, inf)", 2j, False),
+        ("complex - I*[1, inf)", 2 + 0j, True),
+        ("complex - {0}", -0j, False),
+        ("complex - {I, 1/3 - I}", 1j, False),
+        ("complex - {I, 1/3 - I}", 1 / 3 - 1j, True),
+        ("|z| < 1", math.nextafter(1, 0) * 1j, True),
+        ("|z| < 1", 1j, False),
+        ("|z| <= 1", 1j, True),
+        ("|z| <= 1", 1 + 1e-300j, False),
+        ("1 < |z| < 2", 1.5 + 0j, True),
+        ("1 < |z| < 2", 1 + 0j, False),
+        ("|z - 1 + 2*I| < 1", 1 - 2j, True),
+        ("|z - 1 + 2*I| < 1", 1 + 2j, False),
+        ("re > 0", 5e-324 - 7j, True),
+        ("re > 0", 1j, False),
+        ("-pi < im <= pi", complex(0, math.pi), True),
+        ("2 >= |z| and im >= 0", 2 + 0j, True),
+        ("2 >= |z| and im >= 0", 2 - 1e-300j, False),
+        ("complex - (-inf, 0] and |z| < 1", -0.5 + 0j, False),
+        ("complex - (-inf, 0] and |z| < 1", 0.5 + 0j, True),
     ],
 )
 def test_a_float_lies_inside_or_it_does_not(text, value, inside):
     assert parse_domain(text).contains(value) is inside
 
 
+NO_PLANE = (
+    "which is no part of the complex plane\n"
+    "  expected: complex, complex without a cut as in complex - (-inf, 0], or conditions on re, im"
+    " and |z| such as |z| < 1, joined by and\n"
+    "  fix:      write one of these"
+)
 WRONG = [
+    ("complex - 3", f"1:11: '3', {NO_PLANE}"),
+    ("1 < re > 3", f"1:1: '1 < re > 3', {NO_PLANE}"),
+    ("|z| < 1 and 2*re > 3", f"1:13: '2*re > 3', {NO_PLANE}"),
+    ("complex | (0, 1)", f"1:1: 'complex | (0, 1)', {NO_PLANE}"),
+    (
+        "re > 0 and |z| < 0",
+        "1:12: '|z|', an empty domain\n"
+        "  expected: a lower end below the upper one\n"
+        "  fix:      exchange the ends, or close both for a single number",
+    ),
+    (
+        "re > I",
+        "1:6: the end 'I'\n"
+        "  expected: a real number such as 2, 1/3, pi/2 or inf\n"
+        "  fix:      write one number",
+    ),
     (
         "reel",
         "1:1: the unknown domain 'reel'\n"
@@ -139,7 +202,15 @@ def test_what_is_no_domain_is_refused_with_its_place(text, message):
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("(0, x)", (1, 5)), ("(0, 1) | ( 1 , ??)", (1, 16)), ("(1/0, 2)", (1, 2)), ("(0,)", (1, 4))],
+    [
+        ("|z - 1 + q| < 2", (1, 10)),
+        ("complex - (0, q)", (1, 15)),
+        ("complex - {I, q}", (1, 15)),
+        ("(0, x)", (1, 5)),
+        ("(0, 1) | ( 1 , ??)", (1, 16)),
+        ("(1/0, 2)", (1, 2)),
+        ("(0,)", (1, 4)),
+    ],
 )
 def test_a_mistake_in_an_end_is_found_where_it_stands(text, place):
     with pytest.raises(ExpressionError) as caught:
@@ -170,7 +241,16 @@ def _text(value: float) -> str:
     return f"({numerator}) / {denominator}"
 
 
-@given(st.fractions(), st.sampled_from(list(DTYPES.values())))
+@pytest.mark.parametrize(
+    ("name", "span"),
+    # one third in binary is 0.0101...: 11 and 8 digits of it
+    [("float16", (1366 / 4096, 2.0**16 - 2**5)), ("bfloat16", (171 / 512, 255 * 2.0**120))],
+)
+def test_the_floats_of_half_precision_are_their_own(name, span):
+    assert parse_domain("[1/3, inf)").spans(DTYPES[name]) == (span,)
+
+
+@given(st.fractions(), st.sampled_from([F64, F32]))
 def test_no_float_is_left_out_beside_a_rational_end(end, dtype: Dtype):
     ((low, _),) = parse_domain(f"[({end.numerator})/{end.denominator}, inf)").spans(dtype)
     kind = np.dtype(dtype.name).type

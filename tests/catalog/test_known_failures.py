@@ -171,7 +171,7 @@ WRONG = [
         "  expected: one of witness, dtype, device, torch, call, implementation, variant\n"
         "  fix:      write witness\n"
         "k.yaml:2:34: the unknown dtype 'f32'\n"
-        "  expected: one of float64, float32\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      write float32",
     ),
     (
@@ -273,7 +273,7 @@ def test_points_of_a_list_are_refused_when_they_cost_more_than_a_file_may(folder
         load_known(folder, shown="k.yaml")
     assert str(caught.value) == (
         "k.yaml:1:3: points that take too long to read\n"
-        "  expected: at most 400,000 scalar operations and 2,000,000 steps of computation "
+        "  expected: at most 1,600,000 steps of computation "
         "for all cases of a file\n"
         "  fix:      leave entries out, or write shorter numbers"
     )

@@ -54,12 +54,6 @@ def test_what_complex_numbers_lack_is_refused(text, found):
     assert caught.value.found == found
 
 
-def test_a_real_formula_may_name_nothing_complex():
-    with pytest.raises(ExpressionError) as caught:
-        lowered("2*I", real=True)
-    assert caught.value.found == "the imaginary unit I"
-
-
 def test_outputs_have_names_and_one_may_not_be_judged():
     formula = lowered({"out": parse("v*x"), "aux": None, "total": parse("sum(v)")})
     assert [port.name for port in formula.outputs] == ["out", "aux", "total"]

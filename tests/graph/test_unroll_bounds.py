@@ -104,7 +104,7 @@ REFUSALS = {
     "running products": "more than 800,000 steps of computation",
     "arrays in a loop": "more than 800,000 steps of computation",
     "squares": "a number of more than 10,000 digits",
-    "doubled arrays": "an array of shape [59049, 3]",
+    "doubled arrays": "an array of shape [1594323, 3]",
 }
 
 

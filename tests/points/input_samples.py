@@ -9,12 +9,12 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered, lower
-from gradcheck.graph.scalarize import scalarize
-from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.parse import parse
 
 HERE = Where("cases/sample.yaml", 3, 1)
 DOUBLE, SINGLE = DTYPES["float64"], DTYPES["float32"]
+HALF, BRAIN = DTYPES["float16"], DTYPES["bfloat16"]
+COMPLEX, COMPLEX_SINGLE = DTYPES["complex128"], DTYPES["complex64"]
 DOMAINS = (
     "real",
     "positive",
@@ -47,15 +47,11 @@ def variable(
 def lowered(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Lowered:
     return lower(
         parse(formula),
-        inputs={each.name: each.shape for each in inputs},
+        inputs={each.name: each.port for each in inputs},
         names={},
         lets={},
         conditions=tuple(map(parse, conditions)),
     )
-
-
-def program(formula: str, inputs: tuple[Input, ...], *conditions: str) -> Program:
-    return scalarize(lowered(formula, inputs, *conditions), Tape())
 
 
 def case(
@@ -66,7 +62,7 @@ def case(
     points: tuple[Point, ...] = (),
 ) -> Case:
     graph = lowered(formula, inputs, *conditions)
-    variant = Variant("", {}, graph, scalarize(graph, Tape()))
+    variant = Variant("", {}, inputs, graph)
     return Case(
         name=name,
         where=HERE,

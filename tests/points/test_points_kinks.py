@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from input_samples import DOUBLE, SINGLE, program, variable
+from input_samples import DOUBLE, SINGLE, lowered, variable
 
 from gradcheck.floats import ordinal
 from gradcheck.points.kinks import breakpoints, kinks
@@ -14,7 +14,7 @@ X, Y = variable("x"), variable("y")
 
 
 def find(formula, *inputs, seed=1, count=6, dtype=DOUBLE):
-    return breakpoints(inputs, program(formula, inputs), seed, count, dtype)
+    return breakpoints(inputs, lowered(formula, inputs), seed, count, dtype)
 
 
 @pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=lambda dtype: dtype.name)
@@ -85,7 +85,7 @@ def test_nothing_is_found_where_there_is_no_kink(formula):
 
 
 def test_the_conditions_of_where_count_as_kinks():
-    found = program("x", (X,), "x > 2")
+    found = lowered("x", (X,), "x > 2")
     assert len(kinks(found)) == 1
 
 

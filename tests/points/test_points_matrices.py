@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from input_samples import DOUBLE, SINGLE, variable
+from input_samples import BRAIN, DOUBLE, HALF, SINGLE, variable
 
 from gradcheck.points.generate import generate
 from gradcheck.points.matrices import belongs
@@ -14,7 +14,7 @@ def draw(kind, regime="bulk", shape=(2, 3, 3), domain="real", dtype=DOUBLE):
     return generate((variable("A", domain, shape, kind),), regime, 5, 40, dtype)["A"]
 
 
-@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE, HALF, BRAIN], ids=lambda dtype: dtype.name)
 @pytest.mark.parametrize("regime", ["bulk", "tails", "integers", "mixed", "singular"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_matrix_is_of_its_kind(kind, regime, dtype):

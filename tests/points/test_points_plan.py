@@ -51,7 +51,7 @@ def test_exactly_the_points_that_were_asked_for_are_drawn(points):
 def test_every_regime_is_drawn():
     chosen = case("max(x, y)", INPUTS)
     names = {batch.regime for batch in seen(chosen)}
-    assert names == set(regimes(chosen.inputs, chosen.variants[0].program))
+    assert names == set(regimes(chosen.inputs, chosen.variants[0].formula))
     assert len(names) == 9
 
 

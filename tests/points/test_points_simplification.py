@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from input_samples import DOUBLE, SINGLE, program, variable
+from input_samples import DOUBLE, SINGLE, lowered, variable
 
 from gradcheck.points.simplification import simpler_numbers, smallest
 
@@ -21,7 +21,7 @@ def shrink(point, fails, *inputs, where=(), dtype=DOUBLE):
         return fails(candidate)
 
     arrays = {name: np.array(value, dtype=np.float64) for name, value in point.items()}
-    formula = program("0*x" if not inputs[0].shape else "sum(0*x)", inputs, *where)
+    formula = lowered("0*x" if not inputs[0].shape else "sum(0*x)", inputs, *where)
     found = smallest(arrays, counted, inputs, formula, dtype)
     assert len(calls) <= 400
     return {name: values.tolist() for name, values in found.items()}

@@ -126,7 +126,7 @@ def test_a_long_sum_is_told_by_its_beginning():
 
 def promises(declaration):
     case = case_of(declaration)
-    return promised(case.points[0], case.variants[0].program)
+    return promised(case.points[0], case.variants[0])
 
 
 def floats(answers):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Invocation
 from gradcheck.query import Array, Port
+from gradcheck.randomness import derive_key, random_words
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 """Which of a invocation's independent streams a direction is drawn from."""
@@ -83,10 +84,7 @@ def drawn(
 
 
 def _bits(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    # The raw bits of PCG64 are the same in every version of NumPy; its distributions may not be.
-    generator = np.random.PCG64([seed, stream])
-    count = int(np.prod(shape, dtype=np.int64))
-    return np.asarray(generator.random_raw(count), dtype=np.uint64).reshape(shape)
+    return random_words(derive_key("direction", seed, stream), shape)
 
 
 def _from_bits(bits: NDArray[np.uint64]) -> Floats:

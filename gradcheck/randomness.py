@@ -1,6 +1,7 @@
 """Random bits that are the same on every machine: a counter, mixed by SplitMix64.
 
-Integer arithmetic only, so that no library version and no processor changes a point.
+Points, directions and all other random numbers come from it. Integer arithmetic only, so that no
+version of a library and no processor changes one.
 """
 
 from __future__ import annotations
@@ -49,3 +50,10 @@ def random_between(low: NDArray[np.int64], high: NDArray[np.int64], key: int) ->
     start = low.astype(np.uint64)  # wraps around, and so does the sum below
     size = high.astype(np.uint64) - start + np.uint64(1)
     return (start + random_words(key, low.shape) % size).astype(np.int64)
+
+
+def random_signed(least: int, most: int, key: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return whole numbers with magnitudes from ``least`` to ``most``, of random sign."""
+    words = random_words(key, shape)
+    size = least + ((words >> np.uint64(8)) % np.uint64(most - least + 1)).astype(np.float64)
+    return np.where(words >> np.uint64(63) == 0, size, -size)

@@ -1,0 +1,277 @@
+"""Whether a formula or its chain rule leaves a dtype's range on the way to an answer.
+
+Then NaN and infinity are what the formula as written gives there, and no sign of a wrong one.
+On the way are the values, the lower derivatives that the answer is a derivative of, and all
+partial products: PyTorch multiplies in another sequence than our graphs do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck.dtypes import Dtype
+from gradcheck.graph.graph import Graph, Node
+from gradcheck.ops.balls import working
+from gradcheck.query import Array, Query
+from gradcheck.reference.ball_arrays import Balls
+from gradcheck.reference.dependence import dependence
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
+from gradcheck.reference.interpret import combined, evaluate
+from gradcheck.reference.query_rows import plan
+
+BITS = 2_048
+"""More than the exponent of any input has: what is infinite here too stands at a pole."""
+_FARTHEST = 1 << 40
+"""No dtype has such exponents; and a power of what has them still fits into an int64."""
+
+_RECORD = np.dtype([
+    ("coarse", object), ("fine", object), ("some", bool),
+    ("high", np.int64), ("low", np.int64), ("highest", np.int64), ("lowest", np.int64),
+])  # fmt: skip
+
+
+def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """Whether an intermediate on the way to each entry overflows or underflows.
+
+    A weight of 0 in the query's sides asks like any other, since PyTorch multiplies by it. An entry
+    that is 0 whatever the inputs has no way.
+
+    Shapes: booleans, [count, *free].
+    Errors: NoDerivative.
+    """
+    planned = plan(graphs, query, points)
+    given = sum(tangent is not None for tangent in query.tangents)
+    found: list[Array] = []
+    for rows, contracted in planned.parts:
+        tangents = tuple(
+            np.ones_like(tangent, dtype=bool) if k < given else tangent != 0
+            for k, tangent in enumerate(rows.tangents)
+        )
+        cotangent = None
+        if rows.cotangent is not None:
+            asked = query.cotangent is not None
+            cotangent = np.ones_like(rows.cotangent, bool) if asked else rows.cotangent != 0
+        masks = Rows(rows.order, np.ones_like(rows.points, dtype=bool), cotangent, tangents)
+        left = _Way(graphs.as_pytorch(), rows, masks, dtype).leaves()
+        found.append(left if contracted is None else np.asarray(left.any(axis=1, keepdims=True)))
+    return planned.arranged(found)
+
+
+class _Way:
+    """What the answers to some rows are computed from.
+
+    ``masks`` say of each number of the rows whether it is asked for.
+    """
+
+    def __init__(self, graphs: DerivativeGraphs, rows: Rows, masks: Rows, dtype: Dtype) -> None:
+        self.graphs, self.rows, self.masks, self.dtype = graphs, rows, masks, dtype
+        # A cotangent and each tangent multiply by 1/2 to 2.
+        self.margin = rows.order + 1 if rows.order else 0
+
+    def leaves(self) -> Array:
+        """Shapes: [count, free]."""
+        rows = self.rows
+        outputs = np.zeros((rows.count, self.graphs.function.width), dtype=bool)
+        answers = np.zeros((rows.count, rows.points.shape[1]), dtype=bool)
+        for count in range(len(rows.tangents) + 1):
+            for chosen in itertools.combinations(range(len(rows.tangents)), count):
+                records, gradients = self._records(chosen)
+                outputs |= self._beyond(records)
+                if rows.reverse:
+                    answers |= self._beyond(gradients)
+        if not rows.reverse:  # the last records are the answer's own
+            return np.asarray(outputs & records["some"])
+        assert self.masks.cotangent is not None
+        asked = outputs & self.masks.cotangent
+        if asked.any():
+            answers |= asked @ dependence(self.graphs.function)
+        return np.asarray(answers & gradients["some"])
+
+    def _beyond(self, records: Array) -> Array:
+        over = records["highest"] + self.margin > self.dtype.emax
+        return np.asarray(over | (records["lowest"] - self.margin < self.dtype.emin))
+
+    def _records(self, chosen: Sequence[int]) -> tuple[Array, Array]:
+        """The derivative along some of the tangents, and its gradient if there is one."""
+        graphs, count, order = self.graphs, self.rows.count, len(chosen)
+        rows, masks = (
+            Rows(order + self.rows.reverse, each.points, each.cotangent,
+                 tuple(each.tangents[k] for k in chosen))
+            for each in (self.rows, self.masks)
+        )  # fmt: skip
+        lower = graphs.forward(order)
+        nodes = [*lower, *(graphs.outputs_of(rows) if rows.reverse else ())]
+        for finer in (False, True):
+            algebra = Spans(self.dtype, exact=rows.order == 0, finer=finer)
+            inputs = graphs.inputs(_recorded(algebra, graphs.balls(rows), masks))
+            found = evaluate(graphs.function.graph, nodes, inputs, algebra)
+            if not algebra.unknown:
+                break
+        cut = len(lower)
+        return joined(found[:cut], count), joined(found[cut:], count)
+
+
+def _recorded(algebra: Spans, balls: Rows, masks: Rows) -> Rows:
+    cotangent = None
+    if balls.cotangent is not None:
+        cotangent = algebra.lift(balls.cotangent, masks.cotangent)
+    tangents = tuple(map(algebra.lift, balls.tangents, masks.tangents))
+    return Rows(balls.order, algebra.lift(balls.points, masks.points), cotangent, tangents)
+
+
+class Spans:
+    """The algebra of balls that know the span of what they are computed from.
+
+    An entry is a record: its ball in the dtype's precision (``coarse``: there 1 - y² for y near 1
+    is not small but unknown), and in many bits if the algebra is ``finer``; whether it is not 0
+    whatever the inputs (``some``); the span of the partial products of its own factors
+    (``high``, ``low``), and the span of all that is on the way (``highest``, ``lowest``).
+    ``unknown`` says afterwards whether a coarse ball was not finite.
+
+    Units: spans in binary exponents, rounded down; 1, the empty product, is always among the
+           numbers. A condition, a pole and 0 have the span of 1.
+    """
+
+    def __init__(self, dtype: Dtype, *, exact: bool, finer: bool) -> None:
+        self.exact, self.finer, self.unknown = exact, finer, False
+        self.precision = dtype.precision
+        self._coarse, self._fine = Balls(), Balls()
+        self._span = np.frompyfunc(_span_of(dtype.emin), 1, 2)
+        self.zero: Any = np.zeros((), dtype=_RECORD)
+        self.zero["coarse"] = self.zero["fine"] = Balls.zero
+
+    def lift(self, balls: Array, some: Array | None) -> Array:
+        """Inputs: nothing is on the way to them."""
+        found = np.zeros(balls.shape, dtype=_RECORD)
+        found["coarse"] = found["fine"] = balls
+        found["some"] = some
+        found["high"], found["low"] = self._span(balls)
+        return found
+
+    def add(self, a: Array, b: Array) -> Array:
+        found = np.zeros(a.shape, dtype=_RECORD)
+        with working(self.precision, exact=self.exact):
+            found["coarse"] = a["coarse"] + b["coarse"]
+        with working(BITS, exact=self.exact):
+            found["fine"] = a["fine"] + b["fine"]
+        found["some"] = a["some"] | b["some"]
+        self._own(found, is_bool=False)
+        self._on_the_way(found, np.maximum(a["highest"], b["highest"]),
+                         np.minimum(a["lowest"], b["lowest"]))  # fmt: skip
+        return found
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
+        node = graph.nodes[index]
+        if node.op == "detach":
+            return values[0]
+        with working(self.precision, exact=self.exact):
+            coarse = self._coarse.apply(graph, index, [value["coarse"] for value in values])
+        fine = coarse
+        if self.finer:
+            with working(BITS, exact=self.exact):
+                fine = self._fine.apply(graph, index, [value["fine"] for value in values])
+        found = np.zeros(coarse.shape, dtype=_RECORD)
+        found["coarse"], found["fine"] = coarse, fine
+        self._own(found, is_bool=node.kind == "bool")
+        if node.op == "constant":
+            found["some"] = found["coarse"] != 0
+            return found
+        found["some"] = _may_be_something(node, [value["some"] for value in values])
+        self._factors(node, values, found)
+        ends = (combined(node, [value[end] for value in values], join)
+                for end, join in (("highest", np.maximum), ("lowest", np.minimum)))  # fmt: skip
+        self._on_the_way(found, *ends)
+        return found
+
+    def _own(self, found: Array, *, is_bool: bool) -> None:
+        """The span of the number itself; the finer ball's where the coarse one says nothing."""
+        if is_bool:
+            return
+        known = np.asarray(_finite(found["coarse"]), dtype=bool)
+        self.unknown |= not known.all()
+        balls = np.where(known, found["coarse"], found["fine"])
+        found["high"], found["low"] = self._span(balls)
+
+    def _factors(self, node: Node, values: Sequence[Array], found: Array) -> None:
+        """The span of the factors, where the number is a product."""
+        if node.op in ("neg", "conj"):
+            found["high"], found["low"] = values[0]["high"], values[0]["low"]
+        elif node.op == "mul":
+            for end in ("high", "low"):
+                found[end] = values[0][end] + values[1][end]
+        elif node.op == "div":
+            found["high"] = values[0]["high"] - values[1]["low"]
+            found["low"] = values[0]["low"] - values[1]["high"]
+        elif node.op == "ipow":
+            assert isinstance(node.attr, int)
+            exponent = min(max(node.attr, -(1 << 20)), 1 << 20)
+            powers = exponent * values[0]["high"], exponent * values[0]["low"]
+            found["high"], found["low"] = np.maximum(*powers), np.minimum(*powers)
+        elif node.op == "bmm":
+            _products(values[0], values[1], found)
+        for end in ("high", "low"):
+            found[end] = np.clip(found[end], -_FARTHEST, _FARTHEST)
+
+    def _on_the_way(self, found: Array, highest: Array, lowest: Array) -> None:
+        """What is on the way to the arguments, and the factors; a sure 0 has no way."""
+        found["highest"] = np.maximum(found["high"], highest)
+        found["lowest"] = np.minimum(found["low"], lowest)
+        nothing = ~found["some"]
+        for end in ("high", "low", "highest", "lowest"):
+            found[end][nothing] = 0
+
+
+def _products(left: Array, right: Array, found: Array) -> None:
+    """A contraction: its products are on the way to it, and whether there are any."""
+    highest, lowest = np.zeros((2, *found.shape), dtype=np.int64)
+    some = np.zeros(found.shape, dtype=bool)
+    for k in range(left.shape[-1]):
+        a, b = left[..., :, k, None], right[..., None, k, :]
+        both = a["some"] & b["some"]
+        some |= both
+        np.maximum(highest, np.where(both, a["high"] + b["high"], 0), out=highest)
+        np.minimum(lowest, np.where(both, a["low"] + b["low"], 0), out=lowest)
+    found["some"] = some
+    found["high"] = np.maximum(found["high"], highest)
+    found["low"] = np.minimum(found["low"], lowest)
+
+
+def _may_be_something(node: Node, some: Sequence[Array]) -> Array:
+    """Whether an entry is not 0 whatever the inputs, as far as its arguments show."""
+    if node.op == "mul":
+        return np.asarray(some[0] & some[1])
+    is_power = node.op == "ipow" and isinstance(node.attr, int) and node.attr > 0
+    if node.op in ("div", "neg") or is_power:
+        return some[0] if len(some) == 1 else np.broadcast_arrays(*some)[0]
+    if node.op == "where":
+        return np.asarray(some[1] | some[2])
+    if node.op == "solve":
+        return np.broadcast_to(some[1].any(axis=-2, keepdims=True), (len(some[1]), *node.shape))
+    if node.op in _SUMS:
+        return combined(node, some, np.logical_or)
+    return np.ones((1, *node.shape), dtype=bool)
+
+
+_SUMS = frozenset({"add", "sub", "sum", "cumsum", "conj", "real", "imag", "complex"})
+
+
+def _span_of(emin: int) -> Any:
+    """Of one ball, the exponents of the largest number and of the smallest that is not 0."""
+
+    def span(ball: Any) -> tuple[int, int]:
+        if not ball.is_finite() or ball == 0:
+            return 0, 0
+        mantissa, exponent = ball.abs_upper().man_exp()
+        floor = int(exponent) + int(mantissa).bit_length() - 1
+        floor = min(max(floor, -_FARTHEST), _FARTHEST)
+        may_vanish = floor >= emin and ball.contains(0)
+        return max(floor, 0), 0 if may_vanish else min(floor, 0)
+
+    return span
+
+
+_finite = np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)

@@ -1,0 +1,79 @@
+"""Where a formula or its chain rule leaves a dtype's range, and where it does not."""
+
+import numpy as np
+import pytest
+
+from gradcheck.dtypes import DTYPES
+from gradcheck.graph.lower import lower
+from gradcheck.language.parse import parse
+from gradcheck.query import Query
+from gradcheck.reference.reference import Reference
+
+DOUBLE, SINGLE = DTYPES["float64"], DTYPES["float32"]
+
+
+def reference(text, **shapes):
+    inputs = shapes or {"x": ()}
+    return Reference(lower(parse(text), inputs=inputs, names={}, lets={}, conditions=()))
+
+
+def leaves(text, order, index, at, dtype=DOUBLE, **shapes):
+    query = Query(order, None, (None,) * order)
+    found = reference(text, **shapes).leaves_range(query, np.array([at]), dtype)
+    return found.reshape(-1)[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "order"),
+    [
+        ("exp(x)/exp(x)", 710.0, 0),
+        ("exp(x)", 1e300, 0),
+        ("exp(-x)", 1e300, 0),
+        ("exp(-x**2)", 30.0, 0),
+        ("x**3", 1e110, 1),  # the value; the derivative is 3e220
+        ("x**4", 1e110, 2),  # the first derivative
+        ("where(x <= 0, exp(x), 1 + x)", 900.0, 1),  # the branch that is not taken
+        ("(x*1e200)*(x*1e-200)*x", 1e120, 0),  # multiplied in another sequence
+        ("1/(x/1e200)", 1e-150, 0),
+    ],
+)
+def test_what_overflows_or_underflows_on_the_way_leaves_the_range(text, at, order):
+    assert leaves(text, order, 0, (at,))
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "order"),
+    [
+        ("exp(x)/exp(x)", 700.0, 0),
+        ("exp(-x**2)", 20.0, 2),
+        ("x**3", 1e90, 1),
+        ("x + 1", 1e307, 1),
+        ("where(x <= 0, exp(x), 1 + x)", 20.0, 1),
+        ("tanh(x)", 20.0, 1),
+        ("tanh(x)", 1e5, 1),  # 1 - y² is 0 there, and does not underflow
+        ("where(x == 0, 1, sin(x)/x)", 0.0, 1),  # a pole is no overflow
+        ("1/x", 0.0, 0),
+        ("x*0", 1e300, 0),
+    ],
+)
+def test_what_does_not_stays_in_the_range(text, at, order):
+    assert not leaves(text, order, 0, (at,))
+
+
+@pytest.mark.parametrize(("dtype", "left"), [(DOUBLE, False), (SINGLE, True)])
+@pytest.mark.parametrize(("order", "index"), [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 3)])
+def test_the_value_is_on_the_way_to_all_its_derivatives(order, index, dtype, left):
+    at = (1e25, 1.0)
+    assert leaves("u**3 + v**2 + 4*u*v", order, index, at, dtype, u=(), v=()) == left
+
+
+def test_what_an_entry_does_not_depend_on_is_not_on_its_way():
+    at = (1.0, 1000.0)
+    assert not leaves("[exp(v[0]), exp(v[1])]", 1, 0, at, v=(2,))  # ∂y[0]/∂v[0]
+    assert not leaves("[exp(v[0]), exp(v[1])]", 1, 2, at, v=(2,))  # ∂y[1]/∂v[0], which is 0
+    assert leaves("[exp(v[0]), exp(v[1])]", 1, 3, at, v=(2,))  # ∂y[1]/∂v[1]
+
+
+def test_a_cotangent_may_double_what_is_at_the_edge():
+    assert not leaves("x**2", 0, 0, (1.3e154,))
+    assert leaves("x**2", 1, 0, (1.3e154,))  # 1.69e308, to be multiplied by up to 2
