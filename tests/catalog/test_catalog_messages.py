@@ -145,7 +145,7 @@ MESSAGES = [
     ),
     (
         "c: {formula: x*n, inputs: {x: '(0, n)'}, sweep: {n: [2, 1]}, points: [{at: {x: 3/2}}]}",
-        "f.yaml:1:80: the point x = 1.5, outside the domain (in the variant n=1)\n"
+        "f.yaml:1:77: the point x = 1.5, outside the domain (in the variant n=1)\n"
         "  expected: a number in (0, (1))\n"
         "  fix:      move the point",
     ),

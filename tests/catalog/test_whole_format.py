@@ -128,5 +128,5 @@ def test_of_several_points_each_wrong_one_is_named_once_at_its_place():
         "{at: {x: 2}, value: 5, gradient: {x: 5}}, {at: {x: 3}, gradient: {x: 7}}]}"
     )
     problems = list(contradicted(load_text(text, "f.yaml")))
-    assert [str(problem.where) for problem in problems] == ["f.yaml:1:73", "f.yaml:1:115"]
+    assert [str(problem.where) for problem in problems] == ["f.yaml:1:72", "f.yaml:1:114"]
     assert problems[0].expected == "the formula's, 4.0000000000000000"
