@@ -62,8 +62,8 @@ def dotted(node: Node, names: frozenset[str]) -> str | None:
     return ("torch.nn.functional" if root == "F" else "torch") + rest
 
 
-FLOAT_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf}
-"""Constants that the torch language shares with the formula language, as Python's floats."""
+PYTHON_NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf, "I": 1j}
+"""Constants that the torch language shares with the formula language, as Python's numbers."""
 
 
 def names_used(tree: Node) -> frozenset[str]:
@@ -127,7 +127,7 @@ def mistakes(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
 
 
 def _name(node: Name, names: frozenset[str]) -> Iterator[ExpressionError]:
-    if node.name in names or node.name in FLOAT_CONSTANTS:
+    if node.name in names or node.name in PYTHON_NUMBERS:
         return
     near = meant(node.name, names, likeness=_LIKENESS)
     yield ExpressionError(
@@ -190,7 +190,7 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
     if not isinstance(function, Attribute):
         yield _no_function(function)
         return
-    name, library = dotted(function, names), library_of(function, names | FLOAT_CONSTANTS.keys())
+    name, library = dotted(function, names), library_of(function, names | PYTHON_NUMBERS.keys())
     if name is not None:
         yield from _function(name, function.place)
     elif library is not None:
@@ -235,14 +235,14 @@ def _method(node: Attribute) -> Iterator[ExpressionError]:
 
 
 def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionError]:
-    name, library = dotted(node, names), library_of(node, names | FLOAT_CONSTANTS.keys())
+    name, library = dotted(node, names), library_of(node, names | PYTHON_NUMBERS.keys())
     if name is not None:
         yield ExpressionError(
             node.place,
             f"{name!r} as a value",
             "a tensor or a number (a dtype only as an argument)",
             f"write {node.name}"
-            if node.name in FLOAT_CONSTANTS
+            if node.name in PYTHON_NUMBERS
             else f"write {name}(...)"
             if name in allowed()
             else "leave it out",
@@ -252,7 +252,7 @@ def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionErr
             node.place,
             f"{library!r}, a name of another library",
             "a tensor or a number",
-            f"write {node.name}" if node.name in FLOAT_CONSTANTS else "leave it out",
+            f"write {node.name}" if node.name in PYTHON_NUMBERS else "leave it out",
         )
     else:
         if node.name not in ATTRIBUTES:
