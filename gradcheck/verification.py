@@ -22,7 +22,7 @@ from gradcheck.implementations.modes import modes_on, usual_modes
 from gradcheck.methods import WITNESSES
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
-from gradcheck.report.failure_text import CheckFacts, block
+from gradcheck.report.failure_text import block, facts_of
 from gradcheck.report.records import record, run_facts
 from gradcheck.report.result import GradientDisagreement, Result, verdict_of, were_on, worst_of
 from gradcheck.run import examine
@@ -249,4 +249,4 @@ def _failures(
 
 def _block(check: Check, outcome: Outcome) -> str:
     again = f"{_SHOWN}(..., witness={check.witness!r}, dtype={check.dtype!r})"
-    return block(CheckFacts(_SHOWN, check.name, check.on_trial, again), outcome)
+    return block(facts_of(check, _SHOWN, again), outcome)

@@ -22,7 +22,7 @@ from gradcheck.language.nodes import Node
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Port
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
-from gradcheck.reference.evaluate import decimal
+from gradcheck.reference.digits import decimal
 from gradcheck.reference.exact import enclose_constant
 from gradcheck.reference.size import cost
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from gradcheck.catalog.domain import Domain
 from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered
-from gradcheck.graph.scalarize import scalarize
-from gradcheck.graph.tape import Program, Tape
 from gradcheck.language.nodes import Node
 from gradcheck.query import Port
 
@@ -93,14 +90,14 @@ class Variant:
     formula: Lowered
 
     @property
-    def program(self) -> Program:
-        """The formula unrolled, for the rooms that still take single numbers."""
-        return _program(self)
+    def is_scalar(self) -> bool:
+        """Whether there is one output, a single number."""
+        return [port.shape for port in self.formula.judged] == [()]
 
-
-@lru_cache(maxsize=1024)
-def _program(variant: Variant) -> Program:
-    return scalarize(variant.formula, Tape())
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether every input and every output is a single number."""
+        return all(port.shape == () for port in (*self.formula.ports, *self.formula.judged))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -127,9 +127,9 @@ def _report(judged: Judged, run_options: RunOptions) -> Iterator[str]:
 
 
 def _block(check: Check, outcome: Outcome) -> str:
-    from gradcheck.report.failure_text import CheckFacts, block
+    from gradcheck.report.failure_text import block, facts_of
 
-    return block(CheckFacts(SHOWN, check.name, check.on_trial, _again(check)), outcome)
+    return block(facts_of(check, SHOWN, _again(check)), outcome)
 
 
 def _table(judged: Judged) -> str:

@@ -44,7 +44,7 @@ def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: F
     yield ""
     yield from _formula_lines(found.formulas, found.orders, everything=everything)
     yield from _undefined_lines(found)
-    outputs = len(check.variant.program.outputs)
+    outputs = sum(truth.of.order == 0 for truth in found.truths)
     if everything or not outputs or len(found.undefined) < outputs:
         yield _truth_table(found, everything=everything)
         yield _every_statement(found) if everything else _statement_table(found)
@@ -209,7 +209,7 @@ def _graph_table(found: Explanation, *, everything: bool) -> str:
         for number, node in enumerate(found.graph)
     ]
     heads = [">#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next"]
-    what = "the sum of the output" if found.check.variant.program.shape else "the output"
+    what = "the output" if found.check.variant.is_scalar else "the sum of the output"
     title = f"the backward graph, after retain_grad() and backward() from {what}"
     return table(heads, rows, title=title)
 

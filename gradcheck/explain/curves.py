@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.explain.point import entries_of, entry_names, is_inside, number, values_at
-from gradcheck.explain.statements import derivatives_of, title_of
+from gradcheck.explain.point import entries_of, is_inside, number, values_at
+from gradcheck.explain.statements import derivatives_at, derivatives_of, title_of
 from gradcheck.explain.svg import Curve, Picture
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Port
-from gradcheck.reference.evaluate import Enclosure
-from gradcheck.reference.truth import Truth
+from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.report.records import version
-from gradcheck.run.observation import Entry, observe
-from gradcheck.run.session import Session, session_of
+from gradcheck.run.observation import Entry, Finding, input_names, observe, output_names
+from gradcheck.run.session import Session, reference_of, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _FAR = 1e4  # an end beyond it is as good as none
@@ -65,9 +67,9 @@ def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
 
     Errors: UsageError for an input, an output or a range that is not there.
     """
-    names = entry_names(check.variant)
+    names = input_names(check.variant)
     entry = _entry(line.entry, names)
-    _check_output(line.output, len(check.variant.program.outputs))
+    _check_output(line.output, len(output_names(check.variant)))
     x = _positions(check, entry, line)
     laid = _Survey(_scene(check, line.output), _values(check, names[entry], at), entry)
     samples = _samples(laid, x)
@@ -130,7 +132,7 @@ def _positions(check: Check, entry: int, line: Course) -> Floats:
 
 def _default_range(check: Check, entry: int) -> tuple[float, float]:
     """The entry's domain; of one without an end as much as is nice to look at."""
-    owner = entry_names(check.variant)[entry].partition("[")[0]
+    owner = input_names(check.variant)[entry].partition("[")[0]
     domain = next(each.domain for each in check.case.inputs if each.name == owner)
     spans = domain.spans(DTYPES[check.dtype])
     low = min(each[0] for each in spans)
@@ -144,21 +146,27 @@ def _default_range(check: Check, entry: int) -> tuple[float, float]:
 
 def _scene(check: Check, output: int) -> Session:
     """The check as it stands for one output entry: a function with a scalar result."""
-    program, formula, whole = check.variant.program, check.variant.formula, session_of(check)
-    if not program.shape:
+    formula, whole = check.variant.formula, session_of(check)
+    if check.variant.is_scalar:
         return whole
-    one = replace(program, shape=(), outputs=(program.outputs[output],))
-    (result,) = formula.results
-    assert result is not None
-    entry = formula.graph.gather(result, np.array(output))
+    graph = formula.graph
+    flat = [graph.reshape(node, (graph.nodes[node].size,)) for node in formula.results
+            if node is not None]  # fmt: skip
+    entry = graph.gather(graph.concat(flat, 0), np.array(output))
     alone = replace(formula, outputs=(Port("", ()),), results=(entry,))
     variant = replace(check.variant, formula=alone)
     return replace(
         whole,
         check=replace(check, variant=variant),
-        truth=Truth(one),
-        subject=lambda *tensors: whole.subject(*tensors).reshape(-1)[output],
+        reference=reference_of(variant),
+        subject=lambda *tensors: _entry_of(whole.subject(*tensors), output),
     )
+
+
+def _entry_of(result: Any, output: int) -> Tensor:
+    """One entry of what an implementation gives, a tensor or several."""
+    tensors = [result] if isinstance(result, Tensor) else result
+    return torch.cat([each.reshape(-1) for each in tensors])[output]
 
 
 def _values(check: Check, name: str, at: Mapping[str, str]) -> dict[str, Floats]:
@@ -192,26 +200,29 @@ def _judged(laid: _Survey, places: list[dict[str, Floats]]) -> Iterator[Judgemen
     """The judge's word on the slope at each place, as `torch.autograd.grad` gives it."""
     for some in [places] if laid.session.batched and places else [[place] for place in places]:
         points = {name: np.stack([place[name] for place in some]) for name in laid.values}
-        entries = observe(laid.session, points, PLAIN).entries
-        first = {entry.point: entry for entry in reversed(entries) if _is_slope(laid, entry)}
+        observation = observe(laid.session, points, PLAIN)
+        slopes = (each for each in reversed(observation.entries) if _is_slope(laid, each))
+        first: dict[int, Entry | Finding] = {slope.point: slope for slope in slopes}
+        for finding in observation.findings:  # about all of them
+            first.setdefault(finding.point, finding)
         yield from (first[number].judgement for number in range(len(some)))
 
 
 def _is_slope(laid: _Survey, entry: Entry) -> bool:
-    """Whether it is about the slope that is drawn; a finding is about all of them."""
-    return entry.expected is None or entry.expected.terms == ((1.0, laid.entry),)
+    """Whether it is about the slope that is drawn."""
+    return entry.weights.count == 1 and entry.terms(1) == [(1.0, laid.entry)]
 
 
 def _sample(laid: _Survey, place: dict[str, Floats], judged: Judgement) -> _Sample:
-    x = tuple(entries_of(place))
-    (value,) = laid.session.truth.enclosures(0, x)
-    slope = laid.session.truth.enclosures(1, x)[laid.entry]
-    return _Sample(_middle(value), _middle(slope), judged.ulps, judged.ruling)
+    found = [derivatives_at(laid.session.reference, order, entries_of(place)) for order in (0, 1)]
+    value, slope = (_middle(each, k) for each, k in zip(found, (0, laid.entry), strict=True))
+    return _Sample(value, slope, judged.ulps, judged.ruling)
 
 
-def _middle(enclosure: Enclosure) -> float:
+def _middle(found: Enclosures, k: int) -> float:
     """The number that a narrow enclosure holds; a gap at a kink, a pole or an edge."""
-    return float(enclosure.ball.mid()) if enclosure.status == "settled" else math.nan
+    is_settled = found.status.flat[k] == Status.SETTLED
+    return float(found.balls.flat[k].mid()) if is_settled else math.nan
 
 
 def _column(samples: list[_Sample], name: str) -> Floats:
@@ -220,7 +231,7 @@ def _column(samples: list[_Sample], name: str) -> Floats:
 
 def _subtitle(laid: _Survey, points: int) -> str:
     check = laid.session.check
-    running = entry_names(check.variant)[laid.entry]
+    running = input_names(check.variant)[laid.entry]
     fixed = "".join(
         f", {name} = {value.tolist()}" for name, value in laid.values.items() if name != running
     )

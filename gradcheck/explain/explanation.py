@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from flint import arb
 from torch import Tensor
@@ -21,20 +22,24 @@ from gradcheck.explain.point import entries_of, is_inside, values_at
 from gradcheck.explain.statements import (
     Derivative,
     certain,
+    derivatives_at,
     derivatives_of,
     heard,
     title_of,
     with_witness,
 )
-from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.tape import Operation
+from gradcheck.graph.graph import Graph, Node
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.reference.evaluate import START_BITS, Routine, decimal
+from gradcheck.query import Array, split
+from gradcheck.reference.ball_arrays import START_BITS, Balls, lift
+from gradcheck.reference.digits import decimal
+from gradcheck.reference.enclosures import Status
+from gradcheck.reference.interpret import MOVES, evaluate, move
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.session import truth_of
+from gradcheck.run.session import reference_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     """
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
-    orders = (0, 1, 2) if case.order >= 2 and not variant.program.shape else (0, 1)
+    orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
     names = [name for name, method in METHODS.items()
              if name not in case.without and method.order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
@@ -129,16 +134,15 @@ def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
 def _truths(
     check: Check, values: Mapping[str, Floats], orders: Sequence[int]
 ) -> Iterator[CertifiedValue]:
-    x = tuple(entries_of(values))
     for order in orders:
-        try:
-            enclosures = truth_of(check.variant.program).enclosures(order, x)
-        except NoDerivative as error:
-            yield CertifiedValue(Derivative(f"order {order}", order), "", str(error))
+        found = derivatives_at(reference_of(check.variant), order, entries_of(values))
+        if not found.route:
+            yield CertifiedValue(Derivative(f"order {order}", order), "", found.reason)
             continue
         names = derivatives_of(check.variant, order)
-        for name, enclosure in zip(names, enclosures, strict=True):
-            yield CertifiedValue(name, certain(enclosure), enclosure.status)
+        for name, ball, status in zip(names, found.balls.flat, found.status.flat, strict=True):
+            known = Status(status)
+            yield CertifiedValue(name, certain(ball, known), known.name.lower())
 
 
 def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Sequence[float]) -> Iterator[str]:
@@ -169,38 +173,74 @@ def cause(variant: Variant, output: int, x: Sequence[float]) -> str:
 
     ``output`` counts the function's output entries, of which this one has no value there.
     """
-    tape, node = variant.program.tape, variant.program.outputs[output]
-    needed = sorted(tape.ancestors([node]))
-    with working(START_BITS, exact=True):
-        traced = Routine(tape, [node]).trace([arb(entry) for entry in x])
-    values = dict(zip(needed, traced, strict=True))
+    graph = variant.formula.graph
+    results = [node for node in variant.formula.results if node is not None]
+    sizes = [graph.nodes[node].size for node in results]
+    place = int(np.searchsorted(np.cumsum(sizes), output, side="right"))
+    entry: Entry = results[place], output - sum(sizes[:place])
+    values = _all_values(variant, results, x)
     while True:
-        before = [each for each in _taken(tape.operations[node], values) if _is_lost(values[each])]
+        before = [each for each in _taken(graph, entry, values) if _is_lost(_at(values, each))]
         if not before:
             break
-        node = before[0]
-    operation = tape.operations[node]
-    return _sentence(operation, [values[each] for each in operation.arguments])
+        entry = before[0]
+    node = graph.nodes[entry[0]]
+    return _sentence(node, [_at(values, (arg, entry[1])) for arg in _alike(graph, node)])
 
 
-def _taken(operation: Operation, values: Mapping[int, Any]) -> tuple[int, ...]:
-    """The arguments that the value depends on: of `where` the branch that holds."""
-    if operation.operator == "where" and isinstance(values[operation.arguments[0]], bool):
-        condition, yes, no = operation.arguments
-        return (yes if values[condition] else no,)
-    return tuple(operation.arguments)
+Entry = tuple[int, int]
+"""A node, and a flat position in it."""
+
+
+def _all_values(variant: Variant, results: Sequence[int], x: Sequence[float]) -> dict[int, Array]:
+    """The balls of all nodes that the results are computed from, each flat."""
+    graph, inputs = variant.formula.graph, variant.formula.inputs
+    needed = graph.ancestors(results)
+    arrays: list[Array] = [np.zeros((1, 0), dtype=object) for _ in graph.inputs]
+    for node, part in zip(inputs, split(lift(np.array([x])), list(map(graph.shape, inputs))),
+                          strict=True):  # fmt: skip
+        arrays[inputs.index(node)] = part
+    with working(START_BITS, exact=True):
+        found = evaluate(graph, needed, arrays, Balls())
+    return {node: array.reshape(-1) for node, array in zip(needed, found, strict=True)}
+
+
+def _at(values: Mapping[int, Array], entry: Entry) -> Any:
+    node, place = entry
+    return values[node][place]
+
+
+def _alike(graph: Graph, node: Node) -> tuple[int, ...]:
+    """The arguments whose entries stand where the result's do."""
+    return tuple(arg for arg in node.args if graph.shape(arg) == node.shape)
+
+
+def _taken(graph: Graph, entry: Entry, values: Mapping[int, Array]) -> list[Entry]:
+    """The entries that an entry is computed from: of `where` those of the branch that holds."""
+    number, place = entry
+    node = graph.nodes[number]
+    if node.op == "where" and isinstance(_at(values, (node.args[0], place)), bool):
+        condition, yes, no = node.args
+        return [(yes if _at(values, (condition, place)) else no, place)]
+    if node.op in OPERATORS:
+        return [(arg, place) for arg in node.args]
+    if node.op in MOVES and len(node.args) == 1 and node.op != "scatter":
+        (arg,) = node.args
+        places = np.arange(graph.nodes[arg].size).reshape(1, *graph.shape(arg))
+        return [(arg, int(move(node, [places], Balls()).reshape(-1)[place]))]
+    return [(arg, k) for arg in node.args for k in range(graph.nodes[arg].size)]
 
 
 def _is_lost(value: Any) -> bool:
     return isinstance(value, arb) and not value.is_finite()
 
 
-def _sentence(operation: Operation, arguments: Sequence[arb]) -> str:
-    name, shown = operation.operator, [_number(each) for each in arguments]
+def _sentence(node: Node, arguments: Sequence[arb]) -> str:
+    name, shown = node.op, [_number(each) for each in arguments]
     if name == "div":
         return f"{shown[1]} is outside the domain of division"
     if name in ("pow", "ipow"):
-        power = shown[1] if name == "pow" else operation.parameter
+        power = shown[1] if name == "pow" else node.attr
         return f"{shown[0]} is outside the domain of the power {power}"
     domains = OPERATORS[name].domain if name in OPERATORS else ()
     outside = [

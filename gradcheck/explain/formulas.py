@@ -9,10 +9,13 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from gradcheck.catalog.case import Variant
-from gradcheck.explain.point import entry_names
 from gradcheck.explain.statements import Derivative, derivatives_of
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference import symbolic
+from gradcheck.reference.derivative_graphs import GraphFunction
+from gradcheck.reference.reference import scalar_operations
+from gradcheck.reference.sympy_reader import Untranslatable
+from gradcheck.run.observation import input_names
 
 Formulas = tuple[tuple[Derivative, Any], ...]
 
@@ -26,12 +29,15 @@ _DRAWN_OTHERWISE = {"gamma", "zeta", "digamma", "polygamma"}  # by sympy, with o
 
 def formulas_of(variant: Variant, orders: Sequence[int]) -> Formulas:
     """Sympy's expression for each derivative; none where they are too many or too long."""
-    program = variant.program
-    symbols = [sympy.Symbol(name, real=True) for name in entry_names(variant)]
-    if len(program.tape.ancestors(program.outputs)) > _MOST_OPERATIONS:
+    function = GraphFunction.of(variant.formula)
+    symbols = [sympy.Symbol(name, real=True) for name in input_names(variant)]
+    if scalar_operations(function) > _MOST_OPERATIONS:
         return ()
     found: list[tuple[Derivative, Any]] = []
-    level = symbolic.expressions(program.tape, program.outputs, symbols)
+    try:
+        level = symbolic.expressions(function, symbols)
+    except Untranslatable:
+        return ()
     for order in orders:
         if len(level) > _MOST_FORMULAS:
             break

@@ -27,7 +27,7 @@ def values_at(
     """
     declared = fixed_points(case, variant, dtype)
     values = dict(declared[0].at) if declared else {}
-    shapes = dict(variant.program.inputs)
+    shapes = {port.name: port.shape for port in variant.formula.ports}
     for name, text in at.items():
         if name not in shapes:
             raise UsageError(
@@ -54,15 +54,6 @@ def shape_of(name: str, text: str) -> tuple[int, ...]:
 def entries_of(values: Mapping[str, Floats]) -> list[float]:
     """All entries of all inputs, flattened and joined in order."""
     return [float(entry) for value in values.values() for entry in value.ravel()]
-
-
-def entry_names(variant: Variant) -> list[str]:
-    """``x``, or ``x[0, 1]``, for each input entry, in the order of ``entries_of``."""
-    return [
-        f"{name}[{', '.join(map(str, index))}]" if shape else name
-        for name, shape in variant.program.inputs
-        for index in np.ndindex(shape)
-    ]
 
 
 def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> bool:

@@ -11,16 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from flint import arb
 
 from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
-from gradcheck.explain.point import entry_names
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.reference.evaluate import Enclosure, digits
+from gradcheck.query import Query
+from gradcheck.reference.digits import digits
+from gradcheck.reference.enclosures import Enclosures, Status
+from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.observation import Observation, entry_report, observe
+from gradcheck.run.observation import (
+    Observation,
+    entry_report,
+    input_names,
+    observe,
+    output_names,
+)
 from gradcheck.run.session import session_of
 
 FEW = 4  # derivatives of one order: none of them is left out
@@ -32,8 +41,10 @@ def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
     points = {name: np.asarray(value)[None] for name, value in values.items()}
     observation = observe(session_of(check), points, PLAIN)
     for entry in observation.entries:
-        if entry.expected is None or len(entry.expected.terms) == 1:
+        if entry.weights.count == 1:
             yield entry_report(observation, entry)
+    for finding in observation.findings:
+        yield entry_report(observation, finding)
     yield from _agreements(observation, values)
 
 
@@ -61,9 +72,10 @@ def with_witness(check: Check, name: str) -> Check:
     return replace(check, witness=name)
 
 
-def certain(enclosure: Enclosure) -> str:
+def certain(ball: arb, status: Status) -> str:
     """The certified digits of an enclosure; a hull as ``[low, high]``; else empty."""
-    return without_zeros(digits(enclosure)) if enclosure.proves else ""
+    is_proved = status <= Status.KINK
+    return without_zeros(digits(ball, is_hull=status == Status.KINK)) if is_proved else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +94,17 @@ class Derivative:
         return not self.order or not (is_zero or self.repeats)
 
 
+def derivatives_at(reference: Reference, order: int, point: Sequence[float]) -> Enclosures:
+    """All derivatives of an order at one point, one by one.
+
+    Shapes: [1, m, n, ...].
+    """
+    return reference.enclose(Query(order, None, (None,) * order), np.array([point]))
+
+
 def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
-    """All derivatives of ``order``, flat as in ``Truth``."""
-    shape = variant.program.shape
-    inputs = entry_names(variant)
-    names = [f"y[{', '.join(map(str, i))}]" if shape else "y" for i in np.ndindex(shape)]
+    """All derivatives of ``order``, flat, as ``derivatives_at`` has them."""
+    inputs, names = input_names(variant), output_names(variant)
     if order == 0:
         return [Derivative(name, 0) for name in names]
     if order == 1:

@@ -17,6 +17,7 @@ from functools import cache
 
 import numpy as np
 
+from gradcheck.errors import ExpressionError
 from gradcheck.graph.graph import Frozen, Graph, Node, without
 from gradcheck.graph.lower import Lowering
 from gradcheck.language.nodes import Node as Tree
@@ -374,7 +375,11 @@ def slope(graph: Graph, node: int, k: int, *, cancelling: bool = False) -> int:
         assert isinstance(found.attr, int)
         scope["n"] = graph.constant(found.attr)
     tree = local_derivative(found.op, k, cancelling=cancelling)
-    return Lowering(graph, scope, private=PRIVATE).value(tree)
+    try:
+        return Lowering(graph, scope, private=PRIVATE).value(tree)
+    except ExpressionError:  # constants, at a pole: infinity less infinity is no number
+        infinity = graph.named("inf")
+        return graph.broadcast(graph.elementwise("sub", infinity, infinity), found.shape)
 
 
 @cache

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, cast
 
 import torch
@@ -64,15 +66,25 @@ def source_of(
 
     None for a callable that a program handed over, and where only numbers decide what is called.
 
-    Errors: TooLargeError as the subject.
+    Errors: TooLargeError as the subject; whatever importing a ``function`` raises.
     """
     if implementation.call is not None:
         return None
     if implementation.function is not None:
-        module, _, attribute = implementation.function.partition(":")
-        return f"import {module}\n\nsubject = {module}.{attribute}\n"
+        return _imported(implementation, home_of(dtype, device))
     compiled = _compiled(case, variant, implementation, home_of(dtype, device))
     return None if compiled is None else source(compiled)
+
+
+def _imported(implementation: Implementation, home: Home) -> str:
+    """The text that names a function as it is called: by ``apply``, or as a module's copy."""
+    module, _, attribute = (implementation.function or "").partition(":")
+    found = attrgetter(attribute)(import_module(module))
+    end = ".apply" if isinstance(found, type) else ""  # an autograd.Function: others are refused
+    if isinstance(found, torch.nn.Module):
+        end = f".to(device={str(home.device)!r}, dtype={home.dtype})"
+    lines = [f"import {module}", *(["import torch"] if "torch." in end else []), ""]
+    return "\n".join([*lines, f"subject = {module}.{attribute}{end}", ""])
 
 
 def _expression(

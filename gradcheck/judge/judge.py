@@ -1,4 +1,4 @@
-"""The one place where a witness's number is held against the certified truth.
+"""The one place where a witness's numbers are held against the certified truth, all at once.
 
 Every constant is derived in docs/judge.md.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from enum import IntEnum
 
-from flint import arb
+import numpy as np
+from numpy.typing import NDArray
 
-from gradcheck.answer import Grade, Ruling
-from gradcheck.dtypes import Dtype
-from gradcheck.floats import ulp
-from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import ErrorBounds
-from gradcheck.reference.evaluate import Enclosure
+from gradcheck.answer import Floats, Grade, Ruling
+from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.floats import spacing
+from gradcheck.query import Array
+from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
+from gradcheck.reference.ball_arrays import floats_of, is_finite
+from gradcheck.reference.enclosures import Status
 
 FAITHFUL_ULPS = 4
 CONDITIONING_FACTOR = 16
@@ -25,12 +28,79 @@ SCALE_FACTOR = 64
 GREY_FACTOR = 4
 SUBNORMALS = 2
 NO_DIGIT = 0.5
-BITS = 256
+
+RULINGS = tuple(Ruling)
+GRADES = (None, *Grade)
+"""The rulings and grades of ``Judgements``, which count from 0."""
+SEVERITIES = np.array([ruling.severity for ruling in RULINGS])
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What numbers should be: the truth, or what the case states in its place.
+
+    The truth lies in real ``balls``, and in ``middle + low`` ± ``radius``, a number of twice the
+    precision of float64.
+    ``stated`` are answers of the case: they hold for PyTorch whatever the formula does.
+
+    Shapes: one shape for all, that of the numbers.
+    """
+
+    balls: Array
+    middle: Floats
+    low: Floats
+    radius: Floats
+    finite: Mask
+    status: Array
+    stated: Mask
+
+    @property
+    def proved(self) -> Mask:
+        """Where a number can be judged."""
+        return (self.status <= Status.KINK) | self.stated
+
+    def taken(self, rows: Array | slice) -> Expected:
+        """Those at some of the first axis."""
+        return Expected(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def where(self, own: Mask, other: Expected) -> Expected:
+        """These in some places, and others elsewhere."""
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        return Expected(*(np.where(own, mine, theirs) for mine, theirs in pairs))
+
+
+def expected(balls: Array, status: Array, stated: Mask | None = None) -> Expected:
+    """What real balls of a status say that numbers should be.
+
+    Shapes: one shape for all.
+    """
+    middle, low, radius = floats_of(balls)
+    known = np.zeros(balls.shape, dtype=bool) if stated is None else stated
+    return Expected(balls, middle, low, radius, is_finite(balls), status, known)
+
+
+class Why(IntEnum):
+    """Why an entry was not simply right; ``Judgement.reason`` puts it in words."""
+
+    NOTHING = 0
+    NO_DERIVATIVE = 1
+    NOT_NARROW = 2
+    INFINITE_TRUTH = 3
+    NOT_A_NUMBER = 4
+    INFINITY = 5
+    FINITE = 6
+    GREY = 7
+    NO_DIGIT_RIGHT = 8
+    SCALE = 9
+    UNDERFLOW = 10
+    OFF = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One entry, judged.
+    """One number, judged.
 
     Units: ``ulps`` counts units in the last place of the true value's dtype, ``relative`` is the
            error over the true value; both are NaN where nothing was judged.
@@ -47,123 +117,257 @@ class Judgement:
         return self.ruling is not Ruling.ABSTAIN
 
 
-def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
-    got: float,
-    truth: Enclosure,
-    dtype: Dtype,
-    stress: Callable[[], ErrorBounds],
-    leaves_range: Callable[[], bool],
-    least_ulps: int = 0,
-) -> Judgement:
-    """Rule on one number.
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgements:
+    """Many numbers, judged.
 
-    ``stress`` is asked only where the number is not faithful, and ``leaves_range``, whether an
-    intermediate of the formula or of its chain rule leaves the dtype's range, only where the number
-    or the truth is not finite. ``least_ulps`` is the case's own wider allowance, if it states one.
+    ``ruling`` and ``grade`` count in ``RULINGS`` and ``GRADES``; the figures are those of
+    ``Judgement``, and what its reason tells: the ``error``, what is ``allowed``, the ``scale`` of
+    intermediate values, whether the number is ``beyond`` the range or something on its way is.
+
+    Shapes: one shape for all.
     """
-    if not truth.proves:
-        return Judgement(Ruling.ABSTAIN, _NOTHING[truth.status])
-    with working(BITS, exact=True):
-        special = _judge_range(got, truth, dtype, leaves_range)
-        if special is not None:
-            return special
-        error = _error(got, truth)
-        magnitude = float(abs(truth.ball).upper())
-    spacing = ulp(magnitude, dtype)
-    relative = error and (error / magnitude if magnitude else math.inf)
-    if error <= FAITHFUL_ULPS * spacing:
-        return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, error / spacing, relative)
-    return _weigh(_Error(error, spacing, relative), truth, dtype, stress(), least_ulps)
+
+    ruling: NDArray[np.int8]
+    grade: NDArray[np.int8]
+    why: NDArray[np.int8]
+    ulps: Floats
+    relative: Floats
+    error: Floats
+    allowed: Floats
+    scale: Floats
+    beyond: Mask
+    leaves_range: Mask
+    stated: Mask
+
+    def at(self, place: int | tuple[int, ...]) -> Judgement:
+        """One of them, its reason in words."""
+        return Judgement(
+            RULINGS[self.ruling[place]],
+            _reason(self, place),
+            GRADES[self.grade[place]],
+            float(self.ulps[place]),
+            float(self.relative[place]),
+        )
+
+    def is_ruled(self, ruling: Ruling) -> Mask:
+        """Which of them are ruled so."""
+        found: Mask = self.ruling == RULINGS.index(ruling)
+        return found
+
+    def is_graded(self, grade: Grade) -> Mask:
+        """Which of them agree so."""
+        found: Mask = self.grade == GRADES.index(grade)
+        return found
+
+    def abstentions(self) -> dict[str, int]:
+        """Why some were not judged, and how many for each reason."""
+        counts = np.bincount(self.why[self.is_ruled(Ruling.ABSTAIN)].reshape(-1))
+        return {_REASONS[Why(why)]: int(count) for why, count in enumerate(counts) if count}
+
+    def worst(self) -> tuple[int, ...] | None:
+        """The place of the one that is ruled worst, of these of the largest error."""
+        errors = np.where(np.isnan(self.ulps), -1.0, self.ulps)
+        severity = np.where(errors < 0, -1, SEVERITIES[self.ruling])
+        if not severity.size or severity.max() < 0:
+            return None
+        worst = np.where(severity == severity.max(), errors, -1.0)
+        return tuple(int(k) for k in np.unravel_index(int(worst.argmax()), worst.shape))
+
+    def taken(self, rows: Array | slice) -> Judgements:
+        """Those at some of the first axis."""
+        return Judgements(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def worse(self, other: Judgements) -> Judgements:
+        """Of two judgements of each number the worse, and of equal ones the first."""
+        second = SEVERITIES[other.ruling] > SEVERITIES[self.ruling]
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        return Judgements(*(np.where(second, theirs, own) for own, theirs in pairs))
 
 
-_NOTHING = {
-    "undefined": "the formula has no derivative there",
-    "vague": "no enclosure that is narrow enough",
-}
+def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
+    got: Floats,
+    truth: Expected,
+    dtype: Dtype,
+    bounds: Callable[[Mask], ErrorBounds],
+    leaves_range: Callable[[Mask], Mask],
+    least_ulps: int = 0,
+) -> Judgements:
+    """Rule on numbers.
+
+    ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether an
+    intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
+    not finite or whose truth is not; both are asked once or never. ``least_ulps`` is the case's
+    own wider allowance, if it states one.
+
+    Shapes: one shape for all; what is said of numbers that were not asked about is not read.
+    """
+    sheet = _Sheet(got, truth)
+    with np.errstate(all="ignore"):
+        unproved = ~truth.proved
+        sheet.rule(unproved & (truth.status == Status.UNDEFINED), _ABSTAIN, Why.NO_DERIVATIVE)
+        sheet.rule(unproved, _ABSTAIN, Why.NOT_NARROW)
+        _rule_range(sheet, dtype, leaves_range)
+        _rule_error(sheet, dtype, bounds, least_ulps)
+    return sheet.found
 
 
-def _judge_range(
-    got: float, truth: Enclosure, dtype: Dtype, leaves_range: Callable[[], bool]
-) -> Judgement | None:
-    """Where a number or the truth is not finite in the dtype; None where both are."""
-    ball = truth.ball
-    beyond = abs(ball) >= arb(dtype.overflow)
-    if beyond and abs(got) >= dtype.largest and (got > 0) == bool(ball > 0):
-        return Judgement(Ruling.AGREE, "", Grade.FAITHFUL, 0.0, 0.0)
-    if math.isfinite(got) and not beyond:
-        return None
-    if not ball.is_finite():
-        reason = f"{_name(truth)} is infinite"
-        return Judgement(Ruling.DISAGREE, reason, None, math.inf, math.inf)
-    what = "NaN" if math.isnan(got) else "infinity" if math.isinf(got) else "a finite number"
-    where = "beyond the dtype's range" if beyond else "finite"
-    reason = f"{what} where {_name(truth)} is {where}"
-    if not truth.stated and (beyond or leaves_range()):
-        reason += ": an intermediate leaves the dtype's range"
-        return Judgement(Ruling.INACCURATE, reason, None, math.inf, math.inf)
-    return Judgement(Ruling.DISAGREE, reason, None, math.inf, math.inf)
+_ABSTAIN, _AGREE, _INACCURATE, _DISAGREE = (
+    RULINGS.index(each)
+    for each in (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
+)
+_FAITHFUL, _STABLE, _EXPLAINED = (
+    GRADES.index(each) for each in (Grade.FAITHFUL, Grade.STABLE, Grade.EXPLAINED)
+)
 
 
-def _name(truth: Enclosure) -> str:
-    return "the answer in the case" if truth.stated else "the truth"
+class _Sheet:
+    """The judgements while they are made: each number is ruled by the first rule that fits."""
+
+    def __init__(self, got: Floats, truth: Expected) -> None:
+        self.got, self.truth = got, truth
+        self.open = np.ones(got.shape, dtype=bool)
+        codes = np.zeros((3, *got.shape), dtype=np.int8)
+        figures = np.full((5, *got.shape), math.nan)
+        flags = np.zeros((2, *got.shape), dtype=bool)
+        self.found = Judgements(
+            codes[0], codes[1], codes[2],
+            figures[0], figures[1], figures[2], figures[3], figures[4],
+            flags[0], flags[1], truth.stated,
+        )  # fmt: skip
+
+    def rule(self, where: Mask, ruling: int, why: Why = Why.NOTHING, grade: int = 0) -> None:
+        """Rule on the numbers that are still open there."""
+        where = where & self.open
+        self.found.ruling[where], self.found.grade[where] = ruling, grade
+        self.found.why[where] = why
+        self.open &= ~where
 
 
-def _error(got: float, truth: Enclosure) -> float:
-    """Distance to the truth: to the hull at a kink, else the most that the ball allows."""
-    distance = abs(arb(got) - truth.ball)
-    bound = distance.lower() if truth.status == "kink" else distance.upper()
-    return max(0.0, float(bound))
+def _rule_range(sheet: _Sheet, dtype: Dtype, leaves_range: Callable[[Mask], Mask]) -> None:
+    """Where a number or the truth is not finite in the dtype."""
+    got, truth, found = sheet.got, sheet.truth, sheet.found
+    beyond = _overflows(truth, dtype)
+    special = sheet.open & (beyond | ~np.isfinite(got))
+    if not special.any():
+        return
+    found.beyond[:] = beyond
+    found.ulps[special] = found.relative[special] = math.inf
+    same = beyond & (np.abs(got) >= dtype.largest) & ((got > 0) == (truth.middle > 0))
+    found.ulps[special & same] = found.relative[special & same] = 0.0
+    sheet.rule(special & same, _AGREE, grade=_FAITHFUL)
+    sheet.rule(special & ~truth.finite, _DISAGREE, Why.INFINITE_TRUTH)
+    excused = sheet.open & special & ~truth.stated
+    if (excused & ~beyond).any():
+        found.leaves_range[:] = excused & (beyond | leaves_range(excused & ~beyond))
+    else:
+        found.leaves_range[:] = excused
+    for why, is_so in (
+        (Why.NOT_A_NUMBER, np.isnan(got)),
+        (Why.INFINITY, np.isinf(got)),
+        (Why.FINITE, np.isfinite(got)),
+    ):
+        sheet.rule(special & is_so & found.leaves_range, _INACCURATE, why)
+        sheet.rule(special & is_so, _DISAGREE, why)
 
 
-def _spacing_of_zero(spacing: float, stress: ErrorBounds, dtype: Dtype) -> float:
-    """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
-    terms = max(stress.conditioning, stress.scale)
-    if spacing > dtype.smallest_subnormal or not 0.0 < terms < dtype.largest:
-        return spacing
-    return ulp(terms, dtype)
+def _overflows(truth: Expected, dtype: Dtype) -> Mask:
+    """Whether all of a truth rounds to infinity in the dtype, or the case states infinity."""
+    edge = float(dtype.overflow) if dtype.overflow < 2**1024 - 2**970 else math.inf
+    size = np.abs(truth.middle)
+    inward = np.copysign(truth.low, truth.low * truth.middle) - truth.radius
+    found: Mask = (size > edge) | ((size == edge) & ((inward >= 0) | np.isinf(size)))
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
-    """How far a number is off, absolutely and relatively, and the dtype's spacing at the truth."""
-
-    size: float
-    spacing: float
-    relative: float
+def _rule_error(
+    sheet: _Sheet, dtype: Dtype, bounds: Callable[[Mask], ErrorBounds], least_ulps: int
+) -> None:
+    """Where both are finite, by how far the number is off."""
+    got, truth, found = sheet.got, sheet.truth, sheet.found
+    distance = np.abs((got - truth.middle) - truth.low)
+    kink = (truth.status == Status.KINK) & ~truth.stated
+    error = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
+    # what is proved to be below half of the smallest float is as good as 0
+    vanishes = (truth.middle == 0) & (truth.radius <= FLOAT64.smallest_subnormal)
+    magnitude = np.where(vanishes, 0.0, np.abs(truth.middle) + truth.radius)
+    relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
+    space = spacing(magnitude, dtype)
+    faithful = error <= FAITHFUL_ULPS * space
+    todo = sheet.open
+    found.error[todo], found.relative[todo] = error[todo], relative[todo]
+    found.ulps[todo] = (error / space)[todo]
+    sheet.rule(faithful, _AGREE, grade=_FAITHFUL)
+    if sheet.open.any():
+        _weigh(sheet, space, dtype, bounds(sheet.open.copy()), least_ulps)
 
 
 def _weigh(
-    error: _Error, truth: Enclosure, dtype: Dtype, stress: ErrorBounds, least_ulps: int
-) -> Judgement:
-    if truth.stated:  # a range that is left explains nothing there
-        scale = stress.scale if stress.scale <= dtype.largest else 0.0
-        stress = replace(stress, scale=scale, underflows=False)
-    u = dtype.unit_roundoff
-    ulps = error.size / max(error.spacing, _spacing_of_zero(error.spacing, stress, dtype))
-    slack = error.spacing / 2 + SUBNORMALS * dtype.smallest_subnormal
+    sheet: _Sheet, space: Floats, dtype: Dtype, stress: ErrorBounds, least_ulps: int
+) -> None:
+    """Rule on numbers that are not faithful, by what rounding can do there."""
+    truth, found = sheet.truth, sheet.found
+    error, relative, u = found.error, found.relative, dtype.unit_roundoff
+    # a range that is left explains nothing where the case states the answer
+    scale = np.where(truth.stated & (stress.scale > dtype.largest), 0.0, stress.scale)
+    underflows = stress.underflows & ~truth.stated
+    todo = sheet.open.copy()
+    terms = np.maximum(stress.conditioning, scale)
+    found.ulps[todo] = (error / np.maximum(space, _spacing_of_zero(space, terms, dtype)))[todo]
+    slack = space / 2 + SUBNORMALS * dtype.smallest_subnormal
     stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
     explained = slack + ROUNDING_FACTOR * stress.rounding
-    if error.size <= max(stable, least_ulps * error.spacing):
-        return Judgement(Ruling.AGREE, "", Grade.STABLE, ulps, error.relative)
+    sheet.rule(error <= np.maximum(stable, least_ulps * space), _AGREE, grade=_STABLE)
     # a truth of 0 has no digits to lose
-    has_digits = error.relative <= NO_DIGIT or error.relative == math.inf
-    if error.size <= explained and has_digits:
-        return Judgement(Ruling.AGREE, "", Grade.EXPLAINED, ulps, error.relative)
-    grey = GREY_FACTOR * max(stable, explained)
-    if error.size <= grey:
-        reason = f"beyond the derived allowance, within {GREY_FACTOR} times of it"
-        if error.size <= explained:
-            reason = (
-                "no digit is right, though the rounding of the formula's chain rule explains it"
-            )
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
-    if error.size <= SCALE_FACTOR * u * stress.scale:
-        reason = f"within rounding of intermediate values as large as {stress.scale:.3g}"
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
-    if stress.underflows:
-        reason = "an intermediate value underflows"
-        return Judgement(Ruling.INACCURATE, reason, None, ulps, error.relative)
-    allowed = max(grey, SCALE_FACTOR * u * stress.scale)
-    whence = f" from {_name(truth)}" if truth.stated else ""
-    reason = f"off by {error.size:.3g}{whence}, where rounding explains {allowed:.3g}"
-    return Judgement(Ruling.DISAGREE, reason, None, ulps, error.relative)
+    has_digits = (relative <= NO_DIGIT) | np.isinf(relative)
+    sheet.rule((error <= explained) & has_digits, _AGREE, grade=_EXPLAINED)
+    grey = GREY_FACTOR * np.maximum(stable, explained)
+    of_scale = SCALE_FACTOR * u * scale
+    found.scale[todo], found.allowed[todo] = scale[todo], np.maximum(grey, of_scale)[todo]
+    sheet.rule((error <= grey) & (error <= explained), _INACCURATE, Why.NO_DIGIT_RIGHT)
+    sheet.rule(error <= grey, _INACCURATE, Why.GREY)
+    sheet.rule(error <= of_scale, _INACCURATE, Why.SCALE)
+    sheet.rule(underflows, _INACCURATE, Why.UNDERFLOW)
+    sheet.rule(todo, _DISAGREE, Why.OFF)
+
+
+def _spacing_of_zero(space: Floats, terms: Floats, dtype: Dtype) -> Floats:
+    """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
+    vanishes = (space <= dtype.smallest_subnormal) & (terms > 0) & (terms < dtype.largest)
+    return np.where(vanishes, spacing(np.where(vanishes, terms, 0.0), dtype), space)
+
+
+def _reason(judged: Judgements, place: int | tuple[int, ...]) -> str:
+    """Why a number is not simply right, in words."""
+    why = Why(judged.why[place])
+    name = "the answer in the case" if judged.stated[place] else "the truth"
+    if why in _WHAT:
+        where = "beyond the dtype's range" if judged.beyond[place] else "finite"
+        left = ": an intermediate leaves the dtype's range" if judged.leaves_range[place] else ""
+        return f"{_WHAT[why]} where {name} is {where}{left}"
+    if why is Why.INFINITE_TRUTH:
+        return f"{name} is infinite"
+    if why is Why.SCALE:
+        return f"within rounding of intermediate values as large as {judged.scale[place]:.3g}"
+    if why is Why.OFF:
+        whence = f" from {name}" if judged.stated[place] else ""
+        error, allowed = judged.error[place], judged.allowed[place]
+        return f"off by {error:.3g}{whence}, where rounding explains {allowed:.3g}"
+    return _REASONS[why]
+
+
+_WHAT = {
+    Why.NOT_A_NUMBER: "NaN",
+    Why.INFINITY: "infinity",
+    Why.FINITE: "a finite number",
+}
+_REASONS = {
+    Why.NOTHING: "",
+    Why.NO_DERIVATIVE: "the formula has no derivative there",
+    Why.NOT_NARROW: "no enclosure that is narrow enough",
+    Why.GREY: f"beyond the derived allowance, within {GREY_FACTOR} times of it",
+    Why.NO_DIGIT_RIGHT: (
+        "no digit is right, though the rounding of the formula's chain rule explains it"
+    ),
+    Why.UNDERFLOW: "an intermediate value underflows",
+}

@@ -172,8 +172,9 @@ def integer_power(x: arb, n: int) -> arb:
     """``x**n`` for an integer n >= 0; FLINT gives nan for an inexact ball around 0."""
     if n == 0:
         return 0 * x + 1  # undefined where x is
-    if x.is_exact() or not x.mid().is_zero():
-        return x**n
+    power = x**n
+    if not power.is_nan() or x.is_exact() or not x.mid().is_zero():
+        return power
     bound = abs(x).upper() ** n
     return bound.union(-bound if n % 2 else arb(0))
 

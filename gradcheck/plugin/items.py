@@ -23,7 +23,7 @@ from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
 from gradcheck.report import records
-from gradcheck.report.failure_text import CheckFacts, block
+from gradcheck.report.failure_text import CheckFacts, block, facts_of
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -134,12 +134,7 @@ def _conclude(item: CheckItem, outcome: Outcome) -> None:
 
 def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
     where = item.check.case.where
-    return CheckFacts(
-        place=f"{where.path}:{where.line}",
-        name=item.check.name,
-        implementation=item.check.on_trial,
-        command=_command(item, settings),
-    )
+    return facts_of(item.check, f"{where.path}:{where.line}", _command(item, settings))
 
 
 def _command(item: CheckItem, settings: Settings) -> str:

@@ -1,12 +1,16 @@
 """What rounding can do to derivatives of array functions; see docs/judge.md.
 
-The conditioning is exact where there are few inputs: one more derivative along each. Elsewhere it
-is bounded in one more pass: with balls of radius h |x_j| for the inputs, h small, the answer's ball
-has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2.
+All bounds come from one pass in float64 (``float_arrays``), the scale from one with PyTorch's own
+local derivatives where they differ. The conditioning is exact where there
+are few inputs: one more derivative along each. Points at which float64 says too little are run in
+balls: of the dtype's precision, and with balls of radius h |x_j| for the inputs, h small, whose
+answer has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +22,9 @@ from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls, is_finite, lift, magnitudes, radii
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
-from gradcheck.reference.float_arrays import Scaled
+from gradcheck.reference.float_arrays import Measured
 from gradcheck.reference.interpret import evaluate
-from gradcheck.reference.query_rows import inner_products, plan
+from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, inner_products, plan
 
 BITS = 256
 MOST_EXACT_INPUTS = 32
@@ -53,50 +57,147 @@ def error_bounds(
     """The bounds of a query's answer at exact points, as ``enclose`` answers it."""
     planned = plan(graphs, query, points)
     found = [_bounds(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
-    columns = (np.concatenate(column).reshape(planned.shape) for column in zip(*found, strict=True))
-    return ArrayErrorBounds(*columns)
+    return ArrayErrorBounds(*map(planned.arranged, zip(*found, strict=True)))
+
+
+def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """R of a query's answer alone.
+
+    Shapes: [count, *free].
+    """
+    planned = plan(graphs, query, points)
+    found = [_rounding(graphs, *part, dtype) for part in planned.parts]
+    return planned.arranged(found)
+
+
+def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
+    """M of a query's answer alone: of all its entries the largest."""
+    graphs = graphs.as_pytorch()
+    parts = plan(graphs, query, points).parts
+    scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
+    return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
 
 
 def _bounds(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> tuple[Array, Array, Array, Array]:
+    found = measured_answer(graphs, rows, cotangent, dtype)
+    by_pytorch, on_its_way = graphs.as_pytorch(), found
+    if by_pytorch is not graphs:
+        on_its_way = measured_answer(by_pytorch, rows, cotangent, dtype)
     return (
-        _conditioning(graphs, rows, cotangent),
-        _rounding(graphs, rows, cotangent, dtype),
-        *_scale(graphs, rows, cotangent, dtype),
+        _conditioning(graphs, rows, cotangent, found),
+        _rounding(graphs, rows, cotangent, dtype, found),
+        on_its_way.scale,
+        on_its_way.tiny,
     )
 
 
-def _conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None) -> Array:
+def _conditioning(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, found: Measured
+) -> Array:
     if cotangent is None and graphs.function.size <= MOST_EXACT_INPUTS:
-        try:
-            return exact_conditioning(graphs, rows)
-        except NoDerivative:
-            pass
-    return bounded_conditioning(graphs, rows, cotangent)
+        with suppress(NoDerivative):
+            return exact_conditioning(graphs, rows, found)
+    conditioning, doubt = np.abs(found.value) + found.spread, _doubtful(found)
+    if doubt.any():
+        conditioning[doubt] = bounded_conditioning(graphs, *_some(doubt, rows, cotangent))
+    return conditioning
 
 
-def exact_conditioning(graphs: DerivativeGraphs, rows: Rows) -> Array:
-    """S by the derivative of the answer along each input entry.
+def _rounding(
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    dtype: Dtype,
+    found: Measured | None = None,
+) -> Array:
+    found = found or measured_answer(graphs, rows, cotangent, dtype)
+    bound, doubt = found.error * dtype.unit_roundoff, _doubtful(found)
+    if doubt.any():
+        bound[doubt] = rounding_in_balls(graphs, *_some(doubt, rows, cotangent), dtype)
+    return np.asarray(bound)
+
+
+def _doubtful(found: Measured) -> Array:
+    """Which rows are to be bounded by balls."""
+    return np.asarray(found.doubt.any(axis=1))
+
+
+def _some(rows: Array, all_rows: Rows, cotangent: Array | None) -> tuple[Rows, Array | None]:
+    return all_rows.take(rows), None if cotangent is None else cotangent[rows]
+
+
+def measured_answer(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
+) -> Measured:
+    """The answer in float64, with what errors do to it.
+
+    Shapes: [count, free].
+    """
+    answer = graphs.measure(graphs.outputs_of(rows), rows, dtype)
+    return answer if cotangent is None else _contracted(answer, cotangent)
+
+
+def _contracted(answer: Measured, cotangent: Array) -> Measured:
+    """⟨cotangent, answer⟩; what is not asked for counts for nothing."""
+    asked, weight = cotangent != 0, np.abs(cotangent)
+
+    def weighed(part: Array) -> Array:
+        return np.where(asked, part * weight, 0.0)
+
+    with np.errstate(all="ignore"):
+        products = np.where(asked, (np.conj(cotangent) * answer.value).real, 0.0)
+        sizes = weighed(np.abs(answer.value))
+        partial = np.cumsum(sizes, axis=1)
+        error = weighed(answer.error).sum(1) + sizes.sum(1) + partial[:, 1:].sum(1)
+        spread = weighed(answer.spread).sum(1)
+    columns = (
+        products.sum(1), (answer.doubt & asked).any(1), error, spread,
+        np.fmax(np.where(asked, answer.scale, 0.0).max(1, initial=0.0), sizes.sum(1)),
+        (answer.tiny & asked).any(1),
+    )  # fmt: skip
+    return Measured(*(np.asarray(column)[:, None] for column in columns))
+
+
+def exact_conditioning(graphs: DerivativeGraphs, rows: Rows, found: Measured) -> Array:
+    """S by the derivative of the answer along each input entry; ``found`` is the answer in floats.
 
     Shapes: [count, free].
     Errors: NoDerivative where the operator table states none.
     """
-    graph, size = graphs.function.graph, graphs.function.size
+    size, doubt = graphs.function.size, _doubtful(found)
+    magnitude = np.abs(found.value)
+    if doubt.any():
+        some = rows.take(doubt)
+        magnitude[doubt] = _magnitudes_in_balls(graphs, graphs.outputs_of(rows), some)
+    total = [magnitude[:0]]
+    step = max(1, MOST_ENTRIES_AT_ONCE // max(1, size * magnitude.shape[1]))
+    for start in range(0, rows.count, step):
+        cut = slice(start, start + step)
+        some = rows.take(cut)
+        along = some.take(np.repeat(np.arange(some.count), size))
+        units = np.tile(np.eye(size), (some.count, 1))
+        along = replace(along, tangents=(*along.tangents, units))
+        slopes = np.abs(graphs.in_floats(graphs.moved(rows), along))
+        unsure = np.repeat(doubt[cut], size) | ~np.isfinite(slopes).all(axis=1)
+        if unsure.any():
+            slopes[unsure] = _magnitudes_in_balls(graphs, graphs.moved(rows), along.take(unsure))
+        terms = np.abs(some.points)[:, :, None] * slopes.reshape(some.count, size, -1)
+        total.append(terms.sum(axis=1))
+    return np.asarray(magnitude + np.concatenate(total))
+
+
+def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: Rows) -> Array:
+    """Absolute values of nodes; 0 where they have none.
+
+    Shapes: [count, entries of the nodes].
+    """
     exact = graphs.balls(rows)
-    answer = _answer(graphs, exact, None, BITS)
-    found = np.where(is_finite(answer), magnitudes(answer), 0.0)
-    nodes = graphs.moved(rows)
-    for entry in range(size):
-        unit = np.broadcast_to(np.eye(size)[entry], rows.points.shape)
-        tangent = graphs.lifted(unit, graphs.function.inputs)
-        along = replace(exact, tangents=(*exact.tangents, tangent))
-        arrays = graphs.inputs(along)
-        with working(BITS, exact=False):
-            slopes = joined(evaluate(graph, nodes, arrays, Balls()), rows.count)
-        term = np.abs(rows.points[:, entry, None]) * magnitudes(slopes)
-        found += np.where(np.isfinite(term), term, 0.0)
-    return found
+    with working(BITS, exact=rows.order == 0):
+        arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
+    sizes = magnitudes(joined(arrays, exact.count))
+    return np.where(np.isfinite(sizes), sizes, 0.0)
 
 
 def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None) -> Array:
@@ -146,25 +247,13 @@ def _answer(
     return answer if cotangent is None else inner_products(answer, lift(cotangent), bits)
 
 
-def _rounding(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype) -> Array:
-    """R, with what rounding each product and sum of a contraction can do: FLINT rounds it once."""
+def rounding_in_balls(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
+) -> Array:
+    """R by balls, with what rounding each product and sum of a contraction can do: FLINT rounds it
+    once.
+
+    Shapes: [count, free].
+    """
     answer = _answer(graphs, graphs.balls(rows), cotangent, dtype.precision, dtype.unit_roundoff)
     return np.where(is_finite(answer), radii(answer), 0.0)
-
-
-def _scale(
-    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
-) -> tuple[Array, Array]:
-    graph = graphs.function.graph
-    algebra = Scaled(graph, 2.0**dtype.emin)
-    inputs = [algebra.lift(array) for array in graphs.inputs(rows)]
-    found = evaluate(graph, graphs.outputs_of(rows), inputs, algebra)
-    flat = [each.reshape(each.shape[0], -1) for each in found]
-    joined = [np.broadcast_to(each, (rows.count, each.shape[1])) for each in flat]
-    records = np.concatenate(joined, axis=1)
-    if cotangent is None:
-        return records["scale"], records["tiny"]
-    asked = cotangent != 0
-    terms = np.abs(records["value"] * cotangent).sum(axis=1)
-    scale = np.fmax(np.where(asked, records["scale"], 0.0).max(axis=1), terms)
-    return scale[:, None], (records["tiny"] & asked).any(axis=1)[:, None]

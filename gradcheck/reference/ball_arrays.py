@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 from flint import acb, acb_mat, arb, arb_mat, fmpq
 
+from gradcheck.dtypes import FLOAT64
 from gradcheck.graph.graph import Frozen, Graph, Node
-from gradcheck.ops.balls import CONTACT, NOWHERE
+from gradcheck.ops.balls import CONTACT, NOWHERE, working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array
-from gradcheck.reference.evaluate import SETTLED_BITS, TINY
 
+START_BITS = 128
+MOST_BITS = 16_384
+SETTLED_BITS = 73
+"""Relative accuracy at which a ball is narrow enough: 20 bits beyond float64."""
+TINY = arb(2) ** -1200
+"""Far below half of float64's smallest subnormal: a value proved smaller counts as 0."""
 ZERO = arb(0)
 
 DECIDED = frozenset({"lt", "le", "eq", "sign", "heaviside", "floor", "ceil", "round", "atan2"})
@@ -68,14 +74,9 @@ class Balls:
             return np.asarray(_STRUCTURE[node.op](node, values), dtype=object)
         if node.op in _MATRICES:
             return self._matrices(node, values)
-        if node.kind == "complex":
-            values = [_lifted(value) for value in values]
-            return np.asarray(_complex_kernel(node.op, node.attr)(*values), dtype=object)
-        if node.op in DECIDED:
+        if node.op in DECIDED and node.kind != "complex":
             return self._watched(graph, index, values)
-        if node.op in _UFUNCS:
-            return np.asarray(_UFUNCS[node.op](*values), dtype=object)
-        return np.asarray(_kernel(node.op, node.attr)(*values), dtype=object)
+        return elementwise_balls(node, values)
 
     def _matrices(self, node: Node, values: Sequence[Array]) -> Array:
         result = _by_matrix(node, values)
@@ -125,6 +126,15 @@ def touched_rows(balls: Balls, count: int) -> Array:
 
 
 # entry by entry
+
+
+def elementwise_balls(node: Node, values: Sequence[Array]) -> Array:
+    """The result of an operator of the table, at the precision in force; no mask is kept."""
+    if node.kind == "complex":
+        kernel, values = _complex_kernel(node.op, node.attr), [_lifted(each) for each in values]
+    else:
+        kernel = _UFUNCS.get(node.op) or _kernel(node.op, node.attr)
+    return np.asarray(kernel(*values), dtype=object)
 
 
 @cache
@@ -325,8 +335,7 @@ def is_finite(balls: Array) -> Array:
 
 def is_settled(balls: Array) -> Array:
     """Which balls are narrow: 20 bits beyond float64, or proved to be below every float."""
-    settled = np.asarray(_accuracy(balls) >= SETTLED_BITS).astype(bool)
-    settled &= is_finite(balls)
+    settled = np.asarray(_accurate(balls)).astype(bool)
     if not settled.all():
         settled[~settled] = _below_floats(balls[~settled]).astype(bool)
     return settled
@@ -342,23 +351,67 @@ def magnitudes(balls: Array) -> Array:
     return _upper(np.asarray(_magnitude(balls)))
 
 
+def as_floats(balls: Array) -> Array:
+    """The midpoints as floats, complex where a ball is."""
+    if has_complex(balls):
+        return np.asarray(np.frompyfunc(complex, 1, 1)(balls)).astype(complex)
+    return np.asarray(balls.astype(float))
+
+
+def has_complex(balls: Array) -> bool:
+    return acb in set(map(type, balls.reshape(-1).tolist()))
+
+
+def floats_of(balls: Array) -> tuple[Array, Array, Array]:
+    """Return ``(hi, lo, rad)`` such that each real ball lies in ``hi + lo ± rad``, exactly read.
+
+    ``hi`` is the float nearest to the midpoint and ``lo`` the one nearest to what is left; ``rad``
+    is rounded upwards. A number is infinite where ``hi`` is, and its ``rad`` is 0 where all of the
+    ball rounds to that infinity, else inf. Where there is no number, ``hi`` is NaN and ``rad`` inf.
+
+    Shapes: those of ``balls`` each, in float64.
+    """
+    flat = np.asarray(balls, dtype=object).reshape(-1)
+    parts = np.empty((3, flat.size))
+    with working(_SPLIT_BITS, exact=False):
+        for start in range(0, flat.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            parts[:, block] = _floats(flat[block])
+    hi, lo, rad = (part.reshape(np.shape(balls)) for part in parts)
+    return hi, lo, rad
+
+
+def _floats(balls: Array) -> tuple[Array, Array, Array]:
+    hi = balls.astype(float)
+    rest = balls - hi
+    lo = rest.astype(float)
+    rad = magnitudes(rest - lo)
+    beyond = ~np.isfinite(hi)
+    if beyond.any():
+        lo[beyond] = 0.0
+        rad[beyond] = np.where(_overflows(balls[beyond]).astype(bool), 0.0, np.inf)
+    return hi, lo, rad
+
+
 def _upper(bounds: Array) -> Array:
     """Bounds as floats, rounded upwards."""
     found = np.asarray(bounds.astype(float))
-    found = np.where(np.isnan(found), np.inf, found)
-    return np.where(found == 0, _if_not_zero(bounds), np.nextafter(found, np.inf))
+    above = np.nextafter(np.where(np.isnan(found), np.inf, found), np.inf)
+    vanished = found == 0
+    above[vanished] = _if_not_zero(bounds[vanished])
+    return above
 
 
 _finite = np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)
-_accuracy = np.frompyfunc(
-    lambda ball: (
-        ball.rel_accuracy_bits()
-        if isinstance(ball, arb)
-        else min(ball.real.rel_accuracy_bits(), ball.imag.rel_accuracy_bits())
-    ),
-    1,
-    1,
-)
+
+
+def _is_accurate(ball: arb | acb) -> bool:
+    if isinstance(ball, acb):
+        return _is_accurate(ball.real) and _is_accurate(ball.imag)
+    return bool(ball.rel_accuracy_bits() >= SETTLED_BITS and ball.is_finite())
+
+
+_accurate = np.frompyfunc(_is_accurate, 1, 1)
 _below_floats = np.frompyfunc(
     lambda ball: (
         bool(abs(ball) < TINY)
@@ -372,6 +425,10 @@ _below_floats = np.frompyfunc(
 )
 _radius = np.frompyfunc(lambda ball: ball.rad(), 1, 1)
 _magnitude = np.frompyfunc(lambda ball: ball.abs_upper(), 1, 1)
+_overflows = np.frompyfunc(lambda ball: bool(abs(ball) >= FLOAT64.overflow), 1, 1)
+_SPLIT_BITS = 192
+_BLOCK = 1 << 12
+"""Balls that are split at a time: the memory of their parts is used again while it is warm."""
 _least = math.nextafter(0.0, 1.0)
 
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import jvp, vjp
 from gradcheck.graph.graph import Graph
+from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
+from gradcheck.reference.float_arrays import Floats, Measured, RunningErrors, unmoved
 from gradcheck.reference.interpret import evaluate
 
 
@@ -28,6 +31,12 @@ class GraphFunction:
     graph: Graph
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, formula: Lowered) -> GraphFunction:
+        """A formula, without the outputs that are not judged."""
+        judged = tuple(node for node in formula.results if node is not None)
+        return cls(formula.graph, formula.inputs, judged)
 
     @property
     def width(self) -> int:
@@ -98,6 +107,7 @@ class DerivativeGraphs:
     _cotangents: tuple[int, ...] | None = None
     _derivatives: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _gradients: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    _moved: dict[tuple[int, bool], tuple[int, ...]] = field(default_factory=dict)
 
     def forward(self, order: int) -> tuple[int, ...]:
         """Nodes of Dᵏf[t₁, ..., tₖ], one for each output."""
@@ -154,10 +164,14 @@ class DerivativeGraphs:
         """The nodes that answer the rows."""
         return self.reverse(rows.order) if rows.reverse else self.forward(rows.order)
 
-    def moved(self, rows: Rows) -> list[int]:
+    def moved(self, rows: Rows) -> tuple[int, ...]:
         """Nodes of the answer's derivative along one more tangent."""
-        answers, inputs = self.outputs_of(rows), self.function.inputs
-        return jvp(self.function.graph, answers, inputs, self.tangent(len(rows.tangents)))
+        key = rows.order, rows.reverse
+        if key not in self._moved:
+            answers, inputs = self.outputs_of(rows), self.function.inputs
+            along = self.tangent(len(rows.tangents))
+            self._moved[key] = tuple(jvp(self.function.graph, answers, inputs, along))
+        return self._moved[key]
 
     def lower(self, order: int) -> list[int]:
         """Nodes of the values and of the forward derivatives below an order."""
@@ -206,6 +220,40 @@ class DerivativeGraphs:
         )
         levels = below.reshape(rows.count, max(1, rows.order), -1)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
+
+    def in_floats(self, nodes: Sequence[int], rows: Rows) -> Array:
+        """Nodes in plain float64.
+
+        Shapes: [count, entries of the nodes].
+        """
+        found = evaluate(self.function.graph, nodes, self._numbers(rows), Floats())
+        return joined(found, rows.count)
+
+    def _numbers(self, rows: Rows) -> list[Array]:
+        """The inputs of the graph as floats; entries of a real port are real."""
+        return [
+            array if port.kind == "complex" else array.real
+            for array, port in zip(self.inputs(rows), self.function.graph.inputs, strict=True)
+        ]
+
+    def measure(self, nodes: Sequence[int], rows: Rows, dtype: Dtype) -> Measured:
+        """Nodes in float64, with what errors in a dtype do; each part flat.
+
+        Shapes: [count, entries of the nodes].
+        """
+        graph = self.function.graph
+        entries = [unmoved(numbers) for numbers in self._numbers(rows)]
+        for node in self.function.inputs:
+            k = graph.nodes[node].attr
+            assert isinstance(k, int)
+            entries[k] = unmoved(entries[k].value, spread=np.abs(entries[k].value))
+        found = evaluate(graph, nodes, entries, RunningErrors(dtype))
+        return Measured(
+            *(
+                joined(part, rows.count)
+                for part in zip(*(each.parts() for each in found), strict=True)
+            )
+        )
 
     def lifted(self, flat: Array, nodes: Sequence[int]) -> Array:
         """Exact balls; entries of a real port are real also where others are complex."""

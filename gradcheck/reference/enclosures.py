@@ -8,15 +8,19 @@ the other way round.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
+from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import (
+    MOST_BITS,
+    START_BITS,
     ZERO,
+    as_floats,
     is_finite,
     is_settled,
     lift,
@@ -27,16 +31,24 @@ from gradcheck.reference.ball_arrays import (
 from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
-from gradcheck.reference.evaluate import MOST_BITS, START_BITS
 from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan
-from gradcheck.reference.truth import DerivationsDiffer
 
 LARGE = 1 << 12
 """Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
 LARGE_BITS = 100
+NEAR = 2.0**-30
+"""So close, relative to the sizes of its terms, a dot product in float64 acquits."""
+MOST_EXPONENT = 200
 HOPELESS_BITS = 1_024
 """Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
+
+MOST_SPLIT = 4_096
+"""Outputs of all points run together that are looked at one by one at ties."""
+
+
+class DerivationsDiffer(Exception):
+    """Our two derivations exclude each other: a defect of this package, not of PyTorch."""
 
 
 class Status(IntEnum):
@@ -53,7 +65,12 @@ class Status(IntEnum):
 class Enclosures:
     """Balls that hold the true numbers.
 
-    ``reason`` says of a vague entry why, where there is a better one than the precision.
+    ``route`` names the derivations that were held against each other, and how kinks and removable
+    singularities were answered: ``value``, ``symbolic+forward``, ``symbolic+reverse``,
+    ``forward+reverse`` or ``reverse+forward`` (the first answers), then ``, branches`` and
+    ``, limits``; it is empty where there was no derivation. ``reason`` says of a vague entry why,
+    where there is a better one than the precision, and of an undefined one that no derivative is
+    stated.
 
     Shapes: balls and status [count, *free].
     """
@@ -64,14 +81,19 @@ class Enclosures:
     reason: str = ""
 
 
-def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures:
+def enclose(
+    graphs: DerivativeGraphs, query: Query, points: Array, *, alone: bool = True
+) -> Enclosures:
     """Enclosures of the query's answer at exact points.
+
+    The mode that answers stands ``alone``, and is held against the other mode, where sympy does not
+    testify.
 
     Shapes: points [count, n], flat as the query's arrays.
     Errors: DerivationsDiffer; NoDerivative.
     """
     planned = plan(graphs, query, points)
-    parts = [_enclosed(graphs, rows, contracted) for rows, contracted in planned.parts]
+    parts = [_enclosed(graphs, *part, alone=alone) for part in planned.parts]
     routes = dict.fromkeys(part.route for part in parts)
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Enclosures(
@@ -85,30 +107,91 @@ def enclose(graphs: DerivativeGraphs, query: Query, points: Array) -> Enclosures
 # one chunk
 
 
-def _enclosed(graphs: DerivativeGraphs, rows: Rows, contracted: Array | None) -> Enclosures:
+def _enclosed(
+    graphs: DerivativeGraphs, rows: Rows, contracted: Array | None, *, alone: bool
+) -> Enclosures:
     found, status = _adapted(graphs, rows)
-    route = "value" if rows.order == 0 else "reverse+forward" if rows.reverse else "forward+reverse"
-    if rows.order and rows.count:
+    route = _route(rows, alone=alone)
+    if alone and rows.order and rows.count:
         _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
     balls, reason = found.answer, ""
     undecided = np.zeros(rows.count, dtype=bool)
-    kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
+    kinks = found.touched
     if rows.order and kinks.any():
-        united = by_branches(graphs, rows.take(kinks))
-        balls[kinks] = united.balls
-        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
-        route, reason = f"{route}, branches", united.reason
-        undecided[kinks] = ~united.decided
-    _without_dependence(graphs, rows, found, balls, status)
-    singular = (status == Status.VAGUE) & ~is_finite(balls)
-    if rows.order:
-        singular |= (status == Status.VAGUE) & _without_value(graphs, rows, found)
-    singular &= ~undecided[:, None]
-    if singular.any():
-        route += _with_limits(graphs, rows, balls, status, singular)
+        kinks = kinks & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
+    if rows.order and kinks.any():
+        reason, undecided = _with_branches(graphs, rows, kinks, balls, status)
+        route += ", branches"
+    if (status == Status.VAGUE).any():
+        _without_dependence(graphs, rows, found, balls, status)
+        singular = (status == Status.VAGUE) & ~is_finite(balls)
+        if rows.order:
+            singular |= (status == Status.VAGUE) & _without_value(graphs, rows, found)
+        singular &= ~undecided[:, None]
+        if singular.any():
+            route += _with_limits(graphs, rows, balls, status, singular)
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _with_branches(
+    graphs: DerivativeGraphs, rows: Rows, kinks: Array, balls: Array, status: Array
+) -> tuple[str, Array]:
+    """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
+    reasons, undecided = [], np.zeros(rows.count, dtype=bool)
+    split = kinks & _asks_for_several(rows)
+    if split.any():
+        summed = _output_by_output(graphs, rows.take(split))
+        balls[split], status[split] = summed.balls, summed.status
+        reasons.append(summed.reason)
+        undecided |= split
+    kinks = kinks & ~split
+    if kinks.any():
+        united = by_branches(graphs, rows.take(kinks))
+        balls[kinks] = united.balls
+        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
+        reasons.append(united.reason)
+        undecided[kinks] = ~united.decided
+    return "; ".join(dict.fromkeys(filter(None, reasons))), undecided
+
+
+def _asks_for_several(rows: Rows) -> Array:
+    """Which rows of a gradient weigh several outputs, if those are few enough to go one by one."""
+    if not rows.reverse:
+        return np.zeros(rows.count, dtype=bool)
+    assert rows.cotangent is not None
+    asked = np.count_nonzero(rows.cotangent, axis=1)
+    return np.asarray((asked > 1) & (np.cumsum(asked) <= MOST_SPLIT))
+
+
+def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
+    """The gradients of weighted sums of outputs, each output with a hull of its own.
+
+    Code decides at a tie for each operation by itself, so that maximum and minimum of two equal
+    numbers may both follow the first. Only within one output the branches belong together.
+    """
+    assert rows.cotangent is not None
+    row, output = np.nonzero(rows.cotangent)
+    cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
+    cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
+    found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
+    hangs = dependence(graphs.function)
+    spared = ~hangs[output] & ((rows.cotangent != 0) @ hangs)[row]  # by an output without a value
+    found.balls[spared], found.status[spared] = ZERO, Status.SETTLED
+    starts = np.searchsorted(row, np.arange(rows.count))
+    with working(4 * START_BITS, exact=False):
+        balls = np.add.reduceat(found.balls, starts, axis=0)
+    status = np.maximum.reduceat(found.status, starts, axis=0)
+    return Enclosures(balls, status, found.route, found.reason)
+
+
+def _route(rows: Rows, *, alone: bool) -> str:
+    """The derivations: the one that answers, and the one that it is held against."""
+    if not rows.order:
+        return "value"
+    modes = ("reverse", "forward") if rows.reverse else ("forward", "reverse")
+    return "+".join(modes) if alone else f"symbolic+{modes[0]}"
 
 
 def _without_dependence(
@@ -184,23 +267,24 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
     todo = np.arange(rows.count)
     before = np.full(rows.count, math.inf)
     bits = START_BITS
-    while True:
-        narrow = _narrow(answer[todo]).all(axis=1) & is_finite(lower[todo]).all(axis=(1, 2))
-        todo = todo[~narrow]
-        if not todo.size or bits >= MOST_BITS:
-            break
+    settled = np.zeros(answer.shape, dtype=bool)
+    valued = np.zeros(rows.count, dtype=bool)
+    while todo.size:
+        if bits > START_BITS:
+            again = graphs.enclose(rows.take(todo), bits, exact=exact)
+            answer[todo], lower[todo], touched[todo] = again.answer, again.lower, again.touched
+        settled[todo] = _narrow(answer[todo])
+        valued[todo] = is_finite(lower[todo]).all(axis=(1, 2))
+        todo = todo[~(settled[todo].all(axis=1) & valued[todo])] if bits < MOST_BITS else todo[:0]
         radius = radii(answer[todo]).sum(axis=1)
         stuck = touched[todo] & (2 * radius > before[todo]) & (bits > START_BITS)
         hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
         before[todo] = radius
-        todo = todo[~(stuck | hopeless)]
-        if not todo.size:
-            break
-        bits *= 2
-        again = graphs.enclose(rows.take(todo), bits, exact=exact)
-        answer[todo], lower[todo], touched[todo] = again.answer, again.lower, again.touched
+        todo, bits = todo[~(stuck | hopeless)], bits * 2
     found = Pass(answer, lower, touched, {})
-    return found, _status(graphs, rows, found)
+    if settled.all() and valued.all():
+        return found, np.full(settled.shape, Status.SETTLED)
+    return found, _status(graphs, rows, found, settled)
 
 
 def _narrow(balls: Array) -> Array:
@@ -212,9 +296,9 @@ def _narrow(balls: Array) -> Array:
     return settled
 
 
-def _status(graphs: DerivativeGraphs, rows: Rows, found: Pass) -> Array:
+def _status(graphs: DerivativeGraphs, rows: Rows, found: Pass, settled: Array) -> Array:
     status = np.where(found.touched[:, None], Status.KINK, Status.VAGUE)
-    status = np.where(_narrow(found.answer), Status.SETTLED, status)
+    status = np.where(settled, Status.SETTLED, status)
     status[~is_finite(found.answer)] = Status.VAGUE
     return np.where(_without_value(graphs, rows, found), Status.VAGUE, status)
 
@@ -254,26 +338,47 @@ def _concerned(graphs: DerivativeGraphs, rows: Rows, outputs: Array) -> Array:
 def _dot_test(graphs: DerivativeGraphs, rows: Rows, balls: Array, settled: Array) -> None:
     """Hold a derivation against the other mode's, at the rows that are settled.
 
+    For the answer g and a random t of the other side's shape, both modes give ⟨g, t⟩. The entries
+    of t have the inverse sizes of those of g, so that each counts alike. The other mode is first
+    run in float64, which acquits where nine digits agree; the rest is decided in balls.
+
     Errors: DerivationsDiffer.
     """
     rows, balls = rows.take(settled), balls[settled]
     if not rows.count:
         return
-    width = graphs.function.size if rows.reverse else graphs.function.width
-    drawn = random_signed(1, 64, derive_key("dot test", rows.order), (rows.count, width))
-    if rows.reverse:
-        other = Rows(rows.order, rows.points, None, (*rows.tangents, drawn))
-        drawn_here, drawn_there = drawn, rows.cotangent
-    else:
-        other = Rows(rows.order, rows.points, drawn, rows.tangents[:-1])
-        drawn_here, drawn_there = drawn, rows.tangents[-1]
-    assert drawn_there is not None
+    numbers = as_floats(balls)
+    drawn = _drawn(rows, numbers)
+    other = Rows(rows.order, rows.points, None, (*rows.tangents, drawn)) if rows.reverse \
+        else Rows(rows.order, rows.points, drawn, rows.tangents[:-1])  # fmt: skip
+    side = rows.cotangent if rows.reverse else rows.tangents[-1]
+    assert side is not None
+    with np.errstate(all="ignore"):
+        terms = (np.conj(drawn) * numbers).real
+        there = (np.conj(side) * graphs.in_floats(graphs.outputs_of(other), other)).real.sum(axis=1)
+        differ = ~(np.abs(terms.sum(axis=1) - there) <= NEAR * np.abs(terms).sum(axis=1))
+    if differ.any():
+        _dot_test_in_balls(graphs, other.take(differ), side[differ], drawn[differ], balls[differ])
+
+
+def _drawn(rows: Rows, numbers: Array) -> Array:
+    """A random vector for each row, of integers times the inverse sizes of the numbers."""
+    _, exponents = np.frexp(np.abs(numbers))
+    sizes = np.ldexp(1.0, -np.clip(exponents, -MOST_EXPONENT, MOST_EXPONENT))
+    drawn = random_signed(1, 63, derive_key("dot test", rows.order), (2, *numbers.shape))
+    whole = drawn[0] + 1j * drawn[1] if np.iscomplexobj(numbers) else drawn[0]
+    return np.asarray(whole * sizes)
+
+
+def _dot_test_in_balls(
+    graphs: DerivativeGraphs, other: Rows, side: Array, drawn: Array, balls: Array
+) -> None:
     second = graphs.enclose(other, START_BITS)
-    here = inner_products(balls, lift(drawn_here), START_BITS)[:, 0]
-    there = inner_products(second.answer, lift(drawn_there), START_BITS)[:, 0]
+    here = inner_products(balls, lift(drawn), START_BITS)[:, 0]
+    there = inner_products(second.answer, lift(side), START_BITS)[:, 0]
     meet = overlaps(here, there).astype(bool) | ~is_finite(there) | second.touched
     if not meet.all():
         k = int(np.flatnonzero(~meet)[0])
         raise DerivationsDiffer(
-            f"at {rows.points[k].tolist()[:8]} reverse and forward mode give {here[k]}, {there[k]}"
+            f"at {other.points[k].tolist()[:8]} reverse and forward mode give {here[k]}, {there[k]}"
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+from functools import lru_cache, partial
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -19,7 +19,8 @@ MOVES = frozenset({"broadcast", "reshape", "transpose", "gather", "scatter", "co
 class Algebra(Protocol):
     """What a number is: how nodes that compute are evaluated, and what an empty place holds."""
 
-    zero: Any
+    @property
+    def zero(self) -> Any: ...
 
     def add(self, a: Array, b: Array) -> Array:
         """The sum, entry by entry, of what a scatter brings to the same places."""
@@ -31,17 +32,28 @@ class Algebra(Protocol):
         """
 
 
+class MovesItself(Protocol):
+    """An algebra whose entries are more than one array each: it moves them array by array."""
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Any]) -> Any:
+        """The node's result, as in ``Algebra``."""
+
+    def move(self, node: Node, args: Sequence[Any]) -> Any:
+        """The result of a node of ``MOVES``."""
+
+
 def evaluate(
-    graph: Graph, outputs: Sequence[int], inputs: Sequence[Array], algebra: Algebra
-) -> list[Array]:
+    graph: Graph, outputs: Sequence[int], inputs: Sequence[Any], algebra: Algebra | MovesItself
+) -> list[Any]:
     """The values of nodes, given the arrays of all inputs. A value dies at its last use.
 
     Shapes: inputs [count or 1, *shape]; results likewise.
     """
     needed = graph.ancestors(outputs)
+    moved = getattr(algebra, "move", None) or partial(move, algebra=cast(Algebra, algebra))
     last = {arg: node for node in needed for arg in graph.nodes[node].args}
     kept = set(outputs)
-    values: dict[int, Array] = {}
+    values: dict[int, Any] = {}
     for index in needed:
         node = graph.nodes[index]
         args = [values[arg] for arg in node.args]
@@ -49,7 +61,7 @@ def evaluate(
             assert isinstance(node.attr, int)
             values[index] = inputs[node.attr]
         elif node.op in MOVES:
-            values[index] = move(node, args, algebra)
+            values[index] = moved(node, args)
         else:
             values[index] = algebra.apply(graph, index, args)
         for arg in set(node.args):

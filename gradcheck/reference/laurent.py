@@ -1,7 +1,9 @@
 """Series along a line, x + v t for t from 0 upwards, in s with t = s⁶: roots of t have one too.
 
 An entry of an array is a ``Series``, UNKNOWN (no expansion is known) or MISSING (it is proved that
-there is no finite value near the point along this line).
+there is no finite value near the point along this line). What hangs on one input entry alone is
+expanded in that one, to both sides (``Sides``): so sin(x)/x has a series along every line, also
+where x stands still.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from gradcheck.reference.ball_arrays import constant_balls
 
 RAMIFICATION = 6
 TERMS = 10 * RAMIFICATION
+SMALL = 2.0**-300
+"""What cancels is proved to be smaller, in the bits that limits are computed in."""
 
 
 class Missing(Enum):
@@ -50,6 +54,19 @@ class Series:
         return self.known[k] if k < len(self.known) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What hangs on one input entry alone, beside the point: series, conditions or their absence.
+
+    A constant hangs on none: its ``entry`` is None. ``velocity`` is that of the line.
+    """
+
+    entry: int | None
+    velocity: arb
+    right: Any
+    left: Any
+
+
 class _NoSeries(Exception):
     """An operation whose result has no series, as far as is known (or certainly none)."""
 
@@ -61,7 +78,8 @@ class _NoSeries(Exception):
 class Lines:
     """The algebra of series. An input holds pairs of its point and its direction."""
 
-    zero: Any = Series(0, (arb(0),) * TERMS)
+    nothing = Series(0, (arb(0),) * TERMS)
+    zero: Any = Sides(None, arb(0), nothing, nothing)
 
     def add(self, a: Array, b: Array) -> Array:
         return np.asarray(_total(a, b), dtype=object)
@@ -86,11 +104,15 @@ class Lines:
         return np.asarray(ufunc(*(values[:1] if square else values)), dtype=object)
 
 
-def line(point: Any, direction: Any) -> Series:
-    """The series of one input entry."""
+def line(entry: int, point: Any, velocity: arb) -> Sides:
+    """One input entry, by its number."""
     known = [arb(0)] * TERMS
-    known[0], known[RAMIFICATION] = arb(point), arb(direction)
-    return Series(0, tuple(known))
+    known[0] = arb(point)
+    sides = []
+    for slope in (1, -1):
+        known[RAMIFICATION] = arb(slope)
+        sides.append(Series(0, tuple(known)))
+    return Sides(entry, velocity, *sides)
 
 
 def _constant(node: Node) -> Array:
@@ -100,11 +122,14 @@ def _constant(node: Node) -> Array:
     return np.asarray(_fixed(constant_balls(node)), dtype=object)
 
 
-_fixed = np.frompyfunc(
-    lambda ball: Series(0, (ball, *(arb(0),) * (TERMS - 1))) if isinstance(ball, arb) else UNKNOWN,
-    1,
-    1,
-)
+def _standing(ball: Any) -> Any:
+    if not isinstance(ball, arb):
+        return UNKNOWN
+    series = Series(0, (ball, *(arb(0),) * (TERMS - 1)))
+    return Sides(None, arb(0), series, series)
+
+
+_fixed = np.frompyfunc(_standing, 1, 1)
 
 
 def _summed(x: Array, node: Node) -> Array:
@@ -150,9 +175,10 @@ def _quotient_of(a: Series, b: Series) -> Series:
         raise _NoSeries
     a = _stripped(a)
     count = min(len(a.known), len(b.known))
-    if not count:
-        raise _NoSeries
-    found = _coefficients(_flint(a.known[:count]) / _flint(b.known[:count]), count)
+    if all(c.is_zero() for c in b.known[1:]):  # so that what is exact stays so
+        found = tuple(c / b.known[0] for c in a.known[:count])
+    else:
+        found = _coefficients(_flint(a.known[:count]) / _flint(b.known[:count]), count)
     return Series(a.valuation - b.valuation, found)
 
 
@@ -177,7 +203,7 @@ def _negative(a: Series) -> Series:
 
 def _power_of(n: int, a: Series) -> Series:
     if n == 0:
-        return Lines.zero if not a.known else _sum_of(_scaled(a, 0), _one())
+        return Lines.nothing if not a.known else _sum_of(_scaled(a, 0), _one())
     base = a if n > 0 else _quotient_of(_one(), a)
     found = base
     for _ in range(abs(n) - 1):
@@ -276,9 +302,18 @@ def _check_domain(name: str, a: Series) -> None:
 
 
 def _real_power(a: Series, b: Series) -> Series:
-    if a.valuation == 0 and a.known[0] > 0:
-        return _regular("exp", None, _product_of(b, _regular("log", None, a)))
-    raise _NoSeries
+    """a**b. What grows like t has a power of every constant exponent that makes a power of s."""
+    a, exponent = _stripped(a), b.coefficient(0)
+    if b.valuation < 0 or exponent is None or not a.known:
+        raise _NoSeries
+    if a.known[0] < 0:
+        raise _NoSeries(UNKNOWN if exponent.contains_integer() else MISSING)
+    valuation = a.valuation * exponent
+    constant = all(c.is_zero() for c in b.known[1:])
+    if not a.known[0] > 0 or not (a.valuation == 0 or (constant and valuation.is_integer())):
+        raise _NoSeries
+    found = _regular("exp", None, _product_of(b, _regular("log", None, Series(0, a.known))))
+    return Series(int(valuation.unique_fmpz() or 0), found.known)
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -318,22 +353,85 @@ def _chosen(condition: Any, a: Any, b: Any) -> Any:
 def _kernel(op: str, parameter: Any) -> Any:
     entry = OPERATORS[op]
     if op == "where":
-        return np.frompyfunc(_chosen, 3, 1)
+        return np.frompyfunc(partial(_on_sides, _chosen), 3, 1)
     function = _FUNCTIONS.get(op)
     if function is None:
         function = partial(_regular, op, parameter) if entry.arity == 1 else _no_series
     elif entry.parameter:
         function = partial(function, parameter)
-    return np.frompyfunc(partial(_guarded, function), entry.arity, 1)
+    return _lifted(function, entry.arity)
 
 
 def _no_series(*_args: Any) -> Any:
     raise _NoSeries
 
 
-_total = np.frompyfunc(partial(_guarded, _sum_of), 2, 1)
-_product = np.frompyfunc(partial(_guarded, _product_of), 2, 1)
-_square = np.frompyfunc(partial(_guarded, partial(_power_of, 2)), 1, 1)
+def _lifted(function: Callable[..., Any], arity: int) -> Any:
+    return np.frompyfunc(partial(_on_sides, partial(_guarded, function)), arity, 1)
+
+
+# one input entry alone
+
+
+def _on_sides(function: Callable[..., Any], *args: Any) -> Any:
+    """A function on both sides of one input entry; along the line, where several meet."""
+    sides = [arg for arg in args if isinstance(arg, Sides)]
+    moving = [each for each in sides if each.entry is not None]
+    alone = all(isinstance(arg, Sides | bool) for arg in args)
+    if not alone or len({each.entry for each in moving}) > 1 or not sides:
+        return function(*map(on_line, args))
+    right = function(*(arg.right if isinstance(arg, Sides) else arg for arg in args))
+    if not moving:
+        return Sides(None, sides[0].velocity, right, right)
+    left = function(*(arg.left if isinstance(arg, Sides) else arg for arg in args))
+    return Sides(moving[0].entry, moving[0].velocity, right, left)
+
+
+def on_line(value: Any) -> Any:
+    """What a value is along the line."""
+    if not isinstance(value, Sides):
+        return value
+    if value.entry is None or value.velocity > 0:
+        return _paced(value.right, value.velocity if value.entry is not None else arb(1))
+    if value.velocity < 0:
+        return _paced(value.left, -value.velocity)
+    if not isinstance(value.right, Series) or not isinstance(value.left, Series):
+        return value.right if value.right is value.left else UNKNOWN
+    return _paced(_two_sided(value.right, value.left), value.velocity)
+
+
+def _paced(series: Any, velocity: arb) -> Any:
+    """The series of f(x + v t) from that of f(x + t)."""
+    if not isinstance(series, Series) or velocity == 1:
+        return series
+    powers = range(series.valuation, series.valuation + len(series.known))
+    moved = (c if c.is_zero() else c * _pace(velocity, k)
+             for k, c in zip(powers, series.known, strict=True))  # fmt: skip
+    return Series(series.valuation, tuple(moved))
+
+
+def _pace(velocity: arb, power: int) -> arb:
+    if power % RAMIFICATION:
+        return velocity ** (arb(power) / RAMIFICATION)
+    whole = integer_power(velocity, abs(power) // RAMIFICATION)
+    return whole if power >= 0 else 1 / whole
+
+
+def _two_sided(right: Series, left: Series) -> Any:
+    """Taylor's series, as far as both sides have the same."""
+    start = min(right.valuation, left.valuation)
+    known: list[arb] = []
+    for power in range(start, TERMS):
+        a, b = right.coefficient(power), left.coefficient(power)
+        if a is None or b is None:
+            break
+        b = -b if power // RAMIFICATION % 2 else b
+        whole = power >= 0 and power % RAMIFICATION == 0
+        if not (abs(a - b) < SMALL and (whole or (abs(a) < SMALL and abs(b) < SMALL))):
+            break
+        if power >= 0:
+            known.append(a.union(b) if whole else arb(0))
+    return Series(max(start, 0), tuple(known)) if known else UNKNOWN
 
 
 class capped:  # noqa: N801 - a context, written like the function that it stands for
@@ -344,3 +442,8 @@ class capped:  # noqa: N801 - a context, written like the function that it stand
 
     def __exit__(self, *_exception: object) -> None:
         ctx.cap = self.before
+
+
+_total = _lifted(_sum_of, 2)
+_product = _lifted(_product_of, 2)
+_square = _lifted(partial(_power_of, 2), 1)

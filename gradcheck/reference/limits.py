@@ -18,19 +18,25 @@ from flint import arb
 
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, flatten, split
-from gradcheck.randomness import derive_key, random_below
+from gradcheck.randomness import derive_key, random_below, random_words
 from gradcheck.reference.ball_arrays import is_settled, union
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
 from gradcheck.reference.interpret import evaluate
-from gradcheck.reference.laurent import MISSING, RAMIFICATION, Lines, Series, capped, line
+from gradcheck.reference.laurent import (
+    MISSING,
+    RAMIFICATION,
+    SMALL,
+    Lines,
+    Series,
+    capped,
+    line,
+    on_line,
+)
 
 BITS = 1_536
 MOST_INPUTS = 16
 MOST_ENTRIES = 4_096
 _Step = TypeVar("_Step")
-
-_ZERO = 2.0**-300
-"""What cancels is proved to be smaller, at BITS."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +80,7 @@ def _fill(graphs: DerivativeGraphs, rows: Rows, result: Limits, row: int) -> Non
             tangents, outputs = lines.question(entry)
             asked = np.flatnonzero(outputs)
             result.missing[row, entry] = missing[asked].any()
-            if not (smooth | kinked)[asked].all():
+            if missing[asked].any() or not (smooth | kinked)[asked].all():
                 continue
             ball, sides = lines.difference(tangents, outputs)
             if ball is None or (kinked[asked].any() and sides is None):
@@ -91,11 +97,14 @@ class _Lines:
     def __init__(self, graphs: DerivativeGraphs, rows: Rows) -> None:
         self.graphs, self.rows, self.order = graphs, rows, rows.order
         self.size, self.width = graphs.function.size, graphs.function.width
-        key = derive_key("lines")
-        self.base = 3.0 + random_below(96, key, (self.size,))
-        self.steps = 3.0 + random_below(96, derive_key(key), (self.order + 1, self.size))
+        # Of one line no two entries are equal: along such a line ties would stay ties.
+        key, shape = derive_key("lines"), (self.order + 2, self.size)
+        places = np.argsort(random_words(key, shape), axis=1, kind="stable")
+        lines = 3.0 + 7 * places + random_below(7, derive_key(key), shape)
+        self.base, self.steps = lines[0], lines[1:]
         self.steps[0] *= -self.base  # so that lines lie on both sides of the point
         self._known: dict[tuple[float, ...], list[object]] = {}
+        self._values: Array | None = None
 
     def question(self, entry: int) -> tuple[list[Array], Array]:
         """The tangents of one entry of the answer, and the cotangent of its outputs."""
@@ -116,14 +125,15 @@ class _Lines:
         graph, function = self.graphs.function.graph, self.graphs.function
         point = self.rows.points[0].tolist()
         flat = np.empty((1, self.size), dtype=object)
-        flat[0] = [line(x, v) for x, v in zip(point, direction, strict=True)]
+        flat[0] = [line(k, *each) for k, each in enumerate(zip(point, direction, strict=True))]
         parts = split(flat, [graph.shape(node) for node in function.inputs])
         by_number = {
             graph.nodes[node].attr: part for node, part in zip(function.inputs, parts, strict=True)
         }
         nothing = np.empty((1, 0), dtype=object)
         inputs = [by_number.get(k, nothing) for k in range(len(graph.inputs))]
-        return list(flatten(evaluate(graph, function.outputs, inputs, Lines()))[0])
+        found = flatten(evaluate(graph, function.outputs, inputs, Lines()))[0]
+        return [on_line(each) for each in found]
 
     def kinds(self) -> tuple[Array, Array, Array]:
         """Of each output: whether it is missing near the point, whether it is as smooth as asked,
@@ -140,18 +150,34 @@ class _Lines:
             if missing[k] or not all(isinstance(each, Series) for each in every):
                 continue
             forms = [_is_form(chosen, column, j) for j in range(self.order + 1)]
-            smooth[k] = covered[k] and all(forms)
-            kinked[k] = covered[k] and self.order > 0 and all(forms[:-1]) and forms[-1] is False
+            smooth[k] = covered[k] >= self.order and all(forms)
+            kinked[k] = 0 < self.order <= covered[k] + 1 and all(forms[:-1]) and forms[-1] is False
             missing[k] = False in forms and not kinked[k]
+            missing[k] |= self._jumps(k, column)
         return missing, smooth, kinked
 
+    def _jumps(self, output: int, column: Sequence[object]) -> bool:
+        """Whether an output has a value at the point, and another limit: it has no derivative."""
+        if self.order == 0:
+            return False
+        if self._values is None:
+            at = Rows(0, self.rows.points, None, ())
+            self._values = self.graphs.enclose(at, BITS, exact=True).answer[0]
+        value = self._values[output]
+        limits = [each.coefficient(0) for each in column if isinstance(each, Series)]
+        return bool(value.is_finite()) and any(
+            limit is not None and not value.overlaps(limit) for limit in limits
+        )
+
     def _covered(self) -> Array:
-        """Whether each output is expanded with balls for all directions of the largest entry 1."""
-        found = np.ones(self.width, dtype=bool)
+        """Up to which order each output is expanded, -1 for none, with balls for all directions of
+        the largest entry 1: so an expansion holds uniformly."""
+        found = np.full(self.width, self.order)
         for entry, side in itertools.product(range(self.size), (1, -1)):
             direction = [arb(0, 1)] * self.size
             direction[entry] = arb(side)
-            found &= [isinstance(each, Series) for each in self._expanded(direction)]
+            known = [_known_orders(each) for each in self._expanded(direction)]
+            found = np.minimum(found, known)
         return found
 
     def difference(
@@ -207,9 +233,18 @@ def _is_form(chosen: Sequence[tuple[int, ...]], column: Sequence[object], j: int
         if coefficient is None:
             return None
         total += (-1) ** len(steps) * coefficient
-    if abs(total) < _ZERO:
+    if abs(total) < SMALL:
         return True
     return None if total.contains(0) else False
+
+
+def _known_orders(series: object) -> int:
+    """The highest order up to which all coefficients are known; -1 if there is none."""
+    if not isinstance(series, Series):
+        return -1
+    unknown = (k for k, c in enumerate(series.known, series.valuation) if not c.is_finite())
+    end = next(unknown, series.valuation + len(series.known))
+    return max(-1, (end - 1) // RAMIFICATION)
 
 
 def _has_pole(series: object, order: int) -> bool:

@@ -1,57 +1,158 @@
-"""Sympy's side: the scalar program as sympy expressions, and sympy's derivatives as a program."""
+"""Sympy's side: a formula as sympy expressions, and sympy's derivatives as a graph of scalars."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import sympy
 
-from gradcheck.graph.scalarize import written
-from gradcheck.graph.tape import Number, Operation, Scalar, Tape, node_of
+from gradcheck.graph.derivatives import ARGUMENT_NAMES
+from gradcheck.graph.graph import Frozen, Graph, Node, NodeId
+from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
+from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS, Operator
+from gradcheck.query import Array, flatten, split
+from gradcheck.reference.ball_arrays import Balls, lift
+from gradcheck.reference.derivative_graphs import GraphFunction, joined
+from gradcheck.reference.interpret import evaluate
 from gradcheck.reference.sympy_reader import OWN, Expression, SympyReader, Untranslatable
 
 
 def symbols(size: int) -> list[Expression]:
-    """Real symbols for the input entries of a program."""
+    """Real symbols for the input entries of a function."""
     return [sympy.Symbol(f"x{k}", real=True) for k in range(size)]
 
 
-def expressions(tape: Tape, nodes: Iterable[int], inputs: list[Expression]) -> list[Expression]:
-    """The nodes as sympy expressions of ``inputs``."""
-    nodes = tuple(nodes)
-    known: dict[int, Expression] = {}
-    for node in sorted(tape.ancestors(nodes)):
-        operation = tape.operations[node]
-        arguments = [known[argument] for argument in operation.arguments]
-        known[node] = _expression(operation, arguments, inputs)
-    return [known[node] for node in nodes]
+def expressions(function: GraphFunction, inputs: Sequence[Expression]) -> list[Expression]:
+    """The output entries as sympy expressions of the input entries.
+
+    Errors: Untranslatable for complex numbers.
+    """
+    graph = function.graph
+    flat = np.empty((1, len(inputs)), dtype=object)
+    flat[0] = inputs
+    arrays = split(flat, [graph.shape(node) for node in function.inputs])
+    nothing = np.empty((1, 0), dtype=object)
+    by_number = {
+        graph.nodes[node].attr: array for node, array in zip(function.inputs, arrays, strict=True)
+    }
+    filled = [by_number.get(k, nothing) for k in range(len(graph.inputs))]
+    return list(flatten(evaluate(graph, function.outputs, filled, _Sympy()))[0])
 
 
-def _expression(
-    operation: Operation, arguments: list[Expression], inputs: list[Expression]
-) -> Expression:
-    parameter: Any = operation.parameter
-    if operation.operator == "input":
-        return inputs[int(parameter)]
-    if operation.operator == "number":
-        return sympy.Rational(parameter.numerator, parameter.denominator)
-    if operation.operator == "constant":
-        return {"pi": sympy.pi, "e": sympy.E, "inf": sympy.oo}[parameter]
-    if operation.operator in ("true", "false"):
-        return sympy.true if operation.operator == "true" else sympy.false
-    plain = _PLAIN.get(operation.operator)
-    if plain is not None:
-        return plain(*arguments) if parameter is None else plain(parameter, *arguments)
-    entry = OPERATORS[operation.operator]
-    if not entry.sympy.isidentifier():
-        return _spelled_out(entry, arguments, parameter)
-    function = OWN.get(entry.sympy) or getattr(sympy, entry.sympy)
-    return function(*arguments) if parameter is None else function(parameter, *arguments)
+class _Sympy:
+    """The algebra of sympy's expressions: object arrays of them."""
 
+    zero = sympy.Integer(0)
+
+    def add(self, a: Array, b: Array) -> Array:
+        return np.asarray(a + b, dtype=object)
+
+    def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
+        node = graph.nodes[index]
+        if node.kind == "complex" or any(graph.kind(arg) == "complex" for arg in node.args):
+            raise Untranslatable("a complex number")
+        if node.op == "constant":
+            return _constant(node)
+        if node.op in _STRUCTURE:
+            return _STRUCTURE[node.op](node, *values)
+        function = _function(node)
+        return np.asarray(np.frompyfunc(function, len(values), 1)(*values), dtype=object)
+
+
+def _constant(node: Node) -> Array:
+    if isinstance(node.attr, Frozen):
+        return np.asarray(np.frompyfunc(_number, 1, 1)(node.attr.array[None]), dtype=object)
+    named = np.empty(1, dtype=object)
+    named[0] = {"pi": sympy.pi, "e": sympy.E, "inf": sympy.oo}[str(node.attr)]
+    return named
+
+
+def _number(value: Any) -> Expression:
+    if isinstance(value, bool):
+        return sympy.true if value else sympy.false
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+# structure
+
+
+def _sum(node: Node, x: Array) -> Array:
+    assert isinstance(node.attr, tuple)
+    axes = tuple(axis + 1 for axis in node.attr)
+    return np.asarray(np.add.reduce(x, axis=axes, initial=sympy.Integer(0)), dtype=object)
+
+
+def _cumsum(node: Node, x: Array) -> Array:
+    assert isinstance(node.attr, tuple)
+    axis, reverse = node.attr
+    x = np.flip(x, axis + 1) if reverse else x
+    total = np.add.accumulate(x, axis=axis + 1)
+    return np.flip(total, axis + 1) if reverse else total
+
+
+def _bmm(_node: Node, a: Array, b: Array) -> Array:
+    products = a[..., :, :, None] * b[..., None, :, :]
+    return np.asarray(np.add.reduce(products, axis=-2, initial=sympy.Integer(0)), dtype=object)
+
+
+def _inverse(node: Node, a: Array) -> Array:
+    """Each matrix inverted by cofactors: no division but by the determinant."""
+    found = np.empty(a.shape, dtype=object)
+    for place in np.ndindex(a.shape[:-2]):
+        found[place] = _inverted(a[place])
+    return found
+
+
+def _inverted(matrix: Array) -> Array:
+    every = tuple(range(len(matrix)))
+    minor = _minors(matrix)
+    result = np.empty(matrix.shape, dtype=object)
+    for i, j in np.ndindex(matrix.shape):
+        cofactor = minor(every[:j] + every[j + 1 :], every[:i] + every[i + 1 :])
+        result[i, j] = (-1) ** (i + j) * cofactor / minor(every, every)
+    return result
+
+
+def _minors(matrix: Array) -> Callable[[tuple[int, ...], tuple[int, ...]], Expression]:
+    """Determinants of submatrices of one matrix, by expansion along the first row, once each."""
+    known: dict[tuple[tuple[int, ...], tuple[int, ...]], Expression] = {}
+
+    def minor(rows: tuple[int, ...], columns: tuple[int, ...]) -> Expression:
+        if not rows:
+            return sympy.Integer(1)
+        if (rows, columns) not in known:
+            known[rows, columns] = sum(
+                (
+                    (-1) ** k * matrix[rows[0], column]
+                    * minor(rows[1:], columns[:k] + columns[k + 1 :])
+                    for k, column in enumerate(columns)
+                ),
+                sympy.Integer(0),
+            )  # fmt: skip
+        return known[rows, columns]
+
+    return minor
+
+
+_STRUCTURE: dict[str, Callable[..., Array]] = {
+    "detach": lambda _node, x: np.frompyfunc(OWN["stop"], 1, 1)(x),
+    "sum": _sum,
+    "cumsum": _cumsum,
+    "bmm": _bmm,
+    "inverse": _inverse,
+    "solve": lambda node, a, b: _bmm(node, _inverse(node, a), b),
+    **dict.fromkeys(("conj", "real"), lambda _node, x: x),
+}
+
+
+# entry by entry
 
 _MOST_CONSTANT = 4_096
 """Of the exponent of a constant: sympy writes the power of a number out, however long it is."""
@@ -63,7 +164,7 @@ def _power(base: Expression, exponent: Expression) -> Expression:
     return base**exponent
 
 
-_PLAIN: dict[str, Any] = {
+_PLAIN: dict[str, Callable[..., Expression]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -81,35 +182,70 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-def _spelled_out(entry: Operator, arguments: list[Expression], parameter: Any) -> Expression:
+def _function(node: Node) -> Callable[..., Expression]:
+    """An operator of the table on sympy's expressions."""
+    entry = OPERATORS[node.op]
+    function = _PLAIN.get(node.op)
+    if function is None and not entry.sympy.isidentifier():
+        return partial(_spelled_out, entry, node.attr)
+    function = function or OWN.get(entry.sympy) or getattr(sympy, entry.sympy)
+    return partial(function, node.attr) if entry.parameter else function
+
+
+def _spelled_out(entry: Operator, parameter: Any, *arguments: Expression) -> Expression:
     """An operator that sympy has no function for, by what it is in the formula language."""
-    tape = Tape()
-    names = "x" if entry.arity == 1 else "abc"[: entry.arity]
-    values: dict[str, Number] = {
-        name: Scalar(tape, tape.put(Operation("input", (), k))) for k, name in enumerate(names)
-    }
-    constants = {} if parameter is None else {"n": int(parameter)}
-    result = written(tape, parse(entry.sympy), values, constants)
-    return expressions(tape, [node_of(tape, result)], arguments)[0]
+    lowered = lower(
+        parse(entry.sympy),
+        inputs=dict.fromkeys(ARGUMENT_NAMES[entry.arity], ()),
+        names={} if parameter is None else {"n": parameter},
+        lets={},
+        conditions=(),
+    )
+    return expressions(GraphFunction.of(lowered), arguments)[0]
 
 
-def derivatives(tape: Tape, outputs: Iterable[int], size: int, order: int) -> list[int]:
-    """Return nodes, on the same tape, of sympy's derivatives of ``order`` by the input entries.
+# derivatives
 
-    Shapes: flat, [m * n**order] for m outputs and n = ``size`` input entries; ``order`` >= 1.
+
+@dataclass(frozen=True, slots=True)
+class SymbolicDerivative:
+    """All derivatives of an order, written once: a graph of scalars, one input for each entry.
+
+    Shapes: ``nodes`` are flat; they stand for ``shape``, [m, n, ...].
+    """
+
+    graph: Graph
+    nodes: tuple[NodeId, ...]
+    shape: tuple[int, ...]
+
+    def enclose(self, points: Array, bits: int) -> Array:
+        """Balls for all derivatives at exact points.
+
+        Shapes: points [count, n]; [count, m, n, ...].
+        """
+        inputs = list(lift(points).T)
+        with working(bits, exact=False):
+            found = evaluate(self.graph, self.nodes, inputs, Balls())
+        return joined(found, len(points)).reshape(len(points), *self.shape)
+
+
+def derivatives(function: GraphFunction, order: int) -> SymbolicDerivative:
+    """Sympy's derivatives of ``order`` (1 or more) by the input entries.
+
     Errors: Untranslatable where a derivative has no form in our operators.
     """
+    size, graph = function.size, Graph()
     inputs = symbols(size)
-    reader = SympyReader(tape, inputs)
+    reader = SympyReader(graph, inputs)
     nodes: list[int] = []
-    for expression in expressions(tape, outputs, inputs):
+    for expression in expressions(function, inputs):
         slopes = _each_once(expression, inputs, order)
         known = {entries: reader.node(slope) for entries, slope in slopes.items()}
         nodes += [
             known[tuple(sorted(entries, reverse=True))]
             for entries in itertools.product(range(size), repeat=order)
         ]
-    return nodes
+    return SymbolicDerivative(graph, tuple(nodes), (function.width, *(size,) * order))
 
 
 def _each_once(
@@ -122,8 +258,8 @@ def _each_once(
     found: dict[tuple[int, ...], Expression] = {(): expression}
     for _ in range(order):
         found = {
-            (*entries, j): sympy.diff(lower, inputs[j])
-            for entries, lower in found.items()
+            (*entries, j): sympy.diff(lower_one, inputs[j])
+            for entries, lower_one in found.items()
             for j in range(entries[-1] + 1 if entries else len(inputs))
         }
         if any(slope.has(sympy.nan, sympy.zoo) for slope in found.values()):

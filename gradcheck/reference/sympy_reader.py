@@ -1,14 +1,16 @@
-"""From sympy back to the tape: its expressions as operations of our table, and our functions."""
+"""From sympy back to a graph: its expressions as operators of our table, and our functions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import sympy
 
-from gradcheck.graph.tape import Number, Operation, Scalar, Tape, apply, node_of
+from gradcheck.graph.graph import Graph, NodeId
 from gradcheck.ops.table import OPERATORS
+from gradcheck.query import Port
 
 Expression = Any
 """A sympy expression or condition; sympy ships no types."""
@@ -44,6 +46,13 @@ class step(_Own):  # noqa: N801
 
 
 class _Stairs(_Own):
+    def fdiff(self, argindex: int = 1) -> Expression:
+        return sympy.Integer(0)
+
+
+class stop(_Own):  # noqa: N801
+    """The same number, whose derivative is 0."""
+
     def fdiff(self, argindex: int = 1) -> Expression:
         return sympy.Integer(0)
 
@@ -95,8 +104,8 @@ class log_gamma(_Own):  # noqa: N801
 
 OWN = {
     each.__name__: each
-    for each in (signum, absolute, step, lower_integer, upper_integer, nearest_integer, minimum,
-                 maximum, cube_root, complementary_error, log_gamma)
+    for each in (signum, absolute, step, stop, lower_integer, upper_integer, nearest_integer,
+                 minimum, maximum, cube_root, complementary_error, log_gamma)
 }  # fmt: skip
 """By the name that the operator table gives in its column for sympy."""
 
@@ -109,42 +118,51 @@ class Untranslatable(Exception):
 
 
 class SympyReader:
-    """From sympy back to the tape; equal expressions are read once."""
+    """From sympy back to a graph of scalars; equal expressions are read once."""
 
-    def __init__(self, tape: Tape, inputs: list[Expression]) -> None:
-        self.tape = tape
-        self.known: dict[Expression, Number] = {
-            symbol: Scalar(tape, tape.put(Operation("input", (), k)))
-            for k, symbol in enumerate(inputs)
+    def __init__(self, graph: Graph, inputs: Sequence[Expression]) -> None:
+        self.graph = graph
+        self.known: dict[Expression, NodeId] = {
+            symbol: graph.input(Port(str(symbol), ())) for symbol in inputs
         }
 
-    def node(self, expression: Expression) -> int:
-        return node_of(self.tape, self.read(expression))
+    def node(self, expression: Expression) -> NodeId:
+        """The node of an expression.
 
-    def read(self, expression: Expression) -> Number:
+        Errors: Untranslatable for what has no form in our operators.
+        """
+        try:
+            return self.read(expression)
+        except ZeroDivisionError:
+            raise Untranslatable("a division by zero") from None
+
+    def read(self, expression: Expression) -> NodeId:
         if expression not in self.known:
             self.known[expression] = self.translate(expression)
         return self.known[expression]
 
-    def put(self, operator: str, *values: Number, parameter: int | None = None) -> Number:
-        return apply(self.tape, operator, *values, parameter=parameter)
+    def put(self, operator: str, *values: NodeId, parameter: int | None = None) -> NodeId:
+        return self.graph.elementwise(operator, *values, parameter=parameter)
 
-    def translate(self, expression: Expression) -> Number:
+    def number(self, value: int | Fraction) -> NodeId:
+        return self.graph.constant(value)
+
+    def translate(self, expression: Expression) -> NodeId:
         if expression.is_Rational and expression.is_finite:
-            return Fraction(int(expression.p), int(expression.q))
+            return self.number(Fraction(int(expression.p), int(expression.q)))
         constant = _CONSTANTS.get(expression)
         if constant is not None:
-            return Scalar(self.tape, self.tape.put(Operation("constant", (), constant)))
+            return self.graph.named(constant)
         if isinstance(expression, sympy.logic.boolalg.BooleanAtom):
-            return bool(expression)
+            return self.graph.constant(bool(expression))
         name = type(expression).__name__
         reader = getattr(self, f"_{name.lower()}", None)
         if reader is not None:
-            result: Number = reader(*expression.args)
+            result: NodeId = reader(*expression.args)
             return result
         return self.function(name, expression.args)
 
-    def function(self, name: str, arguments: tuple[Expression, ...]) -> Number:
+    def function(self, name: str, arguments: tuple[Expression, ...]) -> NodeId:
         if name not in _BY_CLASS:
             raise Untranslatable(f"sympy's {name}")
         entry = OPERATORS[_BY_CLASS[name]]
@@ -156,92 +174,95 @@ class SympyReader:
         values = [self.read(each) for each in rest]
         return self.put(entry.name, *values, parameter=int(order))
 
-    def _add(self, *terms: Expression) -> Number:
+    def _add(self, *terms: Expression) -> NodeId:
         total = self.read(terms[0])
         for term in terms[1:]:
             total = self.put("add", total, self.read(term))
         return total
 
-    def _mul(self, *factors: Expression) -> Number:
+    def _mul(self, *factors: Expression) -> NodeId:
         above: list[Expression] = []
         below: list[Expression] = []
         for factor in factors:
             inverse = factor.is_Pow and factor.exp.is_Rational and factor.exp < 0
             (below if inverse else above).append(1 / factor if inverse else factor)
-        total: Number = self._product(above)
+        total = self._product(above)
         return self.put("div", total, self._product(below)) if below else total
 
-    def _product(self, factors: list[Expression]) -> Number:
-        total: Number = Fraction(1)
+    def _product(self, factors: list[Expression]) -> NodeId:
+        total = self.number(1)
         for factor in factors:
             total = self.put("mul", total, self.read(factor))
         return total
 
-    def _pow(self, base: Expression, exponent: Expression) -> Number:
+    def _pow(self, base: Expression, exponent: Expression) -> NodeId:
         if exponent.is_Integer:
             if exponent < 0:
-                return self.put("div", Fraction(1), self.read(base**-exponent))
+                return self.put("div", self.number(1), self.read(base**-exponent))
             return self.put("ipow", self.read(base), parameter=int(exponent))
         if exponent.is_Rational and exponent.q == 2:
             root = self.put("sqrt", self.read(base))
             power = self.put("ipow", root, parameter=abs(int(exponent.p)))
-            return power if exponent > 0 else self.put("div", Fraction(1), power)
+            return power if exponent > 0 else self.put("div", self.number(1), power)
         if base is sympy.E:
             return self.put("exp", self.read(exponent))
         return self.put("pow", self.read(base), self.read(exponent))
 
-    def _piecewise(self, *branches: Expression) -> Number:
+    def _piecewise(self, *branches: Expression) -> NodeId:
         *others, (last, _) = branches
         total = self.read(last)
         for value, condition in reversed(others):
             total = self.put("where", self.read(condition), self.read(value), total)
         return total
 
-    def _abs(self, x: Expression) -> Number:
+    def _stop(self, x: Expression) -> NodeId:
+        return self.read(x)
+
+    def _abs(self, x: Expression) -> NodeId:
         return self.put("abs", self.read(x))
 
-    def _sign(self, x: Expression) -> Number:
+    def _sign(self, x: Expression) -> NodeId:
         return self.put("sign", self.read(x))
 
-    def _polygamma(self, order: Expression, x: Expression) -> Number:
+    def _polygamma(self, order: Expression, x: Expression) -> NodeId:
         if order == 0:
             return self.put("digamma", self.read(x))
         return self.function("polygamma", (order, x))
 
-    def _zeta(self, s: Expression, a: Expression = sympy.S.One) -> Number:
+    def _zeta(self, s: Expression, a: Expression = sympy.S.One) -> NodeId:
         return self.put("zeta", self.read(s), self.read(a))
 
-    def _eulergamma(self) -> Number:
-        return self.put("neg", self.put("digamma", Fraction(1)))
+    def _eulergamma(self) -> NodeId:
+        return self.put("neg", self.put("digamma", self.number(1)))
 
-    def _strictlessthan(self, a: Expression, b: Expression) -> Number:
+    def _strictlessthan(self, a: Expression, b: Expression) -> NodeId:
         return self.put("lt", self.read(a), self.read(b))
 
-    def _lessthan(self, a: Expression, b: Expression) -> Number:
+    def _lessthan(self, a: Expression, b: Expression) -> NodeId:
         return self.put("le", self.read(a), self.read(b))
 
-    def _strictgreaterthan(self, a: Expression, b: Expression) -> Number:
+    def _strictgreaterthan(self, a: Expression, b: Expression) -> NodeId:
         return self._strictlessthan(b, a)
 
-    def _greaterthan(self, a: Expression, b: Expression) -> Number:
+    def _greaterthan(self, a: Expression, b: Expression) -> NodeId:
         return self._lessthan(b, a)
 
-    def _equality(self, a: Expression, b: Expression) -> Number:
+    def _equality(self, a: Expression, b: Expression) -> NodeId:
         return self.put("eq", self.read(a), self.read(b))
 
-    def _unequality(self, a: Expression, b: Expression) -> Number:
+    def _unequality(self, a: Expression, b: Expression) -> NodeId:
         return self.put("not", self._equality(a, b))
 
-    def _not(self, a: Expression) -> Number:
+    def _not(self, a: Expression) -> NodeId:
         return self.put("not", self.read(a))
 
-    def _and(self, *conditions: Expression) -> Number:
+    def _and(self, *conditions: Expression) -> NodeId:
         return self._joined("and", conditions)
 
-    def _or(self, *conditions: Expression) -> Number:
+    def _or(self, *conditions: Expression) -> NodeId:
         return self._joined("or", conditions)
 
-    def _joined(self, operator: str, conditions: tuple[Expression, ...]) -> Number:
+    def _joined(self, operator: str, conditions: tuple[Expression, ...]) -> NodeId:
         total = self.read(conditions[0])
         for condition in conditions[1:]:
             total = self.put(operator, total, self.read(condition))

@@ -6,16 +6,22 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.answer import NO_CODE, NOTHING_JUDGED, EntryReport, Outcome, Ruling, Statement
+from gradcheck.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
 
 _ENTRIES = 3  # of each input: enough to see a pattern
 _NUMBERS = 64  # a point of more than these is not printed whole
 WIDTH = 80
 _FEW = 8  # entries of a direction: more are elided
+_LONGEST_SCRIPT = 24  # lines
 _DIGITS = 12  # of the truth, where it stands in a line beside PyTorch's number
 
 
@@ -24,13 +30,29 @@ class CheckFacts:
     """What the text says about the check itself.
 
     ``place`` is ``file:line``; ``implementation`` names the code on trial, empty for the formula's
-    own translation; ``command`` runs this check alone.
+    own translation; ``command`` runs this check alone. ``source`` is Python text that defines the
+    code on trial as ``subject``, empty where there is none.
     """
 
     place: str
     name: str
     implementation: str
     command: str
+    source: str = ""
+    dtype: str = "float64"
+    device: str = "cpu"
+
+
+def facts_of(check: Check, place: str, command: str) -> CheckFacts:
+    """Return the facts of a check that was run: with torch loaded, its code can be written out."""
+    from gradcheck.implementations.subject import source_of
+
+    case, variant, on_trial = check.case, check.variant, check.implementation
+    source = None
+    with suppress(Exception):  # by the code on trial, whose failure is told and must not be lost
+        source = source_of(case, variant, on_trial, check.dtype, check.device)
+    text = check.on_trial
+    return CheckFacts(place, check.name, text, command, source or "", check.dtype, check.device)
 
 
 def block(check_facts: CheckFacts, outcome: Outcome) -> str:
@@ -290,6 +312,47 @@ def _repetition(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     yield textwrap.indent(point_as_yaml(at), "    ")
     if any(number == 0 and math.copysign(1, number) < 0 for number in _numbers(list(at.values()))):
         yield "    # a zero here is negative; a case file cannot say so"
+    script = _script(facts, at)
+    if 0 < len(script) <= _LONGEST_SCRIPT:
+        yield "to see its value and gradient (by a cotangent of ones) without gradcheck:"
+        yield from (textwrap.indent(line, "    ") for line in script)
+
+
+def _script(facts: CheckFacts, at: dict[str, Any]) -> list[str]:
+    """Lines of Python that need nothing but torch and the code on trial; none without its source.
+
+    The tensors come in the order of the inputs, which is that of ``at``.
+    """
+    if not facts.source or {"torch", "subject"} & at.keys():
+        return []
+    y = "result" if "y" in at else "y"
+    names = ", ".join(at)
+    imported = [] if "import torch\n" in facts.source else ["import torch"]
+    return [
+        *imported,
+        *facts.source.rstrip().splitlines(),
+        "",
+        *(f"{name} = {_tensor(value, facts)}" for name, value in at.items()),
+        f"{y} = subject({names})",
+        f"print({y}, torch.autograd.grad({y}, [{names}], torch.ones_like({y})))",
+    ]
+
+
+def _tensor(value: Any, facts: CheckFacts) -> str:
+    """The call that makes an input's tensor; real inputs have the dtype of a complex one's parts."""
+    text = re.sub(r"\b(inf|nan)\b", r"float('\1')", _python(value))
+    parts = DTYPES[facts.dtype].parts
+    dtype = parts if parts and "complex(" not in text else facts.dtype
+    return f"torch.tensor({text}, dtype=torch.{dtype}, device={facts.device!r}, requires_grad=True)"
+
+
+def _python(value: Any) -> str:
+    """A number or nested lists of them; both parts of a complex one, whose signs else get lost."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_python, value))}]"
+    if isinstance(value, complex):
+        return f"complex({value.real!r}, {value.imag!r})"
+    return repr(float(value))
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -7,9 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck.answer import Agreement, EntryReport, Ruling, Statement
+from gradcheck.judge.contraction import Term
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.run.observation import Entry, Observation, Promises, entry_report, is_plain, observe
+from gradcheck.query import Query
+from gradcheck.reference.enclosures import Status
+from gradcheck.run.observation import (
+    Entry,
+    Finding,
+    Observation,
+    Promises,
+    entry_report,
+    observe,
+)
 from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
@@ -41,31 +51,26 @@ def cross_check(session: Session, points: Points, seed: int, promises: Promises)
 
 
 def _symbolic(session: Session, points: Points) -> Statement:
-    (x,) = session.rows(points)
-    enclosures = session.truth.enclosures(min(1, session.case.order), x)
-    proved = sum(each.proves for each in enclosures)
-    note = session.truth.note(1)
-    routes = f"by the chain rule alone: {note}" if note else "by two derivations that agree"
-    told = f"{proved} of {len(enclosures)} derivatives enclosed, {routes}"
+    query = Query(1, None, (None,)) if session.reference.size else Query(0)
+    found = session.reference.enclose(query, session.rows(points))
+    proved = int((found.status <= Status.KINK).sum())
+    note = session.reference.note(1)
+    told = f"{proved} of {found.status.size} derivatives enclosed, by {found.route}"
+    if note:
+        told += f": {note}"
     return Statement("symbolic", Ruling.AGREE, note=told)
 
 
 def _statement(name: str, observation: Observation) -> Statement:
-    judged = [entry for entry in observation.entries if entry.judgement.judged]
-    if not judged:
+    worst = observation.worst(plain_first=True)
+    if worst is None:
         agreed = [each.reason for each in observation.remarks if isinstance(each, Agreement)]
         if agreed:
             return Statement(name, Ruling.AGREE, note=agreed[0])
-        reasons = [entry.judgement.reason for entry in observation.entries]
-        return Statement(name, Ruling.ABSTAIN, note=reasons[0] if reasons else "says nothing")
-    worst = max(judged, key=_badness)
-    if worst.claim is None:
-        return Statement(name, worst.judgement.ruling, note=worst.judgement.reason)
-    return Statement(name, worst.judgement.ruling, entry_report(observation, worst))
-
-
-def _badness(entry: Entry) -> tuple[int, bool, float]:
-    return entry.judgement.ruling.severity, is_plain(entry), entry.judgement.ulps
+        return Statement(name, Ruling.ABSTAIN, note=observation.silence())
+    if isinstance(worst, Finding):
+        return Statement(name, worst.ruling, note=worst.judgement.reason)
+    return Statement(name, worst.ruling, entry_report(observation, worst))
 
 
 def failing_entries(
@@ -73,7 +78,7 @@ def failing_entries(
     points: Points,
     seed: int,
     promises: Promises,
-    failing: Callable[[Observation], list[Entry]],
+    failing: Callable[[Observation], list[Entry | Finding]],
 ) -> list[EntryReport]:
     """Return what fails at one input, each number once, worst first.
 
@@ -85,10 +90,10 @@ def failing_entries(
     for each in (PLAIN, seed):
         observation = observe(session, points, each, promises=promises)
         found = failing(observation)
-        plain = [entry for entry in found if entry.claim is None or is_plain(entry)]
+        plain = [each for each in found if isinstance(each, Finding) or each.is_plain]
         if plain:
             return _each_once([entry_report(observation, entry) for entry in plain])
-        only_so |= any(is_plain(entry) and entry.judgement.judged for entry in observation.entries)
+        only_so |= observation.judges_plain()
         contractions = contractions or [entry_report(observation, entry) for entry in found]
     return _each_once([replace(entry, only_so=only_so) for entry in contractions])
 
@@ -178,7 +183,9 @@ _PATTERNS = (
 """Whose disagreement says what: the first row fits all of whose witnesses disagree."""
 
 
-def classify_error(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) -> str:
+def classify_error(
+    failing: Sequence[Entry | Finding], elsewhere: Sequence[Entry | Finding] = ()
+) -> str:
     """Return what kind of error failing entries look like; empty where nothing fits them all.
 
     Entries of two points tell more than those of one: ``elsewhere`` are failing entries of other
@@ -194,33 +201,39 @@ def classify_error(failing: Sequence[Entry], elsewhere: Sequence[Entry] = ()) ->
     return factor or _term(told)
 
 
-def _numbers(entries: Sequence[Entry]) -> list[_Number]:
+def _numbers(said: Sequence[Entry | Finding]) -> list[_Number]:
+    entries = (each for each in said if isinstance(each, Entry))
     return [
-        _Number(entry.got, float(entry.expected.enclosure.ball.mid()), entry.expected.terms, entry)
+        _Number(entry.got, entry.true, _only_term(entry), entry)
         for entry in entries
-        if entry.expected is not None and entry.expected.enclosure.ball.is_finite()
+        if math.isfinite(entry.true)
     ]
+
+
+def _only_term(entry: Entry) -> Term | None:
+    """The derivative that the number is a multiple of, unless it adds up several."""
+    return entry.terms(1)[0] if entry.weights.count == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """One wrong number beside the true one, and the derivatives that it adds up."""
+    """One wrong number beside the true one, and the derivative that it is a multiple of."""
 
     got: float
     true: float
-    terms: tuple[tuple[float, int], ...]
+    term: Term | None
     entry: Entry
 
     @property
     def weight(self) -> float:
         """The cotangent's or tangent's weight, where only one entry was asked for."""
-        return self.terms[0][0] if len(self.terms) == 1 else 1.0
+        return float(self.term[0].real) if self.term else 1.0
 
     @property
     def cotangent(self) -> float:
         """The weight of the one output at the one point, where there are no others."""
-        given = self.entry.claim.query.cotangent if self.entry.claim else None
-        return float(given.item()) if given is not None and given.size == 1 else 1.0
+        given = self.entry.query.cotangent
+        return float(given.item().real) if given is not None and given.size == 1 else 1.0
 
     def ignores(self, weight: float) -> bool:
         return weight != 1 and _near(self.got * weight, self.true)
@@ -246,7 +259,7 @@ def _are_misplaced(told: list[_Number]) -> bool:
     """Whether every answer holds the right numbers in another order."""
     answers: dict[int, list[_Number]] = {}
     for number in told:
-        answers.setdefault(id(number.entry.claim), []).append(number)
+        answers.setdefault(id(number.entry.judged), []).append(number)
     return all(
         len(each) > 1
         and all(
@@ -264,8 +277,7 @@ def _are_misplaced(told: list[_Number]) -> bool:
 def _factor(told: list[_Number]) -> str:
     """A factor that several derivatives share; of one number alone it would say nothing."""
     ratios = _ratios(told)
-    alone = {(number.terms[0][1], number.true / number.weight) for number in told
-             if len(number.terms) == 1}  # fmt: skip
+    alone = {(number.term[1], number.true / number.weight) for number in told if number.term}
     if not ratios or len(alone) < 2:
         return ""
     first, excess = ratios[0], ratios[0] - 1

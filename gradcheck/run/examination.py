@@ -15,8 +15,9 @@ import numpy as np
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.points.simplification import smallest
+from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
-from gradcheck.run.observation import Entry, Observation, observe
+from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
 
@@ -101,7 +102,7 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
 def _told(examination: Examination, failing_point: FailingPoint) -> list[EntryReport]:
     """What fails at one input: the derivatives themselves, where those fail."""
 
-    def failing(observation: Observation) -> list[Entry]:
+    def failing(observation: Observation) -> list[Entry | Finding]:
         return examination.failing(observation, failing_point.ruling, failing_point.excuse)
 
     where = failing_point.points, failing_point.seed, failing_point.promises
@@ -149,13 +150,15 @@ def _is_random(session: Session, points: Points, seed: int) -> bool:
 
 
 def _varies(session: Session, points: Points, seed: int) -> bool:
-    first = _numbers(observe(session, points, seed))
-    again = (_numbers(observe(session, points, seed)) for _ in range(_CALLS - 1))
+    first = _numbers(session, points, seed)
+    again = (_numbers(session, points, seed) for _ in range(_CALLS - 1))
     return not all(
         len(numbers) == len(first) and np.allclose(numbers, first, rtol=_CLOSE, equal_nan=True)
         for numbers in again
     )
 
 
-def _numbers(observation: Observation) -> list[float]:
-    return [entry.got for entry in observation.entries]
+def _numbers(session: Session, points: Points, seed: int) -> Array:
+    """All numbers that the check's witness says, one after the other."""
+    answers = (answer for answer, _ in ask(session, points, seed).answers)
+    return np.concatenate([np.zeros(0), *(answer.numbers.reshape(-1) for answer in answers)])

@@ -7,15 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from gradcheck.answer import Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
 from gradcheck.reference.exact import enclose_constant, nearest
-from gradcheck.run.observation import Entry
 
-IsExcused = Callable[[Entry], bool]
+Excuse = Callable[[str], bool]
+"""Whether what a call says may fail, by the call's label. To be asked of what does fail."""
 
 
 class KnownFailureMatcher:
@@ -27,17 +26,15 @@ class KnownFailureMatcher:
         self._used: set[int] = set()
         self._met: set[int] = set()
 
-    def at(self, fixed: FixedPoint | None) -> IsExcused:
+    def at(self, fixed: FixedPoint | None) -> Excuse:
         """What is excused at a declared point; None: at drawn points."""
         here = [each for each in self.known if each.at is None or self._pinned(each, fixed)]
         self._met |= {id(each) for each in here}
 
-        def excuse(entry: Entry) -> bool:
-            about = [each for each in here if _means(each, entry)]
-            if entry.judgement.ruling not in (Ruling.DISAGREE, Ruling.INACCURATE) or not about:
-                return False
+        def excuse(label: str) -> bool:
+            about = [each for each in here if label.startswith(each.when.get("call", ""))]
             self._used |= {id(each) for each in about}
-            return True
+            return bool(about)
 
         return excuse
 
@@ -70,10 +67,3 @@ class KnownFailureMatcher:
         """Why the check may fail; empty where nothing was excused."""
         used = [each for each in self.known if id(each) in self._used]
         return "; ".join(dict.fromkeys(f"{each.because} ({each.issue})" for each in used))
-
-
-def _means(known: KnownFailure, entry: Entry) -> bool:
-    """Whether the entry was said by the call that the known failure names, if it names one."""
-    call = known.when.get("call")
-    label = entry.claim.label if entry.claim else entry.remark.label if entry.remark else ""
-    return call is None or label.startswith(call)

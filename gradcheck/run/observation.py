@@ -1,21 +1,48 @@
-"""Putting points to a witness and judging every number of its answer."""
+"""Putting points to a witness and judging all the numbers of its answers together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import Abstention, Agreement, Answer, EntryReport, Remark, Ruling, Violation
-from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
-from gradcheck.judge.judge import Judgement, judge
+from gradcheck.answer import (
+    Abstention,
+    Agreement,
+    Answer,
+    EntryReport,
+    Floats,
+    Remark,
+    Ruling,
+    Violation,
+)
+from gradcheck.catalog.case import Variant
+from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
+from gradcheck.judge.judge import (
+    Expected,
+    Judgement,
+    Judgements,
+    Mask,
+    expected,
+    judge,
+)
 from gradcheck.methods import METHODS
-from gradcheck.reference.evaluate import UNDEFINED, Enclosure, digits
+from gradcheck.query import Array, Port, Query
+from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
+from gradcheck.reference.ball_arrays import magnitudes
+from gradcheck.reference.digits import digits
+from gradcheck.reference.enclosures import Status
 from gradcheck.run.session import Points, Session
+
+MOST_FAILING = 4_096
+"""Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
+MOST_PARTS = 4_096
+"""Derivatives of one order that are looked at one by one, where sums of them are not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +53,144 @@ class Promises:
     answers, to which PyTorch is held besides the formula.
     """
 
-    conventions: Mapping[int, arb] = field(default_factory=dict)
-    written: Mapping[int, Mapping[int, arb]] = field(default_factory=dict)
+    conventions: Mapping[int, object] = field(default_factory=dict)
+    written: Mapping[int, Mapping[int, object]] = field(default_factory=dict)
+
+    def about(self, order: int) -> bool:
+        """Whether they change what derivatives of an order are held against."""
+        return bool(self.written.get(order)) or (bool(self.conventions) and order in (1, 2))
 
 
 NO_PROMISES = Promises()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One answer, judged: a place for each real number of it.
+
+    ``points`` are the numbers of the points of its rows, ``slots`` which of the answer's numbers
+    at a point each is, and ``parts`` whether that is its real part (0) or its imaginary part (1).
+    ``sizes`` are the numbers of output and input entries.
+
+    Shapes: the arrays of ``truth`` and ``judgements`` are [count, k], as ``got``.
+    """
+
+    answer: Answer
+    points: Array
+    slots: Array
+    parts: Array
+    sizes: tuple[int, int]
+    got: Floats
+    truth: Expected
+    judgements: Judgements
+
+    def entries(self, where: Mask, most: int | None = None) -> list[Entry]:
+        """Those of its numbers, in order; of many the ``most`` that are farthest off."""
+        places = np.argwhere(where)
+        if most is not None and len(places) > most:
+            errors = np.nan_to_num(self.judgements.ulps[where], posinf=np.inf)
+            places = places[np.sort(np.argsort(-errors, kind="stable")[:most])]
+        return [Entry(self, int(row), int(place)) for row, place in places]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One number, judged. ``remark`` stands where there was no number."""
+    """One number, judged."""
+
+    judged: Judged
+    row: int
+    place: int
+
+    @property
+    def point(self) -> int:
+        return int(self.judged.points[self.row])
+
+    @property
+    def label(self) -> str:
+        return self.judged.answer.label
+
+    @property
+    def query(self) -> Query:
+        return self.judged.answer.query
+
+    @property
+    def got(self) -> float:
+        return float(self.judged.got[self.row, self.place])
+
+    @property
+    def ball(self) -> arb:
+        """What holds the truth."""
+        ball: arb = self.judged.truth.balls[self.row, self.place]
+        return ball
+
+    @property
+    def digits(self) -> str:
+        """The certified digits of the truth."""
+        truth, at = self.judged.truth, (self.row, self.place)
+        is_hull = truth.status[at] == Status.KINK and not truth.stated[at]
+        return digits(self.ball, is_hull=is_hull, is_proved=bool(truth.proved[at]))
+
+    @property
+    def true(self) -> float:
+        """The middle of the truth's enclosure."""
+        return float(self.judged.truth.middle[self.row, self.place])
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.judged.judgements.at((self.row, self.place))
+
+    @property
+    def ruling(self) -> Ruling:
+        return self.judgement.ruling
+
+    @property
+    def weights(self) -> Weights:
+        return Weights.of(self.query, self.row)
+
+    def terms(self, most: int) -> list[Term]:
+        """The first terms of the weighted sum of derivatives that the number is."""
+        inputs = self.judged.sizes[1]
+        shape = (self.judged.sizes[0], *(inputs for _ in self.query.tangents))
+        return list(islice(self.weights.terms(shape, self.slot), most))
+
+    @property
+    def slot(self) -> int:
+        return int(self.judged.slots[self.place])
+
+    @property
+    def part(self) -> int:
+        return int(self.judged.parts[self.place])
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the number is one of the two parts of a complex one."""
+        return bool((self.judged.parts[self.judged.slots == self.slot] == 1).any())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the number is a derivative itself, and no multiple or sum of such."""
+        return self.weights.is_plain()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something said without a number, about a point."""
 
     point: int
-    claim: Answer | None
-    slot: int  # which of the claim's numbers at its point
-    got: float
-    expected: Expectation | None
-    judgement: Judgement
-    remark: Remark | None = None
+    remark: Abstention | Violation
+
+    @property
+    def label(self) -> str:
+        return self.remark.label
+
+    @property
+    def ruling(self) -> Ruling:
+        return self.remark.ruling
+
+    @property
+    def judgement(self) -> Judgement:
+        infinite = math.inf if isinstance(self.remark, Violation) else math.nan
+        return Judgement(self.remark.ruling, self.remark.reason, None, infinite, infinite)
 
 
 @dataclass(slots=True)
@@ -52,8 +199,57 @@ class Observation:
 
     session: Session
     points: Points
-    entries: list[Entry] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    routes: dict[str, None] = field(default_factory=dict)
+
+    def failing(self, ruling: Ruling) -> list[Entry | Finding]:
+        """What is ruled so, or worse."""
+        fatal = (Ruling.DISAGREE, *((ruling,) if ruling is not Ruling.DISAGREE else ()))
+        found: list[Entry | Finding] = [each for each in self.findings if each.ruling in fatal]
+        for judged in self.judged:
+            wrong = np.logical_or.reduce([judged.judgements.is_ruled(each) for each in fatal])
+            found += judged.entries(wrong, MOST_FAILING)
+        return found
+
+    def worst(self, *, plain_first: bool = False) -> Entry | Finding | None:
+        """What is ruled worst, of these what is farthest off; None where nothing was judged.
+
+        ``plain_first``: of what is ruled alike a derivative itself before a sum of several.
+        """
+        found: list[Entry | Finding] = [f for f in self.findings if f.ruling is Ruling.DISAGREE]
+        places = ((judged, judged.judgements.worst()) for judged in self.judged)
+        found += [Entry(judged, *place) for judged, place in places if place is not None]
+
+        def badness(said: Entry | Finding) -> tuple[int, bool, float]:
+            plain = plain_first and isinstance(said, Entry) and said.is_plain
+            return said.ruling.severity, plain, said.judgement.ulps
+
+        return max(found, key=badness, default=None)
+
+    def silence(self) -> str:
+        """Why nothing was judged."""
+        reasons = [each.remark.reason for each in self.findings]
+        reasons += [why for judged in self.judged for why in judged.judgements.abstentions()]
+        return next(iter(reasons), "says nothing")
+
+    def judges_plain(self) -> bool:
+        """Whether a derivative itself was judged, and not only sums of several."""
+        return any(
+            Weights.of(judged.answer.query, int(row)).is_plain()
+            for judged in self.judged
+            for row in np.flatnonzero((~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1))
+        )
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every number, one by one: for few points and small functions."""
+        return [
+            entry
+            for judged in self.judged
+            for entry in judged.entries(np.ones(judged.got.shape, dtype=bool))
+        ]
 
 
 def observe(
@@ -69,181 +265,432 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    observation = Observation(session, points)
+    heard = ask(session, points, seed, thorough=thorough)
+    observation = Observation(session, points, remarks=[remark for remark, _ in heard.remarks])
+    for remark, number in heard.remarks:
+        if not isinstance(remark, Agreement):
+            observation.findings.append(Finding(number, remark))
     rows = session.rows(points)
-    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
-        for answer in METHODS[session.check.witness].answer(invocation):
-            if not isinstance(answer, Answer):
-                observation.remarks.append(answer)
-                if not isinstance(answer, Agreement):
-                    observation.entries.append(_found(answer, numbers[0]))
-            else:
-                for k, number in enumerate(numbers):
-                    _judge_point(observation, (answer, k), (number, rows[number]), promises)
+    for alike in _alike(heard.answers):
+        observation.judged += _judged(observation, alike, rows, promises)
     return observation
 
 
-def _found(remark: Abstention | Violation, number: int) -> Entry:
-    infinite = math.inf if isinstance(remark, Violation) else math.nan
-    judgement = Judgement(remark.ruling, remark.reason, None, infinite, infinite)
-    return Entry(number, None, 0, math.nan, None, judgement, remark)
+_Said = list[tuple[Answer, Array]]
+"""Answers, each with the numbers of the points of its rows."""
 
 
-def _judge_point(
-    observation: Observation,
-    said: tuple[Answer, int],
-    place: tuple[int, tuple[float, ...]],
-    promises: Promises,
-) -> None:
-    (claim, k), (number, x) = said, place
-    session = observation.session
-    sizes = (session.truth.outputs, session.truth.size)
-    truths = _truths(session, claim.query.order, x, promises)
-    values = claim.numbers[k].ravel().tolist()
-    for slot, (got, *expected) in enumerate(
-        zip(values, *(expectations(claim, k, sizes, each) for each in truths), strict=True)
-    ):
-        judged = [(each, _judged(session, claim.query.order, x, got, each)) for each in expected]
-        worst, judgement = max(judged, key=lambda pair: pair[1].ruling.severity)
-        if judgement.ruling is Ruling.DISAGREE and claim.absent:
-            judgement = _without_gradient(judgement, claim, slot, session)
-        observation.entries.append(Entry(number, claim, slot, got, worst, judgement))
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """All that a witness said of some points, not judged; a remark with a point's number."""
+
+    answers: _Said
+    remarks: list[tuple[Remark, int]]
 
 
-def _without_gradient(
-    judgement: Judgement, claim: Answer, slot: int, session: Session
-) -> Judgement:
-    """The judgement with its reason, where a number is 0 because no gradient came."""
-    for position, (name, shape) in enumerate(session.variant.program.inputs):
-        slot -= math.prod(shape)
-        if slot < 0:
-            reason = claim.absent.get(position)
-            told = f"{reason} input {position} ({name})" if reason else judgement.reason
-            return replace(judgement, reason=told)
-    return judgement
+def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -> Heard:
+    """Put points to the check's witness."""
+    heard = Heard([], [])
+    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
+        for said in METHODS[session.check.witness].answer(invocation):
+            if isinstance(said, Answer):
+                heard.answers.append((said, np.array(numbers)))
+            else:
+                heard.remarks.append((said, numbers[0]))
+    return heard
+
+
+def _alike(said: _Said) -> Iterator[_Said]:
+    """The answers in groups of those whose queries leave the same sides free."""
+    groups: dict[object, list[tuple[Answer, Array]]] = {}
+    for answer, numbers in said:
+        sides = (answer.query.cotangent, *answer.query.tangents)
+        groups.setdefault(tuple(side is None for side in sides), []).append((answer, numbers))
+    return iter(groups.values())
 
 
 def _judged(
-    session: Session, order: int, x: tuple[float, ...], got: float, expected: Expectation
-) -> Judgement:
-    truth, dtype = session.truth, session.dtype
-    least_ulps, _ = session.case.accuracy.get(dtype.name, (0, ""))
-    return judge(
-        got,
-        expected.enclosure,
-        dtype,
-        lambda: error_bounds_of(expected, truth, order, x, dtype),
-        lambda: truth.leaves_range(order, expected.asked, x, dtype),
-        least_ulps,
+    observation: Observation, said: _Said, rows: Array, promises: Promises
+) -> Iterator[Judged]:
+    """One group of answers, judged together."""
+    question = _Question.of(observation.session, said, rows, promises)
+    observation.routes.setdefault(question.enclosures.route)
+    coordinates = question.coordinates
+    got = coordinates.of_numbers(
+        np.concatenate([each.numbers.reshape(len(each.numbers), -1) for each, _ in said])
     )
+    truth, judgements = question.judged(got)
+    sizes = observation.session.reference.outputs, observation.session.reference.size
+    start = 0
+    for answer, numbers in said:
+        part = slice(start, start := start + len(numbers))
+        judged = judgements.taken(part)
+        about = coordinates.slots, coordinates.parts, sizes
+        yield Judged(answer, numbers, *about, got[part], truth.taken(part), judged)
 
 
-def _truths(
-    session: Session, order: int, x: tuple[float, ...], promises: Promises
-) -> list[list[Enclosure]]:
-    """What a claim is held against: the formula, and the formula with what the case states."""
-    formula = _formula(session, order, x)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coordinates:
+    """The real coordinates of the numbers of an answer at a point: of a complex one both parts."""
+
+    slots: Array
+    parts: Array
+
+    @classmethod
+    def of(cls, query: Query, variant: Variant) -> _Coordinates:
+        outputs, inputs = _complex_entries(variant)
+        free = [outputs] if query.cotangent is None else []
+        free += [inputs for tangent in query.tangents if tangent is None]
+        both = np.zeros((), dtype=bool)
+        for side in free:
+            both = np.logical_or.outer(both, side)
+        counts = np.where(both.reshape(-1), 2, 1)
+        slots = np.repeat(np.arange(counts.size), counts)
+        return cls(slots, np.arange(slots.size) - (np.cumsum(counts) - counts)[slots])
+
+    def of_numbers(self, numbers: Array) -> Floats:
+        """Shapes: [count, free]; [count, k]."""
+        if not np.iscomplexobj(numbers):
+            return np.asarray(numbers[:, self.slots], dtype=np.float64)
+        chosen = numbers[:, self.slots]
+        return np.where(self.parts == 0, chosen.real, chosen.imag)
+
+    def of_balls(self, balls: Array) -> Array:
+        """Shapes: [count, free]; [count, k], of real balls."""
+        chosen = balls[:, self.slots]
+        if not self.parts.any() and all(isinstance(ball, arb) for ball in balls[:1].flat):
+            return chosen
+        return np.asarray(_real_part(chosen, self.parts), dtype=object)
+
+
+_real_part = np.frompyfunc(
+    lambda ball, part: ball if isinstance(ball, arb) else (ball.imag if part else ball.real), 2, 1
+)
+
+
+def _complex_entries(variant: Variant) -> tuple[Mask, Mask]:
+    """Which output entries, and which input entries, are complex."""
+    return _are_complex(variant.formula.judged), _are_complex(variant.formula.ports)
+
+
+def _are_complex(ports: Sequence[Port]) -> Mask:
+    """Of each entry of the ports."""
+    sizes = [math.prod(port.shape) for port in ports]
+    return np.repeat([port.kind == "complex" for port in ports], sizes)
+
+
+class _Question:
+    """The query of several answers at once, each distinct row of it asked once.
+
+    ``again`` are, for each row of the answers, the numbers of the row that was asked.
+    """
+
+    def __init__(
+        self, session: Session, query: Query, points: Array, again: Array, promises: Promises
+    ) -> None:
+        self.session, self.promises, self.again = session, promises, again
+        self.query, self.points = query, points
+        self.coordinates = _Coordinates.of(query, session.variant)
+        self.enclosures = session.reference.enclose(query, points)
+
+    @classmethod
+    def of(cls, session: Session, said: _Said, rows: Array, promises: Promises) -> _Question:
+        points = np.concatenate([rows[numbers] for _, numbers in said])
+        sides = [_stacked([_sides(answer)[k] for answer, _ in said])
+                 for k in range(len(_sides(said[0][0])))]  # fmt: skip
+        keyed = np.concatenate([points, *(side for side in sides if side is not None)], axis=1)
+        first, again = _distinct(keyed)
+        cotangent, *tangents = (None if side is None else side[first] for side in sides)
+        query = Query(len(tangents), cotangent, tuple(tangents))
+        return cls(session, query, points[first], again, promises)
+
+    def judged(self, got: Floats) -> tuple[Expected, Judgements]:
+        """The judgements of the numbers, and what they were held against.
+
+        Where the case states answers, the formula is one thing that they must meet, and the
+        formula with these answers another.
+        """
+        found: list[tuple[Expected, Judgements]] = []
+        for truth, bounds in self._held():
+            judged = judge(
+                got, truth, self.session.dtype, bounds, self._leaves_range, self._least_ulps()
+            )
+            found.append((truth, judged))
+        truth, judged = found[0]
+        for other_truth, other in found[1:]:
+            worse = judged.worse(other)
+            truth = truth.where(worse.ruling == judged.ruling, other_truth)
+            judged = worse
+        return truth, judged
+
+    def _least_ulps(self) -> int:
+        return self.session.case.accuracy.get(self.session.dtype.name, (0, ""))[0]
+
+    def _held(self) -> Iterator[tuple[Expected, Callable[[Mask], ErrorBounds]]]:
+        order = self.query.order
+        if self.promises.about(order) and _count(self.session, order) <= MOST_STATED:
+            derivatives = _derivatives(self.session, order, self.points[:1])
+            for stated in _versions(derivatives, order, self.promises):
+                yield self._summed(stated), partial(self._by_parts, derivatives=stated)
+        else:
+            balls, status = self.enclosures.balls, self.enclosures.status
+            yield self._expected(balls, status), self._bounds
+
+    # what numbers should be
+
+    def _expected(self, balls: Array, status: Array, stated: Mask | None = None) -> Expected:
+        rows, slots = len(balls), self.coordinates.slots
+        flat = balls.reshape(rows, -1)
+        found = expected(
+            self.coordinates.of_balls(flat),
+            status.reshape(rows, -1)[:, slots],
+            None if stated is None else stated.reshape(rows, -1)[:, slots],
+        )
+        return found.taken(self.again)
+
+    def _summed(self, derivatives: Derivatives) -> Expected:
+        rows = range(len(self.points))
+        found = [summed(derivatives, Weights.of(self.query, row)) for row in rows]
+        balls, status, stated = (np.stack(each) for each in zip(*found, strict=True))
+        return self._expected(balls, status, stated)
+
+    # what rounding can do
+
+    def _bounds(self, mask: Mask) -> ErrorBounds:
+        asked = self._rows(mask)
+        found = self._of_rows(
+            self.session.reference.error_bounds(
+                _taken(self.query, asked), self.points[asked], self.session.dtype
+            )
+        )
+        found = self._spread(found, asked, mask.shape)
+        kinks = mask & (self.enclosures.status.reshape(len(self.points), -1)
+                        [:, self.coordinates.slots][self.again] == Status.KINK)  # fmt: skip
+        return self._at_kinks(found, kinks) if kinks.any() else found
+
+    def _at_kinks(self, bounds: ErrorBounds, kinks: Mask) -> ErrorBounds:
+        """A hull allows all that may be: only what is beside it in a sum has bounds there."""
+        order, columns = self.query.order, _columns(bounds)
+        few = _count(self.session, order) <= MOST_PARTS
+        for row in self._rows(kinks):
+            here = self.again == row
+            if few:
+                derivatives = _derivatives(self.session, order, self.points[row : row + 1])
+                stress = self._stress(self.points[row : row + 1])
+                found = summed_bounds(stress, derivatives, Weights.of(self.query, row))
+                parts = [each.reshape(-1)[self.coordinates.slots] for each in _columns(found)]
+            else:
+                size = magnitudes(self.enclosures.balls[row].reshape(-1))[self.coordinates.slots]
+                parts = [size, 0.0 * size, 0.0 * size, np.zeros(size.shape, dtype=bool)]
+            at = kinks & here[:, None]
+            columns = [np.where(at, part, each) for part, each in zip(parts, columns, strict=True)]
+        return ErrorBounds(*columns)
+
+    def _by_parts(self, mask: Mask, derivatives: Derivatives) -> ErrorBounds:
+        stress = self._stress(self.points[:1])
+        asked = self._rows(mask)
+        found = [summed_bounds(stress, derivatives, Weights.of(self.query, row)) for row in asked]
+        stacked = [np.stack(each) for each in zip(*map(_columns, found), strict=True)]
+        return self._spread(self._of_rows(ErrorBounds(*stacked)), asked, mask.shape)
+
+    def _stress(self, point: Array) -> ErrorBounds:
+        """The bounds of all derivatives, one by one, at one point."""
+        query = _everything(self.query.order)
+        found = self.session.reference.error_bounds(query, point, self.session.dtype)
+        return ErrorBounds(*(each[0] for each in _columns(found)))
+
+    def _leaves_range(self, mask: Mask) -> Mask:
+        asked = self._rows(mask)
+        query = _without_zeros_of(_taken(self.query, asked))
+        found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
+        left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
+        left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
+        return left[self.again]
+
+    def _rows(self, mask: Mask) -> Array:
+        """The asked rows that something in the mask is about."""
+        return np.unique(self.again[mask.any(axis=1)])
+
+    def _of_rows(self, bounds: ErrorBounds) -> ErrorBounds:
+        slots = self.coordinates.slots
+        return ErrorBounds(*(each.reshape(len(each), -1)[:, slots] for each in _columns(bounds)))
+
+    def _spread(self, bounds: ErrorBounds, asked: Array, shape: tuple[int, ...]) -> ErrorBounds:
+        """Bounds of some asked rows as those of all rows of the answers."""
+        place = np.zeros(len(self.points), dtype=np.intp)
+        place[asked] = np.arange(len(asked))
+        assert shape[0] == len(self.again)
+        return ErrorBounds(*(each[place[self.again]] for each in _columns(bounds)))
+
+
+MOST_STATED = 1 << 16
+"""Derivatives of one order at a point where the case states some of them."""
+
+
+def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Iterator[Derivatives]:
+    """The derivatives that the formula has, and these with what the case states."""
     if promises.conventions and order == 1:
-        stand_in = {k: Enclosure(ball, "promised") for k, ball in promises.conventions.items()}
-        formula = [stand_in.get(k, each) for k, each in enumerate(formula)]
+        derivatives = derivatives.stating(promises.conventions, instead=True)
     if promises.conventions and order == 2:
-        formula = [UNDEFINED] * len(formula)
+        derivatives = derivatives.undefined()
+    yield derivatives
     written = promises.written.get(order)
-    if not written:
-        return [formula]
-    stated = [_stated(written[k], each) if k in written else each for k, each in enumerate(formula)]
-    return [formula, stated]
+    if written:
+        yield derivatives.stating(written)
 
 
-def _stated(answer: arb, formula: Enclosure) -> Enclosure:
-    return Enclosure(answer, "written" if formula.status == "settled" else "promised")
+def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
+    """All derivatives of an order, one by one, at one point, [1, n]."""
+    found = session.reference.enclose(_everything(order), point)
+    return Derivatives.of(found.balls[0], found.status[0])
 
 
-def _formula(session: Session, order: int, x: tuple[float, ...]) -> list[Enclosure]:
-    try:
-        return session.truth.enclosures(order, x)
-    except NoDerivative:
-        return [UNDEFINED] * (session.truth.outputs * session.truth.size**order)
+def _everything(order: int) -> Query:
+    return Query(order, None, (None,) * order)
 
 
-def entry_report(observation: Observation, entry: Entry) -> EntryReport:
+def _count(session: Session, order: int) -> int:
+    return int(session.reference.outputs * session.reference.size**order)
+
+
+def _columns(bounds: ErrorBounds) -> list[Array]:
+    return [bounds.conditioning, bounds.rounding, bounds.scale, bounds.underflows]
+
+
+def _sides(answer: Answer) -> tuple[Array | None, ...]:
+    return answer.query.cotangent, *answer.query.tangents
+
+
+def _stacked(sides: Sequence[Array | None]) -> Array | None:
+    given = [side for side in sides if side is not None]
+    return np.concatenate(given) if given else None
+
+
+def _taken(query: Query, rows: Array) -> Query:
+    cotangent, *tangents = (
+        None if side is None else side[rows] for side in (query.cotangent, *query.tangents)
+    )
+    return Query(query.order, cotangent, tuple(tangents))
+
+
+def _without_zeros_of(query: Query) -> Query:
+    """The query with ones for zeros: PyTorch multiplies by a 0 like by any other number."""
+    cotangent, *tangents = (
+        None if side is None else np.where(side == 0, 1.0, side)
+        for side in (query.cotangent, *query.tangents)
+    )
+    return Query(query.order, cotangent, tuple(tangents))
+
+
+def _distinct(rows: Array) -> tuple[Array, Array]:
+    """The numbers of rows that differ in a bit, and for each row its place among them."""
+    places: dict[bytes, int] = {}
+    first: list[int] = []
+    again = []
+    for number, row in enumerate(np.ascontiguousarray(rows)):
+        place = places.setdefault(row.tobytes(), len(first))
+        if place == len(first):
+            first.append(number)
+        again.append(place)
+    return np.array(first, dtype=np.intp), np.array(again, dtype=np.intp)
+
+
+# in words
+
+
+def entry_report(observation: Observation, entry: Entry | Finding) -> EntryReport:
     """One entry, in words and numbers for people."""
     at = {name: values[entry.point].tolist() for name, values in observation.points.items()}
     judgement = entry.judgement
-    if entry.claim is None or entry.expected is None:
-        label = entry.remark.label if entry.remark else ""
-        return EntryReport(at, "the call", label, math.nan, "", "", judgement.ulps,
+    if isinstance(entry, Finding):
+        return EntryReport(at, "the call", entry.label, math.nan, "", "", judgement.ulps,
                         judgement.relative, judgement.ruling, judgement.reason)  # fmt: skip
-    ball = entry.expected.enclosure.ball
+    ball = entry.ball
     return EntryReport(
         at=at,
-        index=index_text(
-            observation.session, entry.claim.query.order, _without_zeros(observation, entry)
-        ),
-        label=entry.claim.label,
+        index=index_text(observation, entry),
+        label=entry.label,
         got=entry.got,
-        true=digits(entry.expected.enclosure),
+        true=entry.digits,
         radius=ball.rad().str(3, radius=False),
         ulps=judgement.ulps,
         relative=judgement.relative,
         ruling=judgement.ruling,
-        reason=judgement.reason,
+        reason=_reason(judgement, entry, observation.session),
         grade=judgement.grade,
-        directions=() if is_plain(entry) else _directions(entry.claim, _row(observation, entry)),
+        directions=() if entry.is_plain else _directions(entry),
     )
 
 
-def is_plain(entry: Entry) -> bool:
-    """Whether the number is a derivative itself, and no multiple or sum of such."""
-    terms = entry.expected.terms if entry.expected else ()
-    return len(terms) == 1 and terms[0][0] == 1.0
+def _reason(judgement: Judgement, entry: Entry, session: Session) -> str:
+    """The judgement's reason; where a number is 0 because no gradient came, that."""
+    absent = entry.judged.answer.absent
+    if judgement.ruling is not Ruling.DISAGREE or not absent:
+        return judgement.reason
+    slot = entry.slot
+    for position, port in enumerate(session.case.inputs):
+        slot -= math.prod(port.shape)
+        if slot < 0:
+            told = absent.get(position)
+            return f"{told} input {position} ({port.name})" if told else judgement.reason
+    return judgement.reason
 
 
-def _directions(claim: Answer, row: int) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    given = [] if claim.query.cotangent is None else [("cotangent", claim.query.cotangent)]
-    given += [("tangent", tangent) for tangent in claim.query.tangents if tangent is not None]
-    return tuple((name, tuple(vector[row].tolist())) for name, vector in given)
+def _directions(entry: Entry) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    names = ("cotangent", *("tangent" for _ in entry.query.tangents))
+    return tuple(
+        (name, tuple(side.tolist()))
+        for name, side in zip(names, entry.weights.sides, strict=True)
+        if side is not None
+    )
 
 
-def _row(observation: Observation, entry: Entry) -> int:
-    """Which row of its claim an entry stands in: a call takes one point, or all of them."""
-    return entry.point if entry.claim is not None and len(entry.claim.numbers) > 1 else 0
+_TOP = {1: "∂", 2: "∂²", 3: "∂³"}
+_MOST_TERMS = 3
+"""Of a weighted sum that is told whole."""
+_PARTS = ("re ", "im ")
 
 
-def _without_zeros(observation: Observation, entry: Entry) -> Expectation:
-    """The weighted sum less the derivatives that are 0, as long as one is not."""
-    assert entry.claim is not None
-    assert entry.expected is not None
-    x = observation.session.rows(observation.points)[entry.point]
-    truth = observation.session.truth.enclosures(entry.claim.query.order, x)
-    terms = tuple(term for term in entry.expected.terms if not truth[term[1]].ball.is_zero())
-    return replace(entry.expected, terms=terms or entry.expected.terms)
-
-
-_TOP = {1: "∂", 2: "∂²"}
-
-
-def index_text(session: Session, order: int, expected: Expectation) -> str:
+def index_text(observation: Observation, entry: Entry) -> str:
     """Which derivative a number is: ``∂y[1]/∂x[0, 2]``, or a weighted sum of such."""
-    names = _entry_names(session)
-    outputs = _positions("y", session.variant.program.shape)
-    n = session.truth.size
+    session, order = observation.session, entry.query.order
+    n = session.reference.size
+    shape = (session.reference.outputs, *(n for _ in range(order)))
+    count = entry.weights.count
+    terms = entry.terms(MOST_PARTS)
+    if count <= MOST_PARTS and math.prod(shape) <= MOST_PARTS:
+        terms = _without_zeros(observation, entry, terms)
+        count = len(terms)
+    told = terms if count <= _MOST_TERMS else terms[: _MOST_TERMS - 1]
+    outputs, inputs = output_names(session.variant), input_names(session.variant)
     parts = []
-    for weight, flat in expected.terms:
-        digits = [names[flat // n**k % n] for k in reversed(range(order))]
+    for weight, flat in told:
+        below = "".join(f"∂{inputs[flat // n**k % n]}" for k in reversed(range(order)))
         output = outputs[flat // n**order]
-        below = "".join(f"∂{name}" for name in digits)
         text = f"{_TOP[order]}{output}/{below}" if order else output
         parts.append(text if weight == 1.0 else f"{weight:g}·{text}")
-    if len(parts) > 3:
-        return " + ".join(parts[:2]) + f" + ... ({len(parts)} terms)"
-    return " + ".join(parts)
+    text = " + ".join(parts) + ("" if count == len(told) else f" + ... ({count} terms)")
+    return _PARTS[entry.part] + text if entry.is_complex else text
 
 
-def _entry_names(session: Session) -> list[str]:
-    return [
-        entry for name, shape in session.variant.program.inputs for entry in _positions(name, shape)
-    ]
+def _without_zeros(observation: Observation, entry: Entry, terms: list[Term]) -> list[Term]:
+    """The terms of a sum less the derivatives that are 0, as long as one is not."""
+    session = observation.session
+    point = session.rows(observation.points)[entry.point][None]
+    balls = session.reference.enclose(_everything(entry.query.order), point).balls.reshape(-1)
+    return [term for term in terms if not balls[term[1]].is_zero()] or terms
+
+
+def output_names(variant: Variant) -> list[str]:
+    """What the output entries are called: ``y``, ``y[0, 1]``, or after their output's name."""
+    ports = variant.formula.judged
+    return [name for port in ports for name in _positions(port.name or "y", port.shape)]
+
+
+def input_names(variant: Variant) -> list[str]:
+    """What the input entries are called: ``x``, ``x[0, 1]``."""
+    ports = variant.formula.ports
+    return [name for port in ports for name in _positions(port.name, port.shape)]
 
 
 def _positions(name: str, shape: tuple[int, ...]) -> list[str]:

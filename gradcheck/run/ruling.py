@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,9 +21,16 @@ from gradcheck.catalog.checks import Check
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
-from gradcheck.reference.truth import DerivationsDiffer
-from gradcheck.run.known_failures import IsExcused, KnownFailureMatcher
-from gradcheck.run.observation import NO_PROMISES, Entry, Observation, Promises, observe
+from gradcheck.reference.enclosures import DerivationsDiffer
+from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
+from gradcheck.run.observation import (
+    NO_PROMISES,
+    Entry,
+    Finding,
+    Observation,
+    Promises,
+    observe,
+)
 from gradcheck.run.session import Points, Session, session_of, single, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 from gradcheck.run.totals import Totals
@@ -42,7 +49,7 @@ class FailingPoint:
     ruling: Ruling
     drawn: bool = True
     promises: Promises = NO_PROMISES
-    excuse: IsExcused | None = None  # that of drawn points
+    excuse: Excuse | None = None  # that of drawn points
 
 
 def rule(check: Check, run_options: RunOptions) -> Outcome:
@@ -97,7 +104,7 @@ class Examination:
         """The declared points, one by one: known answers, conventions, known failures."""
         points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
         for k, fixed in enumerate(points):
-            found = contradictions(fixed.point, self.session.variant, self.session.truth)
+            found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
                 self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
             self.complaints += found
@@ -134,19 +141,19 @@ class Examination:
             if self._leads(failing):
                 self.failing_points.append(FailingPoint(alone, self.seed, _worst_ruling(failing)))
 
-    def _leads(self, failing: list[Entry]) -> bool:
+    def _leads(self, failing: list[Entry | Finding]) -> bool:
         """Whether something failed, and worse than at every suspect so far."""
         if not failing:
             return False
         as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
         return not any(failing_point.ruling in as_bad for failing_point in self.failing_points)
 
-    def _brought_home(self, points: Points, failing: list[Entry]) -> int:
+    def _brought_home(self, points: Points, failing: list[Entry | Finding]) -> int:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
-        entry = next(each for each in failing if each.judgement.ruling is ruling)
+        entry = next(each for each in failing if each.ruling is ruling)
         count = len(next(iter(points.values())))
-        if entry.claim is not None or not self.session.batched:
+        if isinstance(entry, Entry) or not self.session.batched:
             return entry.point
         alone = (k for k in range(count) if self.fails(single(points, k), self.seed + k, ruling))
         return next(alone, entry.point)
@@ -172,7 +179,8 @@ class Examination:
         known = self.known_failures.reason()
         if known:
             return self.ended(Ruling.KNOWN, known)
-        if self.totals.judged == 0 and self.session.truth.outputs * self.session.truth.size > 0:
+        reference = self.session.reference
+        if self.totals.judged == 0 and reference.outputs * reference.size > 0:
             return self._unjudged()
         if self.totals.inaccurate:
             return self.ended(Ruling.INACCURATE, self.totals.inaccurate)
@@ -194,12 +202,11 @@ class Examination:
         return bool(self.failing(observe(self.session, points, seed), ruling))
 
     def failing(
-        self, observation: Observation, ruling: Ruling, excuse: IsExcused | None = None
-    ) -> list[Entry]:
+        self, observation: Observation, ruling: Ruling, excuse: Excuse | None = None
+    ) -> list[Entry | Finding]:
         """The entries that are ruled so, or worse, and not excused."""
         excuse = excuse or self.known_failures.at(None)
-        fatal = {Ruling.DISAGREE, ruling}
-        return [e for e in observation.entries if e.judgement.ruling in fatal and not excuse(e)]
+        return [each for each in observation.failing(ruling) if not excuse(each.label)]
 
     def ended(self, ruling: Ruling, reason: str, blame: str = "", **found: Any) -> Outcome:
         """Return an outcome with all that was counted; ``found`` are further fields of it."""
@@ -214,11 +221,17 @@ class Examination:
             seconds=0.0,
             counts=dict(totals.counts),
             blame=blame,
-            route=self.session.truth.route(METHODS[self.check.witness].order),
+            route=_route(totals.routes),
             **found,
         )
 
 
-def _worst_ruling(failing: list[Entry]) -> Ruling:
-    disagrees = any(entry.judgement.ruling is Ruling.DISAGREE for entry in failing)
+def _worst_ruling(failing: list[Entry | Finding]) -> Ruling:
+    disagrees = any(entry.ruling is Ruling.DISAGREE for entry in failing)
     return Ruling.DISAGREE if disagrees else Ruling.INACCURATE
+
+
+def _route(routes: Mapping[str, None]) -> str:
+    """The derivations by which all truths were certified that were asked for."""
+    parts = {part for route in routes for part in route.split(", ")} - {"value", ""}
+    return ", ".join(sorted(parts))

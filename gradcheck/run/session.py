@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -14,13 +15,13 @@ from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOp
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
-from gradcheck.graph.tape import Program
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import first_difference, second_difference
+from gradcheck.methods._torch.differences import Box
 from gradcheck.points.generate import generate, to_rows
 from gradcheck.points.plan import drawn_batches
-from gradcheck.reference.truth import Truth
+from gradcheck.query import Array
+from gradcheck.reference.reference import Reference
 
 Points = dict[str, Floats]
 """For each input an array [count, *shape]."""
@@ -36,7 +37,7 @@ class Session:
 
     check: Check
     dtype: Dtype
-    truth: Truth
+    reference: Reference
     subject: Subject
     batched: bool
 
@@ -48,9 +49,12 @@ class Session:
     def variant(self) -> Variant:
         return self.check.variant
 
-    def rows(self, points: Points) -> list[tuple[float, ...]]:
-        """Every point as the flat input entries of the program."""
-        return [tuple(row) for row in to_rows(self.case.inputs, points).tolist()]
+    def rows(self, points: Points) -> Array:
+        """Every point as the entries of all inputs, joined in order.
+
+        Shapes: [count, n].
+        """
+        return to_rows(self.case.inputs, points)
 
     def drawn(self, run_options: RunOptions) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
@@ -64,7 +68,7 @@ class Session:
     ) -> Iterator[tuple[Invocation, list[int]]]:
         """The points as calls, each with the numbers of the points in it."""
         count = len(points[self.case.inputs[0].name])
-        few = self.batched and self.truth.size <= FEW_ENTRIES
+        few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
             inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
@@ -74,11 +78,11 @@ class Session:
     def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
         first = second = None
         if METHODS[self.check.witness].differences:
-            (x,) = self.rows({each.name: array for each, array in zip(self.case.inputs, inputs,
-                                                                      strict=True)})  # fmt: skip
-            first = self._inside(inputs, first_difference(self.truth, x, self.dtype))
-            if first is not None and self.case.order >= 2:
-                second = second_difference(self.truth, x, self.dtype)
+            named = {each.name: x for each, x in zip(self.case.inputs, inputs, strict=True)}
+            box = Box.at(self.reference, self.rows(named), self.dtype)
+            first = self._inside(inputs, None if box is None else box.first())
+            if box is not None and first is not None and self.case.order >= 2:
+                second = box.second()
         return Invocation(
             function=self.subject,
             inputs=inputs,
@@ -128,12 +132,12 @@ def session_of(check: Check) -> Session:
     """
     where = check.case, check.variant, check.implementation, check.dtype, check.device
     batched = (
-        check.variant.program.elementwise
+        check.variant.is_elementwise
         and not METHODS[check.witness].differences
         and _takes_many_points(*where)
     )
-    truth = truth_of(check.variant.program)
-    return Session(check, DTYPES[check.dtype], truth, subject_of(*where), batched)
+    reference = reference_of(check.variant)
+    return Session(check, DTYPES[check.dtype], reference, subject_of(*where), batched)
 
 
 @lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
@@ -146,9 +150,15 @@ def _takes_many_points(
     return acts_on_each_point(subject_of(case, variant, implementation, dtype, device), probes)
 
 
-@lru_cache(maxsize=32)  # the witnesses of a case follow each other
-def truth_of(program: Program) -> Truth:
-    return Truth(program)
+_REFERENCES: WeakKeyDictionary[Variant, Reference] = WeakKeyDictionary()
+"""What the checks of a variant share, in whatever order they come. It lives as long as it."""
+
+
+def reference_of(variant: Variant) -> Reference:
+    """Return the truth about a variant's formula, which all its checks share."""
+    if variant not in _REFERENCES:
+        _REFERENCES[variant] = Reference(variant.formula)
+    return _REFERENCES[variant]
 
 
 def stable_seed(*parts: object) -> int:

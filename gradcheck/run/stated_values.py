@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+import numpy as np
 from flint import arb
 
 from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
 from gradcheck.catalog.case import Point, Variant
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.ops.balls import working
-from gradcheck.reference.evaluate import UNDEFINED, Enclosure, decimal
-from gradcheck.reference.truth import Truth
+from gradcheck.query import Array, Query
+from gradcheck.reference.digits import decimal
+from gradcheck.reference.enclosures import Status
+from gradcheck.reference.reference import Reference
 from gradcheck.run.observation import Promises
 
+_BITS = 200
 
-@lru_cache(maxsize=64)  # the witnesses of a case follow each other, in every dtype
-def contradictions(point: Point, variant: Variant, truth: Truth) -> list[str]:
+
+def contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
-    at = exactly(point, variant.formula)
+    at = np.array([exactly(point, variant.formula)], dtype=object)
     found = []
     for answer in answers(point, variant.formula):
         if answer.key == "convention":
             continue
-        formula = _enclosures(truth, answer.order, at)
+        balls, settled = _derivatives(reference, answer.order, at)
         for ball, k in answer.entries():
-            if not is_possible(ball, formula[k].ball):
+            if not is_possible(ball, balls[k]):
                 known = f"the known {answer} {decimal(ball, DIGITS)}"
-                found.append(f"{point.where}: {known} is not the formula's, {_shown(formula[k])}")
+                formula = _shown(balls[k], settled=bool(settled[k]))
+                found.append(f"{point.where}: {known} is not the formula's, {formula}")
     return found
 
 
-def _shown(formula: Enclosure) -> str:
-    ball = formula.ball
-    if formula.status == "settled":
+def _shown(ball: arb, *, settled: bool) -> str:
+    if settled:
         return decimal(ball, DIGITS)
     lower, upper = (end.str(6, radius=False) for end in (ball.lower(), ball.upper()))
     return f"which lies between {lower} and {upper}"
 
 
-def _enclosures(truth: Truth, order: int, at: list[arb]) -> list[Enclosure]:
-    """The formula's derivatives at a point that need not be a float."""
+def _derivatives(reference: Reference, order: int, at: Array) -> tuple[Array, Array]:
+    """The formula's derivatives at a point that need not be a float, flat; which are settled."""
+    floats = at.astype(float)
+    if all(ball.is_exact() and ball == value for ball, value in zip(at[0], floats[0], strict=True)):
+        found = reference.enclose(Query(order, None, (None,) * order), floats)
+        return found.balls.reshape(-1), found.status.reshape(-1) == Status.SETTLED
     try:
-        if all(ball.is_exact() for ball in at):
-            floats = tuple(float(ball) for ball in at)
-            if all(arb(value) == ball for value, ball in zip(floats, at, strict=True)):
-                return truth.enclosures(order, floats)
-        with working(200, exact=order == 0):
-            balls = truth.over(order, at)
+        balls, _ = reference.over(order, at, _BITS)
     except NoDerivative:
-        return [UNDEFINED] * (truth.outputs * truth.size**order)
-    return [Enclosure(ball, "settled" if ball.is_finite() else "undefined") for ball in balls]
+        count = reference.outputs * reference.size**order
+        balls = np.full(count, arb.nan(), dtype=object)
+    return balls.reshape(-1), np.ones(balls.size, dtype=bool)
 
 
 def promised(point: Point, variant: Variant) -> Promises:

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.catalog.domain import parse_domain
-from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.dtypes import DTYPES, FLOAT32, FLOAT64, Dtype
 from gradcheck.errors import ExpressionError
 
 F64, F32 = DTYPES["float64"], DTYPES["float32"]
@@ -250,7 +250,7 @@ def test_the_floats_of_half_precision_are_their_own(name, span):
     assert parse_domain("[1/3, inf)").spans(DTYPES[name]) == (span,)
 
 
-@given(st.fractions(), st.sampled_from([F64, F32]))
+@given(st.fractions(), st.sampled_from([FLOAT64, FLOAT32]))
 def test_no_float_is_left_out_beside_a_rational_end(end, dtype: Dtype):
     ((low, _),) = parse_domain(f"[({end.numerator})/{end.denominator}, inf)").spans(dtype)
     kind = np.dtype(dtype.name).type

@@ -1,6 +1,7 @@
 """An expression is recorded as PyTorch code, and no text of a user is ever run as Python."""
 
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -196,6 +197,29 @@ CODE = (
 @pytest.mark.parametrize("code", CODE)
 def test_the_source_of_whatever_is_on_trial_defines_it(code):
     subject, text = subject_and_source(**code)
+    assert torch.equal(run(text)(X), subject(X))
+
+
+KINDS = """
+import torch
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x**3
+
+half = torch.nn.Linear(2, 2, dtype=torch.float16)
+"""
+
+
+@pytest.mark.parametrize("name", ["Cube", "half"])
+def test_a_function_of_autograd_and_a_module_are_called_as_they_are_for_the_trial(
+    name, tmp_path, monkeypatch
+):
+    (tmp_path / "my_kinds.py").write_text(KINDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_kinds", raising=False)
+    subject, text = subject_and_source(function=f"my_kinds:{name}")
     assert torch.equal(run(text)(X), subject(X))
 
 

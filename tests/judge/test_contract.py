@@ -1,165 +1,205 @@
-"""What a claim should be, contracted by hand: f(x, y) = (x²y, x + 3y) at (2, 5)."""
+"""Sums of derivatives are put together as a query asks: numbers, what is known, error bounds."""
 
 import numpy as np
 import pytest
 from flint import arb
 
-from gradcheck.answer import Answer
-from gradcheck.dtypes import DTYPES
-from gradcheck.judge.contraction import Expectation, error_bounds_of, expectations
+from gradcheck.judge.contraction import Derivatives, Weights, summed, summed_bounds
 from gradcheck.query import Query
-from gradcheck.reference.error_bounds import ErrorBounds
-from gradcheck.reference.evaluate import Enclosure
+from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
+from gradcheck.reference.enclosures import Status
 
 VALUES = [20, 17]
 JACOBIAN = [20, 4, 1, 3]  # of x²y by x and y, then of x + 3y
 HESSIAN = [10, 4, 4, 0, 0, 0, 0, 0]
-DOUBLE = DTYPES["float64"]
-X = (2.0, 5.0)
+SETTLED, KINK, UNDEFINED, VAGUE = Status
 
 
-def settled(numbers):
-    return [Enclosure(arb(number), "settled") for number in numbers]
+def derivatives(numbers):
+    """All settled, of a function of two inputs and two outputs."""
+    shape = (2,) * len(numbers).bit_length()
+    shape = shape[1:]
+    balls = np.array([arb(number) for number in numbers], dtype=object).reshape(shape)
+    return Derivatives.of(balls, np.full(shape, int(SETTLED)))
 
 
-def claim(order, cotangent=None, *tangents):
-    """A claim at two points; the second is the one that is asked about."""
-    rows = [None if row is None else np.array([[9.0, 9.0], row]) for row in (cotangent, *tangents)]
-    given = tuple(rows[1:]) + (None,) * (order - len(tangents))
-    return Answer("someone", Query(order, rows[0], given), np.zeros((2, 0)))
+def known(parts, place, ball, status):
+    """The same, with something else known of one derivative."""
+    parts.balls.flat[place], parts.status.flat[place] = ball, int(status)
+    return parts
 
 
-def expected(of, truth):
-    return [
-        float(each.enclosure.ball.mid()) for each in expectations(of, 1, (2, 2), settled(truth))
-    ]
+def weights(order, cotangent=None, *tangents):
+    """Those of a query at the second of its rows."""
+    sides = [None if row is None else np.array([[9.0, 9.0], row]) for row in (cotangent, *tangents)]
+    given = (*sides[1:], *(None for _ in range(order - len(tangents))))
+    return Weights.of(Query(order, sides[0], given), 1)
+
+
+def sums(parts, weighing):
+    return [float(ball.mid()) for ball in summed(parts, weighing)[0].reshape(-1)]
+
+
+def statuses(parts, weighing):
+    return summed(parts, weighing)[1].tolist()
+
+
+def stated(parts, weighing):
+    return summed(parts, weighing)[2].tolist()
 
 
 @pytest.mark.parametrize(
     ("of", "truth", "numbers"),
     [
-        (claim(0), VALUES, [20, 17]),
-        (claim(0, [2.0, -1.0]), VALUES, [23]),
-        (claim(1), JACOBIAN, [20, 4, 1, 3]),
-        (claim(1, [0.5, -2.0]), JACOBIAN, [8, -4]),  # a vjp
-        (claim(1, [0.0, 1.5]), JACOBIAN, [1.5, 4.5]),  # of one output alone
-        (claim(1, [0.0, 0.0]), JACOBIAN, [0, 0]),
-        (claim(1, None, [1.0, -1.0]), JACOBIAN, [16, -2]),  # a jvp
-        (claim(1, [0.5, -2.0], [1.0, -1.0]), JACOBIAN, [12]),
-        (claim(2), HESSIAN, [10, 4, 4, 0, 0, 0, 0, 0]),
-        (claim(2, [0.5, -2.0], [1.0, -1.0]), HESSIAN, [3, 2]),  # a Hessian-vector product
-        (claim(2, [0.5, -2.0]), HESSIAN, [5, 2, 2, 0]),
-        (claim(2, None, [1.0, -1.0], [1.0, 2.0]), HESSIAN, [14, 0]),
-        (claim(2, [1.0, 0.0], [1.0, -1.0], [1.0, 2.0]), HESSIAN, [14]),
+        (weights(0), VALUES, [20, 17]),
+        (weights(0, [2.0, -1.0]), VALUES, [23]),
+        (weights(1), JACOBIAN, [20, 4, 1, 3]),
+        (weights(1, [0.5, -2.0]), JACOBIAN, [8, -4]),  # a vjp
+        (weights(1, [0.0, 1.5]), JACOBIAN, [1.5, 4.5]),  # of one output alone
+        (weights(1, [0.0, 0.0]), JACOBIAN, [0, 0]),
+        (weights(1, None, [1.0, -1.0]), JACOBIAN, [16, -2]),  # a jvp
+        (weights(1, [0.5, -2.0], [1.0, -1.0]), JACOBIAN, [12]),
+        (weights(2), HESSIAN, [10, 4, 4, 0, 0, 0, 0, 0]),
+        (weights(2, [0.5, -2.0], [1.0, -1.0]), HESSIAN, [3, 2]),  # a Hessian-vector product
+        (weights(2, [0.5, -2.0]), HESSIAN, [5, 2, 2, 0]),
+        (weights(2, None, [1.0, -1.0], [1.0, 2.0]), HESSIAN, [14, 0]),
+        (weights(2, [1.0, 0.0], [1.0, -1.0], [1.0, 2.0]), HESSIAN, [14]),
     ],
 )
-def test_derivatives_are_contracted_as_the_claim_was(of, truth, numbers):
-    assert expected(of, truth) == numbers
+def test_derivatives_are_summed_as_they_were_asked_for(of, truth, numbers):
+    assert sums(derivatives(truth), of) == numbers
 
 
-def test_the_last_axis_is_the_one_that_a_tangent_contracts():
+def test_each_tangent_contracts_its_own_axis():
     """Seen on numbers that no Hessian has, since a Hessian is symmetric."""
     numbers = [1, 2, 3, 4, 0, 0, 0, 0]
-    assert expected(claim(2, [1.0, 0.0], [1.0, 0.0]), numbers) == [1, 3]
-    assert expected(claim(2, None, [1.0, 0.0], [0.0, 1.0]), numbers) == [2, 0]
+    assert sums(derivatives(numbers), weights(2, [1.0, 0.0], [1.0, 0.0])) == [1, 2]
+    assert sums(derivatives(numbers), weights(2, [1.0, 0.0], None, [1.0, 0.0])) == [1, 3]
+    assert sums(derivatives(numbers), weights(2, None, [1.0, 0.0], [0.0, 1.0])) == [2, 0]
 
 
-def test_an_expectation_names_its_terms():
-    one, other = expectations(claim(1, [0.5, -2.0]), 1, (2, 2), settled(JACOBIAN))
-    assert one.terms == ((0.5, 0), (-2.0, 2))
-    assert other.terms == ((0.5, 1), (-2.0, 3))
-    (single, _) = expectations(claim(1, [0.0, 1.5]), 1, (2, 2), settled(JACOBIAN))
-    assert single.terms == ((1.5, 2),)
+def test_the_terms_of_a_sum_are_named():
+    terms = weights(1, [0.5, -2.0]).terms
+    assert list(terms((2, 2), 0)) == [(0.5, 0), (-2.0, 2)]
+    assert list(terms((2, 2), 1)) == [(0.5, 1), (-2.0, 3)]
+    assert list(weights(1, [0.0, 1.5]).terms((2, 2), 0)) == [(1.5, 2)]
 
 
-def test_the_contraction_is_exact_where_floats_would_round():
-    truth = settled([2**60, 1, 0, 0])
-    (number, _) = expectations(claim(1, None, [1.0, 1.0]), 1, (2, 2), truth)
-    assert number.enclosure.ball == arb(2**60 + 1)
+@pytest.mark.parametrize(
+    ("of", "count", "plain"),
+    [
+        (weights(1), 1, True),
+        (weights(1, [0.0, 1.0]), 1, True),
+        (weights(1, [0.0, 1.5]), 1, False),
+        (weights(1, [1.0, 1.0]), 2, False),
+        (weights(1, [0.5, 0.5]), 2, False),
+        (weights(2, [1.0, 0.0], [1.0, 1.0]), 2, False),
+        (weights(2, [1.0, 0.0], [0.0, 1.0]), 1, True),
+    ],
+)
+def test_a_derivative_itself_is_told_from_sums_and_multiples(of, count, plain):
+    assert (of.count, of.is_plain()) == (count, plain)
+
+
+def test_a_sum_is_exact_where_floats_would_round():
+    balls = summed(derivatives([2**60, 1, 0, 0]), weights(1, None, [1.0, 1.0]))[0]
+    assert balls[0] == arb(2**60 + 1)
 
 
 def test_a_sum_knows_no_more_than_its_least_known_term():
-    truth = settled(JACOBIAN)
-    truth[0] = Enclosure(arb(0.5, 0.5), "kink")
-    truth[3] = Enclosure(arb(0), "promised")
-    x, y = expectations(claim(1, [1.0, 1.0]), 1, (2, 2), truth)
-    assert (x.enclosure.status, y.enclosure.status) == ("kink", "promised")
-    assert x.enclosure.ball.contains(1.25)
-    truth[2] = Enclosure(arb.nan(), "undefined")
-    truth[1] = Enclosure(arb(0, 9), "vague")
-    x, y = expectations(claim(1, [1.0, 1.0]), 1, (2, 2), truth)
-    assert (x.enclosure.status, y.enclosure.status) == ("undefined", "vague")
+    parts = known(derivatives(JACOBIAN), 0, arb(0.5, 0.5), KINK)
+    both = weights(1, [1.0, 1.0])
+    assert statuses(parts, both) == [KINK, SETTLED]
+    assert summed(parts, both)[0][0].contains(1.25)
+    parts = known(known(parts, 2, arb.nan(), UNDEFINED), 1, arb(0, 9), VAGUE)
+    assert statuses(parts, both) == [UNDEFINED, VAGUE]
 
 
 def test_what_a_cotangent_does_not_ask_about_does_no_harm():
-    truth = settled(JACOBIAN)
-    truth[0] = Enclosure(arb.nan(), "undefined")
-    x, _ = expectations(claim(1, [0.0, 2.0]), 1, (2, 2), truth)
-    assert (x.enclosure.status, float(x.enclosure.ball)) == ("settled", 2.0)
+    parts = known(derivatives(JACOBIAN), 0, arb.nan(), UNDEFINED)
+    of = weights(1, [0.0, 2.0])
+    assert (statuses(parts, of)[0], sums(parts, of)[0]) == (SETTLED, 2.0)
 
 
-class Strained:
-    """A truth whose derivative number k is under a stress of its own."""
-
-    def stress(self, order, index, x, dtype):
-        assert (order, x, dtype) == (1, X, DOUBLE)
-        return ErrorBounds(10.0**index, 2.0 * 10**index, 3.0 * 10**index, underflows=index == 3)
-
-
-def of_terms(*terms, statuses=("settled",) * 9):
-    parts = tuple(Enclosure(arb(7), status) for _, status in zip(terms, statuses, strict=False))
-    asked = tuple(index for _, index in terms)
-    return Expectation(terms, Enclosure(arb(7), "settled"), parts, asked)
+def test_an_answer_of_the_case_takes_the_truths_place():
+    parts = derivatives(JACOBIAN).stating({0: arb(21), 2: arb(2)})
+    assert sums(parts, weights(1, [1.0, 1.0])) == [23, 7]
+    assert stated(parts, weights(1, [1.0, 1.0])) == [True, False]
+    assert stated(parts, weights(1, None, [1.0, 1.0])) == [False, False]
 
 
-def test_stress_adds_up_by_weight_and_the_scale_is_the_largest():
-    found = error_bounds_of(of_terms((0.5, 0), (-2.0, 2)), Strained(), 1, X, DOUBLE)
-    assert found == ErrorBounds(200.5, 401.0, 600.0, underflows=False)
+def test_one_answer_where_the_formula_has_none_makes_a_sum_one_of_the_case():
+    parts = known(derivatives(JACOBIAN), 0, arb.nan(), UNDEFINED).stating({0: arb(21)})
+    assert stated(parts, weights(1, [1.0, 1.0])) == [True, False]
+    assert statuses(parts, weights(1, [1.0, 1.0])) == [SETTLED, SETTLED]
+    assert sums(parts, weights(1, [1.0, 1.0])) == [22, 7]
+
+
+def test_a_convention_stands_in_also_for_what_is_settled():
+    parts = derivatives(JACOBIAN).stating({0: arb(21)}, instead=True)
+    assert stated(parts, weights(1, [1.0, 1.0])) == [True, False]
+
+
+def test_an_answer_does_not_mend_what_is_unknown_beside_it():
+    parts = known(derivatives(JACOBIAN), 2, arb.nan(), UNDEFINED).stating({0: arb(21)})
+    assert statuses(parts, weights(1, [1.0, 1.0]))[0] == UNDEFINED
+    assert not stated(parts, weights(1, [1.0, 1.0]))[0]
+
+
+# error bounds: of the k-th derivative S is 10**k, R twice that, M three times
+
+STRAINED = ErrorBounds(
+    *(factor * 10.0 ** np.arange(4).reshape(2, 2) for factor in (1.0, 2.0, 3.0)),
+    np.arange(4).reshape(2, 2) == 3,
+)
+
+
+def bounds(parts, weighing):
+    """Of the first sum."""
+    found = summed_bounds(STRAINED, parts, weighing)
+    columns = (found.conditioning, found.rounding, found.scale, found.underflows)
+    return tuple(column[0].item() for column in columns)
+
+
+def sevens():
+    return derivatives([7, 7, 7, 7])
+
+
+def test_bounds_add_up_by_weight_and_the_scale_is_the_largest():
+    assert bounds(sevens(), weights(1, [0.5, -2.0])) == (200.5, 401.0, 600.0, False)
 
 
 def test_a_small_weight_does_not_shrink_the_scale():
-    found = error_bounds_of(of_terms((0.25, 1)), Strained(), 1, X, DOUBLE)
-    assert found == ErrorBounds(2.5, 5.0, 30.0, underflows=False)
+    assert bounds(sevens(), weights(1, None, [0.0, 0.25])) == (2.5, 5.0, 30.0, False)
 
 
 def test_one_term_that_underflows_is_enough():
-    assert error_bounds_of(of_terms((1.0, 0), (1.0, 3)), Strained(), 1, X, DOUBLE).underflows
+    found = summed_bounds(STRAINED, sevens(), weights(1, [1.0, 1.0]))
+    assert found.underflows.tolist() == [False, True]
+    found = summed_bounds(STRAINED, sevens(), weights(1, [1.0, 0.0]))
+    assert found.underflows.tolist() == [False, False]
 
 
-@pytest.mark.parametrize("status", ["kink", "promised"])
-def test_hulls_and_promises_are_allowed_the_rounding_of_themselves_alone(status):
-    terms = of_terms((0.5, 0), (-2.0, 3), statuses=(status, status))
-    assert error_bounds_of(terms, Strained(), 1, X, DOUBLE) == ErrorBounds(
-        17.5, 0.0, 0.0, underflows=False
-    )
+def hull(parts, place):
+    return known(parts, place, arb(7), KINK)
 
 
-@pytest.mark.parametrize("status", ["kink", "promised"])
-def test_what_is_added_to_a_hull_or_a_promise_keeps_its_own_stress(status):
-    terms = of_terms((0.5, 0), (-2.0, 2), statuses=(status, "settled"))
-    found = error_bounds_of(terms, Strained(), 1, X, DOUBLE)
-    assert found == ErrorBounds(203.5, 400.0, 600.0, underflows=False)
+def promise(parts, place):
+    return parts.stating({place: arb(7)}, instead=True)
 
 
-def test_a_written_answer_has_the_stress_of_the_derivative_that_it_states():
-    found = error_bounds_of(of_terms((0.5, 0), statuses=("written",)), Strained(), 1, X, DOUBLE)
-    assert found == ErrorBounds(0.5, 1.0, 3.0, underflows=False)
+@pytest.mark.parametrize("made", [hull, promise])
+def test_hulls_and_promises_are_allowed_the_rounding_of_themselves_alone(made):
+    parts = made(made(sevens(), 0), 2)
+    exact = (17.5, 0.0, 0.0, False)
+    assert bounds(parts, weights(1, [0.5, -2.0])) == pytest.approx(exact, rel=1e-12)
 
 
-def test_a_sum_is_written_where_all_its_terms_are():
-    truth = settled(JACOBIAN)
-    truth[0], truth[2] = Enclosure(arb(20), "written"), Enclosure(arb(1), "written")
-    x, y = expectations(claim(1, [1.0, 1.0]), 1, (2, 2), truth)
-    assert (x.enclosure.status, y.enclosure.status) == ("written", "settled")
-    one, other = expectations(claim(1, None, [1.0, 1.0]), 1, (2, 2), truth)
-    assert (one.enclosure.status, other.enclosure.status) == ("settled", "settled")
+@pytest.mark.parametrize("made", [hull, promise])
+def test_what_is_added_to_a_hull_or_a_promise_keeps_its_own_bounds(made):
+    assert bounds(made(sevens(), 0), weights(1, [0.5, -2.0])) == (203.5, 400.0, 600.0, False)
 
 
-def test_a_contraction_asks_about_what_it_weighs_with_zero_too():
-    x, y = expectations(claim(1, [0.0, 2.0]), 1, (2, 2), settled(JACOBIAN))
-    assert (x.asked, y.asked) == ((0, 2), (1, 3))
-    (first, _) = expectations(claim(1, None, [0.0, 2.0]), 1, (2, 2), settled(JACOBIAN))
-    assert first.asked == (0, 1)
-    assert first.terms == ((2.0, 1),)
-    (row, _) = expectations(claim(2, [1.0, 0.0], [0.0, 1.0]), 1, (2, 2), settled(HESSIAN))
-    assert row.asked == (0, 1, 4, 5)
+def test_a_known_answer_has_the_bounds_of_the_derivative_that_it_states():
+    parts = sevens().stating({0: arb(7)})
+    assert bounds(parts, weights(1, [0.5, 0.0])) == (0.5, 1.0, 3.0, False)

@@ -6,16 +6,14 @@ from fractions import Fraction
 
 import pytest
 from flint import arb
-from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, ruled, settled
+from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, judged, ruled, settled, truth_of
 
 from gradcheck.answer import Grade, Ruling
-from gradcheck.judge.judge import judge
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import ErrorBounds
-from gradcheck.reference.evaluate import Enclosure
+from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 
 
-def never():
+def never(_mask):
     raise AssertionError("the judge asked what it need not know of a faithful number")
 
 
@@ -24,13 +22,13 @@ def never():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 1e-310, 2.0**-1074, 1e300])
 def test_the_true_number_is_faithful_and_no_ulp_off(value):
-    judgement = judge(value, settled(value), DOUBLE, never, never)
+    judgement = judged(value, settled(value), DOUBLE, never, never)
     assert (how(judgement), judgement.ulps, judgement.relative) == (Grade.FAITHFUL, 0, 0)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, -1, -4])
 def test_up_to_four_ulps_are_faithful_without_an_explanation(steps):
-    judgement = judge(1.5 + steps * ULP, settled(1.5), DOUBLE, never, never)
+    judgement = judged(1.5 + steps * ULP, settled(1.5), DOUBLE, never, never)
     assert (how(judgement), judgement.ulps) == (Grade.FAITHFUL, abs(steps))
 
 
@@ -48,7 +46,7 @@ def test_the_error_is_told_relatively_too():
 
 def test_the_truth_may_lie_between_two_floats():
     with working(256, exact=True):
-        third = Enclosure(arb(1) / 3, "settled")
+        third = truth_of(arb(1) / 3, "settled")
     assert ruled(1 / 3, third).ulps == pytest.approx(1 / 3, rel=1e-9)
     assert ruled(math.nextafter(1 / 3, 1), third).ulps == pytest.approx(2 / 3, rel=1e-9)
 
@@ -65,6 +63,12 @@ def test_rounding_alone_does_not_explain_a_number_without_a_right_digit(got, rul
     """As a quotient that cancels does: R is 1e-8, however the function is conditioned."""
     judgement = ruled(got, settled(1e-9), stress=replace(CALM, rounding=1e-8))
     assert (judgement.ruling, judgement.grade) == ruling
+
+
+def test_a_truth_that_is_proved_tiny_is_zero():
+    tiny = truth_of(arb(0, 2.0**-1000) * arb(2) ** -1000)
+    judgement = ruled(1e-9, tiny, stress=replace(CALM, rounding=1e-8))
+    assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.EXPLAINED)
 
 
 def test_rounding_explains_what_is_not_zero_where_the_truth_is():
@@ -195,9 +199,9 @@ def test_an_intermediate_that_leaves_the_range_excuses_no_finite_number():
         settled(1.0),
         settled(0.0),
         settled(Fraction(2) ** 1100),
-        Enclosure(arb(0.5, 0.5), "kink"),
-        settled(0.0, "promised"),
-        Enclosure(arb.pos_inf(), "promised"),
+        truth_of(arb(0.5, 0.5), "kink"),
+        settled(0.0, "stated"),
+        truth_of(arb.pos_inf(), "stated"),
     ],
 )
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_a_nan_disagrees_where_nothing_leaves_the_range():
 
 # kinks, conventions, and what proves nothing
 
-HULL = Enclosure(arb(0.5, 0.5), "kink")  # of the slopes of relu at 0
+HULL = truth_of(arb(0.5, 0.5), "kink")  # of the slopes of relu at 0
 
 
 @pytest.mark.parametrize("got", [0.0, 0.25, 1.0, 1.0 + 4 * ULP, -4 * ULP])
@@ -242,7 +246,7 @@ def test_a_number_outside_the_hull_disagrees(got):
 )
 @pytest.mark.parametrize("got", [0.0, math.nan, math.inf])
 def test_without_a_proof_the_judge_abstains_with_a_reason(status, reason, got):
-    judgement = judge(got, Enclosure(arb.nan(), status), DOUBLE, never, never)
+    judgement = judged(got, truth_of(arb.nan(), status), DOUBLE, never, never)
     assert (judgement.ruling, judgement.reason, judgement.judged) == (
         Ruling.ABSTAIN,
         reason,
@@ -252,7 +256,7 @@ def test_without_a_proof_the_judge_abstains_with_a_reason(status, reason, got):
 
 
 def test_a_convention_is_held_to_the_number():
-    promise = settled(0.0, "promised")
+    promise = settled(0.0, "stated")
     assert [how(ruled(got, promise)) for got in (0.0, -0.0, 0.5, 1.0)] == [
         Grade.FAITHFUL,
         Grade.FAITHFUL,
@@ -262,7 +266,7 @@ def test_a_convention_is_held_to_the_number():
 
 
 def test_a_convention_may_be_infinite():
-    promise = Enclosure(arb.neg_inf(), "promised")
+    promise = truth_of(arb.neg_inf(), "stated")
     assert ruled(-math.inf, promise).ruling is Ruling.AGREE
     for got in (math.inf, 0.0, math.nan):
         judgement = ruled(got, promise)
@@ -274,7 +278,7 @@ def test_a_convention_may_be_infinite():
 
 # answers that a case states
 
-WRITTEN = settled(1.0, "written")
+WRITTEN = settled(1.0, "stated")
 OVERWHELMED = ErrorBounds(conditioning=1.0, rounding=0.0, scale=math.inf, underflows=True)
 
 
@@ -295,7 +299,7 @@ def test_a_written_answer_holds_also_where_the_formula_leaves_the_range(got, rea
 
 
 def test_a_written_answer_beyond_the_range_is_held_to_infinity():
-    beyond = settled(Fraction(2) ** 1024, "written")
+    beyond = settled(Fraction(2) ** 1024, "stated")
     assert ruled(math.inf, beyond).ruling is Ruling.AGREE
     for got in (math.nan, -math.inf, 1.0):
         assert ruled(got, beyond, leaves_range=True).ruling is Ruling.DISAGREE
@@ -311,6 +315,6 @@ def test_a_written_answer_beyond_the_range_is_held_to_infinity():
     ],
 )
 def test_a_written_answer_is_allowed_the_same_rounding_as_the_truth(stress, last, inside, outside):
-    written = settled(1.5, "written")
+    written = settled(1.5, "stated")
     assert how(ruled(1.5 + last * ULP, written, stress=stress)) is inside
     assert how(ruled(1.5 + (last + 1) * ULP, written, stress=stress)) is outside

@@ -5,14 +5,13 @@ from fractions import Fraction
 
 import pytest
 from flint import arb, fmpq
-from hand_made import DOUBLE, SINGLE, how, ruled, settled
+from hand_made import DOUBLE, SINGLE, how, ruled, settled, truth_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.ops.balls import working
-from gradcheck.reference.error_bounds import ErrorBounds
-from gradcheck.reference.evaluate import Enclosure
+from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 
 PATTERNS = {"float64": ("<d", "<Q"), "float32": ("<f", "<I")}
 
@@ -119,7 +118,7 @@ def test_the_nearest_float_is_half_an_ulp_off_at_most(dtype, true):
     number, _ = PATTERNS[dtype.name]
     nearest = struct.unpack(number, struct.pack(number, float(true)))[0]
     with working(4000, exact=True):
-        truth = Enclosure(arb(fmpq(true.numerator, true.denominator)), "settled")
+        truth = truth_of(arb(fmpq(true.numerator, true.denominator)), "settled")
     # float32 is rounded to twice here, which costs a 2**-29th of an ulp more
     assert ruled(nearest, truth, dtype=dtype).ulps <= 0.5 + 2.0**-28
 

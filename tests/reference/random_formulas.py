@@ -9,8 +9,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from operator_points import MPMATH
 
-from gradcheck.graph.scalarize import unroll
-from gradcheck.graph.tape import Program
+from gradcheck.graph.graph import Frozen
+from gradcheck.graph.graph import Node as Operation
+from gradcheck.graph.lower import Lowered, lower
 from gradcheck.language.nodes import Binary, Call, Comparison, Literal, Name, Node
 from gradcheck.ops.table import CALLABLE, OPERATORS, REAL
 
@@ -93,10 +94,10 @@ POINTS = st.tuples(*[st.floats(-4, 4).filter(lambda x: abs(x) > 1e-5 or x == 0)]
 REGULAR_POINTS = st.tuples(*[st.integers(-40, 40).map(lambda n: n / 16 + 0.01)] * 3)
 
 
-def program_of(tree: Node) -> Program:
+def formula_of(tree: Node) -> Lowered:
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(INPUTS, ())
     try:
-        return unroll(tree, inputs=shapes, names={}, lets={}, conditions=())
+        return lower(tree, inputs=shapes, names={}, lets={}, conditions=())
     except Exception:  # a division of constants by zero, a number of too many digits
         assume(False)  # noqa: FBT003
         raise
@@ -110,39 +111,42 @@ _PLAIN = frozenset({"add", "sub", "mul", "neg", "and", "or", "not", "where"})
 _TIES = frozenset({"lt", "le", "eq", "min", "max"})
 
 
-def by_mpmath(program: Program, point: tuple[float, ...], digits: int = 100):
+def by_mpmath(formula: Lowered, point: tuple[float, ...], digits: int = 100):
     """The value to some 60 digits; None where there is none. Rejects what rounding would decide."""
     with mpmath.workdps(digits):
-        first = _value(program, point)
+        first = _value(formula, point)
     with mpmath.workdps(digits + 40):
-        second = _value(program, point)
+        second = _value(formula, point)
         assume((first is None) == (second is None))
         close = first is None or abs(first - second) <= abs(second) * mpmath.mpf(10) ** -60
     assume(close)
     return second
 
 
-def _value(program: Program, point: tuple[float, ...]):
-    tape = program.tape
+def _value(formula: Lowered, point: tuple[float, ...]):
+    graph = formula.graph
     values: dict = {}
-    for node in sorted(tape.ancestors(program.outputs)):  # derivatives may stand on it, too
-        operation = tape.operations[node]
-        arguments = [values[a] for a in operation.arguments]
-        leaves = [not tape.operations[a].arguments for a in operation.arguments]
-        if operation.operator == "input":
-            values[node] = mpmath.mpf(point[operation.parameter])
-        elif operation.operator == "number":
-            number = operation.parameter
-            values[node] = mpmath.mpf(number.numerator) / number.denominator
-        elif operation.operator in ("true", "false"):
-            values[node] = operation.operator == "true"
+    for index in graph.ancestors(formula.results):  # derivatives may stand on it, too
+        node = graph.nodes[index]
+        arguments = [values[a] for a in node.args]
+        leaves = [not graph.nodes[a].args for a in node.args]
+        if node.op == "input":
+            values[index] = mpmath.mpf(point[node.attr])
+        elif node.op == "constant":
+            values[index] = _number(node)
         else:
-            values[node] = _applied(operation, arguments, leaves)
-    return values[program.outputs[0]]
+            values[index] = _applied(node, arguments, leaves)
+    return values[formula.results[0]]
 
 
-def _applied(operation, arguments: list, leaves: list[bool]):
-    name = operation.operator
+def _number(node: Operation):
+    assert isinstance(node.attr, Frozen)
+    value = node.attr.array.item()
+    return value if isinstance(value, bool) else mpmath.mpf(value.numerator) / value.denominator
+
+
+def _applied(node: Operation, arguments: list, leaves: list[bool]):
+    name = node.op
     if name == "where":
         condition, a, b = arguments
         assume(condition is not None)
@@ -158,7 +162,7 @@ def _applied(operation, arguments: list, leaves: list[bool]):
     if OPERATORS[name].domain != REAL * len(arguments) or name in ("floor", "ceil", "round"):
         computed = [2 * a for a, leaf in zip(arguments, leaves, strict=True) if not leaf]
         assume(not any(_unclear(a - mpmath.nint(a)) for a in computed))  # poles, ends and jumps
-    parameter = [] if operation.parameter is None else [operation.parameter]
+    parameter = [] if node.attr is None else [node.attr]
     return _defined(name, [*parameter, *arguments])
 
 

@@ -8,7 +8,12 @@ from gradcheck.graph.lower import lower
 from gradcheck.graph.scalarize import unroll
 from gradcheck.language.parse import parse
 from gradcheck.query import Query
-from gradcheck.reference.array_bounds import bounded_conditioning, error_bounds
+from gradcheck.reference.array_bounds import (
+    bounded_conditioning,
+    error_bounds,
+    measured_answer,
+    rounding_in_balls,
+)
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.error_bounds import Rounding
 from gradcheck.reference.forward_mode import Chain
@@ -56,15 +61,38 @@ def test_the_conditioning_by_one_more_derivative_is_the_exact_one(name, order):
     assert np.allclose(found, [each.conditioning for each in exact], rtol=1e-9, atol=1e-30)
 
 
+def in_floats(graphs, rows, cotangent):
+    found = measured_answer(graphs, rows, cotangent, F32)
+    assert not found.doubt.any()
+    return np.abs(found.value) + found.spread, found.error * F32.unit_roundoff
+
+
+def in_balls(graphs, rows, cotangent):
+    rounding = rounding_in_balls(graphs, rows, cotangent, F32)
+    return bounded_conditioning(graphs, rows, cotangent), rounding
+
+
+@pytest.mark.parametrize("bounds", [in_floats, in_balls])
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize("name", FORMULAS)
-def test_the_bound_of_the_conditioning_is_never_below_it_and_not_far_above(name, order):
+def test_the_bound_of_the_conditioning_is_never_below_it_and_not_far_above(name, order, bounds):
     graphs, query, point, exact = asked(name, order)
     parts = plan(graphs, query, point).parts
-    bound = np.concatenate([bounded_conditioning(graphs, rows, c) for rows, c in parts])
+    bound = np.concatenate([bounds(graphs, rows, c)[0] for rows, c in parts])
     least = np.array([each.conditioning for each in exact])
     assert (bound.reshape(-1) >= least * (1 - 1e-5)).all()
     assert (bound <= FACTOR[order] * least.max()).all()
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_floats_and_balls_bound_rounding_alike(name, order):
+    graphs, query, point, _ = asked(name, order)
+    for rows, cotangent in plan(graphs, query, point).parts:
+        floats = in_floats(graphs, rows, cotangent)[1]
+        balls = in_balls(graphs, rows, cotangent)[1]
+        assert (floats >= 0.2 * balls).all()
+        assert floats.max() <= 4 * balls.max() + F32.unit_roundoff
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
@@ -92,3 +120,52 @@ def test_what_underflows_on_the_way_is_told_from_what_is_zero():
     graphs = DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
     found = error_bounds(graphs, Query(0), np.array([[-90.0, 1.0]]), F32)
     assert found.underflows.tolist() == [[True, False]]
+
+
+def graphs_of(text, **shapes):
+    lowered = lower(parse(text), inputs=shapes, names={}, lets={}, conditions=())
+    return DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, tuple(lowered.results)))
+
+
+DOUBTED = {
+    "cancels": ("log(exp(x) - 1)", 2.0**-60),
+    "underflows": ("exp(x - 800)*exp(400)", 1.3),
+    "overflows": ("exp(x)/(1 + exp(x))", 800.0),
+    "near a step": ("floor(exp(log(x)))", 3.0),
+    "near a comparison": ("where(exp(log(x)) < 3, x, x**2)", 3.0),
+    "without a derivative": ("zeta(x, 3)", 2.5),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_what_float64_does_not_hold_is_in_doubt(name):
+    text, x = DOUBTED[name]
+    graphs = graphs_of(text, x=())
+    (rows, _), *_ = plan(graphs, Query(0), np.array([[x]])).parts
+    assert measured_answer(graphs, rows, None, F32).doubt.all()
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_the_same_formula_elsewhere_is_not(name):
+    graphs = graphs_of(DOUBTED[name][0].replace("zeta(x, 3)", "zeta(3, x)"), x=())
+    (rows, _), *_ = plan(graphs, Query(0), np.array([[200.5]])).parts
+    assert not measured_answer(graphs, rows, None, F32).doubt.any()
+
+
+def test_what_is_in_doubt_is_bounded_by_balls():
+    """d/dx exp(x)/(1 + exp(x)) = exp(-x) far out, so that S = (1 + x) exp(-x)."""
+    graphs = graphs_of("exp(x)/(1 + exp(x))", x=())
+    found = error_bounds(graphs, Query(1, None, (None,)), np.array([[600.0], [720.0]]), F32)
+    expected = [601 * np.exp(-600), 721 * np.exp(-720)]
+    assert found.conditioning.reshape(-1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_bound_at_one_point_does_not_hang_on_the_others():
+    graphs = graphs_of("exp(x)/sum(exp(x))", x=(2,))
+    points = np.array([[0.5, 1.0], [800.0, 0.0], [1.0, -1.0]])
+    query = Query(1, np.array([[1.0, -2.0]]), (None,))
+    together = error_bounds(graphs, query, points, F32)
+    alone = [error_bounds(graphs, query, point[None], F32) for point in points]
+    for part in ("conditioning", "rounding", "scale", "underflows"):
+        joined = np.concatenate([getattr(each, part) for each in alone])
+        assert np.array_equal(getattr(together, part), joined)

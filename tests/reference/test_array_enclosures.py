@@ -12,8 +12,7 @@ from gradcheck.graph.graph import Graph
 from gradcheck.query import Port, Query
 from gradcheck.reference import ball_arrays
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
-from gradcheck.reference.enclosures import Status, enclose
-from gradcheck.reference.truth import DerivationsDiffer
+from gradcheck.reference.enclosures import DerivationsDiffer, Status, enclose
 
 DIGITS = 60
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from dataclasses import replace
 
 import pytest
@@ -381,3 +382,55 @@ def yaml_floats(text):
         "tag:number", re.compile(r"[-+]?[0-9][0-9.]*([eE][-+]?[0-9]+)?$"), list("-+0123456789")
     )
     return yaml.load(text, Loader=Loader)
+
+
+SWISH = """\
+import torch
+
+def subject(x, b):
+    mul = b * x
+    sigmoid = torch.sigmoid(mul)
+    return x * sigmoid
+"""
+
+
+def script_in(text):
+    """The script at the end of a block, without its indentation."""
+    return textwrap.dedent(text.partition("without gradcheck:\n")[2])
+
+
+def test_the_script_gives_what_pytorch_gives_without_us(capsys):
+    facts = replace(FACTS, source=SWISH, dtype="float32")
+    entry = replace(AT_MINUS_40, at={"x": [1.0, -0.0], "b": math.inf})
+    script = script_in(block(facts, replace(OUTCOME, smallest=(entry,))))
+    scope = {}
+    exec(script, scope)
+    x = torch.tensor([1.0, -0.0], requires_grad=True)
+    b = torch.tensor(math.inf, requires_grad=True)
+    y = x * torch.sigmoid(b * x)
+    gradient = torch.autograd.grad(y, [x, b], torch.ones_like(y))
+    assert str(scope["y"]) == str(y)
+    assert capsys.readouterr().out == f"{y} {gradient}\n"
+
+
+def test_an_input_called_y_keeps_its_name_in_the_script(capsys):
+    facts = replace(FACTS, source=SWISH.replace("(x, b)", "(x, y)").replace("b *", "y *"))
+    entry = replace(AT_MINUS_40, at={"x": 1.0, "y": 0.0})
+    exec(script_in(block(facts, replace(OUTCOME, smallest=(entry,)))), {})
+    assert "(tensor(0.5000, dtype=torch.float64), tensor(0.2500" in capsys.readouterr().out
+
+
+def test_complex_inputs_keep_the_signs_of_their_zeros_in_the_script(capsys):
+    facts = replace(FACTS, source=SWISH, dtype="complex64")
+    entry = replace(AT_MINUS_40, at={"x": [complex(-4.0, -0.0)], "b": 0.0})
+    scope = {}
+    exec(script_in(block(facts, replace(OUTCOME, smallest=(entry,)))), scope)
+    assert (scope["x"].dtype, scope["b"].dtype) == (torch.complex64, torch.float32)
+    assert math.copysign(1, scope["x"].imag.item()) == -1
+    assert "grad_fn" in capsys.readouterr().out
+
+
+def test_code_without_a_source_and_a_long_one_have_no_script():
+    long = SWISH + "# one line\n" * 20
+    texts = [block(replace(FACTS, source=source), OUTCOME) for source in ("", long)]
+    assert not any("without gradcheck" in text for text in texts)

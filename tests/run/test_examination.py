@@ -10,7 +10,8 @@ from wrongs import SQUARE, ruled, with_gradient, wrong_at
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
-from gradcheck.reference.truth import DerivationsDiffer, Truth
+from gradcheck.reference.enclosures import DerivationsDiffer
+from gradcheck.reference.reference import Reference
 from gradcheck.run import examination
 from gradcheck.run.ruling import Examination
 
@@ -195,10 +196,10 @@ def test_an_exception_at_one_point_of_a_batch_is_brought_home_to_that_point():
 
 
 def test_a_contradiction_of_our_own_derivations_is_our_defect(monkeypatch):
-    def contradict(self, order, x):
+    def contradict(self, query, points):
         raise DerivationsDiffer("at [1.0] the chain rule gives 2, sympy 3")
 
-    monkeypatch.setattr(Truth, "_enclosures", contradict)
+    monkeypatch.setattr(Reference, "enclose", contradict)
     outcome = ruled("{formula: x**2 + 1234567, inputs: {x: real}}")
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason == (

@@ -57,7 +57,7 @@ def zero(x):
     return torch.zeros_like(x)
 
 
-# a kink (hull [-3/2, 3/2] of what is |x|/2), a jump, a branch that overflows, an open quotient
+# a kink (hull [-1/2, 1/2] of what is |x|/2), a jump, a branch that overflows, an open quotient
 HALF = ("max(x, -x) - abs(x)/2", 0.0, (lambda x: x.abs() / 2, lambda x: x.sign() / 2, zero))
 STEP = ("floor(x)", 0.0, (torch.floor, zero, zero))
 FAR = (
@@ -125,7 +125,7 @@ def test_what_is_the_written_answer_agrees(place, what, witness):
 @pytest.mark.parametrize(
     ("place", "what", "witness", "number", "verdict"),
     [
-        ("kink", "slope", "reverse", 1.25, "agree"),  # within the hull
+        ("kink", "slope", "reverse", 0.25, "agree"),  # within the hull
         ("overflow", "slope", "reverse", NAN, "inaccurate"),
         ("overflow", "slope", "forward", NAN, "inaccurate"),
     ],
@@ -139,7 +139,7 @@ def test_without_the_written_answer_only_the_formula_speaks(place, what, witness
 def test_the_reason_names_the_answer_in_the_case():
     outcome = stated("overflow", "slope", "reverse", NAN, 1)
     assert outcome.reason == "NaN where the answer in the case is finite"
-    kink = stated("kink", "slope", "reverse", 1.0, 0)
+    kink = stated("kink", "slope", "reverse", 0.25, 0)
     assert kink.reason.startswith("off by ")
     assert " from the answer in the case, where rounding explains " in kink.reason
 

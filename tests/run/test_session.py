@@ -2,12 +2,10 @@
 
 import numpy as np
 from culprits import PLANE, VECTOR, case_of, check_of
-from flint import arb
 
 from gradcheck.answer import RunOptions
-from gradcheck.judge.contraction import Expectation
-from gradcheck.reference.evaluate import Enclosure
-from gradcheck.run.observation import NO_PROMISES, index_text, observe
+from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.run.observation import NO_PROMISES, Entry, index_text, observe
 from gradcheck.run.session import session_of, single, stable_seed
 from gradcheck.run.stated_values import promised
 
@@ -18,9 +16,12 @@ def session(declaration, witness="reverse", function=None):
     return session_of(check_of(case_of(declaration, function), witness))
 
 
-def named(declaration, order, *terms):
-    number = Expectation(terms, Enclosure(arb(0), "settled"), (), ())
-    return index_text(session(declaration), order, number)
+def names(declaration, witness, seed=PLAIN, **at):
+    """What the numbers of a witness's first answer are called."""
+    points = {name: np.array([value]) for name, value in at.items()}
+    observation = observe(session(declaration, witness), points, seed)
+    first = observation.judged[0]
+    return [index_text(observation, Entry(first, 0, k)) for k in range(first.got.shape[1])]
 
 
 def test_the_seed_is_the_same_on_every_machine():
@@ -90,8 +91,8 @@ def test_every_witness_of_a_case_sees_the_same_points():
 def test_a_point_is_a_row_of_all_input_entries():
     two = session("{formula: sum(x) + y, inputs: {x: {shape: [2]}, y: real}}")
     points = {"x": np.array([[1.0, 2.0], [3.0, 4.0]]), "y": np.array([5.0, 6.0])}
-    assert two.rows(points) == [(1.0, 2.0, 5.0), (3.0, 4.0, 6.0)]
-    assert two.rows(single(points, 1)) == [(3.0, 4.0, 6.0)]
+    assert two.rows(points).tolist() == [[1.0, 2.0, 5.0], [3.0, 4.0, 6.0]]
+    assert two.rows(single(points, 1)).tolist() == [[3.0, 4.0, 6.0]]
 
 
 def test_every_number_of_a_batch_is_judged_at_its_own_point():
@@ -107,18 +108,26 @@ def test_every_number_of_a_batch_is_judged_at_its_own_point():
 
 
 def test_the_entries_of_derivatives_have_names():
-    matrix = "{formula: '[x[0, 2] * y, y]', inputs: {x: {shape: [2, 3]}, y: real}}"
-    assert named(matrix, 0, (1.0, 1)) == "y[1]"
-    assert named(matrix, 1, (1.0, 2)) == "∂y[0]/∂x[0, 2]"
-    assert named(matrix, 1, (1.0, 13)) == "∂y[1]/∂y"
-    assert named(matrix, 2, (1.0, 2 * 7 + 6)) == "∂²y[0]/∂x[0, 2]∂y"
-    assert named(matrix, 1, (-0.5, 2), (2.0, 9)) == "-0.5·∂y[0]/∂x[0, 2] + 2·∂y[1]/∂x[0, 2]"
+    table = "{formula: '[x[0, 2] * y, y]', inputs: {x: {shape: [2, 3]}, y: real}}"
+    at = {"x": np.ones((2, 3)), "y": 1.0}
+    assert names(table, "value", **at) == ["y[0]", "y[1]"]
+    forward = names(table, "forward", **at)  # along all inputs at once
+    assert forward == ["∂y[0]/∂x[0, 2] + ∂y[0]/∂y", "∂y[1]/∂y"]
+    product = "{formula: x*y**2, inputs: {x: real, y: real}}"
+    assert names(product, "reverse", x=2.0, y=3.0) == ["∂y/∂x", "∂y/∂y"]
+    assert names(product, "second", x=2.0, y=3.0) == ["∂²y/∂x∂x", "∂²y/∂x∂y"]
+
+
+def test_a_weighted_derivative_is_named_with_its_weight():
+    (name,) = names("{formula: x**2, inputs: {x: real}}", "reverse", seed=7, x=2.0)
+    assert name.endswith("·∂y/∂x")
+    assert float(name.removesuffix("·∂y/∂x")) not in (0.0, 1.0)
 
 
 def test_a_long_sum_is_told_by_its_beginning():
-    assert named(VECTOR.declaration, 1, *((2.0, k) for k in range(9))) == (
-        "2·∂y[0]/∂x[0] + 2·∂y[0]/∂x[1] + ... (9 terms)"
-    )
+    nine = "{formula: 'sum(x)**2', inputs: {x: {shape: [9]}}}"
+    (name,) = names(nine, "forward", x=np.ones(9))
+    assert name == "∂y/∂x[0] + ∂y/∂x[1] + ... (9 terms)"
 
 
 # what a case states

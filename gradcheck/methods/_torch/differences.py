@@ -8,16 +8,18 @@ Both are enclosed here, so a step outside a smooth neighbourhood is never judged
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from flint import arb
 
 from gradcheck.answer import FiniteDifferenceSettings
 from gradcheck.dtypes import Dtype
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR, SCALE_FACTOR
-from gradcheck.ops.balls import CONTACT, working
-from gradcheck.reference.error_bounds import upper_float
-from gradcheck.reference.truth import Truth
+from gradcheck.query import Array, Query
+from gradcheck.reference.ball_arrays import is_finite, magnitudes, radii
+from gradcheck.reference.reference import Reference
 
 SAFETY = 4
 MOST_ENTRIES = 2_000
@@ -34,105 +36,101 @@ LOOSEST = {"float64": 1e-3, "float32": 0.25}
 stands not here finite differences have none to give."""
 
 
-def first_difference(
-    truth: Truth, x: tuple[float, ...], dtype: Dtype
-) -> FiniteDifferenceSettings | None:
-    """Settings for ``torch.autograd.gradcheck`` at x; None where it cannot testify."""
-    box = _Box.at(truth, x, dtype)
-    if box is None or not truth.size * truth.outputs:
-        return None
-    truncation = box.step / 2 * box.radius(2)
-    return box.settings(0, truncation, _largest(box.balls(1)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Box:
+    """The neighbourhood x ± 2h in which differences of step h are taken.
 
+    ``balls`` hold all derivatives of the orders 0, 1 and 2 over it.
 
-def second_difference(
-    truth: Truth, x: tuple[float, ...], dtype: Dtype
-) -> FiniteDifferenceSettings | None:
-    """Settings for ``torch.autograd.gradgradcheck`` at x; None where it cannot testify."""
-    box = _Box.at(truth, x, dtype)
-    if box is None or not truth.size * truth.outputs:
-        return None
-    largest = max(_largest(box.balls(1)), _largest(box.balls(2)))
-    return box.settings(1, 2 * box.radius(2), largest)
+    Shapes: point [1, n]; balls [m, n, ..., n] for each order.
+    """
 
-
-class _Box:
-    """The neighbourhood x ± 2h in which differences of step h are taken."""
-
-    def __init__(self, truth: Truth, x: tuple[float, ...], dtype: Dtype, step: float) -> None:
-        self.truth, self.x, self.dtype, self.step = truth, x, dtype, step
-        self._known: dict[int, list[arb] | None] = {}
+    reference: Reference
+    point: Array
+    dtype: Dtype
+    step: float
+    balls: tuple[Array, ...]
 
     @classmethod
-    def at(cls, truth: Truth, x: tuple[float, ...], dtype: Dtype) -> _Box | None:
-        """The box, if values and derivatives up to order 2 are smooth all over it."""
-        largest = max([1.0, *map(abs, x)])
-        if truth.outputs * truth.size**2 > MOST_ENTRIES or not largest <= FARTHEST:
+    def at(cls, reference: Reference, point: Array, dtype: Dtype) -> Box | None:
+        """The box, if values and derivatives up to order 2 are smooth all over it.
+
+        Shapes: [1, n].
+        """
+        largest = np.abs(point).max(initial=1.0)
+        entries = reference.outputs * reference.size**2
+        if not 0 < entries <= MOST_ENTRIES or not largest <= FARTHEST:
             return None
-        exponent = math.ceil(math.log2(largest)) - dtype.precision // 3
-        box = cls(truth, x, dtype, 2.0**exponent)
-        smooth = all(box.smooth(order) for order in (0, 1, 2))
-        return box if smooth else None
+        step = 2.0 ** (math.ceil(math.log2(largest)) - dtype.precision // 3)
+        box = np.array([[arb(value, 2 * step) for value in point[0].tolist()]], dtype=object)
+        balls = []
+        for order in range(3):
+            try:
+                found, touched = reference.over(order, box)
+            except NoDerivative:
+                return None
+            if touched.any() or not is_finite(found).all():
+                return None
+            balls.append(found[0])
+        return cls(reference, point, dtype, step, tuple(balls))
 
-    def smooth(self, order: int) -> bool:
-        with working(64, exact=False):
-            points = [arb(value, 2 * self.step) for value in self.x]
-            balls = self.truth.over(order, points)
-            self._known[order] = balls
-            return not CONTACT.touched and all(ball.is_finite() for ball in balls)
+    def first(self) -> FiniteDifferenceSettings | None:
+        """Settings for ``torch.autograd.gradcheck``; None where it cannot testify."""
+        return self._settings(0, self.step / 2 * self._radius(2), self._size(1))
 
-    def balls(self, order: int) -> list[arb]:
-        return self._known[order] or []
+    def second(self) -> FiniteDifferenceSettings | None:
+        """Settings for ``torch.autograd.gradgradcheck``; None where it cannot testify."""
+        return self._settings(1, 2 * self._radius(2), max(self._size(1), self._size(2)))
 
-    def radius(self, order: int) -> float:
-        return max((upper_float(ball.rad()) for ball in self.balls(order)), default=0.0)
+    def _radius(self, order: int) -> float:
+        return float(radii(self.balls[order]).max())
 
-    def settings(
+    def _size(self, order: int) -> float:
+        return float(magnitudes(self.balls[order]).max())
+
+    def _settings(
         self, order: int, truncation: float, largest: float
     ) -> FiniteDifferenceSettings | None:
         """The tolerance that truncation and rounding explain, if it is narrow enough."""
-        highest = max(map(_largest, (self.balls(0), self.balls(1), self.balls(2))))
-        if not highest <= self.dtype.largest * HEADROOM:
+        if not max(map(self._size, range(3))) <= self.dtype.largest * HEADROOM:
             return None
-        noise = self.rounding(order) / self.step + self.inaccuracy(order + 1)
+        noise = self._rounding(order) / self.step + self._inaccuracy(order + 1)
         atol = SAFETY * (truncation + noise)
-        flat = _largest(self.balls(order)) / max([1.0, *map(abs, self.x)])  # of a constant
+        flat = self._size(order) / np.abs(self.point).max(initial=1.0)  # of a constant
         if not atol <= LOOSEST.get(self.dtype.name, 0.0) * max(largest, flat):
             return None
-        if self.leaves_range(order + 1):
+        if self._leaves_range(order + 1):
             return None
         return FiniteDifferenceSettings(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
 
-    def leaves_range(self, order: int) -> bool:
+    def _leaves_range(self, order: int) -> bool:
         """Whether PyTorch's own derivatives may be NaN here without being wrong.
 
         A number below the step is as good as 0: that it underflows does no harm.
         """
-        count = self.truth.outputs * self.truth.size**order
-        at = tuple(value if abs(value) >= self.step else 0.0 for value in self.x)
-        return self.truth.leaves_range(order, range(count), at, self.dtype)
+        at = np.where(np.abs(self.point) >= self.step, self.point, 0.0)
+        return bool(self.reference.leaves_range(_all(order), at, self.dtype).any())
 
-    def inaccuracy(self, order: int) -> float:
+    def _inaccuracy(self, order: int) -> float:
         """How far PyTorch's own derivatives may be off here without being wrong."""
-        return SCALE_FACTOR * self.dtype.unit_roundoff * self.truth.largest(order, self.x)
+        largest = max(
+            self.reference.largest(_all(k), self.point, self.dtype) for k in range(order + 1)
+        )
+        return SCALE_FACTOR * self.dtype.unit_roundoff * largest
 
-    def rounding(self, order: int) -> float:
+    def _rounding(self, order: int) -> float:
         """What PyTorch's own rounding may do to values or derivatives in the box, at most."""
-        n = self.truth.size
-        slopes = [upper_float(abs(ball).upper()) for ball in self.balls(order + 1)]
-        reach = [abs(value) + 2 * self.step for value in self.x]
-        conditioning = max(
-            upper_float(abs(ball).upper())
-            + sum(r * slope for r, slope in zip(reach, slopes[k * n : k * n + n], strict=True))
-            for k, ball in enumerate(self.balls(order))
-        )
-        corner = tuple(value + (k * CORNER % 1.0) * self.step for k, value in enumerate(self.x, 1))
-        running = max(
-            radius for at in (self.x, corner) for radius in self.truth.radii(order, at, self.dtype)
-        )
+        reach = np.abs(self.point[0]) + 2 * self.step
+        slopes = magnitudes(self.balls[order + 1])
+        conditioning = float((magnitudes(self.balls[order]) + slopes @ reach).max())
+        entries = np.arange(1, self.reference.size + 1)
+        corner = self.point + entries * CORNER % 1.0 * self.step
+        both = np.concatenate([self.point, corner])
+        running = float(self.reference.rounding(_all(order), both, self.dtype).max())
         stable = CONDITIONING_FACTOR * self.dtype.unit_roundoff * conditioning
         return max(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
 
 
-def _largest(balls: Sequence[arb]) -> float:
-    return max((upper_float(abs(ball).upper()) for ball in balls), default=0.0)
+def _all(order: int) -> Query:
+    """All derivatives of an order, one by one."""
+    return Query(order, None, (None,) * order)

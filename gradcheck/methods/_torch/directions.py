@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,6 @@ COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 _IMAGINARY = 8
 """How far on the stream of the imaginary parts lies."""
 
-MOST_KEPT = 1 << 16
-"""Numbers of a direction that is kept for other calls."""
-
 PLAIN = -1
 """The seed with which every direction is 1: the answers are the derivatives themselves."""
 
@@ -34,10 +30,8 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
 
     Shapes: [count, entries of the ports]; complex128 if one of them is complex.
     """
-    parts = tuple((math.prod(port.shape), port.kind == "complex") for port in ports)
-    entries = sum(size for size, _ in parts)
-    draw = drawn if entries * invocation.count <= MOST_KEPT else drawn.__wrapped__
-    return draw(invocation.seed, stream, (invocation.count, entries), parts)
+    kinds = _kinds(ports)
+    return drawn(invocation.seed, stream, (invocation.count, len(kinds)), kinds)
 
 
 def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
@@ -46,11 +40,10 @@ def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Ar
     Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
     """
     scales = dense(invocation, ports, stream)
-    kinds = (port.kind == "complex" for port in ports for _ in range(math.prod(port.shape)))
     return [
         _alone(scales, entry, part)
-        for entry, kind in enumerate(kinds)
-        for part in (1, 1j)[: 1 + kind]
+        for entry, kind in enumerate(_kinds(ports))
+        for part in (1, 1j)[: 1 + int(kind)]
     ]
 
 
@@ -63,20 +56,22 @@ def _alone(scales: Array, entry: int, part: complex) -> Array:
     return direction
 
 
-@lru_cache(maxsize=256)  # several calls ask about the same direction, in every dtype
-def drawn(
-    seed: int, stream: int, shape: tuple[int, int], parts: tuple[tuple[int, bool], ...] = ()
-) -> Array:
-    """Random numbers of random sign, not to be written to.
+def _kinds(ports: Sequence[Port]) -> NDArray[np.bool_]:
+    """Of each entry, whether it is complex."""
+    sizes = [math.prod(port.shape) for port in ports]
+    return np.repeat([port.kind == "complex" for port in ports], sizes)
 
-    ``parts`` are the numbers of neighbouring columns, and whether these are complex.
+
+def drawn(
+    seed: int, stream: int, shape: tuple[int, int], is_complex: Array | tuple[bool, ...] = ()
+) -> Array:
+    """Random numbers of random sign, not to be written to; complex in the columns that are.
 
     Units: multiples of 1/8 with 1/2 <= |c| <= 2, of a complex number both parts, so that no
            product with one loses a bit that matters, in any dtype.
     """
     found: Array = np.ones(shape) if seed == PLAIN else _from_bits(_bits(seed, stream, shape))
-    if any(kind for _, kind in parts):
-        is_complex = np.repeat([kind for _, kind in parts], [size for size, _ in parts])
+    if np.any(is_complex):
         beside = 0.0 if seed == PLAIN else _from_bits(_bits(seed, stream + _IMAGINARY, shape))
         found = found + 1j * np.where(is_complex, beside, 0.0)
     found.setflags(write=False)

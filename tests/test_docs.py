@@ -1,0 +1,93 @@
+"""What the documents name of ours is there: each file, each folder, each module and its names."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = REPOSITORY / "gradcheck"
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+DOCUMENTS += sorted((REPOSITORY / "docs").glob("*.md"))
+
+ROOMS = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
+OURS = ROOMS | {"gradcheck", "tests", "benchmarks"}
+LATER = {"gradcheck.explain", "gradcheck.plot"}
+"""What interface.md promises for a later version, and says so."""
+
+_CODE = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(r"[\w-]+(/[\w-]+)*(/|/[\w-]+|\.(py|txt|md|toml|yaml))")
+_DOTTED = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)+")
+
+
+def names_in(text: str) -> list[str]:
+    """What a document puts in backquotes that begins like something of ours."""
+    spans = _CODE.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    plain = (span.partition("(")[0] for span in spans)
+    return [
+        name
+        for name in plain
+        if (re.split(r"[/.]", name)[0] in OURS or re.fullmatch(r"\w+/.*\.py", name))
+        and (_PATH.fullmatch(name) or _DOTTED.fullmatch(name))
+        and not name.endswith((".html", ".jsonl"))
+        and name not in LATER
+    ]
+
+
+def is_there(name: str) -> bool:
+    """Whether a path, from the repository's root or the package's, or a dotted name is there."""
+    if _PATH.fullmatch(name):
+        return (REPOSITORY / name).exists() or (PACKAGE / name).exists()
+    parts = name.removeprefix("gradcheck.").split(".")
+    module = PACKAGE.joinpath(*parts)
+    if module.is_dir() or module.with_suffix(".py").exists():
+        return True
+    home = PACKAGE.joinpath(*parts[:-1])
+    home = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+    return home.exists() and parts[-1] in _bound_in(home)
+
+
+def _bound_in(module: Path) -> set[str]:
+    """The names that a module binds by itself or imports, and the texts that it lists."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        match node:
+            case ast.FunctionDef(name) | ast.ClassDef(name) | ast.Name(name) | ast.alias(name):
+                found.add(name)
+            case ast.Constant(str() as text):
+                found.add(text)
+    return found
+
+
+NAMED = [(path.name, name) for path in DOCUMENTS for name in names_in(path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize(("document", "name"), sorted(set(NAMED)))
+def test_what_a_document_names_is_there(document, name):
+    assert is_there(name), f"{document} names {name}"
+
+
+GONE = [
+    "gradcheck/formula/truth.py",
+    "verdict/",
+    "tests/inputs/",
+    "graph.unroll",
+    "gradcheck.verified",
+    "spelling.closest",
+]
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_what_is_gone_is_missed(name):
+    assert not is_there(name)
+
+
+HERE = ["gradcheck/ops/table.py", "ops/", "tests/judge", "graph.lower", "gradcheck.verify"]
+HERE += ["spelling.nearest", "gradcheck.strategies.points"]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_what_is_here_is_found(name):
+    assert is_there(name)
+    assert names_in(f"See `{name}`.") == [name]
