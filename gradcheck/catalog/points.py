@@ -201,7 +201,12 @@ def _is_real(site: _Site, path: Sequence[str | int], value: ConstantArray) -> bo
 def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     """Complain of every input outside its domain; the dtypes in which some input is."""
     dtypes: set[str] = set()
-    for each, numbers in zip(next(iter(site.inputs.values())), at, strict=True):
+    pairs = (
+        (each, numbers, about)
+        for about, inputs in site.inputs.items()
+        for each, numbers in zip(inputs, at, strict=True)
+    )
+    for each, numbers, about in pairs:
         outside = {
             dtype: value
             for dtype in site.dtypes
@@ -209,19 +214,19 @@ def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
             if not each.domain.contains(value)
         }
         if outside:
-            _outside(site, each, outside)
+            _outside(site, each, outside, about)
             dtypes.update(outside)
     return dtypes
 
 
-def _outside(site: _Site, one: Input, values: Mapping[str, complex]) -> None:
+def _outside(site: _Site, one: Input, values: Mapping[str, complex], about: str) -> None:
     inside = [name for name in site.dtypes if name not in values]
     dtype, value = next(iter(values.items()))
     found = f"the point {one.name} = {value!r}{f' in {dtype}' if inside else ''}"
     fix = f"write dtypes: [{', '.join(inside)}] in the point, or " if inside else ""
     site.add(
         ("at", one.name),
-        f"{found}, outside the domain",
+        f"{found}, outside the domain{about}",
         f"a number in {one.domain.text}",
         fix + "move the point",
     )
