@@ -10,7 +10,7 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Point, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.language.nodes import Node
-from gradcheck.reference.exact import enclose_constant, nearest
+from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +41,7 @@ def fixed_points(case: Case, variant: Variant, dtype: Dtype) -> tuple[FixedPoint
 
 def _floats(tree: Node, shape: tuple[int, ...], dtype: Dtype) -> Floats:
     balls = enclose_constant(tree)
-    rounded = np.array([nearest(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64)
+    rounded = np.array(
+        [nearest_to_ball(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64
+    )
     return np.broadcast_to(rounded.reshape(balls.shape), shape).copy()

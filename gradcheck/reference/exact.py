@@ -84,7 +84,7 @@ def _is_nan(ball: arb | acb) -> bool:
     return any(part.is_nan() for part in (ball.real, ball.imag))
 
 
-def nearest(ball: arb, dtype: Dtype) -> float:
+def nearest_to_ball(ball: arb, dtype: Dtype) -> float:
     """The number of ``dtype`` next to the ball's midpoint, ties to even; inf beyond its range."""
     mid = ball.mid()
     if not mid.is_finite():
