@@ -204,7 +204,7 @@ def test_an_answer_within_the_hull_at_a_kink_is_allowed(command, catalog, gradie
 
 
 def test_answers_that_take_too_long_to_check_are_refused(command, catalog, monkeypatch):
-    monkeypatch.setattr("gradcheck.catalog.answers.MOST_STEPS", 20)
+    monkeypatch.setattr("gradcheck.catalog.answers.MOST_ANSWER_STEPS", 20)
     points = ", ".join(
         f"{{at: {{x: {n}}}, value: {n}**2, gradient: {{x: 2*{n}}}}}" for n in range(9)
     )
