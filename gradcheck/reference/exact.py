@@ -76,9 +76,9 @@ def _balls(tree: Node, graph: Graph) -> Array:
                 tree.place, "a number too large to enclose", "a smaller number",
                 "correct the constant",
             )  # fmt: skip
-    balls = balls.reshape(graph.shape(result)).view()
-    balls.setflags(write=False)
-    return balls
+    shaped: Array = balls.reshape(graph.shape(result)).view()
+    shaped.setflags(write=False)
+    return shaped
 
 
 def _is_nan(ball: arb | acb) -> bool:
