@@ -52,7 +52,8 @@ class Invocation:
     """One call of an implementation: at one point, or at ``count`` points at once.
 
     Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
-            length ``count``. ``batched`` says that the implementation acts on each point alone
+            length ``count``; complex128 for an input of complex numbers, else float64.
+            ``batched`` says that the implementation acts on each point alone
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
             before the call. ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.
@@ -151,9 +152,10 @@ class Grade(Enum):
 class EntryReport:
     """One judged entry.
 
-    ``at`` maps each input's name to a float or nested lists of floats; ``index`` names the entry
-    (``∂/∂x[0, 1]``); ``true`` is a decimal string of certified digits and ``radius`` the
-    enclosure's (at a kink ``true`` is the hull, as text). ``label`` says which call answered.
+    ``at`` maps each input's name to a number, complex or not, or nested lists of them; ``index``
+    names the entry (``∂y/∂x[0, 1]``, ``re ∂loss/∂z``); ``true`` is a decimal string of certified
+    digits and ``radius`` the enclosure's (at a kink ``true`` is the hull, as text). ``label`` says
+    which call answered.
     Where the number is no single derivative, ``directions`` are the cotangent and the tangents
     that it was contracted with; ``only_so`` says that the derivatives themselves are right.
     A finding in words has no ``true``.
@@ -170,7 +172,7 @@ class EntryReport:
     ruling: Ruling
     reason: str
     grade: Grade | None = None
-    directions: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    directions: tuple[tuple[str, tuple[complex, ...]], ...] = ()
     only_so: bool = False
 
 

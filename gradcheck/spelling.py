@@ -1,4 +1,4 @@
-"""Names that a user chooses from a list: dtypes, witnesses."""
+"""Names that a user chooses from a list, and what a misspelled one was meant to be."""
 
 from __future__ import annotations
 
@@ -24,10 +24,19 @@ def chosen(
     return tuple(word for word in known if word in words)
 
 
+def meant(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Return the known word that a misspelled one was meant to be; None if none is like it.
+
+    Units: ``likeness`` is difflib's ratio, 1 for equal words. Ask for more of it where ``known``
+           is long, since some word of a long list is always a little like another.
+    """
+    return next(iter(difflib.get_close_matches(word, tuple(known), 1, likeness)), None)
+
+
 def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """The fix for a word that is misspelled."""
-    near = difflib.get_close_matches(word, tuple(known), 1)
-    return f"write {near[0]}" if near else otherwise
+    """Return the fix for a word that is misspelled: ``write sin``, or ``otherwise``."""
+    near = meant(word, known)
+    return f"write {near}" if near else otherwise
 
 
 def _unknown(spelling: str, word: str, known: Sequence[str], later: Sequence[str]) -> UsageError:

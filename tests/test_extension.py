@@ -74,7 +74,7 @@ from gradcheck.query import Query
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
-    joined, leaves, output_direction, output_size, result_of
+    cotangent_tensors, gradient_rows, input_leaves, judged_ports, result_of
 )
 from gradcheck.methods._torch.exceptions import guarded
 
@@ -89,12 +89,12 @@ def answer(invocation):
 
 
 def _row(invocation):
-    inputs = leaves(invocation, requires_grad=False)
-    shape = (invocation.count, output_size(invocation))
-    cotangent = directions.dense(invocation.seed, directions.COTANGENT, shape)
+    inputs = input_leaves(invocation, requires_grad=False)
+    ports = judged_ports(invocation)
+    cotangent = directions.dense(invocation, ports, directions.COTANGENT)
     _, pull = torch.func.vjp(lambda *tensors: result_of(invocation, tensors), *inputs)
-    rows = pull(output_direction(cotangent, invocation))
-    yield Answer(LABEL, Query(1, cotangent, (None,)), joined(rows, invocation, inputs))
+    rows = pull(cotangent_tensors(cotangent, invocation))
+    yield Answer(LABEL, Query(1, cotangent, (None,)), gradient_rows(rows, invocation, inputs))
 '''
 
 PULLBACK_TEST = '''

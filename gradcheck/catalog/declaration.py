@@ -22,7 +22,7 @@ from gradcheck.catalog.values import MOST_IN_A_DIMENSION, Dimension, fault_of_sh
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.names import RESERVED
+from gradcheck.graph.functions import RESERVED
 from gradcheck.graph.steps import check_steps, constant_integer
 from gradcheck.language.nodes import Node, Place
 from gradcheck.language.torch_names import mistakes, names_used

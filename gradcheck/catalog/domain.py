@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 
 from flint import acb, arb
@@ -31,6 +30,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.ops.balls import working
 from gradcheck.reference.exact import CONSTANT_BITS, nearest
+from gradcheck.spelling import nearest as nearest_name
 
 _EXPECTED = (
     "one of real, positive, negative, nonnegative, nonzero, complex, an interval such as "
@@ -205,8 +205,7 @@ def _no_interval(part: str) -> tuple[str, str, str]:
         expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
         return f"the domain {part} in a union", expected, "write it as an interval"
     if part.isidentifier():
-        near = get_close_matches(part, DOMAIN_NAMES, n=1)
-        fix = f"write {near[0]}" if near else "choose one of these"
+        fix = nearest_name(part, DOMAIN_NAMES, "choose one of these")
         return f"the unknown domain {part!r}", _EXPECTED, fix
     return f"{part!r}, which is no domain" if part else "an empty domain", _EXPECTED, _EXAMPLE
 

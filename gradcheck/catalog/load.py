@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 from gradcheck.catalog.budget import Budget
@@ -37,6 +36,7 @@ from gradcheck.catalog.yaml_document import (
     describe,
 )
 from gradcheck.errors import CatalogError
+from gradcheck.spelling import meant
 
 DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
 """Keys without which nothing else about a case can be judged but its labels."""
@@ -181,7 +181,7 @@ def _meant(path: KeyPath) -> list[str]:
     name = str(path[-1])
     if len(path) != (3 if path[0] == "points" else 1) or name in known:
         return [name]
-    return get_close_matches(name, tuple(known), n=1) or [name]
+    return [meant(name, known) or name]
 
 
 def _is_in_point(path: KeyPath) -> bool:

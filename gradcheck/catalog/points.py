@@ -5,7 +5,6 @@ Their numbers are exact where written so, else balls.
 
 from __future__ import annotations
 
-import cmath
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,18 +206,12 @@ def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
             dtype: value
             for dtype in site.dtypes
             for value in numbers.rounded(dtype)
-            if not _contains(each, value)
+            if not each.domain.contains(value)
         }
         if outside:
             _outside(site, each, outside)
             dtypes.update(outside)
     return dtypes
-
-
-def _contains(one: Input, value: complex) -> bool:
-    if one.domain.complex:
-        return cmath.isfinite(value)
-    return one.domain.contains(value.real)
 
 
 def _outside(site: _Site, one: Input, values: Mapping[str, complex]) -> None:

@@ -8,14 +8,14 @@ The document is made of the events of PyYAML's parser. No tag ever makes an obje
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from gradcheck.catalog.problems import Complaint, Complaints
-from gradcheck.catalog.yaml_errors import explain
+from gradcheck.catalog.yaml_errors import explained
 from gradcheck.errors import CatalogError, ExpressionError
 from gradcheck.language.nodes import Place
 
@@ -194,16 +194,16 @@ def _means_blank(piece: str) -> bool:
     return piece.isspace()
 
 
-DEEPEST_NESTING = 64
-MOST_NODES = 100_000
-MOST_ENTRIES = 4_096
+DEEPEST_YAML = 64
+MOST_YAML_NODES = 100_000
+LONGEST_YAML = 4_096
 """Of any list or map but the outermost: as many as a tensor may have elements."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def compose(text: str, complaints: Complaints) -> Yaml | None:
-    """The one document in ``text``; None if there is none, or only comments.
+    """Return the one document in ``text``; None if there is none, or only comments.
 
     Duplicate keys and tags go to ``complaints``, and reading goes on.
 
@@ -211,68 +211,68 @@ def compose(text: str, complaints: Complaints) -> Yaml | None:
             nesting deeper than 64, an anchor that contains itself, and anchors that expand past
             100,000 nodes.
     """
-    composer = _Composer(text, complaints)
     try:
-        composer.take(yaml.parse(text, Loader=_LOADER))
+        return _Composer(text, complaints).document()
     except yaml.YAMLError as error:
-        complaints.add(*explain(error, text))
-        complaints.raise_any()
-    return composer.root
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A collection that is still open: its value, its extent so far, and the key that waits."""
-
-    value: Items | Pairs
-    anchor: str | None
-    nodes: int = 1
-    depth: int = 1
-    key: YamlScalar | None = None
-    has_key: bool = False
+        complaints.add(*explained(error, text))
+        raise CatalogError(complaints.problems) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
+    """A value that is complete, and its extent with aliases written out."""
+
     value: Yaml
     nodes: int
     depth: int
 
 
 class _Composer:
-    """Events pass once, and the tree grows as they pass: hence the state."""
+    """Reads the parser's events, which pass once, and counts as they pass.
+
+    ``yaml.compose`` would not do: nesting overflows its stack, an anchor cannot be used anew, and
+    its nodes do not tell whether a tag was written.
+    """
 
     def __init__(self, text: str, complaints: Complaints) -> None:
         self.text, self.complaints = text, complaints
-        self.root: Yaml | None = None
-        self.frames: list[_Frame] = []
+        self.next: Callable[[], Any] = _LOADER(text).get_event
         self.anchors: dict[str, _Anchored | None] = {}  # None: still open
         self.nodes = 0
-        self.documents = 0
+        self.deepest = 0  # of the levels since the innermost open anchor
 
-    def take(self, events: Iterable[Any]) -> None:
-        methods = {
-            yaml.ScalarEvent: self.scalar,
-            yaml.SequenceStartEvent: self.open,
-            yaml.MappingStartEvent: self.open,
-            yaml.SequenceEndEvent: self.close,
-            yaml.MappingEndEvent: self.close,
-            yaml.AliasEvent: self.alias,
-            yaml.DocumentStartEvent: self.begin,
-        }
-        for event in events:
-            method = methods.get(type(event))
-            if method is not None:
-                method(event)
+    def document(self) -> Yaml | None:
+        self.next()  # the stream's start
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            return None
+        root = self.read(self.next(), 1)
+        self.next()  # the document's end
+        event = self.next()
+        if isinstance(event, yaml.DocumentStartEvent):
+            fix = "split the file"
+            self.stop(_place(event), "a second document", "one document in a file", fix)
+        return root
 
-    def begin(self, event: Any) -> None:
-        self.documents += 1
-        if self.documents > 1:
-            self.stop(
-                _place(event), "a second document", "one document in a file", "split the file"
-            )
+    def read(self, event: Any, level: int) -> Yaml:
+        """Read the value that begins with ``event``, inside of ``level`` - 1 collections."""
+        if type(event) is yaml.AliasEvent:
+            return self.alias(event, level)
+        if event.anchor is None:
+            return self.unnamed(event, level)
+        self.anchors[event.anchor] = None
+        outer, self.deepest, nodes = self.deepest, level - 1, self.nodes
+        value = self.unnamed(event, level)
+        depth = self.deepest - (level - 1)
+        self.anchors[event.anchor] = _Anchored(value, self.nodes - nodes, depth)
+        self.deepest = max(self.deepest, outer)
+        return value
 
-    def scalar(self, event: Any) -> None:
+    def unnamed(self, event: Any, level: int) -> Yaml:
+        if type(event) is yaml.ScalarEvent:
+            return self.scalar(event)
+        return self.collection(event, level)
+
+    def scalar(self, event: Any) -> YamlScalar:
         place, text = _place(event), event.value
         self.count(place, 1)
         style = event.style if event.style in ("'", '"', "|", ">") else ""
@@ -282,7 +282,79 @@ class _Composer:
             kind = kind_of_tag(event.tag, text)
             if kind is None:
                 self.refuse_tag(place, event.tag, text)
-        self.put(YamlScalar(text, kind or kind_of(text), style, raw, place), event.anchor)
+        return YamlScalar(text, kind or kind_of(text), style, raw, place)
+
+    def collection(self, event: Any, level: int) -> Yaml:
+        place = _place(event)
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        if not is_core_collection(event.tag, "seq" if is_list else "map"):
+            self.refuse_tag(place, event.tag)
+        self.count(place, 1)
+        self.limit_depth(place, level)
+        collection: Items | Pairs = Items(place) if is_list else Pairs(place)
+        end = yaml.SequenceEndEvent if is_list else yaml.MappingEndEvent
+        while type(event := self.next()) is not end:
+            entry = self.read(event, level + 1)
+            if len(collection) >= LONGEST_YAML and level > 1:
+                found = f"more than {LONGEST_YAML:,} entries in one {describe(collection)[2:]}"
+                self.stop(entry.place, found, f"at most {LONGEST_YAML:,}", "make it shorter")
+            if isinstance(collection, Items):
+                collection.append(entry)
+            else:
+                key = self.key(entry)
+                self.put(collection, key, self.read(self.next(), level + 1))
+        return collection
+
+    def alias(self, event: Any, level: int) -> Yaml:
+        name, place = str(event.anchor), _place(event)
+        if name not in self.anchors:
+            found, expected = (
+                f"the alias *{name} of an anchor that is not there",
+                f"an anchor &{name}",
+            )
+            fix = "quote the text if it begins with a '*' of its own"
+            self.stop(place, found, f"{expected} before it", fix)
+        anchored = self.anchors[name]
+        if anchored is None:
+            found = f"the alias *{name} inside of what it stands for"
+            self.stop(place, found, "data that ends", "write it out")
+        self.count(place, anchored.nodes)
+        self.limit_depth(place, level - 1 + anchored.depth)
+        return anchored.value
+
+    def count(self, place: Place, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MOST_YAML_NODES:
+            self.stop(
+                place,
+                f"a file that expands past {MOST_YAML_NODES:,} YAML nodes",
+                f"at most {MOST_YAML_NODES:,}, an alias counting as what it stands for",
+                "split the file, or use fewer aliases",
+            )
+
+    def limit_depth(self, place: Place, depth: int) -> None:
+        self.deepest = max(self.deepest, depth)
+        if depth > DEEPEST_YAML:
+            found = f"YAML nested deeper than {DEEPEST_YAML} levels"
+            self.stop(place, found, f"at most {DEEPEST_YAML}", "flatten the data")
+
+    def key(self, value: Yaml) -> YamlScalar | None:
+        if isinstance(value, YamlScalar) and value.kind == "text":
+            return value
+        has_text = isinstance(value, YamlScalar) and value.text
+        fix = "quote it" if has_text else "write a name before ':'"
+        self.complaints.add(value.place, f"{describe(value)} as a key", "a name", fix)
+        return None
+
+    def put(self, pairs: Pairs, key: YamlScalar | None, value: Yaml) -> None:
+        if key is None:
+            return
+        if key.text not in pairs:
+            pairs[key.text], pairs.keys_at[key.text] = value, key.place
+            return
+        line = pairs.keys_at[key.text][0]
+        found = f"the key {key.text!r} for the second time; the first is on line {line}"
+        self.complaints.add(key.place, found, "each key once", "remove or rename one of them")
 
     def refuse_tag(self, place: Place, tag: str, text: str = "") -> None:
         short = tag.replace("tag:yaml.org,2002:", "!!", 1)
@@ -291,110 +363,7 @@ class _Composer:
         expected = "a value of that type" if known else "a value without a tag"
         self.complaints.add(place, found, expected, "remove the tag; a case file is only data")
 
-    def open(self, event: Any) -> None:
-        place = _place(event)
-        is_list = isinstance(event, yaml.SequenceStartEvent)
-        if not is_core_collection(event.tag, "seq" if is_list else "map"):
-            self.refuse_tag(place, event.tag)
-        if event.anchor:
-            self.anchors[event.anchor] = None
-        self.frames.append(_Frame(Items(place) if is_list else Pairs(place), event.anchor))
-        self.count(place, 1)
-        self.limit_depth(place, 0)
-
-    def close(self, _event: Any) -> None:
-        frame = self.frames.pop()
-        self.put(frame.value, frame.anchor, frame.nodes, frame.depth)
-
-    def alias(self, event: Any) -> None:
-        name, place = str(event.anchor), _place(event)
-        if name not in self.anchors:
-            self.stop(
-                place,
-                f"the alias *{name} of an anchor that is not there",
-                f"an anchor &{name} before it",
-                "quote the text if it begins with a '*' of its own",
-            )
-        anchored = self.anchors[name]
-        if anchored is None:
-            self.stop(
-                place,
-                f"the alias *{name} inside of what it stands for",
-                "data that ends",
-                "write it out",
-            )
-            return
-        self.count(place, anchored.nodes)
-        self.limit_depth(place, anchored.depth)
-        self.put(anchored.value, None, anchored.nodes, anchored.depth)
-
-    def count(self, place: Place, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MOST_NODES:
-            self.stop(
-                place,
-                f"a file that expands past {MOST_NODES:,} YAML nodes",
-                f"at most {MOST_NODES:,}, an alias counting as what it stands for",
-                "split the file, or use fewer aliases",
-            )
-
-    def limit_depth(self, place: Place, below: int) -> None:
-        if len(self.frames) + below > DEEPEST_NESTING:
-            self.stop(
-                place,
-                f"YAML nested deeper than {DEEPEST_NESTING} levels",
-                f"at most {DEEPEST_NESTING}",
-                "flatten the data",
-            )
-
-    def put(self, value: Yaml, anchor: str | None, nodes: int = 1, depth: int = 0) -> None:
-        """Add a value that is complete to the collection around it."""
-        if anchor:
-            self.anchors[anchor] = _Anchored(value, nodes, depth)
-        if not self.frames:
-            self.root = value
-            return
-        frame = self.frames[-1]
-        if len(frame.value) >= MOST_ENTRIES and len(self.frames) > 1:
-            found = f"more than {MOST_ENTRIES:,} entries in one {describe(frame.value)[2:]}"
-            self.stop(value.place, found, f"at most {MOST_ENTRIES:,}", "make it shorter")
-        frame.nodes += nodes
-        frame.depth = max(frame.depth, depth + 1)
-        if isinstance(frame.value, Items):
-            frame.value.append(value)
-        elif frame.has_key:
-            self.put_pair(frame.value, frame.key, value)
-            frame.has_key = False
-        else:
-            frame.key, frame.has_key = self.key(value), True
-
-    def key(self, value: Yaml) -> YamlScalar | None:
-        if isinstance(value, YamlScalar) and value.kind == "text":
-            return value
-        fix = (
-            "quote it"
-            if isinstance(value, YamlScalar) and value.text
-            else "write a name before ':'"
-        )
-        self.complaints.add(value.place, f"{describe(value)} as a key", "a name", fix)
-        return None
-
-    def put_pair(self, pairs: Pairs, key: YamlScalar | None, value: Yaml) -> None:
-        if key is None:
-            return
-        if key.text in pairs:
-            line = pairs.keys_at[key.text][0]
-            self.complaints.add(
-                key.place,
-                f"the key {key.text!r} for the second time; the first is on line {line}",
-                "each key once",
-                "remove or rename one of them",
-            )
-            return
-        pairs[key.text] = value
-        pairs.keys_at[key.text] = key.place
-
-    def stop(self, place: Place, found: str, expected: str, fix: str) -> None:
+    def stop(self, place: Place, found: str, expected: str, fix: str) -> NoReturn:
         self.complaints.add(place, found, expected, fix)
         raise CatalogError(self.complaints.problems)
 

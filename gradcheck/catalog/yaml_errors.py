@@ -35,7 +35,7 @@ _SPELLED = (
 )  # fmt: skip
 
 
-def explain(error: yaml.YAMLError, text: str) -> tuple[Place, str, str, str]:
+def explained(error: yaml.YAMLError, text: str) -> tuple[Place, str, str, str]:
     """Place, found, expected and fix."""
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or "something unreadable")

@@ -39,7 +39,7 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def declared(text: str) -> Any:
+def input_of(text: str) -> Any:
     """An input as the case format declares it, from DOMAIN, DOMAIN:SHAPE or KIND:SHAPE.
 
     ``real:3,3`` is the domain real and the shape [3, 3].
@@ -59,7 +59,7 @@ def declared(text: str) -> Any:
     return {key: word, "shape": [int(size) for size in sizes]}
 
 
-def constant(name: str, text: str) -> Any:
+def constant_of(name: str, text: str) -> Any:
     """A number, a boolean or nested lists of them, exactly as written.
 
     Errors: UsageError for anything else.
@@ -131,7 +131,7 @@ Trust = Annotated[
 ]
 
 
-def keys_of(
+def typed_keys(
     formula: str,
     *,
     inputs: Sequence[str] | None,
@@ -146,8 +146,8 @@ def keys_of(
     given = pairs("--constant", constants or ()).items()
     keys = {
         "formula": formula,
-        "inputs": {name: declared(text) for name, text in pairs("--input", inputs or ()).items()},
-        "constants": {name: constant(name, text) for name, text in given},
+        "inputs": {name: input_of(text) for name, text in pairs("--input", inputs or ()).items()},
+        "constants": {name: constant_of(name, text) for name, text in given},
         "let": pairs("--let", let or ()),
         **others,
     }

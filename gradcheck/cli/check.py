@@ -21,11 +21,11 @@ from gradcheck.cli.arguments import (
     Torch,
     Trust,
     case_of_keys,
-    keys_of,
+    typed_keys,
 )
 from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
 from gradcheck.devices import choose
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.report import records
@@ -41,10 +41,10 @@ Judged = Sequence[tuple["Check", "Outcome"]]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("check", epilog=RUNNING)(check)
+    app.command("check", epilog=RUNNING)(check_command)
 
 
-def check(  # noqa: PLR0913 - one argument an option, as typer reads them
+def check_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     formula: Annotated[
         str, typer.Argument(metavar="FORMULA", help="The function, in the formula language.")
     ],
@@ -75,9 +75,9 @@ def check(  # noqa: PLR0913 - one argument an option, as typer reads them
             "--input NAME=DOMAIN for each input of the formula",
             "write --input x=real",
         )
-    keys = keys_of(formula, inputs=inputs, constants=constants, let=let, **declared)
+    keys = typed_keys(formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES), LATER_DTYPES) or DEFAULT_DTYPES
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES)) or DEFAULT_DTYPES
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)

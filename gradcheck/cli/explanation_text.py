@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.answer import EntryReport, Ruling
 from gradcheck.cli.output import counted, short
-from gradcheck.cli.table import filled, table, width
+from gradcheck.cli.table import table, to_width, width
 from gradcheck.explain.explanation import Explanation
 from gradcheck.explain.formulas import Formulas, drawn_equation, formula_text
 from gradcheck.explain.statements import FEW, Line, lines_of, title_of
@@ -34,13 +34,13 @@ def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: F
         f"{name} = {_entries(value.tolist(), everything=everything)}"
         for name, value in found.values.items()
     )
-    yield filled(f"{title_of(check)}  at {place}  ({check.dtype} on {check.device})", "  ")
+    yield to_width(f"{title_of(check)}  at {place}  ({check.dtype} on {check.device})", 2)
     if check.case.summary not in ("", title_of(check)):
-        yield filled(check.case.summary)
+        yield to_width(check.case.summary)
     code = check.implementation.text or "the formula, translated to PyTorch"
-    yield filled(f"on trial: {code}", "  ")
+    yield to_width(f"on trial: {code}", 2)
     if not found.inside:
-        yield filled("note: this point lies outside of the case's domain, where it is not tested")
+        yield to_width("note: this point lies outside of the case's domain, where it is not tested")
     yield ""
     yield from _formula_lines(found.formulas, found.orders, everything=everything)
     yield from _undefined_lines(found)
@@ -63,7 +63,7 @@ def _formula_lines(found: Formulas, orders: Sequence[int], *, everything: bool) 
             yield _equation(of.name, expression, everything=everything) + "\n"
         left_out = _left_out(order, len(level), len(telling), len(shown))
         if left_out:
-            yield filled(left_out) + "\n"
+            yield to_width(left_out) + "\n"
 
 
 def _left_out(order: int, count: int, telling: int, shown: int) -> str:
@@ -86,20 +86,22 @@ def _equation(name: str, expression: Any, *, everything: bool) -> str:
     text = formula_text(expression)
     if len(text) > _LONGEST and not everything:
         text = f"{text[:_LONGEST]}... ({len(text)} letters; --all prints them)"
-    return filled(f"{name} = {text}", "    ")
+    return to_width(f"{name} = {text}", 4)
 
 
 def _undefined_lines(found: Explanation) -> Iterator[str]:
     """The sentence for a point outside of the domain, and what PyTorch gives all the same."""
     for reason in dict.fromkeys(found.undefined):
-        yield filled(f"{reason}, and no derivative") + "\n"
+        yield to_width(f"{reason}, and no derivative") + "\n"
     given: dict[str, str] = {}
     for _, said in found.statements:
         if found.undefined and said.true:
             given.setdefault(said.index, repr(said.got))
     if given:
         numbers = ", ".join(f"{got} for {index}" for index, got in list(given.items())[:_ENTRIES])
-        yield filled(f"PyTorch gives {numbers}; no number is right there, so none is judged") + "\n"
+        yield (
+            to_width(f"PyTorch gives {numbers}; no number is right there, so none is judged") + "\n"
+        )
 
 
 def _truth_table(found: Explanation, *, everything: bool) -> str:
@@ -134,11 +136,11 @@ def _got(said: EntryReport | None) -> str:
 
 def _not_shown(shown: int, telling: int, count: int) -> str:
     if shown < telling:
-        return filled(f"... and {count - shown} more; --all prints them") + "\n"
+        return to_width(f"... and {count - shown} more; --all prints them") + "\n"
     if shown < count:
         rest = counted(count - shown, "other derivative")
         swapped = "0, or as above in the other order"
-        return filled(f"{rest} not shown: {swapped}; --all prints them") + "\n"
+        return to_width(f"{rest} not shown: {swapped}; --all prints them") + "\n"
     return ""
 
 
@@ -169,7 +171,7 @@ def _reason(line: Line) -> str:
     if said.ruling is Ruling.AGREE:
         return ""
     by = ", ".join(line.by)
-    return filled(f"{line.witness} {said.ruling.value}: {said.reason} (by {by})", "  ")
+    return to_width(f"{line.witness} {said.ruling.value}: {said.reason} (by {by})", 2)
 
 
 def _every_statement(found: Explanation) -> str:

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
-from gradcheck.cli.arguments import SHOWN, CommandLineError, case_of_keys, keys_of, refuse_untrusted
+from gradcheck.cli.arguments import (
+    SHOWN,
+    CommandLineError,
+    case_of_keys,
+    refuse_untrusted,
+    typed_keys,
+)
 from gradcheck.cli.files import implementation_of, load_case, reference_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
 from gradcheck.explain.point import shape_of
-from gradcheck.graph.names import RESERVED
+from gradcheck.graph.functions import RESERVED
 from gradcheck.language.nodes import Call, Comprehension, Name
 from gradcheck.language.parse import parse
 from gradcheck.language.torch_names import check_tree
@@ -66,7 +72,7 @@ def _case(request: Request) -> tuple[Case, Variant]:
 
 def _formula_case(request: Request) -> Case:
     """The formula's case; inputs that nothing declares are real, of the shape that --at gives."""
-    keys = keys_of(request.subject, inputs=request.inputs, torch=request.torch, **request.texts)
+    keys = typed_keys(request.subject, inputs=request.inputs, torch=request.torch, **request.texts)
     known = keys.get("inputs", {}).keys() | keys.get("constants", {}).keys()
     known |= keys.get("let", {}).keys()
     for name in _names(request.subject, keys.get("let", {})):

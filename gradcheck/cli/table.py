@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from gradcheck.report.failure_text import filled
 
 _COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
 _LEAST_TEXT = 26  # columns, beside the others, in which the last one may be broken into lines
@@ -36,27 +37,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") 
         text = _drawn(_table(heads, rows))
     else:
         text = "\n\n".join("\n".join(_listed(heads, row)) for row in rows) + "\n"
-    return f"{filled(title)}\n{text}" if title else text
+    return f"{to_width(title)}\n{text}" if title else text
 
 
-def filled(text: str, indent: str = "") -> str:
-    """The text on lines that fit; numbers and words stay whole, except a word longer than a line.
-
-    ``indent`` begins every line but the first.
-    """
-    lines, line = [], ""
-    for piece in re.findall(r"[^\s*/(,]+[*/(,]*\s*|\s+|[*/(,]+\s*", text):
-        if (
-            line
-            and len(line.rstrip()) + len(piece.rstrip()) + len(line) - len(line.rstrip()) > width()
-        ):
-            lines.append(line.rstrip())
-            line = indent
-        line += piece
-        while len(line.rstrip()) > width():
-            lines.append(line[: width()])
-            line = indent + line[width() :]
-    return "\n".join([*lines, line.rstrip()])
+def to_width(text: str, indent: int = 0) -> str:
+    """Return the text on lines that fit; formulas end them after operators, numbers stay whole."""
+    return filled(text, width(), indent=indent, breaks="*/(,")
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -95,4 +81,4 @@ def _listed(heads: Sequence[str], row: Sequence[str]) -> Iterator[str]:
     margin = max(map(len, heads)) + 2
     for head, cell in zip(heads, row, strict=True):
         if cell:
-            yield filled(f"{head:{margin}}{cell}", " " * margin)
+            yield to_width(f"{head:{margin}}{cell}", margin)

@@ -32,11 +32,11 @@ _SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
-    app.command("validate", epilog=_CODES)(validate)
+    app.command("validate", epilog=_CODES)(validate_command)
     app.command("schema", epilog=READING)(schema)
 
 
-def validate(
+def validate_command(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files or folders.")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,

@@ -91,7 +91,7 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     )
 
 
-def as_json(found: Explanation) -> dict[str, Any]:
+def json_of(found: Explanation) -> dict[str, Any]:
     return {
         "case": title_of(found.check),
         "variant": found.check.variant.name,

@@ -301,14 +301,14 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
 def tick_labels(values: list[float]) -> list[str]:
     """The numbers as text, all with as many digits as tell neighbours apart."""
     if len(values) < 2:
-        return [write(value) for value in values]
+        return [svg_number(value) for value in values]
     step = min(b - a for a, b in itertools.pairwise(values))
     largest = max(map(abs, values))
     digits = max(4, math.ceil(math.log10(largest / step)) + 2) if largest else 1
-    return [write(0.0 if abs(value) < step / 2 else value, digits) for value in values]
+    return [svg_number(0.0 if abs(value) < step / 2 else value, digits) for value in values]
 
 
-def write(number: float, digits: int = 6) -> str:
+def svg_number(number: float, digits: int = 6) -> str:
     """A number for human eyes, with a true minus sign."""
     if math.isnan(number):
         return "NaN"

@@ -5,8 +5,13 @@ from __future__ import annotations
 from inspect import BoundArguments
 from typing import Any
 
-from gradcheck.graph.complex_functions import COMPLEX_FUNCTIONS, HOLOMORPHIC, ON_COMPLEX
-from gradcheck.graph.functions import ARRAY_FUNCTIONS, ArrayFunction
+from gradcheck.graph.functions import (
+    ARRAY_FUNCTIONS,
+    COMPLEX_FUNCTIONS,
+    HOLOMORPHIC,
+    ON_COMPLEX,
+    ArrayFunction,
+)
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.indexing import bodies
 from gradcheck.graph.reading import Reader

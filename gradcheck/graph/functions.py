@@ -1,7 +1,7 @@
-"""The table of the formula language's array functions: how each is called, and what it builds.
+"""The formula language's functions of arrays and complex numbers, and all its names.
 
-Semantics are NumPy's where PyTorch's are the same, and PyTorch's names of arguments. To add a
-function, add one row.
+A row of the table says how an array function is called, and what it builds. Semantics are NumPy's
+where PyTorch's are the same, and PyTorch's names of arguments. To add a function, add one row.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gradcheck.graph.linear_algebra import (
     triu,
 )
 from gradcheck.graph.shapes import Misuse, axis_of, bounded, written
+from gradcheck.ops.table import CALLABLE
 from gradcheck.query import Shape
 
 Dims = int | list[int] | None
@@ -214,3 +215,42 @@ _ROWS = (
 ARRAY_FUNCTIONS = {row.name: row for row in _ROWS}
 if len(ARRAY_FUNCTIONS) < len(_ROWS):
     raise ValueError("two array functions share a name")
+
+
+def _absolute(graph: Graph, z: NodeId) -> NodeId:
+    parts = (graph.elementwise("ipow", part(z), parameter=2) for part in (graph.real, graph.imag))
+    return graph.elementwise("sqrt", graph.add(*parts))
+
+
+def _argument(graph: Graph, z: NodeId) -> NodeId:
+    return graph.elementwise("atan2", graph.imag(z), graph.real(z))
+
+
+def _direction(graph: Graph, z: NodeId) -> NodeId:
+    return graph.div(z, _absolute(graph, z))
+
+
+COMPLEX_FUNCTIONS: dict[str, Callable[[Graph, NodeId], NodeId]] = {
+    "re": Graph.real,
+    "im": Graph.imag,
+    "conj": Graph.conj,
+    "arg": _argument,
+}
+"""Functions that take a complex number apart."""
+
+ON_COMPLEX = {"abs": _absolute, "sign": _direction}
+"""Operators of the table that are something else on complex numbers, as PyTorch has it."""
+
+HOLOMORPHIC = frozenset({
+    "add", "sub", "mul", "div", "neg", "ipow", "pow", "powlog", "where", "sqrt",
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
+    "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "tanh", "sech", "asinh", "acosh", "atanh",
+})  # fmt: skip
+"""Operators of the table that mean the same on complex numbers, with the same derivative."""
+
+
+CONSTANTS = frozenset({"pi", "e", "inf", "I"})
+FORMULA_FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}
+RESERVED = FORMULA_FUNCTIONS | CONSTANTS | {"range"}
+"""Every name of the language: what a case may not take for its own."""

@@ -85,13 +85,12 @@ def _number(node: Node, numbers: Numbers, spend: Spend) -> Fraction | None:
     """What a constant is, as the formula language has it; else None."""
     graph = Graph(MOST_WORK)
     try:
-        lowered = lower(node, inputs={}, names=dict(numbers), lets={}, conditions=(), graph=graph)
+        lowered = lower(node, inputs={}, names=numbers, lets={}, conditions=(), graph=graph)
     except ExpressionError:
         return None
     finally:
         spend(graph.work)
-    (result,), (port,) = lowered.results, lowered.outputs
-    if result is None or port.shape != ():
-        return None
+    (result,) = lowered.results
+    assert result is not None, "a formula that is a tree is judged"
     value = graph.number(result)
-    return None if value is None else Fraction(value)
+    return Fraction(value) if graph.shape(result) == () and value is not None else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.names import CONSTANTS, FUNCTIONS
+from gradcheck.graph.functions import CONSTANTS, FORMULA_FUNCTIONS
 from gradcheck.language.nodes import Attribute, Call, Comprehension, Name, Node, Place, library_of
 from gradcheck.language.torch_names import children
+from gradcheck.spelling import meant
 
 _SAME = {
     "abs": "Abs fabs absolute",
@@ -137,7 +137,7 @@ OTHER_CONSTANTS = {"Pi": "pi", "PI": "pi", "E": "e", "oo": "inf", "Inf": "inf", 
 def form_of(name: str) -> str | None:
     """What to write for a function of some library; None where nothing is meant for sure."""
     for each in (name, name.lower()):
-        if each in FUNCTIONS:
+        if each in FORMULA_FUNCTIONS:
             return call_of(each)
         if each in SYNONYMS:
             return SYNONYMS[each]
@@ -147,21 +147,17 @@ def form_of(name: str) -> str | None:
 def fix_of_function(name: str) -> str:
     """The fix for a function that the formula language does not have."""
     form = form_of(name)
-    near = get_close_matches(name, sorted(FUNCTIONS), 1, 0.76)
-    return f"write {form or call_of(near[0])}" if form or near else WRITE_OUT
+    near = form or meant(name, FORMULA_FUNCTIONS, likeness=0.76)
+    return f"write {form or call_of(near)}" if near else WRITE_OUT
 
 
-WRITE_OUT = f"write it out with what the language has: {', '.join(sorted(FUNCTIONS))}"
+WRITE_OUT = f"write it out with what the language has: {', '.join(sorted(FORMULA_FUNCTIONS))}"
 
 
 def fix_of_name(name: str, known: Collection[str]) -> str:
     """The fix for a name that nothing defines."""
-    near = (
-        [OTHER_CONSTANTS[name]]
-        if name in OTHER_CONSTANTS
-        else get_close_matches(name, sorted(known), 1)
-    )
-    return f"write {near[0]!r}" if near else f"define {name!r} or correct it"
+    near = OTHER_CONSTANTS.get(name) or meant(name, known)
+    return f"write {near!r}" if near else f"define {name!r} or correct it"
 
 
 EXPECTED_FUNCTION = "a function of the formula language"
@@ -181,7 +177,7 @@ def unknown_names(node: object, known: frozenset[str]) -> Iterator[ExpressionErr
 
     ``known`` are the names that the case defines.
     """
-    if isinstance(node, Name) and node.name not in known | FUNCTIONS | CONSTANTS:
+    if isinstance(node, Name) and node.name not in known | FORMULA_FUNCTIONS | CONSTANTS:
         yield UnknownName(node.place, node.name, known | {"pi", "e", "inf"})
     elif isinstance(node, Attribute) and foreign_name(node, known):
         yield foreign_constant(node)
@@ -206,7 +202,7 @@ def _in_comprehension(node: Comprehension, known: frozenset[str]) -> Iterator[Ex
 
 def _unknown_function(function: Node, known: frozenset[str]) -> Iterator[ExpressionError]:
     if isinstance(function, Name):
-        if function.name not in FUNCTIONS:
+        if function.name not in FORMULA_FUNCTIONS:
             yield unknown_function(function.place, function.name)
         return
     yield foreign_call(function, known)
@@ -216,7 +212,7 @@ def _unknown_function(function: Node, known: frozenset[str]) -> Iterator[Express
 
 def foreign_name(node: Node, known: Collection[str]) -> str | None:
     """The whole of ``np.linalg.det``, where ``np`` is no name of the case's or the language's."""
-    return library_of(node, {*known, *FUNCTIONS, *CONSTANTS})
+    return library_of(node, {*known, *FORMULA_FUNCTIONS, *CONSTANTS})
 
 
 def unknown_function(place: Place, name: str) -> ExpressionError:

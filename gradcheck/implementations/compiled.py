@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves
 
 from gradcheck.implementations.recorder import Recorder, public_names
 from gradcheck.implementations.tensors import Home
+from gradcheck.query import Port
 
-Shapes = Mapping[str, tuple[int, ...]]
 Evaluation = Callable[[Mapping[str, Any], Home], Any]
 """What an expression gives for the tensors by their names, and the home of its numbers."""
 
@@ -43,9 +43,9 @@ class Compiled:
     only_for: tuple[torch.Size, ...] | None
 
 
-def record(
+def record_graph(
     evaluate: Evaluation,
-    inputs: Shapes,
+    inputs: Sequence[Port],
     constants: Mapping[str, Any],
     home: Home,
     *,
@@ -62,7 +62,7 @@ def record(
     """
     trial = replace(home, device=torch.device("cpu" if most is None else "meta"))
     recorder = Recorder(home, trial.device)
-    examples = {name: _example(shape, trial) for name, shape in inputs.items()}
+    examples = {port.name: _example(port, trial) for port in inputs}
     values = {
         **{name: recorder.constant(value) for name, value in constants.items()},
         **{name: recorder.input(name, value) for name, value in examples.items()},
@@ -81,11 +81,12 @@ def record(
     return Compiled(module, shapes if recorder.asked_shape else None)
 
 
-def _example(shape: tuple[int, ...], trial: Home) -> Tensor:
+def _example(port: Port, trial: Home) -> Tensor:
+    dtype = trial.complex_dtype if port.kind == "complex" else trial.dtype
     if trial.device.type == "meta":
-        return torch.empty(shape, dtype=trial.dtype, device=trial.device)
-    drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return drawn.to(trial.dtype)
+        return torch.empty(port.shape, dtype=dtype, device=trial.device)
+    drawn = torch.rand(port.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return drawn.to(dtype)
 
 
 def source(compiled: Compiled) -> str:

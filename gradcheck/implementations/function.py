@@ -11,12 +11,13 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradcheck.catalog.case import Implementation
 from gradcheck.errors import CatalogError, Misconduct, Problem
@@ -67,7 +68,8 @@ def load_callable(implementation: Implementation, home: Home) -> Callable[..., A
 
 def _callable(found: Any, implementation: Implementation, home: Home) -> Callable[..., Any]:
     if isinstance(found, torch.nn.Module):
-        module = copy.deepcopy(found).to(device=home.device, dtype=home.dtype)
+        module = copy.deepcopy(found)
+        module._apply(partial(_moved, home=home))  # type: ignore[no-untyped-call]
         return module.requires_grad_(requires_grad=False)
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
         apply: Callable[..., Any] = found.apply
@@ -82,6 +84,13 @@ def _callable(found: Any, implementation: Implementation, home: Home) -> Callabl
         "a function, a subclass of autograd.Function or an instance of nn.Module",
         "name an instance of it" if is_module else "name something that can be called on tensors",
     )
+
+
+def _moved(tensor: Tensor, home: Home) -> Tensor:
+    """A parameter or buffer in the dtype under test; a real one stays real, an integer as it is."""
+    if tensor.is_complex():
+        return tensor.to(device=home.device, dtype=home.complex_dtype)
+    return tensor.to(device=home.device, dtype=home.dtype if tensor.is_floating_point() else None)
 
 
 def _problem(implementation: Implementation, found: str, expected: str, fix: str) -> CatalogError:

@@ -23,8 +23,9 @@ from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
 from gradcheck.implementations.tensors import (
     Home,
+    alike,
     as_tensor,
-    leaves,
+    items_of,
     plain,
     whole_numbers,
 )
@@ -59,7 +60,7 @@ class Scope:
     steps: list[int] = field(default_factory=lambda: [0])
 
 
-def fold(node: Node, scope: Scope) -> Any:
+def value_of(node: Node, scope: Scope) -> Any:
     """The value of ``node``: an exact number, a boolean, a string, None, a tensor or a list."""
     return _RULES[type(node)](node, scope)
 
@@ -76,17 +77,17 @@ def _name(node: Name, scope: Scope) -> Any:
 
 
 def _compare(node: Comparison, scope: Scope) -> Any:
-    operands = [fold(operand, scope) for operand in node.operands]
+    operands = [value_of(operand, scope) for operand in node.operands]
     result: Any = True
     for symbol, left, right in zip(node.operators, operands, operands[1:], strict=False):
-        holds = binary(symbol, left, right, scope.home)
-        result = holds if result is True else binary("and", result, holds, scope.home)
+        holds = apply_binary(symbol, left, right, scope.home)
+        result = holds if result is True else apply_binary("and", result, holds, scope.home)
     return result
 
 
 def _subscript(node: Subscript, scope: Scope) -> Any:
     indices = tuple(_index(index, scope) for index in node.indices)
-    return element(fold(node.base, scope), indices, scope.home)
+    return element(value_of(node.base, scope), indices, scope.home)
 
 
 def _index(node: object, scope: Scope) -> Any:
@@ -95,7 +96,7 @@ def _index(node: object, scope: Scope) -> Any:
     if isinstance(node, Slice):
         bounds = (node.start, node.stop, node.step)
         return slice(*(None if bound is None else _bound(bound, scope) for bound in bounds))
-    value = fold(node, scope)  # type: ignore[arg-type]
+    value = value_of(node, scope)  # type: ignore[arg-type]
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, list):
@@ -106,7 +107,7 @@ def _index(node: object, scope: Scope) -> Any:
 
 
 def _bound(node: Node, scope: Scope) -> int | None:
-    value = fold(node, scope)
+    value = value_of(node, scope)
     return None if value is None else integer(value)
 
 
@@ -123,14 +124,14 @@ def integer(value: Any) -> int:
 
 
 def _comprehension(node: Comprehension, scope: Scope) -> list[Any]:
-    return [fold(node.body, inner) for inner in _scopes(node, node.loops, scope)]
+    return [value_of(node.body, inner) for inner in _scopes(node, node.loops, scope)]
 
 
 def _scopes(node: Comprehension, loops: tuple[Loop, ...], scope: Scope) -> Iterator[Scope]:
     if not loops:
         yield scope
         return
-    for step in range(*(integer(fold(bound, scope)) for bound in loops[0].bounds)):
+    for step in range(*(integer(value_of(bound, scope)) for bound in loops[0].bounds)):
         scope.steps[0] += 1
         if scope.steps[0] > MOST_STEPS:
             raise too_many_steps(node.place)
@@ -142,13 +143,15 @@ _RULES: dict[type, Callable[[Any, Scope], Any]] = {
     Literal: lambda node, scope: node.value,
     Name: _name,
     Attribute: lambda node, scope: scope.attribute(node, scope),
-    Unary: lambda node, scope: unary(node.operator, fold(node.operand, scope), scope.home),
-    Binary: lambda node, scope: binary(
-        node.operator, fold(node.left, scope), fold(node.right, scope), scope.home
+    Unary: lambda node, scope: apply_unary(
+        node.operator, value_of(node.operand, scope), scope.home
+    ),
+    Binary: lambda node, scope: apply_binary(
+        node.operator, value_of(node.left, scope), value_of(node.right, scope), scope.home
     ),
     Comparison: _compare,
     Call: lambda node, scope: scope.call(node, scope),
-    Sequence: lambda node, scope: [fold(item, scope) for item in node.items],
+    Sequence: lambda node, scope: [value_of(item, scope) for item in node.items],
     Subscript: _subscript,
     Comprehension: _comprehension,
 }
@@ -163,7 +166,7 @@ def element(base: Any, indices: tuple[Any, ...], home: Home) -> Any:
     if isinstance(base, list | tuple):
         if len(indices) == 1 and isinstance(indices[0], int | slice):
             return base[indices[0]]
-        if not any(isinstance(item, Tensor) for item in (*leaves(base), *indices)):
+        if not any(isinstance(item, Tensor) for item in (*items_of(base), *indices)):
             found = np.array(base, dtype=object)[indices]
             return found.tolist() if isinstance(found, np.ndarray) else found
     tensor = as_tensor(base, home)
@@ -217,7 +220,7 @@ _LOGICAL: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]]
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
-def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
+def apply_binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
     """``left symbol right``, broadcast as NumPy does; lists count as tensors.
 
     Errors: what Python and PyTorch raise, ZeroDivisionError for exact numbers among them.
@@ -228,7 +231,8 @@ def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
             return exact(left, right)
         return on_tensors(as_tensor(left, home), as_tensor(right, home))
     if symbol == "@":
-        return torch.matmul(as_tensor(left, home), as_tensor(right, home))
+        matrices = [as_tensor(left, home), as_tensor(right, home)]
+        return torch.matmul(*(alike(matrices) if home.floats_as_tensors else matrices))
     if _is_number(left) and _is_number(right):
         return _exact(symbol, left, right)
     if home.floats_as_tensors and symbol != "**":
@@ -238,12 +242,14 @@ def binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
 
 def _off_python(value: Any, home: Home) -> Any:
     """A number that is no integer as a tensor of the dtype under test."""
-    if isinstance(value, float) or (isinstance(value, Fraction) and value.denominator > 1):
+    if isinstance(value, float | complex) or (
+        isinstance(value, Fraction) and value.denominator > 1
+    ):
         return as_tensor(value, home)
     return value
 
 
-def unary(symbol: str, operand: Any, home: Home) -> Any:
+def apply_unary(symbol: str, operand: Any, home: Home) -> Any:
     """``symbol operand``, for ``- + not``."""
     if symbol == "not":
         if isinstance(operand, bool):
@@ -256,7 +262,7 @@ def unary(symbol: str, operand: Any, home: Home) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Fraction | int | float)
+    return isinstance(value, Fraction | int | float | complex)
 
 
 def _operand(value: Any, home: Home) -> Any:
@@ -269,7 +275,7 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
     if symbol in _COMPARISONS:
         return _BINARY[symbol](left, right)
     left, right = (
-        value if isinstance(value, float) else Fraction(value) for value in (left, right)
+        value if isinstance(value, float | complex) else Fraction(value) for value in (left, right)
     )
     if symbol == "**":
         return _power(left, right)
@@ -277,6 +283,8 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(base, complex) or isinstance(exponent, complex):
+        return complex(base) ** complex(exponent)
     exact = isinstance(base, Fraction) and isinstance(exponent, Fraction)
     if exact and exponent.denominator == 1:
         if _bits(base) * abs(exponent) <= _MOST_BITS:

@@ -205,8 +205,9 @@ class Recorder(TorchFunctionMode):
         return value
 
     def module(self, result: Any) -> fx.GraphModule:
-        """The graph, ended by ``result``, as a module whose constants are plain attributes."""
-        if not isinstance(result, Tensor):
+        """The graph, ended by one result or several, as a module with constants as attributes."""
+        several = result if isinstance(result, list | tuple) else [result]
+        if not all(isinstance(each, Tensor) or each is None for each in several):
             raise CannotRecordError(f"a {type(result).__name__} as the result")
         self.graph.output(self._argument(result))
         for node in reversed(self.spare):

@@ -5,7 +5,7 @@ An expression is compiled before; whether one call takes many points is found by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -14,21 +14,24 @@ from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
-from gradcheck.implementations.compiled import Compiled, Evaluation, TooLargeError, record, source
+from gradcheck.implementations.compiled import (
+    Compiled,
+    Evaluation,
+    TooLargeError,
+    record_graph,
+    source,
+)
 from gradcheck.implementations.function import load_callable, load_function, taking_inputs
-from gradcheck.implementations.tensors import Home, constant, home_of
-from gradcheck.implementations.torch_language import evaluate
+from gradcheck.implementations.tensors import Home, constant_of, home_of
+from gradcheck.implementations.torch_language import evaluate_torch
 from gradcheck.implementations.translation import translate
 from gradcheck.language.nodes import Node
 
-Subject = Callable[..., Tensor]
+Subject = Callable[..., Any]
+"""What gives a tensor, or where the formula has several outputs a tuple or list of them."""
 
 MOST_ELEMENTS = 2**20
 """Of a tensor that an expression of the torch language builds."""
-
-
-class NotATensorError(Misconduct):
-    """An implementation returned something else than a tensor. It is its misconduct, not ours."""
 
 
 class ChangedSettingError(Misconduct):
@@ -43,14 +46,14 @@ def subject_of(
     ``function`` is imported here: whether it may be is asked before, see ``trust``.
 
     Errors: CatalogError where ``function`` cannot be loaded. The subject itself raises
-            NotATensorError, ChangedSettingError, WrongArgumentsError, or whatever the
-            implementation raises.
+            ChangedSettingError, WrongArgumentsError, or whatever the implementation raises. What
+            it returns is looked at by who calls it.
     """
     home = home_of(dtype, device)
     if implementation.call is not None:
-        return _one_tensor(taking_inputs(load_callable(implementation, home)))
+        return _contained(taking_inputs(load_callable(implementation, home)))
     if implementation.function is not None:
-        return _one_tensor(taking_inputs(load_function(implementation, home)))
+        return _contained(taking_inputs(load_function(implementation, home)))
     return _expression(case, variant, implementation, home)
 
 
@@ -80,7 +83,7 @@ def _expression(
         compiled = _compiled(case, variant, implementation, home)
     except TooLargeError as error:
         return _refusing(str(error))
-    interpreted = _one_tensor(_interpreted(case, variant, implementation, home))
+    interpreted = _contained(_interpreted(case, variant, implementation, home))
     if compiled is None:
         return interpreted
     forward: Subject = compiled.module.forward
@@ -91,7 +94,7 @@ def _guarded(forward: Subject, compiled: Compiled, interpreted: Subject) -> Subj
     """The graph for the shapes that it holds for."""
     only_for = compiled.only_for
 
-    def call(*tensors: Tensor) -> Tensor:
+    def call(*tensors: Tensor) -> Any:
         if tuple([each.shape for each in tensors]) == only_for:
             return forward(*tensors)
         return interpreted(*tensors)
@@ -110,17 +113,19 @@ def _refusing(text: str) -> Subject:
 def _compiled(
     case: Case, variant: Variant, implementation: Implementation, home: Home
 ) -> Compiled | None:
-    inputs = {each.name: each.shape for each in case.inputs}
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
     most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
-    return record(evaluation, inputs, constants, home, most=most)
+    return record_graph(evaluation, variant.formula.ports, constants, home, most=most)
 
 
 def _evaluation(case: Case, variant: Variant, implementation: Implementation) -> Evaluation:
     tree = implementation.tree
     if tree is not None:
-        return lambda values, home: evaluate(tree, {**variant.values, **values}, home)
+        several = isinstance(case.formula, Mapping)
+        return lambda values, home: evaluate_torch(
+            tree, {**variant.values, **values}, home, several=several
+        )
     return lambda values, home: translate(
         cast(Node, case.formula), case.lets, {**variant.values, **values}, home
     )
@@ -129,7 +134,7 @@ def _evaluation(case: Case, variant: Variant, implementation: Implementation) ->
 def _constants(case: Case, implementation: Implementation, home: Home) -> dict[str, Any]:
     if implementation.tree is None:
         return case.constants
-    return {name: constant(value, home) for name, value in case.constants.items()}
+    return {name: constant_of(value, home) for name, value in case.constants.items()}
 
 
 def _interpreted(
@@ -137,7 +142,7 @@ def _interpreted(
 ) -> Callable[..., Any]:
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
-    names = [each.name for each in case.inputs]
+    names = [port.name for port in variant.formula.ports]
 
     def call(*tensors: Tensor) -> Any:
         # Some functions write into their arguments (running statistics): each call has its own.
@@ -150,44 +155,28 @@ def _interpreted(
     return call
 
 
-_ONE_OF_MANY = (
-    ": name a function that returns one of them, or several joined into one, as torch.cat does"
-)
+def _contained(function: Callable[..., Any]) -> Subject:
+    """The function; a setting that it leaves changed is set back, and is misconduct."""
 
-
-def _one_tensor(function: Callable[..., Any]) -> Subject:
-    def call(*tensors: Tensor) -> Tensor:
-        result = _contained(function, tensors)
-        if not isinstance(result, Tensor):
-            kind = type(result).__name__
-            size = f" of {len(result)}" if isinstance(result, list | tuple) else ""
-            raise NotATensorError(
-                f"the implementation returned a {kind}{size}, expected one tensor"
-                + (_ONE_OF_MANY if size else "")
-            )
+    def call(*tensors: Tensor) -> Any:
+        grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+        try:
+            result = function(*tensors)
+        finally:
+            left = (torch.is_grad_enabled(), torch.get_default_dtype())
+            if left != (grad, dtype):
+                torch.set_grad_enabled(grad)
+                torch.set_default_dtype(dtype)
+        if left[0] is not grad:
+            raise ChangedSettingError(f"the implementation left torch.set_grad_enabled({left[0]})")
+        if left[1] is not dtype:
+            raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
         return result
 
     return call
 
 
-def _contained(function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> Any:
-    """What the call gives; a setting that it left changed is set back, and is misconduct."""
-    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
-    try:
-        result = function(*tensors)
-    finally:
-        left = (torch.is_grad_enabled(), torch.get_default_dtype())
-        if left != (grad, dtype):
-            torch.set_grad_enabled(grad)
-            torch.set_default_dtype(dtype)
-    if left[0] is not grad:
-        raise ChangedSettingError(f"the implementation left torch.set_grad_enabled({left[0]})")
-    if left[1] is not dtype:
-        raise ChangedSettingError(f"the implementation left torch.set_default_dtype({left[1]})")
-    return result
-
-
-_RTOL = 1e-3
+_RTOL, _MOST_ULPS = 1e-3, 8
 """Wide enough for kernels that differ by rounding; a function that mixes points is off by far."""
 
 
@@ -195,7 +184,7 @@ def acts_on_each_point(function: Callable[..., Any], points: Sequence[Tensor]) -
     """Whether a call on all points at once gives what calls on single points give.
 
     Shapes: ``points`` holds one tensor [count] for each input. The function must give [count]
-            for them, and a tensor [] for single numbers.
+            for them, and a tensor [] for single numbers; of several outputs each.
     Errors: none; an implementation that raises does not act on each point.
     """
     copies = [point.detach().clone() for point in points]
@@ -205,14 +194,22 @@ def acts_on_each_point(function: Callable[..., Any], points: Sequence[Tensor]) -
             singly = [
                 function(*(entry.clone() for entry in point)) for point in zip(*points, strict=True)
             ]
-            return _same(together, singly)
+            if not isinstance(together, list | tuple):
+                return isinstance(together, Tensor) and _same(together, singly)
+            each = zip(together, zip(*singly, strict=True), strict=True)
+            return all(_same(output, outputs) for output, outputs in each)
     except (Exception, SystemExit):
         return False
 
 
-def _same(together: Any, singly: list[Any]) -> bool:
-    if not isinstance(together, Tensor) or together.shape != (len(singly),):
+def _same(together: Any, singly: Sequence[Any]) -> bool:
+    if not isinstance(together, Tensor):  # no output that is judged
+        return not any(isinstance(value, Tensor) for value in singly)
+    if together.shape != (len(singly),):
         return False
     if any(not isinstance(value, Tensor) or value.shape != () for value in singly):
         return False
-    return torch.allclose(together, torch.stack(singly), rtol=_RTOL, atol=0.0, equal_nan=True)
+    rtol = _RTOL
+    if together.is_floating_point() or together.is_complex():
+        rtol = max(rtol, _MOST_ULPS * torch.finfo(together.dtype).eps)
+    return torch.allclose(together, torch.stack(list(singly)), rtol=rtol, atol=0.0, equal_nan=True)

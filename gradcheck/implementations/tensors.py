@@ -18,6 +18,7 @@ from gradcheck.floats import nearest_float
 class Home:
     """Where the numbers of an expression become tensors.
 
+    ``dtype`` is that of real numbers: of a complex dtype under test that of its parts.
     ``floats_as_tensors``: numbers that are no integers meet tensors as tensors of the dtype, not
     as Python's floats, which PyTorch's forward mode promotes (pytorch/pytorch#90065).
     """
@@ -26,10 +27,14 @@ class Home:
     device: torch.device
     floats_as_tensors: bool = False
 
+    @property
+    def complex_dtype(self) -> torch.dtype:
+        return self.dtype.to_complex()
+
 
 def home_of(dtype: str, device: str) -> Home:
     """The home by its names, as the plan of a run spells them (``float64``, ``cuda:0``)."""
-    return Home(getattr(torch, dtype), torch.device(device))
+    return Home(getattr(torch, dtype).to_real(), torch.device(device))
 
 
 def plain(value: Any) -> Any:
@@ -58,6 +63,8 @@ def as_tensor(value: Any, home: Home) -> Tensor:
         return torch.tensor(value, device=home.device)
     if isinstance(value, Fraction | int | float):
         return torch.tensor(nearest_float(value), dtype=home.dtype, device=home.device)
+    if isinstance(value, complex):
+        return torch.tensor(value, dtype=home.complex_dtype, device=home.device)
     if isinstance(value, list | tuple):
         items = [as_tensor(item, home) for item in value]
         if not items:
@@ -70,10 +77,23 @@ def _alike(items: list[Tensor], home: Home) -> list[Tensor]:
     """Numbers beside tensors of another type take the dtype under test."""
     if len({item.dtype for item in items}) == 1:
         return items
-    return [item if item.is_floating_point() else item.to(home.dtype) for item in items]
+    items = alike(items)
+    return [item if _holds_fractions(item) else item.to(home.dtype) for item in items]
 
 
-def constant(value: Any, home: Home) -> Any:
+def _holds_fractions(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def alike(tensors: list[Tensor]) -> list[Tensor]:
+    """The same, all complex if one is: functions of several tensors do not always do that."""
+    found = next((each.dtype for each in tensors if each.is_complex()), None)
+    if found is None:
+        return tensors
+    return [each if each.is_complex() else each.to(found) for each in tensors]
+
+
+def constant_of(value: Any, home: Home) -> Any:
     """A constant of a case, as the torch language sees it.
 
     A number stays a number. A list becomes a tensor: of booleans, of int64 where every number
@@ -81,7 +101,7 @@ def constant(value: Any, home: Home) -> Any:
     """
     if not isinstance(value, list | tuple):
         return value
-    numbers = list(leaves(value))
+    numbers = list(items_of(value))
     if numbers and all(isinstance(number, bool) for number in numbers):
         return torch.tensor(value, device=home.device)
     if numbers and all(map(_is_whole, numbers)):
@@ -95,16 +115,16 @@ def _is_whole(number: Fraction | int) -> bool:
 
 def whole_numbers(value: Any, home: Home) -> Tensor:
     """Nested lists of whole numbers or booleans as an index."""
-    if all(isinstance(number, bool) for number in leaves(value)):
+    if all(isinstance(number, bool) for number in items_of(value)):
         return torch.tensor(value, dtype=torch.bool, device=home.device)
     return torch.tensor(_whole(value), dtype=torch.int64, device=home.device)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def items_of(value: Any) -> Iterator[Any]:
     """Everything in nested lists that is not a list."""
     if isinstance(value, list | tuple):
         for item in value:
-            yield from leaves(item)
+            yield from items_of(item)
     else:
         yield value
 

@@ -1,4 +1,4 @@
-"""The torch language on tensors: a fold, in which only names on the list are ever looked up."""
+"""The torch language on tensors: a value_of, in which only names on the list are ever looked up."""
 
 from __future__ import annotations
 
@@ -10,26 +10,39 @@ import torch
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError
-from gradcheck.implementations.interpreter import Scope, fold
-from gradcheck.implementations.tensors import Home, as_tensor, leaves, plain
+from gradcheck.implementations.interpreter import Scope, value_of
+from gradcheck.implementations.tensors import Home, as_tensor, items_of, plain
 from gradcheck.language.nodes import Attribute, Call, Node
-from gradcheck.language.torch_names import ATTRIBUTES, DTYPES, NUMBERS, allowed, dotted
+from gradcheck.language.torch_names import (
+    ATTRIBUTES,
+    PYTHON_NUMBERS,
+    TORCH_DTYPES,
+    allowed,
+    dotted,
+)
 
 
-def evaluate(tree: Node, values: Mapping[str, Any], home: Home) -> Any:
+def evaluate_torch(
+    tree: Node, values: Mapping[str, Any], home: Home, *, several: bool = False
+) -> Any:
     """What the expression gives, where ``values`` holds inputs, constants and sweep values.
 
-    A list is stacked to a tensor; a tuple that PyTorch returns stays one.
+    A list is stacked to a tensor, or where a case names its outputs gives them in order; a tuple
+    that PyTorch returns stays one.
 
     Errors: ExpressionError for a name that is not allowed; else what PyTorch raises.
     """
-    result = fold(tree, Scope({**NUMBERS, **values}, home, _call, _attribute))
-    return as_tensor(result, home) if isinstance(result, list) else result
+    result = value_of(tree, Scope({**PYTHON_NUMBERS, **values}, home, _call, _attribute))
+    if not isinstance(result, list):
+        return result
+    if not several:
+        return as_tensor(result, home)
+    return tuple(None if item is None else as_tensor(item, home) for item in result)
 
 
 def _call(node: Call, scope: Scope) -> Any:
-    arguments = [_argument(fold(argument, scope), scope) for argument in node.arguments]
-    keywords = {name: _argument(fold(value, scope), scope) for name, value in node.keywords}
+    arguments = [_argument(value_of(argument, scope), scope) for argument in node.arguments]
+    keywords = {name: _argument(value_of(value, scope), scope) for name, value in node.keywords}
     name = dotted(node.function, frozenset(scope.values))
     if name is not None:
         _permit(name, node)
@@ -42,7 +55,7 @@ def _call(node: Call, scope: Scope) -> Any:
         )
     method = node.function.name
     _permit(f"torch.Tensor.{method}", node)
-    tensor = as_tensor(fold(node.function.base, scope), scope.home)
+    tensor = as_tensor(value_of(node.function.base, scope), scope.home)
     if method.endswith("_"):
         tensor = tensor.clone()  # the input stays as it was, and the clone is part of the graph
     return getattr(tensor, method)(*arguments, **keywords)
@@ -68,7 +81,7 @@ def _function(name: str) -> Any:
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
     name = dotted(node, frozenset(scope.values))
-    if name in DTYPES:
+    if name in TORCH_DTYPES:
         return _function(name)
     if name is not None or node.name not in ATTRIBUTES:
         raise ExpressionError(
@@ -77,12 +90,12 @@ def _attribute(node: Attribute, scope: Scope) -> Any:
             ", ".join(sorted(ATTRIBUTES)),
             "leave it out",
         )
-    return getattr(as_tensor(fold(node.base, scope), scope.home), node.name)
+    return getattr(as_tensor(value_of(node.base, scope), scope.home), node.name)
 
 
 def _argument(value: Any, scope: Scope) -> Any:
     """As PyTorch takes it: a list of tensors stays a list, nested lists of them become a tensor."""
-    if not isinstance(value, list) or not any(isinstance(leaf, Tensor) for leaf in leaves(value)):
+    if not isinstance(value, list) or not any(isinstance(leaf, Tensor) for leaf in items_of(value)):
         return plain(value)
     if any(isinstance(item, list) for item in value):
         return as_tensor(value, scope.home)

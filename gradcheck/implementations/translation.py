@@ -15,31 +15,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.graph.tape import Scalar, Tape, apply
-from gradcheck.implementations.interpreter import Scope, fold, integer
-from gradcheck.implementations.tensors import Home, as_tensor
+from gradcheck.graph.folding import Meter, fold
+from gradcheck.implementations.interpreter import Scope, integer, value_of
+from gradcheck.implementations.tensors import Home, alike, as_tensor
 from gradcheck.language.nodes import Attribute, Call, Name, Node
-from gradcheck.language.torch_names import NUMBERS
+from gradcheck.language.torch_names import PYTHON_NUMBERS
 from gradcheck.ops.table import CALLABLE, OPERATORS, on_tensors
 
 
 def translate(
-    formula: Node, lets: Mapping[str, Node], values: Mapping[str, Any], home: Home
-) -> Tensor:
+    formula: Node | Mapping[str, Node | None],
+    lets: Mapping[str, Node],
+    values: Mapping[str, Any],
+    home: Home,
+) -> Tensor | tuple[Tensor | None, ...]:
     """The formula's value, where ``values`` holds inputs (tensors), constants and sweep values.
+
+    Several outputs come as a tuple, None for one that is not judged.
 
     Shapes: as in ``gradcheck.graph.lower``, which is NumPy's broadcasting.
     """
-    known = {**NUMBERS, **values}
+    known = {**PYTHON_NUMBERS, **values}
     home = replace(home, floats_as_tensors=True)
     scope = Scope(known, home, _call, _attribute)
     for name, tree in lets.items():
-        known[name] = fold(tree, scope)
-    return as_tensor(fold(formula, scope), home)
+        known[name] = value_of(tree, scope)
+    if not isinstance(formula, Mapping):
+        return as_tensor(value_of(formula, scope), home)
+    return tuple(
+        None if tree is None else as_tensor(value_of(tree, scope), home)
+        for tree in formula.values()
+    )
 
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
-    tensor = as_tensor(fold(node.base, scope), scope.home)
+    tensor = as_tensor(value_of(node.base, scope), scope.home)
     if node.name == "shape":
         return [Fraction(length) for length in tensor.shape]
     if node.name == "T":
@@ -51,8 +61,10 @@ def _call(node: Call, scope: Scope) -> Any:
     name = node.function.name if isinstance(node.function, Name) else ""
     if name in FUNCTIONS:
         return _array_call(name, node, scope)
+    if name in PARTS:
+        return PARTS[name](as_tensor(value_of(node.arguments[0], scope), scope.home))
     if name in CALLABLE:
-        return _elementwise(name, [fold(argument, scope) for argument in node.arguments], scope)
+        return _elementwise(name, [value_of(argument, scope) for argument in node.arguments], scope)
     raise NotImplementedError(f"the formula language has no function {name!r}")
 
 
@@ -68,21 +80,43 @@ def _elementwise(name: str, values: list[Any], scope: Scope) -> Any:
 
 def _apply(name: str, parameters: list[int], values: list[Any], scope: Scope) -> Any:
     if all(isinstance(value, Fraction | bool) for value in values):
-        exact = apply(Tape(), name, *values, parameter=parameters[0] if parameters else None)
-        if not isinstance(exact, Scalar):
+        exact = fold(Meter(), name, values, *parameters)
+        if exact is not None:
             return exact  # floor(5/2) may be an index, so it must stay a number
     tensors = [as_tensor(value, scope.home) for value in values]
+    if tensors[0].is_complex() and name in _ON_COMPLEX:
+        return _ON_COMPLEX[name](*tensors)
     return on_tensors(OPERATORS[name])(*parameters, *tensors)
 
 
+_ON_COMPLEX: dict[str, Callable[[Tensor], Tensor]] = {"sign": torch.sgn}
+"""Where PyTorch has another function for complex numbers."""
+
+
+def _imaginary(x: Tensor) -> Tensor:
+    return torch.imag(x) if x.is_complex() else torch.zeros_like(x)
+
+
+PARTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "re": torch.real,
+    "im": _imaginary,
+    "conj": torch.conj,
+    "arg": torch.angle,
+    "stop": torch.detach,
+}
+"""Functions of one tensor that are no operators of the table."""
+
+
 def _array_call(name: str, node: Call, scope: Scope) -> Tensor:
-    values = [fold(argument, scope) for argument in node.arguments]
+    values = [value_of(argument, scope) for argument in node.arguments]
     arrays = ARRAYS.get(name, 1)
     options = [_option(value) for value in values[arrays:]]
     if name in ("reshape", "zeros", "ones") and options and not isinstance(options[0], list):
         options = [options]
-    keywords = {keyword: _option(fold(tree, scope)) for keyword, tree in node.keywords}
+    keywords = {keyword: _option(value_of(tree, scope)) for keyword, tree in node.keywords}
     leading = [_leading(name, value, scope.home) for value in values[:arrays]]
+    if arrays > 1:
+        leading = alike(leading)
     function: Callable[..., Tensor] = FUNCTIONS[name]
     return function(scope.home, *leading, *options, **keywords)
 

@@ -49,14 +49,14 @@ def limit(text: str) -> None:
     odd = re.search(r"[^\x20-\x7e\n\r\t]|#", text)
     if odd:
         raise ExpressionError(
-            place_of(text, odd.start()),
+            place_at(text, odd.start()),
             f"the character {odd.group()!r}",
             "ASCII letters, digits and operators",
             _WRITTEN.get(odd.group(), _OTHER_CHARACTER),
         )
     for digits in re.finditer(r"[0-9_]+", text):
         if len(digits.group().replace("_", "")) > MOST_WRITTEN_DIGITS:
-            raise too_many_digits(place_of(text, digits.start()), MOST_WRITTEN_DIGITS)
+            raise too_many_digits(place_at(text, digits.start()), MOST_WRITTEN_DIGITS)
     if sum(map(text.count, "([{")) > DEEPEST_NESTING:
         _limit_nesting(text)
 
@@ -66,7 +66,7 @@ def _limit_nesting(text: str) -> None:
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
         if depth > DEEPEST_NESTING:
-            raise too_deep(place_of(text, position))
+            raise too_deep(place_at(text, position))
 
 
 def too_deep(place: Place) -> ExpressionError:
@@ -78,7 +78,7 @@ def too_deep(place: Place) -> ExpressionError:
     )
 
 
-def place_of(text: str, offset: int) -> Place:
+def place_at(text: str, offset: int) -> Place:
     """Line and column of an offset, from 1."""
     before = text[:offset]
     return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -7,8 +7,7 @@ Functions and methods stand in ``torch_names.txt``, for review; the module
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -31,9 +30,10 @@ from gradcheck.language.nodes import (
     library_of,
     whole_name,
 )
+from gradcheck.spelling import meant
 
 ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "real", "imag", "shape", "ndim", "dtype"})
-DTYPES = frozenset(
+TORCH_DTYPES = frozenset(
     f"torch.{name}"
     for name in (
         *("float16", "float32", "float64", "bfloat16", "complex64", "complex128", "bool"),
@@ -62,8 +62,8 @@ def dotted(node: Node, names: frozenset[str]) -> str | None:
     return ("torch.nn.functional" if root == "F" else "torch") + rest
 
 
-NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf}
-"""Constants that the torch language shares with the formula language, as Python's floats."""
+PYTHON_NUMBERS = {"pi": math.pi, "e": math.e, "inf": math.inf, "I": 1j}
+"""Constants that the torch language shares with the formula language, as Python's numbers."""
 
 
 def names_used(tree: Node) -> frozenset[str]:
@@ -127,9 +127,9 @@ def mistakes(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
 
 
 def _name(node: Name, names: frozenset[str]) -> Iterator[ExpressionError]:
-    if node.name in names or node.name in NUMBERS:
+    if node.name in names or node.name in PYTHON_NUMBERS:
         return
-    near = nearest(node.name, names)
+    near = meant(node.name, names, likeness=_LIKENESS)
     yield ExpressionError(
         node.place,
         f"the name {node.name!r}, which is not defined",
@@ -166,7 +166,7 @@ def _argument(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
     if isinstance(node, Sequence | Slice):
         for child in children(node):
             yield from _argument(child, names)
-    elif isinstance(node, Attribute) and dotted(node, names) in DTYPES:
+    elif isinstance(node, Attribute) and dotted(node, names) in TORCH_DTYPES:
         return
     elif not isinstance(node, Literal):
         yield from mistakes(node, names)
@@ -190,7 +190,7 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
     if not isinstance(function, Attribute):
         yield _no_function(function)
         return
-    name, library = dotted(function, names), library_of(function, names | NUMBERS.keys())
+    name, library = dotted(function, names), library_of(function, names | PYTHON_NUMBERS.keys())
     if name is not None:
         yield from _function(name, function.place)
     elif library is not None:
@@ -235,14 +235,14 @@ def _method(node: Attribute) -> Iterator[ExpressionError]:
 
 
 def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionError]:
-    name, library = dotted(node, names), library_of(node, names | NUMBERS.keys())
+    name, library = dotted(node, names), library_of(node, names | PYTHON_NUMBERS.keys())
     if name is not None:
         yield ExpressionError(
             node.place,
             f"{name!r} as a value",
             "a tensor or a number (a dtype only as an argument)",
             f"write {node.name}"
-            if node.name in NUMBERS
+            if node.name in PYTHON_NUMBERS
             else f"write {name}(...)"
             if name in allowed()
             else "leave it out",
@@ -252,7 +252,7 @@ def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionErr
             node.place,
             f"{library!r}, a name of another library",
             "a tensor or a number",
-            f"write {node.name}" if node.name in NUMBERS else "leave it out",
+            f"write {node.name}" if node.name in PYTHON_NUMBERS else "leave it out",
         )
     else:
         if node.name not in ATTRIBUTES:
@@ -261,7 +261,7 @@ def _attribute(node: Attribute, names: frozenset[str]) -> Iterator[ExpressionErr
 
 
 def _unknown_attribute(node: Attribute) -> ExpressionError:
-    near = nearest(node.name, ATTRIBUTES)
+    near = meant(node.name, ATTRIBUTES, likeness=_LIKENESS)
     return ExpressionError(
         node.place,
         f"the attribute {node.name!r}",
@@ -320,7 +320,8 @@ _SYNONYMS = {
     "torch.mean": "reduce_mean average avg",
 }
 _OTHERS = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
-_CUTOFF = 0.75
+_LIKENESS = 0.7
+_LIKENESS_OF_ALL = 0.75  # where the list is of a thousand words
 
 
 @cache
@@ -340,17 +341,12 @@ def function_for(name: str) -> str | None:
     same = known.get(last) or _OTHERS.get(last) or known.get(last.lower())
     if same:
         return same
-    near = get_close_matches(last, sorted(known), 1, _CUTOFF)
-    return known[near[0]] if near else None
+    near = meant(last, known, likeness=_LIKENESS_OF_ALL)
+    return known[near] if near else None
 
 
 def method_for(name: str) -> str | None:
     methods = [
         each.removeprefix(TENSOR_METHODS) for each in allowed() if each.startswith(TENSOR_METHODS)
     ]
-    return nearest(name, methods)
-
-
-def nearest(name: str, known: Collection[str]) -> str | None:
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
-    return near[0] if near else None
+    return meant(name, methods, likeness=_LIKENESS)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from gradcheck.answer import (
     Answer,
-    Floats,
     Invocation,
     Said,
 )
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
-from gradcheck.methods._torch.calling import check, entries, input_size, leaves, result_of
+from gradcheck.methods._torch.calling import (
+    check_output,
+    coordinate_count,
+    input_leaves,
+    input_ports,
+    judged_ports,
+    output_name,
+    output_rows,
+    result_of,
+)
 from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.methods._torch.lacks import NO_FORWARD, Lacking
 from gradcheck.methods._torch.operators import eagerly, may_be_compiled
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 
 METHOD = Method(
     name="forward",
@@ -30,9 +39,9 @@ METHOD = Method(
 )
 
 LABEL = "torch.autograd.forward_ad"
-CONSTANT = " (the result has no tangent: zeros)"
 MOST_COLUMNS = 8
-"""Up to so many input entries a thorough call asks for the whole Jacobian, column by column."""
+"""Up to so many real coordinates of the inputs a thorough call asks for the whole Jacobian, column
+by column."""
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
@@ -44,34 +53,48 @@ def _columns(invocation: Invocation) -> Iterator[Said]:
         yield _column(invocation, tangent)
 
 
-def _column(invocation: Invocation, tangent: Floats) -> Answer:
-    inputs = leaves(invocation, requires_grad=False)
+def _column(invocation: Invocation, tangent: Array) -> Answer:
+    ports = judged_ports(invocation)
     with dual_level():
-        result = result_of(invocation, duals(inputs, tangent, invocation))
-        slope = tangent_of(result)
-        if slope is None and _is_lost_by_compiling(invocation, tangent):
+        results, slopes = _pushed(invocation, tangent)
+        constant = [k for k, slope in enumerate(slopes) if slope is None]
+        if constant and _is_lost_by_compiling(invocation, tangent, constant):
             raise Lacking(f"torch.compile drops the tangent of what it compiles ({NO_FORWARD})")
-        label = LABEL if slope is not None else LABEL + CONSTANT
-        found = torch.zeros_like(result) if slope is None else slope
-        check("the tangent of the result", found, like=(result.shape, inputs))
-        return Answer(label, Query(1, None, (tangent,)), entries(found, invocation))
+        found = [
+            torch.zeros_like(result) if slope is None else slope
+            for result, slope in zip(results, slopes, strict=True)
+        ]
+        for port, result, slope in zip(ports, results, found, strict=True):
+            check_output(f"the tangent of {output_name(port)}", slope, port, invocation,
+                         result.device)  # fmt: skip
+        label = LABEL + "".join(
+            f" ({output_name(ports[k])} has no tangent: zeros)" for k in constant
+        )
+        return Answer(label, Query(1, None, (tangent,)), output_rows(found, invocation))
 
 
-def _is_lost_by_compiling(invocation: Invocation, tangent: Floats) -> bool:
-    """Whether the code has a tangent where it is run as it was written."""
+def _pushed(
+    invocation: Invocation, tangent: Array
+) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+    """The results and their tangents."""
+    inputs = input_leaves(invocation, requires_grad=False)
+    results = result_of(invocation, duals(inputs, tangent, invocation))
+    return results, [tangent_of(result) for result in results]
+
+
+def _is_lost_by_compiling(invocation: Invocation, tangent: Array, constant: Sequence[int]) -> bool:
+    """Whether one of these outputs has a tangent where the code is run as it was written."""
     if not may_be_compiled():
         return False
     with eagerly():
-        result = result_of(
-            invocation, duals(leaves(invocation, requires_grad=False), tangent, invocation)
-        )
-        return tangent_of(result) is not None
+        slopes = _pushed(invocation, tangent)[1]
+        return any(slopes[k] is not None for k in constant)
 
 
-def _tangents(invocation: Invocation) -> list[Floats]:
+def _tangents(invocation: Invocation) -> list[Array]:
     """The dense one, and where there are few inputs one for each entry, all scaled at random."""
-    shape = (invocation.count, input_size(invocation))
-    dense = directions.dense(invocation.seed, directions.FIRST_TANGENT, shape)
-    if not (invocation.thorough and 1 < shape[1] <= MOST_COLUMNS):
+    ports = input_ports(invocation)
+    dense = directions.dense(invocation, ports, directions.FIRST_TANGENT)
+    if not (invocation.thorough and 1 < coordinate_count(ports) <= MOST_COLUMNS):
         return [dense]
-    return [dense, *directions.units(invocation.seed, directions.FIRST_TANGENT, shape)]
+    return [dense, *directions.units(invocation, ports, directions.FIRST_TANGENT)]

@@ -21,17 +21,19 @@ from gradcheck.answer import (
     Said,
     Violation,
 )
+from gradcheck.dtypes import DTYPES
 from gradcheck.methods import Method
 from gradcheck.methods._torch.calling import (
+    coordinate_count,
     densified,
-    input_size,
+    input_leaves,
+    input_ports,
+    judged_ports,
     layouts,
-    leaves,
-    output_size,
     result_of,
 )
+from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
-from gradcheck.methods._torch.graph import refuse_to_go_on
 from gradcheck.methods._torch.lacks import shortened
 
 METHOD = Method(
@@ -45,6 +47,8 @@ METHOD = Method(
 
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
+_FEWEST_DIGITS = 24
+"""Bits of the dtype; a difference keeps at most two thirds of them."""
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
@@ -55,25 +59,29 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 def _first(invocation: Invocation) -> Iterator[Remark]:
     if invocation.first is None:
-        yield Abstention(_NO_SETTINGS, label=FIRST, incapable=True)
+        yield _cannot_testify(invocation, FIRST)
         return
     yield from _each(invocation, FIRST, torch.autograd.gradcheck, invocation.first)
 
 
 def _second(invocation: Invocation) -> Iterator[Remark]:
     if invocation.second is None:
-        yield Abstention(_NO_SETTINGS, label=SECOND, incapable=True)
+        yield _cannot_testify(invocation, SECOND)
         return
-    inputs = leaves(invocation, requires_grad=True)
-    result = result_of(invocation, inputs)
-    if not result.requires_grad:
+    inputs = input_leaves(invocation, requires_grad=True)
+    results = result_of(invocation, inputs)
+    if not any(result.requires_grad for result in results):
         yield Abstention("the result does not require grad", label=SECOND)
         return
-    weights = torch.ones_like(result, requires_grad=True)
-    refuse_to_go_on(
-        torch.autograd.grad(result, inputs, weights, create_graph=True, allow_unused=True)
-    )
+    slopes_of(results, inputs, [torch.ones_like(result) for result in results])
     yield from _each(invocation, SECOND, torch.autograd.gradgradcheck, invocation.second)
+
+
+def _cannot_testify(invocation: Invocation, label: str) -> Abstention:
+    reason = _NO_SETTINGS
+    if DTYPES[invocation.dtype].precision < _FEWEST_DIGITS:
+        reason = f"finite differences have no digits in {invocation.dtype}"
+    return Abstention(reason, label=label, incapable=True)
 
 
 def _each(
@@ -83,7 +91,8 @@ def _each(
     settings: FiniteDifferenceSettings,
 ) -> Iterator[Remark]:
     """Point by point: on a batch the cost would grow with its square. Ends at the first failure."""
-    entries = input_size(invocation) * output_size(invocation)
+    inputs, outputs = input_ports(invocation), judged_ports(invocation)
+    entries = coordinate_count(inputs) * coordinate_count(outputs)
     passed = 0
     for point in _points(invocation):
         try:
@@ -111,13 +120,13 @@ def _examine(
 ) -> None:
     dense = _WithDenseGradient.apply if _gives_sparse_gradients(point) else lambda tensor: tensor
 
-    def function(*tensors: Tensor) -> Tensor:
+    def function(*tensors: Tensor) -> tuple[Tensor, ...]:
         return result_of(point, [dense(tensor) for tensor in tensors])  # type: ignore[no-untyped-call]
 
     with _repeatable(point), _quiet():
         examine(
             function,
-            leaves(point, requires_grad=True),
+            input_leaves(point, requires_grad=True),
             eps=settings.step,
             atol=settings.atol,
             rtol=settings.rtol,
@@ -128,12 +137,12 @@ def _examine(
 
 
 def _gives_sparse_gradients(point: Invocation) -> bool:
-    inputs = leaves(point, requires_grad=True)
-    result = result_of(point, inputs)
-    if not result.requires_grad:
+    inputs = input_leaves(point, requires_grad=True)
+    live = [result for result in result_of(point, inputs) if result.requires_grad]
+    if not live:
         return False
-    gradients = torch.autograd.grad(result, inputs, torch.ones_like(result), allow_unused=True)
-    return bool(layouts(gradients))
+    weights = [torch.ones_like(result) for result in live]
+    return bool(layouts(torch.autograd.grad(live, inputs, weights, allow_unused=True)))
 
 
 class _WithDenseGradient(torch.autograd.Function):

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import torch
-from torch import Tensor
+from collections.abc import Iterator
 
 from gradcheck.answer import (
     Abstention,
     Answer,
-    Floats,
     Invocation,
     Said,
 )
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
-    check,
-    densified,
-    entries,
-    input_size,
-    joined,
-    leaves,
-    output_direction,
-    output_shape,
-    output_size,
+    check_output,
+    cotangent_tensors,
+    gradient_rows,
+    input_leaves,
+    judged_ports,
+    output_name,
+    output_rows,
     result_of,
-    split,
+    tangent_tensors,
 )
-from gradcheck.methods._torch.dual import (
-    dual_level,
-    duals,
+from gradcheck.methods._torch.compositions import (
+    cotangent_of,
+    gradients,
+    pairs_of_tangents,
     reason_to_distrust,
     reason_to_excuse,
-    tangent_of,
-    warm_up,
+    second_by_forward,
+    slopes_of,
+    tangents_of,
+    twice_forward,
 )
+from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
-from gradcheck.methods._torch.graph import refuse_to_go_on
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 
 METHOD = Method(
     name="second",
@@ -54,9 +51,8 @@ FORWARD_REVERSE = "forward over reverse"
 REVERSE_FORWARD = "reverse over forward"
 FORWARD_FORWARD = "forward over forward"
 MOST_ENTRIES = 6
-"""Up to so many input entries a thorough call asks for every entry of the Hessian."""
-
-Tangents = Sequence[Tensor | None]
+"""Up to so many real coordinates of the inputs a thorough call asks for every entry of the
+Hessian."""
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
@@ -67,110 +63,72 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    inputs = leaves(invocation, requires_grad=True)
-    cotangent = _cotangent(invocation)
-    # A cotangent that requires grad keeps the graph whole where a backward refuses to be
-    # differentiated, so that PyTorch says so.
-    weights = output_direction(cotangent, invocation).requires_grad_()
-    slopes = _gradients([result_of(invocation, inputs)], inputs, [weights], create_graph=True)
-    refuse_to_go_on(slopes)
-    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
-        rows = _gradients(slopes, inputs, split(tangent, invocation))
+    inputs = input_leaves(invocation, requires_grad=True)
+    cotangent = cotangent_of(invocation)
+    weights = cotangent_tensors(cotangent, invocation)
+    slopes = slopes_of(result_of(invocation, inputs), inputs, weights)
+    for tangent in _tangents(invocation):
+        rows = gradients(slopes, inputs, tangent_tensors(tangent, invocation))
         yield Answer(
-            REVERSE_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            REVERSE_REVERSE,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    cotangent = _cotangent(invocation)
-    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
-        inputs = leaves(invocation, requires_grad=True)
+    cotangent = cotangent_of(invocation)
+    for tangent in _tangents(invocation):
+        inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             carriers = duals(inputs, tangent, invocation)
-            weights = output_direction(cotangent, invocation)
-            slopes = _gradients([result_of(invocation, carriers)], carriers, [weights])
+            weights = cotangent_tensors(cotangent, invocation)
+            slopes = gradients(result_of(invocation, carriers), carriers, weights)
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
         yield Answer(
-            FORWARD_REVERSE, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            FORWARD_REVERSE,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
 def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
-    cotangent = _cotangent(invocation)
-    for tangent in _tangents(invocation, directions.FIRST_TANGENT):
-        inputs = leaves(invocation, requires_grad=True)
+    cotangent = cotangent_of(invocation)
+    for tangent in _tangents(invocation):
+        inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            slope = tangent_of(result_of(invocation, duals(inputs, tangent, invocation)))
+            results = result_of(invocation, duals(inputs, tangent, invocation))
+            slopes = [tangent_of(result) for result in results]
         # Outside the dual level: the derivative of a backward formula is not asked for here.
-        rows = _gradients([slope], inputs, [output_direction(cotangent, invocation)])
+        weights = cotangent_tensors(cotangent, invocation)
+        rows = gradients(slopes, inputs, weights)
         yield Answer(
-            REVERSE_FORWARD, Query(2, cotangent, (tangent, None)), joined(rows, invocation, inputs)
+            REVERSE_FORWARD,
+            Query(2, cotangent, (tangent, None)),
+            gradient_rows(rows, invocation, inputs),
         )
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
-    reason = reason_to_distrust(result_of(invocation, leaves(invocation, requires_grad=True)))
+    reason = reason_to_distrust(invocation, second_by_forward)
     if reason is not None:
         yield Abstention(reason, label=FORWARD_FORWARD, incapable=True)
         return
-    first = _tangents(invocation, directions.FIRST_TANGENT)
-    second = _tangents(invocation, directions.SECOND_TANGENT)
-    for number, inner in enumerate(first):
-        for outer in second[number:]:  # the Hessian is symmetric: each pair once
-            yield _mixed(invocation, inner, outer)
+    for inner, outer in pairs_of_tangents(invocation, MOST_ENTRIES):
+        yield _mixed(invocation, inner, outer)
 
 
-def _mixed(invocation: Invocation, inner: Floats, outer: Floats) -> Said:
-    warm_up()
-    inputs = leaves(invocation, requires_grad=False)
-    parts = split(inner, invocation)
-
-    def slope(*tensors: Tensor) -> Tensor:
-        found: Tensor = torch.func.jvp(lambda *xs: result_of(invocation, xs), tensors, parts)[1]
-        return found
-
-    found = torch.func.jvp(slope, inputs, split(outer, invocation))[1]
-    excuse = reason_to_excuse(found, inputs[0].dtype) if invocation.own_code else None
+def _mixed(invocation: Invocation, inner: Array, outer: Array) -> Said:
+    found = twice_forward(lambda *tensors: result_of(invocation, tensors), inner, outer, invocation)
+    expected = cotangent_tensors(cotangent_of(invocation), invocation)
+    excuse = reason_to_excuse(found, expected, second_by_forward) if invocation.own_code else None
     if excuse is not None:
         return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
-    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
-    check("the second tangent of the result", found, like=(shape, inputs))
-    return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), entries(found, invocation))
+    for port, tangent, like in zip(judged_ports(invocation), found, expected, strict=True):
+        check_output(f"the second tangent of {output_name(port)}", tangent, port, invocation,
+                     like.device)  # fmt: skip
+    return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), output_rows(found, invocation))
 
 
-def _gradients(
-    results: Tangents,
-    inputs: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    *,
-    create_graph: bool = False,
-) -> Tangents:
-    """``torch.autograd.grad``; None for what nothing depends on."""
-    live = [
-        (result, weight)
-        for result, weight in zip(results, weights, strict=True)
-        if result is not None and result.requires_grad
-    ]
-    if not live:
-        return [None] * len(inputs)
-    gradients = torch.autograd.grad(
-        [result for result, _ in live],
-        inputs,
-        [weight for _, weight in live],
-        retain_graph=True,
-        create_graph=create_graph,
-        allow_unused=True,
-    )
-    return [densified(gradient) for gradient in gradients]
-
-
-def _cotangent(invocation: Invocation) -> Floats:
-    shape = (invocation.count, output_size(invocation))
-    return directions.dense(invocation.seed, directions.COTANGENT, shape)
-
-
-def _tangents(invocation: Invocation, stream: int) -> list[Floats]:
-    shape = (invocation.count, input_size(invocation))
-    if invocation.thorough and shape[1] <= MOST_ENTRIES:
-        return directions.units(invocation.seed, stream, shape)
-    return [directions.dense(invocation.seed, stream, shape)]
+def _tangents(invocation: Invocation) -> list[Array]:
+    return tangents_of(invocation, directions.FIRST_TANGENT, MOST_ENTRIES)

@@ -13,7 +13,7 @@ from gradcheck.answer import (
     Violation,
 )
 from gradcheck.methods import Method
-from gradcheck.methods._torch.calling import entries, leaves, result_of
+from gradcheck.methods._torch.calling import input_leaves, output_rows, result_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.query import Query
 
@@ -31,11 +31,11 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _value(invocation: Invocation) -> Iterator[Said]:
-    inputs = leaves(invocation, requires_grad=False)
+    inputs = input_leaves(invocation, requires_grad=False)
     copies = [tensor.clone() for tensor in inputs]
     versions = [_version(tensor) for tensor in inputs]
-    result = result_of(invocation, inputs)
-    yield Answer("value", Query(0), entries(result, invocation))
+    results = result_of(invocation, inputs)
+    yield Answer("value", Query(0), output_rows(results, invocation))
     for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
         if _version(tensor) != version or not torch.equal(tensor, copy):
             yield Violation(f"the implementation changed its input {number}", "value")

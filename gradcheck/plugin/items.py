@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
-from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
@@ -235,7 +235,7 @@ if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
-_ORDERS = ("order0", "order1", "order2")
+_ORDERS = ("order0", "order1", "order2", "order3")
 _NO_DETERMINISM = "ignore:.*does not have a deterministic implementation:UserWarning"
 _REGISTERED = pytest.StashKey[set[str]]()
 
@@ -245,7 +245,7 @@ def register_markers(config: pytest.Config) -> None:
     config.stash[_REGISTERED] = set()
     for device in _DEVICES:
         _register(config, device, f"checks on the device {device}")
-    for dtype in (*DTYPES, *LATER_DTYPES):
+    for dtype in DTYPES:
         _register(config, dtype, f"checks in {dtype}")
     for witness in (*WITNESSES, *LATER_WITNESSES):
         _register(config, witness, f"checks by the witness {witness}")

@@ -7,16 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
 
 from gradcheck.answer import RunOptions
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
-from gradcheck.spelling import chosen, nearest
+from gradcheck.spelling import chosen, meant, nearest
 
 SHORT = "gradcheck.plugin.short"
 """The module that adds the short spellings; it is also the name of that plugin."""
@@ -147,7 +146,7 @@ def settings(config: pytest.Config) -> Settings:
     given = _Given(config)
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES), LATER_DTYPES) or DEFAULT_DTYPES,
+        dtypes=_names(given, "dtype", tuple(DTYPES), ()) or DEFAULT_DTYPES,
         witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),
@@ -272,5 +271,5 @@ def _otherwise(key: str) -> str:
     """The fix for a key that belongs to pytest's own table: all others do."""
     keys = [option.key for option in OPTIONS] + [CATALOGS]
     name = "gradcheck_" + key.replace("-", "_").removeprefix("gradcheck_")
-    near = get_close_matches(name, keys, 1, 0.8)
-    return f"write {near[0]} under [tool.pytest.ini_options]" if near else "remove it"
+    near = meant(name, keys, likeness=0.8)
+    return f"write {near} under [tool.pytest.ini_options]" if near else "remove it"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
@@ -68,9 +69,55 @@ def format_error(entry_report: EntryReport) -> str:
     return f"{_brief(entry_report.ulps)} {unit}, relative {_brief(entry_report.relative)}"
 
 
+def format_number(value: complex, part: Callable[[float], str] = repr) -> str:
+    """A number as a case says it, ``1.0 - 2.0*I``; ``part`` writes each of its real numbers.
+
+    What is written by ``repr`` reads back as the same number, but for the sign of zero.
+    """
+    if not isinstance(value, complex):
+        return part(float(value))
+    real, imaginary = value.real, value.imag
+    if _is_nothing(imaginary):
+        return part(real)
+    if _is_nothing(real):
+        return f"{part(imaginary)}*I"
+    sign = "-" if math.copysign(1, imaginary) < 0 else "+"
+    return f"{part(real)} {sign} {part(abs(imaginary))}*I"
+
+
+def _is_nothing(part: float) -> bool:
+    return part == 0 and math.copysign(1, part) > 0
+
+
+def filled(text: str, width: int, *, start: str = "", indent: int = 0, breaks: str = "") -> str:
+    """Return the text after ``start`` on lines that fit; all but the first are indented.
+
+    Lines end between words, and inside of a word after one of the characters ``breaks``; with
+    these, a word longer than a line is cut.
+    """
+    lines = _Lines(
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
+        break_long_words=bool(breaks),
+    )
+    lines.breaks = breaks
+    return lines.fill(text)
+
+
+class _Lines(textwrap.TextWrapper):
+    """Its ``breaks`` are characters after which a word may end a line."""
+
+    breaks = ""
+
+    def _split(self, text: str) -> list[str]:
+        inside = rf"|(?<=[{self.breaks}])(?![\s{self.breaks}])" if self.breaks else ""
+        return [part for part in re.split(rf"(\s+){inside}", text) if part]
+
+
 def point_as_yaml(at: dict[str, Any]) -> str:
     """The input as an entry of ``points``; every number reads back as the same float."""
-    flow = ", ".join(f"{name}: {_flow(value)}" for name, value in at.items())
+    flow = ", ".join(f"{name}: {format_value(value)}" for name, value in at.items())
     line = f"- at: {{{flow}}}"
     if len(line) <= WIDTH:
         return line
@@ -91,14 +138,7 @@ def _head(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
 
 def _filled(start: str, text: str, indent: int | None = None) -> str:
     """The text after ``start``, on lines that fit; never broken inside a word."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * (len(start) if indent is None else indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return filled(text, WIDTH, start=start, indent=len(start) if indent is None else indent)
 
 
 def _inputs(outcome: Outcome) -> Iterator[str]:
@@ -158,11 +198,11 @@ def _call(entry: EntryReport) -> str:
     return f"{entry.label}, {'only ' if entry.only_so else ''}with {given}"
 
 
-def _vector(numbers: Sequence[float]) -> str:
+def _vector(numbers: Sequence[complex]) -> str:
     """A cotangent or tangent in short; its entries have few digits."""
     if len(numbers) > 1 and set(numbers) == {1.0}:
         return "of ones"
-    shown = [f"{number:g}" for number in numbers]
+    shown = [format_number(number, "{:g}".format) for number in numbers]
     return f"[{', '.join(shown if len(shown) <= _FEW else [shown[0], '...', shown[-1]])}]"
 
 
@@ -256,31 +296,33 @@ def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, list | tuple):
         for item in value:
             yield from _numbers(item)
+    elif isinstance(value, complex):
+        yield from (value.real, value.imag)
     else:
         yield float(value)
 
 
-def _flow(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """A number, or nested lists of them, as a case says it."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_flow, value))}]"
-    return repr(float(value))
+        return f"[{', '.join(map(format_value, value))}]"
+    return format_number(value)
 
 
 def _flows(at: dict[str, Any]) -> str:
     """Equal exactly where the floats are the same, the sign of zero included."""
-    return "; ".join(f"{name}={_flow(value)}" for name, value in at.items())
+    return "; ".join(f"{name}={format_value(value)}" for name, value in at.items())
 
 
 def _block_entry(name: str, value: Any) -> str:
     """``name: [...]`` on lines that fit; a flow sequence may be broken at any blank."""
-    text = f"    {name}: {_flow(value)}"
-    indent = " " * (len(name) + 6)
-    return textwrap.fill(text, WIDTH - 4, subsequent_indent=indent, break_on_hyphens=False)
+    text = f"    {name}: {format_value(value)}"
+    return filled(text, WIDTH - 4, indent=len(name) + 6)
 
 
 def _elided(value: Any) -> str:
     """One line; of long dimensions the ends are shown, and the shape is told."""
-    text = _flow(value)
+    text = format_value(value)
     if len(text) <= WIDTH:
         return text
     return f"{_ends(value)}  (shape {_shape(value)})"
@@ -288,7 +330,7 @@ def _elided(value: Any) -> str:
 
 def _ends(value: Any) -> str:
     if not isinstance(value, list | tuple):
-        return _brief(float(value))
+        return format_number(value, _brief)
     if len(value) <= 3:
         return f"[{', '.join(map(_ends, value))}]"
     return f"[{_ends(value[0])}, ..., {_ends(value[-1])}]"

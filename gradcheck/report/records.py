@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from gradcheck.answer import Outcome, RunOptions
 from gradcheck.errors import UsageError
 from gradcheck.methods import METHODS
+from gradcheck.report.failure_text import format_number
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -256,7 +257,9 @@ def _with_utf8(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The same in types that JSON has; a float that it lacks becomes its name."""
+    """The same in types that JSON has; a float that it lacks becomes its name, and a complex
+    number the text that a case has for it.
+    """
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -267,6 +270,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Integral):
         return int(value)
+    if isinstance(value, complex):
+        return format_number(value)
     number = float(value)
     return number if math.isfinite(number) else repr(number)
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from gradcheck.answer import EntryReport, Outcome, Ruling
-from gradcheck.report.failure_text import format_error
+from gradcheck.report.failure_text import format_error, format_value
 
 _REASONS = 3  # why something was not judged
 _WIDE = 60  # letters of an input in a line
@@ -145,7 +145,7 @@ def _entry(entry: EntryReport) -> str:
 
 
 def _cut(value: Any) -> str:
-    text = str(value)
+    text = format_value(value)
     return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."
 
 

@@ -387,7 +387,7 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, without: {revers: x}}",
         "f.yaml:1:46: the unknown witness 'revers'\n"
-        "  expected: one of value, reverse, forward, second, gradcheck, "
+        "  expected: one of value, reverse, forward, second, third, gradcheck, "
         "functional, compiled, contract\n"
         "  fix:      write reverse",
     ),

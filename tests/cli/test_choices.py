@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gradcheck.cli.arguments import constant, declared, pairs
+from gradcheck.cli.arguments import constant_of, input_of, pairs
 from gradcheck.errors import UsageError
 from gradcheck.spelling import chosen
 
@@ -57,13 +57,13 @@ def test_what_is_no_pair_or_comes_twice_is_refused(texts):
     ],
 )
 def test_a_declaration_is_a_domain_or_a_kind_and_a_shape(text, declaration):
-    assert declared(text) == declaration
+    assert input_of(text) == declaration
 
 
 @pytest.mark.parametrize("text", ["real:x", "real:-1", "real:1.5", "real:²", "real:9999999"])
 def test_what_is_no_shape_is_refused(text):
     with pytest.raises(UsageError, match="no shape"):
-        declared(text)
+        input_of(text)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_is_no_shape_is_refused(text):
     ],
 )
 def test_a_constant_is_exact_data(text, value):
-    assert constant("k", text) == value
+    assert constant_of("k", text) == value
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_a_constant_is_exact_data(text, value):
 )
 def test_what_is_no_data_is_refused(text):
     with pytest.raises(UsageError, match="not a constant"):
-        constant("k", text)
+        constant_of("k", text)

@@ -13,9 +13,9 @@ from gradcheck.explain.svg import (
     breaks,
     draw_svg,
     span,
+    svg_number,
     tick_labels,
     ticks,
-    write,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -107,7 +107,7 @@ def test_ticks_are_round_numbers_inside_the_range():
     assert tick_labels([-0.5, 0.0, 0.5]) == ["−0.5", "0", "0.5"]
     assert tick_labels([1e300, 2e300]) == ["1e300", "2e300"]
     assert tick_labels([999.0, 1000.0, 1001.0]) == ["999", "1000", "1001"]
-    assert [write(number) for number in (np.nan, np.inf, -np.inf, -1e-7)] == [
+    assert [svg_number(number) for number in (np.nan, np.inf, -np.inf, -1e-7)] == [
         *("NaN", "∞", "−∞", "−1e−7"),
     ]
 

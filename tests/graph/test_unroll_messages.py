@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.names import FUNCTIONS
+from gradcheck.graph.functions import FORMULA_FUNCTIONS
 from gradcheck.graph.scalarize import unroll
 from gradcheck.graph.tape import Program
 from gradcheck.language.parse import parse
@@ -54,13 +54,13 @@ REFUSED = {
   fix:      write sin(x)""",
     "powlog(x, 2)": f"""1:1: unknown function 'powlog'
   expected: a function of the formula language
-  fix:      write it out with what the language has: {", ".join(sorted(FUNCTIONS))}""",
+  fix:      write it out with what the language has: {", ".join(sorted(FORMULA_FUNCTIONS))}""",
     "sech(x)": """1:1: unknown function 'sech'
   expected: a function of the formula language
   fix:      write 1/cosh(x)""",
     "print(x)": f"""1:1: unknown function 'print'
   expected: a function of the formula language
-  fix:      write it out with what the language has: {", ".join(sorted(FUNCTIONS))}""",
+  fix:      write it out with what the language has: {", ".join(sorted(FORMULA_FUNCTIONS))}""",
     "Max(x, 0)": """1:1: unknown function 'Max'
   expected: a function of the formula language
   fix:      write max(x, y)""",

@@ -8,12 +8,13 @@ import torch
 
 from gradcheck.catalog.case import Implementation
 from gradcheck.errors import Where
-from gradcheck.implementations.compiled import TooLargeError, record, source
+from gradcheck.implementations.compiled import TooLargeError, record_graph, source
 from gradcheck.implementations.subject import source_of, subject_of
 from gradcheck.implementations.tensors import home_of
-from gradcheck.implementations.torch_language import evaluate
+from gradcheck.implementations.torch_language import evaluate_torch
 from gradcheck.implementations.translation import translate
 from gradcheck.language.parse import parse
+from gradcheck.query import Port
 
 HERE = Where("cases/a.yaml", 1, 1)
 HOME = home_of("float64", "cpu")
@@ -23,9 +24,9 @@ MEAN = torch.tensor([1.0, 3.0], dtype=torch.float64)
 
 def recorded(text, name="x", shape=(2, 2)):
     tree = parse(text)
-    return record(
-        lambda values, home: evaluate(tree, values, home),
-        {name: shape},
+    return record_graph(
+        lambda values, home: evaluate_torch(tree, values, home),
+        [Port(name, shape)],
         {"mean": MEAN},
         HOME,
         most=100,
@@ -128,7 +129,9 @@ def test_a_text_in_an_argument_stays_a_text(text):
     call = parse("F.softmax(x, dim=0, _stacklevel='HOSTILE')")
     literal = type(call.keywords[1][1])(text)
     tree = type(call)(call.function, call.arguments, (call.keywords[0], ("_stacklevel", literal)))
-    compiled = record(lambda v, home: evaluate(tree, v, home), {"x": (2, 2)}, {}, HOME, most=100)
+    compiled = record_graph(
+        lambda v, home: evaluate_torch(tree, v, home), [Port("x", (2, 2))], {}, HOME, most=100
+    )
     (node,) = compiled.module.graph.find_nodes(
         op="call_function", target=torch.nn.functional.softmax
     )
@@ -141,9 +144,9 @@ def test_a_text_in_an_argument_stays_a_text(text):
     "name", ["x: exit()", "x=exit()", "torch", "self", "slice", "None", "inf", "exit", "é", ""]
 )
 def test_the_name_of_an_input_neither_runs_nor_hides_anything(name):
-    compiled = record(
+    compiled = record_graph(
         lambda values, home: torch.softmax(values[name][:, :], dim=0) * math.inf,
-        {name: (2, 2)},
+        [Port(name, (2, 2))],
         {},
         HOME,
         most=100,
@@ -157,7 +160,7 @@ def test_the_name_of_an_argument_that_is_none_is_not_written(name):
     def softmax(values, _home):
         return torch.nn.functional.softmax(values["x"], **{"dim": 0, name: 1})
 
-    assert record(softmax, {"x": (2, 2)}, {}, HOME, most=100) is None
+    assert record_graph(softmax, [Port("x", (2, 2))], {}, HOME, most=100) is None
 
 
 class Declared(SimpleNamespace):
@@ -168,7 +171,6 @@ class Declared(SimpleNamespace):
 
 def subject_and_source(formula="x", torch_text=None, function=None):
     case = Declared(
-        inputs=(SimpleNamespace(name="x", shape=(2, 2)),),
         formula=parse(formula),
         lets={},
         constants={},
@@ -176,7 +178,7 @@ def subject_and_source(formula="x", torch_text=None, function=None):
     tree = None if torch_text is None else parse(torch_text)
     where = (
         case,
-        Declared(values={}),
+        Declared(values={}, formula=SimpleNamespace(ports=(Port("x", (2, 2)),))),
         Implementation(torch_text or "", HERE, tree=tree, function=function),
         "float64",
         "cpu",
@@ -217,7 +219,44 @@ def test_other_shapes_than_asked_for_are_interpreted():
 
 def test_a_formula_is_recorded_as_its_translation():
     tree = parse("exp(x) * where(x > 1, 2, x)")
-    compiled = record(
-        lambda values, home: translate(tree, {}, values, home), {"x": (2, 2)}, {}, HOME, most=None
+    compiled = record_graph(
+        lambda values, home: translate(tree, {}, values, home),
+        [Port("x", (2, 2))],
+        {},
+        HOME,
+        most=None,
     )
     assert torch.equal(compiled.module.forward(X), X.exp() * torch.where(X > 1, 2, X))
+
+
+@pytest.mark.parametrize("text", ["[x * 2, x.sum()]", "torch.max(x, dim=0)", "[x, None]"])
+def test_several_outputs_are_recorded_in_one_graph(text):
+    tree = parse(text)
+    compiled = record_graph(
+        lambda values, home: evaluate_torch(tree, values, home, several=True),
+        [Port("x", (2, 2))],
+        {},
+        HOME,
+        most=100,
+    )
+    found = compiled.module.forward(X)
+    written = run(source(compiled))(X)
+    expected = evaluate_torch(tree, {"x": X}, HOME, several=True)
+    assert len(found) == len(written) == len(expected) == 2
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(written[0], expected[0])
+
+
+def test_complex_code_is_recorded_and_written_out():
+    tree = parse("exp(I*x) * z + conj(z)/3")
+    compiled = record_graph(
+        lambda values, home: translate(tree, {}, values, home),
+        [Port("x", (2, 2)), Port("z", (2, 2), "complex")],
+        {},
+        home_of("complex128", "cpu"),
+        most=None,
+    )
+    z = X + 2j
+    expected = torch.exp(1j * X) * z + z.conj() / 3
+    torch.testing.assert_close(compiled.module.forward(X, z), expected)
+    torch.testing.assert_close(run(source(compiled))(X, z), expected)

@@ -31,6 +31,8 @@ CODE = """
             return slope * 3 * context.saved_tensors[0] ** 2
 
     layer = torch.nn.Linear(2, 1)
+    turn = torch.nn.Linear(2, 1, dtype=torch.complex64)
+    turn.register_buffer("steps", torch.tensor([3]))
     number = 3
 
     class Holder:
@@ -95,6 +97,20 @@ def test_a_module_is_copied_to_the_dtype_with_constant_parameters(own_module):
     }
     original = sys.modules[own_module].layer
     assert all(each.requires_grad and each.dtype == torch.float32 for each in original.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "complex128"])
+def test_the_parameters_of_a_module_stay_real_or_complex_and_its_integers_integers(
+    own_module, dtype
+):
+    where, home = Where("cases/a.yaml", 3, 5), home_of(dtype, "cpu")
+    real, turned = (
+        load_function(Implementation(name, where, function=f"{own_module}:{name}"), home)
+        for name in ("layer", "turn")
+    )
+    assert real.weight.dtype == getattr(torch, dtype).to_real()
+    assert turned.weight.dtype == real.weight.dtype.to_complex()
+    assert turned.steps.dtype == torch.int64
 
 
 @pytest.mark.usefixtures("own_module")

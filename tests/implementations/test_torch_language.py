@@ -8,8 +8,8 @@ import torch
 
 from gradcheck.catalog.case import Pointed
 from gradcheck.errors import ExpressionError
-from gradcheck.implementations.tensors import constant, home_of, nearest_float, plain
-from gradcheck.implementations.torch_language import evaluate
+from gradcheck.implementations.tensors import constant_of, home_of, nearest_float, plain
+from gradcheck.implementations.torch_language import evaluate_torch
 from gradcheck.language.parse import parse
 
 HOME = home_of("float32", "cpu")
@@ -17,7 +17,7 @@ X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.5]])
 
 
 def value(text, **values):
-    return evaluate(parse(text), {"x": X, **values}, HOME)
+    return evaluate_torch(parse(text), {"x": X, **values}, HOME)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def value(text, **values):
     ],
 )
 def test_an_expression_means_what_pytorch_means(text, expected):
-    index = constant([Fraction(1), Fraction(0)], HOME)
+    index = constant_of([Fraction(1), Fraction(0)], HOME)
     found = value(text, index=index, d=Fraction(1), k=True)
     assert found.dtype == expected.dtype
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
@@ -97,11 +97,11 @@ def test_comprehensions_end_at_a_limit():
     ],
 )
 def test_a_list_of_constants_becomes_a_tensor(written, dtype):
-    assert constant(written, HOME).dtype == dtype
+    assert constant_of(written, HOME).dtype == dtype
 
 
 def test_a_single_constant_stays_a_number():
-    assert constant(Fraction(1, 3), HOME) == Fraction(1, 3)
+    assert constant_of(Fraction(1, 3), HOME) == Fraction(1, 3)
 
 
 def test_a_number_written_with_a_point_reaches_pytorch_as_a_float():
@@ -110,7 +110,7 @@ def test_a_number_written_with_a_point_reaches_pytorch_as_a_float():
 
 def test_numbers_stay_exact_until_they_meet_a_tensor():
     x = torch.tensor(1.0, dtype=torch.float64)
-    found = evaluate(parse("x * (1/3)"), {"x": x}, home_of("float64", "cpu"))
+    found = evaluate_torch(parse("x * (1/3)"), {"x": x}, home_of("float64", "cpu"))
     assert found.item() == 1 / 3
 
 

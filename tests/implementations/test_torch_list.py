@@ -10,7 +10,7 @@ from gradcheck.implementations.overridable import (
     reason_to_exclude,
 )
 from gradcheck.language.parse import parse
-from gradcheck.language.torch_names import DTYPES, allowed, check_tree, mistakes, names_used
+from gradcheck.language.torch_names import TORCH_DTYPES, allowed, check_tree, mistakes, names_used
 
 LISTED_FOR = (2, 13)
 INSTALLED = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -94,7 +94,8 @@ def test_what_takes_tensors_is_allowed(name):
 
 def test_the_dtypes_are_dtypes():
     assert all(
-        isinstance(getattr(torch, name.removeprefix("torch.")), torch.dtype) for name in DTYPES
+        isinstance(getattr(torch, name.removeprefix("torch.")), torch.dtype)
+        for name in TORCH_DTYPES
     )
 
 

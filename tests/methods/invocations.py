@@ -12,17 +12,24 @@ FINE = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6)
 
 
 def invocation(function, *inputs, output_shape=(), dtype="float64", **options):
-    """An invocation at one point; inputs are numbers or nested lists."""
-    arrays = tuple(np.array([each], dtype=np.float64) for each in inputs)
+    """An invocation at one point; inputs are numbers or nested lists, complex ones among them."""
+    arrays = tuple(array([each]) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "batched": False, **options}
-    return Invocation(function, arrays, outputs=(Port("", output_shape),), dtype=dtype, **settings)
+    settings = {"outputs": (Port("", output_shape),), **settings}
+    return Invocation(function, arrays, dtype=dtype, **settings)
 
 
 def batch(function, *inputs, **options):
     """An invocation at many points at once; inputs are lists of numbers."""
-    arrays = tuple(np.array(each, dtype=np.float64) for each in inputs)
     settings = {"order": 2, "device": "cpu", "seed": 7, "dtype": "float64", **options}
-    return Invocation(function, arrays, batched=True, outputs=(Port("", ()),), **settings)
+    settings = {"outputs": (Port("", ()),), **settings}
+    return Invocation(function, tuple(map(array, inputs)), batched=True, **settings)
+
+
+def array(numbers):
+    """Numbers as a point holds them: float64, or complex128 where one is complex."""
+    found = np.array(numbers)
+    return found if np.iscomplexobj(found) else found.astype(np.float64)
 
 
 def said(answers):
@@ -41,6 +48,25 @@ def claims(answers):
 
 def remarks(answers):
     return [answer for answer in answers if not isinstance(answer, Answer)]
+
+
+def is_given(tangent):
+    return tangent is not None
+
+
+def residual(claim, derivatives):
+    """How far a claim is from contracting all derivatives [count, m, n, ...], at most."""
+    expected = derivatives
+    if claim.query.cotangent is not None:
+        expected = np.einsum("cm,cm...->c...", claim.query.cotangent, expected)
+    for tangent in filter(is_given, claim.query.tangents):
+        expected = np.einsum("c...n,cn->c...", expected, tangent)
+    assert claim.numbers.shape == expected.shape
+    return np.abs(claim.numbers - expected).max(initial=0.0)
+
+
+def labels(answers):
+    return list(dict.fromkeys(answer.label for answer in answers))
 
 
 class Sine(torch.autograd.Function):

@@ -154,7 +154,13 @@ def test_float32_numbers_come_back_exactly():
         (lambda x: x.reshape(1), "the result has shape [1], expected []"),
         (lambda x: x.float(), "the result has dtype torch.float32, expected torch.float64"),
         (lambda x: x.to("meta"), "the result is on meta, expected cpu"),
-        (lambda x: (x, x), "the result is a tuple, expected a tensor"),
+        (
+            lambda x: (x, x),
+            "the implementation returned a tuple of 2, expected one tensor: let `formula` name each"
+            " output (`{first: ..., second: null}`, null for one that is not judged), or name a "
+            "function that returns one of them",
+        ),
+        (lambda x: 1.0, "the implementation returned a float, expected one tensor"),
         (lambda x: 1 / 0, "raised ZeroDivisionError: division by zero"),
         (lambda x: x.reshape(2), "raised RuntimeError: shape '[2]' is invalid for input of size 1"),
     ],

@@ -12,6 +12,8 @@ from invocations import (
     batch,
     claims,
     invocation,
+    labels,
+    residual,
     said,
 )
 
@@ -24,25 +26,6 @@ FOUR = [
     "reverse over forward",
     "forward over forward",
 ]
-
-
-def is_given(tangent):
-    return tangent is not None
-
-
-def residual(claim, hessian):
-    """How far a claim is from contracting second derivatives [count, m, n, n], at most."""
-    expected = hessian
-    if claim.query.cotangent is not None:
-        expected = np.einsum("cm,cm...->c...", claim.query.cotangent, expected)
-    for tangent in filter(is_given, claim.query.tangents):
-        expected = np.einsum("c...n,cn->c...", expected, tangent)
-    assert claim.numbers.shape == expected.shape
-    return np.abs(claim.numbers - expected).max(initial=0.0)
-
-
-def labels(answers):
-    return list(dict.fromkeys(answer.label for answer in answers))
 
 
 def test_all_four_find_the_hessian_of_x_squared_times_y():

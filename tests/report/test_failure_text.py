@@ -5,10 +5,18 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 import yaml
 
 from gradcheck.answer import EntryReport, Outcome, Ruling, Statement
-from gradcheck.report.failure_text import CheckFacts, block, format_error, point_as_yaml, statement
+from gradcheck.report.failure_text import (
+    CheckFacts,
+    block,
+    format_error,
+    format_number,
+    point_as_yaml,
+    statement,
+)
 
 FACTS = CheckFacts(
     place="cases/elementary.yaml:12",
@@ -264,6 +272,67 @@ def test_the_yaml_gives_the_same_floats_back(count):
     values = [math.pi * 10.0 ** (-5 * k % 300 - 150) for k in range(count)]
     written = {"x": values, "y": 1e-05}
     assert yaml_floats(point_as_yaml(written)) == [{"at": written}]
+
+
+COMPLEX = [
+    (1 - 2j, "1.0 - 2.0*I"),
+    (1e-30 + 0.1j, "1e-30 + 0.1*I"),
+    (2.5j, "2.5*I"),
+    (-1.5 + 0j, "-1.5"),
+    (complex(-0.0, -3), "-0.0 - 3.0*I"),
+    (complex(1, -0.0), "1.0 - 0.0*I"),
+    (complex(math.inf, math.nan), "inf + nan*I"),
+]
+
+
+@pytest.mark.parametrize(("number", "text"), COMPLEX)
+def test_a_complex_number_is_written_as_a_case_says_it(number, text):
+    assert format_number(number) == text
+
+
+@pytest.mark.parametrize("number", [number for number, _ in COMPLEX[:5]])
+def test_a_complex_number_reads_back_as_the_same_number(number):
+    assert eval(format_number(number), {"I": 1j}) == number
+
+
+def test_complex_inputs_are_printed_to_be_pasted():
+    text = block(FACTS, at([[1 - 2j, 0.5j], [-1 + 0j, complex(0.1, 1e-300)]]))
+    assert "  x = [[1.0 - 2.0*I, 0.5*I], [-1.0, 0.1 + 1e-300*I]]" in text
+    pasted = point_as_yaml({"z": [0.1 + 1j / 3] * 8, "x": 2.0})
+    assert max(map(len, pasted.splitlines())) <= 80
+    (read,) = yaml.safe_load(pasted)
+    assert read == {"at": {"z": ["0.1 + 0.3333333333333333*I"] * 8, "x": 2.0}}
+
+
+def test_a_large_complex_input_is_elided():
+    text = block(FACTS, at([0.5 + 1j / 3] * 200))
+    assert "  x = [0.5 + 0.33*I, ..., 0.5 + 0.33*I]  (shape [200])" in text
+    assert "the input holds 400 numbers, too many to print;" in text
+
+
+@pytest.mark.parametrize("zero", [complex(-0.0, 1), complex(1, -0.0)])
+def test_a_negative_zero_in_a_complex_number_is_told(zero):
+    told = "    # a zero here is negative; a case file cannot say so"
+    assert told in block(FACTS, at(zero))
+    assert told not in block(FACTS, at(1 + 1j))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(0.1, torch.float16), (6e-8, torch.float16), (0.1, torch.bfloat16), (1e-30, torch.bfloat16)],
+)
+def test_a_number_of_half_precision_is_printed_in_digits_that_identify_it_in_every_dtype(
+    number, kind
+):
+    held = torch.tensor(number, dtype=kind).item()
+    (printed,) = re.findall(r"^  x = (.*)$", block(FACTS, at(held)), flags=re.MULTILINE)
+    assert float(printed) == held == torch.tensor(float(printed), dtype=kind).item() != number
+
+
+def test_the_directions_of_complex_numbers_are_told_in_short():
+    entry = replace(AT_MINUS_40, label="backward", directions=(("cotangent", (0.5 - 1.25j,)),))
+    outcome = replace(OUTCOME, failures=(entry,), smallest=(entry,))
+    assert "(backward, with the cotangent [0.5 - 1.25*I])" in block(FACTS, outcome)
 
 
 def test_long_yaml_is_broken_at_blanks_alone():

@@ -136,6 +136,16 @@ def test_a_number_that_json_lacks_is_written_as_text_and_read_as_a_number():
     assert math.isnan(KEPT.got)
 
 
+def test_a_complex_input_is_written_as_a_case_says_it_and_read_back_so(tmp_path):
+    path = tmp_path / "results.jsonl"
+    at = {"z": [1 - 2j, complex(math.inf, 0)], "x": 0.5}
+    with path.open("w", encoding="utf-8") as file:
+        records.write(replace(KEPT, at=at), file)
+    (read,) = records.read(path)
+    assert read.at == {"z": ["1.0 - 2.0*I", "inf"], "x": 0.5}
+    assert records.as_json(read) == records.as_json(replace(KEPT, at=at))
+
+
 @pytest.mark.parametrize("kept", [0, 1, 40, -1, -3])
 def test_a_last_line_that_a_kill_cut_off_is_left_out(tmp_path, kept):
     line = LINE.encode()

@@ -9,69 +9,138 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Floats, Invocation
+from gradcheck.answer import Invocation
 from gradcheck.errors import Misconduct
+from gradcheck.query import Array, Kind, Port, split
 
 
-def leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
+def input_ports(invocation: Invocation) -> list[Port]:
+    """The inputs; one of complex numbers is complex."""
+    return [
+        Port(str(number), array.shape[1:], "complex" if np.iscomplexobj(array) else "real")
+        for number, array in enumerate(invocation.inputs)
+    ]
+
+
+def judged_ports(invocation: Invocation) -> list[Port]:
+    """The outputs that are judged, in order: the entries of an answer's free output side."""
+    return [port for port in invocation.outputs if port is not None]
+
+
+def entry_count(ports: Sequence[Port]) -> int:
+    """How many entries a point has there: n of the inputs, m of the outputs."""
+    return sum(math.prod(port.shape) for port in ports)
+
+
+def coordinate_count(ports: Sequence[Port]) -> int:
+    """How many real numbers a point has there: two for a complex entry."""
+    return sum(math.prod(port.shape) * (1 + (port.kind == "complex")) for port in ports)
+
+
+def output_name(port: Port) -> str:
+    """What a sentence calls an output."""
+    return f"output {port.name!r}" if port.name else "the result"
+
+
+def input_leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
     """The invocation's inputs as fresh leaf tensors.
 
     Shapes: [count] each where the invocation is batched, else the input's own.
     """
     return tuple(
-        _tensor(array if invocation.batched else array[0], invocation).requires_grad_(requires_grad)
-        for array in invocation.inputs
+        _tensor(array, port.kind, invocation).requires_grad_(requires_grad)
+        for array, port in zip(invocation.inputs, input_ports(invocation), strict=True)
     )
 
 
-def _tensor(array: Floats, invocation: Invocation) -> Tensor:
-    numbers = torch.from_numpy(np.array(array, dtype=np.float64))
-    return numbers.to(dtype=getattr(torch, invocation.dtype), device=invocation.device)
+def _tensor(array: Array, kind: Kind, invocation: Invocation) -> Tensor:
+    """An array [count, *shape] as a tensor as the implementation takes or gives it."""
+    numbers = np.array(array if invocation.batched else array[0])
+    if kind == "real" and np.iscomplexobj(numbers):  # from rows that hold complex numbers too
+        numbers = numbers.real.copy()
+    return torch.from_numpy(numbers).to(dtype=_dtype(kind, invocation), device=invocation.device)
 
 
-def input_size(invocation: Invocation) -> int:
-    """How many input entries a point has (n)."""
-    return sum(math.prod(array.shape[1:]) for array in invocation.inputs)
+def _dtype(kind: Kind, invocation: Invocation) -> torch.dtype:
+    """The dtype under test, or its complex or real counterpart."""
+    dtype: torch.dtype = getattr(torch, invocation.dtype)
+    return dtype.to_complex() if kind == "complex" else dtype.to_real()
 
 
-def output_size(invocation: Invocation) -> int:
-    """How many output entries a point has (m)."""
-    return math.prod(output_shape(invocation))
+def result_of(invocation: Invocation, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What the implementation gives: a tensor for each output that is judged.
 
-
-def output_shape(invocation: Invocation) -> tuple[int, ...]:
-    """The shape of the only output."""
-    (port,) = invocation.outputs
-    assert port is not None
-    return port.shape
-
-
-def result_of(invocation: Invocation, tensors: Sequence[Tensor]) -> Tensor:
-    """What the implementation gives.
-
-    Errors: Misconduct where it is no dense tensor of the right shape, dtype and device; and what
-            the implementation raises.
+    Errors: Misconduct where it gives another number of outputs, or one is no dense tensor of the
+            right shape, dtype and device; and what the implementation raises.
     """
-    result = invocation.function(*tensors)
-    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
-    check("the result", result, like=(shape, tensors))
-    assert isinstance(result, Tensor)
-    return result
+    outputs = _outputs(invocation.function(*tensors), invocation.outputs)
+    judged = [
+        (port, output)
+        for port, output in zip(invocation.outputs, outputs, strict=True)
+        if port is not None
+    ]
+    device = tensors[0].device if tensors else torch.device(invocation.device)
+    for port, output in judged:
+        check_output(output_name(port), output, port, invocation, device)
+    return tuple(output for _, output in judged)
 
 
-def check(what: str, found: object, like: tuple[Sequence[int], Sequence[Tensor]]) -> None:
-    """Nothing, where ``found`` is a dense tensor of that shape, and else like the inputs.
+def _outputs(result: object, ports: Sequence[Port | None]) -> Sequence[Tensor]:
+    """The outputs in order, as a function of Python returns them.
+
+    Errors: Misconduct where there are more or fewer.
+    """
+    is_several = isinstance(result, list | tuple)
+    if len(ports) == 1 and not (is_several and ports[0] and ports[0].name):
+        if not isinstance(result, Tensor):
+            raise Misconduct(f"the implementation returned {_kind(result)}, expected one tensor"
+                             + (_ONE_OF_SEVERAL if is_several else ""))  # fmt: skip
+        return [result]
+    if isinstance(result, list | tuple) and len(result) == len(ports):
+        return result
+    names = ", ".join("null" if port is None else port.name for port in ports)
+    raise Misconduct(
+        f"the implementation returned {_kind(result)}, expected {len(ports)} outputs in a tuple "
+        f"or a list, as the formula names them: {names}"
+    )
+
+
+_ONE_OF_SEVERAL = (
+    ": let `formula` name each output (`{first: ..., second: null}`, null for one that is not "
+    "judged), or name a function that returns one of them"
+)
+
+
+def _kind(result: object) -> str:
+    size = f" of {len(result)}" if isinstance(result, list | tuple) else ""
+    return f"a {type(result).__name__}{size}"
+
+
+def check_output(
+    what: str, found: object, port: Port, invocation: Invocation, device: torch.device
+) -> None:
+    """Raise unless ``found`` is a dense tensor as an output of this port is, or its tangent.
 
     Errors: Misconduct, which names the first thing that is not so.
     """
-    shape, inputs = like
+    shape = (invocation.count,) if invocation.batched else port.shape
+    check_tensor(what, found, shape, _dtype(port.kind, invocation), device)
+
+
+def check_tensor(
+    what: str, found: object, shape: Sequence[int], dtype: torch.dtype, device: torch.device
+) -> None:
+    """Raise unless ``found`` is a dense tensor of that shape, dtype and device.
+
+    Errors: Misconduct, which names the first thing that is not so.
+    """
     if not isinstance(found, Tensor):
         raise Misconduct(f"{what} is a {type(found).__name__}, expected a tensor")
     if tuple(found.shape) != tuple(shape):
         raise Misconduct(f"{what} has shape {list(found.shape)}, expected {list(shape)}")
-    for dtype in {tensor.dtype for tensor in inputs} - {found.dtype}:
+    if found.dtype != dtype:
         raise Misconduct(f"{what} has dtype {found.dtype}, expected {dtype}")
-    for device in {tensor.device for tensor in inputs} - {found.device}:
+    if found.device != device:
         raise Misconduct(f"{what} is on {found.device}, expected {device}")
     if found.layout is not torch.strided:
         raise Misconduct(
@@ -79,31 +148,26 @@ def check(what: str, found: object, like: tuple[Sequence[int], Sequence[Tensor]]
         )
 
 
-def split(direction: Floats, invocation: Invocation) -> tuple[Tensor, ...]:
-    """A direction over all input entries as one tensor for each input.
+def tangent_tensors(direction: Array, invocation: Invocation) -> tuple[Tensor, ...]:
+    """A direction [count, n] over all input entries as one tensor for each input."""
+    return _tensors(direction, input_ports(invocation), invocation)
 
-    Shapes: ``direction`` is [count, n]; the tensors have the shapes of ``leaves``.
-    """
-    sizes = [math.prod(array.shape[1:]) for array in invocation.inputs]
-    parts = np.split(direction, np.cumsum(sizes)[:-1], axis=1)
+
+def cotangent_tensors(direction: Array, invocation: Invocation) -> tuple[Tensor, ...]:
+    """A direction [count, m] over all judged output entries as one tensor for each output."""
+    return _tensors(direction, judged_ports(invocation), invocation)
+
+
+def _tensors(direction: Array, ports: Sequence[Port], invocation: Invocation) -> tuple[Tensor, ...]:
+    parts = split(direction, [port.shape for port in ports])
     return tuple(
-        _tensor(
-            part.reshape(array.shape) if invocation.batched else part.reshape(array.shape)[0],
-            invocation,
-        )
-        for part, array in zip(parts, invocation.inputs, strict=True)
+        _tensor(part, port.kind, invocation) for part, port in zip(parts, ports, strict=True)
     )
 
 
-def output_direction(direction: Floats, invocation: Invocation) -> Tensor:
-    """A direction [count, m] over the output entries as a tensor shaped like the result."""
-    shape = (invocation.count,) if invocation.batched else output_shape(invocation)
-    return _tensor(direction.reshape(shape), invocation)
-
-
-def joined(
+def gradient_rows(
     gradients: Sequence[Tensor | None], invocation: Invocation, inputs: Sequence[Tensor]
-) -> Floats:
+) -> Array:
     """Gradients of all inputs as [count, n]; None, for an input that is not used, as zeros.
 
     A sparse gradient is judged as the dense tensor that it stands for.
@@ -113,9 +177,9 @@ def joined(
     columns = []
     for number, (gradient, leaf) in enumerate(zip(gradients, inputs, strict=True)):
         dense = torch.zeros_like(leaf) if gradient is None else densified(gradient)
-        check(f"the gradient of input {number}", dense, like=(leaf.shape, [leaf]))
+        check_tensor(f"the gradient of input {number}", dense, leaf.shape, leaf.dtype, leaf.device)
         assert dense is not None
-        columns.append(numbers_of(dense).reshape(invocation.count, -1))
+        columns.append(_rows(dense, invocation))
     return np.concatenate(columns, axis=1)
 
 
@@ -136,12 +200,13 @@ def layouts(gradients: Sequence[Tensor | None]) -> str:
     return f" ({'; '.join(found)})" if found else ""
 
 
-def entries(result: Tensor, invocation: Invocation) -> Floats:
-    """A tensor shaped like the result as [count, m]."""
-    return numbers_of(result).reshape(invocation.count, output_size(invocation))
+def output_rows(results: Sequence[Tensor], invocation: Invocation) -> Array:
+    """Tensors shaped like the judged outputs as [count, m]."""
+    return np.concatenate([_rows(result, invocation) for result in results], axis=1)
 
 
-def numbers_of(tensor: Tensor) -> Floats:
-    """The tensor's numbers as float64, exactly."""
+def _rows(tensor: Tensor, invocation: Invocation) -> Array:
+    """A tensor's numbers as float64 or complex128, exactly: [count, entries]."""
+    wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     # By force, since PyTorch answers some zero derivatives with tensors that have no memory.
-    return np.array(tensor.to(torch.float64).numpy(force=True), dtype=np.float64)
+    return np.array(wide.numpy(force=True)).reshape(invocation.count, -1)

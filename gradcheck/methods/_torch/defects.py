@@ -1,4 +1,4 @@
-"""Known defects of PyTorch's operators at order 2, which are not laid on code that calls them.
+"""Known defects of PyTorch's operators at orders 2 and 3, not laid on code that calls them.
 
 A defect excuses one call of a witness where three things hold: PyTorch's operator alone, asked the
 same way, fails (the probe); the operator stands in the backward graph, with inputs of that kind;
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from gradcheck.answer import Answer, Invocation, Question
-from gradcheck.methods._torch.calling import leaves, result_of
+from gradcheck.dtypes import DTYPES
+from gradcheck.methods._torch.calling import input_leaves, result_of
 from gradcheck.methods._torch.graph import nodes
 from gradcheck.query import Port
 
@@ -298,7 +299,7 @@ DEFECTS = (
 def defects_met(invocation: Invocation) -> list[Defect]:
     """Return the defects of the operators in the backward graph of the invocation's result."""
     try:
-        found = list(nodes([result_of(invocation, leaves(invocation, requires_grad=True))]))
+        found = list(nodes(result_of(invocation, input_leaves(invocation, requires_grad=True))))
         return [each for each in DEFECTS if any(_is_met(each, node) for node in found)]
     except (Exception, SystemExit):  # whoever asks in earnest sees it again
         return []
@@ -338,7 +339,8 @@ def _failure(defect: Defect, label: str, question: Question, home: tuple[str, st
     except RuntimeError as error:
         return _outline(str(error))
     truth = _numbers(question, _invocation(defect.written, defect.at, home))
-    return "" if np.allclose(found, truth, rtol=1e-2, atol=1e-3) else _WRONG
+    near = max(1e-2, 32 * DTYPES[home[0]].unit_roundoff)
+    return "" if np.allclose(found, truth, rtol=near, atol=near / 10) else _WRONG
 
 
 def _invocation(
@@ -358,7 +360,7 @@ def _invocation(
     )
 
 
-def _numbers(question: Question, invocation: Invocation) -> list[float]:
+def _numbers(question: Question, invocation: Invocation) -> list[complex]:
     claims = [each for each in question(invocation) if isinstance(each, Answer)]
     return [number for claim in claims for number in claim.numbers.ravel().tolist()]
 

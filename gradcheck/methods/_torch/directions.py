@@ -1,54 +1,86 @@
-"""Cotangents and tangents: deterministic, dyadic with few bits, and bounded away from zero."""
+"""Cotangents and tangents: deterministic, dyadic with few bits, and bounded away from zero.
+
+A direction is a flat row over all entries of the inputs, or of the judged outputs. An entry of a
+complex port has two such numbers, its real and its imaginary part.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gradcheck.answer import Floats
+from gradcheck.answer import Floats, Invocation
+from gradcheck.query import Array, Port
+from gradcheck.randomness import derive_key, random_signed
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 """Which of a invocation's independent streams a direction is drawn from."""
+_IMAGINARY = 8
+"""How far on the stream of the imaginary parts lies."""
+
+MOST_KEPT = 1 << 16
+"""Numbers of a direction that is kept for other calls."""
 
 PLAIN = -1
 """The seed with which every direction is 1: the answers are the derivatives themselves."""
 
 
+def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
+    """Random numbers of random sign for every entry, not to be written to.
+
+    Shapes: [count, entries of the ports]; complex128 if one of them is complex.
+    """
+    parts = tuple((math.prod(port.shape), port.kind == "complex") for port in ports)
+    entries = sum(size for size, _ in parts)
+    draw = drawn if entries * invocation.count <= MOST_KEPT else drawn.__wrapped__
+    return draw(invocation.seed, stream, (invocation.count, entries), parts)
+
+
+def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
+    """For each real coordinate the direction of it alone, scaled at random.
+
+    Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
+    """
+    scales = dense(invocation, ports, stream)
+    kinds = (port.kind == "complex" for port in ports for _ in range(math.prod(port.shape)))
+    return [
+        _alone(scales, entry, part)
+        for entry, kind in enumerate(kinds)
+        for part in (1, 1j)[: 1 + kind]
+    ]
+
+
+def _alone(scales: Array, entry: int, part: complex) -> Array:
+    direction = np.zeros_like(scales)
+    if part == 1:
+        direction[:, entry] = scales[:, entry].real
+    else:  # PLAIN has no imaginary parts
+        direction[:, entry] = 1j * np.where(scales[:, entry].imag == 0, 1, scales[:, entry].imag)
+    return direction
+
+
 @lru_cache(maxsize=256)  # several calls ask about the same direction, in every dtype
-def dense(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
+def drawn(
+    seed: int, stream: int, shape: tuple[int, int], parts: tuple[tuple[int, bool], ...] = ()
+) -> Array:
     """Random numbers of random sign, not to be written to.
 
-    Units: multiples of 1/8 with 1/2 <= |c| <= 2, so that no product with one loses a bit that
-           matters, in any dtype.
+    ``parts`` are the numbers of neighbouring columns, and whether these are complex.
+
+    Units: multiples of 1/8 with 1/2 <= |c| <= 2, of a complex number both parts, so that no
+           product with one loses a bit that matters, in any dtype.
     """
-    found = np.ones(shape) if seed == PLAIN else _from_bits(_bits(seed, stream, shape))
+    found: Array = np.ones(shape) if seed == PLAIN else _eighths(seed, stream, shape)
+    if any(kind for _, kind in parts):
+        is_complex = np.repeat([kind for _, kind in parts], [size for size, _ in parts])
+        beside = 0.0 if seed == PLAIN else _eighths(seed, stream + _IMAGINARY, shape)
+        found = found + 1j * np.where(is_complex, beside, 0.0)
     found.setflags(write=False)
     return found
 
 
-def units(seed: int, stream: int, shape: tuple[int, int]) -> list[Floats]:
-    """For each of n entries the direction of that entry alone, scaled at random.
-
-    Shapes: ``shape`` is [count, n]; each of the n directions has that shape.
-    """
-    scales = dense(seed, stream, shape)
-    result = []
-    for entry in range(shape[1]):
-        direction = np.zeros(shape)
-        direction[:, entry] = scales[:, entry]
-        result.append(direction)
-    return result
-
-
-def _bits(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    # The raw bits of PCG64 are the same in every version of NumPy; its distributions may not be.
-    generator = np.random.PCG64([seed, stream])
-    count = int(np.prod(shape, dtype=np.int64))
-    return np.asarray(generator.random_raw(count), dtype=np.uint64).reshape(shape)
-
-
-def _from_bits(bits: NDArray[np.uint64]) -> Floats:
-    magnitude = (4 + (bits >> np.uint64(8)) % np.uint64(13)).astype(np.float64) / 8
-    return np.where(bits >> np.uint64(63) == 0, magnitude, -magnitude)
+def _eighths(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
+    return random_signed(4, 16, derive_key("direction", seed, stream), shape) / 8

@@ -11,9 +11,9 @@ from torch.autograd.function import BackwardCFunction
 from gradcheck.methods._torch.lacks import FIRST_ORDER, Lacking
 
 
-def runs_own_function(result: Tensor) -> bool:
-    """Whether an ``autograd.Function`` took part in computing ``result``."""
-    return any(isinstance(node, BackwardCFunction) for node in nodes([result]))
+def runs_own_function(results: Iterable[Tensor]) -> bool:
+    """Whether an ``autograd.Function`` took part in computing the results."""
+    return any(isinstance(node, BackwardCFunction) for node in nodes(results))
 
 
 def refuse_to_go_on(slopes: Iterable[Tensor | None]) -> None:
@@ -29,9 +29,9 @@ def refuse_to_go_on(slopes: Iterable[Tensor | None]) -> None:
         raise Lacking(f"a backward here is marked with @once_differentiable ({FIRST_ORDER})")
 
 
-def leads_to(result: Tensor, leaf: Tensor) -> bool:
-    """Whether the backward graph of ``result`` ends in ``leaf``, among others."""
-    return any(getattr(node, "variable", None) is leaf for node in nodes([result]))
+def leads_to(results: Iterable[Tensor], leaf: Tensor) -> bool:
+    """Whether the backward graph of the results ends in ``leaf``, among others."""
+    return any(getattr(node, "variable", None) is leaf for node in nodes(results))
 
 
 def nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:

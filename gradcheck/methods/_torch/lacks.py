@@ -18,6 +18,8 @@ from types import TracebackType
 import torch
 
 FIRST_ORDER = "`order: 1` leaves second derivatives out"
+SECOND_ORDER = "`order: 2` leaves third derivatives out"
+OTHER_DTYPES = "`dtypes` without this one leaves it out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
 _LEFT_OUT = (
     ("torch.autograd.forward_ad", NO_FORWARD),
@@ -35,6 +37,7 @@ _CALLS_WITHOUT_GRAD = ("value", "torch.autograd.forward_ad", "forward over forwa
 _CALLS_OF_A_BACKWARD_AGAIN = (
     "reverse over reverse",
     "forward over reverse",
+    "forward over forward over reverse",
     "torch.autograd.gradgradcheck",
 )
 
@@ -125,6 +128,10 @@ LACKS = (
         FIRST_ORDER,
         calls=("forward over forward",),
     ),
+    # dtypes
+    Lack(r"\"\w+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
+    Lack(r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)", OTHER_DTYPES),
+    Lack(r"not (?:supported|implemented) for complex (?:inputs|types|tensors)", OTHER_DTYPES),
     # layouts and devices
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
@@ -142,11 +149,16 @@ LACKS = (
 def lack_of(error: BaseException, text: str, label: str) -> str | None:
     """Return what an error in a call says to be lacking, with what to do; None for a mistake."""
     if isinstance(error, Lacking):
-        return text
+        return _of_order(text, label)
     found = next((each for each in LACKS if each.means(text, label)), None)
     if found is None or raised_by_own_code(error):
         return None
-    return f"{shortened(text)} ({found.fix or _left_out(label)})"
+    return _of_order(f"{shortened(text)} ({found.fix or _left_out(label)})", label)
+
+
+def _of_order(text: str, label: str) -> str:
+    """A text about a second derivative as one about what the call asks for."""
+    return text.replace(FIRST_ORDER, SECOND_ORDER) if label.count(" over ") == 2 else text
 
 
 def _left_out(label: str) -> str:

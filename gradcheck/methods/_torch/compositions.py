@@ -1,0 +1,204 @@
+"""Reverse and forward mode composed: what the witnesses of higher orders share.
+
+Also whether duals within duals (nested forward mode) can be believed of a user's own code. In
+PyTorch 2.13 the second derivative through any ``autograd.Function`` is silently zero there, be its
+``jvp`` ever so right (https://github.com/pytorch/pytorch/issues/197867), and a 0-dimensional tensor
+times a Python float has a float64 tangent (https://github.com/pytorch/pytorch/issues/90065). The
+defects are not the user's, so the witness abstains until PyTorch gets the probes right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcheck.answer import Invocation
+from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.calling import (
+    coordinate_count,
+    densified,
+    input_leaves,
+    input_ports,
+    judged_ports,
+    result_of,
+    tangent_tensors,
+)
+from gradcheck.methods._torch.dual import warm_up
+from gradcheck.methods._torch.graph import refuse_to_go_on, runs_own_function
+from gradcheck.query import Array
+
+Tangents = Sequence[Tensor | None]
+_Function = Callable[..., tuple[Tensor, ...]]
+
+
+def cotangent_of(invocation: Invocation) -> Array:
+    """The dense cotangent."""
+    return directions.dense(invocation, judged_ports(invocation), directions.COTANGENT)
+
+
+def tangents_of(invocation: Invocation, stream: int, most: int) -> list[Array]:
+    """One for each real coordinate of the inputs, of at most so many; else the dense one."""
+    ports = input_ports(invocation)
+    if invocation.thorough and coordinate_count(ports) <= most:
+        return directions.units(invocation, ports, stream)
+    return [directions.dense(invocation, ports, stream)]
+
+
+def pairs_of_tangents(invocation: Invocation, most: int) -> Iterator[tuple[Array, Array]]:
+    """Yield two tangents at a time; a higher derivative is symmetric, so each pair comes once."""
+    first = tangents_of(invocation, directions.FIRST_TANGENT, most)
+    second = tangents_of(invocation, directions.SECOND_TANGENT, most)
+    for number, inner in enumerate(first):
+        for outer in second[number:]:
+            yield inner, outer
+
+
+def gradients(
+    results: Tangents,
+    inputs: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    *,
+    create_graph: bool = False,
+) -> Tangents:
+    """``torch.autograd.grad``; None for what nothing depends on."""
+    live = [
+        (result, weight)
+        for result, weight in zip(results, weights, strict=True)
+        if result is not None and result.requires_grad
+    ]
+    if not live:
+        return [None] * len(inputs)
+    found = torch.autograd.grad(
+        [result for result, _ in live],
+        inputs,
+        [weight for _, weight in live],
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+    )
+    return [densified(gradient) for gradient in found]
+
+
+def slopes_of(results: Tangents, inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tangents:
+    """Gradients that can be differentiated again.
+
+    Errors: Lacking where a backward on the way refuses that.
+    """
+    # A cotangent that requires grad keeps the graph whole where a backward refuses to be
+    # differentiated, so that PyTorch says so.
+    weights = [weight.requires_grad_() for weight in weights]
+    found = gradients(results, inputs, weights, create_graph=True)
+    refuse_to_go_on(found)
+    return found
+
+
+def twice_forward(
+    function: _Function, inner: Array, outer: Array, invocation: Invocation
+) -> tuple[Tensor, ...]:
+    """The second tangents of a function of the inputs, by ``torch.func.jvp`` of itself."""
+    parts, others = tangent_tensors(inner, invocation), tangent_tensors(outer, invocation)
+    return _twice_forward(function, input_leaves(invocation, requires_grad=False), parts, others)
+
+
+def _twice_forward(
+    function: _Function,
+    inputs: tuple[Tensor, ...],
+    inner: tuple[Tensor, ...],
+    outer: tuple[Tensor, ...],
+) -> tuple[Tensor, ...]:
+    warm_up()
+
+    def slope(*tensors: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = torch.func.jvp(function, tensors, inner)[1]
+        return found
+
+    found: tuple[Tensor, ...] = torch.func.jvp(slope, inputs, outer)[1]
+    return found
+
+
+_Composition = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""A derivative of a function of one number in direction 1, as a composition takes it."""
+
+
+def second_by_forward(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """By forward over forward."""
+    ones = (torch.ones_like(x),)
+    return _twice_forward(lambda t: (function(t),), (x,), ones, ones)[0]
+
+
+def third_by_forward(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """By forward over forward over reverse."""
+    ones = (torch.ones_like(x),)
+
+    def gradient(t: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = torch.func.vjp(function, t)[1](ones[0])
+        return found
+
+    return _twice_forward(gradient, (x,), ones, ones)[0]
+
+
+_ISSUE = "https://github.com/pytorch/pytorch/issues/197867"
+_PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
+
+
+def reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
+    """Why nested forward mode says nothing about the implementation, or None."""
+    results = result_of(invocation, input_leaves(invocation, requires_grad=True))
+    if not runs_own_function(results) or _is_sound(composition):
+        return None
+    return f"PyTorch's nested forward mode is wrong for every autograd.Function: {_ISSUE}"
+
+
+@cache
+def _is_sound(composition: _Composition) -> bool:
+    """Whether PyTorch finds the same of x³ where an ``autograd.Function`` takes part."""
+    one = torch.ones((), dtype=torch.float64)
+    found = composition(lambda x: _Square.apply(x) * x, one)  # type: ignore[no-untyped-call]
+    return bool(found == composition(lambda x: x * x * x, one))
+
+
+class _Square(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x * x
+
+    @staticmethod
+    def setup_context(context: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        context.save_for_forward(*inputs)
+        context.save_for_backward(*inputs)
+
+    @staticmethod
+    def jvp(context: Any, tangent: Tensor) -> Tensor:
+        (x,) = context.saved_tensors
+        product: Tensor = 2 * x * tangent
+        return product
+
+    @staticmethod
+    def backward(context: Any, cotangent: Tensor) -> Tensor:
+        (x,) = context.saved_tensors
+        product: Tensor = 2 * x * cotangent
+        return product
+
+
+def reason_to_excuse(
+    found: Sequence[Tensor], expected: Sequence[Tensor], composition: _Composition
+) -> str | None:
+    """Why second tangents of other dtypes than expected are PyTorch's doing, or None."""
+    for tangent, like in zip(found, expected, strict=True):
+        if tangent.dtype != like.dtype and not tangent.ndim and _promotes(composition, like.dtype):
+            return (
+                "PyTorch's nested forward mode promotes where a Python float takes part: "
+                f"{_PROMOTION}"
+            )
+    return None
+
+
+@cache
+def _promotes(composition: _Composition, dtype: torch.dtype) -> bool:
+    """Whether a derivative of x³ / 2 leaves the dtype."""
+    one = torch.ones((), dtype=dtype)
+    return composition(lambda x: x * x * x * 0.5, one).dtype != dtype
