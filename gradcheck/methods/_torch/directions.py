@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Invocation
 from gradcheck.query import Array, Port
-from gradcheck.randomness import derive_key, random_words
+from gradcheck.randomness import derive_key, random_signed
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 """Which of a invocation's independent streams a direction is drawn from."""
@@ -68,19 +67,14 @@ def drawn(
     Units: multiples of 1/8 with 1/2 <= |c| <= 2, of a complex number both parts, so that no
            product with one loses a bit that matters, in any dtype.
     """
-    found: Array = np.ones(shape) if seed == PLAIN else _from_bits(_bits(seed, stream, shape))
+    found: Array = np.ones(shape) if seed == PLAIN else _eighths(seed, stream, shape)
     if any(kind for _, kind in parts):
         is_complex = np.repeat([kind for _, kind in parts], [size for size, _ in parts])
-        beside = 0.0 if seed == PLAIN else _from_bits(_bits(seed, stream + _IMAGINARY, shape))
+        beside = 0.0 if seed == PLAIN else _eighths(seed, stream + _IMAGINARY, shape)
         found = found + 1j * np.where(is_complex, beside, 0.0)
     found.setflags(write=False)
     return found
 
 
-def _bits(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    return random_words(derive_key("direction", seed, stream), shape)
-
-
-def _from_bits(bits: NDArray[np.uint64]) -> Floats:
-    magnitude = (4 + (bits >> np.uint64(8)) % np.uint64(13)).astype(np.float64) / 8
-    return np.where(bits >> np.uint64(63) == 0, magnitude, -magnitude)
+def _eighths(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
+    return random_signed(4, 16, derive_key("direction", seed, stream), shape) / 8
