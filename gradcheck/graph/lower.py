@@ -60,6 +60,12 @@ class Lowered:
         return tuple(self.graph.inputs[: len(self.inputs)])
 
     @property
+    def ports_on_trial(self) -> tuple[Port | None, ...]:
+        """The output ports; None for one that is not judged."""
+        pairs = zip(self.outputs, self.results, strict=True)
+        return tuple(None if node is None else port for port, node in pairs)
+
+    @property
     def judged(self) -> tuple[Port, ...]:
         """The output ports that are judged."""
         pairs = zip(self.outputs, self.results, strict=True)

@@ -265,19 +265,64 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    heard = ask(session, points, seed, thorough=thorough)
-    observation = Observation(session, points, remarks=[remark for remark, _ in heard.remarks])
-    for remark, number in heard.remarks:
-        if not isinstance(remark, Agreement):
-            observation.findings.append(Finding(number, remark))
-    rows = session.rows(points)
-    for alike in _alike(heard.answers):
-        observation.judged += _judged(observation, alike, rows, promises)
+    (observation,) = observe_each(session, [Asked(points, seed, promises)], thorough=thorough)
     return observation
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Points that are put to a witness, the seed of its calls, and what the case states there."""
+
+    points: Points
+    seed: int
+    promises: Promises = NO_PROMISES
+
+
+def observe_each(
+    session: Session, asked: Sequence[Asked], *, thorough: bool = True
+) -> list[Observation]:
+    """``observe`` at several places, whose truths are asked for together."""
+    observations, told = [], []
+    for each in asked:
+        heard = ask(session, each.points, each.seed, thorough=thorough)
+        observation = Observation(session, each.points, remarks=[r for r, _ in heard.remarks])
+        for remark, number in heard.remarks:
+            if not isinstance(remark, Agreement):
+                observation.findings.append(Finding(number, remark))
+        rows = session.rows(each.points)
+        observations.append(observation)
+        told += [
+            _Told(answer, numbers, rows[numbers], observation, each.promises)
+            for answer, numbers in heard.answers
+        ]
+    for alike in _alike(told):
+        _judge(session, alike)
+    return observations
 
 
 _Said = list[tuple[Answer, Array]]
 """Answers, each with the numbers of the points of its rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """An answer with the numbers and the rows of its points, and where it belongs."""
+
+    answer: Answer
+    numbers: Array
+    rows: Array
+    observation: Observation
+    promises: Promises
+
+    @property
+    def sides(self) -> tuple[Array | None, ...]:
+        return self.answer.query.cotangent, *self.answer.query.tangents
+
+    @property
+    def key(self) -> object:
+        """The same for answers that are judged together: they leave the same sides free."""
+        apart = self.promises.about(self.answer.query.order)
+        return tuple(side is None for side in self.sides), id(self.promises) if apart else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,33 +345,34 @@ def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -
     return heard
 
 
-def _alike(said: _Said) -> Iterator[_Said]:
-    """The answers in groups of those whose queries leave the same sides free."""
-    groups: dict[object, list[tuple[Answer, Array]]] = {}
-    for answer, numbers in said:
-        sides = (answer.query.cotangent, *answer.query.tangents)
-        groups.setdefault(tuple(side is None for side in sides), []).append((answer, numbers))
+def _alike(told: Sequence[_Told]) -> Iterator[list[_Told]]:
+    """The answers in groups of those that are judged together."""
+    groups: dict[object, list[_Told]] = {}
+    for each in told:
+        groups.setdefault(each.key, []).append(each)
     return iter(groups.values())
 
 
-def _judged(
-    observation: Observation, said: _Said, rows: Array, promises: Promises
-) -> Iterator[Judged]:
-    """One group of answers, judged together."""
-    question = _Question.of(observation.session, said, rows, promises)
-    observation.routes.setdefault(question.enclosures.route)
+def _judge(session: Session, told: Sequence[_Told]) -> None:
+    """Judge one group of answers, each where it belongs."""
+    question = _Question.of(session, told)
     coordinates = question.coordinates
-    got = coordinates.of_numbers(
-        np.concatenate([each.numbers.reshape(len(each.numbers), -1) for each, _ in said])
-    )
+    numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
+    got = coordinates.of_numbers(np.concatenate(numbers))
     truth, judgements = question.judged(got)
-    sizes = observation.session.reference.outputs, observation.session.reference.size
+    about = (
+        coordinates.slots,
+        coordinates.parts,
+        (session.reference.outputs, session.reference.size),
+    )
     start = 0
-    for answer, numbers in said:
-        part = slice(start, start := start + len(numbers))
+    for each in told:
+        part = slice(start, start := start + len(each.numbers))
         judged = judgements.taken(part)
-        about = coordinates.slots, coordinates.parts, sizes
-        yield Judged(answer, numbers, *about, got[part], truth.taken(part), judged)
+        each.observation.routes.setdefault(question.enclosures.route)
+        each.observation.judged.append(
+            Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -394,15 +440,14 @@ class _Question:
         self.enclosures = session.reference.enclose(query, points)
 
     @classmethod
-    def of(cls, session: Session, said: _Said, rows: Array, promises: Promises) -> _Question:
-        points = np.concatenate([rows[numbers] for _, numbers in said])
-        sides = [_stacked([_sides(answer)[k] for answer, _ in said])
-                 for k in range(len(_sides(said[0][0])))]  # fmt: skip
+    def of(cls, session: Session, told: Sequence[_Told]) -> _Question:
+        points = np.concatenate([each.rows for each in told])
+        sides = [_stacked(each) for each in zip(*(each.sides for each in told), strict=True)]
         keyed = np.concatenate([points, *(side for side in sides if side is not None)], axis=1)
         first, again = _distinct(keyed)
         cotangent, *tangents = (None if side is None else side[first] for side in sides)
         query = Query(len(tangents), cotangent, tuple(tangents))
-        return cls(session, query, points[first], again, promises)
+        return cls(session, query, points[first], again, told[0].promises)
 
     def judged(self, got: Floats) -> tuple[Expected, Judgements]:
         """The judgements of the numbers, and what they were held against.
@@ -555,10 +600,6 @@ def _count(session: Session, order: int) -> int:
 
 def _columns(bounds: ErrorBounds) -> list[Array]:
     return [bounds.conditioning, bounds.rounding, bounds.scale, bounds.underflows]
-
-
-def _sides(answer: Answer) -> tuple[Array | None, ...]:
-    return answer.query.cotangent, *answer.query.tangents
 
 
 def _stacked(sides: Sequence[Array | None]) -> Array | None:

@@ -25,11 +25,13 @@ from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
     NO_PROMISES,
+    Asked,
     Entry,
     Finding,
     Observation,
     Promises,
     observe,
+    observe_each,
 )
 from gradcheck.run.session import Points, Session, session_of, single, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
@@ -103,19 +105,29 @@ class Examination:
     def fixed(self) -> None:
         """The declared points, one by one: known answers, conventions, known failures."""
         points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
-        for k, fixed in enumerate(points):
+        asked = [
+            Asked(
+                {name: values[None] for name, values in fixed.at.items()},
+                self.seed + k,
+                promised(fixed.point, self.check.variant),
+            )
+            for k, fixed in enumerate(points)
+        ]
+        observations = observe_each(self.session, asked)
+        for fixed, each, observation in zip(points, asked, observations, strict=True):
             found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
                 self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
             self.complaints += found
-            at = {name: values[None] for name, values in fixed.at.items()}
-            promises = promised(fixed.point, self.check.variant)
-            observation = observe(self.session, at, self.seed + k, promises=promises)
             excuse = self.known_failures.at(fixed)
             failing = self.totals.add(observation, excuse)
             if failing:
-                failing_point = FailingPoint(at, self.seed + k, _worst_ruling(failing), drawn=False)
-                self.failing_points.append(replace(failing_point, promises=promises, excuse=excuse))
+                failing_point = FailingPoint(
+                    each.points, each.seed, _worst_ruling(failing), drawn=False
+                )
+                self.failing_points.append(
+                    replace(failing_point, promises=each.promises, excuse=excuse)
+                )
 
     def drawn(self) -> None:
         method = METHODS[self.check.witness]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -58,7 +58,7 @@ class Session:
 
     def drawn(self, run_options: RunOptions) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
-        batches = _visited(self.case, self.variant, self.dtype, run_options)
+        batches = _shared(self.variant).visited(self.case, self.variant, self.dtype, run_options)
         if not (self.batched and batches):
             return batches
         return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
@@ -79,7 +79,8 @@ class Session:
         first = second = None
         if METHODS[self.check.witness].differences:
             named = {each.name: x for each, x in zip(self.case.inputs, inputs, strict=True)}
-            box = Box.at(self.reference, self.rows(named), self.dtype)
+            point = self.rows(named)
+            box = None if np.iscomplexobj(point) else Box.at(self.reference, point, self.dtype)
             first = self._inside(inputs, None if box is None else box.first())
             if box is not None and first is not None and self.case.order >= 2:
                 second = box.second()
@@ -87,7 +88,7 @@ class Session:
             function=self.subject,
             inputs=inputs,
             batched=together,
-            outputs=self.variant.formula.outputs,
+            outputs=self.variant.formula.ports_on_trial,
             order=self.case.order,
             dtype=self.dtype.name,
             device=self.check.device,
@@ -120,11 +121,6 @@ class Session:
         return settings
 
 
-@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
-def _visited(case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> list[Points]:
-    return [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
-
-
 def session_of(check: Check) -> Session:
     """Make a check ready to be run.
 
@@ -134,31 +130,67 @@ def session_of(check: Check) -> Session:
     batched = (
         check.variant.is_elementwise
         and not METHODS[check.witness].differences
-        and _takes_many_points(*where)
+        and _shared(check.variant).takes_many_points(*where)
     )
     reference = reference_of(check.variant)
     return Session(check, DTYPES[check.dtype], reference, subject_of(*where), batched)
 
 
-@lru_cache(maxsize=8)  # the witnesses of a case follow each other, in every dtype
-def _takes_many_points(
-    case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
-) -> bool:
-    points = generate(case.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
-    kind = {"dtype": getattr(torch, dtype), "device": device}
-    probes = [torch.tensor(points[each.name], **kind) for each in case.inputs]
-    return acts_on_each_point(subject_of(case, variant, implementation, dtype, device), probes)
+class _Shared:
+    """What the checks of a variant share, in whatever order they come; it lives as long as it.
+
+    It fills as checks ask: what is kept hangs on the question alone.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        self.reference = Reference(variant.formula)
+        self._batched: dict[tuple[Implementation, str, str], bool] = {}
+        self._visited: dict[tuple[str, RunOptions], list[Points]] = {}
+
+    def takes_many_points(
+        self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+    ) -> bool:
+        """Whether one call takes many points: found by trial."""
+        key = implementation, dtype, device
+        if key not in self._batched:
+            points = generate(variant.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
+            probes = [_probe(points[each.name], dtype, device) for each in variant.inputs]
+            subject = subject_of(case, variant, implementation, dtype, device)
+            self._batched[key] = acts_on_each_point(subject, probes)
+        return self._batched[key]
+
+    def visited(
+        self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
+    ) -> list[Points]:
+        """The drawn points, batch by batch; many numbers are drawn anew instead of kept."""
+        key = dtype.name, run_options
+        if key in self._visited:
+            return self._visited[key]
+        batches = [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
+        if sum(each.size for batch in batches for each in batch.values()) <= MOST_KEPT:
+            self._visited[key] = batches
+        return batches
 
 
-_REFERENCES: WeakKeyDictionary[Variant, Reference] = WeakKeyDictionary()
-"""What the checks of a variant share, in whatever order they come. It lives as long as it."""
+MOST_KEPT = 1 << 16
+"""Numbers of all points of a variant that are kept for other witnesses."""
+_SHARED: WeakKeyDictionary[Variant, _Shared] = WeakKeyDictionary()
+
+
+def _shared(variant: Variant) -> _Shared:
+    if variant not in _SHARED:
+        _SHARED[variant] = _Shared(variant)
+    return _SHARED[variant]
 
 
 def reference_of(variant: Variant) -> Reference:
     """Return the truth about a variant's formula, which all its checks share."""
-    if variant not in _REFERENCES:
-        _REFERENCES[variant] = Reference(variant.formula)
-    return _REFERENCES[variant]
+    return _shared(variant).reference
+
+
+def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:
+    kind = dtype if np.iscomplexobj(numbers) else DTYPES[dtype].real
+    return torch.tensor(numbers, dtype=getattr(torch, kind), device=device)
 
 
 def stable_seed(*parts: object) -> int:
