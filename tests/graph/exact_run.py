@@ -124,9 +124,7 @@ def of_inputs(text: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def of_constants(text: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """The formula with all arrays as constants, which are computed while it is lowered."""
+    """The formula with all arrays as constants, most of which are computed while it is lowered."""
     names = {name: array.tolist() for name, array in arrays.items()}
     formula = lower(parse(text), inputs={}, names=names, lets={}, conditions=())
-    found = formula.graph.exact(formula.results[0])
-    assert found is not None
-    return found
+    return run(formula.graph, formula.results, [])[0]
