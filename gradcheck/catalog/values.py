@@ -22,7 +22,7 @@ from gradcheck.catalog.expressions import (
     read_expression,
 )
 from gradcheck.catalog.problems import Refused, not_judged
-from gradcheck.catalog.validation import Spot, ValueKind, single
+from gradcheck.catalog.validation import Spot, ValueKind, plain_kind
 from gradcheck.catalog.yaml_document import (
     Items,
     Pairs,
@@ -39,7 +39,7 @@ from gradcheck.query import MOST_ORDER
 from gradcheck.spelling import nearest
 
 
-def read_text(value: Yaml) -> YamlScalar:
+def read_words(value: Yaml) -> YamlScalar:
     if isinstance(value, YamlScalar) and value.kind == "text" and value.text.strip():
         return value
     fix = "quote it" if isinstance(value, YamlScalar) and value.kind != "null" else "write a text"
@@ -47,7 +47,7 @@ def read_text(value: Yaml) -> YamlScalar:
 
 
 def read_line(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if "\n" in scalar.text.strip():
         place = place_inside(scalar, (2, 1))
         raise Refused((place, "a second line", "a text of one line", "shorten it to one line"))
@@ -175,7 +175,7 @@ def fault_of_shape(shape: Sequence[int]) -> tuple[str, str, str] | None:
 
 
 def read_reference(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if _REFERENCE.fullmatch(scalar.text):
         return scalar
     raise Refused(
@@ -194,7 +194,7 @@ _REFERENCE = re.compile(
 
 
 def read_tag(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if not _TAG.fullmatch(scalar.text):
         expected = "a word of ASCII letters, digits and underscores"
         raise Refused((scalar.place, describe(scalar), expected, "rename the tag"))
@@ -261,18 +261,18 @@ def _words(words: tuple[str, ...]) -> dict[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
-TEXT = single(read_text, _TEXT)
-LINE = single(read_line, _TEXT)
-REFERENCE = single(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
-TAG = single(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
-EXPRESSION = single(read_expression, _NUMBER_OR_TEXT)
-FORMULA = single(read_block(2), _FORMULA)
-NUMBERS = single(read_block(64), {"$ref": "#/definitions/Numbers"})
-DATA = single(read_constant, {"$ref": "#/definitions/Data"})
-CHOICE = single(read_choice, _CHOICE)
+TEXT = plain_kind(read_words, _TEXT)
+LINE = plain_kind(read_line, _TEXT)
+REFERENCE = plain_kind(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
+TAG = plain_kind(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
+EXPRESSION = plain_kind(read_expression, _NUMBER_OR_TEXT)
+FORMULA = plain_kind(read_block(2), _FORMULA)
+NUMBERS = plain_kind(read_block(64), {"$ref": "#/definitions/Numbers"})
+DATA = plain_kind(read_constant, {"$ref": "#/definitions/Data"})
+CHOICE = plain_kind(read_choice, _CHOICE)
 DOMAIN = ValueKind(read_domain, _DOMAIN)
-SHAPE = single(read_shape, _SHAPE)
-STRUCTURE = single(read_word("kind", STRUCTURES), _words(STRUCTURES))
-DTYPE = single(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
-ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
-ULPS = single(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})
+SHAPE = plain_kind(read_shape, _SHAPE)
+STRUCTURE = plain_kind(read_word("kind", STRUCTURES), _words(STRUCTURES))
+DTYPE = plain_kind(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
+ORDER = plain_kind(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
+ULPS = plain_kind(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
     from gradcheck.catalog.checks import Check
 
-Judged = Sequence[tuple["Check", "Outcome"]]
+_Judged = Sequence[tuple["Check", "Outcome"]]
 
 
 def register(app: typer.Typer) -> None:
@@ -101,13 +101,13 @@ def _refuse_unreachable(case: Case) -> None:
         raise CommandLineError(problems)
 
 
-def _exit_code(judged: Judged, run_options: RunOptions) -> ExitCode:
+def _exit_code(judged: _Judged, run_options: RunOptions) -> ExitCode:
     if any(run_options.fails(outcome.verdict) for _, outcome in judged):
         return ExitCode.DISAGREE
     return ExitCode.OK if judged else ExitCode.NOTHING
 
 
-def _report(judged: Judged, run_options: RunOptions) -> Iterator[str]:
+def _report(judged: _Judged, run_options: RunOptions) -> Iterator[str]:
     """A table of the verdicts, each cause of failure once, and the counts."""
     from gradcheck.report.causes import Failure, by_cause
 
@@ -132,7 +132,7 @@ def _block(check: Check, outcome: Outcome) -> str:
     return block(facts_of(check, SHOWN, _again(check)), outcome)
 
 
-def _table(judged: Judged) -> str:
+def _table(judged: _Judged) -> str:
     from gradcheck.cli.table import table
 
     several = len({check.implementation.text for check, _ in judged}) > 1
@@ -161,6 +161,6 @@ def _again(check: Check) -> str:
     return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
-def _records(judged: Judged, run_options: RunOptions) -> list[Record]:
+def _records(judged: _Judged, run_options: RunOptions) -> list[Record]:
     facts = {each.device: records.run_facts(SHOWN, run_options, each.device) for each, _ in judged}
     return [records.record(check, outcome, facts[check.device]) for check, outcome in judged]
