@@ -146,7 +146,7 @@ def settings(config: pytest.Config) -> Settings:
     given = _Given(config)
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES), ()),
+        dtypes=_names(given, "dtype", tuple(DTYPES), ()) or tuple(DTYPES),
         witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),

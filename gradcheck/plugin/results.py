@@ -249,7 +249,8 @@ def header(
     run_options = settings.run_options
     strict = "; inaccurate fails" if run_options.strict_accuracy else ""
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
-    dtypes = ", ".join(settings.dtypes) or "those of each case"
+    all_of_them = settings.dtypes == tuple(DTYPES)
+    dtypes = "those of each case" if all_of_them else ", ".join(settings.dtypes)
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         f"gradcheck devices: {', '.join(devices)}; dtypes: {dtypes}",
