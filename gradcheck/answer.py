@@ -52,7 +52,8 @@ class Invocation:
     """One call of an implementation: at one point, or at ``count`` points at once.
 
     Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
-            length ``count``. ``batched`` says that the implementation acts on each point alone
+            length ``count``; complex128 for an input of complex numbers, else float64.
+            ``batched`` says that the implementation acts on each point alone
             and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
             before the call. ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.

@@ -1,7 +1,7 @@
 """Random bits that are the same on every machine: a counter, mixed by SplitMix64.
 
-Points, directions and all other random numbers come from it. Integer arithmetic only, so that no
-version of a library and no processor changes one.
+Points and the reference's probes come from it. Integer arithmetic only, so that no version of a
+library and no processor changes one.
 """
 
 from __future__ import annotations

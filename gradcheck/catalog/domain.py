@@ -15,7 +15,6 @@ from functools import lru_cache
 
 from flint import acb, arb
 
-from gradcheck import spelling
 from gradcheck.catalog.intervals import (
     Interval,
     Span,
@@ -31,6 +30,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.ops.balls import working
 from gradcheck.reference.exact import CONSTANT_BITS, nearest_to_ball
+from gradcheck.spelling import nearest as nearest_name
 
 _EXPECTED = (
     "one of real, positive, negative, nonnegative, nonzero, complex, an interval such as "
@@ -207,7 +207,7 @@ def _no_interval(part: str) -> tuple[str, str, str]:
         expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
         return f"the domain {part} in a union", expected, "write it as an interval"
     if part.isidentifier():
-        fix = spelling.nearest(part, DOMAIN_NAMES, "choose one of these")
+        fix = nearest_name(part, DOMAIN_NAMES, "choose one of these")
         return f"the unknown domain {part!r}", _EXPECTED, fix
     return f"{part!r}, which is no domain" if part else "an empty domain", _EXPECTED, _EXAMPLE
 

@@ -45,6 +45,7 @@ from gradcheck.catalog.values import (
     TEXT,
     ULPS,
     Dimension,
+    SweptDomain,
     read_word,
     read_words,
 )
@@ -90,7 +91,7 @@ OUTPUTS = ValueKind(_read_outputs, {"anyOf": [*FORMULA.schema["anyOf"], _SEVERAL
 class InputKeys:
     """Where an input lives."""
 
-    domain: Domain | None = optional(
+    domain: Domain | SweptDomain | None = optional(
         DOMAIN,
         "a domain: real, positive, negative, nonnegative, nonzero, complex, an interval such "
         "as (0, pi/2], or several joined by |; default real",

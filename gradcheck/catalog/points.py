@@ -5,7 +5,6 @@ Their numbers are exact where written so, else balls.
 
 from __future__ import annotations
 
-import cmath
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -202,33 +201,32 @@ def _is_real(site: _Site, path: Sequence[str | int], value: ConstantArray) -> bo
 def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     """Complain of every input outside its domain; the dtypes in which some input is."""
     dtypes: set[str] = set()
-    for each, numbers in zip(next(iter(site.inputs.values())), at, strict=True):
+    pairs = (
+        (each, numbers, about)
+        for about, inputs in site.inputs.items()
+        for each, numbers in zip(inputs, at, strict=True)
+    )
+    for each, numbers, about in pairs:
         outside = {
             dtype: value
             for dtype in site.dtypes
             for value in numbers.rounded(dtype)
-            if not _contains(each, value)
+            if not each.domain.contains(value)
         }
         if outside:
-            _outside(site, each, outside)
+            _outside(site, each, outside, about)
             dtypes.update(outside)
     return dtypes
 
 
-def _contains(one: Input, value: complex) -> bool:
-    if one.domain.complex:
-        return cmath.isfinite(value)
-    return one.domain.contains(value.real)
-
-
-def _outside(site: _Site, one: Input, values: Mapping[str, complex]) -> None:
+def _outside(site: _Site, one: Input, values: Mapping[str, complex], about: str) -> None:
     inside = [name for name in site.dtypes if name not in values]
     dtype, value = next(iter(values.items()))
     found = f"the point {one.name} = {value!r}{f' in {dtype}' if inside else ''}"
     fix = f"write dtypes: [{', '.join(inside)}] in the point, or " if inside else ""
     site.add(
         ("at", one.name),
-        f"{found}, outside the domain",
+        f"{found}, outside the domain{about}",
         f"a number in {one.domain.text}",
         fix + "move the point",
     )

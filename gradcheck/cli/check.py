@@ -25,7 +25,7 @@ from gradcheck.cli.arguments import (
 )
 from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
 from gradcheck.devices import choose
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.report import records
@@ -77,7 +77,7 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
         )
     keys = typed_keys(formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES), LATER_DTYPES) or DEFAULT_DTYPES
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
-from gradcheck.dtypes import DTYPES, LATER_DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
@@ -240,7 +240,7 @@ def register_markers(config: pytest.Config) -> None:
     config.stash[_REGISTERED] = set()
     for device in _DEVICES:
         _register(config, device, f"checks on the device {device}")
-    for dtype in (*DTYPES, *LATER_DTYPES):
+    for dtype in DTYPES:
         _register(config, dtype, f"checks in {dtype}")
     for witness in (*WITNESSES, *LATER_WITNESSES):
         _register(config, witness, f"checks by the witness {witness}")
@@ -266,7 +266,7 @@ def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
     """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
     settings = settings_of(config)
     bare = (device.partition(":")[0] for device in devices_of(config))
-    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+    for name in dict.fromkeys((*bare, *(settings.dtypes or DTYPES), *settings.witnesses, *_ORDERS)):
         _register(config, name, "checks of gradcheck")
         yield _marker(name)
 

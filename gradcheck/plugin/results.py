@@ -251,7 +251,8 @@ def header(
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-        f"gradcheck devices: {', '.join(devices)}; dtypes: {', '.join(settings.dtypes)}",
+        f"gradcheck devices: {', '.join(devices)}; "
+        f"dtypes: {', '.join(settings.dtypes) or 'those of each case'}",
         f"gradcheck witnesses: {', '.join(settings.witnesses)}",
         f"gradcheck points: {run_options.points}; seed: {run_options.seed}; "
         f"threads: {threads}{strict}{part}",

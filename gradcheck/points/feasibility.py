@@ -40,7 +40,7 @@ def infeasible(cases: Iterable[Case]) -> tuple[Problem, ...]:
     allowance = _Allowance(_WORK)
     for case in cases:
         for variant in case.variants if case.conditions else ():
-            if _reached(Site(case.inputs, variant.formula, DTYPES["float64"]), allowance):
+            if _reached(Site(variant.inputs, variant.formula, DTYPES["float64"]), allowance):
                 continue
             if allowance.work < 0:
                 return (*found, _out_of_work(case, variant))

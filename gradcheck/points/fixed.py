@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.answer import Floats
-from gradcheck.catalog.case import Case, Point, Variant
+from gradcheck.catalog.case import Case, Input, Point, Variant
 from gradcheck.dtypes import Dtype
-from gradcheck.language.nodes import Node
-from gradcheck.reference.exact import enclose_constant, nearest_to_ball
+from gradcheck.query import Array
+from gradcheck.reference.exact import enclose_constant, nearest_numbers
 
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
     """A declared point and where it lies in a dtype.
 
-    Shapes: each of ``at`` has its input's shape, without an axis for points.
+    Shapes: each of ``at`` has its input's shape, without an axis for points; it is complex where
+            the input is.
     """
 
     point: Point
-    at: dict[str, Floats]
+    at: dict[str, Array]
 
 
 def fixed_points(case: Case, variant: Variant, dtype: Dtype) -> tuple[FixedPoint, ...]:
@@ -29,19 +29,14 @@ def fixed_points(case: Case, variant: Variant, dtype: Dtype) -> tuple[FixedPoint
 
     Errors: ExpressionError for a coordinate that is no constant (the loader has refused it).
     """
-    graph = variant.formula.graph
-    shapes = {each.name: graph.shape(node) for each, node in
-              zip(case.inputs, variant.formula.inputs, strict=True)}  # fmt: skip
     return tuple(
-        FixedPoint(point, {name: _floats(point.at[name], shapes[name], dtype) for name in shapes})
+        FixedPoint(point, {each.name: _rounded(point, each, dtype) for each in variant.inputs})
         for point in case.points
         if not point.dtypes or dtype.name in point.dtypes
     )
 
 
-def _floats(tree: Node, shape: tuple[int, ...], dtype: Dtype) -> Floats:
-    balls = enclose_constant(tree)
-    rounded = np.array(
-        [nearest_to_ball(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64
-    )
-    return np.broadcast_to(rounded.reshape(balls.shape), shape).copy()
+def _rounded(point: Point, one: Input, dtype: Dtype) -> Array:
+    numbers = nearest_numbers(enclose_constant(point.at[one.name]), dtype)
+    kind = np.complex128 if one.domain.complex else np.float64
+    return np.broadcast_to(numbers, one.shape).astype(kind)

@@ -72,6 +72,8 @@ def kinks(formula: Lowered) -> tuple[Kink, ...]:
 
 _SAMPLES = (("bulk", 6), ("integers", 4))
 _TAILS = 12
+_LARGE = 1 << 14  # entries, of which only few samples are drawn
+_MOST_SAMPLED = 2  # of each sort
 _FAR = 2.0**14  # beyond most constants of a formula; its square is in range everywhere
 _BITS = 128  # of the evaluation: a float64 and the result of a few operations on it
 _WORK = 400_000  # numbers computed for one batch, at most
@@ -132,8 +134,10 @@ def _hits(
 def _samples(inputs: tuple[Input, ...], seed: int, dtype: Dtype) -> Floats:
     """Return points to search between, near ones first; matrices of a kind are all the same."""
     drawn = []
+    most = _MOST_SAMPLED if sum(_widths(inputs)) > _LARGE else _TAILS
+    key = derive_key(seed, "breakpoints")
     for regime, count in (*_SAMPLES, ("tails", _TAILS)):
-        points = generate(inputs, regime, derive_key(seed, "breakpoints"), count, dtype)
+        points = generate(inputs, regime, key, min(count, most), dtype)
         drawn.append(to_coordinates(inputs, points))
     if len(drawn[0]):
         drawn.insert(-1, np.array([_far(inputs, number, dtype) for number in (_FAR, -_FAR)]))
@@ -311,7 +315,7 @@ def _levels(view: _View, rows: Array) -> list[list[int | None]]:
 def _opposite(levels: list[int | None], key: int) -> tuple[int, int, int] | None:
     """Return two samples below and above a kink, and the level of the one above."""
     count = len(levels)
-    start = int(random_words(key, (1,))[0]) % _SAMPLES[0][1]
+    start = int(random_words(key, (1,))[0]) % min(_SAMPLES[0][1], count)
     order = [number for number in (*range(start, count), *range(start))
              if levels[number] is not None]  # fmt: skip
     for number in order[1:]:

@@ -30,6 +30,7 @@ _RUNS = 16  # of Hypothesis
 _RUN = 12  # recipes of one run: there are 11 regimes
 _LARGEST_BATCH = 32  # points
 _LARGEST_ENTRIES = 4096  # of all points of a batch together
+_FEWEST = 2  # points of a check, however large its arrays are
 _EMPTY_ROUNDS = 8  # of all regimes, without one point that meets `where`: then it is hopeless
 _SPECIALS = 3  # plain numbers laid over a batch, at most
 _SCALES = ("+e0", "-e0", "+e-1", "-e-1", "+e1", "-e1", "+e-2", "-e-2", "+e-4", "-e-4", "+e3", "-e3")
@@ -73,27 +74,34 @@ class Recipe:
     specials: tuple[Special, ...]
 
 
+def affordable(points: int, size: int) -> int:
+    """Return at how many of so many points a check is made, whose inputs have ``size`` entries.
+
+    Beyond 4,096 entries they are fewer, so that a check looks at as many entries as one of that
+    size does; but at two points, an ordinary one and one with large and small numbers.
+    """
+    return min(points, max(_FEWEST, points * _LARGEST_ENTRIES // max(size, _LARGEST_ENTRIES)))
+
+
 def drawn_batches(
     case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
 ) -> Iterator[Batch]:
-    """Yield batches that hold ``run_options.points`` points together.
+    """Yield batches that hold ``run_options.points`` points together, or what is affordable.
 
     The regimes that apply come in turn, with equal shares of the points that are left. A batch
     holds at least one point; where no drawn point meets `where`, there is no batch.
     """
-    site = Site(case.inputs, variant.formula, dtype)
-    left, fruitless = run_options.points, 0
-    order = regimes(case.inputs, variant.formula)
-    most = min(
-        _LARGEST_BATCH,
-        _LARGEST_ENTRIES // max(sum(math.prod(each.shape) for each in case.inputs), 1),
-    )
+    site = Site(variant.inputs, variant.formula, dtype)
+    size = sum(math.prod(each.shape) for each in variant.inputs)
+    left, fruitless = affordable(run_options.points, size), 0
+    order = regimes(variant.inputs, variant.formula)
+    most = max(1, min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(size, 1)))
     for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return
         turn = number % len(order)
-        size = max(1, min(most, -(-left // (len(order) - turn))))
-        batch = batch_of(site, order[turn], recipe, size)
+        count = max(1, min(most, -(-left // (len(order) - turn))))
+        batch = batch_of(site, order[turn], recipe, count)
         fruitless = 0 if batch.count else fruitless + 1
         left -= batch.count
         if batch.count:

@@ -57,8 +57,7 @@ def error_bounds(
     """The bounds of a query's answer at exact points, as ``enclose`` answers it."""
     planned = plan_rows(graphs, query, points)
     found = [_bounds(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
-    columns = (np.concatenate(column).reshape(planned.shape) for column in zip(*found, strict=True))
-    return ArrayErrorBounds(*columns)
+    return ArrayErrorBounds(*map(planned.arranged, zip(*found, strict=True)))
 
 
 def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
@@ -68,7 +67,7 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
     """
     planned = plan_rows(graphs, query, points)
     found = [_rounding(graphs, *part, dtype) for part in planned.parts]
-    return np.concatenate(found).reshape(planned.shape)
+    return planned.arranged(found)
 
 
 def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:

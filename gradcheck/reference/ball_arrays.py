@@ -275,9 +275,9 @@ _STRUCTURE: dict[str, Callable[[Operation, Sequence[Array]], Array]] = {
     "detach": lambda _node, values: values[0],
     "sum": _sum,
     "cumsum": _cumsum,
-    "conj": _entrywise(lambda z: z.conjugate(), 1),
-    "real": _entrywise(lambda z: z.real, 1),
-    "imag": _entrywise(lambda z: z.imag, 1),
+    "conj": _entrywise(lambda z: acb(z).conjugate(), 1),
+    "real": _entrywise(lambda z: acb(z).real, 1),
+    "imag": _entrywise(lambda z: acb(z).imag, 1),
     "complex": _entrywise(acb, 2),
 }
 

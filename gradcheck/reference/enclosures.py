@@ -43,7 +43,6 @@ MOST_EXPONENT = 200
 HOPELESS_BITS = 1_024
 """Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
 
-
 MOST_SPLIT = 4_096
 """Outputs of all points run together that are looked at one by one at ties."""
 
@@ -121,11 +120,8 @@ def _enclosed(
     if rows.order and kinks.any():
         kinks = kinks & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
     if rows.order and kinks.any():
-        united = by_branches(graphs, rows.take(kinks))
-        balls[kinks] = united.balls
-        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
-        route, reason = f"{route}, branches", united.reason
-        undecided[kinks] = ~united.decided
+        reason, undecided = _with_branches(graphs, rows, kinks, balls, status)
+        route += ", branches"
     if (status == Status.VAGUE).any():
         _without_dependence(graphs, rows, found, balls, status)
         singular = (status == Status.VAGUE) & ~is_finite(balls)
@@ -137,6 +133,27 @@ def _enclosed(
     if contracted is not None:
         balls, status = _contracted(balls, status, contracted)
     return Enclosures(balls, status, route, reason)
+
+
+def _with_branches(
+    graphs: DerivativeGraphs, rows: Rows, kinks: Array, balls: Array, status: Array
+) -> tuple[str, Array]:
+    """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
+    reasons, undecided = [], np.zeros(rows.count, dtype=bool)
+    split = kinks & _asks_for_several(rows)
+    if split.any():
+        summed = _output_by_output(graphs, rows.take(split))
+        balls[split], status[split] = summed.balls, summed.status
+        reasons.append(summed.reason)
+        undecided |= split
+    kinks = kinks & ~split
+    if kinks.any():
+        united = by_branches(graphs, rows.take(kinks))
+        balls[kinks] = united.balls
+        status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
+        reasons.append(united.reason)
+        undecided[kinks] = ~united.decided
+    return "; ".join(dict.fromkeys(filter(None, reasons))), undecided
 
 
 def _asks_for_several(rows: Rows) -> Array:
@@ -159,6 +176,9 @@ def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
     cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
     cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
     found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
+    hangs = dependence(graphs.function)
+    spared = ~hangs[output] & ((rows.cotangent != 0) @ hangs)[row]  # by an output without a value
+    found.balls[spared], found.status[spared] = ZERO, Status.SETTLED
     starts = np.searchsorted(row, np.arange(rows.count))
     with working(4 * START_BITS, exact=False):
         balls = np.add.reduceat(found.balls, starts, axis=0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 
+import numpy as np
 from flint import acb, arb
 
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
-from gradcheck.floats import nearest_float
+from gradcheck.floats import from_real_coordinates, nearest_float
 from gradcheck.graph.folding import MOST_WORK
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import lower
@@ -64,7 +65,7 @@ def _balls(tree: Node, graph: Graph) -> Array:
     assert result is not None
     with working(CONSTANT_BITS, exact=True):
         (found,) = evaluate(graph, [result], [], Balls())
-    balls = found[0] if found.shape[1:] else found  # a single number: its row of one point
+    balls: Array = found[0] if found.shape[1:] else found  # a single number: its row of one point
     for ball in balls.flat:
         if _is_nan(ball):
             raise ExpressionError(
@@ -75,9 +76,9 @@ def _balls(tree: Node, graph: Graph) -> Array:
                 tree.place, "a number too large to enclose", "a smaller number",
                 "correct the constant",
             )  # fmt: skip
-    balls = balls.reshape(graph.shape(result)).view()
-    balls.setflags(write=False)
-    return balls
+    shaped: Array = balls.reshape(graph.shape(result)).view()
+    shaped.setflags(write=False)
+    return shaped
 
 
 def _is_nan(ball: arb | acb) -> bool:
@@ -91,3 +92,18 @@ def nearest_to_ball(ball: arb, dtype: Dtype) -> float:
         return float(mid)
     mantissa, exponent = mid.man_exp()
     return nearest_float(int(mantissa), dtype, exponent=int(exponent))
+
+
+def nearest_numbers(balls: Array, dtype: Dtype) -> Array:
+    """Return the numbers of ``dtype`` next to balls; of complex balls both parts, as complex128.
+
+    Shapes: those of ``balls``.
+    """
+    parts = [
+        (nearest_to_ball(ball.real, dtype), nearest_to_ball(ball.imag, dtype))
+        for ball in balls.flat
+    ]
+    pairs = np.array(parts, dtype=np.float64).reshape(*balls.shape, 2)
+    if any(isinstance(ball, acb) for ball in balls.flat):
+        return from_real_coordinates(pairs)
+    return pairs[..., 0]

@@ -12,7 +12,7 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES, FLOAT32, FLOAT64, Dtype
 from gradcheck.errors import ExpressionError
 
-F64, F32 = FLOAT64, FLOAT32
+F64, F32 = DTYPES["float64"], DTYPES["float32"]
 LARGEST = sys.float_info.max
 TINY = 5e-324
 

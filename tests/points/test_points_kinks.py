@@ -100,3 +100,15 @@ def test_a_kink_far_from_ordinary_numbers_is_found(threshold, seed):
     values = find(f"where(x > {threshold}, x, 0)", X, seed=seed, dtype=SINGLE)["x"]
     assert len(values) == 6
     assert np.abs(values / float(Fraction(threshold)) - 1).max() < 1e-6
+
+
+def test_a_kink_is_found_in_an_array_of_a_million_entries():
+    x = variable("x", shape=(1000, 1000))
+    values = find("sum(max(x, 1/4))", x, seed=3, count=2)["x"].reshape(2, -1)
+    changed = np.flatnonzero(values[0] != values[1])
+    assert changed.size == 1
+    assert np.abs(values[:, changed] - 0.25).max() < 1e-15
+
+
+def test_a_kink_that_hangs_on_too_many_numbers_is_left():
+    assert find("max(sum(x), 1/4)", variable("x", shape=(100, 1000)), count=2)["x"].size == 0

@@ -12,7 +12,7 @@ from input_samples import DOUBLE, SINGLE, case, variable
 
 from gradcheck.answer import RunOptions
 from gradcheck.catalog.load import load
-from gradcheck.points.plan import drawn_batches
+from gradcheck.points.plan import affordable, drawn_batches
 from gradcheck.points.regimes import regimes
 
 HERE = Path(__file__).parent
@@ -114,6 +114,21 @@ def test_nothing_is_drawn_where_no_point_meets_where():
 def test_large_tensors_come_one_by_one():
     found = seen(case("sum(x)", (variable("x", shape=(64, 64)),)), points=6)
     assert [batch.count for batch in found] == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("points", "size", "count"),
+    [(64, 1, 64), (64, 4096, 64), (64, 8192, 32), (64, 10**6, 2), (1, 10**6, 1), (6400, 10**6, 26)],
+)
+def test_large_arrays_are_checked_at_fewer_points_so_that_a_check_stays_affordable(
+    points, size, count
+):
+    assert affordable(points, size) == count
+
+
+def test_two_points_of_a_large_array_are_an_ordinary_one_and_tails():
+    found = seen(case("sum(max(x, 1/2))", (variable("x", shape=(1000, 1000)),)))
+    assert [(batch.regime, batch.count) for batch in found] == [("bulk", 1), ("tails", 1)]
 
 
 def test_plain_decimal_numbers_are_laid_over_the_points():

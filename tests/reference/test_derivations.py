@@ -5,7 +5,7 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
-from asked import enclosures, every, function_of, reference_of
+from asked import enclosures, entries, every, function_of, reference_of
 from hypothesis import HealthCheck, assume, event, given, reject, settings
 from operator_columns import agree
 from random_formulas import (
