@@ -209,9 +209,9 @@ REFUSED = {
         "  expected: a YAML file or a folder\n"
         "  fix:      check the spelling; paths are taken from the current folder\n"
     ),
-    ("x**2", "--at", "x=3", "--dtype", "float16"): (
-        "--dtype float16: unknown name\n"
-        "  expected: one of float64, float32\n"
+    ("x**2", "--at", "x=3", "--dtype", "float8"): (
+        "--dtype float8: unknown name\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      leave it out\n"
     ),
     ("x**2", "--at", "x=3", "--device", "nonsense"): (

@@ -214,8 +214,8 @@ def test_answers_that_take_too_long_to_check_are_refused(command, catalog, monke
     ended = command("validate", "cases/small.yaml")
     assert (ended.code, ended.out) == (
         2,
-        "cases/small.yaml:4:200: answers that take too long to check, from this point on\n"
-        "  expected: at most 3,000,000 steps of computation for the answers of a file\n"
+        "cases/small.yaml:4:12: answers that take too long to check, from this point on\n"
+        "  expected: at most 6,000,000 operations on balls for the answers of a file\n"
         "  fix:      leave points out, or split the file\n"
         "1 problem in 1 of 1 file\n",
     )
