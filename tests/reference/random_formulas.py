@@ -9,8 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from operator_points import MPMATH
 
-from gradcheck.graph.graph import Frozen
-from gradcheck.graph.graph import Node as Operation
+from gradcheck.graph.graph import Frozen, Operation
 from gradcheck.graph.lower import Lowered, lower
 from gradcheck.language.nodes import Binary, Call, Comparison, Literal, Name, Node
 from gradcheck.ops.table import CALLABLE, OPERATORS, REAL
