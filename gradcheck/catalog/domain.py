@@ -15,7 +15,6 @@ from functools import lru_cache
 
 from flint import acb, arb
 
-from gradcheck import spelling
 from gradcheck.catalog.intervals import (
     Interval,
     Span,

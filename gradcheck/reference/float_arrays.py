@@ -351,7 +351,7 @@ def _carried(slopes: Sequence[Any], radii: Sequence[Array]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Floats:
+class PlainFloats:
     """The algebra of plain floats: nothing is known of their errors."""
 
     zero: ClassVar[Any] = 0.0
@@ -473,7 +473,8 @@ def _magnitudes_of_slopes(node: Node, numbers: Sequence[Array], value: Array) ->
     inputs = [*numbers, value]
     found = (_slope_graph(node.op, node.attr, kinds, node.kind, k) for k in range(len(numbers)))
     return [
-        np.nan if each is None else np.abs(evaluate(*each, inputs, Floats())[0]) for each in found
+        np.nan if each is None else np.abs(evaluate(*each, inputs, PlainFloats())[0])
+        for each in found
     ]
 
 
