@@ -63,6 +63,3 @@ DTYPES = {
 }
 DEFAULT_DTYPES = ("float64", "float32")
 """Of a run and of a case that name none."""
-
-LATER_DTYPES: tuple[str, ...] = ()
-"""In the case format, and refused with a message until the stage that judges them: none is left."""

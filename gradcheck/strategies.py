@@ -1,4 +1,4 @@
-"""Hypothesis strategies for property tests of one's own: points, formulas and directions.
+"""Hypothesis strategies for property tests of one's own: points, formulas and cotangents.
 
 They shrink and replay as other strategies do. The points of a catalog's checks come from
 ``points.plan`` instead, and are the same in every run.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from numpy.typing import NDArray
 
-from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.catalog.inline import case_of
 from gradcheck.dtypes import DTYPES
@@ -25,8 +25,9 @@ from gradcheck.ops.table import CALLABLE, OPERATORS
 from gradcheck.points.feasibility import infeasible
 from gradcheck.points.plan import Batch, batch_of, recipes
 from gradcheck.points.regimes import Site, regimes
+from gradcheck.query import Array
 
-__all__ = ["directions", "formulas", "points"]
+__all__ = ["cotangents", "formulas", "points"]
 
 _SHOWN = "gradcheck.strategies"
 _BATCH = 8  # points made at once, of which one is taken
@@ -34,22 +35,24 @@ _MOST_LEAVES = 5
 
 
 def points(
-    case: Case | Mapping[str, Any], *, variant: str = "", dtype: str = "float64"
+    case: Case | Mapping[str, Any], *, variant: str = "", dtype: str | None = None
 ) -> SearchStrategy[dict[str, NDArray[Any]]]:
     """Return a strategy of points of a case: in its domains, of its kinds, and meeting `where`.
 
-    ``case`` is a mapping of keys as in a case file, `formula` and `inputs` at least. All sorts of
-    points come up that a check draws: ordinary numbers and large ones, ends of intervals, zeros,
-    subnormal numbers, ties, kinks and their neighbours. ``variant`` names one of a case with
-    `sweep`; it is the first one otherwise.
+    ``case`` is a mapping of keys as in a case file, with a `formula`, or of inputs alone, as under
+    `inputs` there. All sorts of points come up that a check draws: ordinary numbers and large ones,
+    ends of intervals, cuts, zeros, subnormal numbers, ties, kinks and their neighbours. ``variant``
+    names one of a case with `sweep`; it is the first one otherwise. ``dtype`` is float64 unless it
+    is given, or complex128 where an input is complex.
 
-    Shapes: an array of its own shape and of the dtype, by the name of each input.
+    Shapes: an array of its own shape and of the dtype, by the name of each input. Real inputs
+            beside complex ones have the dtype's parts; numbers of bfloat16 come as float32.
     Errors: CatalogError for what the case format refuses, and where no drawn input meets `where`;
-            TypeError for what is no case; ValueError for an unknown dtype or variant.
+            TypeError for what is no case; ValueError for an unknown variant, and for a dtype that
+            is unknown or cannot hold an input.
     """
     chosen = _case(case)
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype {dtype!r} is unknown, expected one of {', '.join(DTYPES)}")
+    dtype = _dtype_for(chosen, dtype)
     here = _variant(chosen, variant)
     site = Site(here.inputs, here.formula, DTYPES[dtype])
     whole = _batches(site).filter(lambda batch: batch.count > 0)
@@ -62,13 +65,28 @@ def _batches(site: Site) -> SearchStrategy[Batch]:
     return st.builds(lambda name, recipe: batch_of(site, name, recipe, _BATCH), names, recipes())
 
 
-def _points_of(batch: Batch) -> SearchStrategy[dict[str, Floats]]:
+def _points_of(batch: Batch) -> SearchStrategy[dict[str, Array]]:
     rows = st.integers(0, batch.count - 1)
     return rows.map(lambda row: {name: values[row] for name, values in batch.points.items()})
 
 
-def _in_dtype(point: dict[str, Floats], dtype: str) -> dict[str, NDArray[Any]]:
-    return {name: np.asarray(values, dtype=dtype) for name, values in point.items()}
+def _dtype_for(case: Case, name: str | None) -> str:
+    is_complex = any(each.domain.complex for each in case.inputs)
+    if name is None:
+        return "complex128" if is_complex else "float64"
+    if name not in DTYPES:
+        raise ValueError(f"dtype {name!r} is unknown, expected one of {', '.join(DTYPES)}")
+    if is_complex and not DTYPES[name].is_complex:
+        raise ValueError(f"dtype {name!r} holds no complex input, expected complex128 or complex64")
+    return name
+
+
+def _in_dtype(point: dict[str, Array], dtype: str) -> dict[str, NDArray[Any]]:
+    real = {"bfloat16": "float32"}.get(DTYPES[dtype].real, DTYPES[dtype].real)
+    return {
+        name: np.asarray(values, dtype=dtype if np.iscomplexobj(values) else real)
+        for name, values in point.items()
+    }
 
 
 def _case(case: Case | Mapping[str, Any]) -> Case:
@@ -77,6 +95,9 @@ def _case(case: Case | Mapping[str, Any]) -> Case:
     if not isinstance(case, Mapping):
         example = "{'formula': 'log(x)', 'inputs': {'x': 'positive'}}"
         raise TypeError(f"case is {case!r}, expected a mapping of keys such as {example}")
+    if "formula" not in case:
+        total = " + ".join(f"sum({name})" for name in case)
+        case = {"formula": total or "0", "inputs": dict(case)}
     found = case_of(case, shown=f"{_SHOWN}.points", labels={})
     problems = infeasible([found])
     if problems:
@@ -102,24 +123,33 @@ _INSIDE = {
 """What is smooth and lies in an operator's domain, whatever the number put in is."""
 
 
-def formulas(*names: str, kinks: bool = False) -> SearchStrategy[str]:
+def formulas(
+    *names: str, kinks: bool = False, domain: Literal["real", "complex"] = "real"
+) -> SearchStrategy[str]:
     """Return a strategy of texts in the formula language, defined for all numbers of its inputs.
 
     ``names`` are those of the inputs, ``x`` alone where none is given; a formula uses them all, as
-    the case format demands. With ``kinks`` some have kinks and jumps, else all are smooth.
+    the case format demands. With ``kinks`` some have kinks and jumps, else all are smooth: as
+    functions of the two parts of each number where ``domain`` is ``complex``.
 
-    Errors: CatalogError for a name that the case format refuses.
+    Errors: CatalogError for a name that the case format refuses, or another domain.
     """
     names = names or ("x",)
     case_of(
-        {"formula": " + ".join(names), "inputs": dict.fromkeys(names, "real")},
+        {"formula": " + ".join(names), "inputs": dict.fromkeys(names, domain)},
         shown=f"{_SHOWN}.formulas",
         labels={},
     )
-    numbers = st.sampled_from(["0", "1", "2", "3", "1/2", "1/4", "3/2"])
-    leaves = st.sampled_from(names) | numbers
-    functions = [name for name in _callable() if kinks or not OPERATORS[name].kinks]
-    texts = st.recursive(leaves, _compound(functions), max_leaves=_MOST_LEAVES)
+    numbers = ["0", "1", "2", "3", "1/2", "1/4", "3/2"]
+    if domain == "complex":
+        leaves = st.sampled_from(names) | st.sampled_from([*numbers, "I", "(1 - I/2)"])
+        functions = [*_ENTIRE, *(("abs",) if kinks else ())]
+        compound = _compound(_complex_calls(functions), below="(1 + re({0})**2 + im({0})**2)")
+    else:
+        leaves = st.sampled_from(names) | st.sampled_from(numbers)
+        functions = [name for name in _callable() if kinks or not OPERATORS[name].kinks]
+        compound = _compound(partial(_calls, functions), below="(1 + ({0})**2)")
+    texts = st.recursive(leaves, compound, max_leaves=_MOST_LEAVES)
     return texts.map(lambda text: " + ".join([text, *_unused(names, text)]))
 
 
@@ -133,16 +163,26 @@ def _callable() -> list[str]:
     return [name for name in fitting if name != "where"]  # its first argument is a condition
 
 
+_ENTIRE = ("exp", "sin", "cos", "sinh", "cosh", "conj", "re", "im")
+
+
+def _complex_calls(functions: list[str]) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
+    names = st.sampled_from(functions)
+    return lambda parts: st.builds(lambda name, part: f"{name}({part})", names, parts)
+
+
 def _compound(
-    functions: list[str],
+    calls: Callable[[SearchStrategy[str]], SearchStrategy[str]], below: str
 ) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
+    """What is made of parts; ``below`` makes a divisor that is never 0."""
+
     def extend(parts: SearchStrategy[str]) -> SearchStrategy[str]:
         signs = st.sampled_from(["+", "-", "*"])
         return st.one_of(
             st.builds(lambda sign, one, other: f"({one}) {sign} ({other})", signs, parts, parts),
             st.builds(lambda one, n: f"({one})**{n}", parts, st.integers(2, 4)),
-            st.builds(lambda one, other: f"({one})/(1 + ({other})**2)", parts, parts),
-            _calls(functions, parts),
+            st.builds(lambda one, other: f"({one})/{below.format(other)}", parts, parts),
+            calls(parts),
         )
 
     return extend
@@ -157,18 +197,21 @@ def _calls(draw: DrawFn, functions: list[str], parts: SearchStrategy[str]) -> st
     return f"{name}({', '.join([*order, *moved])})"
 
 
-def directions(shape: tuple[int, ...] = ()) -> SearchStrategy[Floats]:
-    """Return a strategy of tangents or cotangents: no entry is zero, and each has few bits.
+def cotangents(
+    shape: tuple[int, ...] = (), *, domain: Literal["real", "complex"] = "real"
+) -> SearchStrategy[Array]:
+    """Return a strategy of cotangents, or tangents: no entry is zero, and each has few bits.
 
-    Shapes: ``shape``.
-    Units: multiples of 1/8 from 1/2 to 2 in magnitude, so that no product with one loses a bit that
-           matters, in any dtype.
+    Shapes: ``shape``; complex128 where ``domain`` is ``complex``, else float64.
+    Units: multiples of 1/8 from 1/2 to 2 in magnitude, of a complex number both parts, so that no
+           product with one loses a bit that matters, in any dtype.
     Errors: ValueError for a shape that is not a tuple of whole numbers of at least 0.
     """
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError(f"shape is {shape!r}, expected a tuple of whole numbers of at least 0")
     eighths = st.sampled_from([8, *range(4, 8), *range(9, 17)])  # 1 is the simplest
-    entries = st.builds(lambda size, sign: sign * size / 8, eighths, st.sampled_from([1.0, -1.0]))
-    count = math.prod(shape)
+    parts = st.builds(lambda size, sign: sign * size / 8, eighths, st.sampled_from([1.0, -1.0]))
+    entries = st.builds(complex, parts, parts) if domain == "complex" else parts
+    count, kind = math.prod(shape), np.complex128 if domain == "complex" else np.float64
     rows = st.lists(entries, min_size=count, max_size=count)
-    return rows.map(lambda row: np.array(row, dtype=np.float64).reshape(shape))
+    return rows.map(lambda row: np.array(row, dtype=kind).reshape(shape))

@@ -19,6 +19,7 @@ WITHIN = {
     "where": "x < y[0]",
 }
 MATRIX = {"formula": "sum(A)", "inputs": {"A": {"kind": "symmetric", "shape": [2, 2]}}}
+DISC = {"x": "(0, 1)", "z": {"domain": "|z| < 2", "shape": [2]}}
 MANY = settings(max_examples=1000, deadline=None, phases=[Phase.generate, Phase.shrink])
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -91,6 +92,11 @@ def test_a_variant_is_chosen_by_its_name(variant, least):
             "bfloat16, complex128, complex64",
         ),
         (
+            lambda: strategies.points({"z": "complex"}, dtype="float32"),
+            ValueError,
+            "dtype 'float32' holds no complex input, expected complex128 or complex64",
+        ),
+        (
             lambda: strategies.points(
                 {"formula": "x*n", "inputs": {"x": "real"}, "sweep": {"n": [1, 4]}}, variant="n=2"
             ),
@@ -113,12 +119,12 @@ def test_a_variant_is_chosen_by_its_name(variant, least):
             "  fix:      choose another name",
         ),
         (
-            lambda: strategies.directions((2, -1)),
+            lambda: strategies.cotangents((2, -1)),
             ValueError,
             "shape is (2, -1), expected a tuple of whole numbers of at least 0",
         ),
     ],
-    ids=["no case", "dtype", "variant", "formula", "name", "shape"],
+    ids=["no case", "dtype", "complex", "variant", "formula", "name", "shape"],
 )
 def test_what_is_no_strategy_is_refused_with_what_to_write(call, error, text):
     with pytest.raises(error) as caught:
@@ -151,15 +157,65 @@ def test_a_formulas_own_translation_agrees(formula):
     assert result.verdict in ("agree", "abstain", "inaccurate")
 
 
-@given(st.sampled_from([(), (3,), (2, 2), (0, 4)]).flatmap(strategies.directions))
-def test_a_direction_has_few_bits_and_no_zero(direction):
+@given(st.sampled_from([(), (3,), (2, 2), (0, 4)]).flatmap(strategies.cotangents))
+def test_a_cotangent_has_few_bits_and_no_zero(direction):
     assert (np.abs(direction) >= 0.5).all()
     assert (np.abs(direction) <= 2).all()
     assert (direction * 8 == np.round(direction * 8)).all()
 
 
-def test_a_direction_shrinks_to_ones():
-    assert find(strategies.directions((2,)), lambda d: True, settings=MANY).tolist() == [1.0, 1.0]
-    found = find(strategies.directions((2,)), lambda d: d[1] < 0, settings=MANY)
+def test_a_cotangent_shrinks_to_ones():
+    assert find(strategies.cotangents((2,)), lambda d: True, settings=MANY).tolist() == [1.0, 1.0]
+    found = find(strategies.cotangents((2,)), lambda d: d[1] < 0, settings=MANY)
     assert found.tolist() == [1.0, -1.0]
     assert math.prod(found.shape) == 2
+
+
+@FEW
+@given(
+    strategies.points({"x": "(0, 1)", "z": {"domain": "|z| < 2", "shape": [2]}}, dtype="complex64")
+)
+def test_points_of_inputs_alone_are_drawn_in_the_dtypes_parts(point):
+    assert 0 < point["x"] < 1
+    assert (np.abs(point["z"].astype(complex)) < 2).all()
+    assert [each.dtype for each in point.values()] == [np.float32, np.complex64]
+
+
+@FEW
+@given(strategies.points({"z": "im > 0"}))
+def test_a_complex_input_is_double_where_no_dtype_is_given(point):
+    assert point["z"].dtype == np.complex128
+    assert point["z"].imag > 0
+
+
+@FEW
+@given(
+    half=strategies.points({"x": "real"}, dtype="float16"),
+    brain=strategies.points({"x": "real"}, dtype="bfloat16"),
+)
+def test_points_of_half_precision_have_no_more_digits_than_it_holds(half, brain):
+    assert half["x"].dtype == np.float16
+    assert np.isfinite(half["x"])
+    assert brain["x"].dtype == np.float32
+    assert brain["x"].view(np.uint32) & 0xFFFF == 0
+
+
+@FEW
+@given(strategies.formulas("z", "w", kinks=True, domain="complex"))
+def test_a_complex_formula_is_one_that_a_case_may_have(formula):
+    inputs = {"z": "complex", "w": "complex"}
+    assert case_of({"formula": formula, "inputs": inputs}, shown="here", labels={}).variants
+
+
+def test_complex_formulas_have_imaginary_numbers_and_smooth_ones_no_modulus():
+    found = strategies.formulas("z", domain="complex")
+    assert "I" in find(found, lambda text: "I" in text, settings=MANY)
+    with pytest.raises(NoSuchExample):
+        find(found, lambda text: "abs(" in text, settings=MANY)
+
+
+@given(strategies.cotangents((2,), domain="complex"))
+def test_both_parts_of_a_complex_cotangent_have_few_bits_and_are_not_zero(cotangent):
+    parts = np.stack([cotangent.real, cotangent.imag])
+    assert (np.abs(parts) >= 0.5).all()
+    assert (parts * 8 == np.round(parts * 8)).all()

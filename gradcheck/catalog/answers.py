@@ -30,10 +30,10 @@ _CLOSE = arb(2) ** -50
 """Relative: an answer may be written as a decimal, but with float64's digits at least."""
 _BITS = 200
 DIGITS = 17  # of a number in a message
-MOST_STEPS = 6_000_000
+MOST_ANSWER_STEPS = 6_000_000
 """Operations on balls for the written answers of a file, about half a microsecond each."""
 _TOO_LONG = "answers that take too long to check, from this point on"
-_AT_MOST = f"at most {MOST_STEPS:,} operations on balls for the answers of a file"
+_AT_MOST = f"at most {MOST_ANSWER_STEPS:,} operations on balls for the answers of a file"
 _FIX = "correct the answer, or the formula"
 
 
@@ -121,7 +121,7 @@ def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
 
     What that takes is counted for all cases together; the last problem is that it takes too long.
     """
-    left = float(MOST_STEPS)
+    left = float(MOST_ANSWER_STEPS)
     for case in cases:
         for variant in case.variants if any(point.known for point in case.points) else ():
             questions = _questions(case, variant)

@@ -54,8 +54,8 @@ def plan(
 ) -> list[Check]:
     """Every check of the cases, in an order that depends on nothing else.
 
-    A case's own dtypes limit ``dtypes``, and its order the witnesses. A witness that a case is
-    `without` has its check all the same: it reports the reason.
+    Without ``dtypes`` each case has its own; else they limit those. Its order limits the witnesses.
+    A witness that a case is `without` has its check all the same: it reports the reason.
     """
     chosen = [witness for witness in WITNESSES if witness in witnesses]
     return [check for case in cases for check in _checks(case, devices, dtypes, chosen, known)]
@@ -85,7 +85,7 @@ def _checks(
         enumerate(case.implementations),
         [each for each in witnesses if _applies(each, case)],
         devices,
-        [each for each in case.dtypes if each in dtypes],
+        [each for each in case.dtypes if each in dtypes or not dtypes],
     ):
         which = str(number) if len(case.implementations) > 1 else ""
         parts = (variant.name, which, witness, device, dtype)

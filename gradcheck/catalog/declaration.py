@@ -14,11 +14,16 @@ from fractions import Fraction
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Implementation, Input
-from gradcheck.catalog.domain import parse_domain
+from gradcheck.catalog.domain import Domain, parse_domain
 from gradcheck.catalog.expressions import Block, Written
 from gradcheck.catalog.keys import CaseKeys
-from gradcheck.catalog.problems import Complaints
-from gradcheck.catalog.values import MOST_IN_A_DIMENSION, Dimension, fault_of_shape
+from gradcheck.catalog.problems import Complaints, Refused
+from gradcheck.catalog.values import (
+    MOST_IN_A_DIMENSION,
+    Dimension,
+    SweptDomain,
+    fault_of_shape,
+)
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
 from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.errors import ExpressionError
@@ -91,7 +96,7 @@ class CaseDraft:
     def is_complex(self) -> bool:
         """Whether some input is complex."""
         domains = (keys.domain for keys in self.keys.inputs.values())
-        return any(domain is not None and domain.complex for domain in domains)
+        return any(_is_complex(domain) for domain in domains)
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -152,7 +157,9 @@ def read_inputs(draft: CaseDraft, values: Mapping[str, object]) -> tuple[Input, 
         shape = _shape(draft, name, keys.shape, values)
         if shape is None:
             return ()
-        domain = keys.domain or parse_domain("real")
+        domain = _domain(draft, keys.domain, values)
+        if domain is None:
+            return ()
         inputs.append(Input(name, domain, shape, keys.kind))
         if keys.kind is not None:
             _check_kind(draft, inputs[-1], has_domain=domain.text != "real")
@@ -161,8 +168,38 @@ def read_inputs(draft: CaseDraft, values: Mapping[str, object]) -> tuple[Input, 
 
 
 def has_symbols(draft: CaseDraft) -> bool:
-    """Whether the shape of an input hangs on the sweep."""
-    return any(_symbols(keys.shape) for keys in draft.keys.inputs.values())
+    """Whether the shape or the domain of an input hangs on the sweep."""
+    return any(
+        _symbols(keys.shape) or isinstance(keys.domain, SweptDomain)
+        for keys in draft.keys.inputs.values()
+    )
+
+
+def _is_complex(domain: Domain | SweptDomain | None) -> bool:
+    if isinstance(domain, SweptDomain):  # its word for the plane is no matter of the values
+        text = domain.scalar.text
+        return "complex" in text or "|z" in text or re.search(r"\b(re|im)\b", text) is not None
+    return domain is not None and domain.complex
+
+
+def _domain(
+    draft: CaseDraft, domain: Domain | SweptDomain | None, values: Mapping[str, object]
+) -> Domain | None:
+    """The domain for one choice of sweep values; None after a complaint."""
+    if not isinstance(domain, SweptDomain):
+        return domain or parse_domain("real")
+    try:
+        return domain.at(values, draft.budget)
+    except Refused as refused:
+        for place, found, expected, fix in refused.complaints:
+            draft.complaints.add(place, found + _given(values), expected, fix)
+        return None
+
+
+def _given(values: Mapping[str, object]) -> str:
+    """Of which sweep values a message speaks."""
+    shown = ", ".join(f"{key} = {value}" for key, value in values.items())
+    return f" where {shown}" if shown else ""
 
 
 def _symbols(shape: tuple[Dimension, ...]) -> list[Written]:
@@ -175,8 +212,7 @@ def _shape(
     """The lengths; None after a complaint."""
     if not _symbols(dimensions):
         return tuple(length for length in dimensions if isinstance(length, int))
-    given = ", ".join(f"{key} = {value}" for key, value in values.items())
-    where = f" where {given}" if given else ""
+    where = _given(values)
     shape = []
     for written in dimensions:
         length = written
@@ -396,12 +432,16 @@ def check_usage(draft: CaseDraft) -> None:
     keys, formula = draft.keys, formula_names(draft)
     torch = frozenset[str]().union(*(names_used(each.tree) for each in keys.torch or []))
     lengths = (written for each in keys.inputs.values() for written in _symbols(each.shape))
-    shapes = frozenset[str]().union(*(names_used(written.tree) for written in lengths))
+    domains = (each.domain for each in keys.inputs.values())
+    where = frozenset[str]().union(
+        *(names_used(written.tree) for written in lengths),
+        *(domain.names for domain in domains if isinstance(domain, SweptDomain)),
+    )
     for name in keys.inputs:
         if name not in formula:
             _unused(draft, "inputs", name, "an input that the formula uses")
     rooms = (("constants", "constant", formula | torch),
-             ("sweep", "name of the sweep", formula | torch | shapes))  # fmt: skip
+             ("sweep", "name of the sweep", formula | torch | where))  # fmt: skip
     for room, kind, used in rooms:
         for name in getattr(keys, room) or {}:
             if name not in used:

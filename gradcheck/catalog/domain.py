@@ -23,13 +23,13 @@ from gradcheck.catalog.intervals import (
     read_interval,
     read_number,
     refuse_empty,
-    split,
+    split_outside,
 )
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError
 from gradcheck.floats import nearest_float
 from gradcheck.ops.balls import working
-from gradcheck.reference.exact import CONSTANT_BITS, nearest
+from gradcheck.reference.exact import CONSTANT_BITS, nearest_to_ball
 from gradcheck.spelling import nearest as nearest_name
 
 _EXPECTED = (
@@ -43,7 +43,7 @@ _EXPECTED_PLANE = (
 )
 
 Spans = tuple[Span, ...]
-Number = complex  # a name that a field does not hide
+_Number = complex  # a name that a field does not hide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +107,7 @@ class Domain:
     bounds: tuple[Bound, ...] = ()
     cuts: tuple[Cut, ...] = ()
 
-    def contains(self, value: Number) -> bool:
+    def contains(self, value: _Number) -> bool:
         """Say whether the number certainly lies inside; infinities and NaN never do."""
         if not self.complex:
             real = value.real if value.imag == 0 else math.nan
@@ -132,7 +132,7 @@ def _spans(domain: Domain, dtype: Dtype) -> Spans:
 
 @lru_cache(maxsize=256)
 def _plane(domain: Domain, dtype: Dtype) -> Plane:
-    discs: list[tuple[Number, Spans]] = []
+    discs: list[tuple[_Number, Spans]] = []
     parts: dict[str, Spans] = {}
     parts["re"] = parts["im"] = ((-dtype.largest, dtype.largest),)
     for bound in domain.bounds:
@@ -140,7 +140,9 @@ def _plane(domain: Domain, dtype: Dtype) -> Plane:
         if bound.quantity != "distance":
             parts[bound.quantity] = _common(parts[bound.quantity], span)
             continue
-        centre = complex(nearest(bound.centre.real, dtype), nearest(bound.centre.imag, dtype))
+        centre = complex(
+            nearest_to_ball(bound.centre.real, dtype), nearest_to_ball(bound.centre.imag, dtype)
+        )
         reach = max((high for _, high in span), default=0.0)
         for part, middle in (("re", centre.real), ("im", centre.imag)):
             box = (nearest_float(middle - reach, dtype), nearest_float(middle + reach, dtype))
@@ -192,7 +194,7 @@ def _named(word: str) -> Domain:
 
 
 def _intervals(text: str, spend: Spend) -> Iterator[Interval]:
-    for column, part in split(text, "|"):
+    for column, part in split_outside(text, "|"):
         interval = read_interval(part, column, spend)
         if interval is None:
             place = (1, column + len(part) - len(part.lstrip()))
@@ -238,14 +240,14 @@ def _refused(column: int, part: str) -> ExpressionError:
 
 def _read_cuts(part: str, column: int, spend: Spend, bounds: list[Bound], cuts: list[Cut]) -> None:
     """Read what is taken out of the plane: intervals on an axis, and points in braces."""
-    (_, whole), *rest = split(part, "-")
+    (_, whole), *rest = split_outside(part, "-")
     if whole.strip() != "complex":
         raise _refused(column, part)
     for offset, cut in rest:
         word = cut.strip()
         place = column + offset - 1 + len(cut) - len(cut.lstrip())
         if word[:1] == "{" and word[-1:] == "}":
-            for shift, number in split(word[1:-1], ","):
+            for shift, number in split_outside(word[1:-1], ","):
                 centre = acb(read_number(number, place + shift, spend))
                 bounds.append(Bound("distance", _APART, centre))
             continue

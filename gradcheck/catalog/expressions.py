@@ -167,7 +167,7 @@ def _read_entry(value: Yaml) -> Constant:
         if value.kind == "boolean":
             return value.text.lower() == "true"
         if value.kind in ("integer", "number"):
-            return read_number(value)
+            return _read_number(value)
     fix = (
         "write a decimal number"
         if isinstance(value, YamlScalar) and value.text
@@ -176,7 +176,7 @@ def _read_entry(value: Yaml) -> Constant:
     raise Refused((value.place, describe(value), "a number, a boolean, or a list of them", fix))
 
 
-def read_number(scalar: YamlScalar) -> Fraction:
+def _read_number(scalar: YamlScalar) -> Fraction:
     """The exact number."""
     if _SMALL.fullmatch(scalar.text):
         exact = Fraction(int(scalar.text))
@@ -197,7 +197,7 @@ def read_choice(value: Yaml) -> YamlScalar:
     """One value of a sweep: a number, a boolean, a text or null."""
     if isinstance(value, YamlScalar):
         if value.kind in ("integer", "number"):
-            read_number(value)
+            _read_number(value)
         return value
     raise Refused(
         (value.place, describe(value), "a number, a boolean, a text or null", "write one value")

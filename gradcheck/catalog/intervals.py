@@ -54,7 +54,7 @@ def read_interval(part: str, column: int, spend: Spend) -> Interval | None:
     column += len(part) - len(part.lstrip())
     part = part.strip()
     found = re.fullmatch(r"([(\[])(.*)([)\]])", part, re.DOTALL)
-    ends = split(found.group(2), ",") if found else []
+    ends = split_outside(found.group(2), ",") if found else []
     if found is None or len(ends) != 2:
         return None
     low, high = (read_end(text, column + offset, spend) for offset, text in ends)
@@ -126,7 +126,7 @@ def refuse_empty(part: str, column: int, interval: Interval) -> None:
     )
 
 
-def split(text: str, separator: str) -> list[tuple[int, str]]:
+def split_outside(text: str, separator: str) -> list[tuple[int, str]]:
     """Return the parts between separators outside of brackets, each with its column from 1.
 
     Half-open intervals mix the kinds of brackets, so their kind is not looked at.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -18,13 +17,14 @@ from gradcheck.catalog.expressions import Block, Constant, Written
 from gradcheck.catalog.problems import Refused
 from gradcheck.catalog.validation import (
     Spot,
+    T,
     ValueKind,
     keys_of,
     list_of,
     map_of,
     optional,
+    plain_kind,
     required,
-    single,
     table_of,
 )
 from gradcheck.catalog.values import (
@@ -45,14 +45,13 @@ from gradcheck.catalog.values import (
     TEXT,
     ULPS,
     Dimension,
-    read_text,
+    SweptDomain,
     read_word,
+    read_words,
 )
 from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DTYPES
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
-
-T = TypeVar("T")
 
 
 def or_map(kind: ValueKind[T]) -> ValueKind[T | dict[str, T]]:
@@ -92,7 +91,7 @@ OUTPUTS = ValueKind(_read_outputs, {"anyOf": [*FORMULA.schema["anyOf"], _SEVERAL
 class InputKeys:
     """Where an input lives."""
 
-    domain: Domain | None = optional(
+    domain: Domain | SweptDomain | None = optional(
         DOMAIN,
         "a domain: real, positive, negative, nonnegative, nonzero, complex, an interval such "
         "as (0, pi/2], or several joined by |; default real",
@@ -324,14 +323,14 @@ def _read_device(value: Yaml) -> YamlScalar:
 
 
 def _matched(value: Yaml, pattern: str, expected: str, example: str) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if re.fullmatch(pattern, scalar.text.strip(), re.ASCII):
         return scalar
     raise Refused((scalar.place, describe(scalar), expected, f"write it like {example}"))
 
 
 def _read_torch(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     try:
         SpecifierSet(scalar.text)
     except InvalidSpecifier:
@@ -346,11 +345,11 @@ def _read_any_scalar(value: Yaml) -> YamlScalar:
     raise Refused((value.place, describe(value), "a text or a number", "write one"))
 
 
-_ANY = single(_read_any_scalar, {"type": ["string", "integer"]})
+_ANY = plain_kind(_read_any_scalar, {"type": ["string", "integer"]})
 
 
 def _text(reader: Callable[[Yaml], T]) -> ValueKind[T]:
-    return single(reader, {"type": "string"})
+    return plain_kind(reader, {"type": "string"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +367,7 @@ class WhenKeys:
         _text(_read_torch), "versions of PyTorch, as pip writes them", '">=2.0"'
     )
     call: YamlScalar | None = optional(
-        _text(read_text),
+        _text(read_words),
         "how the witness asked: what its report says it called, or how that begins",
         "reverse over forward",
     )

@@ -118,7 +118,7 @@ def read_known(
     folder: Path, *, shown: str | None = None
 ) -> tuple[tuple[KnownFailure, ...], tuple[Problem, ...]]:
     """Return the sound entries of such a file, and the problems of the others."""
-    path = list_of(folder)
+    path = list_beside(folder)
     if path is None:
         return (), ()
     complaints = Complaints(str(path) if shown is None else shown)
@@ -130,7 +130,7 @@ def read_known(
     return tuple(sound), tuple(complaints.problems)
 
 
-def list_of(folder: Path) -> Path | None:
+def list_beside(folder: Path) -> Path | None:
     """Return the folder's list of known failures; None where there is none."""
     return next((path for name in LISTS if (path := folder / name).exists()), None)
 

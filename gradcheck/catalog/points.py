@@ -31,13 +31,13 @@ from gradcheck.reference.exact import (
     enclose_constant,
     work_of_constant,
 )
-from gradcheck.reference.exact import nearest as round_ball
+from gradcheck.reference.exact import nearest_to_ball as round_ball
 from gradcheck.spelling import nearest
 
 _WORK_OF_A_POINT = 100  # what each takes, however small it is, in units of a tape's work
 _WORK_OF_ROUNDING = 4  # of an entry to a dtype
 
-Number = Fraction | arb | acb
+_Number = Fraction | arb | acb
 """Exact where it is written so, else a ball."""
 
 
@@ -201,7 +201,12 @@ def _is_real(site: _Site, path: Sequence[str | int], value: ConstantArray) -> bo
 def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
     """Complain of every input outside its domain; the dtypes in which some input is."""
     dtypes: set[str] = set()
-    for each, numbers in zip(next(iter(site.inputs.values())), at, strict=True):
+    pairs = (
+        (each, numbers, about)
+        for about, inputs in site.inputs.items()
+        for each, numbers in zip(inputs, at, strict=True)
+    )
+    for each, numbers, about in pairs:
         outside = {
             dtype: value
             for dtype in site.dtypes
@@ -209,19 +214,19 @@ def _check_domains(site: _Site, at: list[ConstantArray]) -> set[str]:
             if not each.domain.contains(value)
         }
         if outside:
-            _outside(site, each, outside)
+            _outside(site, each, outside, about)
             dtypes.update(outside)
     return dtypes
 
 
-def _outside(site: _Site, one: Input, values: Mapping[str, complex]) -> None:
+def _outside(site: _Site, one: Input, values: Mapping[str, complex], about: str) -> None:
     inside = [name for name in site.dtypes if name not in values]
     dtype, value = next(iter(values.items()))
     found = f"the point {one.name} = {value!r}{f' in {dtype}' if inside else ''}"
     fix = f"write dtypes: [{', '.join(inside)}] in the point, or " if inside else ""
     site.add(
         ("at", one.name),
-        f"{found}, outside the domain",
+        f"{found}, outside the domain{about}",
         f"a number in {one.domain.text}",
         fix + "move the point",
     )
@@ -448,7 +453,7 @@ class ConstantArray:
     """
 
     shape: tuple[int, ...]
-    entries: list[Number]
+    entries: list[_Number]
 
     @property
     def is_complex(self) -> bool:
@@ -465,7 +470,7 @@ def numbers_of(tree: Node) -> ConstantArray:
 
     Errors: ExpressionError for what is no constant, has no value, or is no rectangular list.
     """
-    entries: list[Number] = []
+    entries: list[_Number] = []
     shape = _read(tree, entries)
     if shape is not None:
         return ConstantArray(shape, entries)
@@ -480,7 +485,7 @@ def work_of(tree: Node) -> int:
     return 1 if _plain(tree) is not None else work_of_constant(tree)
 
 
-def _read(tree: Node, entries: list[Number]) -> tuple[int, ...] | None:
+def _read(tree: Node, entries: list[_Number]) -> tuple[int, ...] | None:
     """The shape of ``tree``, whose numbers go to ``entries``; None for lists that have none."""
     if isinstance(tree, nodes.Sequence):
         shapes = {_read(item, entries) for item in tree.items}
@@ -508,7 +513,7 @@ def _plain(tree: Node) -> Fraction | None:
     return None
 
 
-def _rounded(entry: Number, dtype: Dtype) -> complex:
+def _rounded(entry: _Number, dtype: Dtype) -> complex:
     if isinstance(entry, Fraction):
         return nearest_float(entry, dtype)
     if isinstance(entry, acb):

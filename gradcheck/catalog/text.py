@@ -11,8 +11,8 @@ from gradcheck.errors import CatalogError, Problem, Where
 SUFFIXES = (".yaml", ".yml")
 """How the names of a catalog's files end."""
 
-KNOWN_FAILURES = "known_failures.yaml"
-LISTS = (KNOWN_FAILURES, "known_failures.yml")
+_KNOWN_FAILURES = "known_failures.yaml"
+LISTS = (_KNOWN_FAILURES, "known_failures.yml")
 """How the one YAML file of a catalog's folder that holds no cases may be called."""
 
 MOST_BYTES = 2**20

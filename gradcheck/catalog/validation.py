@@ -119,7 +119,7 @@ def part(kind: ValueKind[T], value: Yaml, spot: Spot) -> T | None:
         return None
 
 
-def single(read: Callable[[Yaml], T], schema: dict[str, Any]) -> ValueKind[T]:
+def plain_kind(read: Callable[[Yaml], T], schema: dict[str, Any]) -> ValueKind[T]:
     """Return the kind of values that are read as they stand, wherever that is."""
     return ValueKind(lambda value, _: read(value), schema)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
@@ -20,8 +22,16 @@ from gradcheck.catalog.expressions import (
     read_expression,
 )
 from gradcheck.catalog.problems import Refused, not_judged
-from gradcheck.catalog.validation import ValueKind, single
-from gradcheck.catalog.yaml_document import Items, Yaml, YamlScalar, describe, inside, place_inside
+from gradcheck.catalog.validation import Spot, ValueKind, plain_kind
+from gradcheck.catalog.yaml_document import (
+    Items,
+    Pairs,
+    Yaml,
+    YamlScalar,
+    describe,
+    inside,
+    place_inside,
+)
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.shapes import MOST_DIMENSIONS, MOST_ELEMENTS
@@ -29,7 +39,7 @@ from gradcheck.query import MOST_ORDER
 from gradcheck.spelling import nearest
 
 
-def read_text(value: Yaml) -> YamlScalar:
+def read_words(value: Yaml) -> YamlScalar:
     if isinstance(value, YamlScalar) and value.kind == "text" and value.text.strip():
         return value
     fix = "quote it" if isinstance(value, YamlScalar) and value.kind != "null" else "write a text"
@@ -37,26 +47,62 @@ def read_text(value: Yaml) -> YamlScalar:
 
 
 def read_line(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if "\n" in scalar.text.strip():
         place = place_inside(scalar, (2, 1))
         raise Refused((place, "a second line", "a text of one line", "shorten it to one line"))
     return scalar
 
 
-def read_domain(value: Yaml, budget: Budget) -> Domain:
+@dataclass(frozen=True, slots=True)
+class SweptDomain:
+    """A domain whose text names sweep values: each variant has its own."""
+
+    scalar: YamlScalar
+    names: frozenset[str]
+
+    def at(self, values: Mapping[str, object], budget: Budget) -> Domain:
+        """The domain for these values.
+
+        Errors: Refused.
+        """
+
+        def number(name: re.Match[str]) -> str:
+            value = values.get(name[0])
+            return f"({value})" if isinstance(value, Fraction) else name[0]
+
+        try:
+            return parse_domain(_NAME.sub(number, self.scalar.text), budget.spend)
+        except Spent:
+            raise _too_long(self.scalar) from None
+        except ExpressionError as error:
+            raise Refused((self.scalar.place, error.found, error.expected, error.fix)) from None
+
+
+_NAME = re.compile(r"\b[A-Za-z_]\w*", re.ASCII)
+
+
+def read_domain(value: Yaml, spot: Spot) -> Domain | SweptDomain:
     if not isinstance(value, YamlScalar) or value.kind != "text":
         expected = "a domain such as real or (0, 1)"
         fix = 'quote an interval, as in "(0, 1)": a comma ends a bare text'
         raise Refused((value.place, describe(value), expected, fix))
+    sweep = spot.reading.root.get("sweep") if isinstance(spot.reading.root, Pairs) else None
+    if isinstance(sweep, Pairs):
+        names = sweep.keys() & frozenset(_NAME.findall(value.text))
+        if names:
+            return SweptDomain(value, frozenset(names))
     try:
-        domain = parse_domain(value.text, budget.spend)
+        return parse_domain(value.text, spot.reading.budget.spend)
     except Spent:
-        fix = "write shorter ends, or split the file"
-        raise Refused((value.place, "domains that take too long to read", BUDGET, fix)) from None
+        raise _too_long(value) from None
     except ExpressionError as error:
         raise Refused(inside(value, error)) from None
-    return domain
+
+
+def _too_long(value: YamlScalar) -> Refused:
+    fix = "write shorter ends, or split the file"
+    return Refused((value.place, "domains that take too long to read", BUDGET, fix))
 
 
 def read_integer(lowest: int, highest: int, expected: str = "") -> Callable[[Yaml], int]:
@@ -129,7 +175,7 @@ def fault_of_shape(shape: Sequence[int]) -> tuple[str, str, str] | None:
 
 
 def read_reference(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if _REFERENCE.fullmatch(scalar.text):
         return scalar
     raise Refused(
@@ -148,7 +194,7 @@ _REFERENCE = re.compile(
 
 
 def read_tag(value: Yaml) -> YamlScalar:
-    scalar = read_text(value)
+    scalar = read_words(value)
     if not _TAG.fullmatch(scalar.text):
         expected = "a word of ASCII letters, digits and underscores"
         raise Refused((scalar.place, describe(scalar), expected, "rename the tag"))
@@ -215,18 +261,18 @@ def _words(words: tuple[str, ...]) -> dict[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
-TEXT = single(read_text, _TEXT)
-LINE = single(read_line, _TEXT)
-REFERENCE = single(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
-TAG = single(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
-EXPRESSION = single(read_expression, _NUMBER_OR_TEXT)
-FORMULA = single(read_block(2), _FORMULA)
-NUMBERS = single(read_block(64), {"$ref": "#/definitions/Numbers"})
-DATA = single(read_constant, {"$ref": "#/definitions/Data"})
-CHOICE = single(read_choice, _CHOICE)
-DOMAIN = ValueKind(lambda value, spot: read_domain(value, spot.reading.budget), _DOMAIN)
-SHAPE = single(read_shape, _SHAPE)
-STRUCTURE = single(read_word("kind", STRUCTURES), _words(STRUCTURES))
-DTYPE = single(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
-ORDER = single(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
-ULPS = single(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})
+TEXT = plain_kind(read_words, _TEXT)
+LINE = plain_kind(read_line, _TEXT)
+REFERENCE = plain_kind(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
+TAG = plain_kind(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
+EXPRESSION = plain_kind(read_expression, _NUMBER_OR_TEXT)
+FORMULA = plain_kind(read_block(2), _FORMULA)
+NUMBERS = plain_kind(read_block(64), {"$ref": "#/definitions/Numbers"})
+DATA = plain_kind(read_constant, {"$ref": "#/definitions/Data"})
+CHOICE = plain_kind(read_choice, _CHOICE)
+DOMAIN = ValueKind(read_domain, _DOMAIN)
+SHAPE = plain_kind(read_shape, _SHAPE)
+STRUCTURE = plain_kind(read_word("kind", STRUCTURES), _words(STRUCTURES))
+DTYPE = plain_kind(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
+ORDER = plain_kind(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
+ULPS = plain_kind(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})

@@ -59,7 +59,7 @@ def input_of(text: str) -> Any:
     return {key: word, "shape": [int(size) for size in sizes]}
 
 
-def constant_of(name: str, text: str) -> Any:
+def typed_constant(name: str, text: str) -> Any:
     """A number, a boolean or nested lists of them, exactly as written.
 
     Errors: UsageError for anything else.
@@ -147,7 +147,7 @@ def typed_keys(
     keys = {
         "formula": formula,
         "inputs": {name: input_of(text) for name, text in pairs("--input", inputs or ()).items()},
-        "constants": {name: constant_of(name, text) for name, text in given},
+        "constants": {name: typed_constant(name, text) for name, text in given},
         "let": pairs("--let", let or ()),
         **others,
     }

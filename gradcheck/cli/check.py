@@ -25,7 +25,7 @@ from gradcheck.cli.arguments import (
 )
 from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
 from gradcheck.devices import choose
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.report import records
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
     from gradcheck.catalog.checks import Check
 
-Judged = Sequence[tuple["Check", "Outcome"]]
+_Judged = Sequence[tuple["Check", "Outcome"]]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +77,7 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
         )
     keys = typed_keys(formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES)) or DEFAULT_DTYPES
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)
@@ -101,13 +101,13 @@ def _refuse_unreachable(case: Case) -> None:
         raise CommandLineError(problems)
 
 
-def _exit_code(judged: Judged, run_options: RunOptions) -> ExitCode:
+def _exit_code(judged: _Judged, run_options: RunOptions) -> ExitCode:
     if any(run_options.fails(outcome.verdict) for _, outcome in judged):
         return ExitCode.DISAGREE
     return ExitCode.OK if judged else ExitCode.NOTHING
 
 
-def _report(judged: Judged, run_options: RunOptions) -> Iterator[str]:
+def _report(judged: _Judged, run_options: RunOptions) -> Iterator[str]:
     """A table of the verdicts, each cause of failure once, and the counts."""
     from gradcheck.report.causes import Failure, by_cause
 
@@ -132,7 +132,7 @@ def _block(check: Check, outcome: Outcome) -> str:
     return block(facts_of(check, SHOWN, _again(check)), outcome)
 
 
-def _table(judged: Judged) -> str:
+def _table(judged: _Judged) -> str:
     from gradcheck.cli.table import table
 
     several = len({check.implementation.text for check, _ in judged}) > 1
@@ -161,6 +161,6 @@ def _again(check: Check) -> str:
     return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
-def _records(judged: Judged, run_options: RunOptions) -> list[Record]:
+def _records(judged: _Judged, run_options: RunOptions) -> list[Record]:
     facts = {each.device: records.run_facts(SHOWN, run_options, each.device) for each, _ in judged}
     return [records.record(check, outcome, facts[check.device]) for check, outcome in judged]

@@ -21,7 +21,7 @@ _REFERENCE = re.compile(r"(?:(.+\.ya?ml)::)?([A-Za-z_]\w*)(?:\[([^\]]*)\])?", re
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class CaseName:
     """A case by its name; ``file`` is empty for the packaged catalog, ``variant`` for the first."""
 
     file: str
@@ -29,7 +29,7 @@ class Reference:
     variant: str
 
 
-def reference_of(text: str, declared: Collection[str]) -> Reference | None:
+def case_name_in(text: str, declared: Collection[str]) -> CaseName | None:
     """The case that a CASE argument names; None where the text is a formula.
 
     A lone word is a case, unless it is an input that was ``declared``.
@@ -39,7 +39,7 @@ def reference_of(text: str, declared: Collection[str]) -> Reference | None:
     match = _REFERENCE.fullmatch(text.strip())
     if match is None or (not match[1] and match[2] in declared):
         return None
-    found = Reference(match[1] or "", match[2], match[3] or "")
+    found = CaseName(match[1] or "", match[2], match[3] or "")
     known = [] if found.file else [name for name, _ in _packaged()]
     if found.file or found.case in known:
         return found
@@ -52,7 +52,7 @@ def reference_of(text: str, declared: Collection[str]) -> Reference | None:
     )
 
 
-def load_case(reference: Reference) -> tuple[Case, Variant]:
+def load_case(reference: CaseName) -> tuple[Case, Variant]:
     """The case and its variant.
 
     Errors: UsageError where there is no such case or variant; CatalogError for a bad file.

@@ -14,7 +14,7 @@ from gradcheck.cli.arguments import (
     refuse_untrusted,
     typed_keys,
 )
-from gradcheck.cli.files import implementation_of, load_case, reference_of
+from gradcheck.cli.files import case_name_in, implementation_of, load_case
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
 from gradcheck.explain.point import shape_of
@@ -55,7 +55,7 @@ def check_of(request: Request, dtype: str, device: str) -> Check:
 
 def _case(request: Request) -> tuple[Case, Variant]:
     declared = [text.partition("=")[0].strip() for text in request.inputs]
-    reference = reference_of(request.subject, (*request.at, *declared, request.running))
+    reference = case_name_in(request.subject, (*request.at, *declared, request.running))
     if reference is None:
         case = _formula_case(request)
         return case, case.variants[0]

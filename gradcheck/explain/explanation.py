@@ -28,7 +28,7 @@ from gradcheck.explain.statements import (
     title_of,
     with_witness,
 )
-from gradcheck.graph.graph import Graph, Node
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
@@ -177,7 +177,7 @@ def cause(variant: Variant, output: int, x: Sequence[float]) -> str:
     results = [node for node in variant.formula.results if node is not None]
     sizes = [graph.nodes[node].size for node in results]
     place = int(np.searchsorted(np.cumsum(sizes), output, side="right"))
-    entry: Entry = results[place], output - sum(sizes[:place])
+    entry: _Entry = results[place], output - sum(sizes[:place])
     values = _all_values(variant, results, x)
     while True:
         before = [each for each in _taken(graph, entry, values) if _is_lost(_at(values, each))]
@@ -188,7 +188,7 @@ def cause(variant: Variant, output: int, x: Sequence[float]) -> str:
     return _sentence(node, [_at(values, (arg, entry[1])) for arg in _alike(graph, node)])
 
 
-Entry = tuple[int, int]
+_Entry = tuple[int, int]
 """A node, and a flat position in it."""
 
 
@@ -205,17 +205,17 @@ def _all_values(variant: Variant, results: Sequence[int], x: Sequence[float]) ->
     return {node: array.reshape(-1) for node, array in zip(needed, found, strict=True)}
 
 
-def _at(values: Mapping[int, Array], entry: Entry) -> Any:
+def _at(values: Mapping[int, Array], entry: _Entry) -> Any:
     node, place = entry
     return values[node][place]
 
 
-def _alike(graph: Graph, node: Node) -> tuple[int, ...]:
+def _alike(graph: Graph, node: Operation) -> tuple[int, ...]:
     """The arguments whose entries stand where the result's do."""
     return tuple(arg for arg in node.args if graph.shape(arg) == node.shape)
 
 
-def _taken(graph: Graph, entry: Entry, values: Mapping[int, Array]) -> list[Entry]:
+def _taken(graph: Graph, entry: _Entry, values: Mapping[int, Array]) -> list[_Entry]:
     """The entries that an entry is computed from: of `where` those of the branch that holds."""
     number, place = entry
     node = graph.nodes[number]
@@ -235,7 +235,7 @@ def _is_lost(value: Any) -> bool:
     return isinstance(value, arb) and not value.is_finite()
 
 
-def _sentence(node: Node, arguments: Sequence[arb]) -> str:
+def _sentence(node: Operation, arguments: Sequence[arb]) -> str:
     name, shown = node.op, [_number(each) for each in arguments]
     if name == "div":
         return f"{shown[1]} is outside the domain of division"

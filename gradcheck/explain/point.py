@@ -14,7 +14,7 @@ from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
 from gradcheck.reference.conditions import holds
-from gradcheck.reference.exact import enclose_constant, nearest
+from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
 
 def values_at(
@@ -69,7 +69,9 @@ def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> boo
 
 def _floats(option: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:
     balls = _balls(option, text)
-    rounded = np.array([nearest(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64)
+    rounded = np.array(
+        [nearest_to_ball(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64
+    )
     if not np.isfinite(rounded).all():
         raise _no_value(option, text, f"not finite in {dtype.name}", "write a finite number")
     if balls.shape != shape:

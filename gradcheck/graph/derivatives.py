@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from gradcheck.errors import ExpressionError
-from gradcheck.graph.graph import Frozen, Graph, Node, without
+from gradcheck.graph.graph import Frozen, Graph, Operation, without
 from gradcheck.graph.lower import Lowering
 from gradcheck.language.nodes import Node as Tree
 from gradcheck.language.parse import parse
@@ -172,7 +172,7 @@ def _product(graph: Graph, slope: int, tangent: int) -> int | None:
     return graph.mul(slope, tangent)
 
 
-def _linear(graph: Graph, found: Node, tangents: Sequence[int | None]) -> int:
+def _linear(graph: Graph, found: Operation, tangents: Sequence[int | None]) -> int:
     """A linear operation, applied to the tangents as to the numbers."""
     (tangent,) = tangents
     assert tangent is not None

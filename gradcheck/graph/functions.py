@@ -31,7 +31,7 @@ from gradcheck.graph.shapes import Misuse, axis_of, bounded, written
 from gradcheck.ops.table import CALLABLE
 from gradcheck.query import Shape
 
-Dims = int | list[int] | None
+_Dims = int | list[int] | None
 
 
 def stacked(graph: Graph, parts: list[NodeId], dim: int) -> NodeId:
@@ -48,7 +48,7 @@ def stacked(graph: Graph, parts: list[NodeId], dim: int) -> NodeId:
     return graph.stack(parts, axis_of(dim, len(shapes[0]) + 1))
 
 
-def _axes(shape: Shape, dim: Dims) -> list[int]:
+def _axes(shape: Shape, dim: _Dims) -> list[int]:
     dims = range(len(shape)) if dim is None else dim if isinstance(dim, list) else [dim]
     axes = sorted(axis_of(each, len(shape)) for each in dims)
     if len(set(axes)) < len(axes):
@@ -56,11 +56,11 @@ def _axes(shape: Shape, dim: Dims) -> list[int]:
     return axes
 
 
-def _sum(graph: Graph, x: NodeId, dim: Dims = None, *, keepdim: bool = False) -> NodeId:
+def _sum(graph: Graph, x: NodeId, dim: _Dims = None, *, keepdim: bool = False) -> NodeId:
     return graph.sum(x, _axes(graph.shape(x), dim), keepdim=keepdim)
 
 
-def _mean(graph: Graph, x: NodeId, dim: Dims = None, *, keepdim: bool = False) -> NodeId:
+def _mean(graph: Graph, x: NodeId, dim: _Dims = None, *, keepdim: bool = False) -> NodeId:
     total = _sum(graph, x, dim, keepdim=keepdim)
     size, left = graph.nodes[x].size, graph.nodes[total].size
     if not size:
@@ -95,7 +95,7 @@ def _tree(graph: Graph, op: str, rows: NodeId) -> NodeId:
 
 
 def _reduction(op: str, nothing: Fraction | None) -> Callable[..., NodeId]:
-    def reduce(graph: Graph, x: NodeId, dim: Dims = None, *, keepdim: bool = False) -> NodeId:
+    def reduce(graph: Graph, x: NodeId, dim: _Dims = None, *, keepdim: bool = False) -> NodeId:
         shape = graph.shape(x)
         axes = _axes(shape, dim)
         total = _joined(graph, op, x, axes, nothing)

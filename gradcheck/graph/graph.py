@@ -53,11 +53,11 @@ class Frozen:
         return f"Frozen({self.array.tolist()})"
 
 
-Attribute = int | str | tuple[Any, ...] | Frozen | None
+NodeAttribute = int | str | tuple[Any, ...] | Frozen | None
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Operation:
     """One operation; ``args`` are earlier nodes. What ``attr`` says depends on ``op``:
 
     ``input`` its number; ``constant`` a Frozen array of exact numbers or conditions, or a name
@@ -69,7 +69,7 @@ class Node:
 
     op: str
     args: tuple[int, ...]
-    attr: Attribute
+    attr: NodeAttribute
     shape: Shape
     kind: Kind
 
@@ -90,16 +90,16 @@ class Graph(Meter):
 
     def __init__(self, allowance: float = math.inf) -> None:
         super().__init__(allowance)
-        self.nodes: list[Node] = []
+        self.nodes: list[Operation] = []
         self.inputs: list[Port] = []
-        self._known: dict[Node, int] = {}
+        self._known: dict[Operation, int] = {}
         self._numbers: dict[tuple[bool, Exact | int], int] = {}
 
     def put(
-        self, op: str, args: Sequence[int], attr: Attribute, shape: Sequence[int], kind: Kind
+        self, op: str, args: Sequence[int], attr: NodeAttribute, shape: Sequence[int], kind: Kind
     ) -> int:
         """The node, new or known; nothing is checked, folded or simplified."""
-        node = Node(op, tuple(args), attr, tuple(shape), kind)
+        node = Operation(op, tuple(args), attr, tuple(shape), kind)
         known = self._known.get(node)
         if known is not None:
             return known
@@ -346,7 +346,7 @@ class Graph(Meter):
         return self.put("constant", (), Frozen(array), array.shape, kind)
 
     def _moved(
-        self, op: str, node: int, attr: Attribute, shape: Shape, move: Callable[[Array], Array]
+        self, op: str, node: int, attr: NodeAttribute, shape: Shape, move: Callable[[Array], Array]
     ) -> int:
         """An operation that only moves numbers; a constant is moved at once."""
         found = self.nodes[node]

@@ -14,12 +14,12 @@ from gradcheck.graph.reading import small_integer
 from gradcheck.language.nodes import Comprehension, Loop, Name, Node, Place
 from gradcheck.language.torch_names import children
 
-Numbers = Mapping[str, Fraction]
-Spend = Callable[[int], None]
+_Numbers = Mapping[str, Fraction]
+_Spend = Callable[[int], None]
 """Is told the work that a bound took, and raises where there may be no more of it."""
 
 
-def check_steps(tree: object, numbers: Numbers, spend: Spend) -> None:
+def check_steps(tree: object, numbers: _Numbers, spend: _Spend) -> None:
     """Nothing, unless a comprehension is sure to pass the limit. ``numbers`` are known names.
 
     Errors: ExpressionError at the outermost comprehension, nested loops multiplied.
@@ -41,7 +41,7 @@ def too_many_steps(place: Place) -> ExpressionError:
     )
 
 
-def _steps(node: object, numbers: Numbers, spend: Spend) -> int:
+def _steps(node: object, numbers: _Numbers, spend: _Spend) -> int:
     """No more steps than it really takes: a loop over what is not known may take none."""
     if not isinstance(node, Comprehension):
         return sum(_steps(child, numbers, spend) for child in children(node))
@@ -53,7 +53,7 @@ def _steps(node: object, numbers: Numbers, spend: Spend) -> int:
     return total + times * _steps(node.body, numbers, spend)
 
 
-def _length(loop: Loop, numbers: Numbers, spend: Spend) -> int:
+def _length(loop: Loop, numbers: _Numbers, spend: _Spend) -> int:
     """How often the loop runs; 0 where its bounds are not known."""
     known = [_number(bound, numbers, spend) for bound in loop.bounds]
     bounds = [int(bound) for bound in known if bound is not None and bound.denominator == 1]
@@ -63,7 +63,7 @@ def _length(loop: Loop, numbers: Numbers, spend: Spend) -> int:
     return max(0, -((start - stop) // step)) if step else 0  # len(range(...)) can overflow
 
 
-def constant_integer(tree: Node, names: Mapping[str, object], spend: Spend) -> int:
+def constant_integer(tree: Node, names: Mapping[str, object], spend: _Spend) -> int:
     """The integer that an expression in these names is; the work is told to ``spend``.
 
     Errors: ExpressionError.
@@ -81,7 +81,7 @@ def constant_integer(tree: Node, names: Mapping[str, object], spend: Spend) -> i
         spend(graph.work)
 
 
-def _number(node: Node, numbers: Numbers, spend: Spend) -> Fraction | None:
+def _number(node: Node, numbers: _Numbers, spend: _Spend) -> Fraction | None:
     """What a constant is, as the formula language has it; else None."""
     graph = Graph(MOST_WORK)
     try:

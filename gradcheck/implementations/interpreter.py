@@ -242,9 +242,7 @@ def apply_binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
 
 def _off_python(value: Any, home: Home) -> Any:
     """A number that is no integer as a tensor of the dtype under test."""
-    if isinstance(value, float | complex) or (
-        isinstance(value, Fraction) and value.denominator > 1
-    ):
+    if isinstance(value, float) or (isinstance(value, Fraction) and value.denominator > 1):
         return as_tensor(value, home)
     return value
 
@@ -266,6 +264,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _operand(value: Any, home: Home) -> Any:
+    if isinstance(value, complex):  # PyTorch's forward mode promotes beside one of Python's
+        return as_tensor(value, home)
     if _is_number(value) or isinstance(value, Tensor):
         return plain(value)
     return as_tensor(value, home)

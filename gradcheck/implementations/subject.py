@@ -32,7 +32,7 @@ from gradcheck.language.nodes import Node
 Subject = Callable[..., Any]
 """What gives a tensor, or where the formula has several outputs a tuple or list of them."""
 
-MOST_ELEMENTS = 2**20
+_MOST_ELEMENTS = 2**20
 """Of a tensor that an expression of the torch language builds."""
 
 
@@ -127,7 +127,7 @@ def _compiled(
 ) -> Compiled | None:
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
-    most = None if implementation.tree is None else MOST_ELEMENTS  # the formula's is its program's
+    most = None if implementation.tree is None else _MOST_ELEMENTS  # the formula's is its program's
     return record_graph(evaluation, variant.formula.ports, constants, home, most=most)
 
 

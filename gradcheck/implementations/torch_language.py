@@ -37,7 +37,7 @@ def evaluate_torch(
         return result
     if not several:
         return as_tensor(result, home)
-    return tuple(None if item is None else as_tensor(item, home) for item in result)
+    return tuple(as_tensor(item, home) for item in result)
 
 
 def _call(node: Call, scope: Scope) -> Any:

@@ -139,16 +139,16 @@ def _option(value: Any) -> Any:
     return integer(value)
 
 
-Dims = int | list[int] | None
+_Dims = int | list[int] | None
 
 
-def _axes(x: Tensor, dim: Dims) -> list[int]:
+def _axes(x: Tensor, dim: _Dims) -> list[int]:
     dims = range(x.ndim) if dim is None else dim if isinstance(dim, list) else [dim]
     return sorted({each % x.ndim for each in dims})
 
 
 def _reduction(reduce: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def along(_home: Home, x: Tensor, dim: Dims = None, *, keepdim: bool = False) -> Tensor:
+    def along(_home: Home, x: Tensor, dim: _Dims = None, *, keepdim: bool = False) -> Tensor:
         axes = _axes(x, dim)  # PyTorch takes an empty list for all, NumPy for none
         return reduce(x, axes, keepdim=keepdim) if axes else x.clone()
 

@@ -23,7 +23,7 @@ from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.enclosures import Status
 
-BITS = 256
+_BITS = 256
 Term = tuple[float | complex, int]
 """A weight, with the flat index of the derivative that it weighs."""
 
@@ -127,7 +127,7 @@ def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
     weight = weights.array(parts.balls.shape)
     asked = weight != 0
     terms = np.full(parts.balls.shape, ZERO, dtype=object)
-    with working(BITS, exact=True):
+    with working(_BITS, exact=True):
         terms[asked] = parts.balls[asked] * weight[asked]
         balls = _over(weights.axes, terms, np.add.reduce, arb(0))
     known = parts.stated & asked

@@ -11,11 +11,13 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
+from flint import arb
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Grade, Ruling
-from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.dtypes import Dtype
 from gradcheck.floats import spacing
+from gradcheck.ops.balls import working
 from gradcheck.query import Array
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import floats_of, is_finite
@@ -41,8 +43,8 @@ Mask = NDArray[np.bool_]
 class Expected:
     """What numbers should be: the truth, or what the case states in its place.
 
-    The truth lies in real ``balls``, and in ``middle + low`` ± ``radius``, a number of twice the
-    precision of float64.
+    The truth lies in real ``balls``, and, times 2**``exponent``, in ``middle + low`` ± ``radius``,
+    a number of twice the precision of float64.
     ``stated`` are answers of the case: they hold for PyTorch whatever the formula does.
 
     Shapes: one shape for all, that of the numbers.
@@ -52,6 +54,7 @@ class Expected:
     middle: Floats
     low: Floats
     radius: Floats
+    exponent: NDArray[np.int32]
     finite: Mask
     status: Array
     stated: Mask
@@ -71,14 +74,23 @@ class Expected:
         return Expected(*(np.where(own, mine, theirs) for mine, theirs in pairs))
 
 
+_SMALL, _RAISED, _BITS = 2.0**-900, 600, 256
+
+
 def expected(balls: Array, status: Array, stated: Mask | None = None) -> Expected:
     """What real balls of a status say that numbers should be.
 
     Shapes: one shape for all.
     """
     middle, low, radius = floats_of(balls)
+    exponent = np.where(np.abs(middle) < _SMALL, _RAISED, 0).astype(np.int32)
+    small = exponent != 0
+    if small.any():  # float64 has not the digits below its smallest number
+        with working(_BITS, exact=False):
+            raised = balls[small] * (arb(2) ** _RAISED)
+        middle[small], low[small], radius[small] = floats_of(raised)
     known = np.zeros(balls.shape, dtype=bool) if stated is None else stated
-    return Expected(balls, middle, low, radius, is_finite(balls), status, known)
+    return Expected(balls, middle, low, radius, exponent, is_finite(balls), status, known)
 
 
 class Why(IntEnum):
@@ -285,15 +297,14 @@ def _rule_error(
 ) -> None:
     """Where both are finite, by how far the number is off."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
-    distance = np.abs((got - truth.middle) - truth.low)
+    distance = np.abs((np.ldexp(got, truth.exponent) - truth.middle) - truth.low)
     kink = (truth.status == Status.KINK) & ~truth.stated
-    error = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
-    # what is proved to be below half of the smallest float is as good as 0
-    vanishes = (truth.middle == 0) & (truth.radius <= FLOAT64.smallest_subnormal)
-    magnitude = np.where(vanishes, 0.0, np.abs(truth.middle) + truth.radius)
+    raised = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
+    error = np.ldexp(raised, -truth.exponent)
+    magnitude = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
     space = spacing(magnitude, dtype)
-    faithful = error <= FAITHFUL_ULPS * space
+    faithful = raised <= np.ldexp(FAITHFUL_ULPS * space, truth.exponent)
     todo = sheet.open
     found.error[todo], found.relative[todo] = error[todo], relative[todo]
     found.ulps[todo] = (error / space)[todo]

@@ -50,7 +50,7 @@ REVERSE_REVERSE = "reverse over reverse"
 FORWARD_REVERSE = "forward over reverse"
 REVERSE_FORWARD = "reverse over forward"
 FORWARD_FORWARD = "forward over forward"
-MOST_ENTRIES = 6
+_MOST_ENTRIES = 6
 """Up to so many real coordinates of the inputs a thorough call asks for every entry of the
 Hessian."""
 
@@ -114,7 +114,7 @@ def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
     if reason is not None:
         yield Abstention(reason, label=FORWARD_FORWARD, incapable=True)
         return
-    for inner, outer in pairs_of_tangents(invocation, MOST_ENTRIES):
+    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
         yield _mixed(invocation, inner, outer)
 
 
@@ -131,4 +131,4 @@ def _mixed(invocation: Invocation, inner: Array, outer: Array) -> Said:
 
 
 def _tangents(invocation: Invocation) -> list[Array]:
-    return tangents_of(invocation, directions.FIRST_TANGENT, MOST_ENTRIES)
+    return tangents_of(invocation, directions.FIRST_TANGENT, _MOST_ENTRIES)

@@ -45,37 +45,39 @@ METHOD = Method(
     subject="the third derivative",
 )
 
-REVERSE_REVERSE = "reverse over reverse over reverse"
-FORWARD_REVERSE = "forward over reverse over reverse"
-FORWARD_FORWARD = "forward over forward over reverse"
-MOST_ENTRIES = 3
+_REVERSE_REVERSE = "reverse over reverse over reverse"
+_FORWARD_REVERSE = "forward over reverse over reverse"
+_FORWARD_FORWARD = "forward over forward over reverse"
+_MOST_ENTRIES = 3
 """Up to so many real coordinates of the inputs a thorough call asks for every entry of the third
 derivative."""
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
-    yield from guarded_beside_defects(REVERSE_REVERSE, _reverse_over_reverse, invocation)
-    yield from guarded_beside_defects(FORWARD_REVERSE, _forward_over_reverse, invocation)
-    yield from guarded_beside_defects(FORWARD_FORWARD, _forward_over_forward, invocation)
+    yield from guarded_beside_defects(_REVERSE_REVERSE, _reverse_over_reverse, invocation)
+    yield from guarded_beside_defects(_FORWARD_REVERSE, _forward_over_reverse, invocation)
+    yield from guarded_beside_defects(_FORWARD_FORWARD, _forward_over_forward, invocation)
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     inputs = input_leaves(invocation, requires_grad=True)
     weights = cotangent_tensors(cotangent_of(invocation), invocation)
     first = slopes_of(result_of(invocation, inputs), inputs, weights)
-    others = tangents_of(invocation, directions.SECOND_TANGENT, MOST_ENTRIES)
-    for number, inner in enumerate(tangents_of(invocation, directions.FIRST_TANGENT, MOST_ENTRIES)):
+    others = tangents_of(invocation, directions.SECOND_TANGENT, _MOST_ENTRIES)
+    for number, inner in enumerate(
+        tangents_of(invocation, directions.FIRST_TANGENT, _MOST_ENTRIES)
+    ):
         second = slopes_of(first, inputs, tangent_tensors(inner, invocation))
         for outer in others[number:]:
             rows = gradients(second, inputs, tangent_tensors(outer, invocation))
             yield _answer(
-                REVERSE_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
+                _REVERSE_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
             )
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     """The second derivative by reverse over reverse, and its tangent."""
-    for inner, outer in pairs_of_tangents(invocation, MOST_ENTRIES):
+    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             carriers = duals(inputs, outer, invocation)
@@ -84,16 +86,16 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
             second = gradients(first, carriers, tangent_tensors(inner, invocation))
             rows = [None if slope is None else tangent_of(slope) for slope in second]
         yield _answer(
-            FORWARD_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
+            _FORWARD_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
         )
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
     reason = reason_to_distrust(invocation, third_by_forward)
     if reason is not None:
-        yield Abstention(reason, label=FORWARD_FORWARD, incapable=True)
+        yield Abstention(reason, label=_FORWARD_FORWARD, incapable=True)
         return
-    for inner, outer in pairs_of_tangents(invocation, MOST_ENTRIES):
+    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
         yield _of_gradient(invocation, inner, outer)
 
 
@@ -109,9 +111,9 @@ def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
     rows = twice_forward(gradient, inner, outer, invocation)
     excuse = reason_to_excuse(rows, inputs, third_by_forward) if invocation.own_code else None
     if excuse is not None:
-        return Abstention(excuse, label=FORWARD_FORWARD, incapable=True)
+        return Abstention(excuse, label=_FORWARD_FORWARD, incapable=True)
     return _answer(
-        FORWARD_FORWARD, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
+        _FORWARD_FORWARD, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
     )
 
 

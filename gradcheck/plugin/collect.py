@@ -9,7 +9,7 @@ import pytest
 
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
-from gradcheck.catalog.known_failures import KnownFailure, check_known, list_of, read_known
+from gradcheck.catalog.known_failures import KnownFailure, check_known, list_beside, read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal
@@ -99,7 +99,7 @@ def _known_failures(
     read = config.stash.setdefault(_KNOWN, {})
     problems: tuple[Problem, ...] = ()
     if folder not in read:
-        path = list_of(folder)
+        path = list_beside(folder)
         name = None if path is None else shown(path, config)
         read[folder], problems = read_known(folder, shown=name)
     return read[folder], problems

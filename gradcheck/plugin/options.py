@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gradcheck.answer import RunOptions
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
 from gradcheck.spelling import chosen, meant, nearest
@@ -44,7 +44,7 @@ class Option:
 
 OPTIONS = (
     Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
-    Option("dtype", "LIST", f"dtypes (default: {','.join(DEFAULT_DTYPES)})"),
+    Option("dtype", "LIST", "dtypes (default: those of each case)"),
     Option("witness", "LIST", f"witnesses (default: {','.join(WITNESSES)})"),
     Option(
         "points",
@@ -146,7 +146,7 @@ def settings(config: pytest.Config) -> Settings:
     given = _Given(config)
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES), ()) or DEFAULT_DTYPES,
+        dtypes=_names(given, "dtype", tuple(DTYPES), ()),
         witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),

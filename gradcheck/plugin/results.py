@@ -249,9 +249,10 @@ def header(
     run_options = settings.run_options
     strict = "; inaccurate fails" if run_options.strict_accuracy else ""
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
+    dtypes = ", ".join(settings.dtypes) or "those of each case"
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-        f"gradcheck devices: {', '.join(devices)}; dtypes: {', '.join(settings.dtypes)}",
+        f"gradcheck devices: {', '.join(devices)}; dtypes: {dtypes}",
         f"gradcheck witnesses: {', '.join(settings.witnesses)}",
         f"gradcheck points: {run_options.points}; seed: {run_options.seed}; "
         f"threads: {threads}{strict}{part}",

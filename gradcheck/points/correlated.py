@@ -13,7 +13,7 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.domain import Plane
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import Ordinals, float_at, from_real_coordinates, ordinal
-from gradcheck.points.marginals import ENTRY_REGIMES, Spans, inside
+from gradcheck.points.marginals import ENTRY_REGIMES, Bounds, in_spans
 from gradcheck.points.plane import draw_in_plane, inside_plane
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below
@@ -29,7 +29,7 @@ class Field:
     name: str
     shape: tuple[int, ...]
     kind: str | None
-    spans: Spans | Plane
+    spans: Bounds | Plane
     dtype: Dtype
 
     @property
@@ -56,7 +56,7 @@ class Field:
         """Say of each entry whether it lies in the domain."""
         if isinstance(self.spans, Plane):
             return inside_plane(values.astype(np.complex128), self.spans)
-        return inside(values, self.spans)
+        return in_spans(values, self.spans)
 
     @property
     def square(self) -> bool:
@@ -72,7 +72,7 @@ Columns = list[Array]
 
 def groups(fields: Fields) -> list[list[int]]:
     """Return the fields, by number, that share a domain, where together they have two entries."""
-    found: dict[Spans | Plane, list[int]] = {}
+    found: dict[Bounds | Plane, list[int]] = {}
     for number, field in enumerate(fields):
         found.setdefault(field.spans, []).append(number)
     return [group for group in found.values() if sum(fields[n].size for n in group) > 1]
@@ -135,7 +135,7 @@ def offsets(fields: Fields, key: int, count: int) -> Columns:
     return columns
 
 
-def _moved(common: Floats, spans: Spans, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
+def _moved(common: Floats, spans: Bounds, dtype: Dtype, key: int, shape: tuple[int, ...]) -> Floats:
     """Floats few steps of one size from a common one of each row, in the same interval."""
     size = random_below(dtype.precision - 4, derive_key(key, "size"), (shape[0], 1))
     steps = (random_below(17, derive_key(key, "steps"), shape) - 8) * (np.int64(1) << size)
@@ -174,7 +174,7 @@ def _put(pool: Array, group: list[int], columns: Columns) -> None:
         start += size
 
 
-def _bounds(values: Floats, spans: Spans, dtype: Dtype) -> tuple[Ordinals, Ordinals]:
+def _bounds(values: Floats, spans: Bounds, dtype: Dtype) -> tuple[Ordinals, Ordinals]:
     """Return the ends, as ordinals, of the interval that each value lies in."""
     low = high = ordinal(values, dtype)
     for span in spans:

@@ -14,7 +14,7 @@ from gradcheck.points.generate import to_rows
 from gradcheck.points.regimes import Site, draw, regimes
 from gradcheck.reference.conditions import holds, work_of_holding
 
-MOST_PROBLEMS = 100
+_MOST_PROBLEMS = 100
 _WORK = 4_000_000  # in units of a tape's, for all conditions of a file
 _WORK_OF_A_POINT = 20  # what each takes, however small it is
 _ROUNDS = 4
@@ -45,7 +45,7 @@ def infeasible(cases: Iterable[Case]) -> tuple[Problem, ...]:
             if allowance.work < 0:
                 return (*found, _out_of_work(case, variant))
             found.append(_unmet(case, variant))
-            if len(found) == MOST_PROBLEMS:
+            if len(found) == _MOST_PROBLEMS:
                 return (*found, _stopped(case))
     return tuple(found)
 
@@ -63,7 +63,7 @@ def _out_of_work(case: Case, variant: Variant) -> Problem:
 
 
 def _stopped(case: Case) -> Problem:
-    found = f"{MOST_PROBLEMS} conditions that no drawn input meets; the search stopped here"
+    found = f"{_MOST_PROBLEMS} conditions that no drawn input meets; the search stopped here"
     return Problem(case.where, found, "fewer problems", "correct these first")
 
 

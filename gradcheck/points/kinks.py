@@ -35,7 +35,7 @@ from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_words
 from gradcheck.reference.ball_arrays import Balls, lift
 from gradcheck.reference.interpret import evaluate
-from gradcheck.reference.slices import Slice, sliced
+from gradcheck.reference.slices import GraphSlice, sliced
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class _View:
     """
 
     places: list[_Place]
-    slice: Slice
+    slice: GraphSlice
     columns: Array
 
     @property

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import float_at, largest_ordinal, ordinal, power_ordinal, round_to
+from gradcheck.query import Shape
 from gradcheck.randomness import derive_key, random_below, random_between
 
-Spans = tuple[tuple[float, float], ...]
-Shape = tuple[int, ...]
-Regime = Callable[[Spans, Dtype, int, Shape], "Floats | None"]
+Bounds = tuple[tuple[float, float], ...]
+Regime = Callable[[Bounds, Dtype, int, Shape], "Floats | None"]
 Range = tuple[int, int]
 """Ordinals, both ends included, all of one sign."""
 
 _EVENLY = 2.0**10  # an interval within ± this is drawn from evenly, a wider one by exponent
 
 
-def inside(values: Floats, spans: Spans) -> NDArray[np.bool_]:
+def in_spans(values: Floats, spans: Bounds) -> NDArray[np.bool_]:
     """Say of each float whether it lies in the domain."""
     found = np.zeros(np.shape(values), dtype=np.bool_)
     for low, high in spans:
@@ -33,7 +33,7 @@ def inside(values: Floats, spans: Spans) -> NDArray[np.bool_]:
     return found
 
 
-def bulk(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats:
+def bulk(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats:
     """Return ordinary numbers: evenly in a bounded interval, else from 2**-3 to 2**3 or so."""
     which = random_below(len(spans), derive_key(key, "span"), shape)
     drawn = np.zeros(shape)
@@ -50,7 +50,7 @@ _WIDE_BINADES = 48
 of float64, with 128, one of seven does."""
 
 
-def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def tails(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return numbers of every exponent: one in four within ±16, two within _WIDE, one of any."""
     sides = [side for span in spans for side in _sides(span, dtype)]
     if not any(_binades(side, dtype) >= 8 for side in sides):
@@ -67,7 +67,7 @@ def tails(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     return np.select([kind == 0, kind == 3], [found[0], wild], found[1])
 
 
-def edges(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def edges(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return numbers at the ends of intervals: half up to 3 ulps in, half by powers of two."""
     ends = [end for span in spans for end in _ends(span, dtype)]
     if not ends:
@@ -83,25 +83,25 @@ def edges(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     return float_at(start + way * np.minimum(steps, room), dtype)
 
 
-def zeros(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def zeros(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return zeros of both signs."""
-    if not inside(np.zeros(1), spans).any():
+    if not in_spans(np.zeros(1), spans).any():
         return None
     return np.where(random_below(2, key, shape) == 0, 0.0, -0.0)
 
 
-def subnormals(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def subnormals(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return the smallest floats, the largest subnormal ones, and the smallest normal ones."""
     half = 1 << (dtype.precision - 2)
     places = [1, 2, 3, half, half + 1, 2 * half - 1, 2 * half, 2 * half + 1]
     values = float_at(np.array([*places, *(-place for place in places)]), dtype)
-    return _choose(values[inside(values, spans)], key, shape)
+    return _choose(values[in_spans(values, spans)], key, shape)
 
 
-def integers(spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def integers(spans: Bounds, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
     """Return small integers, and small multiples of 1/2 and 1/4."""
     whole = np.arange(-10.0, 11.0)
-    rungs = [rung[inside(rung, spans)] for rung in (whole[7:14], whole, whole / 2, whole / 4)]
+    rungs = [rung[in_spans(rung, spans)] for rung in (whole[7:14], whole, whole / 2, whole / 4)]
     drawn = [_choose(rung, derive_key(key, n), shape) for n, rung in enumerate(rungs) if len(rung)]
     if not drawn:
         return None

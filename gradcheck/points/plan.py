@@ -22,7 +22,7 @@ from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import round_to
 from gradcheck.points.engine import every_setting, outside_of_tests
-from gradcheck.points.marginals import inside
+from gradcheck.points.marginals import in_spans
 from gradcheck.points.regimes import Site, draw, meeting, regimes
 from gradcheck.randomness import derive_key
 
@@ -170,5 +170,5 @@ def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
         chosen = free[special.entry % len(free)]
         row = points[chosen.name].reshape(count, -1)[special.row % (count - 1)]
         value = round_to([special.value], site.dtype)
-        if inside(value, chosen.domain.spans(site.dtype)).all():
+        if in_spans(value, chosen.domain.spans(site.dtype)).all():
             row[special.entry // len(free) % len(row)] = value.item()

@@ -18,23 +18,23 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.domain import Plane, Spans
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import from_real_coordinates, round_to, spacing
-from gradcheck.points.marginals import ENTRY_REGIMES, bulk, edges, inside
+from gradcheck.points.marginals import ENTRY_REGIMES, bulk, edges, in_spans
 from gradcheck.randomness import derive_key, random_below
 
-Numbers = NDArray[np.complex128]
-Shape = tuple[int, ...]
-_Maker = Callable[[Plane, int, Shape], "Numbers | None"]
+_Numbers = NDArray[np.complex128]
+_Shape = tuple[int, ...]
+_Maker = Callable[[Plane, int, _Shape], "_Numbers | None"]
 
 _ATTEMPTS = 12
 _MARGIN = 2.0**-40  # of a distance, in which its rounding might matter
 
 
-def inside_plane(values: Numbers, plane: Plane) -> NDArray[np.bool_]:
+def inside_plane(values: _Numbers, plane: Plane) -> NDArray[np.bool_]:
     """Say of each number whether it lies in the part of the plane."""
-    found = inside(values.real, plane.real) & inside(values.imag, plane.imaginary)
+    found = in_spans(values.real, plane.real) & in_spans(values.imag, plane.imaginary)
     for axis, taken_out in plane.cuts:
         along, across = _parts(values, axis)
-        found &= ~((across == 0) & inside(along, taken_out))
+        found &= ~((across == 0) & in_spans(along, taken_out))
     near = np.zeros(values.shape, dtype=np.bool_)
     for centre, spans in plane.discs:
         with np.errstate(over="ignore"):
@@ -53,12 +53,12 @@ def inside_plane(values: Numbers, plane: Plane) -> NDArray[np.bool_]:
     return found
 
 
-def _parts(values: Numbers, axis: str) -> tuple[Floats, Floats]:
+def _parts(values: _Numbers, axis: str) -> tuple[Floats, Floats]:
     """What lies along an axis, and across it."""
     return (values.real, values.imag) if axis == "re" else (values.imag, values.real)
 
 
-def draw_in_plane(regime: str, plane: Plane, key: int, shape: Shape) -> Numbers | None:
+def draw_in_plane(regime: str, plane: Plane, key: int, shape: _Shape) -> _Numbers | None:
     """Return numbers of the regime in the part of the plane; None where it has none of that sort.
 
     What was not met in twelve attempts is one number of the part, and nan where none is known.
@@ -81,8 +81,8 @@ def _any_number(plane: Plane) -> complex:
 
 
 def _tried(
-    makers: tuple[_Maker, ...], plane: Plane, key: int, shape: Shape
-) -> tuple[Numbers, NDArray[np.bool_]]:
+    makers: tuple[_Maker, ...], plane: Plane, key: int, shape: _Shape
+) -> tuple[_Numbers, NDArray[np.bool_]]:
     """Numbers by one of the makers each, and which were never inside."""
     found = np.zeros(math.prod(shape), dtype=np.complex128)
     left = np.arange(len(found))
@@ -105,13 +105,13 @@ def _tried(
     return found.reshape(shape), failed.reshape(shape)
 
 
-def _part(regime: str, spans: Spans, dtype: Dtype, key: int, shape: Shape) -> Floats | None:
+def _part(regime: str, spans: Spans, dtype: Dtype, key: int, shape: _Shape) -> Floats | None:
     return ENTRY_REGIMES[regime](spans, dtype, key, shape) if spans else None
 
 
 def _cartesian(
-    plane: Plane, key: int, shape: Shape, *, real: str, imaginary: str
-) -> Numbers | None:
+    plane: Plane, key: int, shape: _Shape, *, real: str, imaginary: str
+) -> _Numbers | None:
     """Two parts, each of a regime of its own."""
     x = _part(real, plane.real, plane.dtype, derive_key(key, "real"), shape)
     y = _part(imaginary, plane.imaginary, plane.dtype, derive_key(key, "imaginary"), shape)
@@ -120,7 +120,7 @@ def _cartesian(
     return from_real_coordinates(np.stack([x, y], axis=-1))
 
 
-def _polar(plane: Plane, key: int, shape: Shape, *, regime: str) -> Numbers | None:
+def _polar(plane: Plane, key: int, shape: _Shape, *, regime: str) -> _Numbers | None:
     """A distance of the regime from the centre of a disc, or from 0; a quarter lies on an axis."""
     discs = plane.discs or ((0j, ((0.0, plane.dtype.largest),)),)
     if regime == "edges" and not plane.discs:
@@ -137,7 +137,7 @@ def _polar(plane: Plane, key: int, shape: Shape, *, regime: str) -> Numbers | No
     return round_to(found, plane.dtype)
 
 
-def _direction(key: int, shape: Shape) -> tuple[Floats, Floats]:
+def _direction(key: int, shape: _Shape) -> tuple[Floats, Floats]:
     """Points of the circle: ((1 - t²)/(1 + t²), 2t/(1 + t²)) with t in [0, 1), turned eight ways.
 
     A quarter of them has t = 0.
@@ -150,7 +150,7 @@ def _direction(key: int, shape: Shape) -> tuple[Floats, Floats]:
     return np.where(turn & 2, -x, x), np.where(turn & 4, -y, y)
 
 
-def _near_cuts(plane: Plane, key: int, shape: Shape) -> Numbers | None:
+def _near_cuts(plane: Plane, key: int, shape: _Shape) -> _Numbers | None:
     """On both sides of a cut, the smallest float, an ulp or a small power of two away."""
     cuts = [(axis, spans) for axis, spans in plane.cuts if spans]
     if not cuts:

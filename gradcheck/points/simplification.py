@@ -30,7 +30,7 @@ from gradcheck.points.generate import (
     to_rows,
     within,
 )
-from gradcheck.points.marginals import Spans, inside
+from gradcheck.points.marginals import Bounds, in_spans
 from gradcheck.points.matrices import belongs
 from gradcheck.query import Array
 from gradcheck.reference.conditions import holds
@@ -213,7 +213,7 @@ Simpler = tuple[float, ...]
 _DECADES = 6  # on either side of 1, in steps of 1, 2, 5; then few
 
 
-def simpler_numbers(value: float, spans: Spans, dtype: Dtype, *, simplest: float = 0.0) -> Simpler:
+def simpler_numbers(value: float, spans: Bounds, dtype: Dtype, *, simplest: float = 0.0) -> Simpler:
     """Return numbers simpler than one: zero, ones, small round numbers, its leading digits, itself.
 
     Each is a float of the dtype in the domain. The original is the last, as it is: a negative
@@ -223,7 +223,7 @@ def simpler_numbers(value: float, spans: Spans, dtype: Dtype, *, simplest: float
         return (value,)
     wanted = dict.fromkeys((simplest, *_plain(value)))
     rounded = round_to(list(wanted), dtype)
-    fitting = dict.fromkeys(rounded[inside(rounded, spans)].tolist())
+    fitting = dict.fromkeys(rounded[in_spans(rounded, spans)].tolist())
     simpler = takewhile(lambda each: each != value or each == 0, fitting)
     return (*simpler, value) if value else (*islice(simpler, 1), value)
 

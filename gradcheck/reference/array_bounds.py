@@ -24,9 +24,9 @@ from gradcheck.reference.ball_arrays import Balls, is_finite, lift, magnitudes, 
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.float_arrays import Measured
 from gradcheck.reference.interpret import evaluate
-from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, inner_products, plan
+from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, inner_products, plan_rows
 
-BITS = 256
+_BITS = 256
 MOST_EXACT_INPUTS = 32
 STEPS = (2.0**-20, 2.0**-50, 2.0**-100)
 """h, from the largest: the next where an input ball leaves the domain."""
@@ -55,7 +55,7 @@ def error_bounds(
     graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
 ) -> ArrayErrorBounds:
     """The bounds of a query's answer at exact points, as ``enclose`` answers it."""
-    planned = plan(graphs, query, points)
+    planned = plan_rows(graphs, query, points)
     found = [_bounds(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
     return ArrayErrorBounds(*map(planned.arranged, zip(*found, strict=True)))
 
@@ -65,7 +65,7 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
 
     Shapes: [count, *free].
     """
-    planned = plan(graphs, query, points)
+    planned = plan_rows(graphs, query, points)
     found = [_rounding(graphs, *part, dtype) for part in planned.parts]
     return planned.arranged(found)
 
@@ -73,7 +73,7 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
 def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
     """M of a query's answer alone: of all its entries the largest."""
     graphs = graphs.as_pytorch()
-    parts = plan(graphs, query, points).parts
+    parts = plan_rows(graphs, query, points).parts
     scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
     return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
 
@@ -194,7 +194,7 @@ def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: R
     Shapes: [count, entries of the nodes].
     """
     exact = graphs.balls(rows)
-    with working(BITS, exact=rows.order == 0):
+    with working(_BITS, exact=rows.order == 0):
         arrays = evaluate(graphs.function.graph, nodes, graphs.inputs(exact), Balls())
     sizes = magnitudes(joined(arrays, exact.count))
     return np.where(np.isfinite(sizes), sizes, 0.0)
@@ -206,7 +206,7 @@ def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array 
     Shapes: [count, free].
     """
     exact = graphs.balls(rows)
-    answer = _answer(graphs, exact, cotangent, BITS)
+    answer = _answer(graphs, exact, cotangent, _BITS)
     found = np.where(is_finite(answer), magnitudes(answer), 0.0)
     start = np.where(is_finite(answer), radii(answer), np.inf)
     todo = np.arange(rows.count)
@@ -215,7 +215,7 @@ def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array 
         widened = exact.take(todo)
         moved = Rows(rows.order, _widened(widened.points, step), widened.cotangent,
                      widened.tangents)  # fmt: skip
-        wide = _answer(graphs, moved, part, BITS)
+        wide = _answer(graphs, moved, part, _BITS)
         finite = is_finite(wide)
         grown = np.where(finite, radii(wide) * _OUTWARDS - start[todo], 0.0) / step
         done = (finite | ~is_finite(answer[todo])).all(axis=1)
@@ -234,7 +234,7 @@ def _widened(points: Array, step: float) -> Array:
     def ball(x: arb | acb) -> arb | acb:
         return acb(around(x.real), around(x.imag)) if isinstance(x, acb) else around(x)
 
-    with working(BITS, exact=False):
+    with working(_BITS, exact=False):
         return np.asarray(np.frompyfunc(ball, 1, 1)(points), dtype=object)
 
 

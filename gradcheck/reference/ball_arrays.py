@@ -15,7 +15,7 @@ import numpy as np
 from flint import acb, acb_mat, arb, arb_mat, fmpq
 
 from gradcheck.dtypes import FLOAT64
-from gradcheck.graph.graph import Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.ops.balls import CONTACT, NOWHERE, working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array
@@ -78,7 +78,7 @@ class Balls:
             return self._watched(graph, index, values)
         return elementwise_balls(node, values)
 
-    def _matrices(self, node: Node, values: Sequence[Array]) -> Array:
+    def _matrices(self, node: Operation, values: Sequence[Array]) -> Array:
         result = _by_matrix(node, values)
         if not self.rounding or node.op != "bmm":
             return result
@@ -128,7 +128,7 @@ def touched_rows(balls: Balls, count: int) -> Array:
 # entry by entry
 
 
-def elementwise_balls(node: Node, values: Sequence[Array]) -> Array:
+def elementwise_balls(node: Operation, values: Sequence[Array]) -> Array:
     """The result of an operator of the table, at the precision in force; no mask is kept."""
     if node.kind == "complex":
         kernel, values = _complex_kernel(node.op, node.attr), [_lifted(each) for each in values]
@@ -199,7 +199,7 @@ def _lifted(values: Array) -> Array:
     return np.asarray(_to_complex(values), dtype=object)
 
 
-def constant_balls(node: Node) -> Array:
+def constant_balls(node: Operation) -> Array:
     if isinstance(node.attr, str):
         return _single(_NAMED[node.attr]())
     assert isinstance(node.attr, Frozen)
@@ -248,7 +248,7 @@ _atan2: Any = np.frompyfunc(arb.atan2, 2, 1)
 # structure
 
 
-def _sum(node: Node, values: Sequence[Array]) -> Array:
+def _sum(node: Operation, values: Sequence[Array]) -> Array:
     x, axes = values[0], node.attr
     assert isinstance(axes, tuple)
     if not x.size:
@@ -256,7 +256,7 @@ def _sum(node: Node, values: Sequence[Array]) -> Array:
     return np.asarray(np.add.reduce(x, axis=tuple(axis + 1 for axis in axes)), dtype=object)
 
 
-def _cumsum(node: Node, values: Sequence[Array]) -> Array:
+def _cumsum(node: Operation, values: Sequence[Array]) -> Array:
     assert isinstance(node.attr, tuple)
     axis, reverse = node.attr
     x = np.flip(values[0], axis + 1) if reverse else values[0]
@@ -266,12 +266,12 @@ def _cumsum(node: Node, values: Sequence[Array]) -> Array:
 
 def _entrywise(
     function: Callable[..., Any], arity: int
-) -> Callable[[Node, Sequence[Array]], Array]:
+) -> Callable[[Operation, Sequence[Array]], Array]:
     ufunc = np.frompyfunc(function, arity, 1)
     return lambda _node, values: np.asarray(ufunc(*values), dtype=object)
 
 
-_STRUCTURE: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
+_STRUCTURE: dict[str, Callable[[Operation, Sequence[Array]], Array]] = {
     "detach": lambda _node, values: values[0],
     "sum": _sum,
     "cumsum": _cumsum,
@@ -288,7 +288,7 @@ _MATRICES: dict[str, Callable[..., Any]] = {
 }
 
 
-def _by_matrix(node: Node, values: Sequence[Array]) -> Array:
+def _by_matrix(node: Operation, values: Sequence[Array]) -> Array:
     """FLINT's matrices, one by one; nan where a matrix is not proved to be regular."""
     matrix = acb_mat if node.kind == "complex" else arb_mat
     lead = np.broadcast_shapes(*(value.shape[:-2] for value in values))

@@ -27,7 +27,7 @@ from gradcheck.reference.interpret import evaluate
 
 MOST_DECISIONS = 8
 """2⁸ branches at a point; beyond, nothing is said."""
-BITS = 256
+_BITS = 256
 DIRECTIONS = 3
 
 
@@ -58,7 +58,7 @@ class _Branch:
 
 def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     """The union of the answers over all branches, point by point."""
-    exact = graphs.enclose(Rows(0, rows.points, None, ()), BITS, exact=True).lower[:, 0]
+    exact = graphs.enclose(Rows(0, rows.points, None, ()), _BITS, exact=True).lower[:, 0]
     leaves: list[list[tuple[Array, Array]]] = [[] for _ in range(rows.count)]
     decided = np.ones(rows.count, dtype=bool)
     open_branches = [_Branch(row) for row in range(rows.count)]
@@ -87,7 +87,7 @@ def _united(leaves: Sequence[tuple[Array, Array]], exact: Array) -> tuple[Array,
     balls, lower = leaves[0]
     jumps = _apart(lower[0], exact)
     for answer, below in leaves[1:]:
-        with working(BITS, exact=False):
+        with working(_BITS, exact=False):
             balls = np.asarray(union(balls, answer), dtype=object)
         jumps = jumps | _apart(below[0], exact) | _apart(below, lower).any(axis=0)
     return balls, jumps
@@ -112,7 +112,7 @@ def _examined(
     one list of places for each colour."""
     taken = rows.take(np.array([branch.row for branch in branches]))
     decisions = _decisions(graphs.function.graph, branches)
-    found = graphs.enclose(taken, BITS, decisions)
+    found = graphs.enclose(taken, _BITS, decisions)
     groups: list[list[list[_Place]]] = [[] for _ in branches]
     places = _places(found.undecided, len(branches))
     if any(places):
@@ -163,7 +163,7 @@ def _slopes(
     for number in range(DIRECTIONS):
         direction = random_signed(1, 2**20, derive_key("slope", number), (1, function.size))
         along = Rows(1, rows.points, None, (np.broadcast_to(direction, rows.points.shape),))
-        with working(BITS, exact=False):
+        with working(_BITS, exact=False):
             arrays = graphs.inputs(graphs.balls(along))
             values = evaluate(graph, tangents, arrays, Balls(decisions))
             by_arg = iter(values)
@@ -238,12 +238,12 @@ def _joined(groups: list[list[_Place]], reached: Array) -> list[list[_Place]]:
 
 def _is_sharp(slope: Array) -> bool:
     """Whether a gradient is certainly not 0, and narrow: no other decision is in it."""
-    return all(ball.is_finite() and ball.rel_accuracy_bits() > BITS // 4 for ball in slope)
+    return all(ball.is_finite() and ball.rel_accuracy_bits() > _BITS // 4 for ball in slope)
 
 
 def _parallel(a: Array, b: Array) -> int:
     """The sign of the ratio of two gradients that are parallel; 0 of others."""
-    with working(BITS, exact=False):
+    with working(_BITS, exact=False):
         ratios = a / b
     if all(ratios[0].overlaps(ratio) for ratio in ratios[1:]):
         return 1 if ratios[0] > 0 else -1

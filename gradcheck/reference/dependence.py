@@ -12,7 +12,7 @@ from gradcheck.query import Array, split
 from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.interpret import combined, evaluate
 
-MOST_INPUTS = 4_096
+_MOST_INPUTS = 4_096
 
 
 def dependence(function: GraphFunction) -> Array:
@@ -21,7 +21,7 @@ def dependence(function: GraphFunction) -> Array:
     Shapes: [m, n], booleans.
     """
     size, width = function.size, function.width
-    if size > MOST_INPUTS:
+    if size > _MOST_INPUTS:
         return np.ones((width, size), dtype=bool)
     graph = function.graph
     shapes = [graph.shape(node) for node in function.inputs]

@@ -20,7 +20,7 @@ from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Port, flatten, split
 from gradcheck.reference.ball_arrays import Balls, lift, touched_rows
-from gradcheck.reference.float_arrays import Measured, PlainFloats, RunningErrors, unmoved
+from gradcheck.reference.float_arrays import FloatAlgebra, Measured, RunningErrors, unmoved
 from gradcheck.reference.interpret import evaluate
 
 
@@ -226,7 +226,7 @@ class DerivativeGraphs:
 
         Shapes: [count, entries of the nodes].
         """
-        found = evaluate(self.function.graph, nodes, self._numbers(rows), PlainFloats())
+        found = evaluate(self.function.graph, nodes, self._numbers(rows), FloatAlgebra())
         return joined(found, rows.count)
 
     def _numbers(self, rows: Rows) -> list[Array]:

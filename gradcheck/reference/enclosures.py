@@ -32,7 +32,7 @@ from gradcheck.reference.branches import Union, by_branches
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.limits import by_limits
-from gradcheck.reference.query_rows import inner_products, plan
+from gradcheck.reference.query_rows import inner_products, plan_rows
 
 LARGE = 1 << 12
 """Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
@@ -92,7 +92,7 @@ def enclose(
     Shapes: points [count, n], flat as the query's arrays.
     Errors: DerivationsDiffer; NoDerivative.
     """
-    planned = plan(graphs, query, points)
+    planned = plan_rows(graphs, query, points)
     parts = [_enclosed(graphs, *part, alone=alone) for part in planned.parts]
     routes = dict.fromkeys(part.route for part in parts)
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)

@@ -76,16 +76,16 @@ def _balls(tree: Node, graph: Graph) -> Array:
                 tree.place, "a number too large to enclose", "a smaller number",
                 "correct the constant",
             )  # fmt: skip
-    balls = balls.reshape(graph.shape(result)).view()
-    balls.setflags(write=False)
-    return balls
+    shaped: Array = balls.reshape(graph.shape(result)).view()
+    shaped.setflags(write=False)
+    return shaped
 
 
 def _is_nan(ball: arb | acb) -> bool:
     return any(part.is_nan() for part in (ball.real, ball.imag))
 
 
-def nearest(ball: arb, dtype: Dtype) -> float:
+def nearest_to_ball(ball: arb, dtype: Dtype) -> float:
     """The number of ``dtype`` next to the ball's midpoint, ties to even; inf beyond its range."""
     mid = ball.mid()
     if not mid.is_finite():
@@ -99,7 +99,10 @@ def nearest_numbers(balls: Array, dtype: Dtype) -> Array:
 
     Shapes: those of ``balls``.
     """
-    parts = [(nearest(ball.real, dtype), nearest(ball.imag, dtype)) for ball in balls.flat]
+    parts = [
+        (nearest_to_ball(ball.real, dtype), nearest_to_ball(ball.imag, dtype))
+        for ball in balls.flat
+    ]
     pairs = np.array(parts, dtype=np.float64).reshape(*balls.shape, 2)
     if any(isinstance(ball, acb) for ball in balls.flat):
         return from_real_coordinates(pairs)

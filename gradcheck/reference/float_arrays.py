@@ -23,7 +23,7 @@ import numpy as np
 
 from gradcheck.dtypes import FLOAT64, Dtype
 from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
-from gradcheck.graph.graph import Attribute, Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, NodeAttribute, Operation
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Kind, Port
 from gradcheck.reference.ball_arrays import elementwise_balls, floats_of, lift
@@ -103,7 +103,7 @@ class RunningErrors:
     dtype: Dtype
     zero: ClassVar[Any] = 0.0
 
-    def move(self, node: Node, args: Sequence[Any]) -> Any:
+    def move(self, node: Operation, args: Sequence[Any]) -> Any:
         columns = zip(*(arg.parts() for arg in args), strict=True)
         moved = [move(node, part, kind) for part, kind in zip(columns, _PARTS, strict=True)]
         found = Measured(*moved)
@@ -132,7 +132,7 @@ class RunningErrors:
                 return self._condition(node, values)
             return self._elementwise(node, values)
 
-    def _elementwise(self, node: Node, args: Sequence[Measured]) -> Measured:
+    def _elementwise(self, node: Operation, args: Sequence[Measured]) -> Measured:
         numbers = [arg.value for arg in args]
         value = np.asarray(_function(node)(*numbers))
         slopes = _magnitudes_of_slopes(node, numbers, value)
@@ -164,7 +164,7 @@ class RunningErrors:
         error, spread, scale = np.broadcast_arrays(found.error, found.spread, scale)
         return Measured(value, doubt, error, spread, scale, tiny)
 
-    def _is_lost(self, node: Node, args: Sequence[Measured]) -> Any:
+    def _is_lost(self, node: Operation, args: Sequence[Measured]) -> Any:
         """Whether an argument is so uncertain that the first order says little."""
         if node.op in _UNIT_SLOPES or node.op in ("mul", "abs"):
             return False
@@ -180,7 +180,7 @@ class RunningErrors:
 
     # conditions and choices
 
-    def _condition(self, node: Node, args: Sequence[Measured]) -> Measured:
+    def _condition(self, node: Operation, args: Sequence[Measured]) -> Measured:
         value = np.asarray(_function(node)(*(arg.value for arg in args)))
         found = unmoved(value)
         doubt: Array = np.logical_or.reduce(np.broadcast_arrays(*(arg.doubt for arg in args)))
@@ -193,14 +193,14 @@ class RunningErrors:
         """How far rounding, float64's own too, can have moved a value."""
         return np.asarray(x.error * max(self.dtype.unit_roundoff, 2.0**-51))
 
-    def _near_a_step(self, node: Node, args: Sequence[Measured]) -> Array:
+    def _near_a_step(self, node: Operation, args: Sequence[Measured]) -> Array:
         x, rest = args[0], [arg.value for arg in args[1:]]
         function = _function(node)
         return np.asarray(
             function(x.value - self._reach(x), *rest) != function(x.value + self._reach(x), *rest)
         )
 
-    def _chosen(self, node: Node, args: Sequence[Measured]) -> Measured:
+    def _chosen(self, node: Operation, args: Sequence[Measured]) -> Measured:
         """One of two arguments; where they tie, what is met on the way to either."""
         a, b = args[-2:]
         if node.op == "where":
@@ -227,7 +227,7 @@ class RunningErrors:
 
     # sums and matrices: partial sums are intermediate values too
 
-    def sum(self, node: Node, values: Sequence[Measured]) -> Measured:
+    def sum(self, node: Operation, values: Sequence[Measured]) -> Measured:
         x, axes = values[0], node.attr
         assert isinstance(axes, tuple)
         kept = [k + 1 for k in range(len(x.shape) - 1) if k not in axes]
@@ -251,7 +251,7 @@ class RunningErrors:
         )
         return self._remembered(total)
 
-    def cumsum(self, node: Node, values: Sequence[Measured]) -> Measured:
+    def cumsum(self, node: Operation, values: Sequence[Measured]) -> Measured:
         assert isinstance(node.attr, tuple)
         axis, reverse = node.attr[0] + 1, node.attr[1]
 
@@ -272,7 +272,7 @@ class RunningErrors:
         )
         return self._remembered(total)
 
-    def bmm(self, _node: Node, values: Sequence[Measured]) -> Measured:
+    def bmm(self, _node: Operation, values: Sequence[Measured]) -> Measured:
         a, b = values
         value, left, right = a.value @ b.value, np.abs(a.value), np.abs(b.value)
         if not a.shape[-1]:
@@ -289,7 +289,7 @@ class RunningErrors:
         )
         return self._remembered(total)
 
-    def solved(self, node: Node, values: Sequence[Measured]) -> Measured:
+    def solved(self, node: Operation, values: Sequence[Measured]) -> Measured:
         """Inverses and solutions: each entry is made of all others of its matrix.
 
         Of A x = b: dx = A⁻¹ (db - dA x). Elimination is exact for a matrix that is 3 n u |A| off
@@ -330,7 +330,7 @@ def _of_all(parts: Sequence[Array], over: Any) -> Array:
     return np.asarray(over(np.stack(np.broadcast_arrays(*found)), axis=0))
 
 
-_REDUCTIONS: dict[str, Callable[[RunningErrors, Node, Sequence[Measured]], Measured]] = {
+_REDUCTIONS: dict[str, Callable[[RunningErrors, Operation, Sequence[Measured]], Measured]] = {
     "sum": RunningErrors.sum,
     "cumsum": RunningErrors.cumsum,
     "bmm": RunningErrors.bmm,
@@ -351,7 +351,7 @@ def _carried(slopes: Sequence[Any], radii: Sequence[Array]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainFloats:
+class FloatAlgebra:
     """The algebra of plain floats: nothing is known of their errors."""
 
     zero: ClassVar[Any] = 0.0
@@ -369,21 +369,21 @@ class PlainFloats:
             return np.asarray(_function(node)(*values))
 
 
-def _accumulated(node: Node, x: Array) -> Array:
+def _accumulated(node: Operation, x: Array) -> Array:
     assert isinstance(node.attr, tuple)
     axis, reverse = node.attr[0] + 1, node.attr[1]
     found = np.cumsum(np.flip(x, axis) if reverse else x, axis=axis)
     return np.flip(found, axis) if reverse else found
 
 
-def _solved(_node: Node, a: Array, b: Array) -> Array:
+def _solved(_node: Operation, a: Array, b: Array) -> Array:
     try:
         return np.asarray(np.linalg.solve(a, b))
     except np.linalg.LinAlgError:
         return np.full(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:], np.nan)
 
 
-def _inverted(_node: Node, a: Array) -> Array:
+def _inverted(_node: Operation, a: Array) -> Array:
     try:
         return np.asarray(np.linalg.inv(a))
     except np.linalg.LinAlgError:
@@ -403,7 +403,7 @@ _ON_FLOATS: Mapping[str, Callable[..., Array]] = {
 # functions
 
 
-def _constant(node: Node) -> Array:
+def _constant(node: Operation) -> Array:
     if isinstance(node.attr, str):
         return np.array([_NAMED[node.attr]])
     assert isinstance(node.attr, Frozen)
@@ -429,7 +429,7 @@ _NUMPY_OF_REALS: Mapping[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _function(node: Node) -> Callable[..., Any]:
+def _function(node: Operation) -> Callable[..., Any]:
     if node.op == "ipow":
         power: Any = node.attr
         return lambda x: np.power(x, float(power)) if np.isrealobj(x) else x**power
@@ -439,7 +439,7 @@ def _function(node: Node) -> Callable[..., Any]:
     return found if found is not None else lambda *numbers: _by_balls(node, numbers)
 
 
-def _by_balls(node: Node, numbers: Sequence[Array]) -> Array:
+def _by_balls(node: Operation, numbers: Sequence[Array]) -> Array:
     with working(_BALL_BITS, exact=False):
         balls = elementwise_balls(node, [lift(x) for x in np.broadcast_arrays(*numbers)])
     if node.kind != "complex":
@@ -463,7 +463,7 @@ def _underflown(op: str, numbers: Sequence[Array]) -> Any:
 _UNIT_SLOPES = frozenset({"add", "sub", "neg", "conj", "real", "imag", "complex"})
 
 
-def _magnitudes_of_slopes(node: Node, numbers: Sequence[Array], value: Array) -> list[Any]:
+def _magnitudes_of_slopes(node: Operation, numbers: Sequence[Array], value: Array) -> list[Any]:
     """The absolute values of the local derivatives, by the operator table."""
     if node.op in _UNIT_SLOPES:
         return [1.0] * len(numbers)
@@ -473,14 +473,14 @@ def _magnitudes_of_slopes(node: Node, numbers: Sequence[Array], value: Array) ->
     inputs = [*numbers, value]
     found = (_slope_graph(node.op, node.attr, kinds, node.kind, k) for k in range(len(numbers)))
     return [
-        np.nan if each is None else np.abs(evaluate(*each, inputs, PlainFloats())[0])
+        np.nan if each is None else np.abs(evaluate(*each, inputs, FloatAlgebra())[0])
         for each in found
     ]
 
 
 @cache
 def _slope_graph(
-    op: str, attr: Attribute, kinds: tuple[Kind, ...], kind: Kind, k: int
+    op: str, attr: NodeAttribute, kinds: tuple[Kind, ...], kind: Kind, k: int
 ) -> tuple[Graph, list[int]] | None:
     """A local derivative as a graph of its own, of the arguments and the value."""
     graph = Graph()
@@ -490,5 +490,5 @@ def _slope_graph(
         found = slope(graph, node, k)
     except NoDerivative:
         return None
-    graph.nodes[node] = Node("input", (), len(args), (), kind)
+    graph.nodes[node] = Operation("input", (), len(args), (), kind)
     return graph, [found]

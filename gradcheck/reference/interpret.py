@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from gradcheck.graph.graph import Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Array
 
 MOVES = frozenset({"broadcast", "reshape", "transpose", "gather", "scatter", "concat"})
@@ -38,7 +38,7 @@ class MovesItself(Protocol):
     def apply(self, graph: Graph, index: int, values: Sequence[Any]) -> Any:
         """The node's result, as in ``Algebra``."""
 
-    def move(self, node: Node, args: Sequence[Any]) -> Any:
+    def move(self, node: Operation, args: Sequence[Any]) -> Any:
         """The result of a node of ``MOVES``."""
 
 
@@ -70,7 +70,7 @@ def evaluate(
     return [values[output] for output in outputs]
 
 
-def move(node: Node, args: Sequence[Array], algebra: Algebra) -> Array:
+def move(node: Operation, args: Sequence[Array], algebra: Algebra) -> Array:
     """The result of a node that moves entries."""
     x, rows = args[0], args[0].shape[0]
     attr = node.attr
@@ -93,7 +93,7 @@ def move(node: Node, args: Sequence[Array], algebra: Algebra) -> Array:
     return _scattered(x.reshape(rows, -1), attr, node, algebra)
 
 
-def _scattered(x: Array, places: Frozen, node: Node, algebra: Algebra) -> Array:
+def _scattered(x: Array, places: Frozen, node: Operation, algebra: Algebra) -> Array:
     """Zeros with entries added, in rounds without repeated places: np.add.at is slow on objects."""
     out = np.empty((x.shape[0], math.prod(node.shape)), dtype=x.dtype)
     out[...] = algebra.zero
@@ -119,7 +119,7 @@ def _rounds(places: Frozen) -> list[tuple[Array, Array]]:
     ]
 
 
-def combined(node: Node, values: Sequence[Array], join: np.ufunc) -> Array:
+def combined(node: Operation, values: Sequence[Array], join: np.ufunc) -> Array:
     """What each entry is computed from, joined: ``np.maximum`` gives the largest, or 0.
 
     A node that moves entries is none of these: ``move`` serves it.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series, ctx
 
-from gradcheck.graph.graph import Frozen, Graph, Node
+from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.ops.balls import integer_power
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array
@@ -115,7 +115,7 @@ def line(entry: int, point: Any, velocity: arb) -> Sides:
     return Sides(entry, velocity, *sides)
 
 
-def _constant(node: Node) -> Array:
+def _constant(node: Operation) -> Array:
     if node.kind == "bool":
         assert isinstance(node.attr, Frozen)
         return node.attr.array[None]
@@ -132,7 +132,7 @@ def _standing(ball: Any) -> Any:
 _fixed = np.frompyfunc(_standing, 1, 1)
 
 
-def _summed(x: Array, node: Node) -> Array:
+def _summed(x: Array, node: Operation) -> Array:
     assert isinstance(node.attr, tuple)
     for axis in sorted(node.attr, reverse=True):
         x = _contracted(x, axis + 1)

@@ -33,9 +33,9 @@ from gradcheck.reference.laurent import (
     on_line,
 )
 
-BITS = 1_536
-MOST_INPUTS = 16
-MOST_ENTRIES = 4_096
+_BITS = 1_536
+_MOST_INPUTS = 16
+_MOST_ENTRIES = 4_096
 _Step = TypeVar("_Step")
 
 
@@ -64,7 +64,7 @@ def by_limits(graphs: DerivativeGraphs, rows: Rows) -> Limits:
     nodes = graph.ancestors(graphs.function.outputs)
     entries = sum(graph.nodes[node].size for node in nodes)
     real = all(graph.nodes[node].kind != "complex" for node in nodes)
-    if graphs.function.size > MOST_INPUTS or entries > MOST_ENTRIES or not real:
+    if graphs.function.size > _MOST_INPUTS or entries > _MOST_ENTRIES or not real:
         return result
     for row in range(rows.count):
         _fill(graphs, rows.take(slice(row, row + 1)), result, row)
@@ -73,7 +73,7 @@ def by_limits(graphs: DerivativeGraphs, rows: Rows) -> Limits:
 
 def _fill(graphs: DerivativeGraphs, rows: Rows, result: Limits, row: int) -> None:
     """The limits of one row."""
-    with working(BITS, exact=True), capped():
+    with working(_BITS, exact=True), capped():
         lines = _Lines(graphs, rows)
         missing, smooth, kinked = lines.kinds()
         for entry in range(result.balls.shape[1]):
@@ -162,7 +162,7 @@ class _Lines:
             return False
         if self._values is None:
             at = Rows(0, self.rows.points, None, ())
-            self._values = self.graphs.enclose(at, BITS, exact=True).answer[0]
+            self._values = self.graphs.enclose(at, _BITS, exact=True).answer[0]
         value = self._values[output]
         limits = [each.coefficient(0) for each in column if isinstance(each, Series)]
         return bool(value.is_finite()) and any(

@@ -40,7 +40,7 @@ class Plan:
         return np.moveaxis(rows.reshape(count, *inputs, width), -1, 1)
 
 
-def plan(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
+def plan_rows(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
     """The rows of a query at points, [count, n]."""
     function = graphs.function
     rows, contracted = _rows(query, points, function)

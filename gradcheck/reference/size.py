@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.folding import TooLarge
-from gradcheck.graph.graph import Graph, Node
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.graph.lower import Lowered
 from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
@@ -107,12 +107,12 @@ def cost(graph: Graph, wanted: Sequence[int], points: int = 1) -> tuple[int, int
     return math.ceil(total), most
 
 
-def _held(node: Node) -> int:
+def _held(node: Operation) -> int:
     """What moves numbers holds on to those of its argument."""
     return 0 if node.op in MOVES else node.size
 
 
-def _operations(graph: Graph, node: Node) -> float:
+def _operations(graph: Graph, node: Operation) -> float:
     if node.op in ("input", "constant"):
         return 0.0
     if node.op in MOVES:

@@ -20,7 +20,7 @@ Places = NDArray[np.int64]
 
 
 @dataclass(slots=True, eq=False)
-class Slice:
+class GraphSlice:
     """The entries that were asked for, as nodes of a smaller graph. It grows while it is made.
 
     All its nodes are flat. ``inputs`` are its ports: an input node of the whole graph, and which
@@ -39,9 +39,9 @@ class Slice:
         return self.graph.gather(self.nodes[node], np.searchsorted(known, places))
 
 
-def sliced(graph: Graph, wanted: Mapping[int, Iterable[int]]) -> Slice:
+def sliced(graph: Graph, wanted: Mapping[int, Iterable[int]]) -> GraphSlice:
     """Return the slice that computes the wanted entries of some nodes, and what they need."""
-    found = Slice(graph)
+    found = GraphSlice(graph)
     needed = graph.ancestors(wanted)
     asked: dict[int, list[Array]] = {node: [] for node in needed}
     for node, places in wanted.items():
@@ -139,7 +139,7 @@ def _factors(shapes: Sequence[tuple[int, ...]], places: Places) -> list[Array]:
     return [left, right]
 
 
-def _built(found: Slice, node: int) -> int:
+def _built(found: GraphSlice, node: int) -> int:
     """The node of the smaller graph that has the places of a node of the whole one."""
     here, places = found.whole.nodes[node], found.places[node]
     if not len(places):
@@ -158,13 +158,13 @@ def _built(found: Slice, node: int) -> int:
     return found.graph.put(here.op, args, here.attr, (len(places),), here.kind)
 
 
-def _input(found: Slice, node: int) -> int:
+def _input(found: GraphSlice, node: int) -> int:
     places = found.places[node]
     found.inputs.append((node, places))
     return found.graph.input(Port(f"{node}", (len(places),), found.whole.kind(node)))
 
 
-def _constant(found: Slice, node: int) -> int:
+def _constant(found: GraphSlice, node: int) -> int:
     attr = found.whole.nodes[node].attr
     if isinstance(attr, str):
         return found.graph.broadcast(found.graph.named(attr), (1,))
@@ -173,7 +173,7 @@ def _constant(found: Slice, node: int) -> int:
                            (len(found.places[node]),), found.whole.kind(node))  # fmt: skip
 
 
-def _concat(found: Slice, node: int, sources: Sequence[Array]) -> int:
+def _concat(found: GraphSlice, node: int, sources: Sequence[Array]) -> int:
     """The pieces one after the other, and then in their order."""
     whole, args = found.whole, found.whole.nodes[node].args
     pieces = [found.at(arg, each) for arg, each in zip(args, sources, strict=True) if each.size]
@@ -196,27 +196,27 @@ def _picked(graph: Graph, node: int, numbers: Array, places: Places) -> int:
 _LEAVES = {"input": _input, "constant": _constant}
 
 
-def _scatter(found: Slice, node: int, args: list[int], sources: list[Array]) -> int:
+def _scatter(found: GraphSlice, node: int, args: list[int], sources: list[Array]) -> int:
     places, attr = found.places[node], found.whole.nodes[node].attr
     assert isinstance(attr, Frozen)
     targets = np.searchsorted(places, attr.array.reshape(-1)[sources[0]])
     return found.graph.scatter(args[0], targets, (len(places),))
 
 
-def _cumsum(found: Slice, node: int, args: list[int], sources: list[Array]) -> int:
+def _cumsum(found: GraphSlice, node: int, args: list[int], sources: list[Array]) -> int:
     attr = found.whole.nodes[node].attr
     assert isinstance(attr, tuple)
     lines = found.graph.cumsum(args[0], 1, reverse=attr[1])
     return _picked(found.graph, lines, sources[0], found.places[node])
 
 
-def _matrices(found: Slice, node: int, args: list[int], sources: list[Array]) -> int:
+def _matrices(found: GraphSlice, node: int, args: list[int], sources: list[Array]) -> int:
     graph = found.graph
     matrices = graph.inverse(*args) if len(args) == 1 else graph.solve(*args)
     return _picked(graph, matrices, sources[-1], found.places[node])
 
 
-_COMPUTED: dict[str, Callable[[Slice, int, list[int], list[Array]], int]] = {
+_COMPUTED: dict[str, Callable[[GraphSlice, int, list[int], list[Array]], int]] = {
     "scatter": _scatter,
     "sum": lambda found, _node, args, _sources: found.graph.sum(args[0], (1,)),
     "bmm": lambda found, _node, args, _sources: found.graph.sum(found.graph.mul(*args), (1,)),

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from gradcheck.dtypes import Dtype
-from gradcheck.graph.graph import Graph, Node
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls
 from gradcheck.reference.dependence import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.interpret import combined, evaluate
-from gradcheck.reference.query_rows import plan
+from gradcheck.reference.query_rows import plan_rows
 
-BITS = 2_048
+_BITS = 2_048
 """More than the exponent of any input has: what is infinite here too stands at a pole."""
 _FARTHEST = 1 << 40
 """No dtype has such exponents; and a power of what has them still fits into an int64."""
@@ -43,7 +43,7 @@ def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: D
     Shapes: booleans, [count, *free].
     Errors: NoDerivative.
     """
-    planned = plan(graphs, query, points)
+    planned = plan_rows(graphs, query, points)
     given = sum(tangent is not None for tangent in query.tangents)
     found: list[Array] = []
     for rows, contracted in planned.parts:
@@ -106,7 +106,7 @@ class _Way:
         lower = graphs.forward(order)
         nodes = [*lower, *(graphs.outputs_of(rows) if rows.reverse else ())]
         for finer in (False, True):
-            algebra = Spans(self.dtype, exact=rows.order == 0, finer=finer)
+            algebra = _Spans(self.dtype, exact=rows.order == 0, finer=finer)
             inputs = graphs.inputs(_recorded(algebra, graphs.balls(rows), masks))
             found = evaluate(graphs.function.graph, nodes, inputs, algebra)
             if not algebra.unknown:
@@ -115,7 +115,7 @@ class _Way:
         return joined(found[:cut], count), joined(found[cut:], count)
 
 
-def _recorded(algebra: Spans, balls: Rows, masks: Rows) -> Rows:
+def _recorded(algebra: _Spans, balls: Rows, masks: Rows) -> Rows:
     cotangent = None
     if balls.cotangent is not None:
         cotangent = algebra.lift(balls.cotangent, masks.cotangent)
@@ -123,7 +123,7 @@ def _recorded(algebra: Spans, balls: Rows, masks: Rows) -> Rows:
     return Rows(balls.order, algebra.lift(balls.points, masks.points), cotangent, tangents)
 
 
-class Spans:
+class _Spans:
     """The algebra of balls that know the span of what they are computed from.
 
     An entry is a record: its ball in the dtype's precision (``coarse``: there 1 - y² for y near 1
@@ -156,7 +156,7 @@ class Spans:
         found = np.zeros(a.shape, dtype=_RECORD)
         with working(self.precision, exact=self.exact):
             found["coarse"] = a["coarse"] + b["coarse"]
-        with working(BITS, exact=self.exact):
+        with working(_BITS, exact=self.exact):
             found["fine"] = a["fine"] + b["fine"]
         found["some"] = a["some"] | b["some"]
         self._own(found, is_bool=False)
@@ -172,7 +172,7 @@ class Spans:
             coarse = self._coarse.apply(graph, index, [value["coarse"] for value in values])
         fine = coarse
         if self.finer:
-            with working(BITS, exact=self.exact):
+            with working(_BITS, exact=self.exact):
                 fine = self._fine.apply(graph, index, [value["fine"] for value in values])
         found = np.zeros(coarse.shape, dtype=_RECORD)
         found["coarse"], found["fine"] = coarse, fine
@@ -196,7 +196,7 @@ class Spans:
         balls = np.where(known, found["coarse"], found["fine"])
         found["high"], found["low"] = self._span(balls)
 
-    def _factors(self, node: Node, values: Sequence[Array], found: Array) -> None:
+    def _factors(self, node: Operation, values: Sequence[Array], found: Array) -> None:
         """The span of the factors, where the number is a product."""
         if node.op in ("neg", "conj"):
             found["high"], found["low"] = values[0]["high"], values[0]["low"]
@@ -240,7 +240,7 @@ def _products(left: Array, right: Array, found: Array) -> None:
     found["low"] = np.minimum(found["low"], lowest)
 
 
-def _may_be_something(node: Node, some: Sequence[Array]) -> Array:
+def _may_be_something(node: Operation, some: Sequence[Array]) -> Array:
     """Whether an entry is not 0 whatever the inputs, as far as its arguments show."""
     if node.op == "mul":
         return np.asarray(some[0] & some[1])

@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 from gradcheck.graph.derivatives import ARGUMENT_NAMES
-from gradcheck.graph.graph import Frozen, Graph, Node, NodeId
+from gradcheck.graph.graph import Frozen, Graph, NodeId, Operation
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
@@ -66,7 +66,7 @@ class _Sympy:
         return np.asarray(np.frompyfunc(function, len(values), 1)(*values), dtype=object)
 
 
-def _constant(node: Node) -> Array:
+def _constant(node: Operation) -> Array:
     if isinstance(node.attr, Frozen):
         return np.asarray(np.frompyfunc(_number, 1, 1)(node.attr.array[None]), dtype=object)
     named = np.empty(1, dtype=object)
@@ -83,13 +83,13 @@ def _number(value: Any) -> Expression:
 # structure
 
 
-def _sum(node: Node, x: Array) -> Array:
+def _sum(node: Operation, x: Array) -> Array:
     assert isinstance(node.attr, tuple)
     axes = tuple(axis + 1 for axis in node.attr)
     return np.asarray(np.add.reduce(x, axis=axes, initial=sympy.Integer(0)), dtype=object)
 
 
-def _cumsum(node: Node, x: Array) -> Array:
+def _cumsum(node: Operation, x: Array) -> Array:
     assert isinstance(node.attr, tuple)
     axis, reverse = node.attr
     x = np.flip(x, axis + 1) if reverse else x
@@ -97,12 +97,12 @@ def _cumsum(node: Node, x: Array) -> Array:
     return np.flip(total, axis + 1) if reverse else total
 
 
-def _bmm(_node: Node, a: Array, b: Array) -> Array:
+def _bmm(_node: Operation, a: Array, b: Array) -> Array:
     products = a[..., :, :, None] * b[..., None, :, :]
     return np.asarray(np.add.reduce(products, axis=-2, initial=sympy.Integer(0)), dtype=object)
 
 
-def _inverse(node: Node, a: Array) -> Array:
+def _inverse(node: Operation, a: Array) -> Array:
     """Each matrix inverted by cofactors: no division but by the determinant."""
     found = np.empty(a.shape, dtype=object)
     for place in np.ndindex(a.shape[:-2]):
@@ -182,7 +182,7 @@ _PLAIN: dict[str, Callable[..., Expression]] = {
 }
 
 
-def _function(node: Node) -> Callable[..., Expression]:
+def _function(node: Operation) -> Callable[..., Expression]:
     """An operator of the table on sympy's expressions."""
     entry = OPERATORS[node.op]
     function = _PLAIN.get(node.op)

@@ -339,7 +339,7 @@ def _script(facts: CheckFacts, at: dict[str, Any]) -> list[str]:
 
 
 def _tensor(value: Any, facts: CheckFacts) -> str:
-    """The call that makes an input's tensor; real inputs have the dtype of a complex one's parts."""
+    """The call that makes an input's tensor; a real one has the dtype of a complex one's parts."""
     text = re.sub(r"\b(inf|nan)\b", r"float('\1')", _python(value))
     parts = DTYPES[facts.dtype].parts
     dtype = parts if parts and "complex(" not in text else facts.dtype

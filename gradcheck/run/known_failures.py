@@ -11,7 +11,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
-from gradcheck.reference.exact import enclose_constant, nearest
+from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
 Excuse = Callable[[str], bool]
 """Whether what a call says may fail, by the call's label. To be asked of what does fail."""
@@ -43,7 +43,7 @@ class KnownFailureMatcher:
             return False
         for name, tree in known.at.items():
             balls = enclose_constant(tree)
-            floats = [nearest(ball, self._dtype) for ball in balls.ravel().tolist()]
+            floats = [nearest_to_ball(ball, self._dtype) for ball in balls.ravel().tolist()]
             if balls.shape != fixed.at[name].shape:
                 return False
             if not np.array_equal(np.reshape(floats, balls.shape), fixed.at[name]):

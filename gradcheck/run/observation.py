@@ -133,7 +133,7 @@ class Entry:
     @property
     def true(self) -> float:
         """The middle of the truth's enclosure."""
-        return float(self.judged.truth.middle[self.row, self.place])
+        return float(self.ball.mid())
 
     @property
     def judgement(self) -> Judgement:

@@ -138,6 +138,18 @@ MESSAGES = [
         "  fix:      correct it, or the values of the sweep",
     ),
     (
+        "c: {formula: x*n, inputs: {x: '(0, n)'}, sweep: {n: [1, -2]}}",
+        "f.yaml:1:31: '(0, (-2))', an empty domain where n = -2\n"
+        "  expected: a lower end below the upper one\n"
+        "  fix:      exchange the ends, or close both for a single number",
+    ),
+    (
+        "c: {formula: x*n, inputs: {x: '(0, n)'}, sweep: {n: [2, 1]}, points: [{at: {x: 3/2}}]}",
+        "f.yaml:1:77: the point x = 1.5, outside the domain (in the variant n=1)\n"
+        "  expected: a number in (0, (1))\n"
+        "  fix:      move the point",
+    ),
+    (
         "c: {formula: sum(x), inputs: {x: {shape: [m]}}, sweep: {n: [1, 2]}}",
         "f.yaml:1:43: unknown name 'm'\n"
         "  expected: one of e, inf, n, pi\n"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gradcheck.cli.arguments import constant_of, input_of, pairs
+from gradcheck.cli.arguments import input_of, pairs, typed_constant
 from gradcheck.errors import UsageError
 from gradcheck.spelling import chosen
 
@@ -77,7 +77,7 @@ def test_what_is_no_shape_is_refused(text):
     ],
 )
 def test_a_constant_is_exact_data(text, value):
-    assert constant_of("k", text) == value
+    assert typed_constant("k", text) == value
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_a_constant_is_exact_data(text, value):
 )
 def test_what_is_no_data_is_refused(text):
     with pytest.raises(UsageError, match="not a constant"):
-        constant_of("k", text)
+        typed_constant("k", text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gradcheck.catalog.inline import case_of
-from gradcheck.cli.files import Reference, load_case
+from gradcheck.cli.files import CaseName, load_case
 from gradcheck.explain import explanation
 from gradcheck.explain.formulas import formula_text, formulas_of
 from gradcheck.explain.statements import title_of
@@ -209,9 +209,9 @@ REFUSED = {
         "  expected: a YAML file or a folder\n"
         "  fix:      check the spelling; paths are taken from the current folder\n"
     ),
-    ("x**2", "--at", "x=3", "--dtype", "float16"): (
-        "--dtype float16: unknown name\n"
-        "  expected: one of float64, float32\n"
+    ("x**2", "--at", "x=3", "--dtype", "float8"): (
+        "--dtype float8: unknown name\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      leave it out\n"
     ),
     ("x**2", "--at", "x=3", "--device", "nonsense"): (
@@ -463,12 +463,12 @@ def test_a_derivative_has_the_names_of_the_formula_language(command, formula, sl
 def test_a_file_of_the_packaged_catalog_is_found_by_its_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     file, _, case = name.partition("::")
-    found, _ = load_case(Reference(file, case, ""))
+    found, _ = load_case(CaseName(file, case, ""))
     assert (found.name, Path(found.where.path).name) == (case, file)
 
 
 def test_a_file_that_lies_here_comes_before_the_packaged_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tutorial.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
-    found, _ = load_case(Reference("tutorial.yaml", "f", ""))
+    found, _ = load_case(CaseName("tutorial.yaml", "f", ""))
     assert found.where.path == "tutorial.yaml"

@@ -204,7 +204,7 @@ def test_an_answer_within_the_hull_at_a_kink_is_allowed(command, catalog, gradie
 
 
 def test_answers_that_take_too_long_to_check_are_refused(command, catalog, monkeypatch):
-    monkeypatch.setattr("gradcheck.catalog.answers.MOST_STEPS", 20)
+    monkeypatch.setattr("gradcheck.catalog.answers.MOST_ANSWER_STEPS", 20)
     points = ", ".join(
         f"{{at: {{x: {n}}}, value: {n}**2, gradient: {{x: 2*{n}}}}}" for n in range(9)
     )
@@ -214,8 +214,8 @@ def test_answers_that_take_too_long_to_check_are_refused(command, catalog, monke
     ended = command("validate", "cases/small.yaml")
     assert (ended.code, ended.out) == (
         2,
-        "cases/small.yaml:4:200: answers that take too long to check, from this point on\n"
-        "  expected: at most 3,000,000 steps of computation for the answers of a file\n"
+        "cases/small.yaml:4:12: answers that take too long to check, from this point on\n"
+        "  expected: at most 6,000,000 operations on balls for the answers of a file\n"
         "  fix:      leave points out, or split the file\n"
         "1 problem in 1 of 1 file\n",
     )

@@ -16,6 +16,7 @@ from gradcheck.implementations.subject import (
     subject_of,
 )
 from gradcheck.language.parse import parse
+from gradcheck.methods._torch.dual import warm_up
 from gradcheck.query import Port
 
 HERE = Where("cases/a.yaml", 1, 1)
@@ -175,7 +176,7 @@ def several(**implementation):
 
 
 @pytest.mark.parametrize(
-    "text", [None, "[x*y, None, x + k*y]", "[x*y, x, torch.add(x, y, alpha=2)]"]
+    "text", [None, "[x*y, 1/3, x + k*y]", "[x*y, x, torch.add(x, y, alpha=2)]"]
 )
 def test_several_outputs_come_in_a_tuple_whatever_spells_them(text):
     first, _, last = several(tree=None if text is None else parse(text))(*INPUTS)
@@ -265,3 +266,14 @@ def test_a_stopped_value_has_no_derivative_and_its_twin_has_one():
     assert gradient.tolist() == [2.0, 3.0]
     (gradient,) = torch.autograd.grad(complex_subject(formula="x * x")(Z, x).sum(), x)
     assert gradient.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize("text", [None, "I*x*x"])
+def test_the_imaginary_unit_promotes_no_tangent_of_a_tangent(text):
+    warm_up()
+    port = (Port("x", ()),)
+    subject = complex_subject(formula="I*x*x", text=text, ports=port)
+    one = (torch.ones(()),)
+    slope = lambda x: torch.func.jvp(subject, (x,), one)[1]  # noqa: E731
+    found = torch.func.jvp(slope, (torch.tensor(3.0),), one)[1]
+    assert (found.dtype, found.item()) == (torch.complex64, 2j)

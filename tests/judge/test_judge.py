@@ -32,6 +32,15 @@ def test_up_to_four_ulps_are_faithful_without_an_explanation(steps):
     assert (how(judgement), judgement.ulps) == (Grade.FAITHFUL, abs(steps))
 
 
+@pytest.mark.parametrize("steps", [4, -4])
+def test_among_subnormal_numbers_ulps_are_counted_as_exactly(steps):
+    with working(256, exact=True):
+        truth = truth_of(arb(9.3) * arb(2) ** -1074)  # 0.3 of an ulp above the ninth
+    near = ruled((9 + steps) * 2.0**-1074, truth)
+    assert near.ulps == pytest.approx(abs(steps - 0.3), abs=0.51)
+    assert (how(near) is Grade.FAITHFUL) == (abs(steps - 0.3) <= 4)
+
+
 @pytest.mark.parametrize("steps", [5, -5])
 def test_a_fifth_ulp_needs_an_explanation(steps):
     judgement = ruled(1.5 + steps * ULP, settled(1.5))

@@ -6,13 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from flint import arb
 
-from gradcheck.graph.scalarize import unroll
+from gradcheck.graph.lower import lower
 from gradcheck.graph.unknown import SYNONYMS, form_of
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
-from gradcheck.reference.evaluate import Routine
+from gradcheck.reference.ball_arrays import Balls, lift
+from gradcheck.reference.interpret import evaluate
 
 F = torch.nn.functional
 X, Y = 0.75, 2.5
@@ -51,16 +51,17 @@ VECTORS = {
 
 def value(text, **inputs):
     arrays = {name: torch.as_tensor(each, dtype=torch.float64) for name, each in inputs.items()}
-    program = unroll(
+    formula = lower(
         parse(text),
         inputs={name: tuple(array.shape) for name, array in arrays.items()},
         names={"n": Fraction(3)},
         lets={},
         conditions=(),
     )
-    numbers = [arb(number) for array in arrays.values() for number in array.flatten().tolist()]
+    numbers = [lift(array.numpy()[None]) for array in arrays.values()]
     with working(128, exact=True):
-        return [float(ball) for ball in Routine(program.tape, program.outputs).run(numbers)]
+        (found,) = evaluate(formula.graph, formula.results, numbers, Balls())
+    return [float(ball) for ball in found.reshape(-1)]
 
 
 @pytest.mark.parametrize("name", SCALAR)

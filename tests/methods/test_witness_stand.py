@@ -139,12 +139,3 @@ def test_whatever_is_raised_is_a_finding_that_can_be_printed(error, reason):
 
     (finding,) = value.answer(invocation(raises, 0.5))
     assert (finding.ruling, finding.reason) == (Ruling.DISAGREE, reason)
-
-
-@pytest.mark.parametrize(("size", "kept"), [(9, 1), (directions.MOST_KEPT + 1, 0)])
-def test_a_large_direction_is_drawn_anew_and_not_kept(size, kept):
-    point = invocation(None, np.zeros(size), seed=size)
-    directions.drawn.cache_clear()
-    first, again = (directions.dense(point, input_ports(point), 0) for _ in range(2))
-    assert first.tobytes() == again.tobytes()
-    assert directions.drawn.cache_info().currsize == kept

@@ -15,7 +15,7 @@ from gradcheck.reference.array_bounds import (
 from gradcheck.reference.ball_arrays import as_floats
 from gradcheck.reference.derivative_graphs import DerivativeGraphs
 from gradcheck.reference.enclosures import Status, enclose
-from gradcheck.reference.query_rows import plan
+from gradcheck.reference.query_rows import plan_rows
 
 F32 = DTYPES["float32"]
 FACTOR = (4, 12, 128)
@@ -79,7 +79,7 @@ def in_balls(graphs, rows, cotangent):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_bound_of_the_conditioning_is_never_below_it_and_not_far_above(name, order, bounds):
     graphs, query, point = asked(name, order)
-    planned = plan(graphs, query, point)
+    planned = plan_rows(graphs, query, point)
     bound = planned.arranged([bounds(graphs, rows, c)[0] for rows, c in planned.parts])
     least = exact_conditioning_of(graphs, query, point)
     assert (bound.reshape(-1) >= least * (1 - 1e-5)).all()
@@ -90,7 +90,7 @@ def test_the_bound_of_the_conditioning_is_never_below_it_and_not_far_above(name,
 @pytest.mark.parametrize("name", FORMULAS)
 def test_floats_and_balls_bound_rounding_alike(name, order):
     graphs, query, point = asked(name, order)
-    for rows, cotangent in plan(graphs, query, point).parts:
+    for rows, cotangent in plan_rows(graphs, query, point).parts:
         floats = in_floats(graphs, rows, cotangent)[1]
         balls = in_balls(graphs, rows, cotangent)[1]
         assert (floats >= 0.2 * balls).all()
@@ -141,14 +141,14 @@ DOUBTED = {
 def test_what_float64_does_not_hold_is_in_doubt(name):
     text, x = DOUBTED[name]
     graphs = graphs_of(text, x=())
-    (rows, _), *_ = plan(graphs, Query(0), np.array([[x]])).parts
+    (rows, _), *_ = plan_rows(graphs, Query(0), np.array([[x]])).parts
     assert measured_answer(graphs, rows, None, F32).doubt.all()
 
 
 @pytest.mark.parametrize("name", DOUBTED)
 def test_the_same_formula_elsewhere_is_not(name):
     graphs = graphs_of(DOUBTED[name][0].replace("zeta(x, 3)", "zeta(3, x)"), x=())
-    (rows, _), *_ = plan(graphs, Query(0), np.array([[200.5]])).parts
+    (rows, _), *_ = plan_rows(graphs, Query(0), np.array([[200.5]])).parts
     assert not measured_answer(graphs, rows, None, F32).doubt.any()
 
 

@@ -12,7 +12,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError
 from gradcheck.language.parse import parse
 from gradcheck.ops.balls import working
-from gradcheck.reference.exact import enclose_constant, nearest
+from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
 F64, F32 = DTYPES["float64"], DTYPES["float32"]
 NUMBERS = st.builds(
@@ -34,12 +34,12 @@ def test_rounding_to_float64_is_that_of_python(value):
         expected = float(value)
     except OverflowError:
         expected = float("inf") if value > 0 else float("-inf")
-    assert nearest(ball(value), F64) == expected
+    assert nearest_to_ball(ball(value), F64) == expected
 
 
 @given(NUMBERS.filter(lambda value: abs(value) < Fraction(F32.largest)))
 def test_rounding_to_float32_gives_the_nearest(value):
-    found = np.float32(nearest(ball(value), F32))
+    found = np.float32(nearest_to_ball(ball(value), F32))
     gap = abs(Fraction(float(found)) - value)
     for side in (np.float32(-np.inf), np.float32(np.inf)):
         assert gap <= abs(Fraction(float(np.nextafter(found, side))) - value)
@@ -59,7 +59,7 @@ def test_rounding_to_float32_gives_the_nearest(value):
     ],
 )
 def test_ties_subnormals_and_overflow_in_float32(value, known):
-    assert nearest(ball(value), F32) == known
+    assert nearest_to_ball(ball(value), F32) == known
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
@@ -73,7 +73,7 @@ def test_ties_subnormals_and_overflow_in_float32(value, known):
     ],
 )
 def test_what_is_far_out_of_range_is_rounded_at_once(text, known, dtype):
-    assert nearest(enclose_constant(parse(text)).item(), dtype) == known
+    assert nearest_to_ball(enclose_constant(parse(text)).item(), dtype) == known
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_constant_is_enclosed_to_many_digits(text, shape, first):
 
 
 def test_infinity_is_a_constant():
-    assert nearest(enclose_constant(parse("-inf")).item(), F64) == float("-inf")
+    assert nearest_to_ball(enclose_constant(parse("-inf")).item(), F64) == float("-inf")
 
 
 @pytest.mark.parametrize(

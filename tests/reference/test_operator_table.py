@@ -3,7 +3,6 @@
 import mpmath
 import pytest
 import torch
-from flint import arb
 from known_values import KNOWN
 from operator_columns import (
     CONDITIONS,
@@ -22,7 +21,6 @@ from operator_columns import (
 from operator_points import HARD, MPMATH, REGULAR
 
 from gradcheck.ops.table import OPERATORS, on_tensors
-from gradcheck.reference.evaluate import Enclosure
 
 EVERY = sorted(OPERATORS)
 STATED = [name for name in EVERY if None not in OPERATORS[name].derivatives]
@@ -107,11 +105,6 @@ def test_a_condition_has_no_slope(name):
 def test_only_the_derivative_of_zeta_in_its_exponent_is_not_stated():
     assert {name for name in EVERY if name not in STATED} == {"zeta"}
     assert OPERATORS["zeta"].derivatives[0] is None
-
-
-def test_an_enclosure_proves_something_where_it_is_narrow_or_a_hull():
-    statuses = ("settled", "kink", "promised", "undefined", "vague")
-    assert [Enclosure(arb(1), status).proves for status in statuses] == [True] * 3 + [False] * 2
 
 
 LIMITED = [entry for entry in OPERATORS.values() if entry.torch_orders]

@@ -71,7 +71,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
     outcome = planted("wrong sign", "backward", "reverse")
     assert [each.witness for each in outcome.statements] == ["symbolic", *NAMES]
     told = {each.witness: each for each in outcome.statements}
-    assert told["symbolic"].note == "2 of 2 derivatives enclosed, by two derivations that agree"
+    assert told["symbolic"].note == "2 of 2 derivatives enclosed, by symbolic+reverse"
     assert {name: told[name].ruling for name in NAMES} == {
         "value": Ruling.AGREE,
         "reverse": Ruling.DISAGREE,

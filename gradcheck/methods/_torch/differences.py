@@ -22,7 +22,7 @@ from gradcheck.reference.ball_arrays import is_finite, magnitudes, radii
 from gradcheck.reference.reference import Reference
 
 SAFETY = 4
-MOST_ENTRIES = 2_000
+_MOST_ENTRIES = 2_000
 """Second derivatives: beyond, a box costs more than it is worth."""
 HEADROOM = 2.0**-20
 """How far the function must stay below the dtype's largest number."""
@@ -59,7 +59,7 @@ class Box:
         """
         largest = np.abs(point).max(initial=1.0)
         entries = reference.outputs * reference.size**2
-        if not 0 < entries <= MOST_ENTRIES or not largest <= FARTHEST:
+        if not 0 < entries <= _MOST_ENTRIES or not largest <= FARTHEST:
             return None
         step = 2.0 ** (math.ceil(math.log2(largest)) - dtype.precision // 3)
         box = np.array([[arb(value, 2 * step) for value in point[0].tolist()]], dtype=object)

@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Invocation
 from gradcheck.query import Array, Port
-from gradcheck.randomness import derive_key, random_words
+from gradcheck.randomness import derive_key, random_signed
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
 """Which of a invocation's independent streams a direction is drawn from."""
@@ -30,8 +29,9 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
 
     Shapes: [count, entries of the ports]; complex128 if one of them is complex.
     """
-    kinds = _kinds(ports)
-    return drawn(invocation.seed, stream, (invocation.count, len(kinds)), kinds)
+    parts = tuple((math.prod(port.shape), port.kind == "complex") for port in ports)
+    entries = sum(size for size, _ in parts)
+    return drawn(invocation.seed, stream, (invocation.count, entries), parts)
 
 
 def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
@@ -40,10 +40,11 @@ def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Ar
     Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
     """
     scales = dense(invocation, ports, stream)
+    kinds = (port.kind == "complex" for port in ports for _ in range(math.prod(port.shape)))
     return [
         _alone(scales, entry, part)
-        for entry, kind in enumerate(_kinds(ports))
-        for part in (1, 1j)[: 1 + int(kind)]
+        for entry, kind in enumerate(kinds)
+        for part in (1, 1j)[: 1 + kind]
     ]
 
 
@@ -56,32 +57,24 @@ def _alone(scales: Array, entry: int, part: complex) -> Array:
     return direction
 
 
-def _kinds(ports: Sequence[Port]) -> NDArray[np.bool_]:
-    """Of each entry, whether it is complex."""
-    sizes = [math.prod(port.shape) for port in ports]
-    return np.repeat([port.kind == "complex" for port in ports], sizes)
-
-
 def drawn(
-    seed: int, stream: int, shape: tuple[int, int], is_complex: Array | tuple[bool, ...] = ()
+    seed: int, stream: int, shape: tuple[int, int], parts: tuple[tuple[int, bool], ...] = ()
 ) -> Array:
-    """Random numbers of random sign, not to be written to; complex in the columns that are.
+    """Random numbers of random sign, not to be written to.
+
+    ``parts`` are the numbers of neighbouring columns, and whether these are complex.
 
     Units: multiples of 1/8 with 1/2 <= |c| <= 2, of a complex number both parts, so that no
            product with one loses a bit that matters, in any dtype.
     """
-    found: Array = np.ones(shape) if seed == PLAIN else _from_bits(_bits(seed, stream, shape))
-    if np.any(is_complex):
-        beside = 0.0 if seed == PLAIN else _from_bits(_bits(seed, stream + _IMAGINARY, shape))
+    found: Array = np.ones(shape) if seed == PLAIN else _eighths(seed, stream, shape)
+    if any(kind for _, kind in parts):
+        is_complex = np.repeat([kind for _, kind in parts], [size for size, _ in parts])
+        beside = 0.0 if seed == PLAIN else _eighths(seed, stream + _IMAGINARY, shape)
         found = found + 1j * np.where(is_complex, beside, 0.0)
     found.setflags(write=False)
     return found
 
 
-def _bits(seed: int, stream: int, shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    return random_words(derive_key("direction", seed, stream), shape)
-
-
-def _from_bits(bits: NDArray[np.uint64]) -> Floats:
-    magnitude = (4 + (bits >> np.uint64(8)) % np.uint64(13)).astype(np.float64) / 8
-    return np.where(bits >> np.uint64(63) == 0, magnitude, -magnitude)
+def _eighths(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
+    return random_signed(4, 16, derive_key("direction", seed, stream), shape) / 8
