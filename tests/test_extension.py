@@ -216,8 +216,8 @@ def test_an_array_function_stands_in_a_formula_and_is_verified(checkout):
     assert found["reverse", "float64", "agree"] == 1  # of the formula's own translation
 
 
-SIGN = """    if got * float(truth.ball.mid()) < 0 and not truth.ball.contains(0):
-        return Judgement(Ruling.DISAGREE, "the sign is wrong", None, math.inf, math.inf)
+SIGN = """    away = np.abs(truth.middle) > truth.radius
+    sheet.rule(away & (got * truth.middle < 0), _DISAGREE, Why.SIGN)
 """
 
 SIGN_TEST = '''
@@ -239,7 +239,10 @@ def test_the_right_sign_is_judged_as_before():
 
 
 def test_a_rule_of_the_judge_rules_and_leaves_right_code_alone(checkout):
-    checkout.add("gradcheck/judge/judge.py", SIGN.rstrip(), above="    spacing = ulp(magnitude")
+    judge = "gradcheck/judge/judge.py"
+    checkout.add(judge, "    SIGN = 12", above="    OFF = 11")
+    checkout.add(judge, '    Why.SIGN: "the sign is wrong",', above="    Why.GREY: ")
+    checkout.add(judge, SIGN.rstrip(), above="    sheet.rule(faithful, ")
     checkout.write("tests/judge/test_sign.py", SIGN_TEST)
     found = checkout.pytest("tests/judge/test_sign.py", "cases/tutorial.yaml::square")
     assert {verdict for _, _, verdict in found} == {"agree"}

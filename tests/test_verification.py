@@ -228,7 +228,7 @@ def test_a_condition_that_no_input_meets_is_refused():
     "options",
     [
         {"witness": "nobody"},
-        {"dtype": "float16"},
+        {"dtype": "float8"},
         {"points": 0},
         {"device": "nonsense"},
         {"seed": -1},
