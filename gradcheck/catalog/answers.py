@@ -124,7 +124,7 @@ def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
     left = float(MOST_ANSWER_STEPS)
     for case in cases:
         for variant in case.variants if any(point.known for point in case.points) else ():
-            questions = _questions(case, variant)
+            questions = _questions(case.points, variant)
             left -= sum(question.steps for question in questions)
             if left < 0:
                 fix = "leave points out, or split the file"
@@ -173,17 +173,17 @@ class _Question:
         return (asked.swapaxes(1, 2) if self.by_entry else asked).reshape(count, -1)
 
 
-def _questions(case: Case, variant: Variant) -> list[_Question]:
+def _questions(points: Sequence[Point], variant: Variant) -> list[_Question]:
     """What is asked of a variant's formula: each derivative once, at all its points together."""
     formula = variant.formula
     judged = tuple(node for node in formula.results if node is not None)
     graphs = DerivativeGraphs(GraphFunction(formula.graph, formula.inputs, judged))
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, WrittenAnswer]]] = {}
-    for number, point in enumerate(case.points):
+    for number, point in enumerate(points):
         for answer in answers(point, formula):
             if answer.key != "convention" and answer.positions:
                 groups.setdefault((answer.output, answer.inputs), []).append((number, answer))
-    rows = [exactly(point, formula) for point in case.points] if groups else []
+    rows = [exactly(point, formula) for point in points] if groups else []
     return [_question(graphs, formula, stated, rows) for stated in groups.values()]
 
 
@@ -230,6 +230,11 @@ def _is_reverse(formula: Lowered, answer: WrittenAnswer) -> bool:
 def _units(length: int, entries: range, count: int) -> Array:
     """A unit vector for each of the entries, so many times over."""
     return np.tile(np.eye(length)[list(entries)], (count, 1))
+
+
+def excluded(point: Point, variant: Variant) -> list[tuple[str, str]]:
+    """Return what is stated at a point and what the formula gives, for each that cannot be."""
+    return [told for _, told in _excluded(_questions((point,), variant))]
 
 
 def _excluded(questions: Iterable[_Question]) -> Iterator[tuple[int, tuple[str, str]]]:

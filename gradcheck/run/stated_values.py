@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from flint import arb
 
-from gradcheck.catalog.answers import DIGITS, answers, exactly, is_possible
+from gradcheck.catalog.answers import DIGITS, answers, exactly, excluded, is_possible
 from gradcheck.catalog.case import Point, Variant
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.query import Array, Query
@@ -19,7 +19,12 @@ _BITS = 200
 
 def contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
-    at = np.array([exactly(point, variant.formula)], dtype=object)
+    lowered = variant.formula
+    if any(port.kind == "complex" for port in (*lowered.ports, *lowered.judged)):
+        # No one mode answers for all entries of a complex function: each is asked for by itself.
+        told = excluded(point, variant)
+        return [f"{point.where}: the known {one[4:]} is not {other}" for one, other in told]
+    at = np.array([exactly(point, lowered)], dtype=object)
     found = []
     for answer in answers(point, variant.formula):
         if answer.key == "convention":
