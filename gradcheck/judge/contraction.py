@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from flint import arb
+from flint import acb, arb
 
 from gradcheck.judge.judge import Mask
 from gradcheck.ops.balls import working
@@ -92,6 +92,17 @@ class Weights:
         return found
 
     @property
+    def is_complex(self) -> bool:
+        """Whether sums are taken over complex entries: then of real parts of products."""
+        return any(side is not None and np.iscomplexobj(side) for side in self.sides)
+
+    def product(self, balls: Array, weight: Array) -> Array:
+        """Each ball times its weight; of complex entries Re(conj(weight) ball)."""
+        if not self.is_complex:
+            return np.asarray(balls * weight, dtype=object)
+        return np.asarray(_real_product(balls, weight), dtype=object)
+
+    @property
     def count(self) -> int:
         """How many derivatives of weight other than 0 each sum has."""
         return math.prod(int(np.count_nonzero(s)) for s in self.sides if s is not None)
@@ -119,6 +130,9 @@ class Weights:
         )
 
 
+_real_product = np.frompyfunc(lambda ball, weight: (acb(weight).conjugate() * ball).real, 2, 1)
+
+
 def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
     """The sums: balls, their status, and whether what they are made of is stated.
 
@@ -128,7 +142,7 @@ def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
     asked = weight != 0
     terms = np.full(parts.balls.shape, ZERO, dtype=object)
     with working(_BITS, exact=True):
-        terms[asked] = parts.balls[asked] * weight[asked]
+        terms[asked] = weights.product(parts.balls[asked], weight[asked])
         balls = _over(weights.axes, terms, np.add.reduce, arb(0))
     known = parts.stated & asked
     status = np.where(asked & ~parts.stated, parts.status, int(Status.SETTLED))

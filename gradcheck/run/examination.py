@@ -113,7 +113,9 @@ def _failures(examination: Examination) -> list[EntryReport]:
     """The kept failures; those of the worst input are asked again, for plain derivatives."""
     kept = examination.totals.failures
     at, ruling = kept[0].at, kept[0].ruling
-    points = {name: np.asarray(values, dtype=np.float64)[None] for name, values in at.items()}
+    points = {each.name: np.asarray(at[each.name], dtype=np.complex128 if each.domain.complex
+                                    else np.float64)[None]
+              for each in examination.session.variant.inputs}  # fmt: skip
     known = (each for each in examination.failing_points if _at(each.points) == at)
     plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
     return [*plain, *(each for each in kept if each.at != at)] if plain else kept
@@ -131,7 +133,7 @@ def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
     if not fails(first):  # it fails only beside other points
         return failing_point.points
     session = examination.session
-    found = smallest(first, fails, session.case.inputs, session.variant.formula, session.dtype)
+    found = smallest(first, fails, session.variant.inputs, session.variant.formula, session.dtype)
     return {name: values[None] for name, values in found.items()}
 
 

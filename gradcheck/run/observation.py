@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
-from flint import arb
+from flint import acb, arb
 
 from gradcheck.answer import (
     Abstention,
@@ -34,7 +34,7 @@ from gradcheck.judge.judge import (
 from gradcheck.methods import METHODS
 from gradcheck.query import Array, Port, Query
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
-from gradcheck.reference.ball_arrays import magnitudes
+from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.session import Points, Session
@@ -410,7 +410,11 @@ class _Coordinates:
 
 
 _real_part = np.frompyfunc(
-    lambda ball, part: ball if isinstance(ball, arb) else (ball.imag if part else ball.real), 2, 1
+    lambda ball, part: (
+        (ball.imag if part else ball.real) if isinstance(ball, acb) else (ZERO if part else ball)
+    ),
+    2,
+    1,
 )
 
 
@@ -586,8 +590,18 @@ def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Itera
 
 def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
     """All derivatives of an order, one by one, at one point, [1, n]."""
-    found = session.reference.enclose(_everything(order), point)
-    return Derivatives.of(found.balls[0], found.status[0])
+    outputs, inputs = _complex_entries(session.variant)
+    if order != 1 or not (outputs.any() or inputs.any()):
+        found = session.reference.enclose(_everything(order), point)
+        return Derivatives.of(found.balls[0], found.status[0])
+    # one by one in the mode that gives PyTorch's numbers: gradients by complex inputs, and
+    # derivatives of complex outputs
+    by_output = bool(inputs.any())
+    units = np.eye(len(outputs) if by_output else len(inputs))
+    query = Query(1, units, (None,)) if by_output else Query(1, None, (units,))
+    found = session.reference.enclose(query, np.repeat(point, len(units), axis=0))
+    balls, status = (each if by_output else each.T for each in (found.balls, found.status))
+    return Derivatives.of(balls, status)
 
 
 def _everything(order: int) -> Query:
@@ -669,7 +683,7 @@ def _reason(judgement: Judgement, entry: Entry, session: Session) -> str:
     if judgement.ruling is not Ruling.DISAGREE or not absent:
         return judgement.reason
     slot = entry.slot
-    for position, port in enumerate(session.case.inputs):
+    for position, port in enumerate(session.variant.inputs):
         slot -= math.prod(port.shape)
         if slot < 0:
             told = absent.get(position)

@@ -23,7 +23,7 @@ from gradcheck.points.plan import drawn_batches
 from gradcheck.query import Array
 from gradcheck.reference.reference import Reference
 
-Points = dict[str, Floats]
+Points = dict[str, Array]
 """For each input an array [count, *shape]."""
 
 FEW_ENTRIES = 2
@@ -54,7 +54,7 @@ class Session:
 
         Shapes: [count, n].
         """
-        return to_rows(self.case.inputs, points)
+        return to_rows(self.variant.inputs, points)
 
     def drawn(self, run_options: RunOptions) -> list[Points]:
         """Drawn points: all in one array where one call takes them all, else by their batches."""
@@ -67,18 +67,18 @@ class Session:
         self, points: Points, *, seed: int, thorough: bool
     ) -> Iterator[tuple[Invocation, list[int]]]:
         """The points as calls, each with the numbers of the points in it."""
-        count = len(points[self.case.inputs[0].name])
+        count = len(points[self.variant.inputs[0].name])
         few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
-            inputs = tuple(points[each.name][numbers] for each in self.case.inputs)
+            inputs = tuple(points[each.name][numbers] for each in self.variant.inputs)
             invocation = self._invocation(inputs, seed + numbers[0], together=together)
             yield replace(invocation, thorough=thorough or few), numbers
 
     def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
         first = second = None
         if METHODS[self.check.witness].differences:
-            named = {each.name: x for each, x in zip(self.case.inputs, inputs, strict=True)}
+            named = {each.name: x for each, x in zip(self.variant.inputs, inputs, strict=True)}
             point = self.rows(named)
             box = None if np.iscomplexobj(point) else Box.at(self.reference, point, self.dtype)
             first = self._inside(inputs, None if box is None else box.first())
@@ -114,7 +114,7 @@ class Session:
         """The settings, unless a step leaves the domain of an input."""
         if settings is None:
             return None
-        for each, values in zip(self.case.inputs, inputs, strict=True):
+        for each, values in zip(self.variant.inputs, inputs, strict=True):
             reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
             if not all(each.domain.contains(value) for value in reach):
                 return None

@@ -118,12 +118,12 @@ def test_a_sweep_makes_one_variant_for_each_value(by_example):
     variants = by_example["softmax"].variants
     assert [variant.name for variant in variants] == ["d=0", "d=1"]
     assert [variant.values for variant in variants] == [{"d": 0}, {"d": 1}]
-    assert [variant.program.shape for variant in variants] == [(2, 3), (2, 3)]
+    assert [variant.formula.judged[0].shape for variant in variants] == [(2, 3), (2, 3)]
 
 
 def test_a_case_without_a_sweep_has_one_nameless_variant(by_example):
     (variant,) = by_example["conv1d"].variants
-    assert (variant.name, variant.values, variant.program.shape) == ("", {}, (3, 4))
+    assert (variant.name, variant.values, variant.formula.judged[0].shape) == ("", {}, (3, 4))
 
 
 def test_two_sweeps_make_every_combination():
@@ -146,7 +146,7 @@ def test_a_sweep_of_texts_and_null_is_for_the_torch_language():
 
 def test_null_in_a_sweep_can_leave_out_dim():
     case = only("c: {formula: 'sum(x, dim=d)', inputs: {x: {shape: [2]}}, sweep: {d: [0, null]}}")
-    assert [variant.program.shape for variant in case.variants] == [(), ()]
+    assert [variant.formula.judged[0].shape for variant in case.variants] == [(), ()]
 
 
 def test_variants_whose_ids_would_be_equal_are_numbered():
@@ -196,7 +196,7 @@ def test_words_that_old_yaml_converts_stay_text(word):
 
 def test_lists_of_numbers_and_expressions_mix():
     case = only("c: {formula: [[x, 0.5], [-1, '2*x']], inputs: {x: real}}")
-    assert case.variants[0].program.shape == (2, 2)
+    assert case.variants[0].formula.judged[0].shape == (2, 2)
 
 
 def test_a_number_alone_may_be_an_expression():

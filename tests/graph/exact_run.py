@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gradcheck.graph.graph import Graph, Node
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.graph.lower import lower
 from gradcheck.language.parse import parse
 
@@ -42,34 +42,34 @@ def call(operator: str, *arguments: Fraction | bool | int) -> Fraction | bool:
     return bool(found) if isinstance(found, bool | np.bool_) else Fraction(found)
 
 
-def _entrywise(node: Node, *arguments: np.ndarray) -> np.ndarray:
+def _entrywise(node: Operation, *arguments: np.ndarray) -> np.ndarray:
     given = [] if node.attr is None else [node.attr]
     one = np.frompyfunc(lambda *values: call(node.op, *values, *given), len(arguments), 1)
     return np.asarray(one(*arguments), dtype=object)
 
 
-def _summed(node: Node, x: np.ndarray) -> np.ndarray:
+def _summed(node: Operation, x: np.ndarray) -> np.ndarray:
     return np.asarray(np.add.reduce(x, axis=node.attr, initial=Fraction(0)), dtype=object)
 
 
-def _running(node: Node, x: np.ndarray) -> np.ndarray:
+def _running(node: Operation, x: np.ndarray) -> np.ndarray:
     axis, reverse = node.attr
     total = np.add.accumulate(np.flip(x, axis) if reverse else x, axis=axis)
     return np.flip(total, axis) if reverse else total
 
 
-def _scattered(node: Node, x: np.ndarray) -> np.ndarray:
+def _scattered(node: Operation, x: np.ndarray) -> np.ndarray:
     result = np.full(node.size, Fraction(0), dtype=object)
     np.add.at(result, node.attr.array.reshape(-1), x.reshape(-1))
     return result.reshape(node.shape)
 
 
-def _product(_node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _product(_node: Operation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     products = a[..., :, :, None] * b[..., None, :, :]
     return np.asarray(np.add.reduce(products, axis=-2, initial=Fraction(0)), dtype=object)
 
 
-def _inverted(_node: Node, a: np.ndarray) -> np.ndarray:
+def _inverted(_node: Operation, a: np.ndarray) -> np.ndarray:
     """By Gauss and Jordan's elimination, matrix by matrix."""
     result = np.empty(a.shape, dtype=object)
     for place in np.ndindex(a.shape[:-2]):
