@@ -31,7 +31,7 @@ class CheckFacts:
 
     ``place`` is ``file:line``; ``implementation`` names the code on trial, empty for the formula's
     own translation; ``command`` runs this check alone. ``source`` is Python text that defines the
-    code on trial as ``subject``, empty where there is none.
+    code on trial as ``subject``, empty where there is none; ``several``: it gives several outputs.
     """
 
     place: str
@@ -41,6 +41,7 @@ class CheckFacts:
     source: str = ""
     dtype: str = "float64"
     device: str = "cpu"
+    several: bool = False
 
 
 def facts_of(check: Check, place: str, command: str) -> CheckFacts:
@@ -51,8 +52,16 @@ def facts_of(check: Check, place: str, command: str) -> CheckFacts:
     source = None
     with suppress(Exception):  # by the code on trial, whose failure is told and must not be lost
         source = source_of(case, variant, on_trial, check.dtype, check.device)
-    text = check.on_trial
-    return CheckFacts(place, check.name, text, command, source or "", check.dtype, check.device)
+    return CheckFacts(
+        place=place,
+        name=check.name,
+        implementation=check.on_trial,
+        command=command,
+        source=source or "",
+        dtype=check.dtype,
+        device=check.device,
+        several=len(variant.formula.outputs) > 1,
+    )
 
 
 def block(check_facts: CheckFacts, outcome: Outcome) -> str:
@@ -327,6 +336,7 @@ def _script(facts: CheckFacts, at: dict[str, Any]) -> list[str]:
         return []
     y = "result" if "y" in at else "y"
     names = ", ".join(at)
+    ones = f"[torch.ones_like(each) for each in {y}]" if facts.several else f"torch.ones_like({y})"
     imported = [] if "import torch\n" in facts.source else ["import torch"]
     return [
         *imported,
@@ -334,7 +344,7 @@ def _script(facts: CheckFacts, at: dict[str, Any]) -> list[str]:
         "",
         *(f"{name} = {_tensor(value, facts)}" for name, value in at.items()),
         f"{y} = subject({names})",
-        f"print({y}, torch.autograd.grad({y}, [{names}], torch.ones_like({y})))",
+        f"print({y}, torch.autograd.grad({y}, [{names}], {ones}))",
     ]
 
 
