@@ -25,7 +25,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "an integer"),
     "list[int]": ((list,), "a list of integers"),
     "bool": ((bool,), "True or False"),
-    "Dims": ((int, list, type(None)), "an integer, a list of integers or None"),
+    "_Dims": ((int, list, type(None)), "an integer, a list of integers or None"),
 }
 """By the annotation of an array function's argument; True is no integer here, nor 1 a boolean."""
 _RENAMED = {"axis": "dim", "axes": "dim", "dims": "dim", "keepdims": "keepdim"}
@@ -146,7 +146,7 @@ def _bound(
         reader.refuse(node.place, f"{name}: {error}", function.form, fix)
     for option, value in bound.arguments.items():
         annotation = form.parameters[option].annotation
-        kinds, expected = _KINDS.get(annotation, ((type(value),), ""))
+        kinds, expected = _KINDS[annotation]
         if type(value) not in kinds:
             found, fix = f"{name} with {option}={value}", f"write {function.form}"
             reader.refuse(node.place, found, f"{expected} for {option}", fix)

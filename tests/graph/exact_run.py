@@ -95,7 +95,7 @@ _NODES = {
     "broadcast": lambda node, x: np.broadcast_to(x, node.shape),
     "reshape": lambda node, x: x.reshape(node.shape),
     "transpose": lambda node, x: x.transpose(node.attr),
-    "gather": lambda node, x: x.reshape(-1)[node.attr.array],
+    "gather": lambda node, x: np.asarray(x.reshape(-1)[node.attr.array], dtype=object),
     "concat": lambda node, *parts: np.concatenate(parts, axis=node.attr),
     "scatter": _scattered, "sum": _summed, "cumsum": _running, "bmm": _product,
     "inverse": _inverted,
