@@ -146,7 +146,7 @@ def _bound(
         reader.refuse(node.place, f"{name}: {error}", function.form, fix)
     for option, value in bound.arguments.items():
         annotation = form.parameters[option].annotation
-        kinds, expected = _KINDS[annotation]
+        kinds, expected = _KINDS.get(annotation, ((type(value),), ""))
         if type(value) not in kinds:
             found, fix = f"{name} with {option}={value}", f"write {function.form}"
             reader.refuse(node.place, found, f"{expected} for {option}", fix)
