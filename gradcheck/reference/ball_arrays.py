@@ -134,7 +134,8 @@ def elementwise_balls(node: Operation, values: Sequence[Array]) -> Array:
         kernel, values = _complex_kernel(node.op, node.attr), [_lifted(each) for each in values]
     else:
         kernel = _UFUNCS.get(node.op) or _kernel(node.op, node.attr)
-    return np.asarray(kernel(*values), dtype=object)
+    with np.errstate(invalid="ignore"):  # FLINT's own floats may be nan on the way
+        return np.asarray(kernel(*values), dtype=object)
 
 
 @cache
