@@ -507,10 +507,15 @@ class _Question:
 
     def _bounds(self, mask: Mask) -> ErrorBounds:
         asked = self._rows(mask)
+        query, size = _of_size_one(_taken(self.query, asked))
         found = self._of_rows(
-            self.session.reference.error_bounds(
-                _taken(self.query, asked), self.points[asked], self.session.dtype
-            )
+            self.session.reference.error_bounds(query, self.points[asked], self.session.dtype)
+        )
+        found = ErrorBounds(
+            found.conditioning * size,
+            found.rounding * size,
+            found.scale * np.maximum(size, 1.0),
+            found.underflows,
         )
         found = self._spread(found, asked, mask.shape)
         kinks = mask & (self.enclosures.status.reshape(len(self.points), -1)
@@ -626,6 +631,24 @@ def _taken(query: Query, rows: Array) -> Query:
         None if side is None else side[rows] for side in (query.cotangent, *query.tangents)
     )
     return Query(query.order, cotangent, tuple(tangents))
+
+
+def _of_size_one(query: Query) -> tuple[Query, Floats]:
+    """The query with sides whose largest entry is 1, and for each row what they were multiplied by.
+
+    An error is multiplied by the sides wherever on its way it arises, and so is M.
+
+    Shapes: [count, 1].
+    """
+    given = [side for side in (query.cotangent, *query.tangents) if side is not None]
+    sizes = [np.abs(side).max(axis=1, keepdims=True, initial=0.0) for side in given]
+    sizes = [np.where(size == 0, 1.0, size) for size in sizes]
+    left = iter(side / size for side, size in zip(given, sizes, strict=True))
+    cotangent, *tangents = (
+        None if side is None else next(left) for side in (query.cotangent, *query.tangents)
+    )
+    total = np.prod(np.stack(sizes), axis=0) if sizes else np.ones((1, 1))
+    return Query(query.order, cotangent, tuple(tangents)), total
 
 
 def _without_zeros_of(query: Query) -> Query:
