@@ -15,7 +15,7 @@ from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.explain.point import entries_of, is_inside, number, values_at
+from gradcheck.explain.point import entries_of, is_inside, number, refuse_complex, values_at
 from gradcheck.explain.statements import derivatives_at, derivatives_of, title_of
 from gradcheck.explain.svg import Curve, Picture
 from gradcheck.floats import round_to
@@ -67,6 +67,7 @@ def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
 
     Errors: UsageError for an input, an output or a range that is not there.
     """
+    refuse_complex(check.variant)
     names = input_names(check.variant)
     entry = _entry(line.entry, names)
     _check_output(line.output, len(output_names(check.variant)))

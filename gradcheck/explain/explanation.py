@@ -18,7 +18,7 @@ from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.explain.backward_graph import GraphNode, backward_graph
 from gradcheck.explain.formulas import Formulas, formula_text, formulas_of
-from gradcheck.explain.point import entries_of, is_inside, values_at
+from gradcheck.explain.point import entries_of, is_inside, refuse_complex, values_at
 from gradcheck.explain.statements import (
     Derivative,
     certain,
@@ -76,6 +76,7 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     Errors: UsageError for a point that is none of this function.
     """
     case, variant = check.case, check.variant
+    refuse_complex(variant)
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
     names = [name for name, method in METHODS.items()

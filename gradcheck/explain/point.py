@@ -41,6 +41,17 @@ def values_at(
     return {name: values[name] for name in shapes}
 
 
+def refuse_complex(variant: Variant) -> None:
+    """Errors: UsageError where an input is complex."""
+    for port in variant.formula.ports:
+        if port.kind == "complex":
+            raise UsageError(
+                f"the input {port.name} is complex",
+                "real inputs: complex ones are judged, and not yet explained or drawn",
+                "write it by its real and its imaginary part, or run it with `gradcheck check`",
+            )
+
+
 def number(option: str, text: str, dtype: Dtype) -> float:
     """One number, such as ``3`` or ``pi/2``. Errors: UsageError for anything else."""
     return float(_floats(option, text, (), dtype))

@@ -214,6 +214,12 @@ REFUSED = {
         "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      leave it out\n"
     ),
+    ("z**2", "--input", "z=complex", "--at", "z=1"): (
+        "the input z is complex\n"
+        "  expected: real inputs: complex ones are judged, and not yet explained or drawn\n"
+        "  fix:      write it by its real and its imaginary part, "
+        "or run it with `gradcheck check`\n"
+    ),
     ("x**2", "--at", "x=3", "--device", "nonsense"): (
         "--device nonsense: no such device here\n"
         "  expected: one or more of cpu, or auto\n"
