@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,21 @@ class Query:
                 f"{len(self.tangents)} tangents of order {self.order}, expected one each"
             )
 
+    @classmethod
+    def of_all(cls, order: int) -> Query:
+        """All derivatives of an order, one by one."""
+        return cls(order, None, (None,) * order)
+
+    @property
+    def sides(self) -> tuple[Array | None, ...]:
+        """The cotangent, then the tangents."""
+        return self.cotangent, *self.tangents
+
+    def mapped(self, change: Callable[[Array], Array]) -> Query:
+        """The query with each side changed that is given."""
+        cotangent, *tangents = (None if side is None else change(side) for side in self.sides)
+        return Query(self.order, cotangent, tuple(tangents))
+
     @property
     def free_inputs(self) -> tuple[int, ...]:
         """The positions of the tangents that stay free."""
@@ -58,6 +73,12 @@ class Query:
         """The shape of the answer at one point, for so many output and input entries."""
         free = (outputs,) if self.cotangent is None else ()
         return (*free, *(inputs for _ in self.free_inputs))
+
+
+def complex_entries(ports: Sequence[Port]) -> NDArray[np.bool_]:
+    """Of each entry of the ports, whether it is complex."""
+    sizes = [math.prod(port.shape) for port in ports]
+    return np.repeat([port.kind == "complex" for port in ports], sizes)
 
 
 def flatten(arrays: Sequence[Array]) -> Array:

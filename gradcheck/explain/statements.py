@@ -99,7 +99,7 @@ def derivatives_at(reference: Reference, order: int, point: Sequence[float]) -> 
 
     Shapes: [1, m, n, ...].
     """
-    return reference.enclose(Query(order, None, (None,) * order), np.array([point]))
+    return reference.enclose(Query.of_all(order), np.array([point]))
 
 
 def derivatives_of(variant: Variant, order: int) -> list[Derivative]:

@@ -73,8 +73,7 @@ class Weights:
 
     @classmethod
     def of(cls, query: Query, row: int) -> Weights:
-        given = (query.cotangent, *query.tangents)
-        return cls(tuple(None if side is None else side[row % len(side)] for side in given))
+        return cls(query.mapped(lambda side: side[row % len(side)]).sides)
 
     @property
     def axes(self) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from flint import arb
@@ -40,7 +41,22 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Expected:
+class _Columns:
+    """Arrays of one shape, one for each field."""
+
+    def taken(self, rows: Array | slice) -> Self:
+        """Those at some of the first axis."""
+        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+
+    def where(self, own: Mask, other: Self) -> Self:
+        """These in some places, and others elsewhere."""
+        names = [each.name for each in fields(self)]
+        chosen = {name: np.where(own, getattr(self, name), getattr(other, name)) for name in names}
+        return replace(self, **chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected(_Columns):
     """What numbers should be: the truth, or what the case states in its place.
 
     The truth lies in real ``balls``, and, times 2**``exponent``, in ``middle + low`` ± ``radius``,
@@ -63,15 +79,6 @@ class Expected:
     def proved(self) -> Mask:
         """Where a number can be judged."""
         return (self.status <= Status.KINK) | self.stated
-
-    def taken(self, rows: Array | slice) -> Expected:
-        """Those at some of the first axis."""
-        return Expected(*(getattr(self, each.name)[rows] for each in fields(self)))
-
-    def where(self, own: Mask, other: Expected) -> Expected:
-        """These in some places, and others elsewhere."""
-        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
-        return Expected(*(np.where(own, mine, theirs) for mine, theirs in pairs))
 
 
 _SMALL, _RAISED, _BITS = 2.0**-900, 600, 256
@@ -130,7 +137,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgements:
+class Judgements(_Columns):
     """Many numbers, judged.
 
     ``ruling`` and ``grade`` count in ``RULINGS`` and ``GRADES``; the figures are those of
@@ -186,15 +193,9 @@ class Judgements:
         worst = np.where(severity == severity.max(), errors, -1.0)
         return tuple(int(k) for k in np.unravel_index(int(worst.argmax()), worst.shape))
 
-    def taken(self, rows: Array | slice) -> Judgements:
-        """Those at some of the first axis."""
-        return Judgements(*(getattr(self, each.name)[rows] for each in fields(self)))
-
     def worse(self, other: Judgements) -> Judgements:
         """Of two judgements of each number the worse, and of equal ones the first."""
-        second = SEVERITIES[other.ruling] > SEVERITIES[self.ruling]
-        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
-        return Judgements(*(np.where(second, theirs, own) for own, theirs in pairs))
+        return self.where(SEVERITIES[self.ruling] >= SEVERITIES[other.ruling], other)
 
 
 def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name

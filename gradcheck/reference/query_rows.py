@@ -72,7 +72,7 @@ def _questions(query: Query, function: GraphFunction) -> int:
 def _rows(query: Query, points: Array, function: GraphFunction) -> tuple[Rows, Array | None]:
     """The rows of a query; beside them the cotangents to contract a forward answer with."""
     width, size = function.width, function.size
-    given = [points, query.cotangent, *query.tangents]
+    given = [points, *query.sides]
     count = max(array.shape[0] for array in given if array is not None)
     by_output, by_input = _expanded(query, function)
     questions = _questions(query, function)

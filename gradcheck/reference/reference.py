@@ -138,7 +138,7 @@ class Reference:
         return self._sympy[order][1] if order else ""
 
     def _shape(self, query: Query, points: Array) -> tuple[int, ...]:
-        sides = [points, query.cotangent, *query.tangents]
+        sides = [points, *query.sides]
         count = max(len(side) for side in sides if side is not None)
         return (count, *query.free_shape(self.outputs, self.size))
 
@@ -191,7 +191,7 @@ class Reference:
             balls[chosen], status[chosen] = second[chosen], Status.SETTLED
 
     def _settled_below(self, order: int, point: Array) -> bool:
-        lower = (Query(k, None, (None,) * k) for k in range(order))
+        lower = map(Query.of_all, range(order))
         return all((self.enclose(one, point).status == Status.SETTLED).all() for one in lower)
 
 

@@ -32,7 +32,7 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.query import Array, Port, Query
+from gradcheck.query import Array, Query, complex_entries
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
@@ -315,14 +315,12 @@ class _Told:
     promises: Promises
 
     @property
-    def sides(self) -> tuple[Array | None, ...]:
-        return self.answer.query.cotangent, *self.answer.query.tangents
-
-    @property
     def key(self) -> object:
         """The same for answers that are judged together: they leave the same sides free."""
         apart = self.promises.about(self.answer.query.order)
-        return tuple(side is None for side in self.sides), id(self.promises) if apart else None
+        return tuple(side is None for side in self.answer.query.sides), id(
+            self.promises
+        ) if apart else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,13 +418,7 @@ _real_part = np.frompyfunc(
 
 def _complex_entries(variant: Variant) -> tuple[Mask, Mask]:
     """Which output entries, and which input entries, are complex."""
-    return _are_complex(variant.formula.judged), _are_complex(variant.formula.ports)
-
-
-def _are_complex(ports: Sequence[Port]) -> Mask:
-    """Of each entry of the ports."""
-    sizes = [math.prod(port.shape) for port in ports]
-    return np.repeat([port.kind == "complex" for port in ports], sizes)
+    return complex_entries(variant.formula.judged), complex_entries(variant.formula.ports)
 
 
 class _Question:
@@ -446,7 +438,9 @@ class _Question:
     @classmethod
     def of(cls, session: Session, told: Sequence[_Told]) -> _Question:
         points = np.concatenate([each.rows for each in told])
-        sides = [_stacked(each) for each in zip(*(each.sides for each in told), strict=True)]
+        sides = [
+            _stacked(each) for each in zip(*(each.answer.query.sides for each in told), strict=True)
+        ]
         keyed = np.concatenate([points, *(side for side in sides if side is not None)], axis=1)
         first, again = _distinct(keyed)
         cotangent, *tangents = (None if side is None else side[first] for side in sides)
@@ -507,7 +501,7 @@ class _Question:
 
     def _bounds(self, mask: Mask) -> ErrorBounds:
         asked = self._rows(mask)
-        query, size = _of_size_one(_taken(self.query, asked))
+        query, size = _of_size_one(self.query.mapped(lambda side: side[asked]))
         found = self._of_rows(
             self.session.reference.error_bounds(query, self.points[asked], self.session.dtype)
         )
@@ -549,13 +543,13 @@ class _Question:
 
     def _stress(self, point: Array) -> ErrorBounds:
         """The bounds of all derivatives, one by one, at one point."""
-        query = _everything(self.query.order)
+        query = Query.of_all(self.query.order)
         found = self.session.reference.error_bounds(query, point, self.session.dtype)
         return ErrorBounds(*(each[0] for each in _columns(found)))
 
     def _leaves_range(self, mask: Mask) -> Mask:
         asked = self._rows(mask)
-        query = _without_zeros_of(_taken(self.query, asked))
+        query = _without_zeros_of(self.query.mapped(lambda side: side[asked]))
         found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
@@ -597,7 +591,7 @@ def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
     """All derivatives of an order, one by one, at one point, [1, n]."""
     outputs, inputs = _complex_entries(session.variant)
     if order != 1 or not (outputs.any() or inputs.any()):
-        found = session.reference.enclose(_everything(order), point)
+        found = session.reference.enclose(Query.of_all(order), point)
         return Derivatives.of(found.balls[0], found.status[0])
     # one by one in the mode that gives PyTorch's numbers: gradients by complex inputs, and
     # derivatives of complex outputs
@@ -607,10 +601,6 @@ def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
     found = session.reference.enclose(query, np.repeat(point, len(units), axis=0))
     balls, status = (each if by_output else each.T for each in (found.balls, found.status))
     return Derivatives.of(balls, status)
-
-
-def _everything(order: int) -> Query:
-    return Query(order, None, (None,) * order)
 
 
 def _count(session: Session, order: int) -> int:
@@ -626,13 +616,6 @@ def _stacked(sides: Sequence[Array | None]) -> Array | None:
     return np.concatenate(given) if given else None
 
 
-def _taken(query: Query, rows: Array) -> Query:
-    cotangent, *tangents = (
-        None if side is None else side[rows] for side in (query.cotangent, *query.tangents)
-    )
-    return Query(query.order, cotangent, tuple(tangents))
-
-
 def _of_size_one(query: Query) -> tuple[Query, Floats]:
     """The query with sides whose largest entry is 1, and for each row what they were multiplied by.
 
@@ -640,24 +623,20 @@ def _of_size_one(query: Query) -> tuple[Query, Floats]:
 
     Shapes: [count, 1].
     """
-    given = [side for side in (query.cotangent, *query.tangents) if side is not None]
-    sizes = [np.abs(side).max(axis=1, keepdims=True, initial=0.0) for side in given]
-    sizes = [np.where(size == 0, 1.0, size) for size in sizes]
-    left = iter(side / size for side, size in zip(given, sizes, strict=True))
-    cotangent, *tangents = (
-        None if side is None else next(left) for side in (query.cotangent, *query.tangents)
-    )
-    total = np.prod(np.stack(sizes), axis=0) if sizes else np.ones((1, 1))
-    return Query(query.order, cotangent, tuple(tangents)), total
+    given = [side for side in query.sides if side is not None]
+    total = math.prod(map(_sizes, given), start=np.ones((1, 1)))
+    return query.mapped(lambda side: side / _sizes(side)), total
+
+
+def _sizes(side: Array) -> Floats:
+    """The largest magnitude of each row; 1 for one of zeros. Shapes: [count, 1]."""
+    size = np.abs(side).max(axis=1, keepdims=True, initial=0.0)
+    return np.where(size == 0, 1.0, size)
 
 
 def _without_zeros_of(query: Query) -> Query:
     """The query with ones for zeros: PyTorch multiplies by a 0 like by any other number."""
-    cotangent, *tangents = (
-        None if side is None else np.where(side == 0, 1.0, side)
-        for side in (query.cotangent, *query.tangents)
-    )
-    return Query(query.order, cotangent, tuple(tangents))
+    return query.mapped(lambda side: np.where(side == 0, 1.0, side))
 
 
 def _distinct(rows: Array) -> tuple[Array, Array]:
@@ -755,7 +734,7 @@ def _without_zeros(observation: Observation, entry: Entry, terms: list[Term]) ->
     """The terms of a sum less the derivatives that are 0, as long as one is not."""
     session = observation.session
     point = session.rows(observation.points)[entry.point][None]
-    balls = session.reference.enclose(_everything(entry.query.order), point).balls.reshape(-1)
+    balls = session.reference.enclose(Query.of_all(entry.query.order), point).balls.reshape(-1)
     return [term for term in terms if not balls[term[1]].is_zero()] or terms
 
 

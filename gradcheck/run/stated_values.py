@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from flint import arb
 
@@ -17,8 +19,19 @@ from gradcheck.run.observation import Promises
 _BITS = 200
 
 
+_FOUND: WeakKeyDictionary[Variant, dict[Point, list[str]]] = WeakKeyDictionary()
+"""What all checks of a variant ask alike."""
+
+
 def contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
+    found = _FOUND.setdefault(variant, {})
+    if point not in found:
+        found[point] = _contradictions(point, variant, reference)
+    return found[point]
+
+
+def _contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     lowered = variant.formula
     if any(port.kind == "complex" for port in (*lowered.ports, *lowered.judged)):
         # No one mode answers for all entries of a complex function: each is asked for by itself.
@@ -49,7 +62,7 @@ def _derivatives(reference: Reference, order: int, at: Array) -> tuple[Array, Ar
     """The formula's derivatives at a point that need not be a float, flat; which are settled."""
     floats = at.astype(float)
     if all(ball.is_exact() and ball == value for ball, value in zip(at[0], floats[0], strict=True)):
-        found = reference.enclose(Query(order, None, (None,) * order), floats)
+        found = reference.enclose(Query.of_all(order), floats)
         return found.balls.reshape(-1), found.status.reshape(-1) == Status.SETTLED
     try:
         balls, _ = reference.over(order, at, _BITS)

@@ -226,8 +226,8 @@ def test_complex_directions_have_two_dyadic_parts_and_real_ports_one(seed, strea
 
 
 def test_the_real_parts_are_those_of_a_real_direction():
-    parts = ((1, True), (1, False), (1, True))
-    found = directions.drawn(3, directions.COTANGENT, (2, 3), parts)
+    is_complex = np.array([True, False, True])
+    found = directions.drawn(3, directions.COTANGENT, (2, 3), is_complex)
     assert (found.real == directions.drawn(3, directions.COTANGENT, (2, 3))).all()
     assert (found.imag[:, 1] == 0).all()
     assert not (found.imag == found.real).all()

@@ -15,6 +15,7 @@ from invocations import (
     claims,
     invocation,
     remarks,
+    residual,
     said,
 )
 
@@ -30,21 +31,6 @@ def polar(r, t):
 
 def polar_jacobian(r, t):
     return np.array([[math.cos(t), -r * math.sin(t)], [math.sin(t), r * math.cos(t)]])
-
-
-def is_given(tangent):
-    return tangent is not None
-
-
-def residual(claim, jacobian):
-    """How far a claim is from contracting a Jacobian [count, m, n], at most."""
-    expected = jacobian
-    if claim.query.cotangent is not None:
-        expected = np.einsum("cm,cm...->c...", claim.query.cotangent, expected)
-    for tangent in filter(is_given, claim.query.tangents):
-        expected = np.einsum("c...n,cn->c...", expected, tangent)
-    assert claim.numbers.shape == expected.shape
-    return np.abs(claim.numbers - expected).max(initial=0.0)
 
 
 @pytest.mark.parametrize("witness", [reverse, forward])

@@ -109,12 +109,13 @@ class Box:
         A number below the step is as good as 0: that it underflows does no harm.
         """
         at = np.where(np.abs(self.point) >= self.step, self.point, 0.0)
-        return bool(self.reference.leaves_range(_all(order), at, self.dtype).any())
+        return bool(self.reference.leaves_range(Query.of_all(order), at, self.dtype).any())
 
     def _inaccuracy(self, order: int) -> float:
         """How far PyTorch's own derivatives may be off here without being wrong."""
         largest = max(
-            self.reference.largest(_all(k), self.point, self.dtype) for k in range(order + 1)
+            self.reference.largest(Query.of_all(k), self.point, self.dtype)
+            for k in range(order + 1)
         )
         return SCALE_FACTOR * self.dtype.unit_roundoff * largest
 
@@ -126,11 +127,6 @@ class Box:
         entries = np.arange(1, self.reference.size + 1)
         corner = self.point + entries * CORNER % 1.0 * self.step
         both = np.concatenate([self.point, corner])
-        running = float(self.reference.rounding(_all(order), both, self.dtype).max())
+        running = float(self.reference.rounding(Query.of_all(order), both, self.dtype).max())
         stable = CONDITIONING_FACTOR * self.dtype.unit_roundoff * conditioning
         return max(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
-
-
-def _all(order: int) -> Query:
-    """All derivatives of an order, one by one."""
-    return Query(order, None, (None,) * order)

@@ -6,13 +6,12 @@ complex port has two such numbers, its real and its imaginary part.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from gradcheck.answer import Floats, Invocation
-from gradcheck.query import Array, Port
+from gradcheck.query import Array, Port, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 
 COTANGENT, FIRST_TANGENT, SECOND_TANGENT = range(3)
@@ -29,9 +28,8 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
 
     Shapes: [count, entries of the ports]; complex128 if one of them is complex.
     """
-    parts = tuple((math.prod(port.shape), port.kind == "complex") for port in ports)
-    entries = sum(size for size, _ in parts)
-    return drawn(invocation.seed, stream, (invocation.count, entries), parts)
+    is_complex = complex_entries(ports)
+    return drawn(invocation.seed, stream, (invocation.count, is_complex.size), is_complex)
 
 
 def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
@@ -40,10 +38,9 @@ def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Ar
     Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
     """
     scales = dense(invocation, ports, stream)
-    kinds = (port.kind == "complex" for port in ports for _ in range(math.prod(port.shape)))
     return [
         _alone(scales, entry, part)
-        for entry, kind in enumerate(kinds)
+        for entry, kind in enumerate(complex_entries(ports).tolist())
         for part in (1, 1j)[: 1 + kind]
     ]
 
@@ -57,19 +54,14 @@ def _alone(scales: Array, entry: int, part: complex) -> Array:
     return direction
 
 
-def drawn(
-    seed: int, stream: int, shape: tuple[int, int], parts: tuple[tuple[int, bool], ...] = ()
-) -> Array:
-    """Random numbers of random sign, not to be written to.
-
-    ``parts`` are the numbers of neighbouring columns, and whether these are complex.
+def drawn(seed: int, stream: int, shape: tuple[int, int], is_complex: Array | None = None) -> Array:
+    """Random numbers of random sign, not to be written to; complex in the columns that are.
 
     Units: multiples of 1/8 with 1/2 <= |c| <= 2, of a complex number both parts, so that no
            product with one loses a bit that matters, in any dtype.
     """
     found: Array = np.ones(shape) if seed == PLAIN else _eighths(seed, stream, shape)
-    if any(kind for _, kind in parts):
-        is_complex = np.repeat([kind for _, kind in parts], [size for size, _ in parts])
+    if is_complex is not None and is_complex.any():
         beside = 0.0 if seed == PLAIN else _eighths(seed, stream + _IMAGINARY, shape)
         found = found + 1j * np.where(is_complex, beside, 0.0)
     found.setflags(write=False)
