@@ -277,7 +277,7 @@ def _adapted(graphs: DerivativeGraphs, rows: Rows) -> tuple[Pass, Array]:
         valued[todo] = is_finite(lower[todo]).all(axis=(1, 2))
         todo = todo[~(settled[todo].all(axis=1) & valued[todo])] if bits < MOST_BITS else todo[:0]
         radius = radii(answer[todo]).sum(axis=1)
-        stuck = touched[todo] & (2 * radius > before[todo]) & (bits > START_BITS)
+        stuck = touched[todo] & (radius > before[todo] / 2) & (bits > START_BITS)
         hopeless = (bits >= HOPELESS_BITS) & ~np.isfinite(radius)
         before[todo] = radius
         todo, bits = todo[~(stuck | hopeless)], bits * 2
