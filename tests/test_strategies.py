@@ -154,13 +154,17 @@ def in_reverse(formula):
     )
 
 
-def is_differentiated_by_pytorch(formula):
-    """All are but these, of which PyTorch loses the gradient without a word."""
-    return "besselj(" not in formula
+KNOWN_TO_FAIL = ("besselj(", "polygamma(", "digamma(")
+"""PyTorch loses the gradient of the first without a word, and trigamma, which is a value of the
+second and the gradient of the third, has nine digits: docs/findings.md."""
+
+
+def is_right_in_pytorch(formula):
+    return not any(name in formula for name in KNOWN_TO_FAIL)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-@given(strategies.formulas("x").filter(is_differentiated_by_pytorch))
+@given(strategies.formulas("x").filter(is_right_in_pytorch))
 def test_a_formulas_own_translation_agrees(formula):
     assert in_reverse(formula).verdict in ("agree", "abstain", "inaccurate")
 
