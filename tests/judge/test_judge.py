@@ -127,7 +127,7 @@ def test_the_wider_allowance_of_a_case_ends_too():
 def test_an_underflow_of_an_intermediate_is_inaccurate_and_says_so():
     judgement = ruled(0.0, settled(1e-300), stress=replace(CALM, underflows=True))
     assert judgement.ruling is Ruling.INACCURATE
-    assert judgement.reason == "an intermediate value underflows"
+    assert judgement.reason == "an intermediate value underflows (a kernel cannot be looked into)"
 
 
 def test_what_is_inaccurate_names_its_excuse():
