@@ -318,16 +318,14 @@ def _rule_range(
     sheet.rule(special & same, _AGREE, grade=_FAITHFUL)
     sheet.rule(special & ~truth.finite, _DISAGREE, Why.INFINITE_TRUTH)
     excused = sheet.open & special & ~truth.stated
-    left = np.zeros(got.shape, dtype=bool)
     if excused.any():
         own = own_rounding(excused, np.where(excused, math.inf, 0.0))
         sheet.note(own, excused)
-        left = excused & ((own.left != "") | (own.opaque != ""))
-        _rule_recovering(sheet, special & excused & ~beyond, own)
-        asked = sheet.open & left & ~beyond
-        found.leaves_range[:] = left & (beyond | (asked.any() and leaves_range(asked)))
-    near = beyond & (np.abs(got) >= dtype.largest / 2) & ((got > 0) == (truth.middle > 0))
-    sheet.rule(special & near & ~truth.stated, _INACCURATE, Why.FINITE)
+        back = np.isinf(got) & (own.left != "") & (own.ranged != 0)
+        asked = excused & ~beyond
+        found.leaves_range[:] = excused & (beyond | (asked.any() and leaves_range(asked)))
+        # infinities that are finite where what overflowed in the code is brought back
+        sheet.rule(asked & back & ~found.leaves_range, _INACCURATE, Why.OWN_RANGE)
     for why, is_so in (
         (Why.NOT_A_NUMBER, np.isnan(got)),
         (Why.INFINITY, np.isinf(got)),
@@ -335,12 +333,6 @@ def _rule_range(
     ):
         sheet.rule(special & is_so & found.leaves_range, _INACCURATE, why)
         sheet.rule(special & is_so, _DISAGREE, why)
-
-
-def _rule_recovering(sheet: _Sheet, where: Mask, own: OwnRounding) -> None:
-    """Infinities that are finite where what overflowed in the code is brought back."""
-    back = np.isinf(sheet.got) & (own.left != "") & (own.ranged != 0)
-    sheet.rule(where & back, _INACCURATE, Why.OWN_RANGE)
 
 
 def _overflows(truth: Expected, dtype: Dtype) -> Mask:

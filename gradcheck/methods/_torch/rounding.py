@@ -109,13 +109,13 @@ class _Asked:
     invocation: Invocation
 
     def by(self, mode: _Moves) -> _Heard:
+        numbers = {}
         with _same_randomness(self.invocation.device), _watched(mode.opaque), mode:
-            heard = _Heard(mode, {
-                key: said.numbers
-                for key, said in keyed(self.ask(self.invocation))
-                if isinstance(said, Answer) and key is not None
-            })  # fmt: skip
-        return heard
+            for key, said in keyed(self.ask(self.invocation)):
+                mode.operations = 0  # so that calls that do the same move alike
+                if isinstance(said, Answer) and key is not None:
+                    numbers[key] = said.numbers
+        return _Heard(mode, numbers)
 
 
 def _rounding_of(
@@ -199,8 +199,11 @@ def _watched(opaque: dict[str, None]) -> Iterator[None]:
 # the mode
 
 
-_EXACT = frozenset(  # noqa: SIM905 - a table
-    """
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_EXACT = _names("""
 _conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index _unsafe_view abs amax amin
 aminmax any all arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
 broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
@@ -215,30 +218,25 @@ new_zeros nextafter nonzero ones ones_like pad relu repeat repeat_interleave res
 resolve_conj resolve_neg rev roll round scalar_tensor scatter searchsorted select_backward
 select_scatter set sgn sign signbit slice_backward slice_scatter sort stack threshold
 threshold_backward topk tril tril_indices triu triu_indices trunc where zero zeros zeros_like
-""".split()
-)
+""")
 """They move numbers or choose among them, and round none."""
 
 _CASTS = frozenset({"_to_copy", "convert_element_type", "copy"})
 
-_SINGLE = _CASTS | frozenset(  # noqa: SIM905 - a table
-    """
+_SINGLE = _CASTS | _names("""
 acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
 hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sinh sqrt square sub
 tan tanh
-""".split()
-)
+""")
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
 
-_CONTRACTIONS = frozenset(  # noqa: SIM905 - a table
-    """
+_CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
 avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
 embedding_dense_backward index_add index_put linalg_cross linear matmul
 max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce std sum
 trace unfold_backward var var_mean vdot
-""".split()
-)
+""")
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
 
 _NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
@@ -276,7 +274,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
         self.decomposed = False
-        self._operations = 0
+        self.operations = 0
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -368,8 +366,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _directions(self, like: Tensor) -> Tensor:
         """-1, 0 or 1 for each number of a tensor."""
-        self._operations += 1
-        start = self._operations * _STRIDE % _POOL
+        self.operations += 1
+        start = self.operations * _STRIDE % _POOL
         pool = _pool(like.device)[self.pattern or 0]
         taken = pool[start : start + like.numel()]
         if len(taken) < like.numel():
