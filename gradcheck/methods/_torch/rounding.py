@@ -204,7 +204,8 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index _unsafe_view abs amax amin
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index
+_unsafe_view abs amax amin
 aminmax any all arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
 broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
 conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
