@@ -102,8 +102,8 @@ class OwnRounding(_Columns):
     @classmethod
     def unknown(cls, shape: tuple[int, ...], why: str) -> OwnRounding:
         """That of code that cannot be asked."""
-        nothing = np.zeros(shape)
-        return cls(nothing, nothing, np.full(shape, "", object), np.full(shape, why, object))
+        words = (np.full(shape, text, dtype=object) for text in ("", why))
+        return cls(np.zeros(shape), np.zeros(shape), *words)
 
 
 _SMALL, _RAISED, _BITS = 2.0**-900, 600, 256

@@ -1,5 +1,6 @@
 """Right code that rounds in its own way is never called wrong, and hides no wrong formula."""
 
+import numpy as np
 import pytest
 import torch
 from culprits import case_of, check_of
@@ -117,8 +118,7 @@ class _ByNumpy(torch.autograd.Function):
     @staticmethod
     def backward(context, cotangent):
         (x,) = context.saved_tensors
-        numbers = 1 - x.detach().cos().numpy()
-        return cotangent * torch.as_tensor(numbers)
+        return cotangent * torch.as_tensor(1 - np.cos(x.detach().numpy()))
 
 
 SMALL = "{formula: x - sin(x), inputs: {x: '[1e-9, 1e-8]'}, order: 1}"
@@ -127,7 +127,7 @@ SMALL = "{formula: x - sin(x), inputs: {x: '[1e-9, 1e-8]'}, order: 1}"
 def test_what_is_computed_outside_of_torch_is_named_and_excused_as_before():
     outcome = put(SMALL, _ByNumpy.apply, "reverse")
     assert outcome.verdict is Ruling.INACCURATE
-    assert "cannot be looked into" in outcome.reason or "explains it" in outcome.reason
+    assert outcome.reason.endswith("(Tensor.numpy cannot be looked into)")
 
 
 # range
@@ -137,7 +137,7 @@ def test_what_overflows_in_the_code_is_named_with_its_operand():
     quotient = "{formula: x/(x**2 + 1), inputs: {x: '[1e20, 1e21]'}, points: [{at: {x: 1e20}}]}"
     outcome = put(quotient, lambda x: x / (x * x + 1), "value", "float32")
     assert outcome.verdict is Ruling.INACCURATE
-    assert "float32 overflows in mul at x = 1e+20, y = 1e+20" in outcome.reason
+    assert "the code leaves the dtype's range: float32 overflows in mul at x = " in outcome.reason
 
 
 def test_an_infinity_that_the_code_meets_on_its_way_is_inaccurate():
