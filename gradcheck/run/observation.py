@@ -650,7 +650,7 @@ class _Question:
             return np.zeros(len(asked), dtype=bool)
         boxes = [[arb(x, abs(x) * reach) for x in row] for row in self.points[asked].tolist()]
         try:
-            touched = self.session.reference.over(0, np.array(boxes, dtype=object))[1]
+            touched = self.session.reference.touches(np.array(boxes, dtype=object))
         except NoDerivative:
             return np.zeros(len(asked), dtype=bool)
         return np.asarray(touched)
