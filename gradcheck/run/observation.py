@@ -41,6 +41,8 @@ from gradcheck.run.session import Points, Session
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
+MOST_TOGETHER = 1 << 14
+"""Input entries of points whose answers are judged together: what is larger costs memory."""
 MOST_PARTS = 4_096
 """Derivatives of one order that are looked at one by one, where sums of them are not enough."""
 
@@ -265,39 +267,67 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    (observation,) = observe_each(session, [Asked(points, seed, promises)], thorough=thorough)
+    (observation,) = observe_each(session, [Asked(points, seed, promises, thorough)])
     return observation
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Points that are put to a witness, the seed of its calls, and what the case states there."""
+    """Points that are put to a witness, the seed of its calls, and what the case states there.
+
+    ``thorough`` as in ``observe``.
+    """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
+    thorough: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return len(next(iter(self.points.values())))
+
+    @property
+    def entries(self) -> int:
+        """How many input entries the points have."""
+        return sum(values.size for values in self.points.values())
 
 
-def observe_each(
-    session: Session, asked: Sequence[Asked], *, thorough: bool = True
-) -> list[Observation]:
-    """``observe`` at several places, whose truths are asked for together."""
-    observations, told = [], []
+def observe_each(session: Session, asked: Sequence[Asked]) -> list[Observation]:
+    """``observe`` at several places, whose truths are asked for together where they are small."""
+    observations: list[Observation] = []
+    told: list[_Told] = []
+    entries = 0
     for each in asked:
-        heard = ask(session, each.points, each.seed, thorough=thorough)
-        observation = Observation(session, each.points, remarks=[r for r, _ in heard.remarks])
-        for remark, number in heard.remarks:
-            if not isinstance(remark, Agreement):
-                observation.findings.append(Finding(number, remark))
-        rows = session.rows(each.points)
+        observation, said = _heard(session, each)
         observations.append(observation)
-        told += [
-            _Told(answer, numbers, rows[numbers], observation, each.promises)
-            for answer, numbers in heard.answers
-        ]
+        told += said
+        entries += each.entries
+        if entries > MOST_TOGETHER:
+            _judge_all(session, told)
+            told, entries = [], 0
+    _judge_all(session, told)
+    return observations
+
+
+def _heard(session: Session, asked: Asked) -> tuple[Observation, list[_Told]]:
+    """What the witness said at one place, and its answers, which are not judged yet."""
+    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough)
+    observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
+    for remark, number in heard.remarks:
+        if not isinstance(remark, Agreement):
+            observation.findings.append(Finding(number, remark))
+    rows = session.rows(asked.points)
+    return observation, [
+        _Told(answer, numbers, rows[numbers], observation, asked.promises)
+        for answer, numbers in heard.answers
+    ]
+
+
+def _judge_all(session: Session, told: Sequence[_Told]) -> None:
     for alike in _alike(told):
         _judge(session, alike)
-    return observations
 
 
 _Said = list[tuple[Answer, Array]]
