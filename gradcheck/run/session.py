@@ -15,10 +15,11 @@ from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOp
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Box
-from gradcheck.points.generate import generate, to_rows
+from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import drawn_batches
 from gradcheck.query import Array
 from gradcheck.reference.reference import Reference
@@ -48,6 +49,11 @@ class Session:
     @property
     def variant(self) -> Variant:
         return self.check.variant
+
+    @property
+    def in_real_coordinates(self) -> Reference:
+        """The truth about the same function of real numbers: of a complex entry both parts."""
+        return _shared(self.variant).in_real_coordinates
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -79,8 +85,8 @@ class Session:
         first = second = None
         if METHODS[self.check.witness].differences:
             named = {each.name: x for each, x in zip(self.variant.inputs, inputs, strict=True)}
-            point = self.rows(named)
-            box = None if np.iscomplexobj(point) else Box.at(self.reference, point, self.dtype)
+            point = to_coordinates(self.variant.inputs, named)
+            box = Box.at(self.in_real_coordinates, point, self.dtype)
             first = self._inside(inputs, None if box is None else box.first())
             if box is not None and first is not None and self.case.order >= 2:
                 second = box.second()
@@ -115,7 +121,8 @@ class Session:
         if settings is None:
             return None
         for each, values in zip(self.variant.inputs, inputs, strict=True):
-            reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
+            steps = settings.step * np.array([1, -1, 1j, -1j] if each.domain.complex else [1, -1])
+            reach = np.add.outer(steps, values).ravel().tolist()
             if not all(each.domain.contains(value) for value in reach):
                 return None
         return settings
@@ -144,6 +151,8 @@ class _Shared:
 
     def __init__(self, variant: Variant) -> None:
         self.reference = Reference(variant.formula)
+        real = in_real_coordinates(variant.formula)
+        self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._visited: dict[tuple[str, RunOptions], list[Points]] = {}
 

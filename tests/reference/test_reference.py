@@ -9,7 +9,8 @@ from asked import enclosures, every, formula, reference_of
 from flint import arb
 
 from gradcheck.dtypes import DTYPES
-from gradcheck.query import Query
+from gradcheck.graph.lower import in_real_coordinates
+from gradcheck.query import Port, Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.reference import MOST_SYMBOLIC_ENTRIES, Reference
 
@@ -262,6 +263,21 @@ def test_a_box_knows_all_derivatives_of_an_order():
     reference = reference_of("[x*y, x*x*y]", x=(), y=())
     found, _ = reference.over(2, np.array([[arb(2), arb(5)]], dtype=object))
     assert found.astype(float).tolist() == [[[[0, 1], [1, 0]], [[10, 4], [4, 0]]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "jacobian"),
+    [
+        ("z**2", [[6, -8], [8, 6]]),  # 2z, by the equations of Cauchy and Riemann
+        ("conj(z)", [[1, 0], [0, -1]]),
+        ("re(z)*im(z)", [[4, 3]]),
+        ("im(z) + I*re(z)", [[0, 1], [1, 0]]),
+    ],
+)
+def test_a_box_of_complex_numbers_knows_the_derivatives_along_both_parts(text, jacobian):
+    reference = Reference(in_real_coordinates(formula(text, z=Port("z", (), "complex"))))
+    found, _ = reference.over(1, np.array([[arb(3), arb(4)]], dtype=object))
+    assert found[0].astype(float).tolist() == jacobian
 
 
 def test_outputs_that_are_not_judged_are_none():

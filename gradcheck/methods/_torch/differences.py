@@ -3,6 +3,9 @@
 By Taylor's theorem a central difference of step h misses the derivative by at most h/2 times the
 radius of the second derivatives over x ± h, to which rounding adds the function's own error over h.
 Both are enclosed here, so a step outside a smooth neighbourhood is never judged.
+
+All numbers are real coordinates: PyTorch steps along both parts of a complex entry, and compares
+the two derivatives as one complex number, which is off by at most sqrt(2) times as much.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ stands not here finite differences have none to give."""
 class Box:
     """The neighbourhood x ± 2h in which differences of step h are taken.
 
-    ``balls`` hold all derivatives of the orders 0, 1 and 2 over it.
+    ``balls`` hold all derivatives of the orders 0, 1 and 2 over it. The reference is that in real
+    coordinates; ``dtype`` is complex where an input is.
 
     Shapes: point [1, n]; balls [m, n, ..., n] for each order.
     """
@@ -95,9 +99,9 @@ class Box:
         if not max(map(self._size, range(3))) <= self.dtype.largest * HEADROOM:
             return None
         noise = self._rounding(order) / self.step + self._inaccuracy(order + 1)
-        atol = SAFETY * (truncation + noise)
+        atol = SAFETY * (truncation + noise) * (math.sqrt(2) if self.dtype.is_complex else 1.0)
         flat = self._size(order) / np.abs(self.point).max(initial=1.0)  # of a constant
-        if not atol <= LOOSEST.get(self.dtype.name, 0.0) * max(largest, flat):
+        if not atol <= LOOSEST.get(self.dtype.real, 0.0) * max(largest, flat):
             return None
         if self._leaves_range(order + 1):
             return None
