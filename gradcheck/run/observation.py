@@ -37,7 +37,7 @@ from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
-from gradcheck.run.session import Points, Session
+from gradcheck.run.session import Differences, Points, Session
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
@@ -299,8 +299,9 @@ def observe_each(session: Session, asked: Sequence[Asked]) -> list[Observation]:
     observations: list[Observation] = []
     told: list[_Told] = []
     entries = 0
-    for each in asked:
-        observation, said = _heard(session, each)
+    differences = session.differences([each.points for each in asked]) if asked else []
+    for each, here in zip(asked, differences, strict=True):
+        observation, said = _heard(session, each, here)
         observations.append(observation)
         told += said
         entries += each.entries
@@ -311,9 +312,11 @@ def observe_each(session: Session, asked: Sequence[Asked]) -> list[Observation]:
     return observations
 
 
-def _heard(session: Session, asked: Asked) -> tuple[Observation, list[_Told]]:
+def _heard(
+    session: Session, asked: Asked, differences: Sequence[Differences]
+) -> tuple[Observation, list[_Told]]:
     """What the witness said at one place, and its answers, which are not judged yet."""
-    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough)
+    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
         if not isinstance(remark, Agreement):
@@ -361,10 +364,19 @@ class Heard:
     remarks: list[tuple[Remark, int]]
 
 
-def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -> Heard:
-    """Put points to the check's witness."""
+def ask(
+    session: Session,
+    points: Points,
+    seed: int,
+    *,
+    thorough: bool = True,
+    differences: Sequence[Differences] | None = None,
+) -> Heard:
+    """Put points to the check's witness; ``differences`` are those there, where they are known."""
     heard = Heard([], [])
-    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
+    for invocation, numbers in session.invocations(
+        points, seed=seed, thorough=thorough, differences=differences
+    ):
         for said in METHODS[session.check.witness].answer(invocation):
             if isinstance(said, Answer):
                 heard.answers.append((said, np.array(numbers)))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
+from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Box
+from gradcheck.methods._torch.differences import Boxes, Settings
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import drawn_batches
 from gradcheck.query import Array
@@ -30,6 +30,17 @@ Points = dict[str, Array]
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How ``torch.autograd.gradcheck`` and ``gradgradcheck`` testify at a point; None: not."""
+
+    first: FiniteDifferenceSettings | None
+    second: FiniteDifferenceSettings | None
+
+
+NO_DIFFERENCES = Differences(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,40 +81,60 @@ class Session:
         return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
 
     def invocations(
-        self, points: Points, *, seed: int, thorough: bool
+        self,
+        points: Points,
+        *,
+        seed: int,
+        thorough: bool,
+        differences: Sequence[Differences] | None = None,
     ) -> Iterator[tuple[Invocation, list[int]]]:
-        """The points as calls, each with the numbers of the points in it."""
-        count = len(points[self.variant.inputs[0].name])
+        """The points as calls, each with the numbers of the points in it.
+
+        ``differences`` are those at the points, where they are known.
+        """
+        (differences,) = [differences] if differences else self.differences([points])
+        count = _count(points)
         few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
-            inputs = tuple(points[each.name][numbers] for each in self.variant.inputs)
-            invocation = self._invocation(inputs, seed + numbers[0], together=together)
-            yield replace(invocation, thorough=thorough or few), numbers
+            invocation = Invocation(
+                function=self.subject,
+                inputs=tuple(points[each.name][numbers] for each in self.variant.inputs),
+                batched=together,
+                outputs=self.variant.formula.ports_on_trial,
+                order=self.case.order,
+                dtype=self.dtype.name,
+                device=self.check.device,
+                seed=seed + numbers[0],
+                thorough=thorough or few,
+                own_code=self.check.implementation.is_own_code,
+                first=differences[numbers[0]].first,
+                second=differences[numbers[0]].second,
+                elsewhere=self._elsewhere(),
+            )
+            yield invocation, numbers
 
-    def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
-        first = second = None
-        if METHODS[self.check.witness].differences:
-            named = {each.name: x for each, x in zip(self.variant.inputs, inputs, strict=True)}
-            point = to_coordinates(self.variant.inputs, named)
-            box = Box.at(self.in_real_coordinates, point, self.dtype)
-            first = self._inside(inputs, None if box is None else box.first())
-            if box is not None and first is not None and self.case.order >= 2:
-                second = box.second()
-        return Invocation(
-            function=self.subject,
-            inputs=inputs,
-            batched=together,
-            outputs=self.variant.formula.ports_on_trial,
-            order=self.case.order,
-            dtype=self.dtype.name,
-            device=self.check.device,
-            seed=seed,
-            own_code=self.check.implementation.is_own_code,
-            first=first,
-            second=second,
-            elsewhere=self._elsewhere(),
-        )
+    def differences(self, places: Sequence[Points]) -> list[list[Differences]]:
+        """How finite differences testify at each point of some places, asked for together."""
+        counts = [_count(points) for points in places]
+        if not METHODS[self.check.witness].differences:
+            return [[NO_DIFFERENCES] * count for count in counts]
+        inputs = self.variant.inputs
+        rows = np.concatenate([to_coordinates(inputs, points) for points in places])
+        boxes = Boxes.at(self.in_real_coordinates, rows, self.dtype)
+        named = {each.name: np.concatenate([p[each.name] for p in places]) for each in inputs}
+        first = [
+            self._inside(single(named, k), settings) for k, settings in enumerate(boxes.first())
+        ]
+        second: Settings = [None] * len(rows)
+        if self.case.order >= 2:
+            second = boxes.second()
+        found = [
+            Differences(one, None if one is None else other)
+            for one, other in zip(first, second, strict=True)
+        ]
+        ends = np.cumsum(counts).tolist()
+        return [found[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
         """For each other dtype of the case how its implementation is made."""
@@ -115,14 +146,14 @@ class Session:
         }
 
     def _inside(
-        self, inputs: tuple[Floats, ...], settings: FiniteDifferenceSettings | None
+        self, point: Points, settings: FiniteDifferenceSettings | None
     ) -> FiniteDifferenceSettings | None:
         """The settings, unless a step leaves the domain of an input."""
         if settings is None:
             return None
-        for each, values in zip(self.variant.inputs, inputs, strict=True):
+        for each in self.variant.inputs:
             steps = settings.step * np.array([1, -1, 1j, -1j] if each.domain.complex else [1, -1])
-            reach = np.add.outer(steps, values).ravel().tolist()
+            reach = np.add.outer(steps, point[each.name]).ravel().tolist()
             if not all(each.domain.contains(value) for value in reach):
                 return None
         return settings
@@ -195,6 +226,10 @@ def _shared(variant: Variant) -> _Shared:
 def reference_of(variant: Variant) -> Reference:
     """Return the truth about a variant's formula, which all its checks share."""
     return _shared(variant).reference
+
+
+def _count(points: Points) -> int:
+    return len(next(iter(points.values())))
 
 
 def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:
