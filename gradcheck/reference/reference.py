@@ -121,8 +121,9 @@ class Reference:
         """All derivatives of an order over boxes, and which boxes met an undecided condition.
 
         Shapes: box [count, n], balls; derivatives [count, m, n, ...]; touched [count].
-        Errors: NoDerivative.
+        Errors: NoDerivative; ValueError where an entry is complex.
         """
+        self._function.refuse_complex()
         n, count = self.size, len(box)
         chosen = np.array(list(itertools.product(range(n), repeat=order)), dtype=int)
         units = np.tile(np.eye(n)[chosen.reshape(n**order, order)], (count, 1, 1))
