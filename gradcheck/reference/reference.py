@@ -121,8 +121,9 @@ class Reference:
         """All derivatives of an order over boxes, and which boxes met an undecided condition.
 
         Shapes: box [count, n], balls; derivatives [count, m, n, ...]; touched [count].
-        Errors: NoDerivative.
+        Errors: NoDerivative; ValueError where an entry is complex.
         """
+        self._function.refuse_complex()
         planned = plan_rows(self._graphs, Query.of_all(order), box)
         found = [self._graphs.enclose(rows, bits, exact=order == 0) for rows, _ in planned.parts]
         rows = np.concatenate([each.touched for each in found]).reshape(len(box), -1)

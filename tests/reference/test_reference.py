@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from asked import enclosures, every, formula, reference_of
-from flint import arb
+from flint import acb, arb
 
 from gradcheck.dtypes import DTYPES
 from gradcheck.graph.lower import in_real_coordinates
@@ -278,6 +278,17 @@ def test_a_box_of_complex_numbers_knows_the_derivatives_along_both_parts(text, j
     reference = Reference(in_real_coordinates(formula(text, z=Port("z", (), "complex"))))
     found, _ = reference.over(1, np.array([[arb(3), arb(4)]], dtype=object))
     assert found[0].astype(float).tolist() == jacobian
+
+
+def test_all_derivatives_of_complex_numbers_are_asked_for_in_real_coordinates_alone():
+    complex_one = Reference(formula("z**2", z=Port("z", (), "complex")))
+    told = "all derivatives of complex numbers: ask in real coordinates"
+    with pytest.raises(ValueError, match=told):
+        complex_one.enclose(every(1), np.array([[1 + 2j]]))
+    with pytest.raises(ValueError, match=told):
+        complex_one.over(1, np.array([[acb(1, 2)]], dtype=object))
+    gradient = Query(1, np.array([[1.0]]), (None,))
+    assert complex_one.enclose(gradient, np.array([[1 + 2j]])).balls.astype(complex) == 2 - 4j
 
 
 def test_outputs_that_are_not_judged_are_none():
