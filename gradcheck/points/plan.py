@@ -1,39 +1,46 @@
 """Which batches of points a case is checked at: the same ones in every process and every method.
 
-Hypothesis draws a seed and a few plain numbers for each batch: integers below 100 and nothing else.
-It mixes numbers that it finds in the source of loaded modules into larger ones, and floats: then
-points would depend on what else was imported.
+A regime says what sort of points; a recipe says which of that sort. Points that do not meet a
+formula's `where` are left out.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import count
 
-from hypothesis import Phase, given, seed
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+import numpy as np
 
 from gradcheck.answer import Floats, RunOptions
-from gradcheck.catalog.case import Case, Variant
-from gradcheck.dtypes import Dtype
+from gradcheck.catalog.case import Case, Input, Variant
+from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
-from gradcheck.points.engine import every_setting, outside_of_tests
-from gradcheck.points.marginals import in_spans
-from gradcheck.points.regimes import Site, draw, meeting, regimes
-from gradcheck.randomness import derive_key
+from gradcheck.graph.lower import Lowered
+from gradcheck.points.correlated import Fields, groups
+from gradcheck.points.generate import fields_of, generate, to_rows
+from gradcheck.points.kinks import breakpoints, kinks
+from gradcheck.points.marginals import ENTRY_REGIMES, in_spans
+from gradcheck.points.matrices import MADE, SCALED
+from gradcheck.randomness import derive_key, random_below
+from gradcheck.reference.conditions import holds
 
-_RUNS = 16  # of Hypothesis
-_RUN = 12  # recipes of one run: there are 11 regimes
 _LARGEST_BATCH = 32  # points
 _LARGEST_ENTRIES = 4096  # of all points of a batch together
 _FEWEST = 2  # points of a check, however large its arrays are
 _EMPTY_ROUNDS = 8  # of all regimes, without one point that meets `where`: then it is hopeless
-_SPECIALS = 3  # plain numbers laid over a batch, at most
-_SCALES = ("+e0", "-e0", "+e-1", "-e-1", "+e1", "-e1", "+e-2", "-e-2", "+e-4", "-e-4", "+e3", "-e3")
+MOST_SPECIALS = 3  # plain numbers laid over a batch, at most
+SCALES = ("+e0", "-e0", "+e-1", "-e-1", "+e1", "-e1", "+e-2", "-e-2", "+e-4", "-e-4", "+e3", "-e3")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where points are drawn: a variant's inputs and formula, and the dtype."""
+
+    inputs: tuple[Input, ...]
+    formula: Lowered
+    dtype: Dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Special:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What Hypothesis decides of a batch before its regime is known."""
+    """What is decided of a batch before its regime is known."""
 
     seed: int
     specials: tuple[Special, ...]
@@ -111,42 +118,21 @@ def drawn_batches(
 def _recipes(
     case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
 ) -> Iterator[Recipe]:
-    """Return recipes without end, each with a seed of its own.
-
-    They are drawn before anything is looked at, so that no exception of the code under test passes
-    through Hypothesis and no global random state is touched while it runs. Cases share a few runs
-    of Hypothesis, because a run takes longer than making a case's points does.
-    """
-    key = derive_key("visit", case.name, variant.name, dtype.name, run_options.seed)
-    for number in count():
-        run = _run(derive_key("run", run_options.seed, (key + number) % _RUNS))
-        for place, recipe in enumerate(run):
-            yield replace(recipe, seed=derive_key(key, number, place, recipe.seed))
+    """Return recipes without end, each with a seed of its own."""
+    key = derive_key("recipe", case.name, variant.name, dtype.name, run_options.seed)
+    return (_recipe(derive_key(key, number)) for number in count())
 
 
-@lru_cache(maxsize=_RUNS)
-def _run(key: int) -> tuple[Recipe, ...]:
-    """Return one run's recipes."""
-    found: list[Recipe] = []
-    with outside_of_tests():
-
-        @seed(key)
-        @every_setting(_RUN, [Phase.generate])
-        @given(recipes())
-        def collect(recipe: Recipe) -> None:
-            found.append(recipe)
-
-        collect()
-    return tuple(found)
-
-
-def recipes() -> SearchStrategy[Recipe]:
-    """Return a strategy of seeds and special numbers."""
-    below_100 = st.integers(0, 99)
-    special = st.builds(Special, below_100, below_100, below_100, st.sampled_from(_SCALES))
-    specials = st.lists(special, max_size=_SPECIALS).map(tuple)
-    seeds = st.builds(lambda low, high: low + 100 * high, below_100, below_100)
-    return st.builds(Recipe, seeds, specials)
+def _recipe(key: int) -> Recipe:
+    """Return the recipe of a key, which is its seed too, with any number of plain numbers."""
+    some = random_below(MOST_SPECIALS + 1, derive_key(key, "specials"), ()).item()
+    plain = random_below(100, derive_key(key, "plain"), (some, 3)).tolist()
+    scales = random_below(len(SCALES), derive_key(key, "scales"), (some,)).tolist()
+    specials = (
+        Special(row, entry, digits, SCALES[scale])
+        for (row, entry, digits), scale in zip(plain, scales, strict=True)
+    )
+    return Recipe(key, tuple(specials))
 
 
 def batch_of(site: Site, regime: str, recipe: Recipe, count: int) -> Batch:
@@ -172,3 +158,48 @@ def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
         value = round_to([special.value], site.dtype)
         if in_spans(value, chosen.domain.spans(site.dtype)).all():
             row[special.entry // len(free) % len(row)] = value.item()
+
+
+# regimes
+
+
+def regimes(inputs: tuple[Input, ...], formula: Lowered) -> tuple[str, ...]:
+    """Return the regimes that have a meaning for these inputs, ``bulk`` first.
+
+    They do not depend on the dtype: float64 decides.
+    """
+    fields = fields_of(inputs, DTYPES["float64"])
+    free = tuple(field for field in fields if field.size and field.kind not in MADE)
+    found = ["bulk", *(name for name in ENTRY_REGIMES if name != "bulk" and _occurs(name, free))]
+    scaled = any(field.size and field.kind in SCALED for field in fields)
+    if scaled and "tails" not in found:
+        found.insert(1, "tails")
+    if groups(free):
+        found += ["ties", "offsets"]
+    if any(field.square for field in fields):
+        found.append("singular")
+    if free and kinks(formula):
+        found.append("breakpoints")
+    return (*found, "mixed") if len(found) > 2 else tuple(found)
+
+
+def _occurs(regime: str, fields: Fields) -> bool:
+    return any(field.draw(regime, 0, (1,)) is not None for field in fields)
+
+
+def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
+    """Return at most ``count`` points of the regime, whether they meet `where` or not.
+
+    Shapes: [found, *shape] for each input.
+    """
+    if regime == "breakpoints":
+        return breakpoints(site.inputs, site.formula, seed, count, site.dtype)
+    return generate(site.inputs, regime, seed, count, site.dtype)
+
+
+def meeting(site: Site, points: dict[str, Floats]) -> dict[str, Floats]:
+    """Return the points that certainly meet the formula's conditions."""
+    if not site.formula.conditions:
+        return points
+    kept = holds(site.formula, to_rows(site.inputs, points)).astype(np.bool_)
+    return {name: values[kept] for name, values in points.items()}

@@ -14,7 +14,7 @@ from gradcheck.floats import ordinal, round_to
 from gradcheck.points.correlated import RELATIONS
 from gradcheck.points.generate import generate
 from gradcheck.points.marginals import ENTRY_REGIMES
-from gradcheck.points.regimes import regimes
+from gradcheck.points.plan import regimes
 
 REGIMES = (*ENTRY_REGIMES, *RELATIONS, "mixed")
 dtypes = st.sampled_from([DOUBLE, SINGLE, HALF, BRAIN])

@@ -16,8 +16,7 @@ from gradcheck.points.generate import from_coordinates, generate, to_coordinates
 from gradcheck.points.kinks import breakpoints
 from gradcheck.points.marginals import ENTRY_REGIMES
 from gradcheck.points.matrices import belongs
-from gradcheck.points.plan import drawn_batches
-from gradcheck.points.regimes import regimes
+from gradcheck.points.plan import drawn_batches, regimes
 from gradcheck.points.simplification import smallest
 
 REGIMES = (*ENTRY_REGIMES, *RELATIONS, "mixed")

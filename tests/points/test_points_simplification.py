@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from input_samples import DOUBLE, SINGLE, lowered, variable
 
@@ -123,6 +123,20 @@ def test_the_same_failure_shrinks_to_the_same_input():
         return shrink({"x": 17.3, "y": 0.37}, lambda p: p["x"] * p["y"] > 1.1, X, Y)
 
     assert once() == once()
+
+
+@pytest.fixture
+def short_profile():
+    before = settings.get_current_profile_name()
+    settings.register_profile("short", max_examples=1, phases=[], derandomize=True)
+    settings.load_profile("short")
+    yield
+    settings.load_profile(before)
+
+
+def test_no_profile_of_hypothesis_changes_what_a_failure_shrinks_to(short_profile):
+    assert settings().max_examples == 1
+    assert shrink({"x": 123456.789}, lambda p: p["x"] > 1000, X) == {"x": 2000.0}
 
 
 def test_a_tensor_without_elements_stays():
