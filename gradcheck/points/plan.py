@@ -1,28 +1,34 @@
-"""Which batches of points a case is checked at: the same ones in every process and every method.
+"""Which points a case is checked at: the same ones in every process and every method.
 
-A regime says what sort of points; a recipe says which of that sort. Points that do not meet a
-formula's `where` are left out.
+First comes the covering set, which hangs on no seed, then drawn points: a regime says what sort of
+points, a recipe says which of that sort. Points that do not meet a formula's `where` are left out,
+and those that have been there before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import compress, count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, RunOptions
 from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.graph.lower import Lowered
-from gradcheck.points.correlated import Fields, groups
+from gradcheck.points.correlated import Fields, related
+from gradcheck.points.covering import covering
+from gradcheck.points.fixed import fixed_points
 from gradcheck.points.generate import fields_of, generate, to_rows
 from gradcheck.points.kinks import breakpoints, kinks
 from gradcheck.points.marginals import ENTRY_REGIMES, in_spans
 from gradcheck.points.matrices import MADE, SCALED
+from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below
 from gradcheck.reference.conditions import holds
 
@@ -45,18 +51,25 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Points of one regime.
+    """Points, and of which kind each is.
 
+    The first ``covering`` of them are of the covering set.
     Shapes: each of ``points`` is [count, *shape].
     """
 
-    regime: str
-    seed: int
-    points: dict[str, Floats]
+    kinds: tuple[str, ...]
+    points: dict[str, Array]
+    covering: int = 0
 
     @property
     def count(self) -> int:
-        return min((len(values) for values in self.points.values()), default=0)
+        return len(self.kinds)
+
+    def taken(self, chosen: NDArray[np.bool_]) -> Batch:
+        """Return the chosen points."""
+        kinds = tuple(compress(self.kinds, chosen.tolist()))
+        points = {name: values[chosen] for name, values in self.points.items()}
+        return Batch(kinds, points, int(chosen[: self.covering].sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +103,89 @@ def affordable(points: int, size: int) -> int:
     return min(points, max(_FEWEST, points * _LARGEST_ENTRIES // max(size, _LARGEST_ENTRIES)))
 
 
-def drawn_batches(
-    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
-) -> Iterator[Batch]:
-    """Yield batches that hold ``run_options.points`` points together, or what is affordable.
+def covering_batch(site: Site) -> Batch:
+    """Return the covering set, without the points that do not meet `where`."""
+    kinds, points = covering(site.inputs, site.formula, site.dtype)
+    return _meeting(site, Batch(kinds, points, len(kinds)))
 
-    The regimes that apply come in turn, with equal shares of the points that are left. A batch
-    holds at least one point; where no drawn point meets `where`, there is no batch.
+
+def planned(
+    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions, covering: Batch
+) -> Batch:
+    """Return ``run_options.points`` points, or as many as are affordable.
+
+    Three quarters of them, or the whole, are the covering set (as ``covering_batch`` returns it);
+    then come drawn ones. Declared points are not repeated, and none comes twice. Where nothing new
+    meets `where`, they are fewer.
     """
     site = Site(variant.inputs, variant.formula, dtype)
-    size = sum(math.prod(each.shape) for each in variant.inputs)
-    left, fruitless = affordable(run_options.points, size), 0
-    order = regimes(variant.inputs, variant.formula)
-    most = max(1, min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(size, 1)))
-    for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
+    left = affordable(run_options.points, _size(site))
+    known = {_bits(each.at) for each in fixed_points(case, variant, dtype)}
+    fresh = _unknown(covering, known)
+    chosen = fresh.taken(np.arange(fresh.count) < _share(left))
+    recipes = _recipes(case, variant, dtype, run_options)
+    return _joined([chosen, *_drawn(site, recipes, left - chosen.count, known)])
+
+
+def parts(batch: Batch) -> list[Batch]:
+    """Return a batch in parts none of which is large, for code that takes a point at a time."""
+    size = sum(values.size for values in batch.points.values()) // max(batch.count, 1)
+    most = max(1, _LARGEST_ENTRIES // max(size, 1))
+    numbers = np.arange(batch.count) // most
+    return [batch.taken(numbers == part) for part in range(-(-batch.count // most))]
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Return the points of several batches, of which those with covering points come first."""
+    kinds = tuple(kind for batch in batches for kind in batch.kinds)
+    names = batches[0].points
+    points = {name: np.concatenate([batch.points[name] for batch in batches]) for name in names}
+    return Batch(kinds, points, sum(batch.covering for batch in batches))
+
+
+def _size(site: Site) -> int:
+    return sum(math.prod(each.shape) for each in site.inputs)
+
+
+def _share(points: int) -> int:
+    """Return how many of so many points are of the covering set, if it has as many."""
+    return -(-points * 3 // 4)
+
+
+def _drawn(site: Site, recipes: Iterator[Recipe], left: int, known: set[bytes]) -> Iterator[Batch]:
+    """Yield drawn points: the regimes come in turn, with equal shares of those that are left.
+
+    Where no drawn point meets `where`, or is new, there is no batch.
+    """
+    order, fruitless = regimes(site.inputs, site.formula), 0
+    most = max(1, min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(_size(site), 1)))
+    for number, recipe in enumerate(recipes):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return
         turn = number % len(order)
         count = max(1, min(most, -(-left // (len(order) - turn))))
-        batch = batch_of(site, order[turn], recipe, count)
+        batch = _unknown(batch_of(site, order[turn], recipe, count), known)
         fruitless = 0 if batch.count else fruitless + 1
         left -= batch.count
         if batch.count:
             yield batch
+
+
+def _unknown(batch: Batch, known: set[bytes]) -> Batch:
+    """Return the points that are not known yet, each once; they are known then."""
+    new = np.zeros(batch.count, dtype=np.bool_)
+    for number in range(batch.count):
+        bits = _bits({name: values[number] for name, values in batch.points.items()})
+        new[number] = bits not in known
+        known.add(bits)
+    return batch.taken(new)
+
+
+def _bits(point: dict[str, Array]) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
+    for values in point.values():
+        found.update(values.tobytes())
+    return found.digest()
 
 
 def _recipes(
@@ -143,7 +216,8 @@ def batch_of(site: Site, regime: str, recipe: Recipe, count: int) -> Batch:
     points = draw(site, regime, recipe.seed, count)
     if regime != "breakpoints":  # few and dear
         _overlay(site, recipe, points)
-    return Batch(regime, recipe.seed, meeting(site, points))
+    count = len(points[site.inputs[0].name])
+    return _meeting(site, Batch((regime,) * count, points))
 
 
 def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
@@ -174,10 +248,7 @@ def regimes(inputs: tuple[Input, ...], formula: Lowered) -> tuple[str, ...]:
     scaled = any(field.size and field.kind in SCALED for field in fields)
     if scaled and "tails" not in found:
         found.insert(1, "tails")
-    if groups(free):
-        found += ["ties", "offsets"]
-    if any(field.square for field in fields):
-        found.append("singular")
+    found += related(free)
     if free and kinks(formula):
         found.append("breakpoints")
     return (*found, "mixed") if len(found) > 2 else tuple(found)
@@ -197,9 +268,8 @@ def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
     return generate(site.inputs, regime, seed, count, site.dtype)
 
 
-def meeting(site: Site, points: dict[str, Floats]) -> dict[str, Floats]:
+def _meeting(site: Site, batch: Batch) -> Batch:
     """Return the points that certainly meet the formula's conditions."""
     if not site.formula.conditions:
-        return points
-    kept = holds(site.formula, to_rows(site.inputs, points)).astype(np.bool_)
-    return {name: values[kept] for name, values in points.items()}
+        return batch
+    return batch.taken(holds(site.formula, to_rows(site.inputs, batch.points)).astype(np.bool_))

@@ -48,7 +48,7 @@ Values = dict[str, Array]
 """One point: for each input an array of its shape."""
 
 _MOST_SLOTS = 64  # that are shrunk on their own; more are put together in groups
-_MOST_RANKS = 45
+_MOST_RANKS = 47
 _HIGHEST = 98  # rank that is drawn; Hypothesis mixes in larger ones that it finds in loaded modules
 _CALLS = 400  # of ``fails``, in all
 _ROUNDS = 3
@@ -285,7 +285,8 @@ def _round_numbers(size: float) -> Iterator[float]:
     way = 1 if exponent >= 0 else -1
     for power in range(0, exponent + way, way):
         if abs(power) <= _DECADES:
-            steps = [float(f"{digit}e{power}") for digit in (1, 2, 5)[::way]]
+            digits = (1, 2, 3, 4, 5) if power == 0 < way else (1, 2, 5)[::way]
+            steps = [float(f"{digit}e{power}") for digit in digits]
             yield from (step for step in steps if step * way <= size * way)
         elif power % 25 == 0:
             yield float(f"1e{power}")

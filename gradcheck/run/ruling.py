@@ -27,6 +27,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
+from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
@@ -142,11 +143,11 @@ class Examination:
         run_options = replace(
             self.run_options, points=max(1, round(self.run_options.points * share))
         )
-        for points in self.session.drawn(run_options):
-            self._look(points)
+        for batch in self.session.planned(run_options):
+            self._look(batch)
 
-    def _look(self, points: Points) -> None:
-        count = len(next(iter(points.values())))
+    def _look(self, batch: Batch) -> None:
+        points, count = batch.points, batch.count
         observation = observe(self.session, points, self.seed, thorough=False)
         excuse = self.known_failures.at(None)
         failing = self.totals.add(observation, excuse)

@@ -147,5 +147,5 @@ def test_a_tensor_without_elements_stays():
 def test_a_ladder_ends_at_its_number_and_holds_nothing_twice(value):
     rungs = simpler_numbers(value, REAL, DOUBLE)
     assert rungs[-1] == value
-    assert len(rungs) <= 45
+    assert len(rungs) <= 47
     assert len(set(rungs)) == len(rungs) - (value == 0 and len(rungs) > 1)

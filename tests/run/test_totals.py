@@ -79,7 +79,7 @@ def test_the_worst_failure_is_kept_beside_the_smallest():
     assert outcome.failures[0].ulps == max(entry.ulps for entry in outcome.failures)
     assert outcome.failures[0].ulps == outcome.worst.ulps
     assert outcome.failures[0].ulps > outcome.smallest[0].ulps
-    assert outcome.smallest[0].at["x"] in {3.0, 4.0, 5.0}
+    assert outcome.smallest[0].at == {"x": 3.0}
 
 
 def test_counts_add_up():
