@@ -123,7 +123,6 @@ class Reference:
         Shapes: box [count, n], balls; derivatives [count, m, n, ...]; touched [count].
         Errors: NoDerivative; ValueError where an entry is complex.
         """
-        self._function.refuse_complex()
         planned = plan_rows(self._graphs, Query.of_all(order), box)
         found = [self._graphs.enclose(rows, bits, exact=order == 0) for rows, _ in planned.parts]
         rows = np.concatenate([each.touched for each in found]).reshape(len(box), -1)

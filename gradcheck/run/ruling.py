@@ -143,7 +143,7 @@ class Examination:
             self.run_options, points=max(1, round(self.run_options.points * share))
         )
         asked = []
-        for points in self.session.drawn(run_options):
+        for points in (batch.points for batch in self.session.planned(run_options)):
             asked.append(Asked(points, self.seed, thorough=False))
             if self.session.batched and asked[-1].count > 1:  # scalar and vectorised kernels differ
                 asked.append(Asked(single(points, asked[-1].count - 1), self.seed))

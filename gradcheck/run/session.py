@@ -20,7 +20,7 @@ from gradcheck.implementations.subject import Subject, acts_on_each_point, subje
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes, Settings
 from gradcheck.points.generate import generate, to_coordinates, to_rows
-from gradcheck.points.plan import drawn_batches
+from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
 from gradcheck.query import Array
 from gradcheck.reference.reference import Reference
 
@@ -73,12 +73,10 @@ class Session:
         """
         return to_rows(self.variant.inputs, points)
 
-    def drawn(self, run_options: RunOptions) -> list[Points]:
-        """Drawn points: all in one array where one call takes them all, else by their batches."""
-        batches = _shared(self.variant).visited(self.case, self.variant, self.dtype, run_options)
-        if not (self.batched and batches):
-            return batches
-        return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
+    def planned(self, run_options: RunOptions) -> list[Batch]:
+        """Points to look at: all in one batch where one call takes them all, else in few."""
+        found = _shared(self.variant).planned(self.case, self.variant, self.dtype, run_options)
+        return [found] if self.batched and found.count else parts(found)
 
     def invocations(
         self,
@@ -185,7 +183,8 @@ class _Shared:
         real = in_real_coordinates(variant.formula)
         self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
-        self._visited: dict[tuple[str, RunOptions], list[Points]] = {}
+        self._covering: dict[str, Batch] = {}
+        self._planned: dict[tuple[str, RunOptions], Batch] = {}
 
     def takes_many_points(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
@@ -199,17 +198,19 @@ class _Shared:
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
 
-    def visited(
-        self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
-    ) -> list[Points]:
-        """The drawn points, batch by batch; many numbers are drawn anew instead of kept."""
+    def planned(self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> Batch:
+        """The points to look at; many numbers are made anew instead of kept."""
         key = dtype.name, run_options
-        if key in self._visited:
-            return self._visited[key]
-        batches = [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
-        if sum(each.size for batch in batches for each in batch.values()) <= MOST_KEPT:
-            self._visited[key] = batches
-        return batches
+        if key in self._planned:
+            return self._planned[key]
+        if dtype.name not in self._covering:
+            self._covering[dtype.name] = covering_batch(
+                Site(variant.inputs, variant.formula, dtype)
+            )
+        found = planned(case, variant, dtype, run_options, self._covering[dtype.name])
+        if sum(each.size for each in found.points.values()) <= MOST_KEPT:
+            self._planned[key] = found
+        return found
 
 
 MOST_KEPT = 1 << 16
