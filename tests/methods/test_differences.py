@@ -41,12 +41,12 @@ def truth_of(formula, domain="real"):
 
 
 def first_difference(reference, x, dtype):
-    (settings,) = Boxes.at(reference, np.array([x]), dtype).first()
+    (settings,) = Boxes.at(reference, np.array([x]), dtype).settings(1)[0]
     return settings
 
 
 def second_difference(reference, x, dtype):
-    (settings,) = Boxes.at(reference, np.array([x]), dtype).second()
+    (settings,) = Boxes.at(reference, np.array([x]), dtype).settings(2)[1]
     return settings
 
 

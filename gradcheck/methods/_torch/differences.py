@@ -51,8 +51,10 @@ class Boxes:
     the box: ``numbers`` of ``count`` points. ``balls`` hold all derivatives of the orders 0, 1 and
     2 over each. The reference is that in real coordinates; ``dtype`` is complex where an input is.
 
-    Shapes: numbers and steps [boxes]; points [boxes, n]; balls [boxes, m, n, ..., n] for each
-            order.
+    ``scales`` are the largest values that derivatives of these orders are computed from.
+
+    Shapes: numbers, steps and each of the scales [boxes]; points [boxes, n]; balls
+            [boxes, m, n, ..., n] for each order.
     """
 
     reference: Reference
@@ -62,6 +64,7 @@ class Boxes:
     points: Array
     steps: Array
     balls: tuple[Array, ...]
+    scales: tuple[Floats, ...]
 
     @classmethod
     def at(cls, reference: Reference, points: Array, dtype: Dtype) -> Boxes:
@@ -81,15 +84,23 @@ class Boxes:
             found, smooth = _smooth(reference, order, boxes)
             balls = [each[smooth] for each in (*balls, found)]
             numbers, steps, boxes = numbers[smooth], steps[smooth], boxes[smooth]
-        return cls(reference, dtype, count, numbers, points[numbers], steps, tuple(balls))
+        points = points[numbers]
+        scales = (
+            reference.largest(Query.of_all(order), points, dtype) if len(points) else steps
+            for order in range(3)
+        )
+        return cls(reference, dtype, count, numbers, points, steps, tuple(balls), tuple(scales))
 
-    def first(self) -> Settings:
-        """Settings for ``torch.autograd.gradcheck`` at each of the points."""
-        return self._settings(0, self.steps / 2 * self._radius(2), self._size(1))
+    def settings(self, most: int) -> tuple[Settings, Settings]:
+        """Settings for ``torch.autograd.gradcheck`` at each point, and for ``gradgradcheck``.
 
-    def second(self) -> Settings:
-        """Settings for ``torch.autograd.gradgradcheck`` at each of the points."""
-        return self._settings(1, 2 * self._radius(2), np.maximum(self._size(1), self._size(2)))
+        ``most`` is the order up to which is asked: below 2 there are none of the second.
+        """
+        first = self._settings(0, self.steps / 2 * self._radius(2), self._size(1))
+        if most < 2:
+            return first, [None] * self.count
+        largest = np.maximum(self._size(1), self._size(2))
+        return first, self._settings(1, 2 * self._radius(2), largest)
 
     def _radius(self, order: int) -> Floats:
         return _largest(radii(self.balls[order]))
@@ -100,7 +111,7 @@ class Boxes:
     def _settings(self, order: int, truncation: Floats, largest: Floats) -> Settings:
         """The tolerances that truncation and rounding explain, where they are narrow enough."""
         found: Settings = [None] * self.count
-        if not self.numbers.size:
+        if not len(self.steps):
             return found
         noise = self._rounding(order) / self.steps + self._inaccuracy(order + 1)
         factor = SAFETY * (math.sqrt(2) if self.dtype.is_complex else 1.0)
@@ -109,14 +120,14 @@ class Boxes:
         narrow = atol <= LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
         for k in range(3):
             narrow &= self._size(k) <= self.dtype.largest * HEADROOM
-        narrow[narrow] = ~self._leaves_range(order + 1, narrow)
+        narrow[narrow] = ~self._leave_range(order + 1, narrow)
         rtol = 8 * self.dtype.unit_roundoff ** (2 / 3)
         for k in np.flatnonzero(narrow).tolist():
             settings = FiniteDifferenceSettings(float(self.steps[k]), float(atol[k]), rtol)
             found[self.numbers[k]] = settings
         return found
 
-    def _leaves_range(self, order: int, where: Array) -> Array:
+    def _leave_range(self, order: int, where: Array) -> Array:
         """Whether PyTorch's own derivatives may be NaN there without being wrong.
 
         A number below the step is as good as 0: that it underflows does no harm.
@@ -130,13 +141,7 @@ class Boxes:
 
     def _inaccuracy(self, order: int) -> Floats:
         """How far PyTorch's own derivatives may be off there without being wrong."""
-        largest = np.max(
-            [
-                self.reference.largest(Query.of_all(k), self.points, self.dtype)
-                for k in range(order + 1)
-            ],
-            axis=0,
-        )
+        largest = np.max(self.scales[: order + 1], axis=0)
         return np.asarray(SCALE_FACTOR * self.dtype.unit_roundoff * largest)
 
     def _rounding(self, order: int) -> Floats:
