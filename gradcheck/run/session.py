@@ -52,8 +52,8 @@ class Session:
 
     @property
     def in_real_coordinates(self) -> Reference:
-        """The truth about the same function of real numbers: of a complex entry both parts."""
-        return _shared(self.variant).in_real_coordinates
+        """The truth about the function of the real coordinates of its inputs."""
+        return real_reference_of(self.variant)
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -195,6 +195,11 @@ def _shared(variant: Variant) -> _Shared:
 def reference_of(variant: Variant) -> Reference:
     """Return the truth about a variant's formula, which all its checks share."""
     return _shared(variant).reference
+
+
+def real_reference_of(variant: Variant) -> Reference:
+    """Return the truth about the same function of real numbers: of a complex entry both parts."""
+    return _shared(variant).in_real_coordinates
 
 
 def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:
