@@ -291,6 +291,14 @@ def test_all_derivatives_of_complex_numbers_are_asked_for_in_real_coordinates_al
     assert complex_one.enclose(gradient, np.array([[1 + 2j]])).balls.astype(complex) == 2 - 4j
 
 
+@pytest.mark.parametrize("text", ["im(1/z)", "im(z**-2)", "im(inv([[z, 0], [0, 1]])[0, 1])"])
+def test_at_a_pole_neither_part_of_a_complex_number_has_a_value(text):
+    """FLINT's numbers have an imaginary part of 0 there."""
+    reference = Reference(formula(text, z=Port("z", (), "complex")))
+    found = reference.enclose(every(0), np.array([[0j]]))
+    assert found.status[0, 0] >= Status.UNDEFINED
+
+
 def test_outputs_that_are_not_judged_are_none():
     lowered = formula("[x, 2*x]")
     assert Reference(lowered).outputs == 2

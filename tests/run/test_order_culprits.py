@@ -220,3 +220,61 @@ def test_what_is_right_of_all_judged_outputs_is_acquitted(twin, declaration, wit
     """Also what is wrong of an output that is not judged."""
     outcome = ruled(declaration, witness, twin.apply, "float64")
     assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
+
+
+# half precision
+
+
+HALF = "{formula: exp(-x**2)*sin(x), inputs: {x: '(-2, 2)'}, dtypes: [float16, bfloat16], order: 1}"
+HALF_DTYPES = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""An ulp of 1."""
+BOTH_SIDES = [(dtype, witness) for dtype in HALF_DTYPES for witness in ("value", "reverse")]
+
+
+def off_by(ulps, dtype):
+    """A value and a gradient in float32, rounded once, that are so many ulps too large."""
+    factor = 1 + ulps * HALF_DTYPES[dtype]
+
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            y = x.float()
+            return (torch.exp(-y * y) * torch.sin(y) * factor).to(x.dtype)
+
+        @staticmethod
+        def backward(context, cotangent):
+            y = context.saved_tensors[0].float()
+            slope = torch.exp(-y * y) * (torch.cos(y) - 2 * y * torch.sin(y))
+            return (slope * factor * cotangent.float()).to(cotangent.dtype)
+
+    return Scaled.apply
+
+
+@pytest.mark.parametrize(("dtype", "witness"), BOTH_SIDES)
+def test_a_fault_of_many_ulps_of_half_precision_is_convicted(dtype, witness):
+    assert ruled(HALF, witness, off_by(64, dtype), dtype).verdict is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(("dtype", "witness"), BOTH_SIDES)
+def test_a_fault_of_several_ulps_of_half_precision_does_not_agree(dtype, witness):
+    assert ruled(HALF, witness, off_by(16, dtype), dtype).verdict in (
+        Ruling.INACCURATE,
+        Ruling.DISAGREE,
+    )
+
+
+RIGHT_IN_HALF = {
+    "rounded once": lambda x: (torch.exp(-(x.float() ** 2)) * torch.sin(x.float())).to(x.dtype),
+    "rounded at each step": lambda x: torch.exp(-x * x) * torch.sin(x),
+    "by a power": lambda x: torch.exp(-x) ** x * torch.sin(x),
+    "by the half angle": lambda x: torch.exp(-x.square()) * 2 * torch.sin(x / 2) * torch.cos(x / 2),
+}
+
+
+@pytest.mark.parametrize(("dtype", "witness"), BOTH_SIDES)
+@pytest.mark.parametrize("way", RIGHT_IN_HALF)
+def test_what_rounds_in_its_own_way_in_half_precision_is_acquitted(way, dtype, witness):
+    outcome = ruled(HALF, witness, RIGHT_IN_HALF[way], dtype)
+    assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
+    assert outcome.entries > 0
