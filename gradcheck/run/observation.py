@@ -17,6 +17,7 @@ from gradcheck.answer import (
     Answer,
     EntryReport,
     Floats,
+    Invocation,
     Remark,
     Ruling,
     Violation,
@@ -28,10 +29,12 @@ from gradcheck.judge.judge import (
     Judgement,
     Judgements,
     Mask,
+    OwnRounding,
     expected,
     judge,
 )
 from gradcheck.methods import METHODS
+from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
@@ -324,8 +327,8 @@ def _heard(
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
-        _Told(answer, numbers, rows[numbers], observation, asked.promises)
-        for answer, numbers in heard.answers
+        _Told(answer, numbers, rows[numbers], observation, asked.promises, call, key)
+        for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
     ]
 
 
@@ -347,6 +350,8 @@ class _Told:
     rows: Array
     observation: Observation
     promises: Promises
+    call: _Call
+    called: Key
 
     @property
     def key(self) -> object:
@@ -357,12 +362,31 @@ class _Told:
         ) if apart else None
 
 
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One invocation of a witness. It is repeated, once, where rounding must explain a number."""
+
+    witness: str
+    invocation: Invocation
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    _rounding: dict[Key, Rounding] | None = None
+
+    def rounding(self, key: Key) -> Rounding:
+        if self._rounding is None:
+            self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
+        return self._rounding[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """All that a witness said of some points, not judged; a remark with a point's number."""
+    """All that a witness said of some points, not judged; a remark with a point's number.
+
+    ``calls`` tells of each answer which call gave it, and which of the call's answers it is.
+    """
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
+    calls: list[tuple[_Call, Key]]
 
 
 def ask(
@@ -374,13 +398,18 @@ def ask(
     differences: Sequence[Differences] | None = None,
 ) -> Heard:
     """Put points to the check's witness; ``differences`` are those there, where they are known."""
-    heard = Heard([], [])
+    heard = Heard([], [], [])
+    witness = session.check.witness
     for invocation, numbers in session.invocations(
         points, seed=seed, thorough=thorough, differences=differences
     ):
-        for said in METHODS[session.check.witness].answer(invocation):
+        call = _Call(witness, invocation)
+        for key, said in keyed(METHODS[witness].answer(invocation)):
             if isinstance(said, Answer):
+                assert key is not None
+                call.answers[key] = said
                 heard.answers.append((said, np.array(numbers)))
+                heard.calls.append((call, key))
             else:
                 heard.remarks.append((said, numbers[0]))
     return heard
@@ -400,7 +429,7 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     coordinates = question.coordinates
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got)
+    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -414,6 +443,26 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
         each.observation.judged.append(
             Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
         )
+
+
+def _own_rounding(
+    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, _error: Floats
+) -> OwnRounding:
+    """What rounding does to the code itself, for the answers that something in the mask is about.
+
+    Shapes: as the mask.
+    """
+    found = OwnRounding.unknown(mask.shape, "")
+    start = 0
+    for each in told:
+        part = slice(start, start := start + len(each.numbers))
+        if mask[part].any():
+            rounding = each.call.rounding(each.called)
+            for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
+                own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
+            found.left[part] = np.array(rounding.left, dtype=object)[:, None]
+            found.opaque[part] = rounding.opaque
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -495,7 +544,9 @@ class _Question:
         query = Query(len(tangents), cotangent, tuple(tangents))
         return cls(session, query, points[first], again, told[0].promises)
 
-    def judged(self, got: Floats) -> tuple[Expected, Judgements]:
+    def judged(
+        self, got: Floats, own_rounding: Callable[[Mask, Floats], OwnRounding]
+    ) -> tuple[Expected, Judgements]:
         """The judgements of the numbers, and what they were held against.
 
         Where the case states answers, the formula is one thing that they must meet, and the
@@ -504,7 +555,13 @@ class _Question:
         found: list[tuple[Expected, Judgements]] = []
         for truth, bounds in self._held():
             judged = judge(
-                got, truth, self.session.dtype, bounds, self._leaves_range, self._least_ulps()
+                got,
+                truth,
+                self.session.dtype,
+                bounds,
+                self._leaves_range,
+                own_rounding,
+                self._least_ulps(),
             )
             found.append((truth, judged))
         truth, judged = found[0]
