@@ -18,7 +18,7 @@ from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Boxes, Settings
+from gradcheck.methods._torch.differences import Boxes
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
 from gradcheck.query import Array
@@ -63,8 +63,8 @@ class Session:
 
     @property
     def in_real_coordinates(self) -> Reference:
-        """The truth about the function of the real coordinates of its inputs."""
-        return real_reference_of(self.variant)
+        """The truth about the same function of real numbers: of a complex entry both parts."""
+        return _shared(self.variant).in_real_coordinates
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -121,12 +121,8 @@ class Session:
         rows = np.concatenate([to_coordinates(inputs, points) for points in places])
         boxes = Boxes.at(self.in_real_coordinates, rows, self.dtype)
         named = {each.name: np.concatenate([p[each.name] for p in places]) for each in inputs}
-        first = [
-            self._inside(single(named, k), settings) for k, settings in enumerate(boxes.first())
-        ]
-        second: Settings = [None] * len(rows)
-        if self.case.order >= 2:
-            second = boxes.second()
+        first, second = boxes.settings(self.case.order)
+        first = [self._inside(single(named, k), settings) for k, settings in enumerate(first)]
         found = [
             Differences(one, None if one is None else other)
             for one, other in zip(first, second, strict=True)
