@@ -14,7 +14,6 @@ import numpy as np
 
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
-from gradcheck.points.simplification import smallest
 from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
 from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
@@ -122,6 +121,8 @@ def _failures(examination: Examination) -> list[EntryReport]:
 
 
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
+    from gradcheck.points.simplification import smallest  # brings Hypothesis, if anything failed
+
     if not failing_point.drawn:
         return failing_point.points
 

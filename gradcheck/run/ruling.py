@@ -142,23 +142,22 @@ class Examination:
         run_options = replace(
             self.run_options, points=max(1, round(self.run_options.points * share))
         )
-        for points in self.session.drawn(run_options):
-            self._look(points)
+        asked = []
+        for points in (batch.points for batch in self.session.planned(run_options)):
+            asked.append(Asked(points, self.seed, thorough=False))
+            if self.session.batched and asked[-1].count > 1:  # scalar and vectorised kernels differ
+                asked.append(Asked(single(points, asked[-1].count - 1), self.seed))
+        for each, observation in zip(asked, observe_each(self.session, asked), strict=True):
+            self._look(each, observation)
 
-    def _look(self, points: Points) -> None:
-        count = len(next(iter(points.values())))
-        observation = observe(self.session, points, self.seed, thorough=False)
-        excuse = self.known_failures.at(None)
-        failing = self.totals.add(observation, excuse)
+    def _look(self, asked: Asked, observation: Observation) -> None:
+        failing = self.totals.add(observation, self.known_failures.at(None))
         if self._leads(failing):
-            k = self._brought_home(points, failing)
-            failing_point = FailingPoint(single(points, k), self.seed + k, _worst_ruling(failing))
+            k = self._brought_home(asked, failing)
+            failing_point = FailingPoint(
+                single(asked.points, k), asked.seed + k, _worst_ruling(failing)
+            )
             self.failing_points.append(failing_point)
-        if self.session.batched and count > 1:  # scalar and vectorised kernels differ
-            alone = single(points, count - 1)
-            failing = self.totals.add(observe(self.session, alone, self.seed), excuse)
-            if self._leads(failing):
-                self.failing_points.append(FailingPoint(alone, self.seed, _worst_ruling(failing)))
 
     def _leads(self, failing: list[Entry | Finding]) -> bool:
         """Whether something failed, and worse than at every suspect so far."""
@@ -167,14 +166,17 @@ class Examination:
         as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
         return not any(failing_point.ruling in as_bad for failing_point in self.failing_points)
 
-    def _brought_home(self, points: Points, failing: list[Entry | Finding]) -> int:
+    def _brought_home(self, asked: Asked, failing: list[Entry | Finding]) -> int:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        count = len(next(iter(points.values())))
-        if isinstance(entry, Entry) or not self.session.batched:
+        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
             return entry.point
-        alone = (k for k in range(count) if self.fails(single(points, k), self.seed + k, ruling))
+        alone = (
+            k
+            for k in range(asked.count)
+            if self.fails(single(asked.points, k), asked.seed + k, ruling)
+        )
         return next(alone, entry.point)
 
     # the ruling
