@@ -259,6 +259,8 @@ def _route(routes: Mapping[str, None]) -> str:
 
 
 _MOST_FAILURES = 64
+POINTS_JUDGED = "points judged"
+"""Of the counts the one that is not of entries: at how many of the points anything was judged."""
 
 
 @dataclass(slots=True)
@@ -279,6 +281,7 @@ class Totals:
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
         self.points += len(next(iter(observation.points.values())))
+        self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:
             if isinstance(remark, Agreement):
