@@ -336,7 +336,9 @@ def _heard(
     heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
-        if not isinstance(remark, Agreement):
+        if isinstance(remark, Agreement):
+            observation.agreed.add(number)
+        else:
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
