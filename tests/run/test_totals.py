@@ -16,7 +16,7 @@ STRICT = replace(BRIEF, strict_accuracy=True)
 def test_lost_accuracy_is_inaccurate():
     outcome = ruled(CANCELLING)
     assert outcome.verdict is Ruling.INACCURATE
-    assert outcome.reason == "within rounding of intermediate values as large as 1.37"
+    assert outcome.reason == "within rounding of intermediate values as large as 1"
     assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, outcome.reason)
     assert (outcome.failures, outcome.smallest, outcome.blame) == ((), (), "")
 
