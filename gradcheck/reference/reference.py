@@ -129,6 +129,15 @@ class Reference:
         touched = np.asarray(rows.any(axis=1))
         return planned.arranged([each.answer for each in found]), touched
 
+    def touches(self, box: Array) -> Array:
+        """Which boxes meet a condition that they leave undecided, of the formula or its slope.
+
+        Shapes: box [count, n], balls; booleans [count].
+        Errors: NoDerivative.
+        """
+        rows = Rows(1, box, None, (np.ones(box.shape),))
+        return self._graphs.enclose(rows, BOX_BITS, exact=False).touched
+
     def note(self, order: int) -> str:
         """Why sympy does not testify at this order; empty where it does, and for values."""
         self._symbolic(order)
