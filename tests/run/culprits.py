@@ -1,7 +1,4 @@
-"""Functions with one fault each, planted where one witness looks, and twins without a fault.
-
-The tests put them on trial, and so does ``benchmarks/kill_rate.py``.
-"""
+"""Functions with one fault each, planted where one witness looks, and twins without a fault."""
 
 from __future__ import annotations
 
