@@ -23,6 +23,7 @@ from gradcheck.methods._torch.calling import (
     output_name,
     output_rows,
     result_of,
+    tangent_tensors,
 )
 from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
@@ -78,7 +79,7 @@ def _pushed(
 ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
     """The results and their tangents."""
     inputs = input_leaves(invocation, requires_grad=False)
-    results = result_of(invocation, duals(inputs, tangent, invocation))
+    results = result_of(invocation, duals(inputs, tangent_tensors(tangent, invocation)))
     return results, [tangent_of(result) for result in results]
 
 

@@ -81,7 +81,7 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     for tangent in _tangents(invocation):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            carriers = duals(inputs, tangent, invocation)
+            carriers = duals(inputs, tangent_tensors(tangent, invocation))
             weights = cotangent_tensors(cotangent, invocation)
             slopes = gradients(result_of(invocation, carriers), carriers, weights)
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
@@ -97,7 +97,7 @@ def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
     for tangent in _tangents(invocation):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            results = result_of(invocation, duals(inputs, tangent, invocation))
+            results = result_of(invocation, duals(inputs, tangent_tensors(tangent, invocation)))
             slopes = [tangent_of(result) for result in results]
         # Outside the dual level: the derivative of a backward formula is not asked for here.
         weights = cotangent_tensors(cotangent, invocation)

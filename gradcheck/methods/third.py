@@ -80,7 +80,7 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            carriers = duals(inputs, outer, invocation)
+            carriers = duals(inputs, tangent_tensors(outer, invocation))
             weights = cotangent_tensors(cotangent_of(invocation), invocation)
             first = slopes_of(result_of(invocation, carriers), carriers, weights)
             second = gradients(first, carriers, tangent_tensors(inner, invocation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -51,6 +51,33 @@ def input_leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor
         _tensor(array, port.kind, invocation).requires_grad_(requires_grad)
         for array, port in zip(invocation.inputs, input_ports(invocation), strict=True)
     )
+
+
+def watched(tensors: Sequence[Tensor]) -> Callable[[], list[int]]:
+    """A function that returns the numbers of those tensors that were written to since."""
+    copies = [tensor.detach().clone() for tensor in tensors]
+    versions = [_version(tensor) for tensor in tensors]
+
+    def changed() -> list[int]:
+        each = enumerate(zip(tensors, copies, versions, strict=True))
+        return [
+            number
+            for number, (tensor, copy, version) in each
+            if _version(tensor) != version or not _same_numbers(tensor, copy)
+        ]
+
+    return changed
+
+
+def _version(tensor: Tensor) -> int:
+    """How often the tensor was written to; in inference mode PyTorch does not count."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _same_numbers(tensor: Tensor, copy: Tensor) -> bool:
+    if tensor.layout is not torch.strided:  # few operators take such
+        return True
+    return torch.allclose(tensor.detach(), copy, rtol=0.0, atol=0.0, equal_nan=True)
 
 
 def _tensor(array: Array, kind: Kind, invocation: Invocation) -> Tensor:

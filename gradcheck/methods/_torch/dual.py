@@ -11,10 +11,6 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from gradcheck.answer import Invocation
-from gradcheck.methods._torch.calling import tangent_tensors
-from gradcheck.query import Array
-
 
 @cache
 def warm_up() -> None:
@@ -32,12 +28,11 @@ def dual_level() -> Iterator[None]:
         yield
 
 
-def duals(inputs: Sequence[Tensor], tangent: Array, invocation: Invocation) -> list[Tensor]:
-    """The inputs with their parts of ``tangent`` [count, n]. Only within a ``dual_level``."""
-    parts = tangent_tensors(tangent, invocation)
+def duals(inputs: Sequence[Tensor], tangents: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs with their tangents. Only within a ``dual_level``."""
     return [
         forward_ad.make_dual(leaf, part)  # type: ignore[no-untyped-call]
-        for leaf, part in zip(inputs, parts, strict=True)
+        for leaf, part in zip(inputs, tangents, strict=True)
     ]
 
 
