@@ -77,16 +77,15 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     answers = [each for each in said if isinstance(each, Answer)]
     if not answers:
         return
-    first = _First(invocation, answers[0])
-    repeated = [each for number in range(_REPEATED) for each in _asked(*_repetition(number), first)]
+    first = _First.of(invocation, answers[0])
+    repeated = [said for call in _repetition(first) for said in _asked(*call, first)]
     yield from repeated
     if any(map(first.is_far_from, repeated)):
         return  # whatever else is changed, the answer hangs on the number of the call
     for label, clause in _clauses(first):
         yield from _asked(label, clause, first)
-    if "forward" not in invocation.without:
-        for label, pushed in _TANGENTS:
-            yield from guarded_beside_defects(label, partial(pushed, label), invocation)
+    for label, pushed in _tangents(invocation):
+        yield from guarded_beside_defects(label, partial(pushed, label), invocation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +94,18 @@ class _First:
 
     invocation: Invocation
     answer: Answer
+    inputs: tuple[Tensor, ...]
+    cotangents: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, invocation: Invocation, answer: Answer) -> _First:
+        assert answer.query.cotangent is not None
+        return cls(
+            invocation,
+            answer,
+            input_leaves(invocation, requires_grad=False),
+            cotangent_tensors(answer.query.cotangent, invocation),
+        )
 
     @property
     def cotangent(self) -> Array:
@@ -102,11 +113,13 @@ class _First:
         return self.answer.query.cotangent
 
     @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return cotangent_tensors(self.cotangent, self.invocation)
+    def weights(self) -> list[Tensor]:
+        """The cotangents, which nobody has written to yet."""
+        return [cotangent.clone() for cotangent in self.cotangents]
 
-    def leaves(self) -> tuple[Tensor, ...]:
-        return input_leaves(self.invocation, requires_grad=True)
+    def leaves(self) -> list[Tensor]:
+        """The inputs, which nobody has written to yet, and which require gradients."""
+        return [tensor.clone().requires_grad_() for tensor in self.inputs]
 
     def results(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return result_of(self.invocation, inputs)
@@ -130,10 +143,11 @@ _Clause = Callable[[str, _First], Iterator[Said]]
 
 
 def _asked(label: str, clause: _Clause, first: _First) -> Iterator[Said]:
-    return guarded(
-        label, lambda invocation: clause(label, replace(first, invocation=invocation)),
-        first.invocation,
-    )  # fmt: skip
+    def question(invocation: Invocation) -> Iterator[Said]:
+        same = invocation is first.invocation  # else it is asked in another dtype
+        return clause(label, first if same else _First.of(invocation, first.answer))
+
+    return guarded(label, question, first.invocation)
 
 
 def _pulled(
@@ -573,14 +587,15 @@ def _pushed(
 # all of them, in the order in which they are asked
 
 
-def _repetition(number: int) -> tuple[str, _Clause]:
-    return f"on call {number + 2} at the same input", _again
+def _repetition(first: _First) -> list[tuple[str, _Clause]]:
+    calls = _REPEATED if first.invocation.own_code else 1
+    return [(f"on call {number + 2} at the same input", _again) for number in range(calls)]
 
 
 def _clauses(first: _First) -> list[tuple[str, _Clause]]:
     inputs = range(len(first.invocation.inputs))
     ports = judged_ports(first.invocation)
-    found = list(_CLAUSES)
+    found = [*_CLAUSES, *(_OF_OWN_CODE if first.invocation.own_code else ())]
     if len(inputs) > 1:
         found += [(f"where only input {k} requires a gradient", partial(_where, {k}))
                   for k in inputs]  # fmt: skip
@@ -593,34 +608,47 @@ def _clauses(first: _First) -> list[tuple[str, _Clause]]:
     return found
 
 
+def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
+    if "forward" in invocation.without:
+        return []
+    return [*_TANGENTS, *(_TANGENTS_OF_OWN_CODE if invocation.own_code else ())]
+
+
 _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("in the value where gradients are asked for", _value),
     ("on the second backward", _second_backward),
     ("with create_graph", _with_graph),
     ("into a .grad that is there", _added),
-    ("after another forward in between", _after_another),
-    ("after an update of the inputs in place", _after_an_update),
     *((f"for {name} inputs", partial(_laid_out, layout)) for name, layout in LAYOUTS.items()),
     *((f"for {name} inputs", partial(_in_a_grid, layout)) for name, layout in LAYOUTS.items()),
     ("for strided inputs beside others", _one_strided),
-    ("for inputs that are no leaves", _without_leaf),
     *((f"for a cotangent {name}", partial(_behind, each)) for name, each in DRESSINGS.items()),
     ("for a cotangent behind .sum()", _summed),
     ("for a large cotangent with all its bits", partial(_sized, directions.LARGE)),
     ("for a tiny cotangent with all its bits", partial(_sized, directions.TINY)),
-    ("for an undefined cotangent", _undefined),
     (f"for more than {_MANY} entries", _many),
     ("for one entry", _single),
     ("for no entries", _none),
+    ("with uninitialized memory filled", _with_memory_filled),
+)
+_OF_OWN_CODE: tuple[tuple[str, _Clause], ...] = (
+    ("after another forward in between", _after_another),
+    ("after an update of the inputs in place", _after_an_update),
+    ("for inputs that are no leaves", _without_leaf),
+    ("for an undefined cotangent", _undefined),
     ("under torch.utils.checkpoint", partial(_checkpointed, use_reentrant=False)),
     ("under torch.utils.checkpoint, reentrant", partial(_checkpointed, use_reentrant=True)),
     ("under saved_tensors_hooks", _with_hooks),
-    ("with uninitialized memory filled", _with_memory_filled),
     ("under autocast", _autocast),
     ("under torch.library.opcheck", _checked_operators),
 )
-_TANGENTS = (
+"""What autograd and not the operator answers for, where the code is PyTorch's."""
+
+_Pushed = Callable[[str, Invocation], Iterator[Said]]
+_TANGENTS: tuple[tuple[str, _Pushed], ...] = (
+    ("for strided inputs and tangents", partial(_pushed, None, strided)),
+)
+_TANGENTS_OF_OWN_CODE: tuple[tuple[str, _Pushed], ...] = (
     ("for a large tangent with all its bits", partial(_pushed, directions.LARGE, plain)),
     ("for a tiny tangent with all its bits", partial(_pushed, directions.TINY, plain)),
-    ("for strided inputs and tangents", partial(_pushed, None, strided)),
 )
