@@ -60,6 +60,7 @@ METHOD = Method(
     share=0.25,
     share_alone=0.03125,
     subject="the backward, called otherwise",
+    names_calls=True,
 )
 
 _REPEATED = 8

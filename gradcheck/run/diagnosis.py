@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck.answer import Agreement, EntryReport, Ruling, Statement
+from gradcheck.answer import Agreement, EntryReport, Ruling, Statement, Violation
 from gradcheck.judge.contraction import Term
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
@@ -119,19 +119,20 @@ class Attribution:
     place: int
 
 
-def attribute(witness: str, ruling: Ruling, *places: Statements) -> Attribution:
+def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = "") -> Attribution:
     """Return what the pattern of agreement allows to conclude, over what was said at some places.
 
     At the smallest input a fault may not show in all modes, so the place that tells most decides;
     of places that tell the same the first. ``ruling`` is that of the witness's check: where that
-    lost accuracy alone, nobody is called wrong.
+    lost accuracy alone, nobody is called wrong. ``calls`` tells which of its calls are wrong, where
+    that says more than that it alone disagrees.
     """
-    told = [_told(witness, ruling, said) for said in places]
+    told = [_told(witness, ruling, said, calls) for said in places]
     place = min(range(len(told)), key=lambda k: told[k][0])
     return Attribution(told[place][1], place)
 
 
-def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
+def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[int, str]:
     """The conclusion from one place, and its rank: who is wrong first hides what follows."""
     if ruling is Ruling.INACCURATE:
         lost = [_subject(each.witness) for each in said
@@ -142,11 +143,28 @@ def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
     if misconduct is not None:
         return 0, _ALWAYS if not _anybody_agrees(said) else misconduct
-    alone = (witness,), f"only {witness} disagrees"
+    alone = (witness,), calls or f"only {witness} disagrees"
     for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
         if wrong.issuperset(names):
             return rank, text
-    return len(_PATTERNS) + 2, _ELSEWHERE.format(_subject(witness))
+    return len(_PATTERNS) + 2, calls or _ELSEWHERE.format(_subject(witness))
+
+
+def calls_in_words(failing: Sequence[Entry | Finding]) -> str:
+    """Return which calls failed, as a sentence about code that is right in others."""
+    told = dict.fromkeys(map(_call, failing))
+    said = [f"{how} {' and '.join(label for each, label in told if each == how)}"
+            for how in dict.fromkeys(each for each, _ in told if each)]  # fmt: skip
+    return "; ".join([*(label for how, label in told if not how), *said])
+
+
+def _call(failing: Entry | Finding) -> tuple[str, str]:
+    """What a call does, and which it is; nothing and a sentence where the sentence tells both."""
+    if isinstance(failing, Entry):
+        return "wrong", failing.label
+    remark = failing.remark
+    raised = isinstance(remark, Violation) and remark.raised
+    return ("fails", failing.label) if raised else ("", remark.reason)
 
 
 def _anybody_agrees(said: Statements) -> bool:

@@ -14,9 +14,16 @@ import numpy as np
 
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
+from gradcheck.methods import METHODS
 from gradcheck.points.simplification import smallest
 from gradcheck.query import Array
-from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
+from gradcheck.run.diagnosis import (
+    attribute,
+    calls_in_words,
+    classify_error,
+    cross_check,
+    failing_entries,
+)
 from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
@@ -82,7 +89,9 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
     seed, promises = failing_point.seed, failing_point.promises
     places = [points] if points is failing_point.points else [points, failing_point.points]
     said = [cross_check(examination.session, place, seed, promises) for place in places]
-    blamed = attribute(examination.check.witness, failing_point.ruling, *said)
+    failed = [entry for _, entry in examination.totals.failing]
+    calls = calls_in_words(failed) if METHODS[examination.check.witness].names_calls else ""
+    blamed = attribute(examination.check.witness, failing_point.ruling, *said, calls=calls)
     heard = [observe(examination.session, place, seed, promises=promises) for place in places]
     failing = [
         entry
@@ -95,7 +104,7 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
         "failures": tuple(_failures(examination)),
         "statements": said[blamed.place],
         "stated_at": _at(places[blamed.place]),
-        "guess": classify_error(failing, [entry for _, entry in examination.totals.failing]),
+        "guess": classify_error(failing, failed),
     }
 
 
