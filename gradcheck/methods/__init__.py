@@ -24,8 +24,8 @@ class Method:
     ``order`` is that of the derivatives that its answers are held against: a case of a lower order
     has no check by it. ``differences``: it takes finite differences, so it is asked point by
     point, since its cost grows with the square, and with settings that the enclosures give.
-    ``subject`` is what a sentence says is wrong where the witness disagrees; ``names_calls``: its
-    labels say in which way a call differs from the usual one, so that they follow "wrong".
+    ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
+    the label of one of its calls where those of the others say, after "wrong", what differs there.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -37,7 +37,7 @@ class Method:
     share_alone: float
     subject: str
     differences: bool = False
-    names_calls: bool = False
+    usual_call: str = ""
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:
         """Return all that the witness says: numbers to judge, or remarks. Imports torch."""

@@ -21,12 +21,15 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
-from gradcheck.answer import Answer, Invocation, Said, Violation
+from gradcheck.answer import Abstention, Answer, Invocation, Said, Violation
+from gradcheck.errors import Misconduct
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     cotangent_tensors,
     densified,
+    dual_level,
+    duals_of,
     gradient_rows,
     input_leaves,
     input_ports,
@@ -34,12 +37,13 @@ from gradcheck.methods._torch.calling import (
     output_name,
     output_rows,
     result_of,
+    tangent_of,
     tangent_tensors,
     watched,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded, guarded_beside_defects
 from gradcheck.methods._torch.graph import autocast_claims
+from gradcheck.methods._torch.lacks import Lacking, shortened
 from gradcheck.methods._torch.layouts import (
     DRESSINGS,
     LAYOUTS,
@@ -60,7 +64,7 @@ METHOD = Method(
     share=0.25,
     share_alone=0.03125,
     subject="the backward, called otherwise",
-    names_calls=True,
+    usual_call="torch.autograd.grad",
 )
 
 _REPEATED = 8
@@ -73,16 +77,23 @@ _ELSEWHERE = 0.875
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
+    if "reverse" in invocation.without:
+        yield Abstention(invocation.without["reverse"], GRAD, incapable=True)
+        return
     said = list(guarded(GRAD, _plain, invocation))
-    yield from said
     answers = [each for each in said if isinstance(each, Answer)]
     if not answers:
+        yield from said
         return
     first = _First.of(invocation, answers[0])
     repeated = [said for call in _repetition(first) for said in _asked(*call, first)]
-    yield from repeated
     if any(map(first.is_far_from, repeated)):
-        return  # whatever else is changed, the answer hangs on the number of the call
+        # Whatever else is changed, the answer hangs on the number of the call.
+        yield replace(first.answer, label=_numbered(1))
+        yield from repeated
+        return
+    yield from said
+    yield from repeated
     for label, clause in _clauses(first):
         yield from _asked(label, clause, first)
     for label, pushed in _tangents(invocation):
@@ -140,6 +151,7 @@ class _First:
 
 
 _Gradients = Sequence[Tensor | None]
+_Called = Callable[[Invocation, Sequence[Tensor]], tuple[Tensor, ...]]
 _Clause = Callable[[str, _First], Iterator[Said]]
 
 
@@ -311,7 +323,22 @@ def _one_strided(label: str, first: _First) -> Iterator[Said]:
 def _with_leaves(label: str, tensors: Sequence[Tensor], first: _First) -> Iterator[Said]:
     if any(map(differ, tensors, first.leaves())):
         inputs = [tensor.detach().requires_grad_() for tensor in tensors]
-        yield from first.told(label, _pulled(first.results(inputs), inputs, first.weights), inputs)
+        results = _accepted(first.invocation, inputs)
+        yield from first.told(label, _pulled(results, inputs, first.weights), inputs)
+
+
+def _accepted(invocation: Invocation, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The results; a forward may refuse a layout as long as it says so.
+
+    Errors: Lacking where it raises.
+    """
+    try:
+        return result_of(invocation, inputs)
+    except Misconduct:
+        raise
+    except Exception as error:
+        told = shortened(f"{type(error).__name__}: {error}")
+        raise Lacking(f"the forward refuses inputs that lie so in memory ({told})") from error
 
 
 def _without_leaf(label: str, first: _First) -> Iterator[Said]:
@@ -390,7 +417,7 @@ def _many(label: str, first: _First) -> Iterator[Said]:
     """The points again and again, in one call; the last of them are told."""
     if first.invocation.batched:
         copies = _MANY // first.invocation.count + 1
-        yield from first.other(label, _told_last(first, copies, _vector))
+        yield from first.other(label, _told_last(first, copies, _vector, result_of))
 
 
 def _single(label: str, first: _First) -> Iterator[Said]:
@@ -431,7 +458,7 @@ def _is_taken(invocation: Invocation) -> bool:
 def _in_a_grid(layout: Layout, label: str, first: _First) -> Iterator[Said]:
     """The points several times in a tensor of two dimensions, where the code takes one."""
     if first.invocation.batched and _takes_grids(first):
-        numbers = _told_last(first, _COPIES, lambda leaf: laid(_grid(leaf), layout))
+        numbers = _told_last(first, _COPIES, lambda leaf: laid(_grid(leaf), layout), _accepted)
         yield from first.other(label, numbers)
 
 
@@ -443,7 +470,9 @@ def _grid(leaf: Tensor) -> Tensor:
     return leaf.reshape(_COPIES, -1)
 
 
-def _told_last(first: _First, copies: int, laid: Callable[[Tensor], Tensor]) -> Array:
+def _told_last(
+    first: _First, copies: int, laid: Callable[[Tensor], Tensor], called: _Called
+) -> Array:
     """The gradients of the last of several copies of the points, all in one call."""
     repeated = _repeated(first, copies)
     inputs = [
@@ -451,7 +480,11 @@ def _told_last(first: _First, copies: int, laid: Callable[[Tensor], Tensor]) -> 
         for leaf in input_leaves(repeated, requires_grad=False)
     ]
     weights = cotangent_tensors(np.tile(first.cotangent, (copies, 1)), repeated)
-    found = _pulled(result_of(repeated, inputs), inputs, weights)
+    found = _pulled(
+        _accepted(repeated, inputs) if laid is not _vector else result_of(repeated, inputs),
+        inputs,
+        weights,
+    )
     return gradient_rows(found, repeated, inputs)[-first.invocation.count :]
 
 
@@ -578,7 +611,7 @@ def _pushed(
         )
     )
     with dual_level():
-        results = result_of(invocation, duals(inputs, parts))
+        results = result_of(invocation, duals_of(inputs, parts))
         slopes = [tangent_of(result) for result in results]
         given = [slope for slope in slopes if slope is not None]
         if len(given) == len(slopes):  # else it is for the witness `forward` to say
@@ -590,7 +623,11 @@ def _pushed(
 
 def _repetition(first: _First) -> list[tuple[str, _Clause]]:
     calls = _REPEATED if first.invocation.own_code else 1
-    return [(f"on call {number + 2} at the same input", _again) for number in range(calls)]
+    return [(_numbered(number + 2), _again) for number in range(calls)]
+
+
+def _numbered(number: int) -> str:
+    return f"on call {number} at the same input"
 
 
 def _clauses(first: _First) -> list[tuple[str, _Clause]]:

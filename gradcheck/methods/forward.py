@@ -17,18 +17,18 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
     coordinate_count,
+    dual_level,
+    duals,
     input_leaves,
     input_ports,
     judged_ports,
     output_name,
     output_rows,
     result_of,
-    tangent_tensors,
+    tangent_of,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
-from gradcheck.methods._torch.exceptions import guarded_beside_defects
+from gradcheck.methods._torch.exceptions import eagerly, guarded_beside_defects, may_be_compiled
 from gradcheck.methods._torch.lacks import NO_FORWARD, Lacking
-from gradcheck.methods._torch.operators import eagerly, may_be_compiled
 from gradcheck.query import Array, Query
 
 METHOD = Method(
@@ -79,7 +79,7 @@ def _pushed(
 ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
     """The results and their tangents."""
     inputs = input_leaves(invocation, requires_grad=False)
-    results = result_of(invocation, duals(inputs, tangent_tensors(tangent, invocation)))
+    results = result_of(invocation, duals(inputs, tangent, invocation))
     return results, [tangent_of(result) for result in results]
 
 

@@ -15,12 +15,15 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
     cotangent_tensors,
+    dual_level,
+    duals,
     gradient_rows,
     input_leaves,
     judged_ports,
     output_name,
     output_rows,
     result_of,
+    tangent_of,
     tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
@@ -34,7 +37,6 @@ from gradcheck.methods._torch.compositions import (
     tangents_of,
     twice_forward,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.query import Array, Query
 
@@ -81,7 +83,7 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     for tangent in _tangents(invocation):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            carriers = duals(inputs, tangent_tensors(tangent, invocation))
+            carriers = duals(inputs, tangent, invocation)
             weights = cotangent_tensors(cotangent, invocation)
             slopes = gradients(result_of(invocation, carriers), carriers, weights)
             rows = [None if slope is None else tangent_of(slope) for slope in slopes]
@@ -97,7 +99,7 @@ def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
     for tangent in _tangents(invocation):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            results = result_of(invocation, duals(inputs, tangent_tensors(tangent, invocation)))
+            results = result_of(invocation, duals(inputs, tangent, invocation))
             slopes = [tangent_of(result) for result in results]
         # Outside the dual level: the derivative of a backward formula is not asked for here.
         weights = cotangent_tensors(cotangent, invocation)

@@ -17,9 +17,12 @@ from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     cotangent_tensors,
+    dual_level,
+    duals,
     gradient_rows,
     input_leaves,
     result_of,
+    tangent_of,
     tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
@@ -33,7 +36,6 @@ from gradcheck.methods._torch.compositions import (
     third_by_forward,
     twice_forward,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.query import Array, Query
 
@@ -80,7 +82,7 @@ def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
     for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
-            carriers = duals(inputs, tangent_tensors(outer, invocation))
+            carriers = duals(inputs, outer, invocation)
             weights = cotangent_tensors(cotangent_of(invocation), invocation)
             first = slopes_of(result_of(invocation, carriers), carriers, weights)
             second = gradients(first, carriers, tangent_tensors(inner, invocation))

@@ -26,6 +26,7 @@ _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
 _CLOSE = 1e-4
 _SHARE = 1e-2
 _SMALL = 1e-3
+_MOST_CALLS = 3  # that are named
 
 
 Statements = tuple[Statement, ...]
@@ -125,7 +126,7 @@ def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = ""
     At the smallest input a fault may not show in all modes, so the place that tells most decides;
     of places that tell the same the first. ``ruling`` is that of the witness's check: where that
     lost accuracy alone, nobody is called wrong. ``calls`` tells which of its calls are wrong, where
-    that says more than that it alone disagrees.
+    its usual one is right: that says more than who else is wrong.
     """
     told = [_told(witness, ruling, said, calls) for said in places]
     place = min(range(len(told)), key=lambda k: told[k][0])
@@ -138,24 +139,36 @@ def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[i
         lost = [_subject(each.witness) for each in said
                 if each.ruling is Ruling.INACCURATE]  # fmt: skip
         return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_subject(witness)))
+    if calls:
+        return 0, calls
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
     misconduct = next((each.note for each in said if each.witness == "value"
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
     if misconduct is not None:
         return 0, _ALWAYS if not _anybody_agrees(said) else misconduct
-    alone = (witness,), calls or f"only {witness} disagrees"
+    alone = (witness,), f"only {witness} disagrees"
     for rank, (names, text) in enumerate((*_PATTERNS, alone), start=1):
         if wrong.issuperset(names):
             return rank, text
-    return len(_PATTERNS) + 2, calls or _ELSEWHERE.format(_subject(witness))
+    return len(_PATTERNS) + 2, _ELSEWHERE.format(_subject(witness))
 
 
-def calls_in_words(failing: Sequence[Entry | Finding]) -> str:
-    """Return which calls failed, as a sentence about code that is right in others."""
-    told = dict.fromkeys(map(_call, failing))
-    said = [f"{how} {' and '.join(label for each, label in told if each == how)}"
-            for how in dict.fromkeys(each for each, _ in told if each)]  # fmt: skip
-    return "; ".join([*(label for how, label in told if not how), *said])
+def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> str:
+    """Return which calls failed, where the witness names them and its usual one is right.
+
+    Empty elsewhere.
+    """
+    usual = METHODS[witness].usual_call
+    if not usual or any(each.label == usual and _call(each)[0] for each in failing):
+        return ""
+    told = list(dict.fromkeys(map(_call, failing)))
+    sentences = [text for how, text in told if not how]
+    for how in dict.fromkeys(how for how, _ in told if how):
+        calls = [text for each, text in told if each == how]
+        more = len(calls) - _MOST_CALLS
+        named = [*calls[:_MOST_CALLS], *([f"in {more} other calls"] if more > 0 else [])]
+        sentences.append(f"{how} {' and '.join(named)}")
+    return "; ".join(sentences)
 
 
 def _call(failing: Entry | Finding) -> tuple[str, str]:
@@ -193,6 +206,7 @@ _PATTERNS = (
     (("reverse",), "the backward is wrong"),
     (("forward",), "the forward mode (jvp) is wrong"),
     (("second",), "the second derivative is wrong"),
+    (("contract",), "the backward is right only as it is usually called"),
     (
         ("gradcheck",),
         "only finite differences disagree: the implementation is not smooth in its rounding",

@@ -94,7 +94,7 @@ class Session:
             device=self.check.device,
             seed=seed,
             own_code=self.check.implementation.is_own_code,
-            without=frozenset(self.case.without),
+            without=self.case.without,
             first=first,
             second=second,
             elsewhere=self._elsewhere(),
