@@ -49,9 +49,9 @@ from gradcheck.methods._torch.layouts import (
     LAYOUTS,
     Dressing,
     Layout,
+    as_it_is,
     differ,
     laid,
-    plain,
     strided,
 )
 from gradcheck.methods._torch.operators import complaints_of_opcheck
@@ -662,8 +662,8 @@ _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("for strided inputs beside others", _one_strided),
     *((f"for a cotangent {name}", partial(_behind, each)) for name, each in DRESSINGS.items()),
     ("for a cotangent behind .sum()", _summed),
-    ("for a large cotangent with all its bits", partial(_sized, directions.LARGE)),
-    ("for a tiny cotangent with all its bits", partial(_sized, directions.TINY)),
+    ("for a large cotangent with all its bits", partial(_sized, directions.NEAR_A_THOUSAND)),
+    ("for a tiny cotangent with all its bits", partial(_sized, directions.NEAR_A_MILLIONTH)),
     (f"for more than {_MANY} entries", _many),
     ("for one entry", _single),
     ("for no entries", _none),
@@ -687,6 +687,12 @@ _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
     ("for strided inputs and tangents", partial(_pushed, None, strided)),
 )
 _TANGENTS_OF_OWN_CODE: tuple[tuple[str, _Pushed], ...] = (
-    ("for a large tangent with all its bits", partial(_pushed, directions.LARGE, plain)),
-    ("for a tiny tangent with all its bits", partial(_pushed, directions.TINY, plain)),
+    (
+        "for a large tangent with all its bits",
+        partial(_pushed, directions.NEAR_A_THOUSAND, as_it_is),
+    ),
+    (
+        "for a tiny tangent with all its bits",
+        partial(_pushed, directions.NEAR_A_MILLIONTH, as_it_is),
+    ),
 )

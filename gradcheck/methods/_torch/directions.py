@@ -33,7 +33,7 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     return drawn(invocation.seed, stream, (invocation.count, is_complex.size), is_complex)
 
 
-LARGE, TINY = 9, -20
+NEAR_A_THOUSAND, NEAR_A_MILLIONTH = 9, -20
 """Exponents of directions of another size than the usual ones."""
 
 

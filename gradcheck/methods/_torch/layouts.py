@@ -29,7 +29,7 @@ def differ(tensor: Tensor, other: Tensor) -> bool:
     )  # fmt: skip
 
 
-def plain(tensor: Tensor) -> Tensor:
+def as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
