@@ -58,6 +58,7 @@ class Invocation:
             before the call. ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
+            ``without`` says of witnesses that the case does without why.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
     Units:  every number is exactly representable in ``dtype``.
     """
@@ -72,6 +73,7 @@ class Invocation:
     seed: int
     thorough: bool = True
     own_code: bool = False
+    without: Mapping[str, str] = field(default_factory=dict)
     first: FiniteDifferenceSettings | None = (
         None  # how gradcheck may testify here; None: it must abstain
     )

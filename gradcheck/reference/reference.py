@@ -29,7 +29,7 @@ from gradcheck.reference.ball_arrays import (
     lift,
     overlaps,
 )
-from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.enclosures import (
     HOPELESS_BITS,
     DerivationsDiffer,

@@ -29,6 +29,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
+from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (

@@ -106,6 +106,7 @@ class Session:
                 seed=seed + numbers[0],
                 thorough=thorough or few,
                 own_code=self.check.implementation.is_own_code,
+                without=self.case.without,
                 first=differences[numbers[0]].first,
                 second=differences[numbers[0]].second,
                 elsewhere=self._elsewhere(),
