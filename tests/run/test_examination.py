@@ -42,8 +42,9 @@ INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
     [
         (("value", "reverse"), "| `value`, `reverse` | 1 | 3/8 |"),
         (("forward",), "| `forward` | 1 | 3/16 |"),
-        (("second",), "| `second` | 1/2 | 1/16 |"),
-        (("gradcheck",), "| `gradcheck` | 1/16 | 1/16 |"),
+        (("second",), "| `second` | 1/2 | 3/8 |"),
+        (("third",), "| `third` | 3/8 | 3/8 |"),
+        (("gradcheck",), "| `gradcheck` | 3/16 | 3/16 |"),
     ],
 )
 def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
