@@ -43,8 +43,8 @@ from gradcheck.methods._torch.rounding import keyed, measure
 METHOD = Method(
     name="gradcheck",
     order=1,
-    share=0.375,
-    share_alone=0.375,
+    share=0.1875,
+    share_alone=0.1875,
     subject="finite differences",
     differences=True,
 )
