@@ -241,10 +241,12 @@ threshold_backward topk tril tril_indices triu triu_indices trunc where zero zer
 """)
 """They move numbers or choose among them, and round none."""
 
+_OF_COMPLEX = frozenset({"abs", "sgn"})
+"""They round complex numbers only."""
 _CASTS = frozenset({"_to_copy", "convert_element_type", "copy"})
 
 _SINGLE = _CASTS | _names("""
-acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
+abs acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
 hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sinh sqrt square sub
 tan tanh
 """)
@@ -254,7 +256,7 @@ _CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
 avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
 embedding_dense_backward index_add index_put linalg_cross linear matmul
-max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce std sum
+max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce sgn std sum
 trace unfold_backward var var_mean vdot
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
@@ -524,6 +526,8 @@ def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
     """Whether an operation rounds nothing, or draws its numbers."""
     if name in _CASTS:
         return not _narrows(function, args, kwargs)
+    if name in _OF_COMPLEX:
+        return not args[0].is_complex()
     if name == "index_put":
         return not (kwargs.get("accumulate") or args[3:4] == (True,))
     return (
