@@ -21,7 +21,8 @@ from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
-from gradcheck.query import Array
+from gradcheck.query import Array, Query
+from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.reference import Reference
 
 Points = dict[str, Array]
@@ -65,6 +66,13 @@ class Session:
     def in_real_coordinates(self) -> Reference:
         """The truth about the same function of real numbers: of a complex entry both parts."""
         return _shared(self.variant).in_real_coordinates
+
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order in real coordinates, at one point, not to be written to.
+
+        Shapes: point [1, n].
+        """
+        return _shared(self.variant).derivatives(order, point)
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -181,6 +189,19 @@ class _Shared:
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._covering: dict[str, Batch] = {}
         self._planned: dict[tuple[str, RunOptions], Batch] = {}
+        self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
+
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order at one point; many numbers are found anew."""
+        key = order, np.asarray(point, dtype=np.float64).tobytes()
+        if key in self._derivatives:
+            return self._derivatives[key]
+        found = self.in_real_coordinates.enclose(Query.of_all(order), point)
+        found.balls.setflags(write=False)
+        found.status.setflags(write=False)
+        if found.balls.size <= MOST_DERIVATIVES:
+            self._derivatives[key] = found
+        return found
 
     def takes_many_points(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
@@ -211,6 +232,8 @@ class _Shared:
 
 MOST_KEPT = 1 << 16
 """Numbers of all points of a variant that are kept for other witnesses."""
+MOST_DERIVATIVES = 1 << 10
+"""Derivatives of an order at a point that are kept for other witnesses and dtypes."""
 _SHARED: WeakKeyDictionary[Variant, _Shared] = WeakKeyDictionary()
 
 
