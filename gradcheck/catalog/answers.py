@@ -256,12 +256,11 @@ def _excluded(
         rows = question.answers(enclose)
         for (number, answer), row in zip(question.stated, rows, strict=True):
             known = enclose_constant(answer.tree).flat
-            pairs = ((one, formula) for one, formula in zip(known, row, strict=True))
-            wrong = next((pair for pair in pairs if not is_possible(*pair)), None)
-            if wrong:
-                found = f"the {answer} {decimal(wrong[0], DIGITS)}{shown}"
-                expected = f"the formula's, {_told(wrong[1])}"
-                yield number, Problem(points[number].where, found, expected, _FIX)
+            for one, formula in zip(known, row, strict=True):
+                if not is_possible(one, formula):
+                    found = f"the {answer} {decimal(one, DIGITS)}{shown}"
+                    expected = f"the formula's, {_told(formula)}"
+                    yield number, Problem(points[number].where, found, expected, _FIX)
 
 
 def _told(ball: arb | acb) -> str:

@@ -6,7 +6,7 @@ Every constant is derived in docs/judge.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Self
@@ -102,8 +102,8 @@ class OwnRounding(_Columns):
     @classmethod
     def unknown(cls, shape: tuple[int, ...], why: str) -> OwnRounding:
         """That of code that cannot be asked."""
-        nothing = np.zeros(shape)
-        return cls(nothing, nothing, np.full(shape, "", object), np.full(shape, why, object))
+        words = (np.full(shape, text, dtype=object) for text in ("", why))
+        return cls(np.zeros(shape), np.zeros(shape), *words)
 
 
 _SMALL, _RAISED, _BITS = 2.0**-900, 600, 256
@@ -236,15 +236,18 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     bounds: Callable[[Mask], ErrorBounds],
     leaves_range: Callable[[Mask], Mask],
     own_rounding: Callable[[Mask, Floats], OwnRounding],
+    neighbours: Callable[[Mask], Iterable[Expected]] = lambda _: (),
     least_ulps: int = 0,
 ) -> Judgements:
     """Rule on numbers.
 
     ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether an
     intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
-    not finite or whose truth is not, and ``own_rounding`` for those that none of it explains, with
-    how far each is off; all are asked once or never, the last one twice at most. ``least_ulps`` is
-    the case's own wider allowance, if it states one.
+    not finite or whose truth is not, ``neighbours``, the truths at inputs that rounding does not
+    tell from these, for those that the function's conditioning does not explain, and
+    ``own_rounding`` for those that none of it explains, with how far each is off. All are asked
+    once or never, the last one twice at most. ``least_ulps`` is the case's own wider allowance, if
+    it states one.
 
     Shapes: one shape for all; what is said of numbers that were not asked about is not read.
     """
@@ -255,6 +258,10 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
         sheet.rule(unproved, _ABSTAIN, Why.NOT_NARROW)
         _rule_range(sheet, dtype, leaves_range, own_rounding)
         allowed = _rule_error(sheet, dtype, bounds, least_ulps)
+        if allowed is not None and sheet.open.any():
+            for near in neighbours(sheet.open.copy()):
+                fits = near.proved & ~truth.stated & (_error(got, near) <= allowed.stable)
+                sheet.rule(fits, _AGREE, grade=_STABLE)
         if allowed is not None and sheet.open.any():
             _rule_own(sheet, allowed, own_rounding)
     return sheet.found
@@ -360,9 +367,7 @@ def _rule_error(
 ) -> _Allowances | None:
     """Where both are finite, by how far the number is off; None where all is ruled on."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
-    distance = np.abs((np.ldexp(got, truth.exponent) - truth.middle) - truth.low)
-    kink = (truth.status == Status.KINK) & ~truth.stated
-    raised = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
+    raised = _raised_error(got, truth)
     error = np.ldexp(raised, -truth.exponent)
     magnitude = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
@@ -375,6 +380,17 @@ def _rule_error(
     if not sheet.open.any():
         return None
     return _weigh(sheet, space, dtype, bounds(sheet.open.copy()), least_ulps)
+
+
+def _error(got: Floats, truth: Expected) -> Floats:
+    """How far each number is off at most; of a hull at least."""
+    return np.ldexp(_raised_error(got, truth), -truth.exponent)
+
+
+def _raised_error(got: Floats, truth: Expected) -> Floats:
+    distance = np.abs((np.ldexp(got, truth.exponent) - truth.middle) - truth.low)
+    kink = (truth.status == Status.KINK) & ~truth.stated
+    return np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
 
 
 def _weigh(

@@ -29,7 +29,7 @@ from gradcheck.reference.ball_arrays import (
     lift,
     overlaps,
 )
-from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.enclosures import (
     HOPELESS_BITS,
     DerivationsDiffer,
@@ -128,6 +128,15 @@ class Reference:
         rows = np.concatenate([each.touched for each in found]).reshape(len(box), -1)
         touched = np.asarray(rows.any(axis=1))
         return planned.arranged([each.answer for each in found]), touched
+
+    def touches(self, box: Array) -> Array:
+        """Which boxes meet a condition that they leave undecided, of the formula or its slope.
+
+        Shapes: box [count, n], balls; booleans [count].
+        Errors: NoDerivative.
+        """
+        rows = Rows(1, box, None, (np.ones(box.shape),))
+        return self._graphs.enclose(rows, BOX_BITS, exact=False).touched
 
     def note(self, order: int) -> str:
         """Why sympy does not testify at this order; empty where it does, and for values."""

@@ -23,8 +23,10 @@ from gradcheck.answer import (
     Violation,
 )
 from gradcheck.catalog.case import Variant
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
+    CONDITIONING_FACTOR,
     Expected,
     Judgement,
     Judgements,
@@ -36,6 +38,7 @@ from gradcheck.judge.judge import (
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
@@ -573,6 +576,7 @@ class _Question:
                 bounds,
                 self._leaves_range,
                 own_rounding,
+                self._neighbours,
                 self._least_ulps(),
             )
             found.append((truth, judged))
@@ -674,6 +678,45 @@ class _Question:
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]
 
+    def _neighbours(self, mask: Mask) -> Iterator[Expected]:
+        """The truths at inputs beside these, where a kink or a jump lies between.
+
+        There no relative change of the derivative tells what one of the inputs does to it.
+        """
+        asked = self._rows(mask)
+        asked = asked[self._decides_near(asked)]
+        if not asked.size:
+            return
+        query = self.query.mapped(lambda side: side[asked])
+        for number in range(NEIGHBOURS):
+            points = self._beside(self.points[asked], number)
+            found = self.session.reference.enclose(query, points)
+            balls, status = self.enclosures.balls.copy(), self.enclosures.status.copy()
+            balls[asked], status[asked] = found.balls, found.status
+            yield self._expected(balls, status)
+
+    def _beside(self, points: Array, number: int) -> Array:
+        """Each entry moved as far as ``stable`` lets it, or a little; two at a time, mirrored."""
+        key = derive_key("beside", number // 2)
+        reach = (
+            CONDITIONING_FACTOR / (1 if number % 4 < 2 else 8) * self.session.dtype.unit_roundoff
+        )
+        signs = random_signed(1, 1, key, points.shape) * (1 - 2 * (number % 2))
+        moved: Array = points * (1 + reach * signs)
+        return moved
+
+    def _decides_near(self, asked: Array) -> Mask:
+        """Whether a condition of the formula is undecided within reach of each point."""
+        reach = CONDITIONING_FACTOR * self.session.dtype.unit_roundoff
+        if np.iscomplexobj(self.points) or not asked.size:
+            return np.zeros(len(asked), dtype=bool)
+        boxes = [[arb(x, abs(x) * reach) for x in row] for row in self.points[asked].tolist()]
+        try:
+            touched = self.session.reference.touches(np.array(boxes, dtype=object))
+        except NoDerivative:
+            return np.zeros(len(asked), dtype=bool)
+        return np.asarray(touched)
+
     def _rows(self, mask: Mask) -> Array:
         """The asked rows that something in the mask is about."""
         return np.unique(self.again[mask.any(axis=1)])
@@ -690,6 +733,8 @@ class _Question:
         return ErrorBounds(*(each[place[self.again]] for each in _columns(bounds)))
 
 
+NEIGHBOURS = 8
+"""Inputs beside one at which the truth is asked. Of a kink that lies between, half are beyond."""
 MOST_STATED = 1 << 16
 """Derivatives of one order at a point where the case states some of them."""
 

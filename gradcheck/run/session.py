@@ -114,6 +114,7 @@ class Session:
                 seed=seed + numbers[0],
                 thorough=thorough or few,
                 own_code=self.check.implementation.is_own_code,
+                without=self.case.without,
                 first=differences[numbers[0]].first,
                 second=differences[numbers[0]].second,
                 elsewhere=self._elsewhere(),
@@ -142,7 +143,7 @@ class Session:
         """For each other dtype of the case how its implementation is made."""
         where = self.case, self.variant, self.check.implementation
         return {
-            dtype: partial(subject_of, *where, dtype, self.check.device)
+            dtype: partial(_shared(self.variant).subject, *where, dtype, self.check.device)
             for dtype in self.case.dtypes
             if dtype != self.dtype.name
         }
@@ -172,8 +173,8 @@ def session_of(check: Check) -> Session:
         and not METHODS[check.witness].differences
         and _shared(check.variant).takes_many_points(*where)
     )
-    reference = reference_of(check.variant)
-    return Session(check, DTYPES[check.dtype], reference, subject_of(*where), batched)
+    shared = _shared(check.variant)
+    return Session(check, DTYPES[check.dtype], shared.reference, shared.subject(*where), batched)
 
 
 class _Shared:
@@ -186,6 +187,7 @@ class _Shared:
         self.reference = Reference(variant.formula)
         real = in_real_coordinates(variant.formula)
         self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
+        self._subjects: dict[tuple[Implementation, str, str], Subject] = {}
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._covering: dict[str, Batch] = {}
         self._planned: dict[tuple[str, RunOptions], Batch] = {}
@@ -203,6 +205,21 @@ class _Shared:
             self._derivatives[key] = found
         return found
 
+    def subject(
+        self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+    ) -> Subject:
+        """The implementation, ready to be called: PyTorch's expressions are compiled once.
+
+        A user's code may have a state, so that each check loads it anew.
+        """
+        where = case, variant, implementation, dtype, device
+        if implementation.is_own_code:
+            return subject_of(*where)
+        key = implementation, dtype, device
+        if key not in self._subjects:
+            self._subjects[key] = subject_of(*where)
+        return self._subjects[key]
+
     def takes_many_points(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
     ) -> bool:
@@ -211,7 +228,7 @@ class _Shared:
         if key not in self._batched:
             points = generate(variant.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
             probes = [_probe(points[each.name], dtype, device) for each in variant.inputs]
-            subject = subject_of(case, variant, implementation, dtype, device)
+            subject = self.subject(case, variant, implementation, dtype, device)
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
 

@@ -42,7 +42,9 @@ def judged(  # noqa: PLR0913 - as the judge
     def opaque(mask, _error):
         return OwnRounding.unknown(mask.shape, "a kernel")
 
-    return judge(np.array([got]), truth, dtype, bounds, leaves_range, opaque, least_ulps).at(0)
+    return judge(
+        np.array([got]), truth, dtype, bounds, leaves_range, opaque, least_ulps=least_ulps
+    ).at(0)
 
 
 def ruled(  # noqa: PLR0913 - what the judge is told, each by its name

@@ -78,10 +78,8 @@ def measure(
             for k in range(RANGE_PATTERNS if any(still.mode.left) else 0)
         ]
         again = asked.by(_Moves(invocation, None))
-    return {
-        key: _rounding_of(key, answer, still, again, moved, ranged)
-        for key, answer in answered.items()
-    }
+    said = _Repetitions(still, moved, ranged, again)
+    return {key: said.rounding(key, answer) for key, answer in answered.items()}
 
 
 def keyed(said: Iterator[Said]) -> Iterator[tuple[Key | None, Said]]:
@@ -118,27 +116,35 @@ class _Asked:
         return _Heard(mode, numbers)
 
 
-def _rounding_of(
-    key: Key,
-    answer: Answer,
-    still: _Heard,
-    again: _Heard,
-    moved: Sequence[_Heard],
-    ranged: Sequence[_Heard],
-) -> Rounding:
-    numbers = [each.numbers.get(key) for each in (still, again, *moved, *ranged)]
-    left, opaque = tuple(still.mode.left), ", ".join(still.mode.opaque)
-    nothing = np.zeros(answer.numbers.shape)
-    shaped = [each for each in numbers if each is not None and each.shape == nothing.shape]
-    if len(shaped) < len(numbers):
-        return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-    same = [shaped[0], shaped[1], *([] if still.mode.decomposed else [answer.numbers])]
-    if not all(np.array_equal(each, same[0], equal_nan=True) for each in same):
-        opaque = opaque or "code that says something else when it is asked again"
-    spread = _range_of(shaped[2 : 2 + len(moved)])
-    within = np.array([not each for each in left]).reshape(-1, *(1,) * (nothing.ndim - 1))
-    both = spread if not ranged else np.where(within, spread, _range_of(shaped[2:]))
-    return Rounding(spread, both, left, opaque)
+@dataclass(frozen=True, slots=True)
+class _Repetitions:
+    """What was said with nothing moved, before and after all others, and with moves."""
+
+    still: _Heard
+    moved: Sequence[_Heard]
+    ranged: Sequence[_Heard]
+    again: _Heard
+
+    def rounding(self, key: Key, answer: Answer) -> Rounding:
+        mode, shape = self.still.mode, answer.numbers.shape
+        left, opaque = tuple(mode.left), ", ".join(mode.opaque)
+        heard = (self.still, self.again, *self.moved, *self.ranged)
+        numbers = [
+            each.numbers[key]
+            for each in heard
+            if key in each.numbers and each.numbers[key].shape == shape
+        ]
+        if len(numbers) < len(heard):
+            nothing = np.zeros(shape)
+            return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
+        same = [numbers[1], *([] if mode.decomposed else [answer.numbers])]
+        if not all(np.array_equal(each, numbers[0], equal_nan=True) for each in same):
+            opaque = opaque or "code that says something else when it is asked again"
+        spread = _range_of(numbers[2 : 2 + PATTERNS])
+        if not self.ranged:
+            return Rounding(spread, spread, left, opaque)
+        stays = np.array([not each for each in left]).reshape(-1, *(1,) * (len(shape) - 1))
+        return Rounding(spread, np.where(stays, spread, _range_of(numbers[2:])), left, opaque)
 
 
 def _range_of(numbers: Sequence[Array]) -> Array:
