@@ -36,7 +36,7 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
+from gradcheck.methods._torch.rounding import AnswerKey, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
@@ -211,6 +211,7 @@ class Observation:
     judged: list[Judged] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    agreed: set[int] = field(default_factory=set)  # points of which a remark says that all agrees
     routes: dict[str, None] = field(default_factory=dict)
 
     def failing(self, ruling: Ruling) -> list[Entry | Finding]:
@@ -242,6 +243,15 @@ class Observation:
         reasons = [each.remark.reason for each in self.findings]
         reasons += [why for judged in self.judged for why in judged.judgements.abstentions()]
         return next(iter(reasons), "says nothing")
+
+    def points_judged(self) -> int:
+        """At how many of the points something was judged."""
+        found = set(self.agreed)
+        found |= {each.point for each in self.findings if each.ruling is not Ruling.ABSTAIN}
+        for judged in self.judged:
+            rows = (~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1)
+            found |= set(judged.points[rows].tolist())
+        return len(found)
 
     def judges_plain(self) -> bool:
         """Whether a derivative itself was judged, and not only sums of several."""
@@ -326,7 +336,9 @@ def _heard(
     heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
-        if not isinstance(remark, Agreement):
+        if isinstance(remark, Agreement):
+            observation.agreed.add(number)
+        else:
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
@@ -354,7 +366,7 @@ class _Told:
     observation: Observation
     promises: Promises
     call: _Call
-    called: Key
+    called: AnswerKey
 
     @property
     def key(self) -> object:
@@ -371,10 +383,10 @@ class _Call:
 
     witness: str
     invocation: Invocation
-    answers: dict[Key, Answer] = field(default_factory=dict)
-    _rounding: dict[Key, Rounding] | None = None
+    answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    _rounding: dict[AnswerKey, Rounding] | None = None
 
-    def rounding(self, key: Key) -> Rounding:
+    def rounding(self, key: AnswerKey) -> Rounding:
         if self._rounding is None:
             self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
         return self._rounding[key]
@@ -389,7 +401,7 @@ class Heard:
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
-    calls: list[tuple[_Call, Key]]
+    calls: list[tuple[_Call, AnswerKey]]
 
 
 def ask(

@@ -281,6 +281,8 @@ def _first_bad(judged: Judged) -> int:
 
 
 _MOST_FAILURES = 64
+POINTS_JUDGED = "points judged"
+"""Of the counts the one that is not of entries: at how many of the points anything was judged."""
 
 
 @dataclass(slots=True)
@@ -302,6 +304,7 @@ class Totals:
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
         self.points += len(next(iter(observation.points.values())))
+        self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:
             if isinstance(remark, Agreement):

@@ -113,17 +113,20 @@ class Boxes:
         found: Settings = [None] * self.count
         if not len(self.steps):
             return found
-        noise = self._rounding(order) / self.steps + self._inaccuracy(order + 1)
         factor = SAFETY * (math.sqrt(2) if self.dtype.is_complex else 1.0)
-        atol = factor * (truncation + noise)
+        atol = factor * (truncation + self._rounding(order) / self.steps)
+        unseen = factor * self._inaccuracy(order + 1)
         flat = self._size(order) / np.abs(self.points).max(axis=1, initial=1.0)  # of a constant
-        narrow = atol <= LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        most = LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        narrow = atol <= most
         for k in range(3):
             narrow &= self._size(k) <= self.dtype.largest * HEADROOM
         narrow[narrow] = ~self._leave_range(order + 1, narrow)
         rtol = 8 * self.dtype.unit_roundoff ** (2 / 3)
         for k in np.flatnonzero(narrow).tolist():
-            settings = FiniteDifferenceSettings(float(self.steps[k]), float(atol[k]), rtol)
+            numbers = (float(each[k]) for each in (self.steps, atol, unseen, most))
+            step, tolerance, *beyond = numbers
+            settings = FiniteDifferenceSettings(step, tolerance, rtol, *beyond)
             found[self.numbers[k]] = settings
         return found
 
