@@ -90,6 +90,7 @@ class Record:
     abstained: int
     counts: dict[str, int]
     points: int
+    visited: dict[str, int]
     ulps: float | None
     relative: float | None
     at: dict[str, Any] | None
@@ -134,6 +135,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
         abstained=outcome.abstained,
         counts=outcome.counts,
         points=outcome.points,
+        visited=outcome.visited,
         ulps=worst.ulps if worst else None,
         relative=worst.relative if worst else None,
         at=worst.at if worst else None,

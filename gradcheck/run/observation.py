@@ -17,30 +17,38 @@ from gradcheck.answer import (
     Answer,
     EntryReport,
     Floats,
+    Invocation,
     Remark,
     Ruling,
     Violation,
 )
 from gradcheck.catalog.case import Variant
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
+    CONDITIONING_FACTOR,
     Expected,
     Judgement,
     Judgements,
     Mask,
+    OwnRounding,
     expected,
     judge,
 )
 from gradcheck.methods import METHODS
+from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
-from gradcheck.run.session import Points, Session
+from gradcheck.run.session import Differences, Points, Session
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
+MOST_TOGETHER = 1 << 14
+"""Input entries of points whose answers are judged together: what is larger costs memory."""
 MOST_PARTS = 4_096
 """Derivatives of one order that are looked at one by one, where sums of them are not enough."""
 
@@ -266,39 +274,70 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    (observation,) = observe_each(session, [Asked(points, seed, promises)], thorough=thorough)
+    (observation,) = observe_each(session, [Asked(points, seed, promises, thorough)])
     return observation
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Points that are put to a witness, the seed of its calls, and what the case states there."""
+    """Points that are put to a witness, the seed of its calls, and what the case states there.
+
+    ``thorough`` as in ``observe``.
+    """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
+    thorough: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return len(next(iter(self.points.values())))
+
+    @property
+    def entries(self) -> int:
+        """How many input entries the points have."""
+        return sum(values.size for values in self.points.values())
 
 
-def observe_each(
-    session: Session, asked: Sequence[Asked], *, thorough: bool = True
-) -> list[Observation]:
-    """``observe`` at several places, whose truths are asked for together."""
-    observations, told = [], []
-    for each in asked:
-        heard = ask(session, each.points, each.seed, thorough=thorough)
-        observation = Observation(session, each.points, remarks=[r for r, _ in heard.remarks])
-        for remark, number in heard.remarks:
-            if not isinstance(remark, Agreement):
-                observation.findings.append(Finding(number, remark))
-        rows = session.rows(each.points)
+def observe_each(session: Session, asked: Sequence[Asked]) -> list[Observation]:
+    """``observe`` at several places, whose truths are asked for together where they are small."""
+    observations: list[Observation] = []
+    told: list[_Told] = []
+    entries = 0
+    differences = session.differences([each.points for each in asked]) if asked else []
+    for each, here in zip(asked, differences, strict=True):
+        observation, said = _heard(session, each, here)
         observations.append(observation)
-        told += [
-            _Told(answer, numbers, rows[numbers], observation, each.promises)
-            for answer, numbers in heard.answers
-        ]
+        told += said
+        entries += each.entries
+        if entries > MOST_TOGETHER:
+            _judge_all(session, told)
+            told, entries = [], 0
+    _judge_all(session, told)
+    return observations
+
+
+def _heard(
+    session: Session, asked: Asked, differences: Sequence[Differences]
+) -> tuple[Observation, list[_Told]]:
+    """What the witness said at one place, and its answers, which are not judged yet."""
+    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
+    observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
+    for remark, number in heard.remarks:
+        if not isinstance(remark, Agreement):
+            observation.findings.append(Finding(number, remark))
+    rows = session.rows(asked.points)
+    return observation, [
+        _Told(answer, numbers, rows[numbers], observation, asked.promises, call, key)
+        for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
+    ]
+
+
+def _judge_all(session: Session, told: Sequence[_Told]) -> None:
     for alike in _alike(told):
         _judge(session, alike)
-    return observations
 
 
 _Said = list[tuple[Answer, Array]]
@@ -314,6 +353,8 @@ class _Told:
     rows: Array
     observation: Observation
     promises: Promises
+    call: _Call
+    called: Key
 
     @property
     def key(self) -> object:
@@ -324,21 +365,54 @@ class _Told:
         ) if apart else None
 
 
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One invocation of a witness. It is repeated, once, where rounding must explain a number."""
+
+    witness: str
+    invocation: Invocation
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    _rounding: dict[Key, Rounding] | None = None
+
+    def rounding(self, key: Key) -> Rounding:
+        if self._rounding is None:
+            self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
+        return self._rounding[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """All that a witness said of some points, not judged; a remark with a point's number."""
+    """All that a witness said of some points, not judged; a remark with a point's number.
+
+    ``calls`` tells of each answer which call gave it, and which of the call's answers it is.
+    """
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
+    calls: list[tuple[_Call, Key]]
 
 
-def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -> Heard:
-    """Put points to the check's witness."""
-    heard = Heard([], [])
-    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
-        for said in METHODS[session.check.witness].answer(invocation):
+def ask(
+    session: Session,
+    points: Points,
+    seed: int,
+    *,
+    thorough: bool = True,
+    differences: Sequence[Differences] | None = None,
+) -> Heard:
+    """Put points to the check's witness; ``differences`` are those there, where they are known."""
+    heard = Heard([], [], [])
+    witness = session.check.witness
+    for invocation, numbers in session.invocations(
+        points, seed=seed, thorough=thorough, differences=differences
+    ):
+        call = _Call(witness, invocation)
+        for key, said in keyed(METHODS[witness].answer(invocation)):
             if isinstance(said, Answer):
+                assert key is not None
+                call.answers[key] = said
                 heard.answers.append((said, np.array(numbers)))
+                heard.calls.append((call, key))
             else:
                 heard.remarks.append((said, numbers[0]))
     return heard
@@ -358,7 +432,7 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     coordinates = question.coordinates
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got)
+    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -372,6 +446,26 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
         each.observation.judged.append(
             Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
         )
+
+
+def _own_rounding(
+    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, _error: Floats
+) -> OwnRounding:
+    """What rounding does to the code itself, for the answers that something in the mask is about.
+
+    Shapes: as the mask.
+    """
+    found = OwnRounding.unknown(mask.shape, "")
+    start = 0
+    for each in told:
+        part = slice(start, start := start + len(each.numbers))
+        if mask[part].any():
+            rounding = each.call.rounding(each.called)
+            for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
+                own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
+            found.left[part] = np.array(rounding.left, dtype=object)[:, None]
+            found.opaque[part] = rounding.opaque
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -453,7 +547,9 @@ class _Question:
         query = Query(len(tangents), cotangent, tuple(tangents))
         return cls(session, query, points[first], again, told[0].promises)
 
-    def judged(self, got: Floats) -> tuple[Expected, Judgements]:
+    def judged(
+        self, got: Floats, own_rounding: Callable[[Mask, Floats], OwnRounding]
+    ) -> tuple[Expected, Judgements]:
         """The judgements of the numbers, and what they were held against.
 
         Where the case states answers, the formula is one thing that they must meet, and the
@@ -462,7 +558,14 @@ class _Question:
         found: list[tuple[Expected, Judgements]] = []
         for truth, bounds in self._held():
             judged = judge(
-                got, truth, self.session.dtype, bounds, self._leaves_range, self._least_ulps()
+                got,
+                truth,
+                self.session.dtype,
+                bounds,
+                self._leaves_range,
+                own_rounding,
+                self._neighbours,
+                self._least_ulps(),
             )
             found.append((truth, judged))
         truth, judged = found[0]
@@ -564,6 +667,45 @@ class _Question:
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]
 
+    def _neighbours(self, mask: Mask) -> Iterator[Expected]:
+        """The truths at inputs beside these, where a kink or a jump lies between.
+
+        There no relative change of the derivative tells what one of the inputs does to it.
+        """
+        asked = self._rows(mask)
+        asked = asked[self._decides_near(asked)]
+        if not asked.size:
+            return
+        query = self.query.mapped(lambda side: side[asked])
+        for number in range(NEIGHBOURS):
+            points = self._beside(self.points[asked], number)
+            found = self.session.reference.enclose(query, points)
+            balls, status = self.enclosures.balls.copy(), self.enclosures.status.copy()
+            balls[asked], status[asked] = found.balls, found.status
+            yield self._expected(balls, status)
+
+    def _beside(self, points: Array, number: int) -> Array:
+        """Each entry moved as far as ``stable`` lets it, or a little; two at a time, mirrored."""
+        key = derive_key("beside", number // 2)
+        reach = (
+            CONDITIONING_FACTOR / (1 if number % 4 < 2 else 8) * self.session.dtype.unit_roundoff
+        )
+        signs = random_signed(1, 1, key, points.shape) * (1 - 2 * (number % 2))
+        moved: Array = points * (1 + reach * signs)
+        return moved
+
+    def _decides_near(self, asked: Array) -> Mask:
+        """Whether a condition of the formula is undecided within reach of each point."""
+        reach = CONDITIONING_FACTOR * self.session.dtype.unit_roundoff
+        if np.iscomplexobj(self.points) or not asked.size:
+            return np.zeros(len(asked), dtype=bool)
+        boxes = [[arb(x, abs(x) * reach) for x in row] for row in self.points[asked].tolist()]
+        try:
+            touched = self.session.reference.touches(np.array(boxes, dtype=object))
+        except NoDerivative:
+            return np.zeros(len(asked), dtype=bool)
+        return np.asarray(touched)
+
     def _rows(self, mask: Mask) -> Array:
         """The asked rows that something in the mask is about."""
         return np.unique(self.again[mask.any(axis=1)])
@@ -580,6 +722,8 @@ class _Question:
         return ErrorBounds(*(each[place[self.again]] for each in _columns(bounds)))
 
 
+NEIGHBOURS = 8
+"""Inputs beside one at which the truth is asked. Of a kink that lies between, half are beyond."""
 MOST_STATED = 1 << 16
 """Derivatives of one order at a point where the case states some of them."""
 
