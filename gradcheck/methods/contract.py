@@ -652,6 +652,7 @@ def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
     return [*_TANGENTS, *(_TANGENTS_OF_OWN_CODE if invocation.own_code else ())]
 
 
+_SIZES = {"large": directions.NEAR_A_THOUSAND, "tiny": directions.NEAR_A_MILLIONTH}
 _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("in the value where gradients are asked for", _value),
     ("on the second backward", _second_backward),
@@ -662,8 +663,10 @@ _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("for strided inputs beside others", _one_strided),
     *((f"for a cotangent {name}", partial(_behind, each)) for name, each in DRESSINGS.items()),
     ("for a cotangent behind .sum()", _summed),
-    ("for a large cotangent with all its bits", partial(_sized, directions.NEAR_A_THOUSAND)),
-    ("for a tiny cotangent with all its bits", partial(_sized, directions.NEAR_A_MILLIONTH)),
+    *(
+        (f"for a {size} cotangent with all its bits", partial(_sized, exponent))
+        for size, exponent in _SIZES.items()
+    ),
     (f"for more than {_MANY} entries", _many),
     ("for one entry", _single),
     ("for no entries", _none),
@@ -686,13 +689,7 @@ _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
     ("for strided inputs and tangents", partial(_pushed, None, strided)),
 )
-_TANGENTS_OF_OWN_CODE: tuple[tuple[str, _Pushed], ...] = (
-    (
-        "for a large tangent with all its bits",
-        partial(_pushed, directions.NEAR_A_THOUSAND, as_it_is),
-    ),
-    (
-        "for a tiny tangent with all its bits",
-        partial(_pushed, directions.NEAR_A_MILLIONTH, as_it_is),
-    ),
+_TANGENTS_OF_OWN_CODE: tuple[tuple[str, _Pushed], ...] = tuple(
+    (f"for a {size} tangent with all its bits", partial(_pushed, exponent, as_it_is))
+    for size, exponent in _SIZES.items()
 )

@@ -161,7 +161,7 @@ class Resetting(Wave):
     @classmethod
     def backward(cls, context, cotangent):
         x, y = context.saved_tensors
-        if x.grad is not None:
+        if x.is_leaf and x.grad is not None:
             x.grad.zero_()
         return cotangent * x.cos() * y, cotangent * x.sin()
 
