@@ -213,7 +213,8 @@ class Outcome:
     ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
     (empty where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
     it is not the whole case. ``route`` names the derivations that certified the derivatives,
-    ``symbolic+forward`` or ``forward``; empty where none was judged.
+    ``symbolic+forward`` or ``forward``; empty where none was judged. ``visited`` counts the points
+    by kind: declared ones, those of the covering set and drawn ones.
     """
 
     verdict: Ruling
@@ -232,6 +233,7 @@ class Outcome:
     guess: str = ""
     place: str = ""
     route: str = ""
+    visited: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ import torch
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.methods import METHODS
-from gradcheck.points.simplification import smallest
 from gradcheck.query import Array
 from gradcheck.run.diagnosis import (
     attribute,
@@ -141,6 +140,8 @@ def _failures(examination: Examination) -> list[EntryReport]:
 
 
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
+    from gradcheck.points.simplification import smallest  # brings Hypothesis, if anything failed
+
     if not failing_point.drawn:
         return failing_point.points
 

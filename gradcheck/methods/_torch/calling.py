@@ -240,7 +240,8 @@ def _rows(tensor: Tensor, invocation: Invocation) -> Array:
     """A tensor's numbers as float64 or complex128, exactly: [count, entries]."""
     wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     # By force, since PyTorch answers some zero derivatives with tensors that have no memory.
-    return np.array(wide.numpy(force=True)).reshape(invocation.count, -1)
+    numbers = torch._C.TensorBase.numpy(wide, force=True)  # not as code under test is watched
+    return np.array(numbers).reshape(invocation.count, -1)
 
 
 @cache
