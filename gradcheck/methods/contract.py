@@ -656,7 +656,6 @@ _SIZES = {"large": directions.NEAR_A_THOUSAND, "tiny": directions.NEAR_A_MILLION
 _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("in the value where gradients are asked for", _value),
     ("on the second backward", _second_backward),
-    ("with create_graph", _with_graph),
     ("into a .grad that is there", _added),
     *((f"for {name} inputs", partial(_laid_out, layout)) for name, layout in LAYOUTS.items()),
     *((f"for {name} inputs", partial(_in_a_grid, layout)) for name, layout in LAYOUTS.items()),
@@ -673,6 +672,7 @@ _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("with uninitialized memory filled", _with_memory_filled),
 )
 _OF_OWN_CODE: tuple[tuple[str, _Clause], ...] = (
+    ("with create_graph", _with_graph),
     ("after another forward in between", _after_another),
     ("after an update of the inputs in place", _after_an_update),
     ("for inputs that are no leaves", _without_leaf),
@@ -683,7 +683,7 @@ _OF_OWN_CODE: tuple[tuple[str, _Clause], ...] = (
     ("under autocast", _autocast),
     ("under torch.library.opcheck", _checked_operators),
 )
-"""What autograd and not the operator answers for, where the code is PyTorch's."""
+"""What autograd or another witness answers for, where the code is PyTorch's."""
 
 _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
