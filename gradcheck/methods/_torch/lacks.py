@@ -39,7 +39,7 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 _CONTRACTS_CALLS_WITHOUT_GRAD = (
     "for a large tangent",
     "for a tiny tangent",
-    "for strided inputs and tangents",
+    "for strided tangents",
     "in the value",
     "under torch.utils.checkpoint, reentrant",
     "where ",
