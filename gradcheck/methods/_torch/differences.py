@@ -133,14 +133,17 @@ class Boxes:
     def _leave_range(self, order: int, where: Array) -> Array:
         """Whether PyTorch's own derivatives may be NaN there without being wrong.
 
-        A number below the step is as good as 0: that it underflows does no harm.
+        A number below the step is as good as 0: that it underflows does no harm. All entries are
+        asked about at once, by one weighted sum of them.
         """
         points = self.points[where]
         if not len(points):
             return np.zeros(0, dtype=bool)
         at = np.where(np.abs(points) >= self.steps[where, None], points, 0.0)
-        left = self.reference.leaves_range(Query.of_all(order), at, self.dtype)
-        return np.asarray(left.reshape(len(at), -1).any(axis=1))
+        tangent = np.ones((1, self.reference.size))
+        cotangent = np.ones((1, self.reference.outputs))
+        query = Query(order, cotangent, (*[tangent] * (order - 1), None))
+        return np.asarray(self.reference.leaves_range(query, at, self.dtype).any(axis=1))
 
     def _inaccuracy(self, order: int) -> Floats:
         """How far PyTorch's own derivatives may be off there without being wrong."""
