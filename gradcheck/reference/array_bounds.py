@@ -70,12 +70,16 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
     return planned.arranged(found)
 
 
-def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
-    """M of a query's answer alone: of all its entries the largest."""
+def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """M of a query's answer alone: of all its entries at a point the largest.
+
+    Shapes: [count].
+    """
     graphs = graphs.as_pytorch()
-    parts = plan_rows(graphs, query, points).parts
-    scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
-    return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
+    planned = plan_rows(graphs, query, points)
+    scales = [measured_answer(graphs, *part, dtype).scale for part in planned.parts]
+    found = planned.arranged(scales)
+    return np.asarray(found.reshape(len(found), -1).max(axis=1, initial=0.0))
 
 
 def _bounds(
@@ -88,9 +92,18 @@ def _bounds(
     return (
         _conditioning(graphs, rows, cotangent, found),
         _rounding(graphs, rows, cotangent, dtype, found),
-        on_its_way.scale,
+        _scale(on_its_way),
         on_its_way.tiny,
     )
+
+
+def _scale(found: Measured) -> Array:
+    """M; of an entry that vanishes with all that it is computed from, that of its whole row.
+
+    PyTorch may compute it as a difference of two numbers of the row's size.
+    """
+    largest = np.fmax(found.scale, np.abs(found.value)).max(axis=1, keepdims=True, initial=0.0)
+    return np.where((found.scale == 0) & (found.value == 0), largest, found.scale)
 
 
 def _conditioning(

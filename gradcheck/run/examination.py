@@ -5,17 +5,27 @@ The failure is brought to its smallest input, and every witness is asked there w
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
+from gradcheck.methods import METHODS
 from gradcheck.query import Array
-from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
+from gradcheck.run.diagnosis import (
+    attribute,
+    classify_error,
+    cross_check,
+    failing_entries,
+    wrong_calls,
+)
 from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
@@ -25,6 +35,11 @@ RANDOM = (
     "a torch.Generator, or switch it off, as dropout by eval()"
 )
 BLAMED = "the implementation is random, which no formula is"
+STATE = (
+    "two calls at the same input differ, with the same random numbers: keep no result, counter or "
+    "buffer from one call for another"
+)
+KEEPS_STATE = "the implementation keeps state from call to call, which no formula does"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
 _CLOSE = 1e-3
@@ -54,8 +69,9 @@ def _diagnosed(examination: Examination) -> Outcome:
     worst = examination.totals.failures[0]
     try:
         failing_point = _chief_failing_point(examination)
-        if _is_random(examination.session, failing_point.points, failing_point.seed):
-            return examination.ended(Ruling.DISAGREE, RANDOM, BLAMED)
+        differs = _why_calls_differ(examination.session, failing_point)
+        if differs is not None:
+            return examination.ended(Ruling.DISAGREE, *differs)
         found = _explained(examination, failing_point)
     except Exception as error:  # what failed stays found, whatever else is worked out
         text = f"{type(error).__name__}: {error}"
@@ -81,7 +97,10 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
     seed, promises = failing_point.seed, failing_point.promises
     places = [points] if points is failing_point.points else [points, failing_point.points]
     said = [cross_check(examination.session, place, seed, promises) for place in places]
-    blamed = attribute(examination.check.witness, failing_point.ruling, *said)
+    failed = [entry for _, entry in examination.totals.failing]
+    witness = examination.check.witness
+    calls = wrong_calls(witness, failed)
+    blamed = attribute(witness, failing_point.ruling, *said, calls=calls)
     heard = [observe(examination.session, place, seed, promises=promises) for place in places]
     failing = [
         entry
@@ -94,7 +113,7 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
         "failures": tuple(_failures(examination)),
         "statements": said[blamed.place],
         "stated_at": _at(places[blamed.place]),
-        "guess": classify_error(failing, [entry for _, entry in examination.totals.failing]),
+        "guess": classify_error(failing, failed),
     }
 
 
@@ -146,19 +165,46 @@ def _at(points: Points) -> dict[str, Any]:
 # randomness
 
 
-def _is_random(session: Session, points: Points, seed: int) -> bool:
-    """Whether the value, or what the check's witness says, varies from call to call."""
+def _why_calls_differ(session: Session, failing_point: FailingPoint) -> tuple[str, str] | None:
+    """Reason and blame, where the value, or what the check's witness says, varies between calls."""
     value = session_of(replace(session.check, witness="value"))
-    return any(_varies(each, points, seed) for each in (value, session))
+    where = failing_point.points, failing_point.seed
+    varying = [each for each in (value, session) if _varies(each, *where)]
+    if not varying:
+        return None
+    if not all(_varies(each, *where, same_random_numbers=True) for each in varying):
+        return RANDOM, BLAMED
+    # A witness that names its calls says which of them are wrong.
+    return None if METHODS[session.check.witness].usual_call else (STATE, KEEPS_STATE)
 
 
-def _varies(session: Session, points: Points, seed: int) -> bool:
-    first = _numbers(session, points, seed)
-    again = (_numbers(session, points, seed) for _ in range(_CALLS - 1))
+def _varies(
+    session: Session, points: Points, seed: int, *, same_random_numbers: bool = False
+) -> bool:
+    def numbers() -> Array:
+        with _seeded() if same_random_numbers else nullcontext():
+            return _numbers(session, points, seed)
+
+    first = numbers()
     return not all(
-        len(numbers) == len(first) and np.allclose(numbers, first, rtol=_CLOSE, equal_nan=True)
-        for numbers in again
+        len(each) == len(first) and np.allclose(each, first, rtol=_CLOSE, equal_nan=True)
+        for each in (numbers() for _ in range(_CALLS - 1))
     )
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The global random generators in one state, and afterwards as they were."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def _numbers(session: Session, points: Points, seed: int) -> Array:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from gradcheck.answer import (
     CASE_ITSELF,
     KNOWN_FAILURES,
@@ -148,28 +150,28 @@ class Examination:
         if self.known_failures.sought:
             points = max(points, RunOptions().points)
         run_options = replace(self.run_options, points=max(1, round(points * share)))
+        batches = []
+        asked = []
         for batch in self.session.planned(run_options):
-            self._look(batch)
+            batches.append(batch)
+            asked.append(Asked(batch.points, self.seed, thorough=False))
+            if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
+                batches.append(batch.taken(np.arange(batch.count) == batch.count - 1))
+                asked.append(Asked(batches[-1].points, self.seed))
+        observations = observe_each(self.session, asked)
+        for batch, each, observation in zip(batches, asked, observations, strict=True):
+            self._look(batch, each, observation)
 
-    def _look(self, batch: Batch) -> None:
-        points, count = batch.points, batch.count
-        observation = observe(self.session, points, self.seed, thorough=False)
-        failing = self.totals.add(
-            observation, self.known_failures.at(None, covering=batch.covering)
-        )
+    def _look(self, batch: Batch, asked: Asked, observation: Observation) -> None:
+        excuse = self.known_failures.at(None, covering=batch.covering)
+        failing = self.totals.add(observation, excuse)
         self.totals.visited.update(batch.kinds)
         if self._leads(failing):
-            k = self._brought_home(points, failing)
-            failing_point = FailingPoint(single(points, k), self.seed + k, _worst_ruling(failing))
-            self.failing_points.append(failing_point)
-        if self.session.batched and count > 1:  # scalar and vectorised kernels differ
-            alone = single(points, count - 1)
-            failing = self.totals.add(
-                observe(self.session, alone, self.seed), self.known_failures.at(None)
+            k = self._brought_home(asked, failing)
+            failing_point = FailingPoint(
+                single(asked.points, k), asked.seed + k, _worst_ruling(failing)
             )
-            self.totals.visited[batch.kinds[-1]] += 1
-            if self._leads(failing):
-                self.failing_points.append(FailingPoint(alone, self.seed, _worst_ruling(failing)))
+            self.failing_points.append(failing_point)
 
     def _leads(self, failing: list[Entry | Finding]) -> bool:
         """Whether something failed, and worse than at every suspect so far."""
@@ -178,14 +180,17 @@ class Examination:
         as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
         return not any(failing_point.ruling in as_bad for failing_point in self.failing_points)
 
-    def _brought_home(self, points: Points, failing: list[Entry | Finding]) -> int:
+    def _brought_home(self, asked: Asked, failing: list[Entry | Finding]) -> int:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        count = len(next(iter(points.values())))
-        if isinstance(entry, Entry) or not self.session.batched:
+        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
             return entry.point
-        alone = (k for k in range(count) if self.fails(single(points, k), self.seed + k, ruling))
+        alone = (
+            k
+            for k in range(asked.count)
+            if self.fails(single(asked.points, k), asked.seed + k, ruling)
+        )
         return next(alone, entry.point)
 
     # the ruling
@@ -276,6 +281,8 @@ def _first_bad(judged: Judged) -> int:
 
 
 _MOST_FAILURES = 64
+POINTS_JUDGED = "points judged"
+"""Of the counts the one that is not of entries: at how many of the points anything was judged."""
 
 
 @dataclass(slots=True)
@@ -289,7 +296,7 @@ class Totals:
     routes: dict[str, None] = field(default_factory=dict)
     judged: int = 0
     abstained: int = 0
-    worst: EntryReport | None = None
+    leading: tuple[Observation, Entry | Finding] | None = None  # what is ruled worst so far
     failing: list[tuple[EntryReport, Entry | Finding]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
@@ -297,6 +304,7 @@ class Totals:
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
         self.points += len(next(iter(observation.points.values())))
+        self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:
             if isinstance(remark, Agreement):
@@ -357,15 +365,22 @@ class Totals:
     @property
     def inaccurate(self) -> str:
         """Why the worst entry is inaccurate; empty where it is not."""
-        worst = self.worst
-        return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
+        if self.leading is None or self.leading[1].ruling is not Ruling.INACCURATE:
+            return ""
+        return entry_report(*self.leading).reason
+
+    @property
+    def worst(self) -> EntryReport | None:
+        """The judged entry that is ruled worst."""
+        return entry_report(*self.leading) if self.leading else None
 
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()
         if worst is None:
             return
-        if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
-            self.worst = entry_report(observation, worst)
+        known = self.leading
+        if known is None or _badness(worst.judgement) > _badness(known[1].judgement):
+            self.leading = observation, worst
 
     def _keep(self, observation: Observation, failing: list[Entry | Finding]) -> None:
         found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
+from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Box
-from gradcheck.points.generate import generate, to_rows
+from gradcheck.methods._torch.differences import Boxes
+from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
-from gradcheck.query import Array
+from gradcheck.query import Array, Query
+from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.reference import Reference
 
 Points = dict[str, Array]
@@ -31,6 +33,17 @@ FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
 _HEARD = 3  # calls of each sort, at which a user's code is listened to
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How ``torch.autograd.gradcheck`` and ``gradgradcheck`` testify at a point; None: not."""
+
+    first: FiniteDifferenceSettings | None
+    second: FiniteDifferenceSettings | None
+
+
+NO_DIFFERENCES = Differences(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,18 @@ class Session:
     def variant(self) -> Variant:
         return self.check.variant
 
+    @property
+    def in_real_coordinates(self) -> Reference:
+        """The truth about the same function of real numbers: of a complex entry both parts."""
+        return _shared(self.variant).in_real_coordinates
+
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order in real coordinates, at one point, not to be written to.
+
+        Shapes: point [1, n].
+        """
+        return _shared(self.variant).derivatives(order, point)
+
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
 
@@ -64,58 +89,76 @@ class Session:
         return [found] if self.batched and found.count else parts(found)
 
     def invocations(
-        self, points: Points, *, seed: int, thorough: bool
+        self,
+        points: Points,
+        *,
+        seed: int,
+        thorough: bool,
+        differences: Sequence[Differences] | None = None,
     ) -> Iterator[tuple[Invocation, list[int]]]:
-        """The points as calls, each with the numbers of the points in it."""
-        count = len(points[self.variant.inputs[0].name])
+        """The points as calls, each with the numbers of the points in it.
+
+        ``differences`` are those at the points, where they are known.
+        """
+        (differences,) = [differences] if differences else self.differences([points])
+        count = _count(points)
         few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
-            inputs = tuple(points[each.name][numbers] for each in self.variant.inputs)
-            invocation = self._invocation(inputs, seed + numbers[0], together=together)
-            yield replace(invocation, thorough=thorough or few), numbers
+            invocation = Invocation(
+                function=self.subject,
+                inputs=tuple(points[each.name][numbers] for each in self.variant.inputs),
+                batched=together,
+                outputs=self.variant.formula.ports_on_trial,
+                order=self.case.order,
+                dtype=self.dtype.name,
+                device=self.check.device,
+                seed=seed + numbers[0],
+                thorough=thorough or few,
+                own_code=self.check.implementation.is_own_code,
+                without=self.case.without,
+                first=differences[numbers[0]].first,
+                second=differences[numbers[0]].second,
+                elsewhere=self._elsewhere(),
+            )
+            yield invocation, numbers
 
-    def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
-        first = second = None
-        if METHODS[self.check.witness].differences:
-            named = {each.name: x for each, x in zip(self.variant.inputs, inputs, strict=True)}
-            point = self.rows(named)
-            box = None if np.iscomplexobj(point) else Box.at(self.reference, point, self.dtype)
-            first = self._inside(inputs, None if box is None else box.first())
-            if box is not None and first is not None and self.case.order >= 2:
-                second = box.second()
-        return Invocation(
-            function=self.subject,
-            inputs=inputs,
-            batched=together,
-            outputs=self.variant.formula.ports_on_trial,
-            order=self.case.order,
-            dtype=self.dtype.name,
-            device=self.check.device,
-            seed=seed,
-            own_code=self.check.implementation.is_own_code,
-            first=first,
-            second=second,
-            elsewhere=self._elsewhere(),
-        )
+    def differences(self, places: Sequence[Points]) -> list[list[Differences]]:
+        """How finite differences testify at each point of some places, asked for together."""
+        counts = [_count(points) for points in places]
+        if not METHODS[self.check.witness].differences:
+            return [[NO_DIFFERENCES] * count for count in counts]
+        inputs = self.variant.inputs
+        rows = np.concatenate([to_coordinates(inputs, points) for points in places])
+        boxes = Boxes.at(self.in_real_coordinates, rows, self.dtype)
+        named = {each.name: np.concatenate([p[each.name] for p in places]) for each in inputs}
+        first, second = boxes.settings(self.case.order)
+        first = [self._inside(single(named, k), settings) for k, settings in enumerate(first)]
+        found = [
+            Differences(one, None if one is None else other)
+            for one, other in zip(first, second, strict=True)
+        ]
+        ends = np.cumsum(counts).tolist()
+        return [found[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
         """For each other dtype of the case how its implementation is made."""
         where = self.case, self.variant, self.check.implementation
         return {
-            dtype: partial(subject_of, *where, dtype, self.check.device)
+            dtype: partial(_shared(self.variant).subject, *where, dtype, self.check.device)
             for dtype in self.case.dtypes
             if dtype != self.dtype.name
         }
 
     def _inside(
-        self, inputs: tuple[Floats, ...], settings: FiniteDifferenceSettings | None
+        self, point: Points, settings: FiniteDifferenceSettings | None
     ) -> FiniteDifferenceSettings | None:
         """The settings, unless a step leaves the domain of an input."""
         if settings is None:
             return None
-        for each, values in zip(self.variant.inputs, inputs, strict=True):
-            reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
+        for each in self.variant.inputs:
+            steps = settings.step * np.array([1, -1, 1j, -1j] if each.domain.complex else [1, -1])
+            reach = np.add.outer(steps, point[each.name]).ravel().tolist()
             if not all(each.domain.contains(value) for value in reach):
                 return None
         return settings
@@ -132,8 +175,8 @@ def session_of(check: Check) -> Session:
         and not METHODS[check.witness].differences
         and _shared(check.variant).takes_many_points(*where)
     )
-    reference = reference_of(check.variant)
-    return Session(check, DTYPES[check.dtype], reference, subject_of(*where), batched)
+    shared = _shared(check.variant)
+    return Session(check, DTYPES[check.dtype], shared.reference, shared.subject(*where), batched)
 
 
 class _Shared:
@@ -144,10 +187,41 @@ class _Shared:
 
     def __init__(self, variant: Variant) -> None:
         self.reference = Reference(variant.formula)
+        real = in_real_coordinates(variant.formula)
+        self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
+        self._subjects: dict[tuple[Implementation, str, str], Subject] = {}
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._compared: dict[tuple[Implementation, str, str], tuple[float, ...]] = {}
         self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
         self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
+        self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
+
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order at one point; many numbers are found anew."""
+        key = order, np.asarray(point, dtype=np.float64).tobytes()
+        if key in self._derivatives:
+            return self._derivatives[key]
+        found = self.in_real_coordinates.enclose(Query.of_all(order), point)
+        found.balls.setflags(write=False)
+        found.status.setflags(write=False)
+        if found.balls.size <= MOST_DERIVATIVES:
+            self._derivatives[key] = found
+        return found
+
+    def subject(
+        self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+    ) -> Subject:
+        """The implementation, ready to be called: PyTorch's expressions are compiled once.
+
+        A user's code may have a state, so that each check loads it anew.
+        """
+        where = case, variant, implementation, dtype, device
+        if implementation.is_own_code:
+            return subject_of(*where)
+        key = implementation, dtype, device
+        if key not in self._subjects:
+            self._subjects[key] = subject_of(*where)
+        return self._subjects[key]
 
     def takes_many_points(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
@@ -157,7 +231,7 @@ class _Shared:
         if key not in self._batched:
             points = generate(variant.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
             probes = [_probe(points[each.name], dtype, device) for each in variant.inputs]
-            subject = subject_of(case, variant, implementation, dtype, device)
+            subject = self.subject(case, variant, implementation, dtype, device)
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
 
@@ -204,6 +278,8 @@ def _calls(check: Check) -> list[list[torch.Tensor]]:
 
 MOST_KEPT = 1 << 16
 """Numbers of all points of a variant that are kept for other witnesses."""
+MOST_DERIVATIVES = 1 << 10
+"""Derivatives of an order at a point that are kept for other witnesses and dtypes."""
 _SHARED: WeakKeyDictionary[Variant, _Shared] = WeakKeyDictionary()
 
 
@@ -216,6 +292,15 @@ def _shared(variant: Variant) -> _Shared:
 def reference_of(variant: Variant) -> Reference:
     """Return the truth about a variant's formula, which all its checks share."""
     return _shared(variant).reference
+
+
+def real_reference_of(variant: Variant) -> Reference:
+    """Return the truth about the same function of real numbers: of a complex entry both parts."""
+    return _shared(variant).in_real_coordinates
+
+
+def _count(points: Points) -> int:
+    return len(next(iter(points.values())))
 
 
 def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:

@@ -107,7 +107,7 @@ def test_a_known_answer_that_is_not_the_formulas_is_a_fault_of_the_case(known, w
         f"\n  formula: x**2\n  inputs: {{x: real}}\n  points:\n    - at: {{x: 3}}\n      {known}"
     )
     outcome = ruled(declaration)
-    told = f"cases/sample.yaml:5:7: the known {what} {found} is not the formula's, {true}"
+    told = f"cases/sample.yaml:5:7: the {what} {found}, expected the formula's, {true}"
     assert (outcome.reason, outcome.place) == (told, "cases/sample.yaml:5")
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the case itself")
 

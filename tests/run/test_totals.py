@@ -1,5 +1,6 @@
 """What is counted and kept of a check: grades, the worst entry, the worst and smallest failure."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,11 @@ STRICT = replace(BRIEF, strict_accuracy=True)
 def test_lost_accuracy_is_inaccurate():
     outcome = ruled(CANCELLING)
     assert outcome.verdict is Ruling.INACCURATE
-    assert outcome.reason == "within rounding of intermediate values as large as 1"
+    assert re.fullmatch(
+        r"within the rounding of the code, whose answers lie \S+ apart when its operations round "
+        "otherwise",
+        outcome.reason,
+    )
     assert (outcome.worst.ruling, outcome.worst.reason) == (Ruling.INACCURATE, outcome.reason)
     assert (outcome.failures, outcome.smallest, outcome.blame) == ((), (), "")
 
@@ -88,3 +93,11 @@ def test_counts_add_up():
     assert outcome.counts["agree"] == outcome.entries
     assert sum(outcome.counts.get(grade, 0) for grade in grades) == outcome.entries
     assert outcome.points == 65  # one of the batch was put to it alone as well
+
+
+def test_a_check_says_at_how_many_of_its_points_it_could_judge():
+    kinked = "{formula: abs(x), inputs: {x: '[-1, 1]'}, points: [{at: {x: 0}}, {at: {x: 0.5}}]}"
+    outcome = ruled(kinked, "gradcheck")
+    assert 0 < outcome.counts["points judged"] < outcome.points
+    everywhere = ruled(kinked, "value")
+    assert everywhere.counts["points judged"] == everywhere.points
