@@ -36,7 +36,7 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
+from gradcheck.methods._torch.rounding import AnswerKey, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
@@ -354,7 +354,7 @@ class _Told:
     observation: Observation
     promises: Promises
     call: _Call
-    called: Key
+    called: AnswerKey
 
     @property
     def key(self) -> object:
@@ -371,10 +371,10 @@ class _Call:
 
     witness: str
     invocation: Invocation
-    answers: dict[Key, Answer] = field(default_factory=dict)
-    _rounding: dict[Key, Rounding] | None = None
+    answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    _rounding: dict[AnswerKey, Rounding] | None = None
 
-    def rounding(self, key: Key) -> Rounding:
+    def rounding(self, key: AnswerKey) -> Rounding:
         if self._rounding is None:
             self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
         return self._rounding[key]
@@ -389,7 +389,7 @@ class Heard:
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
-    calls: list[tuple[_Call, Key]]
+    calls: list[tuple[_Call, AnswerKey]]
 
 
 def ask(
