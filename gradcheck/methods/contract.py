@@ -634,6 +634,8 @@ def _clauses(first: _First) -> list[tuple[str, _Clause]]:
     inputs = range(len(first.invocation.inputs))
     ports = judged_ports(first.invocation)
     found = [*_CLAUSES, *(_OF_OWN_CODE if first.invocation.own_code else ())]
+    if first.invocation.seed != directions.PLAIN:
+        found += _SIZED
     if len(inputs) > 1:
         found += [(f"where only input {k} requires a gradient", partial(_where, {k}))
                   for k in inputs]  # fmt: skip
@@ -649,27 +651,31 @@ def _clauses(first: _First) -> list[tuple[str, _Clause]]:
 def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
     if "forward" in invocation.without:
         return []
-    return [*_TANGENTS, *(_TANGENTS_OF_OWN_CODE if invocation.own_code else ())]
+    sized = invocation.own_code and invocation.seed != directions.PLAIN
+    return [*_TANGENTS, *(_SIZED_TANGENTS if sized else ())]
 
 
+_SIZES = {"large": directions.NEAR_A_THOUSAND, "tiny": directions.NEAR_A_MILLIONTH}
 _CLAUSES: tuple[tuple[str, _Clause], ...] = (
     ("in the value where gradients are asked for", _value),
     ("on the second backward", _second_backward),
-    ("with create_graph", _with_graph),
     ("into a .grad that is there", _added),
     *((f"for {name} inputs", partial(_laid_out, layout)) for name, layout in LAYOUTS.items()),
     *((f"for {name} inputs", partial(_in_a_grid, layout)) for name, layout in LAYOUTS.items()),
     ("for strided inputs beside others", _one_strided),
     *((f"for a cotangent {name}", partial(_behind, each)) for name, each in DRESSINGS.items()),
-    ("for a cotangent behind .sum()", _summed),
-    ("for a large cotangent with all its bits", partial(_sized, directions.NEAR_A_THOUSAND)),
-    ("for a tiny cotangent with all its bits", partial(_sized, directions.NEAR_A_MILLIONTH)),
+    ("for a cotangent from .sum()", _summed),
     (f"for more than {_MANY} entries", _many),
     ("for one entry", _single),
     ("for no entries", _none),
     ("with uninitialized memory filled", _with_memory_filled),
 )
+_SIZED: tuple[tuple[str, _Clause], ...] = tuple(
+    (f"for a {size} cotangent with all its bits", partial(_sized, exponent))
+    for size, exponent in _SIZES.items()
+)
 _OF_OWN_CODE: tuple[tuple[str, _Clause], ...] = (
+    ("with create_graph", _with_graph),
     ("after another forward in between", _after_another),
     ("after an update of the inputs in place", _after_an_update),
     ("for inputs that are no leaves", _without_leaf),
@@ -680,19 +686,13 @@ _OF_OWN_CODE: tuple[tuple[str, _Clause], ...] = (
     ("under autocast", _autocast),
     ("under torch.library.opcheck", _checked_operators),
 )
-"""What autograd and not the operator answers for, where the code is PyTorch's."""
+"""What autograd or another witness answers for, where the code is PyTorch's."""
 
 _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
-    ("for strided inputs and tangents", partial(_pushed, None, strided)),
+    ("for strided tangents", partial(_pushed, None, strided)),
 )
-_TANGENTS_OF_OWN_CODE: tuple[tuple[str, _Pushed], ...] = (
-    (
-        "for a large tangent with all its bits",
-        partial(_pushed, directions.NEAR_A_THOUSAND, as_it_is),
-    ),
-    (
-        "for a tiny tangent with all its bits",
-        partial(_pushed, directions.NEAR_A_MILLIONTH, as_it_is),
-    ),
+_SIZED_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
+    (f"for a {size} tangent with all its bits", partial(_pushed, exponent, as_it_is))
+    for size, exponent in _SIZES.items()
 )

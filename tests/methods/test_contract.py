@@ -161,7 +161,7 @@ class Resetting(Wave):
     @classmethod
     def backward(cls, context, cotangent):
         x, y = context.saved_tensors
-        if x.grad is not None:
+        if x.is_leaf and x.grad is not None:
             x.grad.zero_()
         return cotangent * x.cos() * y, cotangent * x.sin()
 
@@ -406,11 +406,11 @@ CULPRITS = {
     ),
     "a strided cotangent": Culprit("wrong for a cotangent that is strided",
                                    where_backward_meets(is_strided)),
-    "a transposed cotangent": Culprit("wrong for a cotangent behind .T",
+    "a transposed cotangent": Culprit("wrong for a cotangent from .T",
                                       where_backward_meets(is_transposed), case=GRID),
-    "a cotangent behind sum": Culprit("wrong for a cotangent behind .sum()",
+    "a cotangent behind sum": Culprit("wrong for a cotangent from .sum()",
                                       where_backward_meets(is_expanded)),
-    "a cotangent behind cat": Culprit("wrong for a cotangent behind cat",
+    "a cotangent behind cat": Culprit("wrong for a cotangent from cat",
                                       where_backward_meets(is_sliced)),
     "a clamped cotangent": Culprit("wrong for a large cotangent", passing(clamped)),
     "a cotangent in bfloat16": Culprit("cotangent with all its bits", passing(to_bfloat16)),
@@ -422,7 +422,7 @@ CULPRITS = {
     "a small tangent for none": Culprit("wrong for a tiny tangent", pushing(small_to_zero),
                                         Forward.apply),
     "a strided tangent": Culprit(
-        "wrong for strided inputs and tangents",
+        "wrong for strided tangents",
         pushing(lambda t: t * (1.5 if is_strided(t) else 1.0)), Forward.apply,
     ),
     "many entries": Culprit("wrong for more than 128 entries",
