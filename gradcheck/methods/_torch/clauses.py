@@ -537,6 +537,8 @@ def pushed(
             tangent_tensors(tangent, invocation),
         )
     )
+    with torch.no_grad():
+        _accepted(invocation, inputs)
     with dual_level():
         results = result_of(invocation, duals_of(inputs, parts))
         slopes = [tangent_of(result) for result in results]
