@@ -130,6 +130,23 @@ class Graph(Meter):
                 waiting.extend(self.nodes[node].args)
         return sorted(found)
 
+    def places(self, nodes: Iterable[int]) -> dict[int, int]:
+        """The place of each ancestor where all are counted from the nodes, arguments first.
+
+        It hangs on what the nodes are alone, and not on when they were written.
+        """
+        found: dict[int, int] = {}
+        waiting = list(nodes)[::-1]
+        while waiting:
+            node = waiting[-1]
+            missing = [arg for arg in self.nodes[node].args if arg not in found]
+            if missing:
+                waiting.extend(missing[::-1])
+            else:
+                found.setdefault(node, len(found))
+                waiting.pop()
+        return found
+
     def copy(self, allowance: float = math.inf) -> Graph:
         """Return a graph with the same nodes, which grows apart from this one."""
         other = Graph(allowance)

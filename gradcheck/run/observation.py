@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 
 import numpy as np
@@ -36,13 +36,13 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
+from gradcheck.methods._torch.rounding import AnswerKey, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
-from gradcheck.reference.enclosures import Status
+from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.run.session import Differences, Points, Session
 
 MOST_FAILING = 4_096
@@ -211,6 +211,7 @@ class Observation:
     judged: list[Judged] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    agreed: set[int] = field(default_factory=set)  # points of which a remark says that all agrees
     routes: dict[str, None] = field(default_factory=dict)
 
     def failing(self, ruling: Ruling) -> list[Entry | Finding]:
@@ -242,6 +243,15 @@ class Observation:
         reasons = [each.remark.reason for each in self.findings]
         reasons += [why for judged in self.judged for why in judged.judgements.abstentions()]
         return next(iter(reasons), "says nothing")
+
+    def points_judged(self) -> int:
+        """At how many of the points something was judged."""
+        found = set(self.agreed)
+        found |= {each.point for each in self.findings if each.ruling is not Ruling.ABSTAIN}
+        for judged in self.judged:
+            rows = (~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1)
+            found |= set(judged.points[rows].tolist())
+        return len(found)
 
     def judges_plain(self) -> bool:
         """Whether a derivative itself was judged, and not only sums of several."""
@@ -326,7 +336,9 @@ def _heard(
     heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
-        if not isinstance(remark, Agreement):
+        if isinstance(remark, Agreement):
+            observation.agreed.add(number)
+        else:
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
@@ -354,7 +366,7 @@ class _Told:
     observation: Observation
     promises: Promises
     call: _Call
-    called: Key
+    called: AnswerKey
 
     @property
     def key(self) -> object:
@@ -371,10 +383,10 @@ class _Call:
 
     witness: str
     invocation: Invocation
-    answers: dict[Key, Answer] = field(default_factory=dict)
-    _rounding: dict[Key, Rounding] | None = None
+    answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    _rounding: dict[AnswerKey, Rounding] | None = None
 
-    def rounding(self, key: Key) -> Rounding:
+    def rounding(self, key: AnswerKey) -> Rounding:
         if self._rounding is None:
             self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
         return self._rounding[key]
@@ -389,7 +401,7 @@ class Heard:
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
-    calls: list[tuple[_Call, Key]]
+    calls: list[tuple[_Call, AnswerKey]]
 
 
 def ask(
@@ -442,7 +454,7 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     for each in told:
         part = slice(start, start := start + len(each.numbers))
         judged = judgements.taken(part)
-        each.observation.routes.setdefault(question.enclosures.route)
+        each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
         )
@@ -533,7 +545,19 @@ class _Question:
         self.query, self.points = query, points
         self.coordinates = _Coordinates.of(query, session.variant)
         self.real = _in_real_coordinates(query, session.variant)
-        self.enclosures = session.reference.enclose(query, points)
+        self.stated: Enclosures | None = None
+        order = query.order
+        if promises.about(order) and _count(session, order) <= MOST_STATED:
+            self.stated = _enclosures_of_all(session, order, points[:1])
+
+    @cached_property
+    def enclosures(self) -> Enclosures:
+        """The formula's answer, where the case states nothing."""
+        return self.session.reference.enclose(self.query, self.points)
+
+    @property
+    def route(self) -> str:
+        return (self.stated or self.enclosures).route
 
     @classmethod
     def of(cls, session: Session, told: Sequence[_Told]) -> _Question:
@@ -579,10 +603,9 @@ class _Question:
         return self.session.case.accuracy.get(self.session.dtype.name, (0, ""))[0]
 
     def _held(self) -> Iterator[tuple[Expected, Callable[[Mask], ErrorBounds]]]:
-        order = self.query.order
-        if self.promises.about(order) and _count(self.session, order) <= MOST_STATED:
-            derivatives = _derivatives(self.session, order, self.points[:1])
-            for stated in _versions(derivatives, order, self.promises):
+        if self.stated is not None:
+            derivatives = Derivatives.of(self.stated.balls[0], self.stated.status[0])
+            for stated in _versions(derivatives, self.query.order, self.promises):
                 yield self._summed(stated), partial(self._by_parts, derivatives=stated)
         else:
             count = len(self.points)
@@ -742,10 +765,12 @@ def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Itera
 
 def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
     """All derivatives of an order in real coordinates, one by one, at one point, [1, n]."""
-    real = session.in_real_coordinates
-    point = _parts(point, _complex_entries(session.variant)[1])
-    found = real.enclose(Query.of_all(order), point)
+    found = _enclosures_of_all(session, order, point)
     return Derivatives.of(found.balls[0], found.status[0])
+
+
+def _enclosures_of_all(session: Session, order: int, point: Array) -> Enclosures:
+    return session.derivatives(order, _parts(point, _complex_entries(session.variant)[1]))
 
 
 def _parts(rows: Array, is_complex: Mask) -> Array:

@@ -281,6 +281,8 @@ def _first_bad(judged: Judged) -> int:
 
 
 _MOST_FAILURES = 64
+POINTS_JUDGED = "points judged"
+"""Of the counts the one that is not of entries: at how many of the points anything was judged."""
 
 
 @dataclass(slots=True)
@@ -294,7 +296,7 @@ class Totals:
     routes: dict[str, None] = field(default_factory=dict)
     judged: int = 0
     abstained: int = 0
-    worst: EntryReport | None = None
+    leading: tuple[Observation, Entry | Finding] | None = None  # what is ruled worst so far
     failing: list[tuple[EntryReport, Entry | Finding]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
@@ -302,6 +304,7 @@ class Totals:
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
         self.points += len(next(iter(observation.points.values())))
+        self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:
             if isinstance(remark, Agreement):
@@ -362,15 +365,22 @@ class Totals:
     @property
     def inaccurate(self) -> str:
         """Why the worst entry is inaccurate; empty where it is not."""
-        worst = self.worst
-        return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
+        if self.leading is None or self.leading[1].ruling is not Ruling.INACCURATE:
+            return ""
+        return entry_report(*self.leading).reason
+
+    @property
+    def worst(self) -> EntryReport | None:
+        """The judged entry that is ruled worst."""
+        return entry_report(*self.leading) if self.leading else None
 
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()
         if worst is None:
             return
-        if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
-            self.worst = entry_report(observation, worst)
+        known = self.leading
+        if known is None or _badness(worst.judgement) > _badness(known[1].judgement):
+            self.leading = observation, worst
 
     def _keep(self, observation: Observation, failing: list[Entry | Finding]) -> None:
         found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)

@@ -38,7 +38,7 @@ RANGE_PATTERNS = 4
 """How many of them are repeated with what overflowed or underflowed brought back."""
 _POOL = 1 << 16
 """So many numbers have an order of their own; an operation takes a stretch of them."""
-Key = tuple[str, int]
+AnswerKey = tuple[str, int]
 """Which of a witness's answers: its label, and its number among those of that label."""
 
 
@@ -61,8 +61,8 @@ class Rounding:
 
 
 def measure(
-    ask: Question, invocation: Invocation, answered: dict[Key, Answer]
-) -> dict[Key, Rounding]:
+    ask: Question, invocation: Invocation, answered: dict[AnswerKey, Answer]
+) -> dict[AnswerKey, Rounding]:
     """Ask a witness again and again, and return what rounding does to each answer it gave.
 
     ``answered`` are its answers. Code that gives others when it is asked again is opaque.
@@ -82,7 +82,7 @@ def measure(
     return {key: said.rounding(key, answer) for key, answer in answered.items()}
 
 
-def keyed(said: Iterator[Said]) -> Iterator[tuple[Key | None, Said]]:
+def keyed(said: Iterator[Said]) -> Iterator[tuple[AnswerKey | None, Said]]:
     """What a witness says, each answer with its key."""
     seen: Counter[str] = Counter()
     for each in said:
@@ -98,7 +98,7 @@ class _Heard:
     """The numbers of one repetition, and the mode that it was made under."""
 
     mode: _Moves
-    numbers: dict[Key, Array]
+    numbers: dict[AnswerKey, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class _Repetitions:
     ranged: Sequence[_Heard]
     again: _Heard
 
-    def rounding(self, key: Key, answer: Answer) -> Rounding:
+    def rounding(self, key: AnswerKey, answer: Answer) -> Rounding:
         mode, shape = self.still.mode, answer.numbers.shape
         left, opaque = tuple(mode.left), ", ".join(mode.opaque)
         heard = (self.still, self.again, *self.moved, *self.ranged)
