@@ -47,7 +47,8 @@ class _Columns:
 
     def taken(self, rows: Array | slice) -> Self:
         """Those at some of the first axis."""
-        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+        names: tuple[str, ...] = type(self).__slots__  # much faster than ``fields`` and ``replace``
+        return type(self)(*(getattr(self, name)[rows] for name in names))
 
     def where(self, own: Mask, other: Self) -> Self:
         """These in some places, and others elsewhere."""
@@ -209,6 +210,16 @@ class Judgements(_Columns):
         """Which of them agree so."""
         found: Mask = self.grade == GRADES.index(grade)
         return found
+
+    def counts(self) -> dict[Ruling, int]:
+        """How many of them are ruled in each way."""
+        found = np.bincount(self.ruling.reshape(-1), minlength=len(RULINGS))
+        return dict(zip(RULINGS, found.tolist(), strict=True))
+
+    def grade_counts(self) -> dict[Grade, int]:
+        """How many of them agree in each way."""
+        _, *found = np.bincount(self.grade.reshape(-1), minlength=len(GRADES)).tolist()
+        return dict(zip(Grade, found, strict=True))
 
     def abstentions(self) -> dict[str, int]:
         """Why some were not judged, and how many for each reason."""
