@@ -305,6 +305,11 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.decomposed = False
         self.operations = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say no: to skip it loads the compiler, which takes seconds, and nothing is compiled."""
+        return False
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
