@@ -256,9 +256,9 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
     not finite or whose truth is not, ``neighbours``, the truths at inputs that rounding does not
     tell from these, for those that the function's conditioning does not explain, and
-    ``own_rounding`` for those that none of it explains, with how far each is off. All are asked
-    once or never, the last one twice at most. ``least_ulps`` is the case's own wider allowance, if
-    it states one.
+    ``own_rounding`` for those that none of it explains, with how far each is off: NaN where only
+    how the range is left is to be told. All are asked once or never, the last one twice at most.
+    ``least_ulps`` is the case's own wider allowance, if it states one.
 
     Shapes: one shape for all; what is said of numbers that were not asked about is not read.
     """
@@ -337,13 +337,13 @@ def _rule_range(
     sheet.rule(special & ~truth.finite, _DISAGREE, Why.INFINITE_TRUTH)
     excused = sheet.open & special & ~truth.stated
     if excused.any():
-        own = own_rounding(excused, np.where(excused, math.inf, 0.0))
-        sheet.note(own, excused)
-        back = np.isinf(got) & (own.left != "") & (own.ranged != 0)
         asked = excused & ~beyond
         found.leaves_range[:] = excused & (beyond | (asked.any() and leaves_range(asked)))
         # infinities that are finite where what overflowed in the code is brought back
-        sheet.rule(asked & back & ~found.leaves_range, _INACCURATE, Why.OWN_RANGE)
+        back = asked & np.isinf(got) & ~found.leaves_range
+        own = own_rounding(excused, np.where(back, math.inf, math.nan))
+        sheet.note(own, excused)
+        sheet.rule(back & (own.left != "") & (own.ranged != 0), _INACCURATE, Why.OWN_RANGE)
     for why, is_so in (
         (Why.NOT_A_NUMBER, np.isnan(got)),
         (Why.INFINITY, np.isinf(got)),
