@@ -95,12 +95,14 @@ class Repeated:
     """One invocation of a witness, and what it says when it is asked again.
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
-    Code that says something else when nothing is moved is opaque.
+    One ends with the last answer that is asked about (``keys``); asked about others, all begin
+    again. Code that says something else when nothing is moved is opaque.
     """
 
     ask: Question
     invocation: Invocation
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
     _ranged: list[_Heard] = field(default_factory=list)
@@ -109,6 +111,9 @@ class Repeated:
         self, keys: Sequence[AnswerKey], explained: Callable[[AnswerKey, Rounding], bool]
     ) -> None:
         """Repeat the call until rounding explains the answers, or all patterns were seen."""
+        if not self._keys.issuperset(keys):
+            self._keys.update(keys)
+            self._still, self._moved, self._ranged = [], [], []
         with eagerly():
             if not self._still:
                 self._still.append(self._by(None))
@@ -136,6 +141,8 @@ class Repeated:
                 mode.operations = 0  # so that calls that do the same move alike
                 if isinstance(said, Answer) and key is not None:
                     numbers[key] = said.numbers
+                if self._keys <= numbers.keys():
+                    break
         return _Heard(mode, numbers)
 
     def rounding(self, key: AnswerKey) -> Rounding:
