@@ -17,7 +17,6 @@ from gradcheck.answer import (
     Answer,
     EntryReport,
     Floats,
-    Invocation,
     Remark,
     Ruling,
     Violation,
@@ -27,6 +26,7 @@ from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
     CONDITIONING_FACTOR,
+    MOVES_FACTOR,
     Expected,
     Judgement,
     Judgements,
@@ -36,7 +36,7 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import AnswerKey, Rounding, keyed, measure
+from gradcheck.methods._torch.rounding import AnswerKey, Repeated, Rounding, keyed
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
@@ -365,7 +365,7 @@ class _Told:
     rows: Array
     observation: Observation
     promises: Promises
-    call: _Call
+    call: Repeated
     called: AnswerKey
 
     @property
@@ -377,21 +377,6 @@ class _Told:
         ) if apart else None
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One invocation of a witness. It is repeated, once, where rounding must explain a number."""
-
-    witness: str
-    invocation: Invocation
-    answers: dict[AnswerKey, Answer] = field(default_factory=dict)
-    _rounding: dict[AnswerKey, Rounding] | None = None
-
-    def rounding(self, key: AnswerKey) -> Rounding:
-        if self._rounding is None:
-            self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
-        return self._rounding[key]
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
     """All that a witness said of some points, not judged; a remark with a point's number.
@@ -401,7 +386,7 @@ class Heard:
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
-    calls: list[tuple[_Call, AnswerKey]]
+    calls: list[tuple[Repeated, AnswerKey]]
 
 
 def ask(
@@ -418,7 +403,7 @@ def ask(
     for invocation, numbers in session.invocations(
         points, seed=seed, thorough=thorough, differences=differences
     ):
-        call = _Call(witness, invocation)
+        call = Repeated(METHODS[witness].answer, invocation)
         for key, said in keyed(METHODS[witness].answer(invocation)):
             if isinstance(said, Answer):
                 assert key is not None
@@ -461,23 +446,46 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
 
 
 def _own_rounding(
-    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, _error: Floats
+    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, error: Floats
 ) -> OwnRounding:
     """What rounding does to the code itself, for the answers that something in the mask is about.
+
+    A call is repeated until that explains the errors. One that is NaN asks for no repetition.
 
     Shapes: as the mask.
     """
     found = OwnRounding.unknown(mask.shape, "")
-    start = 0
-    for each in told:
-        part = slice(start, start := start + len(each.numbers))
-        if mask[part].any():
-            rounding = each.call.rounding(each.called)
-            for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
-                own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
-            found.left[part] = np.array(rounding.left, dtype=object)[:, None]
-            found.opaque[part] = rounding.opaque
+    ends = np.cumsum([len(each.numbers) for each in told])
+    parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
+    asked = [(each, part) for each, part in zip(told, parts, strict=True) if mask[part].any()]
+    calls: dict[int, list[tuple[_Told, slice]]] = {}
+    for each, part in asked:
+        calls.setdefault(id(each.call), []).append((each, part))
+    for alike in calls.values():
+        errors = {each.called: np.where(mask[part], error[part], np.nan) for each, part in alike}
+        explained = partial(_is_explained, errors, coordinates)
+        alike[0][0].call.ask_until(list(errors), explained)
+    for each, part in asked:
+        rounding = each.call.rounding(each.called)
+        found.spread[part] = coordinates.of_numbers(_rows(rounding.spread))
+        found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
+        found.left[part] = np.array(rounding.left, dtype=object)[:, None]
+        found.opaque[part] = rounding.opaque
     return found
+
+
+def _is_explained(
+    errors: Mapping[AnswerKey, Floats],
+    coordinates: _Coordinates,
+    key: AnswerKey,
+    rounding: Rounding,
+) -> bool:
+    allowed = MOVES_FACTOR * coordinates.of_numbers(_rows(rounding.ranged))
+    return not (errors[key] > allowed).any()
+
+
+def _rows(numbers: Array) -> Array:
+    return numbers.reshape(len(numbers), -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,6 @@ from gradcheck.answer import (
     Abstention,
     Agreement,
     EntryReport,
-    Grade,
     Outcome,
     Ruling,
     RunOptions,
@@ -322,9 +321,9 @@ class Totals:
     def _count(self, judged: Judged, excuse: Excuse) -> list[Entry]:
         """Count the numbers of one answer; returns those that fail."""
         found = judged.judgements
-        counts = {ruling: int(found.is_ruled(ruling).sum()) for ruling in Ruling}
-        for reason, number in found.abstentions().items():
-            self.abstentions[reason] += number
+        counts = found.counts()
+        if counts[Ruling.ABSTAIN]:
+            self.abstentions.update(found.abstentions())
         bad = counts[Ruling.DISAGREE] + counts[Ruling.INACCURATE]
         excused = bad > 0 and excuse(judged.answer.label, _first_bad(judged))
         if excused:
@@ -332,7 +331,7 @@ class Totals:
         self.abstained += counts[Ruling.ABSTAIN]
         self.judged += found.ruling.size - counts[Ruling.ABSTAIN]
         told = {ruling.value: number for ruling, number in counts.items()}
-        told |= {grade.value: int(found.is_graded(grade).sum()) for grade in Grade}
+        told |= {grade.value: number for grade, number in found.grade_counts().items()}
         self.counts.update({name: number for name, number in told.items() if number})
         if excused:
             return []
