@@ -146,6 +146,7 @@ class Grade(Enum):
     FAITHFUL = "faithful"  # within 4 ulps
     STABLE = "stable"  # explained by the conditioning of the function
     EXPLAINED = "explained"  # explained only by the rounding of its chain rule
+    ILL_CONDITIONED = "ill-conditioned"  # by conditioning, which explains any other number too
 
 
 @dataclass(frozen=True, slots=True)

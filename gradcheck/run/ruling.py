@@ -37,6 +37,11 @@ from gradcheck.run.session import Points, Session, session_of, single, stable_se
 from gradcheck.run.stated_values import contradictions, promised
 from gradcheck.run.totals import Totals
 
+ILL_CONDITIONED = (
+    "every number is ill-conditioned: rounding of the inputs alone explains any other number too; "
+    "give the case points or a domain at which its derivatives are settled by their inputs"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FailingPoint:
@@ -196,6 +201,8 @@ class Examination:
             return self._unjudged()
         if self.totals.inaccurate:
             return self.ended(Ruling.INACCURATE, self.totals.inaccurate)
+        if self.totals.is_ill_conditioned:
+            return self.ended(Ruling.ABSTAIN, ILL_CONDITIONED)
         return self.ended(Ruling.AGREE, "")
 
     def _unjudged(self) -> Outcome:

@@ -94,6 +94,12 @@ class Totals:
         worst = self.worst
         return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
 
+    @property
+    def is_ill_conditioned(self) -> bool:
+        """Whether nothing but the conditioning of the function speaks for what agrees."""
+        ill_conditioned = self.counts[Grade.ILL_CONDITIONED.value]
+        return 0 < ill_conditioned == self.judged
+
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()
         if worst is None:
