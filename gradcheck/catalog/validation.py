@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, overload
 
 from gradcheck.catalog.budget import Budget
-from gradcheck.catalog.problems import Complaint, Complaints, Refused
+from gradcheck.catalog.problems import Complaint, Complaints, Refused, glued_key
 from gradcheck.catalog.yaml_document import Items, KeyPath, Pairs, Yaml, describe, place_of
-from gradcheck.catalog.yaml_errors import glued_key
 from gradcheck.spelling import nearest
 
 T = TypeVar("T")

@@ -14,8 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from gradcheck.catalog.problems import Complaint, Complaints
-from gradcheck.catalog.yaml_errors import explained
+from gradcheck.catalog.problems import Complaint, Complaints, explained
 from gradcheck.errors import CatalogError, ExpressionError
 from gradcheck.language.nodes import Place
 

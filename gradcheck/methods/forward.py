@@ -17,17 +17,18 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
     coordinate_count,
+    dual_level,
+    duals,
     input_leaves,
     input_ports,
     judged_ports,
     output_name,
     output_rows,
     result_of,
+    tangent_of,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
-from gradcheck.methods._torch.exceptions import guarded_beside_defects
+from gradcheck.methods._torch.exceptions import eagerly, guarded_beside_defects, may_be_compiled
 from gradcheck.methods._torch.lacks import NO_FORWARD, Lacking
-from gradcheck.methods._torch.operators import eagerly, may_be_compiled
 from gradcheck.query import Array, Query
 
 METHOD = Method(

@@ -15,12 +15,15 @@ from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     check_output,
     cotangent_tensors,
+    dual_level,
+    duals,
     gradient_rows,
     input_leaves,
     judged_ports,
     output_name,
     output_rows,
     result_of,
+    tangent_of,
     tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
@@ -34,7 +37,6 @@ from gradcheck.methods._torch.compositions import (
     tangents_of,
     twice_forward,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.query import Array, Query
 

@@ -17,9 +17,12 @@ from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     cotangent_tensors,
+    dual_level,
+    duals,
     gradient_rows,
     input_leaves,
     result_of,
+    tangent_of,
     tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
@@ -33,7 +36,6 @@ from gradcheck.methods._torch.compositions import (
     third_by_forward,
     twice_forward,
 )
-from gradcheck.methods._torch.dual import dual_level, duals, tangent_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.query import Array, Query
 

@@ -21,7 +21,7 @@ from gradcheck.ops.balls import working
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.ball_arrays import Balls, is_finite, overlaps, union
-from gradcheck.reference.dependence import reach
+from gradcheck.reference.conditions import reach
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.interpret import evaluate
 

@@ -29,7 +29,7 @@ from gradcheck.reference.ball_arrays import (
     radii,
 )
 from gradcheck.reference.branches import Union, by_branches
-from gradcheck.reference.dependence import dependence
+from gradcheck.reference.conditions import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan_rows

@@ -18,7 +18,7 @@ from gradcheck.graph.graph import Graph, Operation
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls
-from gradcheck.reference.dependence import dependence
+from gradcheck.reference.conditions import dependence
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.interpret import combined, evaluate
 from gradcheck.reference.query_rows import plan_rows

@@ -8,9 +8,9 @@ import pytest
 from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, parse_domain
 from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.load import load_text
-from gradcheck.catalog.schema import json_schema
 from gradcheck.catalog.validation import keys_of
 from gradcheck.catalog.values import DOMAIN
+from gradcheck.cli.validate import json_schema
 from gradcheck.errors import ExpressionError
 
 TABLES = [CaseKeys, InputKeys, PointKeys, AccuracyKeys]

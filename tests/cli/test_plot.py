@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.cli.request import Request, check_of
+from gradcheck.cli.explain import Request, check_of
 from gradcheck.explain.curves import Course, survey
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -16,7 +16,7 @@ from gradcheck.implementations.subject import (
     subject_of,
 )
 from gradcheck.language.parse import parse
-from gradcheck.methods._torch.dual import warm_up
+from gradcheck.methods._torch.calling import warm_up
 from gradcheck.query import Port
 
 HERE = Where("cases/a.yaml", 1, 1)

@@ -19,8 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gradcheck.answer import Ruling
 from gradcheck.methods import forward, gradcheck, reverse, second, value
-from gradcheck.methods._torch.calling import densified, layouts
-from gradcheck.methods._torch.dual import dual_level, warm_up
+from gradcheck.methods._torch.calling import densified, dual_level, layouts, warm_up
 from gradcheck.methods._torch.lacks import LACKS, Lack
 
 FOUR = (

@@ -9,7 +9,7 @@ import torch
 from gradcheck import devices
 from gradcheck.errors import UsageError
 from gradcheck.plugin import session
-from gradcheck.plugin.scheduler import DeviceScheduling
+from gradcheck.plugin.scheduler import MOST_PROCESSES, DeviceScheduling
 
 BUILD = "cuda: Optional[str] = {cuda}\nhip: Optional[str] = None\nxpu: Optional[str] = None\n"
 
@@ -122,14 +122,14 @@ def test_a_gpu_computes_without_shortcuts():
 @pytest.mark.parametrize(
     ("item", "unit"),
     [
-        ("cases/a.yaml::f[reverse-cuda-float64]", "cuda"),
-        ("cases/a.yaml::f[d=1-0-reverse-cuda:1-float32]", "cuda:1"),
+        ("cases/a.yaml::f[reverse-cuda-float64]", "cuda, part 6"),
+        ("cases/a.yaml::f[d=1-0-reverse-cuda:1-float32]", "cuda:1, part 6"),
         ("cases/a.yaml::f[d=1-0-reverse-cpu-float32]", "cases/a.yaml::f"),
         ("tests/test_a.py::test_b[1-2-3]", "tests/test_a.py::test_b[1-2-3]"),
         ("tests/test_a.py::test_b", "tests/test_a.py::test_b"),
     ],
 )
-def test_a_gpu_is_one_unit_of_work_and_a_case_on_the_cpu_another(item, unit):
+def test_a_case_is_one_unit_of_work_on_the_cpu_and_in_a_part_of_a_gpus_checks(item, unit):
     scheduling = object.__new__(DeviceScheduling)
     scheduling.accelerators = frozenset({"cuda", "cuda:1"})
     assert scheduling._split_scope(item) == unit
@@ -146,11 +146,19 @@ def pytest_runtest_logstart(nodeid):
 """
 
 
-def test_all_checks_of_a_gpu_are_run_by_one_worker(project):
+def test_few_processes_share_a_gpu_however_many_workers_there_are():
+    scheduling = object.__new__(DeviceScheduling)
+    scheduling.accelerators = frozenset({"cuda"})
+    cases = [f"cases/a.yaml::case_{number}[reverse-cuda-float64]" for number in range(1000)]
+    assert len({scheduling._split_scope(case) for case in cases}) == MOST_PROCESSES
+
+
+def test_the_checks_of_a_case_on_a_gpu_are_run_by_one_worker(project):
     project.cases("agrees_first", "agrees_second", "agrees_third")
     project.add_to_conftest(PRETEND)
     result = project.run_alone("-n", "2", "--dtype", "float64")
     result.assert_outcomes(passed=30)
     ran = [(project.path / f"ran-{worker}.txt").read_text() for worker in ("gw0", "gw1")]
-    assert sorted(text.count("-cuda-") for text in ran) == [0, 15]
+    for case in ("agrees_first", "agrees_second", "agrees_third"):
+        assert sorted(len(re.findall(rf"{case}\[.*-cuda-", text)) for text in ran) == [0, 5]
     assert sum(text.count("-cpu-") for text in ran) == 15

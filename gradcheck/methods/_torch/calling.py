@@ -1,13 +1,17 @@
-"""Calling the implementation of an invocation, and reading tensors back as plain numbers."""
+"""Calling the implementation of an invocation, plainly or with dual tensors; reading it back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gradcheck.answer import Invocation
 from gradcheck.errors import Misconduct
@@ -210,3 +214,34 @@ def _rows(tensor: Tensor, invocation: Invocation) -> Array:
     wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     # By force, since PyTorch answers some zero derivatives with tensors that have no memory.
     return np.array(wide.numpy(force=True)).reshape(invocation.count, -1)
+
+
+@cache
+def warm_up() -> None:
+    """Let PyTorch load what forward mode needs; 2.13 warns there of its own use of TorchScript."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.ones(()),), (torch.ones(()),))
+
+
+@contextmanager
+def dual_level() -> Iterator[None]:
+    """``torch.autograd.forward_ad.dual_level``, warmed up."""
+    warm_up()
+    with forward_ad.dual_level():
+        yield
+
+
+def duals(inputs: Sequence[Tensor], tangent: Array, invocation: Invocation) -> list[Tensor]:
+    """The inputs with their parts of ``tangent`` [count, n]. Only within a ``dual_level``."""
+    parts = tangent_tensors(tangent, invocation)
+    return [
+        forward_ad.make_dual(leaf, part)  # type: ignore[no-untyped-call]
+        for leaf, part in zip(inputs, parts, strict=True)
+    ]
+
+
+def tangent_of(result: Tensor) -> Tensor | None:
+    """The tangent of a result, or None where nothing carried one to it."""
+    tangent: Tensor | None = forward_ad.unpack_dual(result).tangent  # type: ignore[no-untyped-call]
+    return tangent

@@ -26,8 +26,8 @@ from gradcheck.methods._torch.calling import (
     judged_ports,
     result_of,
     tangent_tensors,
+    warm_up,
 )
-from gradcheck.methods._torch.dual import warm_up
 from gradcheck.methods._torch.graph import refuse_to_go_on, runs_own_function
 from gradcheck.query import Array
 

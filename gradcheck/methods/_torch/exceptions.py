@@ -1,9 +1,22 @@
-"""Order in the court: what an exception of the implementation says, and what it does not."""
+"""What an exception of the code on trial says, and what an operator drops without one.
+
+PyTorch has no forward mode for operators of ``torch.library`` and says nothing of it: their
+results look like constants.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from gradcheck.answer import (
     Abstention,
@@ -16,7 +29,6 @@ from gradcheck.answer import (
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch.defects import defects_met, raising_defect, silent_defect
 from gradcheck.methods._torch.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
-from gradcheck.methods._torch.operators import dropping
 
 
 def guarded(label: str, question: Question, invocation: Invocation) -> Iterator[Said]:
@@ -101,3 +113,76 @@ def _text(error: BaseException) -> str:
     except Exception:
         return "(its message cannot be read)"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def dropping(question: Question, invocation: Invocation) -> list[str]:
+    """Return the custom operators that a question makes drop a tangent.
+
+    The question is put once more for this, because watching may change how code is run; and
+    nothing is compiled meanwhile, because a compiler keeps what it sees for later calls.
+    """
+    watch = _Watch()
+    with eagerly(), watch:
+        try:
+            list(question(invocation))
+        except (Exception, SystemExit):  # whoever asks in earnest sees it again
+            return watch.dropped
+    return watch.dropped
+
+
+def may_be_compiled() -> bool:
+    """Whether any code can have been compiled in this process so far."""
+    return "torch._dynamo" in sys.modules
+
+
+def eagerly() -> AbstractContextManager[Any]:
+    """Run code that was compiled as it was written."""
+    if not may_be_compiled():  # to load the compiler takes seconds
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
+class _Watch(TorchFunctionMode):
+    """Sees operators where Python calls them, above the place where tangents are lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropped: list[str] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = _custom_name(func)
+        # Inside of an autograd.Function's forward it is off: its own jvp counts there.
+        on = torch._C._is_fwd_grad_enabled()
+        if name is None or not on or not _carries_tangent((args, kwargs)):
+            return func(*args, **kwargs)
+        self.dropped.append(name)  # also where it raises
+        result = func(*args, **kwargs)
+        if _carries_tangent(result):
+            self.dropped.remove(name)
+        return result
+
+
+def _custom_name(func: Any) -> str | None:
+    """The name of an operator that is not PyTorch's own; None for everything else."""
+    schema = getattr(func, "_schema", None)  # of an overload; a packet of overloads has none
+    name = schema.name if schema is not None else getattr(func, "_qualified_op_name", None)
+    own = isinstance(name, str) and name.partition("::")[0] not in _PYTORCHS
+    return name if own else None
+
+
+_PYTORCHS = frozenset({"aten", "prim", "prims", "quantized", "higher_order", "inductor"})
+
+
+def _carries_tangent(values: Any) -> bool:
+    return any(_has_tangent(each) for each in tree_leaves(values) if isinstance(each, Tensor))
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    while torch._C._functorch.is_batchedtensor(tensor):  # no rule of vmap unpacks a dual
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    dual = forward_ad.unpack_dual(tensor)  # type: ignore[no-untyped-call]
+    return dual.tangent is not None
