@@ -191,6 +191,44 @@ class Statement:
     note: str = ""
 
 
+class GuessKind(StrEnum):
+    """What kind of error failing numbers look like."""
+
+    ABSENT = "absent"  # no gradient came
+    NOT_A_NUMBER = "not a number"
+    INFINITE = "infinite"
+    ZERO = "zero"
+    SIGN = "sign"
+    FACTOR = "factor"
+    CONJUGATE = "conjugate"
+    DIRECTION = "direction"  # the cotangent, or the tangent, is not used as it is to be
+    MOVED = "moved"  # the right numbers in other places
+    STALE = "stale"
+    VALUE = "value"  # in place of the derivative
+    DIAGONAL = "diagonal"
+    SUM = "sum"  # over another axis, or none
+    TERM = "term"
+    CHAIN = "chain"  # a factor of the chain rule
+    DIGITS = "digits"  # a constant has too few
+    CONSTANT = "constant"  # the same at every point
+    OFFSET = "offset"
+    NOT_ZERO = "not zero"
+    PRECISION = "precision"
+    REGION = "region"  # wrong in some place, no one knows how
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What kind of error it looks like, in a few words; ``place`` is where alone it does."""
+
+    kind: GuessKind
+    text: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}, only {self.place}" if self.place else self.text
+
+
 CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
     "the case itself",
     "known_failures.yaml",
@@ -210,7 +248,7 @@ class Outcome:
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
     failing input; ``statements`` are those of every witness at ``stated_at``, an input where what
     ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
-    (empty where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
+    (None where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
     it is not the whole case. ``route`` names the derivations that certified the derivatives,
     ``symbolic+forward`` or ``forward``; empty where none was judged.
     """
@@ -228,7 +266,7 @@ class Outcome:
     statements: tuple[Statement, ...] = ()
     stated_at: dict[str, Any] = field(default_factory=dict)
     blame: str = ""
-    guess: str = ""
+    guess: Guess | None = None
     place: str = ""
     route: str = ""
 

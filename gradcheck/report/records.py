@@ -143,7 +143,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
         radius=worst.radius if worst else None,
         route=outcome.route or None,
         blame=_with_utf8(outcome.blame),
-        guess=outcome.guess,
+        guess=str(outcome.guess or ""),
         seconds=outcome.seconds,
         torch=facts.torch,
         device_name=facts.device_name,

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
+from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.points.simplification import smallest
 from gradcheck.query import Array
-from gradcheck.run.diagnosis import attribute, classify_error, cross_check, failing_entries
-from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
+from gradcheck.run.diagnosis import attribute, cross_check, failing_entries
+from gradcheck.run.evidence import gather
+from gradcheck.run.guesses import guess_kind
+from gradcheck.run.observation import Asked, Entry, Finding, Observation, ask
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
 
@@ -66,7 +68,7 @@ def _diagnosed(examination: Examination) -> Outcome:
     if examination.totals.worst == worst:
         found["worst"] = told
     if not told.true:  # what was not a number looks like nothing
-        found["guess"] = ""
+        found["guess"] = None
     return examination.ended(told.ruling, told.reason, **found)
 
 
@@ -83,19 +85,43 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
     places = [points] if points is failing_point.points else [points, failing_point.points]
     said = [cross_check(examination.session, place, seed, promises) for place in places]
     blamed = attribute(examination.check.witness, failing_point.ruling, *said)
-    heard = [observe(examination.session, place, seed, promises=promises) for place in places]
-    failing = [
-        entry
-        for each in heard
-        for entry in examination.failing(each, failing_point.ruling, failing_point.excuse)
-    ]
     return {
         "blame": blamed.text,
         "smallest": tuple(_told(examination, replace(failing_point, points=points))),
         "failures": tuple(_failures(examination)),
         "statements": said[blamed.place],
         "stated_at": _at(places[blamed.place]),
-        "guess": classify_error(failing, [entry for _, entry in examination.totals.failing]),
+        "guess": _guess(examination, failing_point),
+    }
+
+
+def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | None:
+    """What kind of error it looks like, from the inputs that failed and from others."""
+    excuse = failing_point.excuse or examination.known_failures.at(None)
+    found = {_key(failing_point.points): failing_point}
+    for each in examination.totals.failures:
+        points = _points_of(examination, each.at)
+        found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
+    chief, *others = [Asked(each.points, each.seed, each.promises) for each in found.values()]
+    asked = [chief, *others[:_MOST_FAILING_POINTS]]
+    session, options = examination.session, examination.run_options
+    return guess_kind(gather(session, asked, options, failing_point.ruling, excuse))
+
+
+_MOST_FAILING_POINTS = 16
+
+
+def _key(points: Points) -> bytes:
+    return b"".join(values.tobytes() for values in points.values())
+
+
+def _points_of(examination: Examination, at: Mapping[str, Any]) -> Points:
+    """A single point of what an entry's report says of it."""
+    return {
+        each.name: np.asarray(
+            at[each.name], dtype=np.complex128 if each.domain.complex else np.float64
+        )[None]
+        for each in examination.session.variant.inputs
     }
 
 
@@ -113,9 +139,7 @@ def _failures(examination: Examination) -> list[EntryReport]:
     """The kept failures; those of the worst input are asked again, for plain derivatives."""
     kept = examination.totals.failures
     at, ruling = kept[0].at, kept[0].ruling
-    points = {each.name: np.asarray(at[each.name], dtype=np.complex128 if each.domain.complex
-                                    else np.float64)[None]
-              for each in examination.session.variant.inputs}  # fmt: skip
+    points = _points_of(examination, at)
     known = (each for each in examination.failing_points if _at(each.points) == at)
     plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
     return [*plain, *(each for each in kept if each.at != at)] if plain else kept

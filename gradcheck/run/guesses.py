@@ -1,0 +1,406 @@
+"""What kind of error failing numbers look like: the simplest alternative that explains all of them.
+
+Guesses are tested: an alternative must give every failing number to within its rounding, and so many
+that no accident does. What explains nothing is not guessed at.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck.answer import Floats, Guess, GuessKind
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.judge.judge import Mask
+from gradcheck.run.alternatives import alternatives
+from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.places import place_of
+
+_ROUNDING = 64.0
+"""Units of rounding by which an explained number may be off its alternative."""
+_SHARE = 1 / 16
+"""Of its error, that an explained number may be off: the rest is explained."""
+_BITS = 24.0
+"""What a guess must explain beyond its own number: one accident in 2**24 does as well."""
+_MOST_BITS = 50.0
+_FEWEST_POINTS = 2
+_FEWEST_IMPRECISE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """An alternative that explains what fails: at ``wrong`` it is at work, at ``right`` it is not."""
+
+    alternative: Alternative
+    factor: float
+    doubt: float
+    wrong: list[Mask]
+    right: list[Mask]
+
+
+def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
+    """Return what kind of error it looks like; None where nothing fits."""
+    failing = [each for each in evidence if each.fails.any()]
+    if not failing:
+        return None
+    return (
+        _without_number(failing)
+        or _explained(failing)
+        or _by_port(failing)
+        or _not_zero(failing)
+        or _imprecise(failing)
+        or _region(failing)
+    )
+
+
+# what is no number
+
+
+def _without_number(evidence: Sequence[Evidence]) -> Guess | None:
+    """What fails because it is no finite number at all."""
+    for kind, text, is_so in (
+        (GuessKind.ABSENT, "no gradient", [each.absent for each in evidence]),
+        (GuessKind.NOT_A_NUMBER, "not a number", [np.isnan(each.got) for each in evidence]),
+        (GuessKind.INFINITE, "infinite", [np.isinf(each.got) for each in evidence]),
+    ):
+        if all(mask[each.fails].all() for each, mask in zip(evidence, is_so, strict=True)):
+            wrong = [each.fails for each in evidence]
+            right = [_untouched(each) for each in evidence]
+            return Guess(kind, text, place_of(evidence, wrong, right) or "")
+    return None
+
+
+def _is_compared(evidence: Evidence) -> Mask:
+    """The failing numbers that an alternative must explain."""
+    return evidence.fails & evidence.usable & np.isfinite(evidence.got)
+
+
+# alternatives
+
+
+def _explained(evidence: Sequence[Evidence]) -> Guess | None:
+    """The simplest alternative that explains all that fails, first of those that hold anywhere."""
+    placed: list[tuple[_Fit, str | None]] = []
+    for fit in _fits(evidence):
+        place = place_of(evidence, fit.wrong, fit.right)
+        if place == "":
+            return _told(fit, evidence, "")
+        placed.append((fit, place))
+    for fit, place in placed:
+        if place is not None:
+            return _told(fit, evidence, place)
+    simple = (fit for fit, _ in placed if fit.alternative.simple)
+    return next((_told(fit, evidence, "at some numbers") for fit in simple), None)
+
+
+def _fits(evidence: Sequence[Evidence]) -> Iterator[_Fit]:
+    for several in _of_all(evidence):
+        fit = _fit(evidence, several)
+        if fit is not None:
+            yield fit
+
+
+def _of_all(evidence: Sequence[Evidence]) -> Iterator[Sequence[Alternative]]:
+    """Alternatives that all of the evidence has, by their texts."""
+    if len(evidence) == 1:
+        for each in alternatives(evidence[0]):
+            yield [each]
+        return
+    found = [{(one.kind, one.text): one for one in alternatives(each)} for each in evidence]
+    for key in found[0]:
+        if all(key in each for each in found):
+            yield [each[key] for each in found]
+
+
+def _fit(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> _Fit | None:
+    with np.errstate(all="ignore"):
+        factor, doubt = _fitted(evidence, several)
+        if math.isnan(factor):
+            return None
+        wrong, right, bits = [], [], []
+        points = set()
+        for each, one in zip(evidence, several, strict=True):
+            asked = _is_compared(each)
+            line = one.base if one.slope is None else one.base + factor * one.slope
+            known = np.isfinite(line)
+            rest = np.abs(each.got - line)
+            # what follows no call cannot be stale
+            asked = asked & known if one.kind is GuessKind.STALE else asked
+            if not (rest <= _tolerance(each, line))[asked].all():
+                return None
+            apart = np.abs(line - each.true) > _slack(each, line)
+            wrong.append(asked)
+            right.append(each.right & apart & known)
+            bits.append(_bits(each, rest)[asked])
+            numbers = np.stack([each.got[asked], each.true[asked]])
+            bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
+            points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
+    found = np.concatenate(bits)
+    spent = found.max(initial=0.0) if several[0].slope is not None else 0.0
+    if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
+        return None
+    return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tuple[float, float]:
+    """The number of a line that meets what fails best, and its doubt; 0 where there is none.
+
+    k minimizes sum(w (got - base - k slope)**2), w = 1 / tolerance**2.
+    """
+    if several[0].slope is None:
+        return 0.0, 0.0
+    above = below = 0.0
+    for each, one in zip(evidence, several, strict=True):
+        asked = _is_compared(each)
+        assert one.slope is not None
+        tolerance = _tolerance(each, each.got)[asked]
+        slope = one.slope[asked] / tolerance
+        error = (each.got - one.base)[asked] / tolerance
+        told = np.isfinite(slope) & np.isfinite(error)
+        above += float((slope * error)[told].sum())
+        below += float((slope * slope)[told].sum())
+    return (above / below, 1 / math.sqrt(below)) if 0 < below < math.inf else (math.nan, 0.0)
+
+
+def _tolerance(evidence: Evidence, line: Floats) -> Floats:
+    """How far an explained number may be off: by rounding, and by no more than a share of its error."""
+    dtype = evidence.session.dtype
+    size = np.maximum(np.abs(line), np.abs(evidence.got))
+    rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
+    least = dtype.smallest_subnormal
+    return np.maximum(np.minimum(rounding, _SHARE * np.abs(evidence.got - evidence.true)), least)
+
+
+def _slack(evidence: Evidence, line: Floats) -> Floats:
+    """How far an alternative may be off a number that is right and yet be the same."""
+    dtype = evidence.session.dtype
+    size = np.maximum(np.abs(line), np.abs(evidence.true))
+    rounding = _ROUNDING * dtype.unit_roundoff * np.maximum(size, _row_size(evidence))
+    rounding = np.maximum(rounding, 2 * dtype.smallest_subnormal)
+    return np.fmax(np.fmax(rounding, evidence.allowed), 8 * np.abs(evidence.got - evidence.true))
+
+
+def _row_size(evidence: Evidence) -> Floats:
+    """The largest true number of each row. Shapes: [rows, 1]."""
+    sizes = np.where(evidence.usable, np.abs(evidence.true), 0.0)
+    return sizes.max(axis=1, keepdims=True, initial=0.0)
+
+
+def _bits(evidence: Evidence, rest: Floats) -> Floats:
+    """Of how many bits of its error each number is explained."""
+    error = np.abs(evidence.got - evidence.true)
+    least = evidence.session.dtype.unit_roundoff * np.abs(evidence.got)
+    ratio = error / np.maximum(np.maximum(rest, least), evidence.session.dtype.smallest_subnormal)
+    return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
+
+
+def _by_port(evidence: Sequence[Evidence]) -> Guess | None:
+    """A guess for each input by itself, where each has its own."""
+    if len(evidence) != 1:
+        return None
+    (found,) = evidence
+    ports = found.session.variant.formula.ports
+    if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
+        return None
+    owner = np.repeat(np.arange(len(ports)), [math.prod(port.shape) for port in ports])
+    told = []
+    for k, port in enumerate(ports):
+        mine = found.fails & (owner[found.slots] == k)
+        if mine.any():
+            others = found.fails & ~mine
+            part = replace(found, fails=mine, usable=found.usable & ~others)
+            guess = _explained([part])
+            if guess is None:
+                return None
+            told.append((port.name, guess))
+    if len(told) < 2:
+        return None
+    text = "; ".join(f"in {name} {guess.text}" for name, guess in told)
+    return Guess(told[0][1].kind, text)
+
+
+# in words
+
+
+def _told(fit: _Fit, evidence: Sequence[Evidence], place: str) -> Guess:
+    one, k, doubt = fit.alternative, fit.factor, fit.doubt
+    if one.slope is None:
+        return Guess(one.kind, one.text, place)
+    if one.kind is GuessKind.FACTOR:
+        return Guess(one.kind, f"{one.text} of {factor_text(k, doubt, evidence[0])}", place)
+    if one.kind is GuessKind.TERM:
+        return Guess(one.kind, _term_text(one.text, k, doubt, evidence[0]), place)
+    if one.kind is GuessKind.DIGITS:
+        return Guess(one.kind, f"{one.text} is off by {abs(k):.1g} of it", place)
+    number = f"{k:.6g}"
+    return Guess(one.kind, f"{one.text}: {number}", place)
+
+
+def _term_text(text: str, k: float, doubt: float, evidence: Evidence) -> str:
+    """What error of a term makes ``k`` of its derivative too many."""
+    for excess, told in (
+        (-1.0, "a missing term"),
+        (-2.0, "the sign of a term"),
+        (1.0, "a term twice"),
+    ):
+        if abs(k - excess) <= max(1e-6, 4 * doubt):
+            return f"{told}: {text}"
+    return f"a factor of {factor_text(1 + k, doubt, evidence)} in a term: {text}"
+
+
+_SMALL = 1e-3
+_EXACT = 1e-5
+_ROUGH = 2e-2
+
+
+def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
+    """The factor, and what it is if that can be told: ``0.5``, ``3.14159 (pi)``, ``4 (size of x)``."""
+    off = max(8 * doubt / abs(factor), 4 * evidence.session.dtype.unit_roundoff) if factor else 0.0
+    excess = factor - 1
+    if abs(excess) < _SMALL:
+        digits = round(-math.log10(abs(excess)))
+        text = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
+        return f"{text}: a constant of {digits} digits"
+    size = abs(factor)
+    number = _fraction(size, off)
+    name = next((text for text, value in _named(evidence, simple=bool(number)).items()
+                 if off <= (_ROUGH if value == round(value) else _EXACT)
+                 and abs(size / value - 1) <= off), "")  # fmt: skip
+    sign = "-" if factor < 0 else ""
+    return f"{sign}{number or f'{size:.6g}'}{f' ({name})' if name else ''}"
+
+
+def _fraction(size: float, off: float) -> str:
+    """A simple fraction that the size is to within its doubt."""
+    if off > _ROUGH:
+        return ""
+    for below, above in itertools.product(range(1, 13), range(1, 33)):
+        if math.gcd(above, below) == 1 and abs(size * below / above - 1) <= off:
+            return str(above) if below == 1 else f"{above}/{below}"
+    return ""
+
+
+def _named(evidence: Evidence, *, simple: bool) -> Mapping[str, float]:
+    """Numbers that a factor may be, by their names, the simplest first."""
+    found: dict[str, float] = {}
+    for name, value in _numbers_of(evidence):
+        for text, power in ((name, 1.0), (f"1/{name}", -1.0), (f"sqrt({name})", 0.5),
+                            (f"1/sqrt({name})", -0.5), (f"{name}**2", 2.0)):  # fmt: skip
+            found.setdefault(text, value**power)
+        if name.startswith("the number"):
+            found[f"(n-1)/n, n being {name}"] = (value - 1) / value or math.nan
+    for name, value in _CONSTANTS.items() if not simple else ():
+        for text, number in ((name, value), (f"1/{name}", 1 / value), (f"2*{name}", 2 * value),
+                             (f"sqrt({name})", math.sqrt(value)),
+                             (f"1/sqrt({name})", 1 / math.sqrt(value)),
+                             (f"{name}/2", value / 2), (f"2/{name}", 2 / value),
+                             (f"sqrt(2*{name})", math.sqrt(2 * value)),
+                             (f"1/sqrt(2*{name})", 1 / math.sqrt(2 * value)),
+                             (f"sqrt(2/{name})", math.sqrt(2 / value)),
+                             (f"2/sqrt({name})", 2 / math.sqrt(value))):  # fmt: skip
+            found.setdefault(text, number)
+    return {text: value for text, value in found.items() if value > 0 and value != 1}
+
+
+_CONSTANTS = {
+    "pi": math.pi, "2": 2.0, "log(2)": math.log(2), "log(10)": math.log(10), "e": math.e,
+    "180/pi": 180 / math.pi,
+}  # fmt: skip
+
+
+def _numbers_of(evidence: Evidence) -> Iterator[tuple[str, float]]:
+    """The numbers that the case itself has: constants, swept values, lengths and sizes."""
+    session = evidence.session
+    for name, value in {**session.case.constants, **session.variant.values}.items():
+        if not isinstance(value, bool | list | tuple) and float(value) > 0:  # type: ignore[arg-type]
+            yield name, float(value)  # type: ignore[arg-type]
+    for port in (*session.variant.formula.ports, *session.variant.formula.judged):
+        name = port.name or "y"
+        if len(port.shape) > 1:
+            yield f"the number of entries of {name}", float(math.prod(port.shape))
+        for axis, length in enumerate(port.shape):
+            yield (
+                f"the length of {name}" + (f" along {axis}" if len(port.shape) > 1 else ""),
+                float(length),
+            )
+
+
+# where the truth is zero
+
+
+def _not_zero(evidence: Sequence[Evidence]) -> Guess | None:
+    """Numbers where there are to be none."""
+    if all((each.true[_is_compared(each)] == 0).all() for each in evidence):
+        return Guess(GuessKind.NOT_ZERO, "not zero, where the truth is")
+    return None
+
+
+# precision
+
+
+def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
+    """What is right to some digits: as many as a lower precision has, or others."""
+    dtype = evidence[0].session.dtype
+    errors, ratios = [], []
+    for each in evidence:
+        asked = _is_compared(each) & (each.true != 0)
+        error, size = np.abs(each.got - each.true)[asked], np.abs(each.true)[asked]
+        errors.append(error / size)
+        loss = np.fmax(each.allowed[asked] / size, _ROUNDING * dtype.unit_roundoff)
+        ratios.append(errors[-1] / loss * _ROUNDING)
+        if (each.fails & each.usable & (each.true == 0)).any():
+            return None
+    relative, units = np.concatenate(errors), np.concatenate(ratios) * dtype.unit_roundoff
+    if len(_failing_points(evidence)) < _FEWEST_IMPRECISE or relative.max() < 2 * relative.min():
+        return None
+    for name in ("float32", "float16", "bfloat16"):
+        u = DTYPES[name].unit_roundoff
+        if u > 4 * dtype.unit_roundoff and _is_rounding(relative, units, u):
+            return Guess(
+                GuessKind.PRECISION, f"lost accuracy, as if computed in {name}", _place(evidence)
+            )
+    most = float(relative.max())
+    if most < _SMALL:
+        digits = math.floor(-math.log10(most))
+        return Guess(
+            GuessKind.PRECISION, f"lost accuracy: right to {digits} digits", _place(evidence)
+        )
+    return None
+
+
+def _failing_points(evidence: Sequence[Evidence]) -> set[bytes]:
+    return {
+        row.tobytes() for each in evidence for row in each.points[_is_compared(each).any(axis=1)]
+    }
+
+
+def _is_rounding(relative: Floats, units: Floats, u: float) -> bool:
+    """Whether errors are as rounding in a precision makes them: none large, and not all small."""
+    return bool(
+        (np.minimum(relative, units) <= 16 * u).all()
+        and np.median(relative) >= u / 64
+        and relative.max() >= u / 8
+    )
+
+
+def _place(evidence: Sequence[Evidence]) -> str:
+    wrong = [each.fails & each.usable for each in evidence]
+    return place_of(evidence, wrong, [_untouched(each) for each in evidence]) or ""
+
+
+def _untouched(evidence: Evidence) -> Mask:
+    """Right numbers that a fault would have changed."""
+    return evidence.right & (evidence.true != 0)
+
+
+# places alone
+
+
+def _region(evidence: Sequence[Evidence]) -> Guess | None:
+    """Where it is wrong, if no one knows how."""
+    place = _place(evidence)
+    return Guess(GuessKind.REGION, "wrong", place) if place else None
