@@ -34,7 +34,7 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
         return
     yield from _of_order(evidence)
     yield Alternative(GuessKind.SIGN, "the sign is lost: the absolute value", np.abs(true))
-    for along in _directions(evidence):
+    for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
         yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
 
@@ -52,15 +52,6 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
         yield from _of_jacobian(whole)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
-
-
-def _directions(evidence: Evidence) -> Iterator[Floats]:
-    """What a constant derivative is multiplied by: the direction, or nothing."""
-    shape = evidence.true.shape
-    for side in evidence.query.sides:
-        if side is not None and side.shape[1] in (1, shape[1]):
-            yield np.broadcast_to(side, shape)
-    yield np.ones(shape)
 
 
 # the cotangent and the tangents

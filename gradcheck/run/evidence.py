@@ -66,6 +66,13 @@ class Evidence:
         numbers: Floats = floats_of(found.balls)[0].reshape(len(self.points), -1)
         return numbers
 
+    def directions(self) -> Iterator[Floats]:
+        """What a constant derivative is multiplied by: the cotangent or tangent, or nothing."""
+        for side in self.query.sides:
+            if side is not None and side.shape[1] in (1, self.true.shape[1]):
+                yield np.broadcast_to(side, self.true.shape)
+        yield np.ones(self.true.shape)
+
     @property
     def is_real(self) -> bool:
         return not self.parts.any() and not np.iscomplexobj(self.points)

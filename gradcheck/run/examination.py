@@ -176,6 +176,8 @@ def _is_random(session: Session, points: Points, seed: int) -> bool:
 
 
 def _varies(session: Session, points: Points, seed: int) -> bool:
+    """Whether calls differ; where only the first does, it was stale, which is no randomness."""
+    _numbers(session, points, seed)
     first = _numbers(session, points, seed)
     again = (_numbers(session, points, seed) for _ in range(_CALLS - 1))
     return not all(

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradcheck.answer import Floats, Guess, GuessKind
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
@@ -87,8 +88,8 @@ def _explained(evidence: Sequence[Evidence]) -> Guess | None:
     placed: list[tuple[_Fit, str | None]] = []
     for fit in _fits(evidence):
         place = place_of(evidence, fit.wrong, fit.right)
-        if place == "":
-            return _told(fit, evidence, "")
+        if place == "" or (place and fit.alternative.simple):
+            return _told(fit, evidence, place)
         placed.append((fit, place))
     for fit, place in placed:
         if place is not None:
@@ -279,7 +280,11 @@ def _fraction(size: float, off: float) -> str:
     if off > _ROUGH:
         return ""
     for below, above in itertools.product(range(1, 13), range(1, 33)):
-        if math.gcd(above, below) == 1 and abs(size * below / above - 1) <= off:
+        if (
+            math.gcd(above, below) == 1
+            and (below == 1 or above < 6)
+            and abs(size * below / above - 1) <= off
+        ):
             return str(above) if below == 1 else f"{above}/{below}"
     return ""
 
@@ -291,8 +296,6 @@ def _named(evidence: Evidence, *, simple: bool) -> Mapping[str, float]:
         for text, power in ((name, 1.0), (f"1/{name}", -1.0), (f"sqrt({name})", 0.5),
                             (f"1/sqrt({name})", -0.5), (f"{name}**2", 2.0)):  # fmt: skip
             found.setdefault(text, value**power)
-        if name.startswith("the number"):
-            found[f"(n-1)/n, n being {name}"] = (value - 1) / value or math.nan
     for name, value in _CONSTANTS.items() if not simple else ():
         for text, number in ((name, value), (f"1/{name}", 1 / value), (f"2*{name}", 2 * value),
                              (f"sqrt({name})", math.sqrt(value)),
@@ -344,47 +347,58 @@ def _not_zero(evidence: Sequence[Evidence]) -> Guess | None:
 
 def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
     """What is right to some digits: as many as a lower precision has, or others."""
-    dtype = evidence[0].session.dtype
-    errors, ratios = [], []
+    dtype, errors = evidence[0].session.dtype, []
     for each in evidence:
-        asked = _is_compared(each) & (each.true != 0)
-        error, size = np.abs(each.got - each.true)[asked], np.abs(each.true)[asked]
-        errors.append(error / size)
-        loss = np.fmax(each.allowed[asked] / size, _ROUNDING * dtype.unit_roundoff)
-        ratios.append(errors[-1] / loss * _ROUNDING)
-        if (each.fails & each.usable & (each.true == 0)).any():
+        asked = _is_compared(each)
+        got, true = each.got[asked], each.true[asked]
+        if (true == 0).any():
             return None
-    relative, units = np.concatenate(errors), np.concatenate(ratios) * dtype.unit_roundoff
+        errors.append(np.abs((got - true) / true))
+    relative = np.concatenate(errors)
     if len(_failing_points(evidence)) < _FEWEST_IMPRECISE or relative.max() < 2 * relative.min():
         return None
-    for name in ("float32", "float16", "bfloat16"):
+    typical, most = float(np.median(relative)), float(relative.max())
+    for name in _LADDER:
         u = DTYPES[name].unit_roundoff
-        if u > 4 * dtype.unit_roundoff and _is_rounding(relative, units, u):
-            return Guess(
-                GuessKind.PRECISION, f"lost accuracy, as if computed in {name}", _place(evidence)
-            )
-    most = float(relative.max())
+        least, largest = (share * u for share in _TYPICAL)
+        told = u > 4 * dtype.unit_roundoff and least <= typical <= largest
+        if told and (name == "float32" or _are_of(evidence, DTYPES[name])):
+            text = f"lost accuracy, as if computed in {name}"
+            return Guess(GuessKind.PRECISION, text, _place(evidence))
     if most < _SMALL:
         digits = math.floor(-math.log10(most))
-        return Guess(
-            GuessKind.PRECISION, f"lost accuracy: right to {digits} digits", _place(evidence)
-        )
+        text = f"lost accuracy: right to {digits} digits"
+        return Guess(GuessKind.PRECISION, text, _place(evidence))
     return None
+
+
+_LADDER = ("bfloat16", "float16", "float32")
+_TYPICAL = 2.0**-5, 2.0**4
+"""Typical errors of numbers computed in a precision, in its unit roundoff."""
+
+
+def _are_of(evidence: Sequence[Evidence], dtype: Dtype) -> bool:
+    """Whether the numbers are floats of a dtype, or its floats times the direction.
+
+    An error as large as that of half precision is else no sign of it.
+    """
+    found = []
+    for each in evidence:
+        asked, own = _is_compared(each), np.zeros(each.got.shape, dtype=bool)
+        for along in each.directions():
+            numbers = each.got / np.where(along == 0, 1.0, along)
+            own |= round_to(numbers, dtype) == numbers
+        found.append(own[asked])
+    return bool(np.concatenate(found).mean() > _MOST_OF_THEM)
+
+
+_MOST_OF_THEM = 0.9
 
 
 def _failing_points(evidence: Sequence[Evidence]) -> set[bytes]:
     return {
         row.tobytes() for each in evidence for row in each.points[_is_compared(each).any(axis=1)]
     }
-
-
-def _is_rounding(relative: Floats, units: Floats, u: float) -> bool:
-    """Whether errors are as rounding in a precision makes them: none large, and not all small."""
-    return bool(
-        (np.minimum(relative, units) <= 16 * u).all()
-        and np.median(relative) >= u / 64
-        and relative.max() >= u / 8
-    )
 
 
 def _place(evidence: Sequence[Evidence]) -> str:
