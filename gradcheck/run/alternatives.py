@@ -1,7 +1,6 @@
 """What wrong code would have given: for each kind of error the numbers to hold against PyTorch's.
 
-An alternative is a whole answer, ``base``, or a line of them, ``base + k * slope`` with one number k
-for all entries. They come from simple to elaborate; whether one explains anything is not asked here.
+They come from simple to elaborate; whether one explains anything is not asked here.
 """
 
 from __future__ import annotations
@@ -152,14 +151,29 @@ def _along(axis: int, change: Callable[[Array, int], Array]) -> Callable[[Array]
     return lambda block: change(block, axis) if block.ndim >= -axis else None
 
 
+def _flipped(block: Array, axis: int) -> Array:
+    return np.flip(block, axis)
+
+
+def _forth(block: Array, axis: int) -> Array:
+    return np.roll(block, 1, axis)
+
+
+def _back(block: Array, axis: int) -> Array:
+    return np.roll(block, -1, axis)
+
+
 _MOVES: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
     ("transposed", _transposed),
     ("transposed", _retransposed),
-    *(("reversed", _along(axis, lambda block, at: np.flip(block, at))) for axis in (-1, -2)),
     *(
-        ("rolled by one", _along(axis, lambda block, at, by=by: np.roll(block, by, at)))
+        (text, _along(axis, change))
+        for text, change in (
+            ("reversed", _flipped),
+            ("rolled by one", _forth),
+            ("rolled by one", _back),
+        )
         for axis in (-1, -2)
-        for by in (1, -1)
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What the witness of a failed check gave, as arrays beside the truth, at points that fail or not."""
+"""What a failed check's witness gave, as arrays beside the truth, where it failed and elsewhere."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alternative:
-    """Numbers that wrong code would have given; ``simple`` is believed where its place is unclear.
+    """Numbers that wrong code would have given.
+
+    They are ``base``, or ``base + k * slope`` with one unknown k for all entries. ``simple`` is
+    believed also where no words tell in which places.
 
     Shapes: [rows, k] each.
     """
@@ -176,11 +179,9 @@ def _joined(session: Session, rows: Sequence[_Rows]) -> Evidence:
     each = [one.judged for one in rows]
     counts = [len(one.points) for one in each]
     sides = [
-        None if side[0] is None else np.concatenate(
-            [np.broadcast_to(part, (count, part.shape[1])) for part, count in zip(side, counts, strict=True)]
-        )
-        for side in zip(*(one.answer.query.sides for one in each), strict=True)
-    ]  # fmt: skip
+        None if one[0] is None else _spread(one, counts)
+        for one in zip(*(one.answer.query.sides for one in each), strict=True)
+    ]
     starts = np.cumsum([0, *counts[:-1]])
     before = [
         np.full(count, start - 1 if one.before else -1)
@@ -208,6 +209,14 @@ def _joined(session: Session, rows: Sequence[_Rows]) -> Evidence:
         usable,
         usable & ~fails & near,
         np.concatenate([_absent(session, one) for one in each]),
+    )
+
+
+def _spread(sides: Sequence[Array | None], counts: Sequence[int]) -> Array:
+    """One side of several queries, with a row for each point."""
+    given = [side for side in sides if side is not None]
+    return np.concatenate(
+        [np.broadcast_to(a, (n, a.shape[1])) for a, n in zip(given, counts, strict=True)]
     )
 
 

@@ -1,4 +1,4 @@
-"""What the formula with one fault would have given: a term without its derivative, a factor left out.
+"""What the formula with one fault would have given: a term left out, or without its derivative.
 
 Each fault is planted in one step of the array graph, and the graph is derived and computed again.
 """
@@ -13,8 +13,7 @@ import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.graph import Frozen, Graph
-from gradcheck.ops.table import OPERATORS
+from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.run.evidence import Alternative, Evidence
 
@@ -106,7 +105,7 @@ def _cut(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
 def _sloped(
     function: GraphFunction, node: int, k: int, slope: Callable[..., int]
 ) -> GraphFunction | None:
-    """A local derivative is another: what ``slope`` makes of the graph, the step and its argument."""
+    """A local derivative is another: what ``slope`` makes of the step and its argument's change."""
     found = function.graph.nodes[node]
     whole = function.graph.nodes[found.args[k]]
     if found.shape != whole.shape or function.graph.exact(found.args[k]) is not None:
@@ -185,7 +184,7 @@ def _number(attr: object) -> float | None:
 
 _LONGEST = 32
 _THROUGH = frozenset({"broadcast", "reshape", "detach"})
-_INFIX = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "bmm": " @ "}
+_INFIX = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "bmm": " @ ", "pow": "**"}
 
 
 def text_of(graph: Graph, node: int) -> str:
@@ -199,9 +198,7 @@ def _text(graph: Graph, node: int, depth: int) -> str:
     if found.op == "input":
         return graph.inputs[found.attr].name  # type: ignore[index]
     if found.op == "constant":
-        number = _number(found.attr) if found.shape == () else None
-        named = isinstance(found.attr, str)
-        return str(found.attr) if named else f"{number:.6g}" if number is not None else "[...]"
+        return _constant_text(found)
     if depth == 0:
         return "..."
     args = [_text(graph, arg, depth - 1) for arg in found.args]
@@ -209,14 +206,17 @@ def _text(graph: Graph, node: int, depth: int) -> str:
         return args[0]
     if found.op in _INFIX:
         return _INFIX[found.op].join(map(_grouped, args))
-    if found.op == "neg":
-        return f"-{_grouped(args[0])}"
     if found.op == "ipow":
         return f"{_grouped(args[0])}**{found.attr}"
-    if found.op == "pow":
-        return f"{_grouped(args[0])}**{_grouped(args[1])}"
-    name = found.op if found.op in OPERATORS else _NAMES.get(found.op, found.op)
+    name = "-" if found.op == "neg" else _NAMES.get(found.op, found.op)
     return f"{name}({', '.join(args)})"
+
+
+def _constant_text(found: Operation) -> str:
+    if isinstance(found.attr, str):
+        return found.attr
+    number = _number(found.attr) if found.shape == () else None
+    return "[...]" if number is None else f"{number:.6g}"
 
 
 _NAMES = {"gather": "part", "scatter": "spread"}

@@ -1,14 +1,13 @@
-"""What kind of error failing numbers look like: the simplest alternative that explains all of them.
+"""What kind of error failing numbers look like: the simplest alternative that explains them all.
 
-Guesses are tested: an alternative must give every failing number to within its rounding, and so many
-that no accident does. What explains nothing is not guessed at.
+A guess is tested: it must give every failing number to within its rounding, and so many that no
+accident does. Where nothing does, nothing is guessed.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.factors import NEAR_ONE, factor_text
 from gradcheck.run.places import place_of
 
 _ROUNDING = 64.0
@@ -34,7 +34,7 @@ _FEWEST_IMPRECISE = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """An alternative that explains what fails: at ``wrong`` it is at work, at ``right`` it is not."""
+    """An alternative that explains all that is ``wrong``; at ``right`` it is not at work."""
 
     alternative: Alternative
     factor: float
@@ -150,30 +150,36 @@ def _fit(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> _Fit |
 def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tuple[float, float]:
     """The number of a line that meets what fails best, and its doubt; 0 where there is none.
 
-    k minimizes sum(w (got - base - k slope)**2), w = 1 / tolerance**2.
+    k minimizes sum(w (got - base - k slope)**2), w = 1 / tolerance**2, and its doubt is what the
+    rest of that sum leaves open.
     """
     if several[0].slope is None:
         return 0.0, 0.0
-    above = below = 0.0
+    slopes, errors = [], []
     for each, one in zip(evidence, several, strict=True):
         asked = _is_compared(each)
-        assert one.slope is not None
         tolerance = _tolerance(each, each.got)[asked]
-        slope = one.slope[asked] / tolerance
-        error = (each.got - one.base)[asked] / tolerance
-        told = np.isfinite(slope) & np.isfinite(error)
-        above += float((slope * error)[told].sum())
-        below += float((slope * slope)[told].sum())
-    return (above / below, 1 / math.sqrt(below)) if 0 < below < math.inf else (math.nan, 0.0)
+        slopes.append(one.slope[asked] / tolerance)  # type: ignore[index]
+        errors.append((each.got - one.base)[asked] / tolerance)
+    slope, error = np.concatenate(slopes), np.concatenate(errors)
+    told = np.isfinite(slope) & np.isfinite(error)
+    slope, error = slope[told], error[told]
+    below = float(slope @ slope)
+    if not 0 < below < math.inf:
+        return math.nan, 0.0
+    k = float(slope @ error) / below
+    rest = error - k * slope
+    return k, math.sqrt(float(rest @ rest) / max(1, len(rest) - 1) / below)
 
 
 def _tolerance(evidence: Evidence, line: Floats) -> Floats:
-    """How far an explained number may be off: by rounding, and by no more than a share of its error."""
+    """How far an explained number may be off: by rounding, and a share of its error at most."""
     dtype = evidence.session.dtype
     size = np.maximum(np.abs(line), np.abs(evidence.got))
     rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
     least = dtype.smallest_subnormal
-    return np.maximum(np.minimum(rounding, _SHARE * np.abs(evidence.got - evidence.true)), least)
+    share = _SHARE * np.abs(evidence.got - evidence.true)
+    return np.asarray(np.maximum(np.minimum(rounding, share), least))
 
 
 def _slack(evidence: Evidence, line: Floats) -> Floats:
@@ -182,13 +188,14 @@ def _slack(evidence: Evidence, line: Floats) -> Floats:
     size = np.maximum(np.abs(line), np.abs(evidence.true))
     rounding = _ROUNDING * dtype.unit_roundoff * np.maximum(size, _row_size(evidence))
     rounding = np.maximum(rounding, 2 * dtype.smallest_subnormal)
-    return np.fmax(np.fmax(rounding, evidence.allowed), 8 * np.abs(evidence.got - evidence.true))
+    error = np.abs(evidence.got - evidence.true)
+    return np.asarray(np.fmax(np.fmax(rounding, evidence.allowed), 8 * error))
 
 
 def _row_size(evidence: Evidence) -> Floats:
     """The largest true number of each row. Shapes: [rows, 1]."""
     sizes = np.where(evidence.usable, np.abs(evidence.true), 0.0)
-    return sizes.max(axis=1, keepdims=True, initial=0.0)
+    return np.asarray(sizes.max(axis=1, keepdims=True, initial=0.0))
 
 
 def _bits(evidence: Evidence, rest: Floats) -> Floats:
@@ -253,85 +260,6 @@ def _term_text(text: str, k: float, doubt: float, evidence: Evidence) -> str:
     return f"a factor of {factor_text(1 + k, doubt, evidence)} in a term: {text}"
 
 
-_SMALL = 1e-3
-_EXACT = 1e-5
-_ROUGH = 2e-2
-
-
-def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
-    """The factor, and what it is if that can be told: ``0.5``, ``3.14159 (pi)``, ``4 (size of x)``."""
-    off = max(8 * doubt / abs(factor), 4 * evidence.session.dtype.unit_roundoff) if factor else 0.0
-    excess = factor - 1
-    if abs(excess) < _SMALL:
-        digits = round(-math.log10(abs(excess)))
-        text = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
-        return f"{text}: a constant of {digits} digits"
-    size = abs(factor)
-    number = _fraction(size, off)
-    name = next((text for text, value in _named(evidence, simple=bool(number)).items()
-                 if off <= (_ROUGH if value == round(value) else _EXACT)
-                 and abs(size / value - 1) <= off), "")  # fmt: skip
-    sign = "-" if factor < 0 else ""
-    return f"{sign}{number or f'{size:.6g}'}{f' ({name})' if name else ''}"
-
-
-def _fraction(size: float, off: float) -> str:
-    """A simple fraction that the size is to within its doubt."""
-    if off > _ROUGH:
-        return ""
-    for below, above in itertools.product(range(1, 13), range(1, 33)):
-        if (
-            math.gcd(above, below) == 1
-            and (below == 1 or above < 6)
-            and abs(size * below / above - 1) <= off
-        ):
-            return str(above) if below == 1 else f"{above}/{below}"
-    return ""
-
-
-def _named(evidence: Evidence, *, simple: bool) -> Mapping[str, float]:
-    """Numbers that a factor may be, by their names, the simplest first."""
-    found: dict[str, float] = {}
-    for name, value in _numbers_of(evidence):
-        for text, power in ((name, 1.0), (f"1/{name}", -1.0), (f"sqrt({name})", 0.5),
-                            (f"1/sqrt({name})", -0.5), (f"{name}**2", 2.0)):  # fmt: skip
-            found.setdefault(text, value**power)
-    for name, value in _CONSTANTS.items() if not simple else ():
-        for text, number in ((name, value), (f"1/{name}", 1 / value), (f"2*{name}", 2 * value),
-                             (f"sqrt({name})", math.sqrt(value)),
-                             (f"1/sqrt({name})", 1 / math.sqrt(value)),
-                             (f"{name}/2", value / 2), (f"2/{name}", 2 / value),
-                             (f"sqrt(2*{name})", math.sqrt(2 * value)),
-                             (f"1/sqrt(2*{name})", 1 / math.sqrt(2 * value)),
-                             (f"sqrt(2/{name})", math.sqrt(2 / value)),
-                             (f"2/sqrt({name})", 2 / math.sqrt(value))):  # fmt: skip
-            found.setdefault(text, number)
-    return {text: value for text, value in found.items() if value > 0 and value != 1}
-
-
-_CONSTANTS = {
-    "pi": math.pi, "2": 2.0, "log(2)": math.log(2), "log(10)": math.log(10), "e": math.e,
-    "180/pi": 180 / math.pi,
-}  # fmt: skip
-
-
-def _numbers_of(evidence: Evidence) -> Iterator[tuple[str, float]]:
-    """The numbers that the case itself has: constants, swept values, lengths and sizes."""
-    session = evidence.session
-    for name, value in {**session.case.constants, **session.variant.values}.items():
-        if not isinstance(value, bool | list | tuple) and float(value) > 0:  # type: ignore[arg-type]
-            yield name, float(value)  # type: ignore[arg-type]
-    for port in (*session.variant.formula.ports, *session.variant.formula.judged):
-        name = port.name or "y"
-        if len(port.shape) > 1:
-            yield f"the number of entries of {name}", float(math.prod(port.shape))
-        for axis, length in enumerate(port.shape):
-            yield (
-                f"the length of {name}" + (f" along {axis}" if len(port.shape) > 1 else ""),
-                float(length),
-            )
-
-
 # where the truth is zero
 
 
@@ -365,7 +293,7 @@ def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
         if told and (name == "float32" or _are_of(evidence, DTYPES[name])):
             text = f"lost accuracy, as if computed in {name}"
             return Guess(GuessKind.PRECISION, text, _place(evidence))
-    if most < _SMALL:
+    if most < NEAR_ONE:
         digits = math.floor(-math.log10(most))
         text = f"lost accuracy: right to {digits} digits"
         return Guess(GuessKind.PRECISION, text, _place(evidence))
@@ -408,7 +336,7 @@ def _place(evidence: Sequence[Evidence]) -> str:
 
 def _untouched(evidence: Evidence) -> Mask:
     """Right numbers that a fault would have changed."""
-    return evidence.right & (evidence.true != 0)
+    return np.asarray(evidence.right & (evidence.true != 0))
 
 
 # places alone

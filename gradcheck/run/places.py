@@ -1,4 +1,4 @@
-"""Where numbers are wrong and where not: which input, entry, row or block, and beyond which number."""
+"""Where numbers are wrong and where not: in which input, entry or block, beyond which number."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class _Feature:
 
 
 def _features(evidence: Evidence) -> Iterator[_Feature]:
-    """The inputs that an entry belongs to: its own entry of each array of its shape, and scalars."""
+    """The inputs of an entry: its own entry of each array of its shape, and scalars."""
     shape, ports = evidence.true.shape, evidence.session.variant.formula.ports
     starts = np.cumsum([0, *(math.prod(port.shape) for port in ports)])
     own = _own_place(evidence)

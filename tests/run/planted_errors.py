@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gradcheck.answer import Guess
+
 Tensors = tuple[Tensor, ...]
 
 
@@ -90,13 +92,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """An error, the functions that it is planted in, and the guess that is right: kind and words."""
+    """An error, where it is planted, and the guess that is right: its kind, and words of it."""
 
     name: str
     functions: tuple[str, ...]
     act: Callable[[Call], tuple[Tensor | None, ...]]
     kinds: tuple[str, ...]
     words: tuple[str, ...] = ()
+
+    def is_told_by(self, guess: Guess | None) -> bool:
+        """Whether a guess has the kind and the words; of no kind none is to be made."""
+        if guess is None or not self.kinds:
+            return guess is None and not self.kinds
+        return guess.kind in self.kinds and all(word in str(guess) for word in self.words)
 
 
 def every(change: Callable[[Tensor], Tensor | None]) -> Callable[[Call], tuple[Tensor | None, ...]]:
@@ -162,13 +170,13 @@ def stale(what: str) -> Callable[[Call], Tensors]:
 
 
 def wrong_axis(call: Call) -> Tensors:
-    x, g = call.inputs
+    x, _ = call.inputs
     right = call.gradients()
     return right[0], (call.cotangent * torch.tanh(x)).sum(-1)
 
 
 def not_summed(call: Call) -> Tensors:
-    x, g = call.inputs
+    x, _ = call.inputs
     return call.gradients()[0], (call.cotangent * torch.tanh(x))[..., 0, :]
 
 
@@ -182,10 +190,8 @@ def noise(size: float) -> Callable[[Call], Tensors]:
     """Errors that no rule makes, the same at each call of the same numbers."""
 
     def noisy(gradient: Tensor, salt: Tensor) -> Tensor:
-        waves = torch.sin(
-            1e4 * gradient + 1e5 * salt + torch.arange(gradient.numel()).reshape(gradient.shape)
-        )
-        return gradient * (1 + size * waves)
+        place = torch.arange(gradient.numel()).reshape(gradient.shape)
+        return gradient * (1 + size * torch.sin(1e4 * gradient + 1e5 * salt + place))
 
     return lambda call: tuple(noisy(each, call.inputs[0].sum()) for each in call.gradients())
 
@@ -203,16 +209,38 @@ PLANTED = (
     Planted("factor 1.3", SOME, every(times(1.3)), ("factor",), ("1.3",)),
     Planted("factor pi", SOME, every(times(math.pi)), ("factor",), ("(pi)",)),
     Planted("factor log 2", SOME, every(times(math.log(2))), ("factor",), ("(log(2))",)),
-    Planted("factor 1/sqrt(2 pi)", SOME, every(times((2 * math.pi) ** -0.5)), ("factor",),
-            ("(1/sqrt(2*pi))",)),
-    Planted("mean, not sum", ("softmax", "rms"), every(times(1 / D)), ("factor",),
-            ("1/5", "length of x")),
-    Planted("factor sqrt d", ("softmax", "rms"), every(times(D**0.5)), ("factor",),
-            ("sqrt(the length of x)",)),
-    Planted("factor 1/sqrt d", ("softmax", "rms"), every(times(D**-0.5)), ("factor",),
-            ("1/sqrt(the length of x)",)),
+    Planted(
+        "factor 1/sqrt(2 pi)",
+        SOME,
+        every(times((2 * math.pi) ** -0.5)),
+        ("factor",),
+        ("(1/sqrt(2*pi))",),
+    ),
+    Planted(
+        "mean, not sum",
+        ("softmax", "rms"),
+        every(times(1 / D)),
+        ("factor",),
+        ("1/5", "length of x"),
+    ),
+    Planted(
+        "factor sqrt d",
+        ("softmax", "rms"),
+        every(times(D**0.5)),
+        ("factor",),
+        ("sqrt(the length of x)",),
+    ),
+    Planted(
+        "factor 1/sqrt d",
+        ("softmax", "rms"),
+        every(times(D**-0.5)),
+        ("factor",),
+        ("1/sqrt(the length of x)",),
+    ),
     Planted("the scale twice", ("bell",), every(times(1.7)), ("factor",), ("(s)",)),
-    Planted("the scale squared left out", ("bell",), every(times(1.7**2)), ("factor",), ("(s**2)",)),
+    Planted(
+        "the scale squared left out", ("bell",), every(times(1.7**2)), ("factor",), ("(s**2)",)
+    ),
     Planted("factor 1 + 1e-6", SOME, every(times(1 + 1e-6)), ("factor",), ("6 digits",)),
     Planted("factor 1 - 1e-9", SOME, every(times(1 - 1e-9)), ("factor",), ("9 digits",)),
     Planted("NaN", SOME, every(times(math.nan)), ("not a number",)),
@@ -222,48 +250,224 @@ PLANTED = (
     Planted("cotangent squared", SOME, cotangent(torch.square), ("direction",), ("squared",)),
     Planted("sign of the cotangent lost", SOME, cotangent(torch.abs), ("direction",), ("sign",)),
     Planted("transposed", ("linear",), only(1, lambda g: g.mT), ("moved",), ("transposed",)),
-    Planted("transposed everywhere", ("scaled",), only(0, lambda g: g.mT), ("moved",), ("transposed",)),
-    Planted("rolled", ("softmax", "rms", "energy"), every(lambda g: g.roll(1, -1)), ("moved",), ("rolled",)),
+    Planted(
+        "transposed everywhere", ("scaled",), only(0, lambda g: g.mT), ("moved",), ("transposed",)
+    ),
+    Planted(
+        "rolled",
+        ("softmax", "rms", "energy"),
+        every(lambda g: g.roll(1, -1)),
+        ("moved",),
+        ("rolled",),
+    ),
     Planted("rolled back", ("rms",), every(lambda g: g.roll(-1, -1)), ("moved",), ("rolled",)),
-    Planted("reversed", ("softmax", "rms", "energy"), every(lambda g: g.flip(-1)), ("moved",), ("reversed",)),
-    Planted("cotangent rolled", ("softmax", "rms"), cotangent(lambda c: c.roll(1, -1)), ("moved",), ("rolled", "cotangent")),
-    Planted("swapped", ("plane", "energy"), lambda call: call.gradients()[::-1], ("moved",), ("swapped",)),
-    Planted("sign of one input", ("plane", "linear", "scaled", "energy"), only(1, times(-1)), ("sign",), ("only in",)),
-    Planted("factor in one input", ("plane", "linear", "scaled", "energy"), only(0, times(3)), ("factor",), ("3", "only in x")),
-    Planted("zero in one input", ("plane", "linear", "scaled"), only(1, times(0)), ("zero",), ("only in",)),
-    Planted("first element", ("softmax", "rms"), every(at((..., 0), times(2))), ("factor",), ("only in x[0]",)),
-    Planted("last element", ("softmax", "rms"), every(at((..., -1), times(0))), ("zero",), ("only in x[-1]",)),
-    Planted("one row", ("linear", "scaled"), only(0, at((..., 1, slice(None)), times(-1))), ("sign",), ("x[1, :]",)),
-    Planted("one column", ("linear", "scaled"), only(0, at((..., slice(None), 2), times(2))), ("factor",), ("x[:, -1]",)),
-    Planted("a block", ("linear",), only(0, at((..., slice(0, 2), slice(0, 2)), times(0))), ("zero",), ("x[:2, :2]",)),
+    Planted(
+        "reversed",
+        ("softmax", "rms", "energy"),
+        every(lambda g: g.flip(-1)),
+        ("moved",),
+        ("reversed",),
+    ),
+    Planted(
+        "cotangent rolled",
+        ("softmax", "rms"),
+        cotangent(lambda c: c.roll(1, -1)),
+        ("moved",),
+        ("rolled", "cotangent"),
+    ),
+    Planted(
+        "swapped",
+        ("plane", "energy"),
+        lambda call: call.gradients()[::-1],
+        ("moved",),
+        ("swapped",),
+    ),
+    Planted(
+        "sign of one input",
+        ("plane", "linear", "scaled", "energy"),
+        only(1, times(-1)),
+        ("sign",),
+        ("only in",),
+    ),
+    Planted(
+        "factor in one input",
+        ("plane", "linear", "scaled", "energy"),
+        only(0, times(3)),
+        ("factor",),
+        ("3", "only in x"),
+    ),
+    Planted(
+        "zero in one input",
+        ("plane", "linear", "scaled"),
+        only(1, times(0)),
+        ("zero",),
+        ("only in",),
+    ),
+    Planted(
+        "first element",
+        ("softmax", "rms"),
+        every(at((..., 0), times(2))),
+        ("factor",),
+        ("only in x[0]",),
+    ),
+    Planted(
+        "last element",
+        ("softmax", "rms"),
+        every(at((..., -1), times(0))),
+        ("zero",),
+        ("only in x[-1]",),
+    ),
+    Planted(
+        "one row",
+        ("linear", "scaled"),
+        only(0, at((..., 1, slice(None)), times(-1))),
+        ("sign",),
+        ("x[1, :]",),
+    ),
+    Planted(
+        "one column",
+        ("linear", "scaled"),
+        only(0, at((..., slice(None), 2), times(2))),
+        ("factor",),
+        ("x[:, -1]",),
+    ),
+    Planted(
+        "a block",
+        ("linear",),
+        only(0, at((..., slice(0, 2), slice(0, 2)), times(0))),
+        ("zero",),
+        ("x[:2, :2]",),
+    ),
     Planted("in float32", SOME, in_dtype(torch.float32), ("precision",), ("float32",)),
     Planted("in bfloat16", SOME, in_dtype(torch.bfloat16), ("precision",), ("bfloat16",)),
     Planted("in float16", SOME, in_dtype(torch.float16), ("precision",), ("float16",)),
-    Planted("value for gradient", SCALARS, lambda call: tuple(call.cotangent * call.function(*call.inputs) for _ in call.inputs), ("value",)),
-    Planted("value for gradient of a vector", ("softmax",), lambda call: (call.cotangent * call.function(*call.inputs),), ("value",)),
-    Planted("the same number always", SOME, lambda call: tuple(torch.full_like(each, 0.7) for each in call.inputs), ("constant",), ("0.7",)),
+    Planted(
+        "value for gradient",
+        SCALARS,
+        lambda call: tuple(call.cotangent * call.function(*call.inputs) for _ in call.inputs),
+        ("value",),
+    ),
+    Planted(
+        "value for gradient of a vector",
+        ("softmax",),
+        lambda call: (call.cotangent * call.function(*call.inputs),),
+        ("value",),
+    ),
+    Planted(
+        "the same number always",
+        SOME,
+        lambda call: tuple(torch.full_like(each, 0.7) for each in call.inputs),
+        ("constant",),
+        ("0.7",),
+    ),
     Planted("off by a constant", SOME, every(lambda g: g + 0.3), ("offset",), ("0.3",)),
-    Planted("sigmoid detached", ("swish",), instead(lambda x: x * torch.sigmoid(x).detach()), ("term",), ("missing",)),
-    Planted("sum detached", ("softmax",), instead(lambda x: x.exp() / x.exp().sum().detach()), ("term", "diagonal", "value"), ()),
-    Planted("mean detached", ("rms",), instead(lambda x: x * torch.rsqrt((x**2).mean() + 0.25).detach()), ("term", "diagonal"), ()),
-    Planted("one term detached", ("plane",), instead(lambda x, y: torch.sin(x) * y + torch.exp(x * y / 4).detach()), ("term",), ("missing",)),
-    Planted("sign of a term", ("plane",), instead(lambda x, y: torch.sin(x) * y - torch.exp(x * y / 4)), ("term",), ("sign",)),
-    Planted("sign of a term of the product rule", ("swish",), instead(lambda x: 2 * x * torch.sigmoid(x).detach() * 1 + x.detach() * 0 - x * torch.sigmoid(x) + 2 * (x.detach() * torch.sigmoid(x) - x * torch.sigmoid(x).detach()) * 0), ("term", "sign"), ()),
-    Planted("chain factor missing", ("plane",), instead(lambda x, y: torch.sin(x) * y + (x * y / 4) * torch.exp(x * y / 4).detach() * 4), ("term", "chain"), ()),
-    Planted("factor x missing", ("bell",), lambda call: (call.gradients()[0] / call.inputs[0],), ("chain",), ("x",)),
-    Planted("factor x too many", ("swish", "rms"), lambda call: (call.gradients()[0] * call.inputs[0],), ("chain",), ("x",)),
-    Planted("beyond 2", ("swish", "bell"), where(lambda x, *_: x > 2, times(2)), ("factor",), ("x > 2",)),
-    Planted("for negative x", ("swish", "plane"), where(lambda x, *_: x < 0, times(0)), ("zero",), ("x < 0",)),
-    Planted("for small |x|", ("swish", "bell"), where(lambda x, *_: x.abs() < 1, times(-1)), ("sign",), ("|x| < 1",)),
-    Planted("at zero", ("swish",), where(lambda x: x == 0, lambda g: g + 1), ("offset", "region"), ("x = 0",)),
-    Planted("at ties", ("plane",), where(lambda x, y: x == y, times(2)), ("factor", "region"), ("x = y",)),
+    Planted(
+        "sigmoid detached",
+        ("swish",),
+        instead(lambda x: x * torch.sigmoid(x).detach()),
+        ("term",),
+        ("missing",),
+    ),
+    Planted(
+        "sum detached",
+        ("softmax",),
+        instead(lambda x: x.exp() / x.exp().sum().detach()),
+        ("term", "diagonal", "value"),
+        (),
+    ),
+    Planted(
+        "mean detached",
+        ("rms",),
+        instead(lambda x: x * torch.rsqrt((x**2).mean() + 0.25).detach()),
+        ("term", "diagonal"),
+        (),
+    ),
+    Planted(
+        "one term detached",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y + torch.exp(x * y / 4).detach()),
+        ("term",),
+        ("missing",),
+    ),
+    Planted(
+        "sign of a term",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y - torch.exp(x * y / 4)),
+        ("term",),
+        ("sign",),
+    ),
+    Planted(
+        "sign of a term of the product rule",
+        ("swish",),
+        instead(lambda x: 2 * x * torch.sigmoid(x).detach() - x * torch.sigmoid(x)),
+        ("term",),
+        ("sign",),
+    ),
+    Planted(
+        "chain factor missing",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y + (x * y / 4) * torch.exp(x * y / 4).detach() * 4),
+        ("term", "chain"),
+        (),
+    ),
+    Planted(
+        "factor x missing",
+        ("bell",),
+        lambda call: (call.gradients()[0] / call.inputs[0],),
+        ("chain",),
+        ("x",),
+    ),
+    Planted(
+        "factor x too many",
+        ("swish", "rms"),
+        lambda call: (call.gradients()[0] * call.inputs[0],),
+        ("chain",),
+        ("x",),
+    ),
+    Planted(
+        "beyond 2", ("swish", "bell"), where(lambda x, *_: x > 2, times(2)), ("factor",), ("x > 2",)
+    ),
+    Planted(
+        "for negative x",
+        ("swish", "plane"),
+        where(lambda x, *_: x < 0, times(0)),
+        ("zero",),
+        ("x < 0",),
+    ),
+    Planted(
+        "for small |x|",
+        ("swish", "bell"),
+        where(lambda x, *_: x.abs() < 1, times(-1)),
+        ("sign",),
+        ("|x| < 1",),
+    ),
+    Planted(
+        "at zero",
+        ("swish",),
+        where(lambda x: x == 0, lambda g: g + 1),
+        ("offset", "region"),
+        ("x = 0",),
+    ),
+    Planted(
+        "at ties",
+        ("plane",),
+        where(lambda x, y: x == y, times(2)),
+        ("factor", "region"),
+        ("x = y",),
+    ),
     Planted("stale input", ("rms", "linear", "energy"), stale("input"), ("stale",), ("input",)),
-    Planted("stale cotangent", ("rms", "linear", "energy"), stale("cotangent"), ("stale",), ("cotangent",)),
+    Planted(
+        "stale cotangent",
+        ("rms", "linear", "energy"),
+        stale("cotangent"),
+        ("stale",),
+        ("cotangent",),
+    ),
     Planted("wrong axis", ("scaled",), wrong_axis, ("sum",), ("wrong axis",)),
     Planted("not summed", ("scaled",), not_summed, ("sum",), ("first",)),
     Planted("only the diagonal", ("softmax",), diagonal_alone, ("diagonal",), ()),
     Planted("absolute value", ("plane", "linear"), every(torch.abs), ("sign",), ("absolute",)),
-)  # fmt: skip
+)
 
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
@@ -272,13 +476,29 @@ CONTROLS = (
 """Errors of no kind: nothing is to be guessed."""
 
 MIXED = (
-    Planted("sign in x and factor in y", ("plane", "linear", "scaled", "energy"),
-            lambda call: tuple(g * f for g, f in zip(call.gradients(), (-1, 1.3, 1), strict=False)),
-            ("sign",), ("in x the sign", "a constant factor of 1.3")),
-    Planted("factor 2 and float32", SOME, lambda call: tuple(2 * g for g in in_dtype(torch.float32)(call)), ("factor",), ("2",)),
-    Planted("noise in y", ("plane", "scaled"), lambda call: (call.gradients()[0], noise(0.3)(call)[1]), ("region",), ("only in",)),
+    Planted(
+        "sign in x and factor in y",
+        ("plane", "linear", "scaled", "energy"),
+        lambda call: tuple(g * f for g, f in zip(call.gradients(), (-1, 1.3, 1), strict=False)),
+        ("sign",),
+        ("in x the sign", "a constant factor of 1.3"),
+    ),
+    Planted(
+        "factor 2 and float32",
+        SOME,
+        lambda call: tuple(2 * g for g in in_dtype(torch.float32)(call)),
+        ("factor",),
+        ("2",),
+    ),
+    Planted(
+        "noise in y",
+        ("plane", "scaled"),
+        lambda call: (call.gradients()[0], noise(0.3)(call)[1]),
+        ("region",),
+        ("only in",),
+    ),
     Planted("rolled and doubled", ("rms",), every(lambda g: 2 * g.roll(1, -1)), ()),
-)  # fmt: skip
+)
 """Two faults at once: each guess is true of both, or there is none."""
 
 
