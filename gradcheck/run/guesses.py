@@ -52,6 +52,7 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
         _without_number(failing)
         or _explained(failing)
         or _by_port(failing)
+        or _roughly(failing)
         or _not_zero(failing)
         or _imprecise(failing)
         or _region(failing)
@@ -83,6 +84,15 @@ def _is_compared(evidence: Evidence) -> Mask:
 # alternatives
 
 
+def _roughly(evidence: Sequence[Evidence]) -> Guess | None:
+    """A simple alternative that explains most of each error: what is left is small."""
+    for fit in _fits(evidence, roughly=True):
+        if place_of(evidence, fit.wrong, fit.right) == "":
+            found = _told(fit, evidence, "")
+            return replace(found, text=f"{found.text}, and lost accuracy")
+    return None
+
+
 def _explained(evidence: Sequence[Evidence]) -> Guess | None:
     """The simplest alternative that explains all that fails, first of those that hold anywhere."""
     placed: list[tuple[_Fit, str | None]] = []
@@ -98,9 +108,9 @@ def _explained(evidence: Sequence[Evidence]) -> Guess | None:
     return next((_told(fit, evidence, "at some numbers") for fit in simple), None)
 
 
-def _fits(evidence: Sequence[Evidence]) -> Iterator[_Fit]:
+def _fits(evidence: Sequence[Evidence], *, roughly: bool = False) -> Iterator[_Fit]:
     for several in _of_all(evidence):
-        fit = _fit(evidence, several)
+        fit = _fit(evidence, several, roughly=roughly)
         if fit is not None:
             yield fit
 
@@ -117,7 +127,11 @@ def _of_all(evidence: Sequence[Evidence]) -> Iterator[Sequence[Alternative]]:
             yield [each[key] for each in found]
 
 
-def _fit(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> _Fit | None:
+def _fit(
+    evidence: Sequence[Evidence], several: Sequence[Alternative], *, roughly: bool = False
+) -> _Fit | None:
+    # a constant that is a little off changes numbers by its derivative only to first order
+    roughly = roughly or several[0].kind is GuessKind.DIGITS
     with np.errstate(all="ignore"):
         factor, doubt = _fitted(evidence, several)
         if math.isnan(factor):
@@ -131,7 +145,7 @@ def _fit(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> _Fit |
             rest = np.abs(each.got - line)
             # what follows no call cannot be stale
             asked = asked & known if one.kind is GuessKind.STALE else asked
-            if not (rest <= _tolerance(each, line))[asked].all():
+            if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
                 return None
             apart = np.abs(line - each.true) > _slack(each, line)
             wrong.append(asked)
@@ -172,13 +186,15 @@ def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tup
     return k, math.sqrt(float(rest @ rest) / max(1, len(rest) - 1) / below)
 
 
-def _tolerance(evidence: Evidence, line: Floats) -> Floats:
+def _tolerance(evidence: Evidence, line: Floats, *, roughly: bool = False) -> Floats:
     """How far an explained number may be off: by rounding, and a share of its error at most."""
     dtype = evidence.session.dtype
     size = np.maximum(np.abs(line), np.abs(evidence.got))
     rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
     least = dtype.smallest_subnormal
     share = _SHARE * np.abs(evidence.got - evidence.true)
+    if roughly:
+        return np.asarray(share)
     return np.asarray(np.maximum(np.minimum(rounding, share), least))
 
 
@@ -341,8 +357,21 @@ def _untouched(evidence: Evidence) -> Mask:
 
 # places alone
 
+_ABRUPT = 100.0
+
 
 def _region(evidence: Sequence[Evidence]) -> Guess | None:
-    """Where it is wrong, if no one knows how."""
-    place = _place(evidence)
+    """Where it is wrong, if no one knows how.
+
+    An error that fades to nothing ends where rounding hides it, which is no place of its own.
+    """
+    least = [
+        np.abs(each.got - each.true)[asked] / each.allowed[asked]
+        for each in evidence
+        for asked in [_is_compared(each)]
+    ]
+    abrupt = bool(np.nanmin(np.concatenate(least), initial=math.inf) > _ABRUPT)
+    wrong = [each.fails & each.usable for each in evidence]
+    right = [_untouched(each) for each in evidence]
+    place = place_of(evidence, wrong, right, whole=False, by_numbers=abrupt)
     return Guess(GuessKind.REGION, "wrong", place) if place else None

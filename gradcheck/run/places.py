@@ -19,11 +19,17 @@ _MOST_FEATURES = 64
 
 
 def place_of(
-    evidence: Sequence[Evidence], wrong: Sequence[Mask], right: Sequence[Mask]
+    evidence: Sequence[Evidence],
+    wrong: Sequence[Mask],
+    right: Sequence[Mask],
+    *,
+    whole: bool = True,
+    by_numbers: bool = True,
 ) -> str | None:
     """Return where the wrong numbers are and the right ones are not, in words.
 
-    Empty where none are right, None where no words tell it.
+    Empty where none are right, None where no words tell it. ``whole``: all of the place is wrong;
+    else it is the one that holds all that is. ``by_numbers``: it may hang on the inputs' values.
 
     Shapes: [rows, k] for each of the evidence.
     """
@@ -38,11 +44,11 @@ def place_of(
         outside = outside & beside
     if not outside.any():
         return " and ".join(told) or None
-    for words in (_by_entries, _by_numbers, _by_calls):
+    for words in (_by_entries, *([_by_numbers] if by_numbers else []), _by_calls):
         place = words(found, inside, outside)
         if place is not None:
             return ", ".join([*told, place])
-    return None
+    return None if whole else " and ".join(told) or None
 
 
 def _ports(evidence: Evidence) -> tuple[Port, ...]:
