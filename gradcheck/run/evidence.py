@@ -19,12 +19,12 @@ from gradcheck.run.known_failures import Excuse
 from gradcheck.run.observation import Asked, Judged, Observation, observe_each
 from gradcheck.run.session import Points, Session, single, stable_seed
 
-OWN_POINTS = 12
+_OWN_POINTS = 12
 """Ordinary points, asked one after the other: what one call leaves behind shows in the next."""
-FEWEST_POINTS = 4
+_FEWEST_POINTS = 4
 _DIGITS = 16.0
 """Units of rounding within which a number is right to all its digits."""
-MOST_NUMBERS = 1 << 15
+_MOST_NUMBERS = 1 << 15
 """Derivatives of all points together that are compared."""
 
 
@@ -106,8 +106,8 @@ def gather(
 
     ``failing`` are points known to fail, the first of them also without directions.
     """
-    most = max(FEWEST_POINTS, MOST_NUMBERS // max(1, _numbers_of_a_point(session)))
-    own = _ordinary(session, min(OWN_POINTS, most))
+    most = max(_FEWEST_POINTS, _MOST_NUMBERS // max(1, _numbers_of_a_point(session)))
+    own = _ordinary(session, min(_OWN_POINTS, most))
     first = failing[0]
     asked = [Asked(first.points, PLAIN, first.promises), *failing[:most]]
     drawn = list(_drawn(session, run_options, most))

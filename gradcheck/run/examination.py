@@ -67,8 +67,8 @@ def _diagnosed(examination: Examination) -> Outcome:
     told = found["failures"][0]
     if examination.totals.worst == worst:
         found["worst"] = told
-    if not told.true:  # what was not a number looks like nothing
-        found["guess"] = None
+    if told.true:  # what was not a number looks like nothing
+        found |= _looks_like(examination, failing_point, found["blame"])
     return examination.ended(told.ruling, told.reason, **found)
 
 
@@ -91,8 +91,18 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
         "failures": tuple(_failures(examination)),
         "statements": said[blamed.place],
         "stated_at": _at(places[blamed.place]),
-        "guess": _guess(examination, failing_point),
     }
+
+
+def _looks_like(
+    examination: Examination, failing_point: FailingPoint, blame: str
+) -> dict[str, Any]:
+    """The guess; where it fails itself the blame says so, and who is wrong stays found."""
+    try:
+        return {"guess": _guess(examination, failing_point)}
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return {"blame": f"{blame}; the kind of error could not be worked out: {text}"}
 
 
 def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | None:
@@ -104,8 +114,8 @@ def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | Non
         found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
     chief, *others = [Asked(each.points, each.seed, each.promises) for each in found.values()]
     asked = [chief, *others[:_MOST_FAILING_POINTS]]
-    session, options = examination.session, examination.run_options
-    return guess_kind(gather(session, asked, options, failing_point.ruling, excuse))
+    session, effort = examination.session, examination.effort
+    return guess_kind(gather(session, asked, effort, failing_point.ruling, excuse))
 
 
 _MOST_FAILING_POINTS = 16

@@ -17,7 +17,7 @@ from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.run.evidence import Alternative, Evidence
 
-MOST_STEPS = 60
+_MOST_STEPS = 60
 """Steps of a formula each of which is tried with a fault."""
 _STEP = 1e-5
 
@@ -46,10 +46,10 @@ def _steps(function: GraphFunction) -> list[int]:
     """The steps that depend on an input, outermost first."""
     graph, live = function.graph, set(function.inputs)
     for node in graph.ancestors(function.outputs):
-        if not live.isdisjoint(graph.nodes[node].args):
+        if not live.isdisjoint(graph.nodes[node].args) and graph.kind(node) == "real":
             live.add(node)
     found = sorted(live - set(function.inputs), reverse=True)
-    return found if len(found) <= MOST_STEPS else []
+    return found if len(found) <= _MOST_STEPS else []
 
 
 def _answers(evidence: Evidence, function: GraphFunction) -> Floats | None:
@@ -92,7 +92,7 @@ def _made(function: GraphFunction, graph: Graph, number: int, args: Sequence[int
 
 def _cut(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
     """One argument is constant there."""
-    if function.graph.exact(function.graph.nodes[node].args[k]) is not None:
+    if not _moves(function, function.graph.nodes[node].args[k]):
         return None
 
     def change(graph: Graph, number: int, args: list[int]) -> int:
@@ -102,13 +102,17 @@ def _cut(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
     return _rewritten(function, node, change)
 
 
+def _moves(function: GraphFunction, node: int) -> bool:
+    """Whether a node is made of numbers that may change."""
+    return function.graph.kind(node) == "real" and function.graph.exact(node) is None
+
+
 def _sloped(
     function: GraphFunction, node: int, k: int, slope: Callable[..., int]
 ) -> GraphFunction | None:
     """A local derivative is another: what ``slope`` makes of the step and its argument's change."""
     found = function.graph.nodes[node]
-    whole = function.graph.nodes[found.args[k]]
-    if found.shape != whole.shape or function.graph.exact(found.args[k]) is not None:
+    if found.shape != function.graph.shape(found.args[k]) or not _moves(function, found.args[k]):
         return None
 
     def change(graph: Graph, number: int, args: list[int]) -> int:

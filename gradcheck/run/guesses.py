@@ -7,7 +7,7 @@ accident does. Where nothing does, nothing is guessed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from gradcheck.judge.judge import Mask
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.factors import NEAR_ONE, factor_text
-from gradcheck.run.places import place_of
+from gradcheck.run.places import wrong_place
 
 _ROUNDING = 64.0
 """Units of rounding by which an explained number may be off its alternative."""
@@ -48,15 +48,34 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     failing = [each for each in evidence if each.fails.any()]
     if not failing:
         return None
-    return (
-        _without_number(failing)
-        or _explained(failing)
-        or _by_port(failing)
-        or _roughly(failing)
-        or _not_zero(failing)
-        or _imprecise(failing)
-        or _region(failing)
-    )
+    tried = _Remembered(_of_all(failing))
+    with np.errstate(all="ignore"):  # alternatives may leave the range
+        return (
+            _without_number(failing)
+            or _explained(failing, tried)
+            or _by_port(failing, tried)
+            or _roughly(failing, tried)
+            or _not_zero(failing)
+            or _imprecise(failing)
+            or _region(failing)
+        )
+
+
+class _Remembered:
+    """Alternatives, each made when it is first come to: hence it changes."""
+
+    def __init__(self, source: Iterator[_Tried]) -> None:
+        self._source, self._made = source, list[_Tried]()
+
+    def __iter__(self) -> Iterator[_Tried]:
+        yield from self._made
+        for each in self._source:
+            self._made.append(each)
+            yield each
+
+
+_Tried = Sequence[Alternative]
+"""One alternative, in each of the evidence."""
 
 
 # what is no number
@@ -72,7 +91,7 @@ def _without_number(evidence: Sequence[Evidence]) -> Guess | None:
         if all(mask[each.fails].all() for each, mask in zip(evidence, is_so, strict=True)):
             wrong = [each.fails for each in evidence]
             right = [_untouched(each) for each in evidence]
-            return Guess(kind, text, place_of(evidence, wrong, right) or "")
+            return Guess(kind, text, wrong_place(evidence, wrong, right) or "")
     return None
 
 
@@ -84,20 +103,20 @@ def _is_compared(evidence: Evidence) -> Mask:
 # alternatives
 
 
-def _roughly(evidence: Sequence[Evidence]) -> Guess | None:
+def _roughly(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
     """A simple alternative that explains most of each error: what is left is small."""
-    for fit in _fits(evidence, roughly=True):
-        if place_of(evidence, fit.wrong, fit.right) == "":
+    for fit in _fits(evidence, tried, roughly=True):
+        if wrong_place(evidence, fit.wrong, fit.right) == "":
             found = _told(fit, evidence, "")
             return replace(found, text=f"{found.text}, and lost accuracy")
     return None
 
 
-def _explained(evidence: Sequence[Evidence]) -> Guess | None:
+def _explained(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
     """The simplest alternative that explains all that fails, first of those that hold anywhere."""
     placed: list[tuple[_Fit, str | None]] = []
-    for fit in _fits(evidence):
-        place = place_of(evidence, fit.wrong, fit.right)
+    for fit in _fits(evidence, tried):
+        place = wrong_place(evidence, fit.wrong, fit.right)
         if place == "" or (place and fit.alternative.simple):
             return _told(fit, evidence, place)
         placed.append((fit, place))
@@ -108,14 +127,16 @@ def _explained(evidence: Sequence[Evidence]) -> Guess | None:
     return next((_told(fit, evidence, "at some numbers") for fit in simple), None)
 
 
-def _fits(evidence: Sequence[Evidence], *, roughly: bool = False) -> Iterator[_Fit]:
-    for several in _of_all(evidence):
+def _fits(
+    evidence: Sequence[Evidence], tried: Iterable[_Tried], *, roughly: bool = False
+) -> Iterator[_Fit]:
+    for several in tried:
         fit = _fit(evidence, several, roughly=roughly)
         if fit is not None:
             yield fit
 
 
-def _of_all(evidence: Sequence[Evidence]) -> Iterator[Sequence[Alternative]]:
+def _of_all(evidence: Sequence[Evidence]) -> Iterator[_Tried]:
     """Alternatives that all of the evidence has, by their texts."""
     if len(evidence) == 1:
         for each in alternatives(evidence[0]):
@@ -132,28 +153,27 @@ def _fit(
 ) -> _Fit | None:
     # a constant that is a little off changes numbers by its derivative only to first order
     roughly = roughly or several[0].kind is GuessKind.DIGITS
-    with np.errstate(all="ignore"):
-        factor, doubt = _fitted(evidence, several)
-        if math.isnan(factor):
+    factor, doubt = _fitted(evidence, several)
+    if math.isnan(factor):
+        return None
+    wrong, right, bits = [], [], []
+    points = set()
+    for each, one in zip(evidence, several, strict=True):
+        asked = _is_compared(each)
+        line = one.base if one.slope is None else one.base + factor * one.slope
+        known = np.isfinite(line)
+        rest = np.abs(each.got - line)
+        # what follows no call cannot be stale
+        asked = asked & known if one.kind is GuessKind.STALE else asked
+        if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
             return None
-        wrong, right, bits = [], [], []
-        points = set()
-        for each, one in zip(evidence, several, strict=True):
-            asked = _is_compared(each)
-            line = one.base if one.slope is None else one.base + factor * one.slope
-            known = np.isfinite(line)
-            rest = np.abs(each.got - line)
-            # what follows no call cannot be stale
-            asked = asked & known if one.kind is GuessKind.STALE else asked
-            if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
-                return None
-            apart = np.abs(line - each.true) > _slack(each, line)
-            wrong.append(asked)
-            right.append(each.right & apart & known)
-            bits.append(_bits(each, rest)[asked])
-            numbers = np.stack([each.got[asked], each.true[asked]])
-            bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
-            points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
+        apart = np.abs(line - each.true) > _slack(each, line)
+        wrong.append(asked)
+        right.append(each.right & apart & known)
+        bits.append(_bits(each, rest)[asked])
+        numbers = np.stack([each.got[asked], each.true[asked]])
+        bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
+        points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
     found = np.concatenate(bits)
     spent = found.max(initial=0.0) if several[0].slope is not None else 0.0
     if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
@@ -222,7 +242,7 @@ def _bits(evidence: Evidence, rest: Floats) -> Floats:
     return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
 
 
-def _by_port(evidence: Sequence[Evidence]) -> Guess | None:
+def _by_port(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
     """A guess for each input by itself, where each has its own."""
     if len(evidence) != 1:
         return None
@@ -237,7 +257,7 @@ def _by_port(evidence: Sequence[Evidence]) -> Guess | None:
         if mine.any():
             others = found.fails & ~mine
             part = replace(found, fails=mine, usable=found.usable & ~others)
-            guess = _explained([part])
+            guess = _explained([part], tried)
             if guess is None:
                 return None
             told.append((port.name, guess))
@@ -347,7 +367,7 @@ def _failing_points(evidence: Sequence[Evidence]) -> set[bytes]:
 
 def _place(evidence: Sequence[Evidence]) -> str:
     wrong = [each.fails & each.usable for each in evidence]
-    return place_of(evidence, wrong, [_untouched(each) for each in evidence]) or ""
+    return wrong_place(evidence, wrong, [_untouched(each) for each in evidence]) or ""
 
 
 def _untouched(evidence: Evidence) -> Mask:
@@ -373,5 +393,5 @@ def _region(evidence: Sequence[Evidence]) -> Guess | None:
     abrupt = bool(np.nanmin(np.concatenate(least), initial=math.inf) > _ABRUPT)
     wrong = [each.fails & each.usable for each in evidence]
     right = [_untouched(each) for each in evidence]
-    place = place_of(evidence, wrong, right, whole=False, by_numbers=abrupt)
+    place = wrong_place(evidence, wrong, right, whole=False, by_numbers=abrupt)
     return Guess(GuessKind.REGION, "wrong", place) if place else None

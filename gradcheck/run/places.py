@@ -18,7 +18,7 @@ _BITS = 16.0
 _MOST_FEATURES = 64
 
 
-def place_of(
+def wrong_place(
     evidence: Sequence[Evidence],
     wrong: Sequence[Mask],
     right: Sequence[Mask],
@@ -47,7 +47,8 @@ def place_of(
     for words in (_by_entries, *([_by_numbers] if by_numbers else []), _by_calls):
         place = words(found, inside, outside)
         if place is not None:
-            return ", ".join([*told, place])
+            named = told if words is not _by_entries else []
+            return ", ".join([*named, place])
     return None if whole else " and ".join(told) or None
 
 

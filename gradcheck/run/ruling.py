@@ -141,13 +141,15 @@ class Examination:
                     replace(failing_point, promises=each.promises, excuse=excuse)
                 )
 
-    def drawn(self) -> None:
+    @property
+    def effort(self) -> RunOptions:
+        """The run's options with as many points as the witness takes."""
         method = METHODS[self.check.witness]
         share = method.share if self.session.batched else method.share_alone
-        run_options = replace(
-            self.run_options, points=max(1, round(self.run_options.points * share))
-        )
-        for points in self.session.drawn(run_options):
+        return replace(self.run_options, points=max(1, round(self.run_options.points * share)))
+
+    def drawn(self) -> None:
+        for points in self.session.drawn(self.effort):
             self._look(points)
 
     def _look(self, points: Points) -> None:
