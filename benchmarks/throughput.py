@@ -44,7 +44,7 @@ def main() -> None:
 def measure(check: Check, count: int) -> tuple[str, float, float]:
     """Entries per second of both sides."""
     session = session_of(check)
-    batches = session.drawn(RunOptions(points=count))
+    batches = [each.points for each in session.planned(RunOptions(points=count))]
     observe(session, single(batches[0], 0), seed=0)  # first calls are slow
     certified = _certified(session, batches)
     differences = _differences(session, batches)
@@ -88,7 +88,7 @@ def linearity(check: Check, count: int) -> float:
     session = session_of(check)
     times = []
     for points in (count, 2 * count):
-        batches = session.drawn(RunOptions(points=points))
+        batches = [each.points for each in session.planned(RunOptions(points=points))]
         runs = []
         for _ in range(5):
             started = time.process_time()

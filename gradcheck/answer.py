@@ -58,6 +58,7 @@ class Invocation:
             before the call. ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
+            ``without`` says of witnesses that the case does without why.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
     Units:  every number is exactly representable in ``dtype``.
     """
@@ -72,6 +73,7 @@ class Invocation:
     seed: int
     thorough: bool = True
     own_code: bool = False
+    without: Mapping[str, str] = field(default_factory=dict)
     first: FiniteDifferenceSettings | None = (
         None  # how gradcheck may testify here; None: it must abstain
     )
@@ -250,7 +252,8 @@ class Outcome:
     ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
     (None where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
     it is not the whole case. ``route`` names the derivations that certified the derivatives,
-    ``symbolic+forward`` or ``forward``; empty where none was judged.
+    ``symbolic+forward`` or ``forward``; empty where none was judged. ``visited`` counts the points
+    by kind: declared ones, those of the covering set and drawn ones.
     """
 
     verdict: Ruling
@@ -269,6 +272,7 @@ class Outcome:
     guess: Guess | None = None
     place: str = ""
     route: str = ""
+    visited: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ class Query:
 
     All arrays are flat rows: the entries of all output ports, or input ports, joined in order
     (``flatten``, ``split``). A free side is an axis of the answer: first the output, then the
-    inputs in the order of the tangents.
+    inputs in the order of the tangents. Of complex entries one side may be free: no complex number
+    is the derivative of both parts of y by both parts of x. All are asked in real coordinates
+    (``graph.lower.in_real_coordinates``).
 
     Shapes: cotangent [count, m]; each tangent [count, n]; a count of 1 serves all points.
     """

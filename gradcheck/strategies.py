@@ -23,8 +23,16 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.ops.table import CALLABLE, OPERATORS
 from gradcheck.points.feasibility import infeasible
-from gradcheck.points.plan import Batch, batch_of, recipes
-from gradcheck.points.regimes import Site, regimes
+from gradcheck.points.plan import (
+    MOST_SPECIALS,
+    SCALES,
+    Batch,
+    Recipe,
+    Site,
+    Special,
+    batch_of,
+    regimes,
+)
 from gradcheck.query import Array
 
 __all__ = ["cotangents", "formulas", "points"]
@@ -62,7 +70,15 @@ def points(
 def _batches(site: Site) -> SearchStrategy[Batch]:
     """Return a strategy of batches of every regime that applies; they may be empty."""
     names = st.sampled_from(regimes(site.inputs, site.formula))
-    return st.builds(lambda name, recipe: batch_of(site, name, recipe, _BATCH), names, recipes())
+    return st.builds(lambda name, recipe: batch_of(site, name, recipe, _BATCH), names, _recipes())
+
+
+def _recipes() -> SearchStrategy[Recipe]:
+    """Return a strategy of seeds and plain numbers."""
+    below_100 = st.integers(0, 99)
+    special = st.builds(Special, below_100, below_100, below_100, st.sampled_from(SCALES))
+    specials = st.lists(special, max_size=MOST_SPECIALS).map(tuple)
+    return st.builds(Recipe, st.integers(0, 9999), specials)
 
 
 def _points_of(batch: Batch) -> SearchStrategy[dict[str, Array]]:

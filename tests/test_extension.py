@@ -194,7 +194,7 @@ def test_an_array_function_stands_in_a_formula_and_is_verified(checkout):
         '    "total": _reduction(torch.sum),\n    "sum": _reduction(torch.sum),',
     )
     checkout.replace(
-        "tests/graph/test_unroll_arrays.py",
+        "tests/graph/test_array_functions.py",
         "ALIKE = {\n",
         'ALIKE = {\n    "total(x)": lambda v: v.x.sum(),\n',
     )
@@ -206,7 +206,7 @@ def test_an_array_function_stands_in_a_formula_and_is_verified(checkout):
         "  source: the definition\n",
     )
     found = checkout.pytest(
-        "tests/graph/test_unroll_arrays.py",
+        "tests/graph/test_array_functions.py",
         "tests/implementations/test_translation.py",
         "cases/total.yaml",
         "-k",

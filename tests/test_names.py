@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.ops.table import OPERATORS
-
 PACKAGE = Path(__file__).parent.parent / "gradcheck"
 
 SLOTS = {
@@ -18,9 +16,6 @@ SLOTS = {
     "TYPE_CHECKING": "Python's own, without the cost of importing typing",
 }
 """Names that stand for the same in each of their modules, and what that is."""
-
-FORMULA_NAMES = {entry.sympy for entry in OPERATORS.values()}
-"""Functions by the names that the table gives to sympy: each interpretation has its own of it."""
 
 
 def defined_in(text: str) -> set[str]:
@@ -46,11 +41,10 @@ def names_with_two_homes(package: Path) -> dict[str, list[str]]:
 
 
 def unexplained(homes: dict[str, list[str]]) -> dict[str, list[str]]:
-    allowed = SLOTS.keys() | FORMULA_NAMES
     return {
         name: modules
         for name, modules in homes.items()
-        if name not in allowed and not name.startswith("pytest_")  # pytest's hooks
+        if name not in SLOTS and not name.startswith("pytest_")  # pytest's hooks
     }
 
 

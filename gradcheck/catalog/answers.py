@@ -1,13 +1,13 @@
 """A point's written answers: which derivatives they are, and whether their formula allows them.
 
 ``contradicted`` asks the array graph over balls alone, without torch or sympy, once and in so many
-bits. What more bits, sympy or a limit say besides, a run says itself.
+bits. A run asks its reference too (``excluded``): more bits, sympy and limits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,11 @@ MOST_ANSWER_STEPS = 6_000_000
 _TOO_LONG = "answers that take too long to check, from this point on"
 _AT_MOST = f"at most {MOST_ANSWER_STEPS:,} operations on balls for the answers of a file"
 _FIX = "correct the answer, or the formula"
+_FEW_BITS = 50
+"""Less than the digits of a message: a hull."""
+
+Enclose = Callable[[Rows], Array | None]
+"""Balls that hold the answers to rows, [rows, free]; None where the array graph is to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +135,17 @@ def contradicted(cases: Iterable[Case]) -> Iterator[Problem]:
                 fix = "leave points out, or split the file"
                 yield Problem(case.points[0].where, _TOO_LONG, _AT_MOST, fix)
                 return
-            wrong: dict[int, tuple[str, str]] = {}
-            for number, told in _excluded(questions):
-                wrong.setdefault(number, told)
-            for number, (found, expected) in sorted(wrong.items()):
-                shown = f" (in the variant {variant.name})" if variant.name else ""
-                yield Problem(case.points[number].where, found + shown, expected, _FIX)
+            wrong: dict[int, Problem] = {}
+            for number, problem in _excluded(questions, case.points, variant):
+                wrong.setdefault(number, problem)
+            yield from (problem for _, problem in sorted(wrong.items()))
+
+
+def excluded(point: Point, variant: Variant, enclose: Enclose) -> list[Problem]:
+    """Return a problem for each answer of a point that the formula excludes, which ``enclose``
+    knows."""
+    questions = _questions((point,), variant)
+    return [problem for _, problem in _excluded(questions, (point,), variant, enclose)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +171,13 @@ class _Question:
             return 0
         return cost(self.graphs.function.graph, wanted, self.rows.count)[0]
 
-    def answers(self) -> Array:
+    def answers(self, enclose: Enclose | None) -> Array:
         """The formula's, in the order of a written answer. Shapes: [points, entries]."""
         count = len(self.stated)
+        found = None if enclose is None else enclose(self.rows)
         try:
-            found = self.graphs.enclose(self.rows, _BITS, exact=self.rows.order == 0).answer
+            if found is None:
+                found = self.graphs.enclose(self.rows, _BITS, exact=self.rows.order == 0).answer
         except NoDerivative:
             return np.full((count, self.rows.count // count * len(self.entries)), arb.nan())
         asked = found[:, self.entries.start : self.entries.stop]
@@ -232,18 +244,28 @@ def _units(length: int, entries: range, count: int) -> Array:
     return np.tile(np.eye(length)[list(entries)], (count, 1))
 
 
-def excluded(point: Point, variant: Variant) -> list[tuple[str, str]]:
-    """Return what is stated at a point and what the formula gives, for each that cannot be."""
-    return [told for _, told in _excluded(_questions((point,), variant))]
-
-
-def _excluded(questions: Iterable[_Question]) -> Iterator[tuple[int, tuple[str, str]]]:
+def _excluded(
+    questions: Iterable[_Question],
+    points: Sequence[Point],
+    variant: Variant,
+    enclose: Enclose | None = None,
+) -> Iterator[tuple[int, Problem]]:
     """For the number of a point what an answer says and what the formula gives."""
+    shown = f" (in the variant {variant.name})" if variant.name else ""
     for question in questions:
-        for (number, answer), row in zip(question.stated, question.answers(), strict=True):
+        rows = question.answers(enclose)
+        for (number, answer), row in zip(question.stated, rows, strict=True):
             known = enclose_constant(answer.tree).flat
-            pairs = ((one, formula) for one, formula in zip(known, row, strict=True))
-            wrong = next((pair for pair in pairs if not is_possible(*pair)), None)
-            if wrong:
-                written, formula = (decimal(each, DIGITS) for each in wrong)
-                yield number, (f"the {answer} {written}", f"the formula's, {formula}")
+            for one, formula in zip(known, row, strict=True):
+                if not is_possible(one, formula):
+                    found = f"the {answer} {decimal(one, DIGITS)}{shown}"
+                    expected = f"the formula's, {_told(formula)}"
+                    yield number, Problem(points[number].where, found, expected, _FIX)
+
+
+def _told(ball: arb | acb) -> str:
+    """The formula's answer; of a hull its ends."""
+    if isinstance(ball, acb) or ball.rel_accuracy_bits() > _FEW_BITS:
+        return decimal(ball, DIGITS)
+    lower, upper = (end.str(6, radius=False) for end in (ball.lower(), ball.upper()))
+    return f"which lies between {lower} and {upper}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -226,6 +226,8 @@ def _part_of_plane(text: str, spend: Spend) -> Domain:
             _read_cuts(part.strip(), column, spend, bounds, cuts)
         else:
             bounds.append(_read_condition(part.strip(), column, spend))
+        if _contradict(bounds):
+            raise ExpressionError((1, column), *_no_number(text[: start - 3], part))
         start = found.end() if found else start
     return Domain(text.strip(), (), complex=True, bounds=tuple(bounds), cuts=tuple(cuts))
 
@@ -257,6 +259,63 @@ def _read_cuts(part: str, column: int, spend: Spend, bounds: list[Bound], cuts: 
         if interval is None:
             raise _refused(place, word)
         cuts.append(Cut("im" if axis else "re", interval))
+
+
+def _no_number(before: str, part: str) -> tuple[str, str, str]:
+    found = f"{part.strip()!r}, which no number of {before.strip()!r} meets"
+    return found, "conditions that some number meets", "correct one of them, or leave one out"
+
+
+# contradictions: what all bounds leave of the plane is a box, seen from each centre
+
+
+def _contradict(bounds: Sequence[Bound]) -> bool:
+    """Whether certainly no number meets all bounds; some contradictions of three are not seen."""
+    sides = {"re": _REAL_LINE, "im": _REAL_LINE}
+    with working(CONSTANT_BITS, exact=True):
+        for bound in bounds:
+            if bound.quantity != "distance":
+                sides[bound.quantity] = sides[bound.quantity].common(bound.interval)
+        discs = [bound for bound in bounds if bound.quantity == "distance"]
+        for disc in discs:
+            reach, is_open = disc.interval.high, disc.interval.high_open
+            for side, middle in (("re", disc.centre.real), ("im", disc.centre.imag)):
+                box = Interval(middle - reach, middle + reach, low_open=is_open, high_open=is_open)
+                sides[side] = sides[side].common(box)
+        if any(side.is_empty for side in sides.values()):
+            return True
+        distances = [(disc, _distances(sides, disc.centre)) for disc in discs]
+        distances += [(disc, _across(other, disc.centre)) for disc in discs for other in discs
+                      if other is not disc]  # fmt: skip
+        return any(disc.interval.common(each).is_empty for disc, each in distances)
+
+
+_REAL_LINE = Interval(arb("-inf"), arb("inf"), low_open=True, high_open=True)
+
+
+def _distances(sides: Mapping[str, Interval], centre: acb) -> Interval:
+    """The distances of a box's numbers from a point, those of closed ends where they may be."""
+    near = far = arb(0)
+    near_open = far_open = False
+    for side, middle in ((sides["re"], centre.real), (sides["im"], centre.imag)):
+        low, high = side.low - middle, side.high - middle
+        if low > 0 or high < 0:
+            near += (low if low > 0 else high) ** 2
+            near_open |= side.low_open if low > 0 else side.high_open
+        far += abs(low).max(abs(high)) ** 2
+        far_open |= side.low_open and side.high_open
+    return Interval(near.sqrt(), far.sqrt(), low_open=near_open, high_open=far_open)
+
+
+def _across(bound: Bound, centre: acb) -> Interval:
+    """The distances from a point of numbers at certain distances from another point."""
+    apart, near, far = abs(bound.centre - centre), bound.interval.low, bound.interval.high
+    low, low_open = arb(0), False
+    if far < apart:
+        low, low_open = apart - far, bound.interval.high_open
+    elif near > apart:
+        low, low_open = near - apart, bound.interval.low_open
+    return Interval(low, apart + far, low_open=low_open, high_open=bound.interval.high_open)
 
 
 _COMPARISON = re.compile(r"<=|>=|<|>")

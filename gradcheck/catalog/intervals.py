@@ -48,6 +48,18 @@ class Interval:
         low, high = _first_float(self, dtype), _last_float(self, dtype)
         return ((low, high),) if low <= high else ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it certainly holds no number."""
+        meet = self.low == self.high and (self.low_open or self.high_open)
+        return bool(self.low > self.high or meet)
+
+    def common(self, other: Interval) -> Interval:
+        """Return the numbers in both; where it is open which end is further in, no fewer."""
+        low, low_open = _further(self.low, self.low_open, other.low, other.low_open)
+        high, high_open = _further(-self.high, self.high_open, -other.high, other.high_open)
+        return Interval(low, -high, low_open=low_open, high_open=high_open)
+
 
 def read_interval(part: str, column: int, spend: Spend) -> Interval | None:
     """Return the interval that stands in a part of a text; None where none does."""
@@ -111,6 +123,12 @@ def _refuse_infinite_bracket(part: str, column: int, interval: Interval) -> None
         raise ExpressionError(
             place, f"{part!r}, closed at infinity", "an open end there", "write ')'"
         )
+
+
+def _further(a: arb, a_open: bool, b: arb, b_open: bool) -> tuple[arb, bool]:  # noqa: FBT001
+    if a > b or b > a:
+        return (a, a_open) if a > b else (b, b_open)
+    return a.min(b), a_open and b_open if a != b else a_open or b_open
 
 
 def refuse_empty(part: str, column: int, interval: Interval) -> None:

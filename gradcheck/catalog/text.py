@@ -64,6 +64,6 @@ def _refuse(shown: str, found: str, expected: str, fix: str, before: str = "") -
     return CatalogError([Problem(Where(shown, line, column), found, expected, fix)])
 
 
-def absolute(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """Return the path from the root of all, as pytest's ids have it: a link in it stays a link."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves ".." in it

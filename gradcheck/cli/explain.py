@@ -33,7 +33,7 @@ from gradcheck.cli.output import READING, emit, emit_json
 from gradcheck.devices import choose_one
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError, Problem, UsageError, Where
-from gradcheck.explain.point import shape_of
+from gradcheck.explain.point import declaration_of
 from gradcheck.graph.functions import RESERVED
 from gradcheck.language.nodes import Call, Comprehension, Name
 from gradcheck.language.parse import parse
@@ -50,7 +50,11 @@ CaseOrFormula = Annotated[
 At = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Such as x=3; repeatable.")
 ]
-OneDtype = Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")]
+OneDtype = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="By default float64, or complex128 where an input is.",
+                 show_default=False),
+]  # fmt: skip
 OneDevice = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
 Which = Annotated[
     int, typer.Option("--implementation", min=0, help="Which of several is on trial, from 0.")
@@ -73,7 +77,7 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     function: Function = None,
     trust: Trust = None,
     implementation: Which = 0,
-    dtype: OneDtype = "float64",
+    dtype: OneDtype = "",
     device: OneDevice = "cpu",
     graph: Annotated[
         bool, typer.Option("--graph", help="Add the backward graph, node by node.")
@@ -116,7 +120,9 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     ],
     running: Annotated[
         str,
-        typer.Option("--input", metavar="NAME[=DOMAIN]", help="What runs, as x or 'x[0, 1]'."),
+        typer.Option(
+            "--input", metavar="NAME[=DOMAIN]", help="What runs, as x, 'x[0, 1]' or 'im z'."
+        ),
     ] = "",
     start: Annotated[str, typer.Option("--from", metavar="A", help="Where it begins.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="B", help="Where it ends.")] = "",
@@ -129,19 +135,20 @@ def plot(  # noqa: PLR0913 - one argument an option, as typer reads them
     implementation: Which = 0,
     entry: Annotated[int, typer.Option("--entry", min=0, help="Which output entry.")] = 0,
     points: Annotated[int, typer.Option(min=2, max=20_000, help="How many points.")] = 401,
-    dtype: OneDtype = "float64",
+    dtype: OneDtype = "",
     device: OneDevice = "cpu",
 ) -> None:
     """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
     # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.cli.explain import Request, check_of
 
-    name, declares, _ = running.partition("=")
+    name, declares, domain = running.partition("=")
+    owner = name.strip().removeprefix("re ").removeprefix("im ").partition("[")[0].strip()
     request = Request(
         subject=case,
         at=pairs("--at", at or ()),
-        inputs=[running] if declares else (),
-        running=name.partition("[")[0].strip(),
+        inputs=[f"{owner}={domain}"] if declares else (),
+        running=owner,
         torch=torch or (),
         texts={"let": let or (), "constants": constants or (), "function": function or ()},
         trusted=trust or (),
@@ -206,11 +213,19 @@ def check_of(request: Request, dtype: str, device: str) -> Check:
 
     Errors: UsageError and CatalogError for whatever is not there, or not so.
     """
-    if dtype not in DTYPES:
+    if dtype and dtype not in DTYPES:
         raise UsageError(
             f"--dtype {dtype}: unknown name", f"one of {', '.join(DTYPES)}", "leave it out"
         )
     case, variant = _case(request)
+    is_complex = any(port.kind == "complex" for port in variant.formula.ports)
+    dtype = dtype or ("complex128" if is_complex else "float64")
+    if DTYPES[dtype].is_complex != is_complex:
+        fitting = [each.name for each in DTYPES.values() if each.is_complex == is_complex]
+        inputs = "a complex input" if is_complex else "real inputs alone"
+        raise UsageError(
+            f"--dtype {dtype} for {inputs}", f"one of {', '.join(fitting)}", "leave it out"
+        )
     implementation = implementation_of(case, request.implementation)
     refuse_untrusted([implementation], request.trusted)
     return Check(case, variant, implementation, "reverse", device, dtype, case.name, ())
@@ -234,14 +249,15 @@ def _case(request: Request) -> tuple[Case, Variant]:
 
 
 def _formula_case(request: Request) -> Case:
-    """The formula's case; inputs that nothing declares are real, of the shape that --at gives."""
+    """The formula's case; inputs that nothing declares are real or complex, and of the shape, as
+    the value that --at gives."""
     keys = typed_keys(request.subject, inputs=request.inputs, torch=request.torch, **request.texts)
     known = keys.get("inputs", {}).keys() | keys.get("constants", {}).keys()
     known |= keys.get("let", {}).keys()
     for name in _names(request.subject, keys.get("let", {})):
         if name not in known:
-            shape = shape_of(name, request.at[name]) if name in request.at else ()
-            keys.setdefault("inputs", {})[name] = {"domain": "real", "shape": list(shape)}
+            shown = declaration_of(name, request.at[name]) if name in request.at else {}
+            keys.setdefault("inputs", {})[name] = {"domain": "real", "shape": [], **shown}
     keys["summary"] = " ".join(request.subject.split())
     return case_of_keys(keys, request.trusted)
 

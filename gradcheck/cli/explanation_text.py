@@ -15,12 +15,16 @@ from gradcheck.cli.table import table, to_width, width
 from gradcheck.explain.explanation import Explanation
 from gradcheck.explain.formulas import Formulas, drawn_equation, formula_text
 from gradcheck.explain.statements import FEW, Line, lines_of, title_of
-from gradcheck.report.failure_text import without_zeros
+from gradcheck.report.failure_text import format_number, without_zeros
 
 _ENTRIES = 16  # of an array that is printed whole, unless all are asked for
 _TRUTHS = 24  # rows of certified numbers, unless all are asked for
 _SHOWN = 6  # of one order, unless all are asked for
 _LONGEST = 240  # letters of a formula, unless all are asked for
+_NO_FORMULAS = (
+    "derivatives of complex numbers stand as numbers alone, by real and imaginary parts; PyTorch's "
+    "gradient of a real y by a complex z is ∂y/∂re z + i ∂y/∂im z"
+)
 
 
 def as_text(found: Explanation, *, everything: bool = False) -> str:
@@ -42,7 +46,11 @@ def _sections(found: Explanation, everything: bool) -> Iterator[str]:  # noqa: F
     if not found.inside:
         yield to_width("note: this point lies outside of the case's domain, where it is not tested")
     yield ""
-    yield from _formula_lines(found.formulas, found.orders, everything=everything)
+    formula = found.check.variant.formula
+    if any(port.kind == "complex" for port in (*formula.ports, *formula.judged)):
+        yield to_width(_NO_FORMULAS) + "\n"
+    else:
+        yield from _formula_lines(found.formulas, found.orders, everything=everything)
     yield from _undefined_lines(found)
     outputs = sum(truth.of.order == 0 for truth in found.truths)
     if everything or not outputs or len(found.undefined) < outputs:
@@ -218,6 +226,12 @@ def _entries(value: Any, *, everything: bool) -> str:
     """A number or an array; of a long one the first entries, each whole."""
     flat = np.ravel(value)
     if everything or len(flat) <= _ENTRIES:
-        return str(value)
-    first = ", ".join(map(repr, flat[:3].tolist()))
+        return _written(value)
+    first = ", ".join(map(_written, flat[:3].tolist()))
     return f"[{first}, ...] ({len(flat)} numbers)"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return format_number(value) if isinstance(value, complex) else str(value)

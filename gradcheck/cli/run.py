@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import iniconfig
 import typer
 
-from gradcheck.catalog.text import absolute
+from gradcheck.catalog.text import absolute_path
 from gradcheck.cli.files import catalog_folder, holds_no_cases_folder, target_of
 from gradcheck.cli.output import RUNNING, emit
 from gradcheck.errors import UsageError
@@ -118,7 +118,7 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
 def _ini_keys(keys: IniKeys, paths: Sequence[Path]) -> Iterator[str]:
     """The project's keys; folders that are no catalog yet are one because the user says so."""
     catalogs = [Path(folder) for folder in shlex.split(keys.get(_CATALOGS, ""))]
-    folders = [absolute(path) for path in paths if path.is_dir()]
+    folders = [absolute_path(path) for path in paths if path.is_dir()]
     named = [
         folder
         for folder in folders
@@ -186,7 +186,9 @@ def project_of(paths: Sequence[Path]) -> tuple[Path, IniKeys]:
 
     Errors: UsageError for an ini file that cannot be read.
     """
-    folders = [absolute(path) if path.is_dir() else absolute(path).parent for path in paths]
+    folders = [
+        absolute_path(path) if path.is_dir() else absolute_path(path).parent for path in paths
+    ]
     shared = Path(os.path.commonpath(folders))
     for folder in (shared, *shared.parents):
         for name, alone in _INI_FILES.items():

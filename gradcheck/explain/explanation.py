@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from flint import arb
+from flint import acb, arb
 from torch import Tensor
 
-from gradcheck.answer import EntryReport, Floats
+from gradcheck.answer import EntryReport
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
 from gradcheck.explain.backward_graph import GraphNode, backward_graph
 from gradcheck.explain.formulas import Formulas, formula_text, formulas_of
-from gradcheck.explain.point import entries_of, is_inside, refuse_complex, values_at
+from gradcheck.explain.point import is_inside, row_of, values_at
 from gradcheck.explain.statements import (
     Derivative,
     certain,
@@ -33,13 +33,15 @@ from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
-from gradcheck.query import Array, split
+from gradcheck.points.generate import to_coordinates
+from gradcheck.query import Array, complex_entries, split
 from gradcheck.reference.ball_arrays import START_BITS, Balls, lift
 from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.interpret import MOVES, evaluate, move
-from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.session import reference_of
+from gradcheck.report.failure_text import format_number, without_zeros
+from gradcheck.report.records import in_json_types
+from gradcheck.run.session import real_reference_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Explanation:
     """
 
     check: Check
-    values: dict[str, Floats]
+    values: dict[str, Array]
     inside: bool
     orders: tuple[int, ...]
     formulas: Formulas
@@ -76,7 +78,6 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     Errors: UsageError for a point that is none of this function.
     """
     case, variant = check.case, check.variant
-    refuse_complex(variant)
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
     names = [name for name, method in METHODS.items()
@@ -89,7 +90,7 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
         orders=orders,
         formulas=formulas_of(variant, orders),
         truths=truths,
-        undefined=tuple(_undefined(check, truths, entries_of(values))),
+        undefined=tuple(_undefined(check, truths, row_of(values))),
         statements=tuple(
             (name, said) for name in names for said in heard(with_witness(check, name), values)
         ),
@@ -97,8 +98,9 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     )
 
 
-def json_of(found: Explanation) -> dict[str, Any]:
-    return {
+def json_of(found: Explanation) -> Any:
+    """In types that JSON has."""
+    return in_json_types({
         "case": title_of(found.check),
         "variant": found.check.variant.name,
         "implementation": found.check.implementation.text,
@@ -114,7 +116,7 @@ def json_of(found: Explanation) -> dict[str, Any]:
         "undefined": list(found.undefined),
         "statements": [_said_as_json(name, said) for name, said in found.statements],
         "graph": [asdict(node) for node in found.graph],
-    }
+    })  # fmt: skip
 
 
 def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
@@ -133,10 +135,11 @@ def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
 
 
 def _truths(
-    check: Check, values: Mapping[str, Floats], orders: Sequence[int]
+    check: Check, values: Mapping[str, Array], orders: Sequence[int]
 ) -> Iterator[CertifiedValue]:
+    point = to_coordinates(check.variant.inputs, {name: x[None] for name, x in values.items()})
     for order in orders:
-        found = derivatives_at(reference_of(check.variant), order, entries_of(values))
+        found = derivatives_at(real_reference_of(check.variant), order, point)
         if not found.route:
             yield CertifiedValue(Derivative(f"order {order}", order), "", found.reason)
             continue
@@ -146,22 +149,30 @@ def _truths(
             yield CertifiedValue(name, certain(ball, known), known.name.lower())
 
 
-def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Sequence[float]) -> Iterator[str]:
+def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Array) -> Iterator[str]:
     """Why each output that has no value there has none."""
-    for output, truth in enumerate(truth for truth in truths if truth.of.order == 0):
+    is_complex = complex_entries(check.variant.formula.judged)
+    entries = np.repeat(np.arange(is_complex.size), 1 + is_complex).tolist()
+    values = [truth for truth in truths if truth.of.order == 0]
+    for output, truth in zip(entries, values, strict=False):  # fewer, where there is no derivation
         if truth.status == "undefined":
             yield f"{cause(check.variant, output, x)}: {truth.of.name} has no value there"
 
 
-def _graph(check: Check, values: Mapping[str, Floats]) -> tuple[GraphNode, ...]:
+def _graph(check: Check, values: Mapping[str, Array]) -> tuple[GraphNode, ...]:
     subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
     return backward_graph(subject, _leaves(check, values))
 
 
-def _leaves(check: Check, values: Mapping[str, Floats]) -> dict[str, Tensor]:
-    dtype = getattr(torch, check.dtype)
+def _leaves(check: Check, values: Mapping[str, Array]) -> dict[str, Tensor]:
+    dtype = DTYPES[check.dtype]
     return {
-        name: torch.tensor(value, dtype=dtype, device=check.device, requires_grad=True)
+        name: torch.tensor(
+            value,
+            dtype=getattr(torch, dtype.name if np.iscomplexobj(value) else dtype.real),
+            device=check.device,
+            requires_grad=True,
+        )
         for name, value in values.items()
     }
 
@@ -169,10 +180,12 @@ def _leaves(check: Check, values: Mapping[str, Floats]) -> dict[str, Tensor]:
 _DIGITS = 17
 
 
-def cause(variant: Variant, output: int, x: Sequence[float]) -> str:
+def cause(variant: Variant, output: int, x: Array) -> str:
     """Say which step of the formula has no value at ``x``: ``-1 is outside the domain of log``.
 
     ``output`` counts the function's output entries, of which this one has no value there.
+
+    Shapes: x [1, n].
     """
     graph = variant.formula.graph
     results = [node for node in variant.formula.results if node is not None]
@@ -193,14 +206,14 @@ _Entry = tuple[int, int]
 """A node, and a flat position in it."""
 
 
-def _all_values(variant: Variant, results: Sequence[int], x: Sequence[float]) -> dict[int, Array]:
+def _all_values(variant: Variant, results: Sequence[int], x: Array) -> dict[int, Array]:
     """The balls of all nodes that the results are computed from, each flat."""
     graph, inputs = variant.formula.graph, variant.formula.inputs
     needed = graph.ancestors(results)
     arrays: list[Array] = [np.zeros((1, 0), dtype=object) for _ in graph.inputs]
-    for node, part in zip(inputs, split(lift(np.array([x])), list(map(graph.shape, inputs))),
-                          strict=True):  # fmt: skip
-        arrays[inputs.index(node)] = part
+    parts = split(x, list(map(graph.shape, inputs)))
+    for k, (node, part) in enumerate(zip(inputs, parts, strict=True)):
+        arrays[k] = lift(part if graph.kind(node) == "complex" else part.real)
     with working(START_BITS, exact=True):
         found = evaluate(graph, needed, arrays, Balls())
     return {node: array.reshape(-1) for node, array in zip(needed, found, strict=True)}
@@ -233,10 +246,10 @@ def _taken(graph: Graph, entry: _Entry, values: Mapping[int, Array]) -> list[_En
 
 
 def _is_lost(value: Any) -> bool:
-    return isinstance(value, arb) and not value.is_finite()
+    return isinstance(value, arb | acb) and not value.is_finite()
 
 
-def _sentence(node: Operation, arguments: Sequence[arb]) -> str:
+def _sentence(node: Operation, arguments: Sequence[arb | acb]) -> str:
     name, shown = node.op, [_number(each) for each in arguments]
     if name == "div":
         return f"{shown[1]} is outside the domain of division"
@@ -244,10 +257,12 @@ def _sentence(node: Operation, arguments: Sequence[arb]) -> str:
         power = shown[1] if name == "pow" else node.attr
         return f"{shown[0]} is outside the domain of the power {power}"
     domains = OPERATORS[name].domain if name in OPERATORS else ()
+    if node.kind == "complex" and len(shown) == 1:
+        return f"{shown[0]} is a pole of {name}, or on the edge of its domain"
     outside = [
         text
         for text, value, domain in zip(shown, arguments, domains, strict=False)
-        if not parse_domain(domain).contains(float(value))
+        if isinstance(value, arb) and not parse_domain(domain).contains(float(value))
     ]
     if not outside:
         return "the formula is not finite there"
@@ -256,4 +271,6 @@ def _sentence(node: Operation, arguments: Sequence[arb]) -> str:
 
 
 def _number(value: Any) -> str:
+    if isinstance(value, acb):
+        return format_number(complex(value), lambda part: f"{part:.{_DIGITS}g}")
     return without_zeros(decimal(value, _DIGITS)) if isinstance(value, arb) else ""

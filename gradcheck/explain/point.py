@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from flint import acb
 
-from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError, UsageError
 from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
+from gradcheck.query import Array, Port
 from gradcheck.reference.conditions import holds
-from gradcheck.reference.exact import enclose_constant, nearest_to_ball
+from gradcheck.reference.exact import enclose_constant, nearest_numbers
 
 
 def values_at(
     case: Case, variant: Variant, at: Mapping[str, str], dtype: Dtype
-) -> dict[str, Floats]:
+) -> dict[str, Array]:
     """The value of each input: what ``at`` says, else that of the case's first point.
 
     Errors: UsageError for an input without a value, or a value that is no finite constant of the
@@ -27,71 +28,70 @@ def values_at(
     """
     declared = fixed_points(case, variant, dtype)
     values = dict(declared[0].at) if declared else {}
-    shapes = {port.name: port.shape for port in variant.formula.ports}
+    ports = {port.name: port for port in variant.formula.ports}
     for name, text in at.items():
-        if name not in shapes:
+        if name not in ports:
             raise UsageError(
                 f"--at {name}={text}: {name} is no input of the function",
-                f"one of {', '.join(shapes)}",
+                f"one of {', '.join(ports)}",
                 "correct the name",
             )
-        values[name] = _floats(f"--at {name}", text, shapes[name], dtype)
-    for name in shapes.keys() - values.keys():
+        values[name] = _numbers(f"--at {name}", text, ports[name], dtype)
+    for name in ports.keys() - values.keys():
         raise UsageError(f"no value for the input {name}", "a value", f"write --at {name}=1")
-    return {name: values[name] for name in shapes}
-
-
-def refuse_complex(variant: Variant) -> None:
-    """Errors: UsageError where an input is complex."""
-    for port in variant.formula.ports:
-        if port.kind == "complex":
-            raise UsageError(
-                f"the input {port.name} is complex",
-                "real inputs: complex ones are judged, and not yet explained or drawn",
-                "write it by its real and its imaginary part, or run it with `gradcheck check`",
-            )
+    return {name: values[name] for name in ports}
 
 
 def number(option: str, text: str, dtype: Dtype) -> float:
     """One number, such as ``3`` or ``pi/2``. Errors: UsageError for anything else."""
-    return float(_floats(option, text, (), dtype))
+    return float(_numbers(option, text, Port("", ()), dtype))
 
 
-def shape_of(name: str, text: str) -> tuple[int, ...]:
-    """The shape of an input's value. Errors: UsageError for what is no constant."""
-    return _balls(f"--at {name}", text).shape
+def declaration_of(name: str, text: str) -> dict[str, object]:
+    """An input as its value shows it: real or complex, and of its shape.
+
+    Errors: UsageError for what is no constant.
+    """
+    balls = _balls(f"--at {name}", text)
+    is_complex = any(isinstance(ball, acb) for ball in balls.flat)
+    return {"domain": "complex" if is_complex else "real", "shape": list(balls.shape)}
 
 
-def entries_of(values: Mapping[str, Floats]) -> list[float]:
-    """All entries of all inputs, flattened and joined in order."""
-    return [float(entry) for value in values.values() for entry in value.ravel()]
+def row_of(values: Mapping[str, Array]) -> Array:
+    """All entries of all inputs, flattened and joined in order.
+
+    Shapes: [1, n].
+    """
+    return np.concatenate([value.reshape(1, -1) for value in values.values()], axis=1)
 
 
-def is_inside(case: Case, variant: Variant, values: Mapping[str, Floats]) -> bool:
+def is_inside(case: Case, variant: Variant, values: Mapping[str, Array]) -> bool:
     """Whether the point lies in every domain and meets `where`."""
     inside = all(
-        each.domain.contains(float(entry))
+        each.domain.contains(entry)
         for each in case.inputs
-        for entry in values[each.name].ravel()
+        for entry in values[each.name].ravel().tolist()
     )
-    row = np.array([entries_of(values)])
-    return inside and holds(variant.formula, row)[0] is not False
+    return inside and holds(variant.formula, row_of(values))[0] is not False
 
 
-def _floats(option: str, text: str, shape: tuple[int, ...], dtype: Dtype) -> Floats:
+def _numbers(option: str, text: str, port: Port, dtype: Dtype) -> Array:
     balls = _balls(option, text)
-    rounded = np.array(
-        [nearest_to_ball(ball, dtype) for ball in balls.ravel().tolist()], dtype=np.float64
-    )
+    rounded = nearest_numbers(balls, dtype)
     if not np.isfinite(rounded).all():
         raise _no_value(option, text, f"not finite in {dtype.name}", "write a finite number")
-    if balls.shape != shape:
+    if balls.shape != port.shape:
         found = f"a value of shape {list(balls.shape)}"
-        raise _no_value(option, text, found, f"write a value of shape {list(shape)}")
-    return rounded.reshape(shape)
+        raise _no_value(option, text, found, f"write a value of shape {list(port.shape)}")
+    if port.kind == "complex":
+        return rounded.astype(np.complex128)
+    if np.iscomplexobj(rounded):
+        raise _no_value(option, text, "a complex number", "write a real one, or declare the input "
+                        f"complex: --input {port.name or 'z'}=complex")  # fmt: skip
+    return rounded
 
 
-def _balls(option: str, text: str) -> np.ndarray:
+def _balls(option: str, text: str) -> Array:
     try:
         tree: Node = parse(text)
         return enclose_constant(tree)

@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import Agreement, EntryReport, Floats, Ruling
+from gradcheck.answer import Agreement, EntryReport, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.query import Query
+from gradcheck.query import Array, Query, complex_entries
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
 from gradcheck.run.observation import (
+    Entry,
     Observation,
     entry_report,
     input_names,
@@ -36,19 +37,23 @@ FEW = 4  # derivatives of one order: none of them is left out
 _WRONG = 4  # wrong numbers of a witness that have a line each
 
 
-def heard(check: Check, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
+def heard(check: Check, values: Mapping[str, Array]) -> Iterator[EntryReport]:
     """Everything that the check's witness says of one point, sums of derivatives left out."""
     points = {name: np.asarray(value)[None] for name, value in values.items()}
     observation = observe(session_of(check), points, PLAIN)
+    names: dict[int, list[Derivative]] = {}
     for entry in observation.entries:
         if entry.weights.count == 1:
-            yield entry_report(observation, entry)
+            order = entry.query.order
+            of = names.setdefault(order, derivatives_of(check.variant, order))
+            place = derivative_place(check.variant, entry)
+            yield replace(entry_report(observation, entry), index=of[place].name)
     for finding in observation.findings:
         yield entry_report(observation, finding)
     yield from _agreements(observation, values)
 
 
-def _agreements(observation: Observation, values: Mapping[str, Floats]) -> Iterator[EntryReport]:
+def _agreements(observation: Observation, values: Mapping[str, Array]) -> Iterator[EntryReport]:
     """Agreements without numbers that the judge has nothing to add to."""
     at = {name: value.tolist() for name, value in values.items()}
     nothing = float("nan")
@@ -94,17 +99,20 @@ class Derivative:
         return not self.order or not (is_zero or self.repeats)
 
 
-def derivatives_at(reference: Reference, order: int, point: Sequence[float]) -> Enclosures:
-    """All derivatives of an order at one point, one by one.
+def derivatives_at(reference: Reference, order: int, point: Array) -> Enclosures:
+    """All derivatives of an order at one point, one by one, in real coordinates.
 
-    Shapes: [1, m, n, ...].
+    Shapes: point [1, n]; [1, m, n, ...].
     """
-    return reference.enclose(Query.of_all(order), np.array([point]))
+    return reference.enclose(Query.of_all(order), point)
 
 
 def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
-    """All derivatives of ``order``, flat, as ``derivatives_at`` has them."""
-    inputs, names = input_names(variant), output_names(variant)
+    """All derivatives of ``order``, flat, as ``derivatives_at`` has them.
+
+    Of a real y by a complex z PyTorch's gradient is ∂y/∂re z + i ∂y/∂im z.
+    """
+    names, inputs = coordinate_names(variant)
     if order == 0:
         return [Derivative(name, 0) for name in names]
     if order == 1:
@@ -115,6 +123,40 @@ def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
         for i, a in enumerate(inputs)
         for j, b in enumerate(inputs)
     ]
+
+
+def coordinate_names(variant: Variant) -> list[list[str]]:
+    """What the real coordinates of outputs and of inputs are called: ``re z``, ``im z``."""
+    return [
+        [
+            part + name
+            for name, kind in zip(names, complex_entries(ports), strict=True)
+            for part in (("re ", "im ") if kind else ("",))
+        ]
+        for names, ports in (
+            (output_names(variant), variant.formula.judged),
+            (input_names(variant), variant.formula.ports),
+        )
+    ]
+
+
+def derivative_place(variant: Variant, entry: Entry) -> int:
+    """The flat position, in real coordinates, of the derivative that a number is.
+
+    The number is no sum, and the sides that it was asked for with are 1 or i: the real part of
+    conj(i)·y is the imaginary part of y, and a tangent i moves that of z.
+    """
+    formula, order = variant.formula, entry.query.order
+    kinds = complex_entries(formula.judged), *(complex_entries(formula.ports) for _ in range(order))
+    ((_, flat),) = entry.terms(1)
+    place = np.unravel_index(flat, [kind.size for kind in kinds])
+    parts = [
+        entry.part if side is None else int(side[k].imag != 0)
+        for side, k in zip(entry.weights.sides, place, strict=True)
+    ]
+    starts = [int((1 + kind[:k]).sum()) for kind, k in zip(kinds, place, strict=True)]
+    coordinates = [start + part for start, part in zip(starts, parts, strict=True)]
+    return int(np.ravel_multi_index(coordinates, [int((1 + kind).sum()) for kind in kinds]))
 
 
 @dataclass(frozen=True, slots=True)

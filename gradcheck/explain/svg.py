@@ -19,7 +19,10 @@ _LEFT, _RIGHT = 84, 796
 _TOP = (84, 396)  # the upper panel's first and last pixel row
 _BELOW = (448, 576)
 _INK, _PALE, _GRID = "#222222", "#555555", "#e3e3e3"
-_LINES = (("#0072b2", ""), ("#d55e00", "7 4"))  # Okabe and Ito's colours, safe for all eyes
+_LINES = {  # Okabe and Ito's colours, safe for all eyes: values are whole, slopes are dashed
+    2: (("#0072b2", ""), ("#d55e00", "7 4")),
+    4: (("#0072b2", ""), ("#56b4e9", ""), ("#d55e00", "7 4"), ("#cc79a7", "7 4")),
+}
 _MARKS = {
     Ruling.AGREE: ("#0072b2", "agree"),
     Ruling.INACCURATE: ("#e69f00", "inaccurate"),
@@ -39,9 +42,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn over ``x``, which is sorted.
+    """What is drawn over ``x``, which is sorted: of a real output the value and the slope, of a
+    complex one both parts of the value, then those of the slope.
 
-    Shapes: ``x``, ``ulps``, ``rulings`` and the numbers of both curves are equally long.
+    Shapes: ``x``, ``ulps``, ``rulings`` and the numbers of all curves are equally long.
     Units:  ``ulps`` is NaN where nothing was judged, and inf where the number is no number.
     """
 
@@ -110,7 +114,8 @@ def _values(picture: Picture, across: Axis) -> list[str]:
         _TOP, across, [(up.pixel(m), t) for m, t in zip(marks, tick_labels(marks), strict=True)]
     )
     legend: float = _LEFT
-    for curve, (colour, dash) in zip(picture.curves, _LINES, strict=False):
+    lines = _LINES[len(picture.curves)]
+    for curve, (colour, dash) in zip(picture.curves, lines, strict=True):
         parts.append(
             f'<path d="{_line(picture.x, curve.numbers, across, up)}" fill="none" '
             f'stroke="{colour}" stroke-width="2" stroke-linejoin="round" '

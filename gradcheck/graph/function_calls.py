@@ -8,7 +8,6 @@ from typing import Any
 from gradcheck.graph.functions import (
     ARRAY_FUNCTIONS,
     COMPLEX_FUNCTIONS,
-    HOLOMORPHIC,
     ON_COMPLEX,
     ArrayFunction,
 )
@@ -68,7 +67,7 @@ def _operator(reader: Reader, name: str, node: Call) -> int:
     ]
     if name in ON_COMPLEX and len(values) == 1 and reader.graph.kind(values[0]) == "complex":
         return ON_COMPLEX[name](reader.graph, values[0])
-    if name not in HOLOMORPHIC:
+    if not entry.holomorphic:
         for value, tree in zip(values, trees, strict=True):
             reader.must_be_real(value, tree, name)
     if entry.optional is not None and len(values) == entry.arity - 1:

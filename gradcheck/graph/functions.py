@@ -241,15 +241,6 @@ COMPLEX_FUNCTIONS: dict[str, Callable[[Graph, NodeId], NodeId]] = {
 ON_COMPLEX = {"abs": _absolute, "sign": _direction}
 """Operators of the table that are something else on complex numbers, as PyTorch has it."""
 
-HOLOMORPHIC = frozenset({
-    "add", "sub", "mul", "div", "neg", "ipow", "pow", "powlog", "where", "sqrt",
-    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
-    "sin", "cos", "tan", "asin", "acos", "atan",
-    "sinh", "cosh", "tanh", "sech", "asinh", "acosh", "atanh",
-})  # fmt: skip
-"""Operators of the table that mean the same on complex numbers, with the same derivative."""
-
-
 CONSTANTS = frozenset({"pi", "e", "inf", "I"})
 FORMULA_FUNCTIONS = CALLABLE | ARRAY_FUNCTIONS.keys() | COMPLEX_FUNCTIONS.keys() | {"stop"}
 RESERVED = FORMULA_FUNCTIONS | CONSTANTS | {"range"}

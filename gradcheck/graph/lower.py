@@ -72,6 +72,40 @@ class Lowered:
         return tuple(port for port, node in pairs if node is not None)
 
 
+def in_real_coordinates(formula: Lowered) -> Lowered:
+    """Return the same function of real numbers, without conditions: of a complex entry both parts.
+
+    They stand side by side in one more axis of length 2, as in ``torch.view_as_real``. So real
+    derivatives are all that there is: none is left out where the function is not holomorphic.
+    """
+    if all(port.kind != "complex" for port in (*formula.ports, *formula.judged)):
+        return formula
+    graph, moved = Graph(), {}
+    inputs = [graph.input(_in_parts(port)) for port in formula.ports]
+    for port, node, real in zip(formula.ports, formula.inputs, inputs, strict=True):
+        parts = (graph.index(real, (..., k)) for k in (0, 1))
+        moved[node] = graph.complex(*parts) if port.kind == "complex" else real
+    judged = [node for node in formula.results if node is not None]
+    for node in formula.graph.ancestors(judged):
+        if node not in moved:
+            found = formula.graph.nodes[node]
+            args = [moved[arg] for arg in found.args]
+            moved[node] = graph.put(found.op, args, found.attr, found.shape, found.kind)
+    results = tuple(_parts(graph, moved[node]) for node in judged)
+    outputs = tuple(map(_in_parts, formula.judged))
+    return Lowered(graph, tuple(inputs), outputs, results, (), formula.names)
+
+
+def _in_parts(port: Port) -> Port:
+    return Port(port.name, (*port.shape, 2)) if port.kind == "complex" else port
+
+
+def _parts(graph: Graph, node: int) -> int:
+    if graph.kind(node) != "complex":
+        return node
+    return graph.stack([graph.real(node), graph.imag(node)], len(graph.shape(node)))
+
+
 def lower(  # noqa: PLR0913 - what a case says of its formula, each by its name
     formula: Tree | Mapping[str, Tree | None],
     *,

@@ -6,7 +6,6 @@ An expression is compiled before; whether one call takes many points is found by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, cast
@@ -121,7 +120,6 @@ def _refusing(text: str) -> Subject:
     return call
 
 
-@lru_cache(maxsize=8)  # the checks of an implementation follow each other
 def _compiled(
     case: Case, variant: Variant, implementation: Implementation, home: Home
 ) -> Compiled | None:

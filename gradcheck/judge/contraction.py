@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from flint import acb, arb
+from flint import arb
 
 from gradcheck.judge.judge import Mask
 from gradcheck.ops.balls import working
@@ -35,7 +35,7 @@ class Derivatives:
     ``stated`` are answers of the case in place of the formula's; ``promised`` are those of them
     where the formula has none that is settled.
 
-    Shapes: [m, n, ..., n] each, for m outputs and n input entries.
+    Shapes: [m, n, ..., n] each, for m outputs and n input entries, in real coordinates.
     """
 
     balls: Array
@@ -91,17 +91,6 @@ class Weights:
         return found
 
     @property
-    def is_complex(self) -> bool:
-        """Whether sums are taken over complex entries: then of real parts of products."""
-        return any(side is not None and np.iscomplexobj(side) for side in self.sides)
-
-    def product(self, balls: Array, weight: Array) -> Array:
-        """Each ball times its weight; of complex entries Re(conj(weight) ball)."""
-        if not self.is_complex:
-            return np.asarray(balls * weight, dtype=object)
-        return np.asarray(_real_product(balls, weight), dtype=object)
-
-    @property
     def count(self) -> int:
         """How many derivatives of weight other than 0 each sum has."""
         return math.prod(int(np.count_nonzero(s)) for s in self.sides if s is not None)
@@ -129,9 +118,6 @@ class Weights:
         )
 
 
-_real_product = np.frompyfunc(lambda ball, weight: (acb(weight).conjugate() * ball).real, 2, 1)
-
-
 def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
     """The sums: balls, their status, and whether what they are made of is stated.
 
@@ -141,7 +127,7 @@ def summed(parts: Derivatives, weights: Weights) -> tuple[Array, Array, Mask]:
     asked = weight != 0
     terms = np.full(parts.balls.shape, ZERO, dtype=object)
     with working(_BITS, exact=True):
-        terms[asked] = weights.product(parts.balls[asked], weight[asked])
+        terms[asked] = parts.balls[asked] * weight[asked]
         balls = _over(weights.axes, terms, np.add.reduce, arb(0))
     known = parts.stated & asked
     status = np.where(asked & ~parts.stated, parts.status, int(Status.SETTLED))

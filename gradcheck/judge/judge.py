@@ -6,7 +6,7 @@ Every constant is derived in docs/judge.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Self
@@ -27,6 +27,7 @@ from gradcheck.reference.enclosures import Status
 FAITHFUL_ULPS = 4
 CONDITIONING_FACTOR = 16
 ROUNDING_FACTOR = 2
+MOVES_FACTOR = 4
 SCALE_FACTOR = 64
 GREY_FACTOR = 4
 SUBNORMALS = 2
@@ -81,6 +82,30 @@ class Expected(_Columns):
         return (self.status <= Status.KINK) | self.stated
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnRounding(_Columns):
+    """What rounding does to the code on trial itself, asked by moves of an ulp.
+
+    ``spread`` is how far apart its answers lie then, and ``ranged`` how far where also what left
+    the range is brought back. ``left`` says how an operation of it left the dtype's range, and
+    ``opaque`` what of it cannot be looked into, so that the distances mean nothing; both are empty
+    where there is none.
+
+    Shapes: one shape for all, that of the numbers.
+    """
+
+    spread: Floats
+    ranged: Floats
+    left: Array
+    opaque: Array
+
+    @classmethod
+    def unknown(cls, shape: tuple[int, ...], why: str) -> OwnRounding:
+        """That of code that cannot be asked."""
+        words = (np.full(shape, text, dtype=object) for text in ("", why))
+        return cls(np.zeros(shape), np.zeros(shape), *words)
+
+
 _SMALL, _RAISED, _BITS = 2.0**-900, 600, 256
 
 
@@ -115,6 +140,8 @@ class Why(IntEnum):
     SCALE = 9
     UNDERFLOW = 10
     OFF = 11
+    OWN = 12
+    OWN_RANGE = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +169,8 @@ class Judgements(_Columns):
 
     ``ruling`` and ``grade`` count in ``RULINGS`` and ``GRADES``; the figures are those of
     ``Judgement``, and what its reason tells: the ``error``, what is ``allowed``, the ``scale`` of
-    intermediate values, whether the number is ``beyond`` the range or something on its way is.
+    intermediate values, whether the number is ``beyond`` the range or something on its way is, and
+    what ``OwnRounding`` tells of the code.
 
     Shapes: one shape for all.
     """
@@ -158,6 +186,9 @@ class Judgements(_Columns):
     beyond: Mask
     leaves_range: Mask
     stated: Mask
+    spread: Floats
+    left: Array
+    opaque: Array
 
     def at(self, place: int | tuple[int, ...]) -> Judgement:
         """One of them, its reason in words."""
@@ -204,14 +235,19 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     dtype: Dtype,
     bounds: Callable[[Mask], ErrorBounds],
     leaves_range: Callable[[Mask], Mask],
+    own_rounding: Callable[[Mask, Floats], OwnRounding],
+    neighbours: Callable[[Mask], Iterable[Expected]] = lambda _: (),
     least_ulps: int = 0,
 ) -> Judgements:
     """Rule on numbers.
 
     ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether an
     intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
-    not finite or whose truth is not; both are asked once or never. ``least_ulps`` is the case's
-    own wider allowance, if it states one.
+    not finite or whose truth is not, ``neighbours``, the truths at inputs that rounding does not
+    tell from these, for those that the function's conditioning does not explain, and
+    ``own_rounding`` for those that none of it explains, with how far each is off. All are asked
+    once or never, the last one twice at most. ``least_ulps`` is the case's own wider allowance, if
+    it states one.
 
     Shapes: one shape for all; what is said of numbers that were not asked about is not read.
     """
@@ -220,8 +256,14 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
         unproved = ~truth.proved
         sheet.rule(unproved & (truth.status == Status.UNDEFINED), _ABSTAIN, Why.NO_DERIVATIVE)
         sheet.rule(unproved, _ABSTAIN, Why.NOT_NARROW)
-        _rule_range(sheet, dtype, leaves_range)
-        _rule_error(sheet, dtype, bounds, least_ulps)
+        _rule_range(sheet, dtype, leaves_range, own_rounding)
+        allowed = _rule_error(sheet, dtype, bounds, least_ulps)
+        if allowed is not None and sheet.open.any():
+            for near in neighbours(sheet.open.copy()):
+                fits = near.proved & ~truth.stated & (_error(got, near) <= allowed.stable)
+                sheet.rule(fits, _AGREE, grade=_STABLE)
+        if allowed is not None and sheet.open.any():
+            _rule_own(sheet, allowed, own_rounding)
     return sheet.found
 
 
@@ -239,12 +281,13 @@ class _Sheet:
         self.got, self.truth = got, truth
         self.open = np.ones(got.shape, dtype=bool)
         codes = np.zeros((3, *got.shape), dtype=np.int8)
-        figures = np.full((5, *got.shape), math.nan)
+        figures = np.full((6, *got.shape), math.nan)
         flags = np.zeros((2, *got.shape), dtype=bool)
+        words = np.full((2, *got.shape), "", dtype=object)
         self.found = Judgements(
             codes[0], codes[1], codes[2],
             figures[0], figures[1], figures[2], figures[3], figures[4],
-            flags[0], flags[1], truth.stated,
+            flags[0], flags[1], truth.stated, figures[5], words[0], words[1],
         )  # fmt: skip
 
     def rule(self, where: Mask, ruling: int, why: Why = Why.NOTHING, grade: int = 0) -> None:
@@ -254,8 +297,19 @@ class _Sheet:
         self.found.why[where] = why
         self.open &= ~where
 
+    def note(self, own: OwnRounding, where: Mask) -> None:
+        """Keep what the code's own rounding is, for the reasons."""
+        found = self.found
+        found.spread[where], found.left[where] = own.spread[where], own.left[where]
+        found.opaque[where] = own.opaque[where]
 
-def _rule_range(sheet: _Sheet, dtype: Dtype, leaves_range: Callable[[Mask], Mask]) -> None:
+
+def _rule_range(
+    sheet: _Sheet,
+    dtype: Dtype,
+    leaves_range: Callable[[Mask], Mask],
+    own_rounding: Callable[[Mask, Floats], OwnRounding],
+) -> None:
     """Where a number or the truth is not finite in the dtype."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
     beyond = _overflows(truth, dtype)
@@ -269,10 +323,14 @@ def _rule_range(sheet: _Sheet, dtype: Dtype, leaves_range: Callable[[Mask], Mask
     sheet.rule(special & same, _AGREE, grade=_FAITHFUL)
     sheet.rule(special & ~truth.finite, _DISAGREE, Why.INFINITE_TRUTH)
     excused = sheet.open & special & ~truth.stated
-    if (excused & ~beyond).any():
-        found.leaves_range[:] = excused & (beyond | leaves_range(excused & ~beyond))
-    else:
-        found.leaves_range[:] = excused
+    if excused.any():
+        own = own_rounding(excused, np.where(excused, math.inf, 0.0))
+        sheet.note(own, excused)
+        back = np.isinf(got) & (own.left != "") & (own.ranged != 0)
+        asked = excused & ~beyond
+        found.leaves_range[:] = excused & (beyond | (asked.any() and leaves_range(asked)))
+        # infinities that are finite where what overflowed in the code is brought back
+        sheet.rule(asked & back & ~found.leaves_range, _INACCURATE, Why.OWN_RANGE)
     for why, is_so in (
         (Why.NOT_A_NUMBER, np.isnan(got)),
         (Why.INFINITY, np.isinf(got)),
@@ -291,14 +349,23 @@ def _overflows(truth: Expected, dtype: Dtype) -> Mask:
     return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Allowances:
+    """What errors are held against: see the table in docs/judge.md."""
+
+    slack: Floats
+    stable: Floats
+    explained: Floats
+    of_scale: Floats
+    underflows: Mask
+
+
 def _rule_error(
     sheet: _Sheet, dtype: Dtype, bounds: Callable[[Mask], ErrorBounds], least_ulps: int
-) -> None:
-    """Where both are finite, by how far the number is off."""
+) -> _Allowances | None:
+    """Where both are finite, by how far the number is off; None where all is ruled on."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
-    distance = np.abs((np.ldexp(got, truth.exponent) - truth.middle) - truth.low)
-    kink = (truth.status == Status.KINK) & ~truth.stated
-    raised = np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
+    raised = _raised_error(got, truth)
     error = np.ldexp(raised, -truth.exponent)
     magnitude = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
@@ -308,13 +375,25 @@ def _rule_error(
     found.error[todo], found.relative[todo] = error[todo], relative[todo]
     found.ulps[todo] = (error / space)[todo]
     sheet.rule(faithful, _AGREE, grade=_FAITHFUL)
-    if sheet.open.any():
-        _weigh(sheet, space, dtype, bounds(sheet.open.copy()), least_ulps)
+    if not sheet.open.any():
+        return None
+    return _weigh(sheet, space, dtype, bounds(sheet.open.copy()), least_ulps)
+
+
+def _error(got: Floats, truth: Expected) -> Floats:
+    """How far each number is off at most; of a hull at least."""
+    return np.ldexp(_raised_error(got, truth), -truth.exponent)
+
+
+def _raised_error(got: Floats, truth: Expected) -> Floats:
+    distance = np.abs((np.ldexp(got, truth.exponent) - truth.middle) - truth.low)
+    kink = (truth.status == Status.KINK) & ~truth.stated
+    return np.maximum(np.where(kink, distance - truth.radius, distance + truth.radius), 0.0)
 
 
 def _weigh(
     sheet: _Sheet, space: Floats, dtype: Dtype, stress: ErrorBounds, least_ulps: int
-) -> None:
+) -> _Allowances:
     """Rule on numbers that are not faithful, by what rounding can do there."""
     truth, found = sheet.truth, sheet.found
     error, relative, u = found.error, found.relative, dtype.unit_roundoff
@@ -333,13 +412,39 @@ def _weigh(
     sheet.rule(within & has_digits, _AGREE, grade=_STABLE)
     sheet.rule(within, _AGREE, grade=_ILL_CONDITIONED)
     sheet.rule((error <= explained) & has_digits, _AGREE, grade=_EXPLAINED)
-    grey = GREY_FACTOR * np.maximum(stable, explained)
-    of_scale = SCALE_FACTOR * u * scale
-    found.scale[todo], found.allowed[todo] = scale[todo], np.maximum(grey, of_scale)[todo]
-    sheet.rule((error <= grey) & (error <= explained), _INACCURATE, Why.NO_DIGIT_RIGHT)
-    sheet.rule(error <= grey, _INACCURATE, Why.GREY)
-    sheet.rule(error <= of_scale, _INACCURATE, Why.SCALE)
-    sheet.rule(underflows, _INACCURATE, Why.UNDERFLOW)
+    found.scale[todo] = scale[todo]
+    return _Allowances(slack, stable, explained, SCALE_FACTOR * u * scale, underflows)
+
+
+def _rule_own(
+    sheet: _Sheet,
+    allowed: _Allowances,
+    own_rounding: Callable[[Mask, Floats], OwnRounding],
+) -> None:
+    """Rule on numbers that neither the function's nor the formula's rounding explains.
+
+    What the code itself loses is no disagreement. Where it cannot be asked, the formula's
+    intermediates stand in.
+    """
+    found, todo = sheet.found, sheet.open.copy()
+    error, stated = found.error, sheet.truth.stated
+    own = own_rounding(todo, np.where(todo, error, 0.0))
+    sheet.note(own, todo)
+    opaque, left = own.opaque != "", (own.left != "") & ~stated
+    by_moves = allowed.slack + MOVES_FACTOR * own.spread
+    by_range = allowed.slack + MOVES_FACTOR * own.ranged
+    grey = GREY_FACTOR * np.maximum(allowed.stable, allowed.explained)
+    by_scale = np.maximum(grey, allowed.of_scale)
+    explains = np.maximum(by_moves, np.maximum(allowed.stable, allowed.explained))
+    found.allowed[todo] = np.where(opaque, np.maximum(by_scale, by_moves), explains)[todo]
+    sheet.rule(error <= by_moves, _INACCURATE, Why.OWN)
+    sheet.rule(left & (error <= by_range), _INACCURATE, Why.OWN_RANGE)
+    sheet.rule(
+        opaque & (error <= grey) & (error <= allowed.explained), _INACCURATE, Why.NO_DIGIT_RIGHT
+    )
+    sheet.rule(opaque & (error <= grey), _INACCURATE, Why.GREY)
+    sheet.rule(opaque & (error <= allowed.of_scale), _INACCURATE, Why.SCALE)
+    sheet.rule(allowed.underflows & (opaque | left), _INACCURATE, Why.UNDERFLOW)
     sheet.rule(todo, _DISAGREE, Why.OFF)
 
 
@@ -353,19 +458,31 @@ def _reason(judged: Judgements, place: int | tuple[int, ...]) -> str:
     """Why a number is not simply right, in words."""
     why = Why(judged.why[place])
     name = "the answer in the case" if judged.stated[place] else "the truth"
+    left, opaque = str(judged.left[place]), str(judged.opaque[place])
     if why in _WHAT:
         where = "beyond the dtype's range" if judged.beyond[place] else "finite"
-        left = ": an intermediate leaves the dtype's range" if judged.leaves_range[place] else ""
-        return f"{_WHAT[why]} where {name} is {where}{left}"
+        text = f"{_WHAT[why]} where {name} is {where}"
+        if judged.leaves_range[place]:
+            return text + ": an intermediate leaves the dtype's range" + (left and f" ({left})")
+        return text + (left and f", and the formula stays in range: {left}")
     if why is Why.INFINITE_TRUTH:
         return f"{name} is infinite"
-    if why is Why.SCALE:
-        return f"within rounding of intermediate values as large as {judged.scale[place]:.3g}"
+    if why is Why.OWN:
+        return (
+            "within the rounding of the code, whose answers lie "
+            f"{judged.spread[place]:.3g} apart when its operations round otherwise"
+        )
+    if why is Why.OWN_RANGE:
+        return f"the code leaves the dtype's range: {left}"
     if why is Why.OFF:
         whence = f" from {name}" if judged.stated[place] else ""
         error, allowed = judged.error[place], judged.allowed[place]
         return f"off by {error:.3g}{whence}, where rounding explains {allowed:.3g}"
-    return _REASONS[why]
+    if why is Why.SCALE:
+        text = f"within rounding of intermediate values as large as {judged.scale[place]:.3g}"
+    else:
+        text = _REASONS[why]
+    return text + (opaque and f" ({opaque} cannot be looked into)")
 
 
 _WHAT = {

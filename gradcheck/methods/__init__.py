@@ -24,7 +24,8 @@ class Method:
     ``order`` is that of the derivatives that its answers are held against: a case of a lower order
     has no check by it. ``differences``: it takes finite differences, so it is asked point by
     point, since its cost grows with the square, and with settings that the enclosures give.
-    ``subject`` is what a sentence says is wrong where the witness disagrees.
+    ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
+    the label of one of its calls where those of the others say, after "wrong", what differs there.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -36,6 +37,7 @@ class Method:
     share_alone: float
     subject: str
     differences: bool = False
+    usual_call: str = ""
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:
         """Return all that the witness says: numbers to judge, or remarks. Imports torch."""
@@ -75,5 +77,5 @@ METHODS = _found()
 WITNESSES = tuple(METHODS)
 """Those that testify in this version, in the order in which their checks are planned."""
 
-LATER_WITNESSES = ("functional", "compiled", "contract")
+LATER_WITNESSES = ("functional", "compiled")
 """Those that the format names and that come later: a case may already say `without` them."""

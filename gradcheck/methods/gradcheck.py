@@ -39,8 +39,8 @@ from gradcheck.methods._torch.lacks import shortened
 METHOD = Method(
     name="gradcheck",
     order=1,
-    share=0.0625,
-    share_alone=0.0625,
+    share=0.1875,
+    share_alone=0.1875,
     subject="finite differences",
     differences=True,
 )

@@ -44,7 +44,7 @@ METHOD = Method(
     name="second",
     order=2,
     share=0.5,
-    share_alone=0.0625,
+    share_alone=0.375,
     subject="the second derivative",
 )
 

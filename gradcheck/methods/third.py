@@ -42,8 +42,8 @@ from gradcheck.query import Array, Query
 METHOD = Method(
     name="third",
     order=3,
-    share=0.25,
-    share_alone=0.03125,
+    share=0.375,
+    share_alone=0.375,
     subject="the third derivative",
 )
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
 from gradcheck.answer import (
     Answer,
     Invocation,
@@ -13,7 +11,7 @@ from gradcheck.answer import (
     Violation,
 )
 from gradcheck.methods import Method
-from gradcheck.methods._torch.calling import input_leaves, output_rows, result_of
+from gradcheck.methods._torch.calling import input_leaves, output_rows, result_of, watched
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.query import Query
 
@@ -32,15 +30,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 def _value(invocation: Invocation) -> Iterator[Said]:
     inputs = input_leaves(invocation, requires_grad=False)
-    copies = [tensor.clone() for tensor in inputs]
-    versions = [_version(tensor) for tensor in inputs]
-    results = result_of(invocation, inputs)
-    yield Answer("value", Query(0), output_rows(results, invocation))
-    for number, (tensor, copy, version) in enumerate(zip(inputs, copies, versions, strict=True)):
-        if _version(tensor) != version or not torch.equal(tensor, copy):
-            yield Violation(f"the implementation changed its input {number}", "value")
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """How often the tensor was written to; in inference mode PyTorch does not count."""
-    return 0 if tensor.is_inference() else tensor._version
+    changed = watched(inputs)
+    yield Answer("value", Query(0), output_rows(result_of(invocation, inputs), invocation))
+    for number in changed():
+        yield Violation(f"the implementation changed its input {number}", "value")

@@ -203,7 +203,7 @@ def power_times_log(n: int, x: arb, y: arb) -> arb:
     return real_power(x, y) * integer_power(x.log(), n)
 
 
-def cube_root(x: arb) -> arb:
+def cbrt(x: arb) -> arb:
     if x >= 0:
         return x.root(3)
     if x <= 0:
@@ -212,7 +212,7 @@ def cube_root(x: arb) -> arb:
     return arb(0, bound)
 
 
-def log_gamma(x: arb) -> arb:
+def lgamma(x: arb) -> arb:
     """log |gamma(x)|, as PyTorch means lgamma."""
     return x.lgamma() if x > 0 else -abs(x.rgamma()).log()
 
@@ -237,7 +237,7 @@ def bessel_i(n: int, x: arb) -> arb:
     return x.bessel_i(arb(fmpz(n)))
 
 
-def complementary_error(x: arb) -> arb:
+def erfc(x: arb) -> arb:
     """erfc, with its relative accuracy also where it is far below every float (DLMF 7.11.2)."""
     if not x > 32:
         return x.erfc()

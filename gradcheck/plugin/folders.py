@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.text import LISTS, SUFFIXES, absolute
+from gradcheck.catalog.text import LISTS, SUFFIXES, absolute_path
 from gradcheck.plugin.options import CATALOGS
 from gradcheck.plugin.session import names_paths
 
@@ -87,7 +87,7 @@ def _asked(config: pytest.Config) -> Iterator[Path]:
 
 def as_of_items(path: str, config: pytest.Config) -> Path:
     """Return a path of the command line as pytest's items have it."""
-    return absolute(config.invocation_params.dir / path)
+    return absolute_path(config.invocation_params.dir / path)
 
 
 def _taken_whole(config: pytest.Config) -> tuple[Path, ...]:

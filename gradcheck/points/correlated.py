@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from gradcheck.answer import Floats
 from gradcheck.catalog.domain import Plane
 from gradcheck.dtypes import Dtype
-from gradcheck.floats import Ordinals, float_at, from_real_coordinates, ordinal
+from gradcheck.floats import (
+    Ordinals,
+    float_at,
+    from_real_coordinates,
+    ordinal,
+    real_coordinates,
+)
 from gradcheck.points.marginals import ENTRY_REGIMES, Bounds, in_spans
 from gradcheck.points.plane import draw_in_plane, inside_plane
 from gradcheck.query import Array
@@ -91,7 +97,7 @@ def ties(fields: Fields, key: int, count: int) -> Columns:
     columns = ordinary(fields, key, count)
     for group, pool in _pools(fields, columns):
         own = derive_key(key, "tie", *group)
-        distinct = 1 + random_below(3, derive_key(own, "distinct"), (count, 1))
+        distinct = 1 + _turns(own, count, 3)
         source = random_below(2**62, derive_key(own, "source"), pool.shape) % distinct
         tied = np.take_along_axis(pool, np.minimum(source, pool.shape[1] - 1), axis=1)
         negate = random_below(4, derive_key(own, "negate"), (count, 1)) == 0
@@ -153,11 +159,117 @@ def singular(fields: Fields, key: int, count: int) -> Columns:
     return columns
 
 
+def different(fields: Fields, key: int, count: int) -> Columns:
+    """Return points whose entries are all equal within a domain, but for one entry, or for none."""
+    columns = ordinary(fields, key, count)
+    for group, pool in _pools(fields, columns):
+        own, size = derive_key(key, "different", *group), pool.shape[1]
+        odd = random_below(size, derive_key(own, "odd"), (count, 1))
+        kept = (np.arange(size) == odd) & (_turns(own, count, 3) != 0)
+        _put(np.where(kept, pool, pool[:, :1]), group, columns)
+    return columns
+
+
+def rows(fields: Fields, key: int, count: int) -> Columns:
+    """Return points with equal rows, equal columns, two equal rows, or inputs that are equal."""
+    columns = ordinary(fields, key, count)
+    turns = _turns(key, count, 4)
+    for number, field in enumerate(fields):
+        if field.size and len(field.shape) >= 2:
+            arrays = columns[number].reshape(count, *field.shape)
+            turn = turns.reshape(-1, *(1 for _ in field.shape))
+            row, column = arrays[..., :1, :], arrays[..., :1]
+            last = np.arange(field.shape[-2])[:, None] == field.shape[-2] - 1
+            chosen = np.where((turn == 0) | (last & (turn == 2)), row, arrays)
+            columns[number] = np.where(turn == 1, column, chosen).reshape(count, field.size)
+    for one, other in _alike(fields):
+        columns[other] = np.where(turns == 3, columns[one], columns[other])
+    return columns
+
+
+def permuted(fields: Fields, key: int, count: int) -> Columns:
+    """Return points sorted upwards, sorted downwards, and those of the former point turned by one.
+
+    All entries of a domain are sorted together, complex ones by their real parts.
+    """
+    columns = ordinary(fields, key, count)
+    turns = _turns(key, count, 3)
+    for group, pool in _pools(fields, columns):
+        upwards = np.sort(pool, axis=1)
+        turned = np.roll(np.roll(upwards, 1, axis=0)[:, ::-1], 1, axis=1)
+        sorted_pool = np.where(turns == 0, upwards, upwards[:, ::-1])
+        _put(np.where(turns == 2, turned, sorted_pool), group, columns)
+    return columns
+
+
+def signs(fields: Fields, key: int, count: int) -> Columns:
+    """Return points whose entries are all positive, or all negative, where the domains have both.
+
+    Complex ones are so in both parts.
+    """
+    columns = ordinary(fields, key, count)
+    wanted = np.where(_turns(key, count, 2) == 0, 1.0, -1.0)
+    for number, field in enumerate(fields):
+        values = columns[number]
+        sized = (
+            from_real_coordinates(np.abs(real_coordinates(values)))
+            if field.is_complex
+            else np.abs(values)
+        )
+        columns[number] = np.where(field.contains(wanted * sized), wanted * sized, values)
+    return columns
+
+
 RELATIONS: dict[str, Callable[[Fields, int, int], Columns]] = {
     "ties": ties,
+    "different": different,
+    "rows": rows,
+    "permuted": permuted,
+    "signs": signs,
     "offsets": offsets,
     "singular": singular,
 }
+
+
+def related(fields: Fields) -> tuple[str, ...]:
+    """Return the relations that have a meaning for these inputs."""
+    most = max((sum(fields[n].size for n in group) for group in groups(fields)), default=0)
+    has_rows = any(field.size and len(field.shape) >= 2 for field in fields) or _alike(fields)
+    there = {
+        "ties": most >= 2,
+        "different": most >= 3,
+        "rows": bool(has_rows),
+        "permuted": most >= 3,
+        "signs": sum(field.size for field in fields if _has_both_signs(field)) >= 2,
+        "offsets": most >= 2,
+        "singular": any(field.square for field in fields),
+    }
+    return tuple(name for name in RELATIONS if there[name])
+
+
+def _has_both_signs(field: Field) -> bool:
+    return bool(field.contains(np.array([1.0, -1.0])).all())
+
+
+def _alike(fields: Fields) -> list[tuple[int, int]]:
+    """Return pairs of fields of one shape and domain, by number: the first, and another."""
+    first: dict[object, int] = {}
+    pairs = []
+    for number, field in enumerate(fields):
+        sort = field.shape, field.spans
+        if sort in first and field.size:
+            pairs.append((first[sort], number))
+        first.setdefault(sort, number)
+    return pairs
+
+
+def _turns(key: int, count: int, patterns: int) -> Ordinals:
+    """Return the number of the pattern of each point: they take turns, beginning anywhere.
+
+    Shapes: [count, 1].
+    """
+    start = int(random_below(patterns, derive_key(key, "turn"), (1,))[0])
+    return ((start + np.arange(count)) % patterns)[:, None]
 
 
 def _pools(fields: Fields, columns: Columns) -> Iterator[tuple[list[int], Array]]:

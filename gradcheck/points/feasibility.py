@@ -11,7 +11,7 @@ from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Problem
 from gradcheck.points.generate import to_rows
-from gradcheck.points.regimes import Site, draw, regimes
+from gradcheck.points.plan import Site, draw, regimes
 from gradcheck.reference.conditions import holds, work_of_holding
 
 _MOST_PROBLEMS = 100

@@ -35,18 +35,30 @@ def generate(
     Errors: KeyError for a regime that is neither an entry's, a relation's nor ``mixed``.
     """
     fields = fields_of(inputs, dtype)
-    if not all(_has_numbers(field) for field in fields):
+    if not have_numbers(fields):
         return {field.name: np.zeros((0, *field.shape), dtype=_kind(field)) for field in fields}
     key = derive_key(seed, regime, dtype.name)
     if regime in RELATIONS:
         columns = RELATIONS[regime](fields, key, count)
     else:
         columns = _entries(fields, regime, key, count)
-    points = {
+    return _fitting(fields, shaped(fields, regime, key, columns), count)
+
+
+def shaped(fields: Fields, regime: str, key: int, columns: Columns) -> dict[str, Array]:
+    """Return the columns as arrays of the fields' shapes and kinds; some may leave their domains.
+
+    Shapes: [count, size] of each field becomes [count, *shape].
+    """
+    return {
         field.name: _of_kind(field, regime, derive_key(key, "kind", number), values)
         for number, (field, values) in enumerate(zip(fields, columns, strict=True))
     }
-    return _fitting(fields, points, count)
+
+
+def have_numbers(fields: Fields) -> bool:
+    """Say whether every domain holds a float of the dtype."""
+    return all(_has_numbers(field) for field in fields)
 
 
 def _has_numbers(field: Field) -> bool:

@@ -80,7 +80,12 @@ _WORK = 400_000  # numbers computed for one batch, at most
 _STEPS = 100  # evaluations of one search, about
 _MOST_PLACES = 256  # that are looked at in one batch
 _AHEAD = 3  # halvings that are asked for at once
-_OFFSETS = (0, 1, -1, 2, -2, 3, -3, 4)
+
+
+def _offsets(dtype: Dtype) -> tuple[int, ...]:
+    """How far from a kink points lie, in floats: at it, beside it, 1e-3 and 1e-8 away or so."""
+    far, near = 1 << max(dtype.precision - 11, 2), 1 << (dtype.precision // 2)
+    return 0, 1, -1, far, -far, near, -near, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +96,28 @@ class Hit:
     entry: int
     place: int
 
+    def at(self, dtype: Dtype, offset: int = 0) -> Floats:
+        """Return the point so many floats away."""
+        largest = largest_ordinal(dtype)
+        row = self.values.copy()
+        row[self.entry] = float_at(min(max(self.place + offset, -largest), largest), dtype).item()
+        return row
+
 
 def breakpoints(
     inputs: tuple[Input, ...], formula: Lowered, seed: int, count: int, dtype: Dtype
 ) -> dict[str, Floats]:
-    """Return points on kinks and on both sides of them, a few ulps away at most.
+    """Return points on kinks and on both sides of them, the nearest first.
 
     Shapes: [found, *shape] for each input; found is at most ``count``, and 0 where no kink was met.
     """
-    hits = _hits(inputs, formula, seed, max(1, count // 2), dtype)
-    largest = largest_ordinal(dtype)
+    found = _hits(inputs, formula, seed, max(1, count // 3), dtype)
+    hits = list({(hit.at(dtype).tobytes(), hit.entry): hit for hit in found}.values())
+    offsets = _offsets(dtype)
     rows = np.zeros((count if hits else 0, sum(_widths(inputs))))
     for number, row in enumerate(rows):
         hit = hits[number % len(hits)]
-        place = hit.place + _OFFSETS[number // len(hits) % len(_OFFSETS)]
-        row[:] = hit.values
-        row[hit.entry] = float_at(min(max(place, -largest), largest), dtype).item()
+        row[:] = hit.at(dtype, offsets[number // len(hits) % len(offsets)])
     points = from_coordinates(inputs, rows)
     good = within(inputs, points, dtype)
     return {name: values[good] for name, values in points.items()}

@@ -1,55 +1,75 @@
-"""Which batches of points a case is checked at: the same ones in every process and every method.
+"""Which points a case is checked at: the same ones in every process and every method.
 
-Hypothesis draws a seed and a few plain numbers for each batch: integers below 100 and nothing else.
-It mixes numbers that it finds in the source of loaded modules into larger ones, and floats: then
-points would depend on what else was imported.
+First comes the covering set, which hangs on no seed, then drawn points: a regime says what sort of
+points, a recipe says which of that sort. Points that do not meet a formula's `where` are left out,
+and those that have been there before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import count
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress, count
 
-from hypothesis import Phase, given, seed
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, RunOptions
-from gradcheck.catalog.case import Case, Variant
-from gradcheck.dtypes import Dtype
+from gradcheck.catalog.case import Case, Input, Variant
+from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
-from gradcheck.points.engine import every_setting, outside_of_tests
-from gradcheck.points.marginals import in_spans
-from gradcheck.points.regimes import Site, draw, meeting, regimes
-from gradcheck.randomness import derive_key
+from gradcheck.graph.lower import Lowered
+from gradcheck.points.correlated import Fields, related
+from gradcheck.points.covering import covering
+from gradcheck.points.fixed import fixed_points
+from gradcheck.points.generate import fields_of, generate, to_rows
+from gradcheck.points.kinks import breakpoints, kinks
+from gradcheck.points.marginals import ENTRY_REGIMES, in_spans
+from gradcheck.points.matrices import MADE, SCALED
+from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_below
+from gradcheck.reference.conditions import holds
 
-_RUNS = 16  # of Hypothesis
-_RUN = 12  # recipes of one run: there are 11 regimes
 _LARGEST_BATCH = 32  # points
 _LARGEST_ENTRIES = 4096  # of all points of a batch together
 _FEWEST = 2  # points of a check, however large its arrays are
 _EMPTY_ROUNDS = 8  # of all regimes, without one point that meets `where`: then it is hopeless
-_SPECIALS = 3  # plain numbers laid over a batch, at most
-_SCALES = ("+e0", "-e0", "+e-1", "-e-1", "+e1", "-e1", "+e-2", "-e-2", "+e-4", "-e-4", "+e3", "-e3")
+MOST_SPECIALS = 3  # plain numbers laid over a batch, at most
+SCALES = ("+e0", "-e0", "+e-1", "-e-1", "+e1", "-e1", "+e-2", "-e-2", "+e-4", "-e-4", "+e3", "-e3")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where points are drawn: a variant's inputs and formula, and the dtype."""
+
+    inputs: tuple[Input, ...]
+    formula: Lowered
+    dtype: Dtype
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Points of one regime.
+    """Points, and of which kind each is.
 
+    The first ``covering`` of them are of the covering set.
     Shapes: each of ``points`` is [count, *shape].
     """
 
-    regime: str
-    seed: int
-    points: dict[str, Floats]
+    kinds: tuple[str, ...]
+    points: dict[str, Array]
+    covering: int = 0
 
     @property
     def count(self) -> int:
-        return min((len(values) for values in self.points.values()), default=0)
+        return len(self.kinds)
+
+    def taken(self, chosen: NDArray[np.bool_]) -> Batch:
+        """Return the chosen points."""
+        kinds = tuple(compress(self.kinds, chosen.tolist()))
+        points = {name: values[chosen] for name, values in self.points.items()}
+        return Batch(kinds, points, int(chosen[: self.covering].sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +88,7 @@ class Special:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What Hypothesis decides of a batch before its regime is known."""
+    """What is decided of a batch before its regime is known."""
 
     seed: int
     specials: tuple[Special, ...]
@@ -83,70 +103,109 @@ def affordable(points: int, size: int) -> int:
     return min(points, max(_FEWEST, points * _LARGEST_ENTRIES // max(size, _LARGEST_ENTRIES)))
 
 
-def drawn_batches(
-    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
-) -> Iterator[Batch]:
-    """Yield batches that hold ``run_options.points`` points together, or what is affordable.
+def covering_batch(site: Site) -> Batch:
+    """Return the covering set, without the points that do not meet `where`."""
+    kinds, points = covering(site.inputs, site.formula, site.dtype)
+    return _meeting(site, Batch(kinds, points, len(kinds)))
 
-    The regimes that apply come in turn, with equal shares of the points that are left. A batch
-    holds at least one point; where no drawn point meets `where`, there is no batch.
+
+def planned(
+    case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions, covering: Batch
+) -> Batch:
+    """Return ``run_options.points`` points, or as many as are affordable.
+
+    Three quarters of them, or the whole, are the covering set (as ``covering_batch`` returns it);
+    then come drawn ones. Declared points are not repeated, and none comes twice. Where nothing new
+    meets `where`, they are fewer.
     """
     site = Site(variant.inputs, variant.formula, dtype)
-    size = sum(math.prod(each.shape) for each in variant.inputs)
-    left, fruitless = affordable(run_options.points, size), 0
-    order = regimes(variant.inputs, variant.formula)
-    most = max(1, min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(size, 1)))
-    for number, recipe in enumerate(_recipes(case, variant, dtype, run_options)):
+    left = affordable(run_options.points, _size(site))
+    known = {_bits(each.at) for each in fixed_points(case, variant, dtype)}
+    fresh = _unknown(covering, known)
+    chosen = fresh.taken(np.arange(fresh.count) < _share(left))
+    recipes = _recipes(case, variant, dtype, run_options)
+    return _joined([chosen, *_drawn(site, recipes, left - chosen.count, known)])
+
+
+def parts(batch: Batch) -> list[Batch]:
+    """Return a batch in parts none of which is large, for code that takes a point at a time."""
+    size = sum(values.size for values in batch.points.values()) // max(batch.count, 1)
+    most = max(1, _LARGEST_ENTRIES // max(size, 1))
+    numbers = np.arange(batch.count) // most
+    return [batch.taken(numbers == part) for part in range(-(-batch.count // most))]
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Return the points of several batches, of which those with covering points come first."""
+    kinds = tuple(kind for batch in batches for kind in batch.kinds)
+    names = batches[0].points
+    points = {name: np.concatenate([batch.points[name] for batch in batches]) for name in names}
+    return Batch(kinds, points, sum(batch.covering for batch in batches))
+
+
+def _size(site: Site) -> int:
+    return sum(math.prod(each.shape) for each in site.inputs)
+
+
+def _share(points: int) -> int:
+    """Return how many of so many points are of the covering set, if it has as many."""
+    return -(-points * 3 // 4)
+
+
+def _drawn(site: Site, recipes: Iterator[Recipe], left: int, known: set[bytes]) -> Iterator[Batch]:
+    """Yield drawn points: the regimes come in turn, with equal shares of those that are left.
+
+    Where no drawn point meets `where`, or is new, there is no batch.
+    """
+    order, fruitless = regimes(site.inputs, site.formula), 0
+    most = max(1, min(_LARGEST_BATCH, _LARGEST_ENTRIES // max(_size(site), 1)))
+    for number, recipe in enumerate(recipes):
         if left <= 0 or fruitless >= _EMPTY_ROUNDS * len(order):
             return
         turn = number % len(order)
         count = max(1, min(most, -(-left // (len(order) - turn))))
-        batch = batch_of(site, order[turn], recipe, count)
+        batch = _unknown(batch_of(site, order[turn], recipe, count), known)
         fruitless = 0 if batch.count else fruitless + 1
         left -= batch.count
         if batch.count:
             yield batch
 
 
+def _unknown(batch: Batch, known: set[bytes]) -> Batch:
+    """Return the points that are not known yet, each once; they are known then."""
+    new = np.zeros(batch.count, dtype=np.bool_)
+    for number in range(batch.count):
+        bits = _bits({name: values[number] for name, values in batch.points.items()})
+        new[number] = bits not in known
+        known.add(bits)
+    return batch.taken(new)
+
+
+def _bits(point: dict[str, Array]) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
+    for values in point.values():
+        found.update(values.tobytes())
+    return found.digest()
+
+
 def _recipes(
     case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
 ) -> Iterator[Recipe]:
-    """Return recipes without end, each with a seed of its own.
-
-    They are drawn before anything is looked at, so that no exception of the code under test passes
-    through Hypothesis and no global random state is touched while it runs. Cases share a few runs
-    of Hypothesis, because a run takes longer than making a case's points does.
-    """
-    key = derive_key("visit", case.name, variant.name, dtype.name, run_options.seed)
-    for number in count():
-        run = _run(derive_key("run", run_options.seed, (key + number) % _RUNS))
-        for place, recipe in enumerate(run):
-            yield replace(recipe, seed=derive_key(key, number, place, recipe.seed))
+    """Return recipes without end, each with a seed of its own."""
+    key = derive_key("recipe", case.name, variant.name, dtype.name, run_options.seed)
+    return (_recipe(derive_key(key, number)) for number in count())
 
 
-@lru_cache(maxsize=_RUNS)
-def _run(key: int) -> tuple[Recipe, ...]:
-    """Return one run's recipes."""
-    found: list[Recipe] = []
-    with outside_of_tests():
-
-        @seed(key)
-        @every_setting(_RUN, [Phase.generate])
-        @given(recipes())
-        def collect(recipe: Recipe) -> None:
-            found.append(recipe)
-
-        collect()
-    return tuple(found)
-
-
-def recipes() -> SearchStrategy[Recipe]:
-    """Return a strategy of seeds and special numbers."""
-    below_100 = st.integers(0, 99)
-    special = st.builds(Special, below_100, below_100, below_100, st.sampled_from(_SCALES))
-    specials = st.lists(special, max_size=_SPECIALS).map(tuple)
-    seeds = st.builds(lambda low, high: low + 100 * high, below_100, below_100)
-    return st.builds(Recipe, seeds, specials)
+def _recipe(key: int) -> Recipe:
+    """Return the recipe of a key, which is its seed too, with any number of plain numbers."""
+    some = random_below(MOST_SPECIALS + 1, derive_key(key, "specials"), ()).item()
+    plain = random_below(100, derive_key(key, "plain"), (some, 3)).tolist()
+    scales = random_below(len(SCALES), derive_key(key, "scales"), (some,)).tolist()
+    specials = (
+        Special(row, entry, digits, SCALES[scale])
+        for (row, entry, digits), scale in zip(plain, scales, strict=True)
+    )
+    return Recipe(key, tuple(specials))
 
 
 def batch_of(site: Site, regime: str, recipe: Recipe, count: int) -> Batch:
@@ -157,7 +216,8 @@ def batch_of(site: Site, regime: str, recipe: Recipe, count: int) -> Batch:
     points = draw(site, regime, recipe.seed, count)
     if regime != "breakpoints":  # few and dear
         _overlay(site, recipe, points)
-    return Batch(regime, recipe.seed, meeting(site, points))
+    count = len(points[site.inputs[0].name])
+    return _meeting(site, Batch((regime,) * count, points))
 
 
 def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
@@ -172,3 +232,44 @@ def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
         value = round_to([special.value], site.dtype)
         if in_spans(value, chosen.domain.spans(site.dtype)).all():
             row[special.entry // len(free) % len(row)] = value.item()
+
+
+# regimes
+
+
+def regimes(inputs: tuple[Input, ...], formula: Lowered) -> tuple[str, ...]:
+    """Return the regimes that have a meaning for these inputs, ``bulk`` first.
+
+    They do not depend on the dtype: float64 decides.
+    """
+    fields = fields_of(inputs, DTYPES["float64"])
+    free = tuple(field for field in fields if field.size and field.kind not in MADE)
+    found = ["bulk", *(name for name in ENTRY_REGIMES if name != "bulk" and _occurs(name, free))]
+    scaled = any(field.size and field.kind in SCALED for field in fields)
+    if scaled and "tails" not in found:
+        found.insert(1, "tails")
+    found += related(free)
+    if free and kinks(formula):
+        found.append("breakpoints")
+    return (*found, "mixed") if len(found) > 2 else tuple(found)
+
+
+def _occurs(regime: str, fields: Fields) -> bool:
+    return any(field.draw(regime, 0, (1,)) is not None for field in fields)
+
+
+def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
+    """Return at most ``count`` points of the regime, whether they meet `where` or not.
+
+    Shapes: [found, *shape] for each input.
+    """
+    if regime == "breakpoints":
+        return breakpoints(site.inputs, site.formula, seed, count, site.dtype)
+    return generate(site.inputs, regime, seed, count, site.dtype)
+
+
+def _meeting(site: Site, batch: Batch) -> Batch:
+    """Return the points that certainly meet the formula's conditions."""
+    if not site.formula.conditions:
+        return batch
+    return batch.taken(holds(site.formula, to_rows(site.inputs, batch.points)).astype(np.bool_))

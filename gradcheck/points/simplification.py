@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from random import Random
+from typing import Any
 
 import numpy as np
-from hypothesis import Phase, find
+from hypothesis import (
+    HealthCheck,
+    Phase,
+    Verbosity,
+    control,
+    currently_in_test_context,
+    find,
+    settings,
+)
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -22,7 +32,6 @@ from gradcheck.catalog.case import Input
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import real_coordinates, round_to
 from gradcheck.graph.lower import Lowered
-from gradcheck.points.engine import every_setting, outside_of_tests
 from gradcheck.points.generate import (
     coordinate_spans,
     from_coordinates,
@@ -39,11 +48,24 @@ Values = dict[str, Array]
 """One point: for each input an array of its shape."""
 
 _MOST_SLOTS = 64  # that are shrunk on their own; more are put together in groups
-_MOST_RANKS = 45
-_HIGHEST = 98  # rank that is drawn; see ``plan`` for why it is below 100
-_EXAMPLES = 300  # of Hypothesis, in one round
+_MOST_RANKS = 47
+_HIGHEST = 98  # rank that is drawn; Hypothesis mixes in larger ones that it finds in loaded modules
 _CALLS = 400  # of ``fails``, in all
 _ROUNDS = 3
+_EVERY_SETTING = settings(
+    max_examples=300,
+    derandomize=False,
+    database=None,
+    verbosity=Verbosity.quiet,
+    phases=[Phase.generate, Phase.shrink],
+    stateful_step_count=1,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    print_blob=False,
+    backend="hypothesis",
+)
+"""Those of one round, all of them: no profile of a test around it has a say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +149,27 @@ def _shrink(row: Floats, slots: list[Slot], inputs: tuple[Input, ...], test: Fai
         return bad
 
     try:
-        with outside_of_tests():
+        with _outside_of_tests():
             ranks = find(
                 st.tuples(*(st.integers(0, _HIGHEST) for _ in slots)),
                 failing,
-                settings=every_setting(_EXAMPLES, [Phase.generate, Phase.shrink]),
+                settings=_EVERY_SETTING,
                 random=Random(0),
             )
     except NoSuchExample:
         return row
     return _placed(row, slots, ranks)
+
+
+def _outside_of_tests() -> AbstractContextManager[Any]:
+    """Return a context in which no Hypothesis test is running, whatever test this is called from.
+
+    Hypothesis refuses a run inside a test, for which only the test's author could make an
+    exception. A run here has a seed of its own, and draws nothing from the test around it.
+    """
+    if not currently_in_test_context():
+        return nullcontext()
+    return control._current_build_context.with_value(None)
 
 
 def _placed(row: Floats, slots: list[Slot], ranks: Sequence[int]) -> Floats:
@@ -252,7 +285,8 @@ def _round_numbers(size: float) -> Iterator[float]:
     way = 1 if exponent >= 0 else -1
     for power in range(0, exponent + way, way):
         if abs(power) <= _DECADES:
-            steps = [float(f"{digit}e{power}") for digit in (1, 2, 5)[::way]]
+            digits = (1, 2, 3, 4, 5) if power == 0 < way else (1, 2, 5)[::way]
+            steps = [float(f"{digit}e{power}") for digit in digits]
             yield from (step for step in steps if step * way <= size * way)
         elif power % 25 == 0:
             yield float(f"1e{power}")

@@ -70,12 +70,16 @@ def rounding(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
     return planned.arranged(found)
 
 
-def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> float:
-    """M of a query's answer alone: of all its entries the largest."""
+def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
+    """M of a query's answer alone: of all its entries at a point the largest.
+
+    Shapes: [count].
+    """
     graphs = graphs.as_pytorch()
-    parts = plan_rows(graphs, query, points).parts
-    scales = [measured_answer(graphs, *part, dtype).scale for part in parts]
-    return float(max((scale.max(initial=0.0) for scale in scales), default=0.0))
+    planned = plan_rows(graphs, query, points)
+    scales = [measured_answer(graphs, *part, dtype).scale for part in planned.parts]
+    found = planned.arranged(scales)
+    return np.asarray(found.reshape(len(found), -1).max(axis=1, initial=0.0))
 
 
 def _bounds(

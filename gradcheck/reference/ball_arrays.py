@@ -159,12 +159,20 @@ def _watching(op: str, parameter: Any) -> Any:
 
 @cache
 def _complex_kernel(op: str, parameter: Any) -> Any:
-    function = _COMPLEX.get(op)
-    if function is not None:
-        entry = OPERATORS[op]
-        return np.frompyfunc(partial(function, parameter) if entry.parameter else function,
-                             entry.arity, 1)  # fmt: skip
-    return np.frompyfunc(getattr(acb, op), 1, 1)
+    entry = OPERATORS[op]
+    function = _COMPLEX.get(op) or getattr(acb, op)
+    if entry.parameter and op in _COMPLEX:
+        function = partial(function, parameter)
+
+    def whole(*args: Any) -> acb:
+        """FLINT gives a pole at a real number the imaginary part 0, where it has none."""
+        found = function(*args)
+        return found if found.is_finite() else _NO_COMPLEX
+
+    return np.frompyfunc(whole, entry.arity, 1)
+
+
+_NO_COMPLEX = acb(arb.nan(), arb.nan())
 
 
 def _complex_power(n: int, z: acb) -> acb:
@@ -175,7 +183,7 @@ def _complex_power(n: int, z: acb) -> acb:
 
 def _complex_where(condition: Any, a: acb, b: acb) -> acb:
     if condition is NOWHERE:
-        return acb(arb.nan())
+        return _NO_COMPLEX
     if condition is None:
         return acb(a.real.union(b.real), a.imag.union(b.imag))
     return a if condition else b
@@ -302,7 +310,7 @@ def _by_matrix(node: Operation, values: Sequence[Array]) -> Array:
         try:
             found = _MATRICES[node.op](*(matrix(value[k].tolist()) for value in spread))
         except ZeroDivisionError:
-            out[k] = acb(arb.nan()) if node.kind == "complex" else arb.nan()
+            out[k] = _NO_COMPLEX if node.kind == "complex" else arb.nan()
         else:
             entries = np.empty(out.shape[-2] * out.shape[-1], dtype=object)
             entries[:] = found.entries()

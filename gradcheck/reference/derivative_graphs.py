@@ -48,6 +48,11 @@ class GraphFunction:
         """The number of input entries."""
         return sum(math.prod(self.graph.shape(node)) for node in self.inputs)
 
+    def refuse_complex(self) -> None:
+        """Errors: ValueError where an entry is complex."""
+        if any(self.graph.kind(node) == "complex" for node in (*self.inputs, *self.outputs)):
+            raise ValueError("all derivatives of complex numbers: ask in real coordinates")
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

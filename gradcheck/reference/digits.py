@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from flint import arb
+from flint import acb, arb
 
 _DIGITS = 20
 
@@ -18,9 +18,11 @@ def digits(ball: arb, *, is_hull: bool = False, is_proved: bool = True) -> str:
     return decimal(ball)
 
 
-def decimal(number: arb, count: int = _DIGITS) -> str:
+def decimal(number: arb | acb, count: int = _DIGITS) -> str:
     """Return so many digits of a ball's middle; ``inf`` or ``nan`` of what is not finite."""
-    return str(number.str(count, radius=False)) if number.is_finite() else str(float(number))
+    if number.is_finite():
+        return str(number.str(count, radius=False))
+    return str(complex(number) if isinstance(number, acb) else float(number))
 
 
 def _hull(low: float, high: float) -> str:

@@ -41,8 +41,13 @@ class Plan:
 
 
 def plan_rows(graphs: DerivativeGraphs, query: Query, points: Array) -> Plan:
-    """The rows of a query at points, [count, n]."""
+    """The rows of a query at points, [count, n].
+
+    Errors: ValueError where several sides of complex entries are free.
+    """
     function = graphs.function
+    if sum(side is None for side in query.sides) > 1:
+        function.refuse_complex()
     rows, contracted = _rows(query, points, function)
     step = _step(graphs, rows)
     cuts = [slice(start, start + step) for start in range(0, max(rows.count, 1), step)]

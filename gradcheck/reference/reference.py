@@ -6,7 +6,6 @@ graph where the formula is small, forward and reverse mode elsewhere (``note`` s
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ from gradcheck.reference.enclosures import (
     Enclosures,
     Status,
 )
-from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE
+from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, plan_rows
 
 if TYPE_CHECKING:
     from gradcheck.reference.symbolic import SymbolicDerivative
@@ -100,9 +99,10 @@ class Reference:
         """
         return array_bounds.rounding(self._graphs, query, points, dtype)
 
-    def largest(self, query: Query, points: Array, dtype: Dtype) -> float:
-        """M of the error bounds alone, of all entries the largest.
+    def largest(self, query: Query, points: Array, dtype: Dtype) -> Array:
+        """M of the error bounds alone, of all entries at a point the largest.
 
+        Shapes: [count].
         Errors: NoDerivative.
         """
         return array_bounds.largest(self._graphs, query, points, dtype)
@@ -121,16 +121,22 @@ class Reference:
         """All derivatives of an order over boxes, and which boxes met an undecided condition.
 
         Shapes: box [count, n], balls; derivatives [count, m, n, ...]; touched [count].
+        Errors: NoDerivative; ValueError where an entry is complex.
+        """
+        planned = plan_rows(self._graphs, Query.of_all(order), box)
+        found = [self._graphs.enclose(rows, bits, exact=order == 0) for rows, _ in planned.parts]
+        rows = np.concatenate([each.touched for each in found]).reshape(len(box), -1)
+        touched = np.asarray(rows.any(axis=1))
+        return planned.arranged([each.answer for each in found]), touched
+
+    def touches(self, box: Array) -> Array:
+        """Which boxes meet a condition that they leave undecided, of the formula or its slope.
+
+        Shapes: box [count, n], balls; booleans [count].
         Errors: NoDerivative.
         """
-        n, count = self.size, len(box)
-        chosen = np.array(list(itertools.product(range(n), repeat=order)), dtype=int)
-        units = np.tile(np.eye(n)[chosen.reshape(n**order, order)], (count, 1, 1))
-        rows = Rows(order, np.repeat(box, n**order, axis=0), None, tuple(np.moveaxis(units, 1, 0)))
-        found = self._graphs.enclose(rows, bits, exact=order == 0)
-        answer = np.moveaxis(found.answer.reshape(count, n**order, self.outputs), 1, 2)
-        touched = np.asarray(found.touched.reshape(count, n**order).any(axis=1))
-        return answer.reshape(count, self.outputs, *(n,) * order), touched
+        rows = Rows(1, box, None, (np.ones(box.shape),))
+        return self._graphs.enclose(rows, BOX_BITS, exact=False).touched
 
     def note(self, order: int) -> str:
         """Why sympy does not testify at this order; empty where it does, and for values."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.dtypes import Dtype
+from gradcheck.dtypes import FLOAT64, Dtype
 from gradcheck.graph.graph import Graph, Operation
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
@@ -140,7 +140,7 @@ class _Spans:
         self.exact, self.finer, self.unknown = exact, finer, False
         self.precision = dtype.precision
         self._coarse, self._fine = Balls(), Balls()
-        self._span = np.frompyfunc(_span_of(dtype.emin), 1, 2)
+        self.emin = dtype.emin
         self.zero: Any = np.zeros((), dtype=_RECORD)
         self.zero["coarse"] = self.zero["fine"] = Balls.zero
 
@@ -149,7 +149,7 @@ class _Spans:
         found = np.zeros(balls.shape, dtype=_RECORD)
         found["coarse"] = found["fine"] = balls
         found["some"] = some
-        found["high"], found["low"] = self._span(balls)
+        found["high"], found["low"] = _span(balls, self.emin)
         return found
 
     def add(self, a: Array, b: Array) -> Array:
@@ -194,7 +194,7 @@ class _Spans:
         known = np.asarray(_finite(found["coarse"]), dtype=bool)
         self.unknown |= not known.all()
         balls = np.where(known, found["coarse"], found["fine"])
-        found["high"], found["low"] = self._span(balls)
+        found["high"], found["low"] = _span(balls, self.emin)
 
     def _factors(self, node: Operation, values: Sequence[Array], found: Array) -> None:
         """The span of the factors, where the number is a product."""
@@ -259,19 +259,31 @@ def _may_be_something(node: Operation, some: Sequence[Array]) -> Array:
 _SUMS = frozenset({"add", "sub", "sum", "cumsum", "conj", "real", "imag", "complex"})
 
 
-def _span_of(emin: int) -> Any:
-    """Of one ball, the exponents of the largest number and of the smallest that is not 0."""
+def _span(balls: Array, emin: int) -> tuple[Array, Array]:
+    """Of each ball, the exponents of the largest number and of the smallest that is not 0.
 
-    def span(ball: Any) -> tuple[int, int]:
-        if not ball.is_finite() or ball == 0:
-            return 0, 0
-        mantissa, exponent = ball.abs_upper().man_exp()
-        floor = int(exponent) + int(mantissa).bit_length() - 1
-        floor = min(max(floor, -_FARTHEST), _FARTHEST)
-        may_vanish = floor >= emin and ball.contains(0)
-        return max(floor, 0), 0 if may_vanish else min(floor, 0)
+    Shapes: those of ``balls`` each.
+    """
+    upper = np.asarray(_abs_upper(balls).astype(float))
+    floor = (np.frexp(upper)[1] - 1).astype(np.int64)
+    beyond = ~(np.isfinite(upper) & (upper >= _SMALLEST))
+    if beyond.any():
+        floor[beyond] = _floor(balls[beyond])
+    may_vanish = (floor >= emin) & np.equal(_abs_lower(balls).astype(float), 0.0)
+    return np.maximum(floor, 0), np.where(may_vanish, 0, np.minimum(floor, 0))
 
-    return span
+
+def _floor_of(ball: Any) -> int:
+    """The exponent of the largest number of a ball; 0 where there is none."""
+    if not ball.is_finite() or ball == 0:
+        return 0
+    mantissa, exponent = ball.abs_upper().man_exp()
+    floor = int(exponent) + int(mantissa).bit_length() - 1
+    return min(max(floor, -_FARTHEST), _FARTHEST)
 
 
+_SMALLEST = 2.0**FLOAT64.emin
+_abs_upper = np.frompyfunc(lambda ball: ball.abs_upper(), 1, 1)
+_abs_lower = np.frompyfunc(lambda ball: ball.abs_lower(), 1, 1)
+_floor = np.frompyfunc(_floor_of, 1, 1)
 _finite = np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)

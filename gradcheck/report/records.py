@@ -90,6 +90,7 @@ class Record:
     abstained: int
     counts: dict[str, int]
     points: int
+    visited: dict[str, int]
     ulps: float | None
     relative: float | None
     at: dict[str, Any] | None
@@ -135,6 +136,7 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
         abstained=outcome.abstained,
         counts=outcome.counts,
         points=outcome.points,
+        visited=outcome.visited,
         ulps=worst.ulps if worst else None,
         relative=worst.relative if worst else None,
         at=worst.at if worst else None,
@@ -158,7 +160,10 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
 
 def as_json(record: Record) -> dict[str, Any]:
     """Return a record in types that JSON has, never NaN, its format first."""
-    return {"format": FORMAT, **{name: _plain(each) for name, each in asdict(record).items()}}
+    return {
+        "format": FORMAT,
+        **{name: in_json_types(each) for name, each in asdict(record).items()},
+    }
 
 
 def encoded(record: Record) -> str:
@@ -258,14 +263,14 @@ def _with_utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _plain(value: Any) -> Any:
+def in_json_types(value: Any) -> Any:
     """The same in types that JSON has; a float that it lacks becomes its name, and a complex
     number the text that a case has for it.
     """
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): in_json_types(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [in_json_types(item) for item in value]
     if isinstance(value, str):
         return _with_utf8(value)
     if value is None or isinstance(value, bool):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gradcheck.answer import Agreement, EntryReport, Ruling, Statement
+from gradcheck.answer import Agreement, EntryReport, Ruling, Statement, Violation
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Query
@@ -21,6 +21,7 @@ from gradcheck.run.observation import (
 from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
+_MOST_CALLS = 3  # that are named
 
 
 Statements = tuple[Statement, ...]
@@ -114,24 +115,27 @@ class Attribution:
     place: int
 
 
-def attribute(witness: str, ruling: Ruling, *places: Statements) -> Attribution:
+def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = "") -> Attribution:
     """Return what the pattern of agreement allows to conclude, over what was said at some places.
 
     At the smallest input a fault may not show in all modes, so the place that tells most decides;
     of places that tell the same the first. ``ruling`` is that of the witness's check: where that
-    lost accuracy alone, nobody is called wrong.
+    lost accuracy alone, nobody is called wrong. ``calls`` tells which of its calls are wrong, where
+    its usual one is right: that says more than who else is wrong.
     """
-    told = [_told(witness, ruling, said) for said in places]
+    told = [_told(witness, ruling, said, calls) for said in places]
     place = min(range(len(told)), key=lambda k: told[k][0])
     return Attribution(told[place][1], place)
 
 
-def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
+def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[int, str]:
     """The conclusion from one place, and its rank: who is wrong first hides what follows."""
     if ruling is Ruling.INACCURATE:
         lost = [_subject(each.witness) for each in said
                 if each.ruling is Ruling.INACCURATE]  # fmt: skip
         return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_subject(witness)))
+    if calls:
+        return 0, calls
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
     misconduct = next((each.note for each in said if each.witness == "value"
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
@@ -142,6 +146,33 @@ def _told(witness: str, ruling: Ruling, said: Statements) -> tuple[int, str]:
         if wrong.issuperset(names):
             return rank, text
     return len(_PATTERNS) + 2, _ELSEWHERE.format(_subject(witness))
+
+
+def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> str:
+    """Return which calls failed, where the witness names them and its usual one is right.
+
+    Empty elsewhere.
+    """
+    usual = METHODS[witness].usual_call
+    if not usual or any(each.label == usual and _call(each)[0] for each in failing):
+        return ""
+    told = list(dict.fromkeys(map(_call, failing)))
+    sentences = [text for how, text in told if not how]
+    for how in dict.fromkeys(how for how, _ in told if how):
+        calls = [text for each, text in told if each == how]
+        more = len(calls) - _MOST_CALLS
+        named = [*calls[:_MOST_CALLS], *([f"in {more} other calls"] if more > 0 else [])]
+        sentences.append(f"{how} {' and '.join(named)}")
+    return "; ".join(sentences)
+
+
+def _call(failing: Entry | Finding) -> tuple[str, str]:
+    """What a call does, and which it is; nothing and a sentence where the sentence tells both."""
+    if isinstance(failing, Entry):
+        return "wrong", failing.label
+    remark = failing.remark
+    raised = isinstance(remark, Violation) and remark.raised
+    return ("fails", failing.label) if raised else ("", remark.reason)
 
 
 def _anybody_agrees(said: Statements) -> bool:
@@ -170,6 +201,7 @@ _PATTERNS = (
     (("reverse",), "the backward is wrong"),
     (("forward",), "the forward mode (jvp) is wrong"),
     (("second",), "the second derivative is wrong"),
+    (("contract",), "the backward is right only as it is usually called"),
     (
         ("gradcheck",),
         "only finite differences disagree: the implementation is not smooth in its rounding",

@@ -10,14 +10,13 @@ import numpy as np
 from gradcheck.answer import Floats, GuessKind, Ruling, RunOptions
 from gradcheck.judge.judge import Mask
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.generate import generate
-from gradcheck.points.regimes import Site, meeting
+from gradcheck.points.plan import Recipe, Site, batch_of
 from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import floats_of
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
 from gradcheck.run.observation import Asked, Judged, Observation, observe_each
-from gradcheck.run.session import Points, Session, single, stable_seed
+from gradcheck.run.session import Session, single, stable_seed
 
 _OWN_POINTS = 12
 """Ordinary points, asked one after the other: what one call leaves behind shows in the next."""
@@ -98,7 +97,7 @@ class Alternative:
 def gather(
     session: Session,
     failing: Sequence[Asked],
-    run_options: RunOptions,
+    effort: RunOptions,
     ruling: Ruling,
     excuse: Excuse,
 ) -> list[Evidence]:
@@ -110,10 +109,9 @@ def gather(
     own = _ordinary(session, min(_OWN_POINTS, most))
     first = failing[0]
     asked = [Asked(first.points, PLAIN, first.promises), *failing[:most]]
-    drawn = list(_drawn(session, run_options, most))
+    drawn = list(_drawn(session, effort, most))
     chains = [
-        *([each] for each in observe_each(session, asked)),
-        *([each] for each in observe_each(session, drawn, thorough=False)),
+        *([each] for each in observe_each(session, [*asked, *drawn])),
         observe_each(session, own),
     ]
     found: dict[tuple[bool, ...], list[_Rows]] = {}
@@ -130,21 +128,18 @@ def _numbers_of_a_point(session: Session) -> int:
 def _ordinary(session: Session, count: int) -> list[Asked]:
     variant = session.variant
     seed = stable_seed("ordinary", session.case.name, variant.name)
-    points = generate(variant.inputs, "bulk", seed, count, session.dtype)
-    points = meeting(Site(variant.inputs, variant.formula, session.dtype), points)
-    return [Asked(single(points, k), seed + k) for k in range(_count(points))]
+    site = Site(variant.inputs, variant.formula, session.dtype)
+    batch = batch_of(site, "bulk", Recipe(seed, ()), count)
+    return [Asked(single(batch.points, k), seed + k) for k in range(batch.count)]
 
 
-def _drawn(session: Session, run_options: RunOptions, most: int) -> Iterator[Asked]:
-    for points in session.drawn(run_options):
-        kept = {name: values[:most] for name, values in points.items()}
-        most -= _count(kept)
-        if _count(kept):
-            yield Asked(kept, stable_seed(session.case.name, session.variant.name))
-
-
-def _count(points: Points) -> int:
-    return min(len(values) for values in points.values())
+def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
+    seed = stable_seed("drawn", session.case.name, session.variant.name)
+    for batch in session.planned(effort):
+        kept = batch.taken(np.arange(batch.count) < most)
+        most -= kept.count
+        if kept.count:
+            yield Asked(kept.points, seed, thorough=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +163,7 @@ def _rows_of(
             key = tuple(side is None for side in judged.answer.query.sides)
             judgements = judged.judgements
             fails = judgements.is_ruled(Ruling.DISAGREE) | judgements.is_ruled(ruling)
-            if fails.any() and excuse(judged.answer.label):
+            if fails.any() and excuse(judged.answer.label, int(judged.points[0])):
                 continue
             follows = key in seen and len(judged.points) == 1
             yield key, _Rows(judged, rows[judged.points], follows, fails)

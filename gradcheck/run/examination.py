@@ -5,18 +5,21 @@ The failure is brought to its smallest input, and every witness is asked there w
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
-from gradcheck.points.simplification import smallest
+from gradcheck.methods import METHODS
 from gradcheck.query import Array
-from gradcheck.run.diagnosis import attribute, cross_check, failing_entries
+from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import Asked, Entry, Finding, Observation, ask
@@ -28,6 +31,11 @@ RANDOM = (
     "a torch.Generator, or switch it off, as dropout by eval()"
 )
 BLAMED = "the implementation is random, which no formula is"
+STATE = (
+    "two calls at the same input differ, with the same random numbers: keep no result, counter or "
+    "buffer from one call for another"
+)
+KEEPS_STATE = "the implementation keeps state from call to call, which no formula does"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
 _CLOSE = 1e-3
@@ -57,8 +65,9 @@ def _diagnosed(examination: Examination) -> Outcome:
     worst = examination.totals.failures[0]
     try:
         failing_point = _chief_failing_point(examination)
-        if _is_random(examination.session, failing_point.points, failing_point.seed):
-            return examination.ended(Ruling.DISAGREE, RANDOM, BLAMED)
+        differs = _why_calls_differ(examination.session, failing_point)
+        if differs is not None:
+            return examination.ended(Ruling.DISAGREE, *differs)
         found = _explained(examination, failing_point)
     except Exception as error:  # what failed stays found, whatever else is worked out
         text = f"{type(error).__name__}: {error}"
@@ -84,7 +93,9 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
     seed, promises = failing_point.seed, failing_point.promises
     places = [points] if points is failing_point.points else [points, failing_point.points]
     said = [cross_check(examination.session, place, seed, promises) for place in places]
-    blamed = attribute(examination.check.witness, failing_point.ruling, *said)
+    witness = examination.check.witness
+    calls = wrong_calls(witness, [entry for _, entry in examination.totals.failing])
+    blamed = attribute(witness, failing_point.ruling, *said, calls=calls)
     return {
         "blame": blamed.text,
         "smallest": tuple(_told(examination, replace(failing_point, points=points))),
@@ -156,6 +167,8 @@ def _failures(examination: Examination) -> list[EntryReport]:
 
 
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
+    from gradcheck.points.simplification import smallest  # brings Hypothesis, if anything failed
+
     if not failing_point.drawn:
         return failing_point.points
 
@@ -179,21 +192,49 @@ def _at(points: Points) -> dict[str, Any]:
 # randomness
 
 
-def _is_random(session: Session, points: Points, seed: int) -> bool:
-    """Whether the value, or what the check's witness says, varies from call to call."""
+def _why_calls_differ(session: Session, failing_point: FailingPoint) -> tuple[str, str] | None:
+    """Reason and blame, where the value, or what the check's witness says, varies between calls."""
     value = session_of(replace(session.check, witness="value"))
-    return any(_varies(each, points, seed) for each in (value, session))
+    where = failing_point.points, failing_point.seed
+    varying = [each for each in (value, session) if _varies(each, *where)]
+    if not varying:
+        return None
+    if not all(_varies(each, *where, same_random_numbers=True) for each in varying):
+        return RANDOM, BLAMED
+    # A witness that names its calls says which of them are wrong.
+    return None if METHODS[session.check.witness].usual_call else (STATE, KEEPS_STATE)
 
 
-def _varies(session: Session, points: Points, seed: int) -> bool:
-    """Whether calls differ; where only the first does, it was stale, which is no randomness."""
-    _numbers(session, points, seed)
-    first = _numbers(session, points, seed)
-    again = (_numbers(session, points, seed) for _ in range(_CALLS - 1))
+def _varies(
+    session: Session, points: Points, seed: int, *, same_random_numbers: bool = False
+) -> bool:
+    """Whether calls differ; where only the first does, it was stale: a guess tells more."""
+
+    def numbers() -> Array:
+        with _seeded() if same_random_numbers else nullcontext():
+            return _numbers(session, points, seed)
+
+    numbers()
+    first = numbers()
     return not all(
-        len(numbers) == len(first) and np.allclose(numbers, first, rtol=_CLOSE, equal_nan=True)
-        for numbers in again
+        len(each) == len(first) and np.allclose(each, first, rtol=_CLOSE, equal_nan=True)
+        for each in (numbers() for _ in range(_CALLS - 1))
     )
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The global random generators in one state, and afterwards as they were."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def _numbers(session: Session, points: Points, seed: int) -> Array:

@@ -1,4 +1,7 @@
-"""Known failures at work: which entries they excuse, and whether each of them still fails."""
+"""Known failures at work: which entries they excuse, and whether each of them still fails.
+
+An entry is looked for at points that hang on no seed: the declared ones and the covering set.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
 from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
-Excuse = Callable[[str], bool]
-"""Whether what a call says may fail, by the call's label. To be asked of what does fail."""
+Excuse = Callable[[str, int], bool]
+"""Whether what a call says may fail, by the call's label and the first point at which it does."""
 
 
 class KnownFailureMatcher:
@@ -24,16 +27,23 @@ class KnownFailureMatcher:
         self._dtype = dtype
         self.known = [each for each in check.known if each.applies(check, torch.__version__)]
         self._used: set[int] = set()
+        self._drawn: set[int] = set()  # those that excused something at a drawn point
         self._met: set[int] = set()
 
-    def at(self, fixed: FixedPoint | None) -> Excuse:
-        """What is excused at a declared point; None: at drawn points."""
+    @property
+    def sought(self) -> bool:
+        """Whether one of them must be looked for at the whole covering set."""
+        return any(each.at is None for each in self.known)
+
+    def at(self, fixed: FixedPoint | None, *, covering: int = 0) -> Excuse:
+        """What is excused at a declared point; None: at others, ``covering`` of the set first."""
         here = [each for each in self.known if each.at is None or self._pinned(each, fixed)]
         self._met |= {id(each) for each in here}
 
-        def excuse(label: str) -> bool:
+        def excuse(label: str, point: int) -> bool:
             about = [each for each in here if label.startswith(each.when.get("call", ""))]
-            self._used |= {id(each) for each in about}
+            same_everywhere = fixed is not None or point < covering
+            (self._used if same_everywhere else self._drawn).update(map(id, about))
             return bool(about)
 
         return excuse
@@ -58,10 +68,18 @@ class KnownFailureMatcher:
             if each.at is not None and id(each) not in self._met
         ]
         return unmet + [
-            f"{each.where}: the known failure no longer fails: remove the entry"
+            f"{each.where}: {self._stale(each)}"
             for each in self.known
             if id(each) not in self._used and (each.at is None or id(each) in self._met)
         ]
+
+    def _stale(self, known: KnownFailure) -> str:
+        if id(known) in self._drawn:
+            return (
+                "the known failure fails at drawn points alone, which change with the seed: "
+                "pin it to a point, with `at`"
+            )
+        return "the known failure no longer fails: remove the entry"
 
     def reason(self) -> str:
         """Why the check may fail; empty where nothing was excused."""

@@ -17,37 +17,46 @@ from gradcheck.answer import (
     Answer,
     EntryReport,
     Floats,
+    Invocation,
     Remark,
     Ruling,
     Violation,
 )
 from gradcheck.catalog.case import Variant
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
+    CONDITIONING_FACTOR,
     Expected,
     Judgement,
     Judgements,
     Mask,
+    OwnRounding,
     expected,
     judge,
 )
 from gradcheck.methods import METHODS
+from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
 from gradcheck.query import Array, Query, complex_entries
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
-from gradcheck.run.session import Points, Session
+from gradcheck.run.session import Differences, Points, Session
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
+MOST_TOGETHER = 1 << 14
+"""Input entries of points whose answers are judged together: what is larger costs memory."""
 MOST_PARTS = 4_096
 """Derivatives of one order that are looked at one by one, where sums of them are not enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promises:
-    """The answers that a case states at one point, by order and flat position [m * n**order].
+    """The answers that a case states at one point, by order and flat position [m * n**order], in
+    real coordinates.
 
     ``conventions`` stand in for derivatives of order 1 that do not exist. ``written`` are known
     answers, to which PyTorch is held besides the formula.
@@ -265,39 +274,70 @@ def observe(
     ``thorough`` asks for every entry, also where each takes a call of its own. ``promises`` are
     what the case states at these points.
     """
-    (observation,) = observe_each(session, [Asked(points, seed, promises)], thorough=thorough)
+    (observation,) = observe_each(session, [Asked(points, seed, promises, thorough)])
     return observation
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Points that are put to a witness, the seed of its calls, and what the case states there."""
+    """Points that are put to a witness, the seed of its calls, and what the case states there.
+
+    ``thorough`` as in ``observe``.
+    """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
+    thorough: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return len(next(iter(self.points.values())))
+
+    @property
+    def entries(self) -> int:
+        """How many input entries the points have."""
+        return sum(values.size for values in self.points.values())
 
 
-def observe_each(
-    session: Session, asked: Sequence[Asked], *, thorough: bool = True
-) -> list[Observation]:
-    """``observe`` at several places, whose truths are asked for together."""
-    observations, told = [], []
-    for each in asked:
-        heard = ask(session, each.points, each.seed, thorough=thorough)
-        observation = Observation(session, each.points, remarks=[r for r, _ in heard.remarks])
-        for remark, number in heard.remarks:
-            if not isinstance(remark, Agreement):
-                observation.findings.append(Finding(number, remark))
-        rows = session.rows(each.points)
+def observe_each(session: Session, asked: Sequence[Asked]) -> list[Observation]:
+    """``observe`` at several places, whose truths are asked for together where they are small."""
+    observations: list[Observation] = []
+    told: list[_Told] = []
+    entries = 0
+    differences = session.differences([each.points for each in asked]) if asked else []
+    for each, here in zip(asked, differences, strict=True):
+        observation, said = _heard(session, each, here)
         observations.append(observation)
-        told += [
-            _Told(answer, numbers, rows[numbers], observation, each.promises)
-            for answer, numbers in heard.answers
-        ]
+        told += said
+        entries += each.entries
+        if entries > MOST_TOGETHER:
+            _judge_all(session, told)
+            told, entries = [], 0
+    _judge_all(session, told)
+    return observations
+
+
+def _heard(
+    session: Session, asked: Asked, differences: Sequence[Differences]
+) -> tuple[Observation, list[_Told]]:
+    """What the witness said at one place, and its answers, which are not judged yet."""
+    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
+    observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
+    for remark, number in heard.remarks:
+        if not isinstance(remark, Agreement):
+            observation.findings.append(Finding(number, remark))
+    rows = session.rows(asked.points)
+    return observation, [
+        _Told(answer, numbers, rows[numbers], observation, asked.promises, call, key)
+        for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
+    ]
+
+
+def _judge_all(session: Session, told: Sequence[_Told]) -> None:
     for alike in _alike(told):
         _judge(session, alike)
-    return observations
 
 
 _Said = list[tuple[Answer, Array]]
@@ -313,6 +353,8 @@ class _Told:
     rows: Array
     observation: Observation
     promises: Promises
+    call: _Call
+    called: Key
 
     @property
     def key(self) -> object:
@@ -323,21 +365,54 @@ class _Told:
         ) if apart else None
 
 
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One invocation of a witness. It is repeated, once, where rounding must explain a number."""
+
+    witness: str
+    invocation: Invocation
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    _rounding: dict[Key, Rounding] | None = None
+
+    def rounding(self, key: Key) -> Rounding:
+        if self._rounding is None:
+            self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
+        return self._rounding[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """All that a witness said of some points, not judged; a remark with a point's number."""
+    """All that a witness said of some points, not judged; a remark with a point's number.
+
+    ``calls`` tells of each answer which call gave it, and which of the call's answers it is.
+    """
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
+    calls: list[tuple[_Call, Key]]
 
 
-def ask(session: Session, points: Points, seed: int, *, thorough: bool = True) -> Heard:
-    """Put points to the check's witness."""
-    heard = Heard([], [])
-    for invocation, numbers in session.invocations(points, seed=seed, thorough=thorough):
-        for said in METHODS[session.check.witness].answer(invocation):
+def ask(
+    session: Session,
+    points: Points,
+    seed: int,
+    *,
+    thorough: bool = True,
+    differences: Sequence[Differences] | None = None,
+) -> Heard:
+    """Put points to the check's witness; ``differences`` are those there, where they are known."""
+    heard = Heard([], [], [])
+    witness = session.check.witness
+    for invocation, numbers in session.invocations(
+        points, seed=seed, thorough=thorough, differences=differences
+    ):
+        call = _Call(witness, invocation)
+        for key, said in keyed(METHODS[witness].answer(invocation)):
             if isinstance(said, Answer):
+                assert key is not None
+                call.answers[key] = said
                 heard.answers.append((said, np.array(numbers)))
+                heard.calls.append((call, key))
             else:
                 heard.remarks.append((said, numbers[0]))
     return heard
@@ -357,7 +432,7 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     coordinates = question.coordinates
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got)
+    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -371,6 +446,26 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
         each.observation.judged.append(
             Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
         )
+
+
+def _own_rounding(
+    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, _error: Floats
+) -> OwnRounding:
+    """What rounding does to the code itself, for the answers that something in the mask is about.
+
+    Shapes: as the mask.
+    """
+    found = OwnRounding.unknown(mask.shape, "")
+    start = 0
+    for each in told:
+        part = slice(start, start := start + len(each.numbers))
+        if mask[part].any():
+            rounding = each.call.rounding(each.called)
+            for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
+                own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
+            found.left[part] = np.array(rounding.left, dtype=object)[:, None]
+            found.opaque[part] = rounding.opaque
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -388,7 +483,11 @@ class _Coordinates:
         both = np.zeros((), dtype=bool)
         for side in free:
             both = np.logical_or.outer(both, side)
-        counts = np.where(both.reshape(-1), 2, 1)
+        return cls.of_entries(both.reshape(-1))
+
+    @classmethod
+    def of_entries(cls, is_complex: Mask) -> _Coordinates:
+        counts = np.where(is_complex, 2, 1)
         slots = np.repeat(np.arange(counts.size), counts)
         return cls(slots, np.arange(slots.size) - (np.cumsum(counts) - counts)[slots])
 
@@ -433,6 +532,7 @@ class _Question:
         self.session, self.promises, self.again = session, promises, again
         self.query, self.points = query, points
         self.coordinates = _Coordinates.of(query, session.variant)
+        self.real = _in_real_coordinates(query, session.variant)
         self.enclosures = session.reference.enclose(query, points)
 
     @classmethod
@@ -447,7 +547,9 @@ class _Question:
         query = Query(len(tangents), cotangent, tuple(tangents))
         return cls(session, query, points[first], again, told[0].promises)
 
-    def judged(self, got: Floats) -> tuple[Expected, Judgements]:
+    def judged(
+        self, got: Floats, own_rounding: Callable[[Mask, Floats], OwnRounding]
+    ) -> tuple[Expected, Judgements]:
         """The judgements of the numbers, and what they were held against.
 
         Where the case states answers, the formula is one thing that they must meet, and the
@@ -456,7 +558,14 @@ class _Question:
         found: list[tuple[Expected, Judgements]] = []
         for truth, bounds in self._held():
             judged = judge(
-                got, truth, self.session.dtype, bounds, self._leaves_range, self._least_ulps()
+                got,
+                truth,
+                self.session.dtype,
+                bounds,
+                self._leaves_range,
+                own_rounding,
+                self._neighbours,
+                self._least_ulps(),
             )
             found.append((truth, judged))
         truth, judged = found[0]
@@ -476,26 +585,25 @@ class _Question:
             for stated in _versions(derivatives, order, self.promises):
                 yield self._summed(stated), partial(self._by_parts, derivatives=stated)
         else:
-            balls, status = self.enclosures.balls, self.enclosures.status
-            yield self._expected(balls, status), self._bounds
+            count = len(self.points)
+            balls = self.coordinates.of_balls(self.enclosures.balls.reshape(count, -1))
+            yield self._expected(balls, self._status), self._bounds
 
     # what numbers should be
 
+    @property
+    def _status(self) -> Array:
+        """Shapes: [count, k], as the numbers."""
+        return self.enclosures.status.reshape(len(self.points), -1)[:, self.coordinates.slots]
+
     def _expected(self, balls: Array, status: Array, stated: Mask | None = None) -> Expected:
-        rows, slots = len(balls), self.coordinates.slots
-        flat = balls.reshape(rows, -1)
-        found = expected(
-            self.coordinates.of_balls(flat),
-            status.reshape(rows, -1)[:, slots],
-            None if stated is None else stated.reshape(rows, -1)[:, slots],
-        )
-        return found.taken(self.again)
+        return expected(balls, status, stated).taken(self.again)
 
     def _summed(self, derivatives: Derivatives) -> Expected:
         rows = range(len(self.points))
-        found = [summed(derivatives, Weights.of(self.query, row)) for row in rows]
-        balls, status, stated = (np.stack(each) for each in zip(*found, strict=True))
-        return self._expected(balls, status, stated)
+        found = [summed(derivatives, Weights.of(self.real, row)) for row in rows]
+        stacked = (np.stack(each).reshape(len(rows), -1) for each in zip(*found, strict=True))
+        return self._expected(*stacked)
 
     # what rounding can do
 
@@ -512,8 +620,7 @@ class _Question:
             found.underflows,
         )
         found = self._spread(found, asked, mask.shape)
-        kinks = mask & (self.enclosures.status.reshape(len(self.points), -1)
-                        [:, self.coordinates.slots][self.again] == Status.KINK)  # fmt: skip
+        kinks = mask & (self._status[self.again] == Status.KINK)
         return self._at_kinks(found, kinks) if kinks.any() else found
 
     def _at_kinks(self, bounds: ErrorBounds, kinks: Mask) -> ErrorBounds:
@@ -525,8 +632,8 @@ class _Question:
             if few:
                 derivatives = _derivatives(self.session, order, self.points[row : row + 1])
                 stress = self._stress(self.points[row : row + 1])
-                found = summed_bounds(stress, derivatives, Weights.of(self.query, row))
-                parts = [each.reshape(-1)[self.coordinates.slots] for each in _columns(found)]
+                found = summed_bounds(stress, derivatives, Weights.of(self.real, row))
+                parts = [each.reshape(-1) for each in _columns(found)]
             else:
                 size = magnitudes(self.enclosures.balls[row].reshape(-1))[self.coordinates.slots]
                 parts = [size, 0.0 * size, 0.0 * size, np.zeros(size.shape, dtype=bool)]
@@ -537,14 +644,19 @@ class _Question:
     def _by_parts(self, mask: Mask, derivatives: Derivatives) -> ErrorBounds:
         stress = self._stress(self.points[:1])
         asked = self._rows(mask)
-        found = [summed_bounds(stress, derivatives, Weights.of(self.query, row)) for row in asked]
-        stacked = [np.stack(each) for each in zip(*map(_columns, found), strict=True)]
-        return self._spread(self._of_rows(ErrorBounds(*stacked)), asked, mask.shape)
+        found = [summed_bounds(stress, derivatives, Weights.of(self.real, row)) for row in asked]
+        stacked = [
+            np.stack(each).reshape(len(asked), -1)
+            for each in zip(*map(_columns, found), strict=True)
+        ]
+        return self._spread(ErrorBounds(*stacked), asked, mask.shape)
 
     def _stress(self, point: Array) -> ErrorBounds:
-        """The bounds of all derivatives, one by one, at one point."""
+        """The bounds of all derivatives in real coordinates, one by one, at one point."""
         query = Query.of_all(self.query.order)
-        found = self.session.reference.error_bounds(query, point, self.session.dtype)
+        real = self.session.in_real_coordinates
+        point = _parts(point, _complex_entries(self.session.variant)[1])
+        found = real.error_bounds(query, point, self.session.dtype)
         return ErrorBounds(*(each[0] for each in _columns(found)))
 
     def _leaves_range(self, mask: Mask) -> Mask:
@@ -554,6 +666,45 @@ class _Question:
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]
+
+    def _neighbours(self, mask: Mask) -> Iterator[Expected]:
+        """The truths at inputs beside these, where a kink or a jump lies between.
+
+        There no relative change of the derivative tells what one of the inputs does to it.
+        """
+        asked = self._rows(mask)
+        asked = asked[self._decides_near(asked)]
+        if not asked.size:
+            return
+        query = self.query.mapped(lambda side: side[asked])
+        for number in range(NEIGHBOURS):
+            points = self._beside(self.points[asked], number)
+            found = self.session.reference.enclose(query, points)
+            balls, status = self.enclosures.balls.copy(), self.enclosures.status.copy()
+            balls[asked], status[asked] = found.balls, found.status
+            yield self._expected(balls, status)
+
+    def _beside(self, points: Array, number: int) -> Array:
+        """Each entry moved as far as ``stable`` lets it, or a little; two at a time, mirrored."""
+        key = derive_key("beside", number // 2)
+        reach = (
+            CONDITIONING_FACTOR / (1 if number % 4 < 2 else 8) * self.session.dtype.unit_roundoff
+        )
+        signs = random_signed(1, 1, key, points.shape) * (1 - 2 * (number % 2))
+        moved: Array = points * (1 + reach * signs)
+        return moved
+
+    def _decides_near(self, asked: Array) -> Mask:
+        """Whether a condition of the formula is undecided within reach of each point."""
+        reach = CONDITIONING_FACTOR * self.session.dtype.unit_roundoff
+        if np.iscomplexobj(self.points) or not asked.size:
+            return np.zeros(len(asked), dtype=bool)
+        boxes = [[arb(x, abs(x) * reach) for x in row] for row in self.points[asked].tolist()]
+        try:
+            touched = self.session.reference.touches(np.array(boxes, dtype=object))
+        except NoDerivative:
+            return np.zeros(len(asked), dtype=bool)
+        return np.asarray(touched)
 
     def _rows(self, mask: Mask) -> Array:
         """The asked rows that something in the mask is about."""
@@ -571,6 +722,8 @@ class _Question:
         return ErrorBounds(*(each[place[self.again]] for each in _columns(bounds)))
 
 
+NEIGHBOURS = 8
+"""Inputs beside one at which the truth is asked. Of a kink that lies between, half are beyond."""
 MOST_STATED = 1 << 16
 """Derivatives of one order at a point where the case states some of them."""
 
@@ -588,23 +741,36 @@ def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Itera
 
 
 def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
-    """All derivatives of an order, one by one, at one point, [1, n]."""
-    outputs, inputs = _complex_entries(session.variant)
-    if order != 1 or not (outputs.any() or inputs.any()):
-        found = session.reference.enclose(Query.of_all(order), point)
-        return Derivatives.of(found.balls[0], found.status[0])
-    # one by one in the mode that gives PyTorch's numbers: gradients by complex inputs, and
-    # derivatives of complex outputs
-    by_output = bool(inputs.any())
-    units = np.eye(len(outputs) if by_output else len(inputs))
-    query = Query(1, units, (None,)) if by_output else Query(1, None, (units,))
-    found = session.reference.enclose(query, np.repeat(point, len(units), axis=0))
-    balls, status = (each if by_output else each.T for each in (found.balls, found.status))
-    return Derivatives.of(balls, status)
+    """All derivatives of an order in real coordinates, one by one, at one point, [1, n]."""
+    real = session.in_real_coordinates
+    point = _parts(point, _complex_entries(session.variant)[1])
+    found = real.enclose(Query.of_all(order), point)
+    return Derivatives.of(found.balls[0], found.status[0])
+
+
+def _parts(rows: Array, is_complex: Mask) -> Array:
+    """Rows of entries as rows of real coordinates."""
+    return _Coordinates.of_entries(is_complex).of_numbers(rows) if is_complex.any() else rows.real
+
+
+def _in_real_coordinates(query: Query, variant: Variant) -> Query:
+    """The same question about the function of real coordinates.
+
+    The real part of conj(c)·y is the inner product of the coordinates of c and y.
+    """
+    outputs, inputs = _complex_entries(variant)
+    kinds = (outputs, *(inputs for _ in query.tangents))
+    cotangent, *tangents = (
+        None if side is None else _parts(side, kind)
+        for side, kind in zip(query.sides, kinds, strict=True)
+    )
+    return Query(query.order, cotangent, tuple(tangents))
 
 
 def _count(session: Session, order: int) -> int:
-    return int(session.reference.outputs * session.reference.size**order)
+    """How many derivatives of an order there are, in real coordinates."""
+    real = session.in_real_coordinates
+    return int(real.outputs * real.size**order)
 
 
 def _columns(bounds: ErrorBounds) -> list[Array]:
@@ -732,10 +898,17 @@ def index_text(observation: Observation, entry: Entry) -> str:
 
 def _without_zeros(observation: Observation, entry: Entry, terms: list[Term]) -> list[Term]:
     """The terms of a sum less the derivatives that are 0, as long as one is not."""
-    session = observation.session
+    session, order = observation.session, entry.query.order
     point = session.rows(observation.points)[entry.point][None]
-    balls = session.reference.enclose(Query.of_all(entry.query.order), point).balls.reshape(-1)
-    return [term for term in terms if not balls[term[1]].is_zero()] or terms
+    vanishes = np.asarray(_is_zero(_derivatives(session, order, point).balls), dtype=bool)
+    outputs, inputs = _complex_entries(session.variant)
+    for axis, kind in enumerate((outputs, *(inputs for _ in range(order)))):
+        starts = np.flatnonzero(_Coordinates.of_entries(kind).parts == 0)
+        vanishes = np.logical_and.reduceat(vanishes, starts, axis=axis)
+    return [term for term in terms if not vanishes.flat[term[1]]] or terms
+
+
+_is_zero = np.frompyfunc(lambda ball: ball.is_zero(), 1, 1)
 
 
 def output_names(variant: Variant) -> list[str]:

@@ -202,12 +202,20 @@ def _pairs(features: Sequence[_Feature]) -> Iterator[tuple[_Feature, _Feature]]:
 
 
 def _beyond(name: str, inside: Floats, outside: Floats) -> str | None:
-    """The roundest threshold between two sets of numbers, if there is one."""
+    """The roundest threshold between two sets of numbers, if there is one, near to both."""
     if inside.min() > outside.max():
-        return f"{name} > {_round(outside.max(), inside.min()):g}"
-    if inside.max() < outside.min():
-        return f"{name} < {_round(inside.max(), outside.min()):g}"
-    return None
+        sign, low, high = ">", outside.max(), inside.min()
+    elif inside.max() < outside.min():
+        sign, low, high = "<", inside.max(), outside.min()
+    else:
+        return None
+    if low > 0 and high / low > _WIDEST:
+        return None
+    return f"{name} {sign} {_round(low, high):g}"
+
+
+_WIDEST = 1e3
+"""How far apart two numbers may be between which a threshold is said to lie."""
 
 
 def _round(low: float, high: float) -> float:

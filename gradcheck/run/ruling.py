@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from gradcheck.answer import (
     CASE_ITSELF,
     KNOWN_FAILURES,
@@ -27,6 +29,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import fixed_points
+from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
@@ -48,6 +51,8 @@ ILL_CONDITIONED = (
     "every number is ill-conditioned: rounding of the inputs alone explains any other number too; "
     "give the case points or a domain at which its derivatives are settled by their inputs"
 )
+DECLARED = "declared"
+"""What points are called, among the kinds of those that were visited, that the case has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,7 @@ class Examination:
             self.complaints += found
             excuse = self.known_failures.at(fixed)
             failing = self.totals.add(observation, excuse)
+            self.totals.visited[DECLARED] += 1
             if failing:
                 failing_point = FailingPoint(
                     each.points, each.seed, _worst_ruling(failing), drawn=False
@@ -146,26 +152,34 @@ class Examination:
         """The run's options with as many points as the witness takes."""
         method = METHODS[self.check.witness]
         share = method.share if self.session.batched else method.share_alone
-        return replace(self.run_options, points=max(1, round(self.run_options.points * share)))
+        points = self.run_options.points
+        if self.known_failures.sought:
+            points = max(points, RunOptions().points)
+        return replace(self.run_options, points=max(1, round(points * share)))
 
     def drawn(self) -> None:
-        for points in self.session.drawn(self.effort):
-            self._look(points)
+        batches = []
+        asked = []
+        for batch in self.session.planned(self.effort):
+            batches.append(batch)
+            asked.append(Asked(batch.points, self.seed, thorough=False))
+            if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
+                batches.append(batch.taken(np.arange(batch.count) == batch.count - 1))
+                asked.append(Asked(batches[-1].points, self.seed))
+        observations = observe_each(self.session, asked)
+        for batch, each, observation in zip(batches, asked, observations, strict=True):
+            self._look(batch, each, observation)
 
-    def _look(self, points: Points) -> None:
-        count = len(next(iter(points.values())))
-        observation = observe(self.session, points, self.seed, thorough=False)
-        excuse = self.known_failures.at(None)
+    def _look(self, batch: Batch, asked: Asked, observation: Observation) -> None:
+        excuse = self.known_failures.at(None, covering=batch.covering)
         failing = self.totals.add(observation, excuse)
+        self.totals.visited.update(batch.kinds)
         if self._leads(failing):
-            k = self._brought_home(points, failing)
-            failing_point = FailingPoint(single(points, k), self.seed + k, _worst_ruling(failing))
+            k = self._brought_home(asked, failing)
+            failing_point = FailingPoint(
+                single(asked.points, k), asked.seed + k, _worst_ruling(failing)
+            )
             self.failing_points.append(failing_point)
-        if self.session.batched and count > 1:  # scalar and vectorised kernels differ
-            alone = single(points, count - 1)
-            failing = self.totals.add(observe(self.session, alone, self.seed), excuse)
-            if self._leads(failing):
-                self.failing_points.append(FailingPoint(alone, self.seed, _worst_ruling(failing)))
 
     def _leads(self, failing: list[Entry | Finding]) -> bool:
         """Whether something failed, and worse than at every suspect so far."""
@@ -174,14 +188,17 @@ class Examination:
         as_bad = {Ruling.DISAGREE, _worst_ruling(failing)}
         return not any(failing_point.ruling in as_bad for failing_point in self.failing_points)
 
-    def _brought_home(self, points: Points, failing: list[Entry | Finding]) -> int:
+    def _brought_home(self, asked: Asked, failing: list[Entry | Finding]) -> int:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        count = len(next(iter(points.values())))
-        if isinstance(entry, Entry) or not self.session.batched:
+        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
             return entry.point
-        alone = (k for k in range(count) if self.fails(single(points, k), self.seed + k, ruling))
+        alone = (
+            k
+            for k in range(asked.count)
+            if self.fails(single(asked.points, k), asked.seed + k, ruling)
+        )
         return next(alone, entry.point)
 
     # the ruling
@@ -234,7 +251,7 @@ class Examination:
     ) -> list[Entry | Finding]:
         """The entries that are ruled so, or worse, and not excused."""
         excuse = excuse or self.known_failures.at(None)
-        return [each for each in observation.failing(ruling) if not excuse(each.label)]
+        return [each for each in observation.failing(ruling) if not excuse(each.label, each.point)]
 
     def ended(self, ruling: Ruling, reason: str, blame: str = "", **found: Any) -> Outcome:
         """Return an outcome with all that was counted; ``found`` are further fields of it."""
@@ -248,6 +265,7 @@ class Examination:
             points=totals.points,
             seconds=0.0,
             counts=dict(totals.counts),
+            visited=dict(totals.visited.most_common()),
             blame=blame,
             route=_route(totals.routes),
             **found,
@@ -265,6 +283,13 @@ def _route(routes: Mapping[str, None]) -> str:
     return ", ".join(sorted(parts))
 
 
+def _first_bad(judged: Judged) -> int:
+    """The number of the first point at which something is not ruled to agree."""
+    found = judged.judgements
+    bad = found.is_ruled(Ruling.DISAGREE) | found.is_ruled(Ruling.INACCURATE)
+    return int(judged.points[bad.any(axis=1)].min())
+
+
 _MOST_FAILURES = 64
 
 
@@ -274,6 +299,7 @@ class Totals:
 
     strict: bool
     counts: Counter[str] = field(default_factory=Counter)
+    visited: Counter[str] = field(default_factory=Counter)  # points by kind
     points: int = 0
     routes: dict[str, None] = field(default_factory=dict)
     judged: int = 0
@@ -307,7 +333,7 @@ class Totals:
         for reason, number in found.abstentions().items():
             self.abstentions[reason] += number
         bad = counts[Ruling.DISAGREE] + counts[Ruling.INACCURATE]
-        excused = bad > 0 and excuse(judged.answer.label)
+        excused = bad > 0 and excuse(judged.answer.label, _first_bad(judged))
         if excused:
             counts = {**counts, Ruling.DISAGREE: 0, Ruling.INACCURATE: 0, Ruling.KNOWN: bad}
         self.abstained += counts[Ruling.ABSTAIN]
@@ -334,7 +360,7 @@ class Totals:
                 self.incapable = self.incapable or remark.reason
             return []
         self.judged += 1
-        excused = excuse(finding.label)
+        excused = excuse(finding.label, finding.point)
         self.counts[Ruling.KNOWN.value if excused else Ruling.DISAGREE.value] += 1
         return [] if excused else [finding]
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from gradcheck.answer import FiniteDifferenceSettings, Floats, Invocation, RunOptions
+from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Box
-from gradcheck.points.generate import generate, to_rows
-from gradcheck.points.plan import drawn_batches
+from gradcheck.methods._torch.differences import Boxes
+from gradcheck.points.generate import generate, to_coordinates, to_rows
+from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
 from gradcheck.query import Array
 from gradcheck.reference.reference import Reference
 
@@ -29,6 +30,17 @@ Points = dict[str, Array]
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How ``torch.autograd.gradcheck`` and ``gradgradcheck`` testify at a point; None: not."""
+
+    first: FiniteDifferenceSettings | None
+    second: FiniteDifferenceSettings | None
+
+
+NO_DIFFERENCES = Differences(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,11 @@ class Session:
     def variant(self) -> Variant:
         return self.check.variant
 
+    @property
+    def in_real_coordinates(self) -> Reference:
+        """The truth about the same function of real numbers: of a complex entry both parts."""
+        return _shared(self.variant).in_real_coordinates
+
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
 
@@ -56,66 +73,82 @@ class Session:
         """
         return to_rows(self.variant.inputs, points)
 
-    def drawn(self, run_options: RunOptions) -> list[Points]:
-        """Drawn points: all in one array where one call takes them all, else by their batches."""
-        batches = _shared(self.variant).visited(self.case, self.variant, self.dtype, run_options)
-        if not (self.batched and batches):
-            return batches
-        return [{name: np.concatenate([b[name] for b in batches]) for name in batches[0]}]
+    def planned(self, run_options: RunOptions) -> list[Batch]:
+        """Points to look at: all in one batch where one call takes them all, else in few."""
+        found = _shared(self.variant).planned(self.case, self.variant, self.dtype, run_options)
+        return [found] if self.batched and found.count else parts(found)
 
     def invocations(
-        self, points: Points, *, seed: int, thorough: bool
+        self,
+        points: Points,
+        *,
+        seed: int,
+        thorough: bool,
+        differences: Sequence[Differences] | None = None,
     ) -> Iterator[tuple[Invocation, list[int]]]:
-        """The points as calls, each with the numbers of the points in it."""
-        count = len(points[self.variant.inputs[0].name])
+        """The points as calls, each with the numbers of the points in it.
+
+        ``differences`` are those at the points, where they are known.
+        """
+        (differences,) = [differences] if differences else self.differences([points])
+        count = _count(points)
         few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
-            inputs = tuple(points[each.name][numbers] for each in self.variant.inputs)
-            invocation = self._invocation(inputs, seed + numbers[0], together=together)
-            yield replace(invocation, thorough=thorough or few), numbers
+            invocation = Invocation(
+                function=self.subject,
+                inputs=tuple(points[each.name][numbers] for each in self.variant.inputs),
+                batched=together,
+                outputs=self.variant.formula.ports_on_trial,
+                order=self.case.order,
+                dtype=self.dtype.name,
+                device=self.check.device,
+                seed=seed + numbers[0],
+                thorough=thorough or few,
+                own_code=self.check.implementation.is_own_code,
+                without=self.case.without,
+                first=differences[numbers[0]].first,
+                second=differences[numbers[0]].second,
+                elsewhere=self._elsewhere(),
+            )
+            yield invocation, numbers
 
-    def _invocation(self, inputs: tuple[Floats, ...], seed: int, *, together: bool) -> Invocation:
-        first = second = None
-        if METHODS[self.check.witness].differences:
-            named = {each.name: x for each, x in zip(self.variant.inputs, inputs, strict=True)}
-            point = self.rows(named)
-            box = None if np.iscomplexobj(point) else Box.at(self.reference, point, self.dtype)
-            first = self._inside(inputs, None if box is None else box.first())
-            if box is not None and first is not None and self.case.order >= 2:
-                second = box.second()
-        return Invocation(
-            function=self.subject,
-            inputs=inputs,
-            batched=together,
-            outputs=self.variant.formula.ports_on_trial,
-            order=self.case.order,
-            dtype=self.dtype.name,
-            device=self.check.device,
-            seed=seed,
-            own_code=self.check.implementation.is_own_code,
-            first=first,
-            second=second,
-            elsewhere=self._elsewhere(),
-        )
+    def differences(self, places: Sequence[Points]) -> list[list[Differences]]:
+        """How finite differences testify at each point of some places, asked for together."""
+        counts = [_count(points) for points in places]
+        if not METHODS[self.check.witness].differences:
+            return [[NO_DIFFERENCES] * count for count in counts]
+        inputs = self.variant.inputs
+        rows = np.concatenate([to_coordinates(inputs, points) for points in places])
+        boxes = Boxes.at(self.in_real_coordinates, rows, self.dtype)
+        named = {each.name: np.concatenate([p[each.name] for p in places]) for each in inputs}
+        first, second = boxes.settings(self.case.order)
+        first = [self._inside(single(named, k), settings) for k, settings in enumerate(first)]
+        found = [
+            Differences(one, None if one is None else other)
+            for one, other in zip(first, second, strict=True)
+        ]
+        ends = np.cumsum(counts).tolist()
+        return [found[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
         """For each other dtype of the case how its implementation is made."""
         where = self.case, self.variant, self.check.implementation
         return {
-            dtype: partial(subject_of, *where, dtype, self.check.device)
+            dtype: partial(_shared(self.variant).subject, *where, dtype, self.check.device)
             for dtype in self.case.dtypes
             if dtype != self.dtype.name
         }
 
     def _inside(
-        self, inputs: tuple[Floats, ...], settings: FiniteDifferenceSettings | None
+        self, point: Points, settings: FiniteDifferenceSettings | None
     ) -> FiniteDifferenceSettings | None:
         """The settings, unless a step leaves the domain of an input."""
         if settings is None:
             return None
-        for each, values in zip(self.variant.inputs, inputs, strict=True):
-            reach = np.stack([values - settings.step, values + settings.step]).ravel().tolist()
+        for each in self.variant.inputs:
+            steps = settings.step * np.array([1, -1, 1j, -1j] if each.domain.complex else [1, -1])
+            reach = np.add.outer(steps, point[each.name]).ravel().tolist()
             if not all(each.domain.contains(value) for value in reach):
                 return None
         return settings
@@ -132,8 +165,8 @@ def session_of(check: Check) -> Session:
         and not METHODS[check.witness].differences
         and _shared(check.variant).takes_many_points(*where)
     )
-    reference = reference_of(check.variant)
-    return Session(check, DTYPES[check.dtype], reference, subject_of(*where), batched)
+    shared = _shared(check.variant)
+    return Session(check, DTYPES[check.dtype], shared.reference, shared.subject(*where), batched)
 
 
 class _Shared:
@@ -144,8 +177,27 @@ class _Shared:
 
     def __init__(self, variant: Variant) -> None:
         self.reference = Reference(variant.formula)
+        real = in_real_coordinates(variant.formula)
+        self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
+        self._subjects: dict[tuple[Implementation, str, str], Subject] = {}
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
-        self._visited: dict[tuple[str, RunOptions], list[Points]] = {}
+        self._covering: dict[str, Batch] = {}
+        self._planned: dict[tuple[str, RunOptions], Batch] = {}
+
+    def subject(
+        self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
+    ) -> Subject:
+        """The implementation, ready to be called: PyTorch's expressions are compiled once.
+
+        A user's code may have a state, so that each check loads it anew.
+        """
+        where = case, variant, implementation, dtype, device
+        if implementation.is_own_code:
+            return subject_of(*where)
+        key = implementation, dtype, device
+        if key not in self._subjects:
+            self._subjects[key] = subject_of(*where)
+        return self._subjects[key]
 
     def takes_many_points(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
@@ -155,21 +207,23 @@ class _Shared:
         if key not in self._batched:
             points = generate(variant.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
             probes = [_probe(points[each.name], dtype, device) for each in variant.inputs]
-            subject = subject_of(case, variant, implementation, dtype, device)
+            subject = self.subject(case, variant, implementation, dtype, device)
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
 
-    def visited(
-        self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions
-    ) -> list[Points]:
-        """The drawn points, batch by batch; many numbers are drawn anew instead of kept."""
+    def planned(self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> Batch:
+        """The points to look at; many numbers are made anew instead of kept."""
         key = dtype.name, run_options
-        if key in self._visited:
-            return self._visited[key]
-        batches = [batch.points for batch in drawn_batches(case, variant, dtype, run_options)]
-        if sum(each.size for batch in batches for each in batch.values()) <= MOST_KEPT:
-            self._visited[key] = batches
-        return batches
+        if key in self._planned:
+            return self._planned[key]
+        if dtype.name not in self._covering:
+            self._covering[dtype.name] = covering_batch(
+                Site(variant.inputs, variant.formula, dtype)
+            )
+        found = planned(case, variant, dtype, run_options, self._covering[dtype.name])
+        if sum(each.size for each in found.points.values()) <= MOST_KEPT:
+            self._planned[key] = found
+        return found
 
 
 MOST_KEPT = 1 << 16
@@ -186,6 +240,15 @@ def _shared(variant: Variant) -> _Shared:
 def reference_of(variant: Variant) -> Reference:
     """Return the truth about a variant's formula, which all its checks share."""
     return _shared(variant).reference
+
+
+def real_reference_of(variant: Variant) -> Reference:
+    """Return the truth about the same function of real numbers: of a complex entry both parts."""
+    return _shared(variant).in_real_coordinates
+
+
+def _count(points: Points) -> int:
+    return len(next(iter(points.values())))
 
 
 def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from flint import arb
+from flint import acb, arb
 
-from gradcheck.catalog.answers import DIGITS, answers, exactly, excluded, is_possible
+from gradcheck.catalog.answers import WrittenAnswer, answers, excluded
 from gradcheck.catalog.case import Point, Variant
-from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.query import Array, Query
-from gradcheck.reference.digits import decimal
-from gradcheck.reference.enclosures import Status
+from gradcheck.query import Array, Query, complex_entries
+from gradcheck.reference.ball_arrays import as_floats, lift
+from gradcheck.reference.derivative_graphs import Rows
 from gradcheck.reference.reference import Reference
 from gradcheck.run.observation import Promises
-
-_BITS = 200
-
 
 _FOUND: WeakKeyDictionary[Variant, dict[Point, list[str]]] = WeakKeyDictionary()
 """What all checks of a variant ask alike."""
@@ -27,59 +24,51 @@ def contradictions(point: Point, variant: Variant, reference: Reference) -> list
     """Return the known answers that the formula itself contradicts, in words."""
     found = _FOUND.setdefault(variant, {})
     if point not in found:
-        found[point] = _contradictions(point, variant, reference)
+        wrong = excluded(point, variant, lambda rows: _enclosed(reference, rows))
+        found[point] = [f"{one.where}: {one.found}, expected {one.expected}" for one in wrong]
     return found[point]
 
 
-def _contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
-    lowered = variant.formula
-    if any(port.kind == "complex" for port in (*lowered.ports, *lowered.judged)):
-        # No one mode answers for all entries of a complex function: each is asked for by itself.
-        told = excluded(point, variant)
-        return [f"{point.where}: the known {one[4:]} is not {other}" for one, other in told]
-    at = np.array([exactly(point, lowered)], dtype=object)
-    found = []
-    for answer in answers(point, variant.formula):
-        if answer.key == "convention":
-            continue
-        balls, settled = _derivatives(reference, answer.order, at)
-        for ball, k in answer.entries():
-            if not is_possible(ball, balls[k]):
-                known = f"the known {answer} {decimal(ball, DIGITS)}"
-                formula = _shown(balls[k], settled=bool(settled[k]))
-                found.append(f"{point.where}: {known} is not the formula's, {formula}")
-    return found
-
-
-def _shown(ball: arb, *, settled: bool) -> str:
-    if settled:
-        return decimal(ball, DIGITS)
-    lower, upper = (end.str(6, radius=False) for end in (ball.lower(), ball.upper()))
-    return f"which lies between {lower} and {upper}"
-
-
-def _derivatives(reference: Reference, order: int, at: Array) -> tuple[Array, Array]:
-    """The formula's derivatives at a point that need not be a float, flat; which are settled."""
-    floats = at.astype(float)
-    if all(ball.is_exact() and ball == value for ball, value in zip(at[0], floats[0], strict=True)):
-        found = reference.enclose(Query.of_all(order), floats)
-        return found.balls.reshape(-1), found.status.reshape(-1) == Status.SETTLED
-    try:
-        balls, _ = reference.over(order, at, _BITS)
-    except NoDerivative:
-        count = reference.outputs * reference.size**order
-        balls = np.full(count, arb.nan(), dtype=object)
-    return balls.reshape(-1), np.ones(balls.size, dtype=bool)
+def _enclosed(reference: Reference, rows: Rows) -> Array | None:
+    """The reference's balls, where the point is one of floats."""
+    floats = as_floats(rows.points)
+    if not (lift(floats) == rows.points).all():
+        return None
+    free = (None,) if rows.reverse else ()
+    query = Query(rows.order, rows.cotangent, (*rows.tangents, *free))
+    return reference.enclose(query, floats).balls
 
 
 def promised(point: Point, variant: Variant) -> Promises:
-    """Return what the case states at a point, by order and flat position."""
+    """Return what the case states at a point, by order and flat position in real coordinates."""
     conventions: dict[int, arb] = {}
     written: dict[int, dict[int, arb]] = {}
     for answer in answers(point, variant.formula):
-        stated = {position: ball for ball, position in answer.entries()}
+        stated = dict(_in_real_coordinates(answer, variant))
         if answer.key == "convention":
             conventions |= stated
         else:
             written.setdefault(answer.order, {}).update(stated)
     return Promises(conventions, written)
+
+
+def _in_real_coordinates(answer: WrittenAnswer, variant: Variant) -> Iterator[tuple[int, arb]]:
+    """The real numbers of an answer, each with its flat position among all in real coordinates.
+
+    Of a complex number both parts: the output has them, or the input by which a real one is
+    derived.
+    """
+    outputs, inputs = (complex_entries(ports) for ports in
+                       (variant.formula.judged, variant.formula.ports))  # fmt: skip
+    sides = outputs, *(inputs for _ in range(answer.order))
+    shape = [side.size for side in sides]
+    first = [np.cumsum(1 + side) - (1 + side) for side in sides]
+    real_shape = [int((1 + side).sum()) for side in sides]
+    for number, position in answer.entries():
+        index = np.unravel_index(position, shape)
+        place = [int(starts[i]) for starts, i in zip(first, index, strict=True)]
+        yield int(np.ravel_multi_index(place, real_shape)), acb(number).real
+        for axis, (side, i) in enumerate(zip(sides, index, strict=True)):
+            if side[i]:
+                beside = [at + (k == axis) for k, at in enumerate(place)]
+                yield int(np.ravel_multi_index(beside, real_shape)), acb(number).imag

@@ -101,6 +101,12 @@ MESSAGES = [
         "  fix:      exchange the ends, or close both for a single number",
     ),
     (
+        "c: {formula: abs(z), inputs: {z: '|z| < 1 and re > 2'}}",
+        "f.yaml:1:47: 're > 2', which no number of '|z| < 1' meets\n"
+        "  expected: conditions that some number meets\n"
+        "  fix:      correct one of them, or leave one out",
+    ),
+    (
         "c: {formula: x, inputs: {x: '(0, 1/0)'}}",
         "f.yaml:1:34: a division of constants by zero\n"
         "  expected: a number\n"

@@ -201,6 +201,50 @@ def test_what_is_no_domain_is_refused_with_its_place(text, message):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "|z| < 1 and re > 2",
+        "|z| < 1 and re >= 1",
+        "re > 1 and re < 0",
+        "0 < im < 1 and im >= 1",
+        "re > 0.9 and im > 0.9 and |z| < 1",  # a corner: 0.81 + 0.81 > 1
+        "re >= 3/4 and im >= 1 and |z| < 5/4",  # it lies on the circle
+        "|z| < 1 and |z - 3| < 2",
+        "|z - 1| <= 1 and |z| > 2",
+        "-1 < re < 1 and -1 < im < 1 and |z| >= 2",
+        "1 < |z| < 2 and |z| > 2",
+        "|z| <= 0 and complex - {0}",
+    ],
+)
+def test_conditions_that_no_number_meets_are_refused_at_the_one_that_is_too_much(text):
+    before, _, last = text.rpartition(" and ")
+    with pytest.raises(ExpressionError) as caught:
+        parse_domain(text)
+    assert str(caught.value) == (
+        f"1:{len(before) + 6}: {last!r}, which no number of {before!r} meets\n"
+        "  expected: conditions that some number meets\n"
+        "  fix:      correct one of them, or leave one out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("|z| < 1 and re > 1/2", 3 / 4),
+        ("|z| <= 1 and re >= 1", 1),
+        ("re >= 1 and re <= 1", 1 + 5j),
+        ("re >= 3/4 and im >= 1 and |z| <= 5/4", 3 / 4 + 1j),
+        ("|z| <= 1 and |z - 3| <= 2", 1),
+        ("|z - 1| <= 1 and |z| >= 2", 2),
+        ("-1 <= re <= 1 and -1 < im < 1 and |z| > 1", 1 + 0.5j),
+        ("|z| <= 0", 0),
+    ],
+)
+def test_conditions_that_a_single_number_meets_are_none_too_many(text, number):
+    assert parse_domain(text).contains(number)
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ("|z - 1 + q| < 2", (1, 10)),

@@ -214,11 +214,20 @@ REFUSED = {
         "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
         "  fix:      leave it out\n"
     ),
-    ("z**2", "--input", "z=complex", "--at", "z=1"): (
-        "the input z is complex\n"
-        "  expected: real inputs: complex ones are judged, and not yet explained or drawn\n"
-        "  fix:      write it by its real and its imaginary part, "
-        "or run it with `gradcheck check`\n"
+    ("z**2", "--at", "z=1+I", "--dtype", "float32"): (
+        "--dtype float32 for a complex input\n"
+        "  expected: one of complex128, complex64\n"
+        "  fix:      leave it out\n"
+    ),
+    ("x**2", "--at", "x=1", "--dtype", "complex64"): (
+        "--dtype complex64 for real inputs alone\n"
+        "  expected: one of float64, float32, float16, bfloat16\n"
+        "  fix:      leave it out\n"
+    ),
+    ("x**2", "--input", "x=real", "--at", "x=1+I"): (
+        "--at x=1+I: a complex number\n"
+        "  expected: a number, a constant such as pi/2, or nested lists of them\n"
+        "  fix:      write a real one, or declare the input complex: --input x=complex\n"
     ),
     ("x**2", "--at", "x=3", "--device", "nonsense"): (
         "--device nonsense: no such device here\n"
@@ -233,6 +242,44 @@ def test_what_cannot_be_explained_is_refused_by_one_message(command, monkeypatch
     monkeypatch.setattr("gradcheck.devices.there", lambda: ("cpu",))
     ended = command("explain", *arguments)
     assert (ended.code, ended.out, ended.err) == (4, "", REFUSED[arguments])
+
+
+def truths_and_numbers(command, *arguments):
+    """The certified numbers, and what PyTorch gives, each under the name of its derivative."""
+    found = json.loads(command("explain", *arguments, "--json").out)
+    true = {each["what"]: each["true"] for each in found["true"]}
+    return true, {said["index"]: said["got"] for said in found["statements"]}, found
+
+
+def test_a_complex_function_is_explained_by_real_and_imaginary_parts(command):
+    true, got, found = truths_and_numbers(command, "z**2", "--at", "z=3+4*I")
+    assert found["at"] == {"z": "3.0 + 4.0*I"}
+    assert found["dtype"] == "complex128"
+    # By the equations of Cauchy and Riemann from 2z, which is 6 + 8i.
+    jacobian = {"∂re y/∂re z": 6, "∂re y/∂im z": -8, "∂im y/∂re z": 8, "∂im y/∂im z": 6}
+    expected = {"re y": -7, "im y": 24, **jacobian}
+    assert {what: float(true[what]) for what in expected} == expected
+    assert {what: got[what] for what in expected} == expected
+    assert {each["verdict"] for each in found["statements"]} == {"agree"}
+
+
+def test_the_gradient_of_a_real_function_by_a_complex_number_stands_by_its_parts(command):
+    true, got, _ = truths_and_numbers(command, "re(z)**2 + im(z)**2", "--at", "z=3+4*I")
+    assert (true["∂y/∂re z"], true["∂y/∂im z"]) == ("6", "8")
+    assert (got["∂y/∂re z"], got["∂y/∂im z"]) == (6, 8)
+
+
+def test_of_a_conjugated_gradient_the_imaginary_part_is_told(command):
+    torch = "z.abs().square().detach() + 2*(z.detach()*(z - z.detach())).real"
+    out = command("explain", "re(z)**2 + im(z)**2", "--at", "z=3+4*I", "--torch", torch).out
+    (told,) = [row for row in rows(out, "reverse") if row[-1] == "disagree"]
+    assert [cell.strip() for cell in told[1:3]] == ["∂y/∂im z", "-8.0"]
+
+
+def test_the_graph_of_a_complex_function_is_shown(command):
+    found = json.loads(command("explain", "z**2", "--at", "z=1+I", "--graph", "--json").out)
+    assert found["graph"][-1]["data"] == "1.0 + 1.0*I"
+    assert found["graph"][-1]["grad"] == "2.0 - 2.0*I"  # the conjugate of 2z
 
 
 def test_a_function_is_refused_unless_its_module_is_trusted(command):

@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def seen(subject, line=None, at=None, **others):
     request = Request(subject=subject, at=at or {}, **others)
-    return survey(check_of(request, "float64", "cpu"), line or Course(points=41), request.at)
+    return survey(check_of(request, "", "cpu"), line or Course(points=41), request.at)
 
 
 def test_the_picture_of_a_case_is_written(command, tmp_path):
@@ -97,9 +97,45 @@ def test_the_domain_says_what_is_shown(domain, ends):
     assert (picture.x[0], picture.x[-1]) == ends
 
 
+COMPLEX = {"inputs": ["z=complex"], "running": "z"}
+
+
+@pytest.mark.parametrize(
+    ("part", "label", "values", "slopes"),
+    [
+        # (1 + bi)² = 1 - b² + 2bi, and (a + 1i)² = a² - 1 + 2ai
+        ("im z", "im z", ([1, 0, -3], [0, 2, 4]), ([0, -2, -4], [2, 2, 2])),
+        ("z", "re z", ([-1, 0, 3], [0, 2, 4]), ([0, 2, 4], [2, 2, 2])),
+    ],
+)
+def test_one_part_of_a_complex_number_runs_and_both_of_the_result_are_drawn(
+    part, label, values, slopes
+):
+    picture = seen("z**2", Course(part, "0", "2", 3), {"z": "1 + I"}, **COMPLEX)
+    names = ["re y", "im y", f"∂re y/∂{label}", f"∂im y/∂{label}"]
+    assert [curve.label for curve in picture.curves] == names
+    assert [curve.numbers.tolist() for curve in picture.curves] == [*values, *slopes]
+    assert picture.variable == label
+    assert "z = 1.0 + 1.0*I" in picture.subtitle
+    assert set(picture.rulings) == {Ruling.AGREE}
+
+
+def test_a_slope_that_is_wrong_in_the_imaginary_part_alone_is_seen():
+    torch = ["torch.complex((z**2).real, (z**2).imag.detach())"]
+    picture = seen("z**2", Course("z", "1", "2", 3), {"z": "1 + I"}, torch=torch, **COMPLEX)
+    assert set(picture.rulings) == {Ruling.DISAGREE}
+
+
+def test_a_complex_picture_is_written(command, tmp_path):
+    file = tmp_path / "out.svg"
+    ended = command("plot", "abs(z)**2", "--input", "im z=|z| < 2", "--at", "z=1", "-o", file)
+    assert (ended.code, ended.err) == (0, "")
+    assert "∂y/∂im z" in file.read_text(encoding="utf-8")
+
+
 REFUSED = {
     ("--input", "z"): (
-        "--input z: no such single entry of an input\n"
+        "--input z: no such single number of an input\n"
         "  expected: one of u, v\n"
         "  fix:      name one number that runs; --at fixes the others\n"
     ),

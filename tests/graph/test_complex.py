@@ -7,7 +7,7 @@ from numpy_graph import run
 
 from gradcheck.graph import derivatives
 from gradcheck.graph.derivatives import jvp, vjp
-from gradcheck.graph.lower import lower
+from gradcheck.graph.lower import in_real_coordinates, lower
 from gradcheck.language.parse import parse
 from gradcheck.query import Port
 
@@ -97,6 +97,25 @@ def test_second_derivatives_are_differences_of_pytorch_s_gradients(text):
     differences = [(after - before) / (2 * STEP) for after, before in ends]
     for got, truth in zip(found, differences, strict=True):
         np.testing.assert_allclose(got, truth, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_the_function_of_real_coordinates_is_that_of_the_complex_numbers(text):
+    both = Both(text)
+    ports = {name: Port(name, shape, "complex") for name, shape in SHAPES.items()}
+    formula = lower(parse(text), inputs=ports, names={}, lets={}, conditions=())
+    real = in_real_coordinates(formula)
+    pairs = [torch.view_as_real(torch.tensor(x)).numpy() for x in both.point]
+    (value,) = run(real.graph, real.results, pairs)
+    expected = both.function(*map(torch.tensor, both.point)).resolve_conj()
+    expected = torch.view_as_real(expected) if expected.is_complex() else expected
+    np.testing.assert_allclose(value, expected.numpy(), rtol=1e-13, atol=1e-15)
+    assert [port.kind for port in (*real.ports, *real.judged)] == ["real"] * 3
+
+
+def test_a_real_function_is_its_own_in_real_coordinates():
+    formula = lower(parse("sin(x)"), inputs={"x": ()}, names={}, lets={}, conditions=())
+    assert in_real_coordinates(formula) is formula
 
 
 def test_a_gradient_without_its_conjugate_is_caught(monkeypatch):

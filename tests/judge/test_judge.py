@@ -147,16 +147,18 @@ def test_the_wider_allowance_of_a_case_ends_too():
 def test_an_underflow_of_an_intermediate_is_inaccurate_and_says_so():
     judgement = ruled(0.0, settled(1e-300), stress=replace(CALM, underflows=True))
     assert judgement.ruling is Ruling.INACCURATE
-    assert judgement.reason == "an intermediate value underflows"
+    assert judgement.reason == "an intermediate value underflows (a kernel cannot be looked into)"
 
 
 def test_what_is_inaccurate_names_its_excuse():
     stress = replace(CALM, conditioning=100.0)
     assert ruled(1.5 + 900 * ULP, settled(1.5), stress=stress).reason == (
-        "beyond the derived allowance, within 4 times of it"
+        "beyond the derived allowance, within 4 times of it (a kernel cannot be looked into)"
     )
     judgement = ruled(1.0 + 300 * ULP, settled(1.0), stress=replace(CALM, scale=12.0))
-    assert judgement.reason == "within rounding of intermediate values as large as 12"
+    assert judgement.reason == (
+        "within rounding of intermediate values as large as 12 (a kernel cannot be looked into)"
+    )
 
 
 # where the truth vanishes, or nearly

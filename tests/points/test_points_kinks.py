@@ -20,10 +20,13 @@ def find(formula, *inputs, seed=1, count=6, dtype=DOUBLE):
 @pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=lambda dtype: dtype.name)
 @pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "=="])
 def test_a_comparison_with_a_number_is_hit_exactly_and_beside(operator, dtype):
-    values = find(f"where(x {operator} 1.5, x, 0)", X, dtype=dtype)["x"]
+    values = find(f"where(x {operator} 1.5, x, 0)", X, count=8, dtype=dtype)["x"]
     steps = set((ordinal(values, dtype) - ordinal(1.5, dtype)).tolist())
-    assert {-1, 0, 1} & steps == {0, 1}
-    assert max(map(abs, steps)) <= 4
+    assert {-1, 0, 1} < steps
+    relative = np.sort(np.abs(values / 1.5 - 1))
+    assert (relative[-2:] > 3e-4).all()  # one far on either side
+    assert (relative[-2:] < 1e-3).all()
+    assert (relative[-4:-2] < 1e-3 / 2).all()
 
 
 def test_a_kink_between_floats_has_the_two_nearest_on_its_sides():
@@ -34,10 +37,10 @@ def test_a_kink_between_floats_has_the_two_nearest_on_its_sides():
 
 
 def test_the_arguments_of_a_maximum_meet():
-    drawn = find("max(x, y)", X, Y, count=8)
+    drawn = find("max(x, y)", X, Y, count=6)
     gaps = ordinal(drawn["x"], DOUBLE) - ordinal(drawn["y"], DOUBLE)
     assert 0 in gaps
-    assert 0 < np.abs(gaps).max() <= 4
+    assert np.abs(gaps).max() == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_jumps_of_rounding_are_found(formula, grid):
 
 
 def test_a_kink_inside_a_formula_is_found():
-    values = find("where(exp(x) > 5, x, sin(x))", X)["x"]
+    values = find("where(exp(x) > 5, x, sin(x))", X, count=3)["x"]
     assert np.abs(values - math.log(5)).max() < 1e-15
 
 
@@ -74,7 +77,7 @@ def test_points_stay_in_the_domain():
 
 
 def test_matrices_of_a_kind_stay_as_they_are_drawn():
-    drawn = find("max(A[0, 0], x)", variable("A", "real", (2, 2), "symmetric"), X)
+    drawn = find("max(A[0, 0], x)", variable("A", "real", (2, 2), "symmetric"), X, count=3)
     assert (drawn["A"] == np.swapaxes(drawn["A"], 1, 2)).all()
     assert (np.abs(drawn["A"][:, 0, 0] - drawn["x"]) < 1e-14).all()
 
@@ -97,8 +100,8 @@ def test_the_same_seed_finds_the_same_points():
 @pytest.mark.parametrize("threshold", ["20", "1000", "-500", "1/1000"])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_kink_far_from_ordinary_numbers_is_found(threshold, seed):
-    values = find(f"where(x > {threshold}, x, 0)", X, seed=seed, dtype=SINGLE)["x"]
-    assert len(values) == 6
+    values = find(f"where(x > {threshold}, x, 0)", X, seed=seed, count=3, dtype=SINGLE)["x"]
+    assert len(values) == 3
     assert np.abs(values / float(Fraction(threshold)) - 1).max() < 1e-6
 
 

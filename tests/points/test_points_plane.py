@@ -16,8 +16,7 @@ from gradcheck.points.generate import from_coordinates, generate, to_coordinates
 from gradcheck.points.kinks import breakpoints
 from gradcheck.points.marginals import ENTRY_REGIMES
 from gradcheck.points.matrices import belongs
-from gradcheck.points.plan import drawn_batches
-from gradcheck.points.regimes import regimes
+from gradcheck.points.plan import Site, covering_batch, planned, regimes
 from gradcheck.points.simplification import smallest
 
 REGIMES = (*ENTRY_REGIMES, *RELATIONS, "mixed")
@@ -58,7 +57,8 @@ def test_every_number_is_in_its_part_of_the_plane_and_its_dtype(regime, domain, 
 
 
 def test_nothing_is_drawn_where_conditions_exclude_each_other():
-    assert draw("bulk", "|z| < 1 and re > 2").shape == (0,)
+    """Conditions that are not refused when they are read: pi is known by a ball alone."""
+    assert draw("bulk", "|z| <= pi and re >= pi and im > 0").shape == (0,)
 
 
 def test_bulk_is_spread_over_all_quarters_and_over_directions():
@@ -185,10 +185,13 @@ def test_a_failing_complex_number_shrinks_part_by_part_within_its_domain():
 def test_the_batches_of_a_complex_case_hold_as_many_points_as_were_asked_for():
     chosen = case("re(z)*im(w)", (variable("z", "|z| < 2"), variable("w", "complex", (2,))),
                   "re(z) < 1")  # fmt: skip
-    batches = list(drawn_batches(chosen, chosen.variants[0], COMPLEX_SINGLE, RunOptions(64, 0)))
-    assert sum(batch.count for batch in batches) == 64
-    assert {"bulk", "tails", "zeros", "mixed", "edges"} <= {batch.regime for batch in batches}
-    values = np.concatenate([batch.points["z"] for batch in batches])
+    variant = chosen.variants[0]
+    covering = covering_batch(Site(variant.inputs, variant.formula, COMPLEX_SINGLE))
+    batch = planned(chosen, variant, COMPLEX_SINGLE, RunOptions(64, 0), covering)
+    assert batch.count == 64
+    assert {"bulk", "tails", "zeros", "mixed", "edges"} <= set(batch.kinds[batch.covering :])
+    assert {"bulk", "plain", "zeros", "edges", "small"} <= set(batch.kinds[: batch.covering])
+    values = batch.points["z"]
     assert (values.real < 1).all()
     assert (np.abs(values) < 2).all()
     assert math.isclose(np.abs(values).max(), 2, rel_tol=1e-3)

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 from asked import enclosures, every, formula, reference_of
-from flint import arb
+from flint import acb, arb
 
 from gradcheck.dtypes import DTYPES
-from gradcheck.query import Query
+from gradcheck.graph.lower import in_real_coordinates
+from gradcheck.query import Port, Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.reference import MOST_SYMBOLIC_ENTRIES, Reference
 
@@ -262,6 +263,40 @@ def test_a_box_knows_all_derivatives_of_an_order():
     reference = reference_of("[x*y, x*x*y]", x=(), y=())
     found, _ = reference.over(2, np.array([[arb(2), arb(5)]], dtype=object))
     assert found.astype(float).tolist() == [[[[0, 1], [1, 0]], [[10, 4], [4, 0]]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "jacobian"),
+    [
+        ("z**2", [[6, -8], [8, 6]]),  # 2z, by the equations of Cauchy and Riemann
+        ("conj(z)", [[1, 0], [0, -1]]),
+        ("re(z)*im(z)", [[4, 3]]),
+        ("im(z) + I*re(z)", [[0, 1], [1, 0]]),
+    ],
+)
+def test_a_box_of_complex_numbers_knows_the_derivatives_along_both_parts(text, jacobian):
+    reference = Reference(in_real_coordinates(formula(text, z=Port("z", (), "complex"))))
+    found, _ = reference.over(1, np.array([[arb(3), arb(4)]], dtype=object))
+    assert found[0].astype(float).tolist() == jacobian
+
+
+def test_all_derivatives_of_complex_numbers_are_asked_for_in_real_coordinates_alone():
+    complex_one = Reference(formula("z**2", z=Port("z", (), "complex")))
+    told = "all derivatives of complex numbers: ask in real coordinates"
+    with pytest.raises(ValueError, match=told):
+        complex_one.enclose(every(1), np.array([[1 + 2j]]))
+    with pytest.raises(ValueError, match=told):
+        complex_one.over(1, np.array([[acb(1, 2)]], dtype=object))
+    gradient = Query(1, np.array([[1.0]]), (None,))
+    assert complex_one.enclose(gradient, np.array([[1 + 2j]])).balls.astype(complex) == 2 - 4j
+
+
+@pytest.mark.parametrize("text", ["im(1/z)", "im(z**-2)", "im(inv([[z, 0], [0, 1]])[0, 1])"])
+def test_at_a_pole_neither_part_of_a_complex_number_has_a_value(text):
+    """FLINT's numbers have an imaginary part of 0 there."""
+    reference = Reference(formula(text, z=Port("z", (), "complex")))
+    found = reference.enclose(every(0), np.array([[0j]]))
+    assert found.status[0, 0] >= Status.UNDEFINED
 
 
 def test_outputs_that_are_not_judged_are_none():

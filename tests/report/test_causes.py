@@ -31,6 +31,7 @@ def failure(witness="reverse", dtype="float64", **facts):
         "abstained": 0,
         "counts": {"disagree": 1},
         "points": 1,
+        "visited": {"bulk": 1},
         "seconds": 0.25,
         "seed": 0,
         **dict.fromkeys(("torch", "device_name", "gradcheck", "python", "platform"), ""),

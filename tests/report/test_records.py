@@ -51,6 +51,7 @@ OUTCOME = Outcome(
     blame="PyTorch's backward is wrong",
     guess=Guess(GuessKind.SIGN, "the sign", "in x"),
     route="symbolic+forward",
+    visited={"plain": 4, "declared": 2},
 )
 
 RECORD = {
@@ -71,6 +72,7 @@ RECORD = {
     "abstained": 3,
     "counts": {"agree": 11, "disagree": 1},
     "points": 6,
+    "visited": {"plain": 4, "declared": 2},
     "ulps": "inf",
     "relative": 1.0,
     "at": {"x": [-40.0, 2.0]},

@@ -1,7 +1,4 @@
-"""Functions with one fault each, planted where one witness looks, and twins without a fault.
-
-The tests put them on trial, and so does ``benchmarks/kill_rate.py``.
-"""
+"""Functions with one fault each, planted where one witness looks, and twins without a fault."""
 
 from __future__ import annotations
 
@@ -243,3 +240,75 @@ def planted_check(fault: Fault, row: str, dtype: str = "float64", *, twin: bool 
     return check_of(
         case_of(fault.base.declaration, culprit(planted, place), order=order), witness, dtype
     )
+
+
+# one number, to any order
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a slope and a direction make a derivative; ``reverse`` and ``forward`` are right."""
+
+    name: str
+    act: Callable[[Tensor, Tensor], Tensor]
+
+
+REVERSE = Rule("right", lambda slope, cotangent: slope.conj() * cotangent)
+FORWARD = Rule("right", lambda slope, tangent: slope * tangent)
+
+WRONG_RULES = (
+    Rule("wrong sign", lambda slope, side: -slope.conj() * side),
+    Rule("zero", lambda slope, side: 0 * slope * side),
+    Rule("factor 1.01", lambda slope, side: 1.01 * slope.conj() * side),
+    Rule("ignores the direction", lambda slope, side: slope.conj() + 0 * side),
+    Rule("NaN", lambda slope, side: slope.conj() * side * float("nan")),
+)
+"""Of real numbers; in forward mode too, since a real number is its own conjugate."""
+
+DETACHED = Rule("detached", lambda slope, side: slope.conj().detach() * side)
+"""Right, but its own derivative is lost."""
+
+WRONG_IN_REVERSE = (
+    Rule("conjugate forgotten", lambda slope, cotangent: slope * cotangent),
+    Rule("gradient conjugated", lambda slope, cotangent: slope * cotangent.conj()),
+    Rule("real part only", lambda slope, cotangent: (slope.conj() * cotangent).real + 0j),
+    Rule("factor 2", lambda slope, cotangent: 2 * slope.conj() * cotangent),
+)
+WRONG_IN_FORWARD = (
+    Rule("slope conjugated", lambda slope, tangent: slope.conj() * tangent),
+    Rule("tangent conjugated", lambda slope, tangent: slope * tangent.conj()),
+    Rule("real part only", lambda slope, tangent: (slope * tangent).real + 0j),
+    Rule("factor 2", lambda slope, tangent: 2 * slope * tangent),
+)
+"""Of complex numbers, by the derivative of a holomorphic function."""
+
+
+def layered(
+    layers: tuple[Callable[[Tensor], Tensor], ...],
+    depth: int,
+    reverse: Rule = REVERSE,
+    forward: Rule = FORWARD,
+) -> Callable[[Tensor], Tensor]:
+    """The first of functions of which each is the derivative of the one before.
+
+    The derivative of order ``depth`` goes by the given rules, all others are right.
+    """
+    if len(layers) == 1:
+        return layers[0]
+    slope = layered(layers[1:], depth - 1, reverse, forward)
+    pull, push = (reverse, forward) if depth == 1 else (REVERSE, FORWARD)
+
+    class Layer(_Remembering):
+        @staticmethod
+        def forward(x):
+            return layers[0](x)
+
+        @staticmethod
+        def backward(context, cotangent):
+            return pull.act(slope(*context.saved_tensors), cotangent)
+
+        @staticmethod
+        def jvp(context, tangent):
+            return push.act(slope(*context.saved_tensors), tangent)
+
+    return Layer.apply

@@ -191,7 +191,7 @@ def noise(size: float) -> Callable[[Call], Tensors]:
 
     def noisy(gradient: Tensor, salt: Tensor) -> Tensor:
         place = torch.arange(gradient.numel()).reshape(gradient.shape)
-        return gradient * (1 + size * torch.sin(1e4 * gradient + 1e5 * salt + place))
+        return gradient * (1 + size * torch.sin(1 + 1e4 * gradient + 1e5 * salt + place))
 
     return lambda call: tuple(noisy(each, call.inputs[0].sum()) for each in call.gradients())
 

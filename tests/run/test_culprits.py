@@ -7,11 +7,8 @@ import torch
 from culprits import (
     FAULTS,
     PLANE,
-    TWIN,
     VECTOR,
     WITNESSES,
-    case_of,
-    check_of,
     culprit,
     planted_check,
 )
@@ -20,10 +17,6 @@ from gradcheck.answer import Ruling, RunOptions
 from gradcheck.dtypes import DEFAULT_DTYPES
 from gradcheck.run.ruling import rule
 
-POINTS = {"wrong beyond 10": 256}
-"""Where the default number of points may hold none on which a fault shows."""
-
-NEEDLE = "none of the few drawn points lies beyond 10 and is benign"
 TOO_FINE = "finer than a difference of second derivatives can be"
 ONE_AND_THE_SAME = "the same numbers in float32"
 ROUNDING = "at most 17 ulps of float32: inside 16 u S, or in the grey zone up to 64 u S"
@@ -31,10 +24,6 @@ ROUNDING = "at most 17 ulps of float32: inside 16 u S, or in the grey zone up to
 UNSEEN = {
     ("value", "float64", "ignores the direction"): "a value has no direction",
     ("value", "float32", "ignores the direction"): "a value has no direction",
-    ("gradcheck", "float64", "wrong beyond 10"): NEEDLE,
-    ("gradcheck", "float32", "wrong beyond 10"): NEEDLE,
-    ("gradgradcheck", "float64", "wrong beyond 10"): NEEDLE,
-    ("gradgradcheck", "float32", "wrong beyond 10"): NEEDLE,
     ("gradgradcheck", "float64", "factor 1 + 1e-6"): TOO_FINE,
     ("gradgradcheck", "float64", "factor 1 + 1e-9"): TOO_FINE,
     ("gradgradcheck", "float64", "computed in float32"): TOO_FINE,
@@ -51,13 +40,9 @@ CONVICTED = [cell for cell in MATRIX if cell not in UNSEEN]
 CERTIFIED = ("value", "reverse", "forward", "second")
 
 
-def run_options(fault):
-    return RunOptions(points=POINTS.get(fault, 64))
-
-
 @pytest.mark.parametrize(("row", "dtype", "fault"), CONVICTED)
 def test_a_culprit_is_convicted(row, dtype, fault):
-    outcome = rule(planted_check(NAMES[fault], row, dtype), run_options(fault))
+    outcome = rule(planted_check(NAMES[fault], row, dtype), RunOptions())
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.failures
 
@@ -65,11 +50,11 @@ def test_a_culprit_is_convicted(row, dtype, fault):
 @pytest.mark.parametrize(("row", "dtype", "fault"), UNSEEN)
 def test_what_a_witness_cannot_see_it_does_not_pretend_to(row, dtype, fault):
     """A fault that is seen after all must leave the table: this fails then."""
-    outcome = rule(planted_check(NAMES[fault], row, dtype), run_options(fault))
+    outcome = rule(planted_check(NAMES[fault], row, dtype), RunOptions())
     assert outcome.verdict in (Ruling.AGREE, Ruling.INACCURATE)
 
 
-@pytest.mark.parametrize("points", sorted({64, *POINTS.values()}))
+@pytest.mark.parametrize("points", [64, 256])
 @pytest.mark.parametrize("base", [PLANE, VECTOR], ids=["plane", "vector"])
 @pytest.mark.parametrize("dtype", DEFAULT_DTYPES)
 @pytest.mark.parametrize("row", WITNESSES)
@@ -82,26 +67,12 @@ def test_the_correct_twin_is_acquitted(row, dtype, base, points):
 
 def test_the_table_covers_the_matrix():
     assert set(UNSEEN) < set(MATRIX)
-    assert len(CONVICTED) == 140
+    assert len(CONVICTED) == 144
 
 
 def test_in_double_precision_the_certified_witnesses_see_every_fault_in_a_derivative():
     missed = {(row, fault) for row, dtype, fault in UNSEEN if dtype == "float64"}
     assert {cell for cell in missed if cell[0] in CERTIFIED} == {("value", "ignores the direction")}
-
-
-@pytest.mark.parametrize("row", ["gradcheck", "gradgradcheck"])
-@pytest.mark.parametrize(
-    ("fault", "ruling"),
-    [(NAMES["wrong beyond 10"], Ruling.DISAGREE), (TWIN, Ruling.AGREE)],
-    ids=["culprit", "twin"],
-)
-def test_what_no_drawn_point_shows_a_declared_one_does(row, fault, ruling):
-    """The needle of the table: finite differences see it where they are led to it."""
-    witness, place = WITNESSES[row]
-    declared = f"{PLANE.declaration[:-1]}, points: [{{at: {{x: 20, y: 0.5}}}}]}}"
-    check = check_of(case_of(declared, culprit(fault, place)), witness)
-    assert rule(check, RunOptions(points=1)).verdict is ruling
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -21,7 +21,7 @@ ONLY_AT_ONCE = (
     "the backward is wrong, but only where several derivatives or points are asked for at once"
 )
 FAILS = "the implementation itself fails, whatever is asked of it"
-NAMES = ("value", "reverse", "forward", "gradcheck", "second")
+NAMES = ("value", "reverse", "forward", "contract", "gradcheck", "second")
 
 
 def convicted(declaration, function, witness):
@@ -76,6 +76,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
         "value": Ruling.AGREE,
         "reverse": Ruling.DISAGREE,
         "forward": Ruling.AGREE,
+        "contract": Ruling.DISAGREE,
         "gradcheck": Ruling.DISAGREE,
         "second": Ruling.DISAGREE,
     }

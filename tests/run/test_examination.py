@@ -1,5 +1,7 @@
 """How one check ends: what it judges first, what it reports, and what it does not pass over."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,8 +42,9 @@ INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
     [
         (("value", "reverse"), "| `value`, `reverse` | 1 | 3/8 |"),
         (("forward",), "| `forward` | 1 | 3/16 |"),
-        (("second",), "| `second` | 1/2 | 1/16 |"),
-        (("gradcheck",), "| `gradcheck` | 1/16 | 1/16 |"),
+        (("second",), "| `second` | 1/2 | 3/8 |"),
+        (("third",), "| `third` | 3/8 | 3/8 |"),
+        (("gradcheck",), "| `gradcheck` | 3/16 | 3/16 |"),
     ],
 )
 def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
@@ -49,6 +52,23 @@ def test_the_shares_of_the_points_are_documented_as_they_are(witnesses, row):
     shares = tuple(float(Fraction(cell)) for cell in row.strip("| ").split(" | ")[1:])
     methods = [METHODS[witness] for witness in witnesses]
     assert [(each.share, each.share_alone) for each in methods] == [shares] * len(methods)
+
+
+IMPORTS = """
+import sys
+from gradcheck import verify
+result = verify(sys.argv[1], "x**2", {"x": "real"}, witness="reverse", points=4)
+print(result.verdict, "hypothesis" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "told"), [("torch.square(x)", "agree False"), ("2*x", "disagree True")]
+)
+def test_only_a_check_that_fails_imports_hypothesis_which_shrinks_its_input(function, told):
+    command = [sys.executable, "-c", IMPORTS, function]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == told
 
 
 # fixed points
@@ -87,7 +107,7 @@ def test_a_known_answer_that_is_not_the_formulas_is_a_fault_of_the_case(known, w
         f"\n  formula: x**2\n  inputs: {{x: real}}\n  points:\n    - at: {{x: 3}}\n      {known}"
     )
     outcome = ruled(declaration)
-    told = f"cases/sample.yaml:5:7: the known {what} {found} is not the formula's, {true}"
+    told = f"cases/sample.yaml:5:7: the {what} {found}, expected the formula's, {true}"
     assert (outcome.reason, outcome.place) == (told, "cases/sample.yaml:5")
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the case itself")
 

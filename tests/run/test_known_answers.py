@@ -170,6 +170,32 @@ def test_an_answer_that_is_written_for_an_exact_point_holds_for_the_float_beside
         assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
 
 
+MODULUS = (
+    "{formula: sqrt(re(z)**2 + im(z)**2), inputs: {z: {domain: '|z| < 2'}}, order: 1,"
+    " points: [{at: {z: 0}, gradient: {z: %s}}]}"
+)
+
+
+@pytest.mark.parametrize("witness", ["reverse", "forward"])
+@pytest.mark.parametrize(("known", "agrees"), [("0", True), ("1/2", False), ("I/2", False)])
+def test_a_written_gradient_by_a_complex_number_is_held_in_both_parts(witness, known, agrees):
+    """Where the formula has none: PyTorch says 0."""
+    outcome = ruled(MODULUS % known, witness, torch.abs, dtype="complex128")
+    assert outcome.blame != "the case itself"
+    assert (outcome.counts.get("disagree", 0) == 0) is agrees
+
+
+@pytest.mark.parametrize(("known", "agrees"), [("0", True), ("I/2", False)])
+def test_a_written_derivative_of_a_complex_output_is_held_in_both_parts(known, agrees):
+    stated = (
+        "{formula: I*abs(x), inputs: {x: '[-1, 1]'}, order: 1,"
+        f" points: [{{at: {{x: 0}}, jacobian: {{x: {known}}}}}]}}"
+    )
+    outcome = ruled(stated, "reverse", lambda x: torch.complex(0 * x, x.abs()))
+    assert outcome.blame != "the case itself"
+    assert (outcome.counts.get("disagree", 0) == 0) is agrees
+
+
 # answers that the formula itself contradicts
 
 
@@ -180,18 +206,26 @@ def test_an_answer_that_is_written_for_an_exact_point_holds_for_the_float_beside
             "abs(x)",
             0,
             "gradient: {x: 2}",
-            "gradient in x 2.0000000000000000 is not the formula's, which lies between "
+            "gradient in x 2.0000000000000000, expected the formula's, which lies between "
             "-1.00000 and 1.00000",
         ),
-        ("x**2", 3, "value: inf", "value inf is not the formula's, 9.0000000000000000"),
+        ("x**2", 3, "value: inf", "value inf, expected the formula's, 9.0000000000000000"),
+        (
+            "x + I*x**2",
+            1,
+            "jacobian: {x: 1 - 2*I}",
+            "jacobian in x 1.0000000000000000 - 2.0000000000000000j, expected the formula's, "
+            "1.0000000000000000 + 2.0000000000000000j",
+        ),
     ],
 )
 def test_an_answer_outside_the_formulas_is_a_fault_of_the_case(formula, at, known, told):
     outcome = ruled(
-        f"{{formula: {formula}, inputs: {{x: real}}, points: [{{at: {{x: {at}}}, {known}}}]}}"
+        f"{{formula: {formula}, inputs: {{x: real}}, order: 1,"
+        f" points: [{{at: {{x: {at}}}, {known}}}]}}"
     )
     assert outcome.blame == "the case itself"
-    assert outcome.reason.partition(": the known ")[2] == told
+    assert outcome.reason.partition(": the ")[2] == told
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ import torch
 from culprits import case_of, check_of
 from wrongs import BRIEF, with_gradient, wrong_at
 
-from gradcheck.answer import Ruling
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.errors import Where
 from gradcheck.language.parse import parse
 from gradcheck.run import examine
+from gradcheck.run.session import session_of
 
 ISSUE = "https://github.com/pytorch/pytorch/issues/1"
 
@@ -84,3 +85,27 @@ def test_a_known_failure_may_be_about_one_call_alone():
 def test_a_known_failure_of_something_else_is_not_asked_for(when):
     assert ruled_with([known("41.5", **when)]).verdict is Ruling.AGREE
     assert ruled_with([known("41.5", **when)], wrong_at(41.5)).verdict is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("points", [1, 64])
+def test_a_known_failure_is_looked_for_at_the_whole_covering_set_at_every_seed(points, seed):
+    culprit = with_gradient(torch.square, lambda slope, x: torch.where(x > 1e15, 0 * x, slope))
+    check = check_of(case_of(SQUARES, culprit), "reverse", known=[known()])
+    assert examine(check, RunOptions(points=points, seed=seed)).verdict is Ruling.KNOWN
+
+
+def test_a_known_failure_that_is_met_by_the_luck_of_a_seed_is_an_error_that_says_so():
+    points = session_of(check_of(case_of(SQUARES), "reverse")).planned(RunOptions())[0]
+    (lucky,) = points.points["x"][points.kinds.index("tails", points.covering) :][:1]
+    check = check_of(case_of(SQUARES, wrong_at(lucky)), "reverse", known=[known()])
+    met, missed = (examine(check, RunOptions(seed=seed)) for seed in (0, 1))
+    assert met.counts["known"] > 0
+    assert met.reason == (
+        "cases/known_failures.yaml:7:3: the known failure fails at drawn points alone, "
+        "which change with the seed: pin it to a point, with `at`"
+    )
+    assert missed.reason == (
+        "cases/known_failures.yaml:7:3: the known failure no longer fails: remove the entry"
+    )
+    assert met.verdict is missed.verdict is Ruling.DISAGREE

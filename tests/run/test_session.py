@@ -30,7 +30,8 @@ def test_the_seed_is_the_same_on_every_machine():
 
 def test_what_acts_on_each_point_takes_all_points_in_one_call():
     plane = session(PLANE.declaration)
-    (points,) = plane.drawn(EFFORT)
+    (batch,) = plane.planned(EFFORT)
+    points = batch.points
     ((invocation, numbers),) = plane.invocations(points, seed=3, thorough=False)
     assert (invocation.batched, invocation.count, invocation.seed) == (True, 8, 3)
     assert numbers == list(range(8))
@@ -73,19 +74,19 @@ def test_differences_that_leave_the_domain_do_not_testify():
 
 
 def test_cases_of_one_formula_keep_points_of_their_own():
-    (one,) = session("{formula: 1/x, inputs: {x: '(1, 2)'}}").drawn(EFFORT)
-    (other,) = session("{formula: 1/x, inputs: {x: '(-3, -2)'}}").drawn(EFFORT)
-    assert len(one["x"]) == len(other["x"]) == EFFORT.points
-    assert min(one["x"]) > 0 > max(other["x"])
+    (one,) = session("{formula: 1/x, inputs: {x: '(1, 2)'}}").planned(EFFORT)
+    (other,) = session("{formula: 1/x, inputs: {x: '(-3, -2)'}}").planned(EFFORT)
+    assert one.count == other.count == EFFORT.points
+    assert min(one.points["x"]) > 0 > max(other.points["x"])
 
 
 def test_every_witness_of_a_case_sees_the_same_points():
     case = case_of(PLANE.declaration)
     (one,), (other,) = (
-        session_of(check_of(case, witness)).drawn(EFFORT) for witness in ("value", "second")
+        session_of(check_of(case, witness)).planned(EFFORT) for witness in ("value", "second")
     )
-    assert one["x"].shape == (EFFORT.points,)
-    assert one["x"].tobytes() == other["x"].tobytes()
+    assert one.points["x"].shape == (EFFORT.points,)
+    assert one.points["x"].tobytes() == other.points["x"].tobytes()
 
 
 def test_a_point_is_a_row_of_all_input_entries():

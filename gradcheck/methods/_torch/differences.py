@@ -3,6 +3,9 @@
 By Taylor's theorem a central difference of step h misses the derivative by at most h/2 times the
 radius of the second derivatives over x ± h, to which rounding adds the function's own error over h.
 Both are enclosed here, so a step outside a smooth neighbourhood is never judged.
+
+All numbers are real coordinates: PyTorch steps along both parts of a complex entry, and compares
+the two derivatives as one complex number, which is off by at most sqrt(2) times as much.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb
 
-from gradcheck.answer import FiniteDifferenceSettings
+from gradcheck.answer import FiniteDifferenceSettings, Floats
 from gradcheck.dtypes import Dtype
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.judge import CONDITIONING_FACTOR, ROUNDING_FACTOR, SCALE_FACTOR
@@ -36,97 +39,143 @@ LOOSEST = {"float64": 1e-3, "float32": 0.25}
 stands not here finite differences have none to give."""
 
 
+Settings = list[FiniteDifferenceSettings | None]
+"""Those at some points; None where finite differences cannot testify."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Box:
-    """The neighbourhood x ± 2h in which differences of step h are taken.
+class Boxes:
+    """The neighbourhoods x ± 2h of points, in which differences of step h are taken.
 
-    ``balls`` hold all derivatives of the orders 0, 1 and 2 over it.
+    They are those of the points at which values and derivatives up to order 2 are smooth all over
+    the box: ``numbers`` of ``count`` points. ``balls`` hold all derivatives of the orders 0, 1 and
+    2 over each. The reference is that in real coordinates; ``dtype`` is complex where an input is.
 
-    Shapes: point [1, n]; balls [m, n, ..., n] for each order.
+    ``scales`` are the largest values that derivatives of these orders are computed from.
+
+    Shapes: numbers, steps and each of the scales [boxes]; points [boxes, n]; balls
+            [boxes, m, n, ..., n] for each order.
     """
 
     reference: Reference
-    point: Array
     dtype: Dtype
-    step: float
+    count: int
+    numbers: Array
+    points: Array
+    steps: Array
     balls: tuple[Array, ...]
+    scales: tuple[Floats, ...]
 
     @classmethod
-    def at(cls, reference: Reference, point: Array, dtype: Dtype) -> Box | None:
-        """The box, if values and derivatives up to order 2 are smooth all over it.
+    def at(cls, reference: Reference, points: Array, dtype: Dtype) -> Boxes:
+        """Those boxes at some points that are smooth.
 
-        Shapes: [1, n].
+        Shapes: [count, n].
         """
-        largest = np.abs(point).max(initial=1.0)
-        entries = reference.outputs * reference.size**2
-        if not 0 < entries <= _MOST_ENTRIES or not largest <= FARTHEST:
-            return None
-        step = 2.0 ** (math.ceil(math.log2(largest)) - dtype.precision // 3)
-        box = np.array([[arb(value, 2 * step) for value in point[0].tolist()]], dtype=object)
-        balls = []
+        count = len(points)
+        largest = np.abs(points).max(axis=1, initial=1.0)
+        few = 0 < reference.outputs * reference.size**2 <= _MOST_ENTRIES
+        smooth = np.full(count, few) & (largest <= FARTHEST)
+        numbers, balls = np.flatnonzero(smooth), list[Array]()
+        exponents = np.ceil(np.log2(largest[numbers])).astype(int) - dtype.precision // 3
+        steps = np.ldexp(1.0, exponents)
+        boxes = _around(points[numbers], 2 * steps[:, None])
         for order in range(3):
-            try:
-                found, touched = reference.over(order, box)
-            except NoDerivative:
-                return None
-            if touched.any() or not is_finite(found).all():
-                return None
-            balls.append(found[0])
-        return cls(reference, point, dtype, step, tuple(balls))
+            found, smooth = _smooth(reference, order, boxes)
+            balls = [each[smooth] for each in (*balls, found)]
+            numbers, steps, boxes = numbers[smooth], steps[smooth], boxes[smooth]
+        points = points[numbers]
+        scales = (
+            reference.largest(Query.of_all(order), points, dtype) if len(points) else steps
+            for order in range(3)
+        )
+        return cls(reference, dtype, count, numbers, points, steps, tuple(balls), tuple(scales))
 
-    def first(self) -> FiniteDifferenceSettings | None:
-        """Settings for ``torch.autograd.gradcheck``; None where it cannot testify."""
-        return self._settings(0, self.step / 2 * self._radius(2), self._size(1))
+    def settings(self, most: int) -> tuple[Settings, Settings]:
+        """Settings for ``torch.autograd.gradcheck`` at each point, and for ``gradgradcheck``.
 
-    def second(self) -> FiniteDifferenceSettings | None:
-        """Settings for ``torch.autograd.gradgradcheck``; None where it cannot testify."""
-        return self._settings(1, 2 * self._radius(2), max(self._size(1), self._size(2)))
+        ``most`` is the order up to which is asked: below 2 there are none of the second.
+        """
+        first = self._settings(0, self.steps / 2 * self._radius(2), self._size(1))
+        if most < 2:
+            return first, [None] * self.count
+        largest = np.maximum(self._size(1), self._size(2))
+        return first, self._settings(1, 2 * self._radius(2), largest)
 
-    def _radius(self, order: int) -> float:
-        return float(radii(self.balls[order]).max())
+    def _radius(self, order: int) -> Floats:
+        return _largest(radii(self.balls[order]))
 
-    def _size(self, order: int) -> float:
-        return float(magnitudes(self.balls[order]).max())
+    def _size(self, order: int) -> Floats:
+        return _largest(magnitudes(self.balls[order]))
 
-    def _settings(
-        self, order: int, truncation: float, largest: float
-    ) -> FiniteDifferenceSettings | None:
-        """The tolerance that truncation and rounding explain, if it is narrow enough."""
-        if not max(map(self._size, range(3))) <= self.dtype.largest * HEADROOM:
-            return None
-        noise = self._rounding(order) / self.step + self._inaccuracy(order + 1)
-        atol = SAFETY * (truncation + noise)
-        flat = self._size(order) / np.abs(self.point).max(initial=1.0)  # of a constant
-        if not atol <= LOOSEST.get(self.dtype.name, 0.0) * max(largest, flat):
-            return None
-        if self._leaves_range(order + 1):
-            return None
-        return FiniteDifferenceSettings(self.step, atol, 8 * self.dtype.unit_roundoff ** (2 / 3))
+    def _settings(self, order: int, truncation: Floats, largest: Floats) -> Settings:
+        """The tolerances that truncation and rounding explain, where they are narrow enough."""
+        found: Settings = [None] * self.count
+        if not len(self.steps):
+            return found
+        noise = self._rounding(order) / self.steps + self._inaccuracy(order + 1)
+        factor = SAFETY * (math.sqrt(2) if self.dtype.is_complex else 1.0)
+        atol = factor * (truncation + noise)
+        flat = self._size(order) / np.abs(self.points).max(axis=1, initial=1.0)  # of a constant
+        narrow = atol <= LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        for k in range(3):
+            narrow &= self._size(k) <= self.dtype.largest * HEADROOM
+        narrow[narrow] = ~self._leave_range(order + 1, narrow)
+        rtol = 8 * self.dtype.unit_roundoff ** (2 / 3)
+        for k in np.flatnonzero(narrow).tolist():
+            settings = FiniteDifferenceSettings(float(self.steps[k]), float(atol[k]), rtol)
+            found[self.numbers[k]] = settings
+        return found
 
-    def _leaves_range(self, order: int) -> bool:
-        """Whether PyTorch's own derivatives may be NaN here without being wrong.
+    def _leave_range(self, order: int, where: Array) -> Array:
+        """Whether PyTorch's own derivatives may be NaN there without being wrong.
 
         A number below the step is as good as 0: that it underflows does no harm.
         """
-        at = np.where(np.abs(self.point) >= self.step, self.point, 0.0)
-        return bool(self.reference.leaves_range(Query.of_all(order), at, self.dtype).any())
+        points = self.points[where]
+        if not len(points):
+            return np.zeros(0, dtype=bool)
+        at = np.where(np.abs(points) >= self.steps[where, None], points, 0.0)
+        left = self.reference.leaves_range(Query.of_all(order), at, self.dtype)
+        return np.asarray(left.reshape(len(at), -1).any(axis=1))
 
-    def _inaccuracy(self, order: int) -> float:
-        """How far PyTorch's own derivatives may be off here without being wrong."""
-        largest = max(
-            self.reference.largest(Query.of_all(k), self.point, self.dtype)
-            for k in range(order + 1)
-        )
-        return SCALE_FACTOR * self.dtype.unit_roundoff * largest
+    def _inaccuracy(self, order: int) -> Floats:
+        """How far PyTorch's own derivatives may be off there without being wrong."""
+        largest = np.max(self.scales[: order + 1], axis=0)
+        return np.asarray(SCALE_FACTOR * self.dtype.unit_roundoff * largest)
 
-    def _rounding(self, order: int) -> float:
-        """What PyTorch's own rounding may do to values or derivatives in the box, at most."""
-        reach = np.abs(self.point[0]) + 2 * self.step
+    def _rounding(self, order: int) -> Floats:
+        """What PyTorch's own rounding may do to values or derivatives in each box, at most."""
+        reach = np.abs(self.points) + 2 * self.steps[:, None]
         slopes = magnitudes(self.balls[order + 1])
-        conditioning = float((magnitudes(self.balls[order]) + slopes @ reach).max())
+        moved = np.einsum("b...n,bn->b...", slopes, reach)
+        conditioning = _largest(magnitudes(self.balls[order]) + moved)
         entries = np.arange(1, self.reference.size + 1)
-        corner = self.point + entries * CORNER % 1.0 * self.step
-        both = np.concatenate([self.point, corner])
-        running = float(self.reference.rounding(Query.of_all(order), both, self.dtype).max())
+        corners = self.points + entries * CORNER % 1.0 * self.steps[:, None]
+        both = np.concatenate([self.points, corners])
+        running = self.reference.rounding(Query.of_all(order), both, self.dtype)
+        running = _largest(running).reshape(2, -1).max(axis=0)
         stable = CONDITIONING_FACTOR * self.dtype.unit_roundoff * conditioning
-        return max(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
+        noise = np.maximum(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
+        return np.asarray(noise)
+
+
+_around = np.frompyfunc(lambda middle, radius: arb(float(middle), float(radius)), 2, 1)
+
+
+def _largest(numbers: Floats) -> Floats:
+    """Of each box the largest. Shapes: [boxes, ...]; [boxes]."""
+    return np.asarray(numbers.max(axis=tuple(range(1, numbers.ndim))))
+
+
+def _smooth(reference: Reference, order: int, boxes: Array) -> tuple[Array, Array]:
+    """All derivatives of an order over boxes, and which boxes are smooth in them."""
+    nowhere = np.zeros(len(boxes), dtype=bool)
+    if not len(boxes):
+        return nowhere, nowhere
+    try:
+        found, touched = reference.over(order, boxes)
+    except NoDerivative:
+        return nowhere, nowhere
+    finite = is_finite(found).reshape(len(boxes), -1).all(axis=1)
+    return found, finite & ~touched

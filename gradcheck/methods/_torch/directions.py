@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradcheck.answer import Floats, Invocation
+from gradcheck.dtypes import DTYPES
 from gradcheck.query import Array, Port, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 
@@ -30,6 +31,32 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     """
     is_complex = complex_entries(ports)
     return drawn(invocation.seed, stream, (invocation.count, is_complex.size), is_complex)
+
+
+NEAR_A_THOUSAND, NEAR_A_MILLIONTH = 9, -20
+"""Exponents of directions of another size than the usual ones."""
+
+
+def full(invocation: Invocation, ports: Sequence[Port], stream: int, exponent: int) -> Array:
+    """As ``dense``, but with every bit of the dtype used, and of another size.
+
+    Units: 2**exponent <= |c| < 2**(exponent + 1), less far from 1 where the dtype's range is small.
+    """
+    dtype = DTYPES[invocation.dtype]
+    exponent = min(max(exponent, dtype.emin // 2), dtype.emax // 4)
+    is_complex = complex_entries(ports)
+    shape = invocation.count, is_complex.size
+    low, most = 2 ** (dtype.precision - 2), 2 ** (dtype.precision - 1)
+
+    def odd(part: int) -> Floats:
+        key = derive_key("full", invocation.seed, stream + part, exponent)
+        half = random_signed(low, most - 1, key, shape)
+        return np.ldexp(2 * half + np.sign(half), exponent + 1 - dtype.precision)
+
+    found: Array = odd(0)
+    if is_complex.any():
+        found = found + 1j * np.where(is_complex, odd(_IMAGINARY), 0.0)
+    return found
 
 
 def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:

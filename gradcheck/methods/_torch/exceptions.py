@@ -154,7 +154,7 @@ class _Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = _custom_name(func)
+        name = custom_name(func)
         # Inside of an autograd.Function's forward it is off: its own jvp counts there.
         on = torch._C._is_fwd_grad_enabled()
         if name is None or not on or not _carries_tangent((args, kwargs)):
@@ -166,7 +166,7 @@ class _Watch(TorchFunctionMode):
         return result
 
 
-def _custom_name(func: Any) -> str | None:
+def custom_name(func: Any) -> str | None:
     """The name of an operator that is not PyTorch's own; None for everything else."""
     schema = getattr(func, "_schema", None)  # of an overload; a packet of overloads has none
     name = schema.name if schema is not None else getattr(func, "_qualified_op_name", None)

@@ -44,3 +44,14 @@ def nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:
             seen.add(node)
             yield node
             waiting.extend(following for following, _ in node.next_functions)
+
+
+def autocast_claims(results: Iterable[Tensor]) -> Iterator[bool]:
+    """Of each ``autograd.Function`` that says what it does under autocast whether it keeps it on.
+
+    ``torch.amp.custom_fwd`` notes it in the node; with ``cast_inputs`` autocast is off within.
+    """
+    for node in nodes(results):
+        claim = getattr(node, "_fwd_used_autocast", None)
+        if claim is not None:
+            yield claim

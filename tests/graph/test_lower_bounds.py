@@ -1,4 +1,4 @@
-"""No text takes long or much memory, whatever it says: it is unrolled or refused in time.
+"""No text takes long or much memory, whatever it says: it is lowered or refused in time.
 
 All texts run in one process of their own, whose memory is limited to what the case format promises.
 """
@@ -89,7 +89,7 @@ def answers() -> dict[str, tuple[str | int, float]]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_text_is_unrolled_or_refused_in_time(answers, name):
+def test_a_hostile_text_is_lowered_or_refused_in_time(answers, name):
     answer, seconds = answers[name]
     assert seconds < SECONDS
     assert isinstance(answer, str) or answer <= MOST_NODES
@@ -116,7 +116,7 @@ def test_a_hostile_text_is_refused_for_what_it_is(answers, name):
 @pytest.mark.parametrize(
     "name", ["step limit", "powers of one", "powers of an input", "deep maxima"]
 )
-def test_what_is_large_and_within_the_limits_is_unrolled(answers, name):
+def test_what_is_large_and_within_the_limits_is_lowered(answers, name):
     assert isinstance(answers[name][0], int)
 
 

@@ -1,4 +1,4 @@
-"""What the unroller says of a formula that it refuses, whole."""
+"""What lowering says of a formula that it refuses, whole."""
 
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from gradcheck.language.parse import parse
 INPUTS = {"x": (), "v": (3,), "m": (2, 3)}
 
 
-def unrolled(text: str, lets: dict[str, str] | None = None, where: tuple[str, ...] = ()) -> Lowered:
+def lowered(text: str, lets: dict[str, str] | None = None, where: tuple[str, ...] = ()) -> Lowered:
     return lower(
         parse(text),
         inputs=INPUTS,
@@ -24,7 +24,7 @@ def unrolled(text: str, lets: dict[str, str] | None = None, where: tuple[str, ..
 
 def refusal(*case: object) -> ExpressionError:
     with pytest.raises(ExpressionError) as caught:
-        unrolled(*case)
+        lowered(*case)
     return caught.value
 
 
@@ -316,8 +316,8 @@ def test_a_formula_is_refused_with_place_expectation_and_fix(text):
      "sum([i for i in range(65536)])", "[" * 16 + "x" + "]" * 16, "x + 10**9999",
      "mean(m, dim=[0, -1], keepdim=yes)"],
 )  # fmt: skip
-def test_what_is_not_refused_is_unrolled(text):
-    assert isinstance(unrolled(text), Lowered)
+def test_what_is_not_refused_is_lowered(text):
+    assert isinstance(lowered(text), Lowered)
 
 
 @pytest.mark.parametrize(
@@ -348,12 +348,12 @@ def test_a_condition_is_a_single_one():
 
 
 def test_a_let_may_be_a_condition_and_shadow_e():
-    program = unrolled("where(inside, e, -e)", {"inside": "0 < x < 1", "e": "x + 1"})
+    program = lowered("where(inside, e, -e)", {"inside": "0 < x < 1", "e": "x + 1"})
     assert program.names == {"inside", "e", "x"}
 
 
 def test_a_loop_gives_its_name_back():
-    program = unrolled(
+    program = lowered(
         "sum([x for x in range(3)]) + x + [[i for i in range(2)][i] for i in range(2)]"
     )
     assert program.names >= {"x"}
@@ -361,11 +361,11 @@ def test_a_loop_gives_its_name_back():
 
 
 def test_the_names_that_are_used_are_known():
-    assert unrolled("v[k]*a", {"a": "half + m[0, 0]"}).names == {"v", "k", "a", "half", "m"}
+    assert lowered("v[k]*a", {"a": "half + m[0, 0]"}).names == {"v", "k", "a", "half", "m"}
 
 
 def test_inputs_are_numbered_in_their_order():
-    program = unrolled("[m[0, 0], v[1], x]")
+    program = lowered("[m[0, 0], v[1], x]")
     nodes = [program.graph.nodes[node] for node in program.inputs]
     assert [(node.op, node.attr, node.shape) for node in nodes] == [
         ("input", 0, ()), ("input", 1, (3,)), ("input", 2, (2, 3)),
@@ -373,7 +373,7 @@ def test_inputs_are_numbered_in_their_order():
 
 
 def test_equal_operations_are_one_node():
-    program = unrolled("sin(x)*sin(x) + sin(x)")
+    program = lowered("sin(x)*sin(x) + sin(x)")
     assert len([node for node in program.graph.nodes if node.op == "sin"]) == 1
 
 
@@ -388,4 +388,4 @@ def test_a_product_without_its_operator_is_told_to_have_one(text):
 
 
 def test_a_product_with_its_operator_is_taken():
-    assert unrolled("2*(x + 1)").outputs[0].shape == ()
+    assert lowered("2*(x + 1)").outputs[0].shape == ()

@@ -1,0 +1,347 @@
+"""How many right implementations, each rounding in a way of its own, a default run convicts.
+
+Run by hand. Each line is a formula, its inputs, and PyTorch code that is right in exact arithmetic
+and far from the formula in how it rounds: other orders of sums, logarithms for products,
+exponentials for hyperbolics, moments for differences, shifts, scalings, recurrences, other
+factorisations. Some cancel or leave the range where the formula does not: that is `inaccurate`,
+never `disagree`. Code that differs from the formula somewhere, also at a kink, has no place here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import gradcheck
+
+Right = tuple[str, Any, dict[str, Any], Callable[..., Tensor]]
+"""What the code does, a formula, inputs, the code."""
+
+REAL, POSITIVE, UNIT = "real", "(0, inf)", "(-1, 1)"
+TAME = {"x": "(-20, 20)"}  # where the code would give NaN beyond: that convicts
+X, P, U = {"x": REAL}, {"x": POSITIVE}, {"x": UNIT}
+NEAR = {"x": "(1e-3, 1e3)", "y": "(1e-3, 1e3)"}
+XY, PQ = {"x": REAL, "y": REAL}, {"x": POSITIVE, "y": POSITIVE}
+V, W = {"x": {"shape": [4]}}, {"x": {"shape": [4]}, "y": {"shape": [4]}}
+PV = {"x": {"shape": [4], "domain": "(0.1, 10)"}}
+M, MM = {"a": {"shape": [3, 3]}}, {"a": {"shape": [3, 3]}, "b": {"shape": [3, 3]}}
+MV = {"a": {"shape": [3, 3]}, "x": {"shape": [3]}}
+ROWS = {"x": {"shape": [2, 4]}}
+CONVOLUTION = (
+    "[x[0]*y[0] + x[1]*y[3] + x[2]*y[2] + x[3]*y[1], x[0]*y[1] + x[1]*y[0] + x[2]*y[3] + x[3]*y[2],"
+    " x[0]*y[2] + x[1]*y[1] + x[2]*y[0] + x[3]*y[3], x[0]*y[3] + x[1]*y[2] + x[2]*y[1] + x[3]*y[0]]"
+)
+
+
+def _horner(*coefficients: float) -> Callable[[Tensor], Tensor]:
+    def code(x: Tensor) -> Tensor:
+        total = torch.full_like(x, coefficients[0])
+        for each in coefficients[1:]:
+            total = total * x + each
+        return total
+
+    return code
+
+
+def _pairs(x: Tensor) -> Tensor:
+    while x.shape[-1] > 1:
+        x = x[..., ::2] + x[..., 1::2]
+    return x[..., 0]
+
+
+def _kahan(x: Tensor) -> Tensor:
+    total = lost = torch.zeros_like(x[..., 0])
+    for each in x.unbind(-1):
+        y = each - lost
+        new = total + y
+        total, lost = new, (new - total) - y
+    return total
+
+
+def _welford(x: Tensor) -> Tensor:
+    mean = spread = torch.zeros_like(x[0])
+    for k, each in enumerate(x.unbind(-1), 1):
+        step = each - mean
+        mean = mean + step / k
+        spread = spread + step * (each - mean)
+    return spread / x.shape[-1]
+
+
+def _online_logsumexp(x: Tensor) -> Tensor:
+    top, total = x[0], torch.ones_like(x[0])
+    for each in x[1:].unbind(-1):
+        new = torch.maximum(top, each).detach()
+        total = total * (top - new).exp() + (each - new).exp()
+        top = new
+    return top + total.log()
+
+
+def _strassen_like(a: Tensor, b: Tensor) -> Tensor:
+    """Gauss's trick on blocks: products of sums, subtracted again."""
+    return (a + b) @ (a + b) / 2 - (a @ a + b @ b) / 2 + (a @ b - b @ a) / 2
+
+
+def _fft(x: Tensor, y: Tensor) -> Tensor:
+    return torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(y), n=4)
+
+
+def _newton_sqrt(x: Tensor) -> Tensor:
+    root = x.sqrt()
+    return (root + x / root) / 2
+
+
+def _cofactors(a: Tensor) -> Tensor:
+    b = a.unbind(0)
+    return torch.linalg.cross(b[0], b[1]) @ b[2]
+
+
+ELEMENTWISE: tuple[Right, ...] = (
+    ("cosh by exponentials", "cosh(x)", X, lambda x: (x.exp() + (-x).exp()) / 2),
+    ("cosh by one exponential", "cosh(x)", X, lambda x: (x.exp() + 1 / x.exp()) / 2),
+    ("sinh by exponentials", "sinh(x)", X, lambda x: (x.exp() - (-x).exp()) / 2),
+    ("sinh by expm1", "sinh(x)", X, lambda x: (x.expm1() - (-x).expm1()) / 2),
+    ("tanh by exponentials", "tanh(x)", TAME, lambda x: 1 - 2 / ((2 * x).exp() + 1)),
+    ("tanh by the sigmoid", "tanh(x)", X, lambda x: 2 * (2 * x).sigmoid() - 1),
+    ("tanh of sinh and cosh", "tanh(x)", TAME, lambda x: x.sinh() / x.cosh()),
+    ("logistic by exp", "1/(1 + exp(-x))", X, lambda x: 1 / (1 + (-x).exp())),
+    ("logistic by exp above", "1/(1 + exp(-x))", X, lambda x: x.exp() / (1 + x.exp())),
+    ("logistic by tanh", "1/(1 + exp(-x))", X, lambda x: (1 + (x / 2).tanh()) / 2),
+    ("logistic by logsigmoid", "1/(1 + exp(-x))", X, lambda x: functional.logsigmoid(x).exp()),
+    ("softplus by log1p", "log(1 + exp(x))", X, lambda x: x.exp().log1p()),
+    ("softplus by log", "log(1 + exp(x))", X, lambda x: (1 + x.exp()).log()),
+    ("softplus by logaddexp", "log(1 + exp(x))", X, lambda x: torch.logaddexp(x, 0 * x)),
+    ("softplus by the sigmoid", "log(1 + exp(x))", X, lambda x: -(-x).sigmoid().log()),
+    ("swish by tanh", "x/(1 + exp(-x))", X, lambda x: x * (1 + (x / 2).tanh()) / 2),
+    ("swish by a quotient", "x/(1 + exp(-x))", X, lambda x: x / (1 + (-x).exp())),
+    ("swish by the sigmoid", "x/(1 + exp(-x))", X, lambda x: x * x.sigmoid()),
+    ("mish by log", "x*tanh(log(1 + exp(x)))", X, lambda x: x * functional.softplus(x).tanh()),
+    ("mish by squares", "x*tanh(log(1 + exp(x)))", X,
+     lambda x: x * (1 - 2 / ((1 + x.exp()) ** 2 + 1))),
+    ("gelu by erfc", "x*(1 + erf(x/sqrt(2)))/2", X, lambda x: x * (-x / 2**0.5).erfc() / 2),
+    ("gelu by ndtr", "x*(1 + erf(x/sqrt(2)))/2", X, lambda x: x * torch.special.ndtr(x)),
+    ("erfc by erf", "erfc(x)", X, lambda x: 1 - x.erf()),
+    ("erf by erfc", "erf(x)", X, lambda x: 1 - x.erfc()),
+    ("expm1 by exp", "exp(x) - 1", X, lambda x: x.exp() - 1),
+    ("expm1", "exp(x) - 1", X, torch.expm1),
+    ("expm1 by sinh", "exp(x) - 1", X, lambda x: 2 * (x / 2).exp() * (x / 2).sinh()),
+    ("exp by halves", "exp(x)", X, lambda x: (x / 2).exp() ** 2),
+    ("exp by exp2", "exp(x)", X, lambda x: (x * (1 / math.log(2))).exp2()),
+    ("exp by a quotient", "exp(x)", X, lambda x: 1 / (-x).exp()),
+    ("exp2 by exp", "2**x", X, lambda x: (x * math.log(2)).exp()),
+    ("log1p by log", "log(1 + x)", P, lambda x: (1 + x).log()),
+    ("log1p by atanh", "log(1 + x)", {"x": "(1e-9, 1e9)"}, lambda x: 2 * (x / (2 + x)).atanh()),
+    ("log10 by log", "log(x)/log(10)", P, lambda x: x.log() / math.log(10)),
+    ("log by log2", "log(x)", P, lambda x: x.log2() * math.log(2)),
+    ("log of a root", "log(x)", P, lambda x: 2 * x.sqrt().log()),
+    ("log of the inverse", "log(x)", P, lambda x: -(1 / x).log()),
+    ("power by exp and log", "x**(5/2)", P, lambda x: (2.5 * x.log()).exp()),
+    ("power by roots", "x**(5/2)", P, lambda x: x * x * x.sqrt()),
+    ("cube by products", "x**3", X, lambda x: x * x * x),
+    ("fourth power by squares", "x**4", X, lambda x: (x * x) ** 2),
+    ("square of a sum", "(x + 1)**2", X, lambda x: x * x + 2 * x + 1),
+    ("difference of squares", "(x - 1)*(x + 1)", X, lambda x: x * x - 1),
+    ("root by Newton's step", "sqrt(x)", P, _newton_sqrt),
+    ("root by the inverse root", "sqrt(x)", P, lambda x: x * x.rsqrt()),
+    ("root by log", "sqrt(x)", P, lambda x: (x.log() / 2).exp()),
+    ("inverse root by root", "1/sqrt(x)", P, lambda x: 1 / x.sqrt()),
+    ("inverse root by power", "1/sqrt(x)", P, lambda x: x**-0.5),
+    ("inverse by power", "1/x", P, lambda x: x**-1.0),
+    ("hypotenuse of one", "sqrt(1 + x**2)", X, lambda x: torch.hypot(x, torch.ones_like(x))),
+    ("hypotenuse by a root", "sqrt(1 + x**2)", X, lambda x: (1 + x * x).sqrt()),
+    ("hypotenuse by cosh", "sqrt(1 + x**2)", X, lambda x: x.asinh().cosh()),
+    ("asinh by log", "asinh(x)", P, lambda x: (x + (x * x + 1).sqrt()).log()),
+    ("acosh by log", "acosh(x)", {"x": "(1, inf)"}, lambda x: (x + (x * x - 1).sqrt()).log()),
+    ("atanh by log", "atanh(x)", U, lambda x: ((1 + x) / (1 - x)).log() / 2),
+    ("atanh by log1p", "atanh(x)", U, lambda x: (x.log1p() - (-x).log1p()) / 2),
+    ("acos by asin", "acos(x)", U, lambda x: math.pi / 2 - x.asin()),
+    ("asin by atan", "asin(x)", U, lambda x: (x / (1 - x * x).sqrt()).atan()),
+    ("atan by atan2", "atan(x)", X, lambda x: torch.atan2(x, torch.ones_like(x))),
+    ("atan of the inverse", "atan(x)", P, lambda x: math.pi / 2 - (1 / x).atan()),
+    ("sine by halves", "sin(x)", X, lambda x: 2 * (x / 2).sin() * (x / 2).cos()),
+    ("sine by a shift", "sin(x)", {"x": "(-10, 10)"}, lambda x: (x - math.pi / 2).cos()),
+    ("cosine by halves", "cos(x)", X, lambda x: 1 - 2 * (x / 2).sin() ** 2),
+    ("square of the sine", "sin(x)**2", X, lambda x: (1 - (2 * x).cos()) / 2),
+    ("square of the sine by cos", "sin(x)**2", X, lambda x: 1 - x.cos() ** 2),
+    ("1 - cos by halves", "1 - cos(x)", X, lambda x: 2 * (x / 2).sin() ** 2),
+    ("tangent by a quotient", "tan(x)", {"x": "(-1.5, 1.5)"}, lambda x: x.sin() / x.cos()),
+    ("sech squared by tanh", "1/cosh(x)**2", X, lambda x: 1 - x.tanh() ** 2),
+    ("Gauss by a power", "exp(-x**2/2)", X, lambda x: (x * x).exp() ** -0.5),
+    ("Gauss by two factors", "exp(-x**2/2)", X, lambda x: ((-x * x / 4).exp()) ** 2),
+    ("Lorentz by atan", "1/(1 + x**2)", X, lambda x: x.atan().cos() ** 2),
+    ("partial fractions", "1/(x*(x + 1))", P, lambda x: 1 / x - 1 / (x + 1)),
+    ("polynomial by Horner", "x**4 - 3*x**3 + x - 5", X, _horner(1, -3, 0, 1, -5)),
+    ("polynomial by powers", "x**4 - 3*x**3 + x - 5", X, lambda x: x**4 - 3 * x**3 + x - 5),
+    ("a binomial, expanded", "(x - 1)**5", X, _horner(1, -5, 10, -10, 5, -1)),
+    ("Chebyshev by recurrence", "16*x**5 - 20*x**3 + 5*x", X,
+     lambda x: 2 * x * (8 * x**4 - 8 * x**2 + 1) - (4 * x**3 - 3 * x)),
+    ("elu by where", "where(x > 0, x, exp(x) - 1)", X, functional.elu),
+    ("logit by two logs", "log(x/(1 - x))", {"x": "(0, 1)"}, lambda x: x.log() - (-x).log1p()),
+    ("logit by a quotient", "log(x/(1 - x))", {"x": "(0, 1)"}, lambda x: (x / (1 - x)).log()),
+    ("entropy by xlogy", "x*log(x)", P, lambda x: torch.xlogy(x, x)),
+    ("log of the normal", "-x**2/2 - log(2*pi)/2", TAME,
+     lambda x: ((-x * x / 2).exp() / (2 * math.pi) ** 0.5).log()),
+)  # fmt: skip
+PLANE: tuple[Right, ...] = (
+    ("hypotenuse by squares", "sqrt(x**2 + y**2)", PQ, lambda x, y: (x * x + y * y).sqrt()),
+    ("hypotenuse by scaling", "sqrt(x**2 + y**2)", PQ, lambda x, y: x * (1 + (y / x) ** 2).sqrt()),
+    ("hypotenuse", "sqrt(x**2 + y**2)", PQ, torch.hypot),
+    ("quotient by the inverse", "x/y", PQ, lambda x, y: x * (1 / y)),
+    ("quotient by logs", "x/y", PQ, lambda x, y: (x.log() - y.log()).exp()),
+    ("product by logs", "x*y", PQ, lambda x, y: (x.log() + y.log()).exp()),
+    ("product by squares", "x*y", XY, lambda x, y: ((x + y) ** 2 - (x - y) ** 2) / 4),
+    ("square of a difference", "(x - y)**2", XY, lambda x, y: x * x - 2 * x * y + y * y),
+    ("difference of squares in two", "(x - y)*(x + y)", XY, lambda x, y: x * x - y * y),
+    ("parallel resistors", "x*y/(x + y)", NEAR, lambda x, y: 1 / (1 / x + 1 / y)),
+    ("power of two inputs", "x**y", {"x": "(0.1, 10)", "y": "(-5, 5)"},
+     lambda x, y: (y * x.log()).exp()),
+    ("logaddexp by log", "log(exp(x) + exp(y))", XY, lambda x, y: (x.exp() + y.exp()).log()),
+    ("logaddexp by softplus", "log(exp(x) + exp(y))", XY,
+     lambda x, y: x + functional.softplus(y - x)),
+    ("sine of a sum", "sin(x + y)", XY, lambda x, y: x.sin() * y.cos() + x.cos() * y.sin()),
+    ("sine of a sum, direct", "sin(x)*cos(y) + cos(x)*sin(y)", XY, lambda x, y: (x + y).sin()),
+    ("cosine of a difference", "cos(x - y)", XY,
+     lambda x, y: x.cos() * y.cos() + x.sin() * y.sin()),
+    ("exponential of a sum", "exp(x + y)", XY, lambda x, y: x.exp() * y.exp()),
+    ("log of a product", "log(x*y)", PQ, lambda x, y: x.log() + y.log()),
+    ("log of a quotient", "log(x/y)", PQ, lambda x, y: (x / y).log()),
+    ("atan2 by atan", "atan2(y, x)", PQ, lambda x, y: (y / x).atan()),
+    ("interpolation", "x + (y - x)/4", XY, lambda x, y: 0.75 * x + 0.25 * y),
+    ("interpolation by lerp", "x + (y - x)/4", XY, lambda x, y: torch.lerp(x, y, 0.25)),
+    ("addcmul", "x + 2*x*y", XY, lambda x, y: torch.addcmul(x, x, y, value=2)),
+    ("addcdiv", "x + x/y", PQ, lambda x, y: torch.addcdiv(x, x, y)),
+    ("mean of squares", "(x**2 + y**2)/2", XY,
+     lambda x, y: ((x + y) / 2) ** 2 + ((x - y) / 2) ** 2),
+    ("geometric mean", "sqrt(x*y)", PQ, lambda x, y: x.sqrt() * y.sqrt()),
+    ("geometric mean by logs", "sqrt(x*y)", PQ, lambda x, y: ((x.log() + y.log()) / 2).exp()),
+    ("harmonic mean", "2*x*y/(x + y)", NEAR, lambda x, y: 2 / (1 / x + 1 / y)),
+    ("bilinear, expanded", "(x + 1)*(y - 2)", XY, lambda x, y: x * y - 2 * x + y - 2),
+    ("relative entropy", "x*log(x/y)", PQ, lambda x, y: x * x.log() - x * y.log()),
+    ("logarithmic loss", "log(1 + exp(-x*y))", XY, lambda x, y: functional.softplus(-x * y)),
+)  # fmt: skip
+ARRAYS: tuple[Right, ...] = (
+    ("sum in pairs", "sum(x)", V, _pairs),
+    ("sum backwards", "sum(x)", V, lambda x: x.flip(0).cumsum(0)[-1]),
+    ("sum by Kahan", "sum(x)", V, _kahan),
+    ("sum by a product", "sum(x)", V, lambda x: x @ torch.ones_like(x)),
+    ("mean by parts", "sum(x)/4", V, lambda x: (x / 4).sum()),
+    ("mean running", "sum(x)/4", V, lambda x: (x[:2].mean() + x[2:].mean()) / 2),
+    ("dot by einsum", "sum(x*y)", W, lambda x, y: torch.einsum("i,i->", x, y)),
+    ("dot by squares", "sum(x*y)", W,
+     lambda x, y: ((x + y).square().sum() - (x - y).square().sum()) / 4),
+    ("variance by moments", "sum((x - sum(x)/4)**2)/4", V,
+     lambda x: x.square().mean() - x.mean() ** 2),
+    ("variance by Welford", "sum((x - sum(x)/4)**2)/4", V, _welford),
+    ("variance by pairs", "sum((x - sum(x)/4)**2)/4", V,
+     lambda x: (x[:, None] - x).square().sum() / 32),
+    ("variance", "sum((x - sum(x)/4)**2)/4", V, lambda x: x.var(unbiased=False)),
+    ("deviation by moments", "sqrt(sum((x - sum(x)/4)**2)/4 + 1)", V,
+     lambda x: (x.square().mean() - x.mean() ** 2 + 1).sqrt()),
+    ("logsumexp plainly", "log(sum(exp(x)))", V, lambda x: x.exp().sum().log()),
+    ("logsumexp shifted", "log(sum(exp(x)))", V,
+     lambda x: x.max().detach() + (x - x.max().detach()).exp().sum().log()),
+    ("logsumexp online", "log(sum(exp(x)))", V, _online_logsumexp),
+    ("logsumexp by logaddexp", "log(sum(exp(x)))", V, lambda x: torch.logaddexp(
+        torch.logaddexp(x[0], x[1]), torch.logaddexp(x[2], x[3]))),
+    ("logsumexp by log1p", "log(sum(exp(x)))", V,
+     lambda x: x[0] + (x[1:] - x[0]).exp().sum().log1p()),
+    ("softmax plainly", "exp(x)/sum(exp(x))", V, lambda x: x.exp() / x.exp().sum()),
+    ("softmax shifted", "exp(x)/sum(exp(x))", V,
+     lambda x: (e := (x - x.max().detach()).exp()) / e.sum()),
+    ("softmax by its log", "exp(x)/sum(exp(x))", V, lambda x: x.log_softmax(0).exp()),
+    ("softmax by differences", "exp(x)/sum(exp(x))", V,
+     lambda x: 1 / (x - x[:, None]).exp().sum(-1)),
+    ("log softmax by logsumexp", "x - log(sum(exp(x)))", V, lambda x: x - x.logsumexp(0)),
+    ("log softmax by softmax", "x - log(sum(exp(x)))", V, lambda x: x.softmax(0).log()),
+    ("norm by a dot", "sqrt(sum(x**2) + 1)", V, lambda x: (x @ x + 1).sqrt()),
+    ("norm scaled", "sqrt(sum(x**2) + 1)", V, lambda x: (
+        s := x.abs().max().detach() + 1) * ((x / s).square().sum() + 1 / s**2).sqrt()),
+    ("product by logs of entries", "prod(x)", PV, lambda x: x.log().sum().exp()),
+    ("product in pairs", "prod(x)", V, lambda x: (x[0] * x[3]) * (x[1] * x[2])),
+    ("running sum by a matrix", "cumsum(x)", V,
+     lambda x: torch.ones(4, 4, dtype=x.dtype).tril() @ x),
+    ("running sum", "cumsum(x)", V, lambda x: x.cumsum(0)),
+    ("running product by logs", "cumprod(x)", PV, lambda x: x.log().cumsum(0).exp()),
+    ("distance multiplied out", "sum((x - y)**2)", W, lambda x, y: x @ x - 2 * x @ y + y @ y),
+    ("distance by einsum", "sum((x - y)**2)", W, lambda x, y: torch.einsum("i,i->", x - y, x - y)),
+    ("convolution by FFT", CONVOLUTION, W, _fft),
+    ("matmul by einsum", "a @ b", MM, lambda a, b: torch.einsum("ij,jk->ik", a, b)),
+    ("matmul by broadcasting", "a @ b", MM, lambda a, b: (a[:, :, None] * b[None]).sum(1)),
+    ("matmul by outer products", "a @ b", MM,
+     lambda a, b: sum(torch.outer(a[:, k], b[k]) for k in range(3))),
+    ("matmul by sums", "a @ b", MM, _strassen_like),
+    ("matmul transposed", "a @ b", MM, lambda a, b: (b.mT @ a.mT).mT),
+    ("trace of a product", "trace(a @ b)", MM, lambda a, b: (a * b.mT).sum()),
+    ("determinant by cofactors", "det(a)", M, _cofactors),
+    ("determinant", "det(a)", M, torch.linalg.det),
+    ("square of a matrix", "a @ a", M, lambda a: torch.linalg.matrix_power(a, 2)),
+    ("quadratic form by einsum", "(a @ x) @ x", MV, lambda a, x: torch.einsum("ij,i,j->", a, x, x)),
+    ("quadratic form by outer", "(a @ x) @ x", MV, lambda a, x: (a * torch.outer(x, x)).sum()),
+    ("row sums by a product", "sum(x, 1)", ROWS, lambda x: x @ torch.ones(4, dtype=x.dtype)),
+    ("column means", "sum(x, 0)/2", ROWS, lambda x: x[0] / 2 + x[1] / 2),
+    ("centred rows", "x - mean(x, 1, keepdim=True)", ROWS,
+     lambda x: x @ (torch.eye(4, dtype=x.dtype) - 0.25)),
+    ("layer norm by moments", "(x - mean(x))/sqrt(mean((x - mean(x))**2) + 1)", V,
+     lambda x: (x - x.mean()) / (x.square().mean() - x.mean() ** 2 + 1).sqrt()),
+    ("layer norm", "(x - mean(x))/sqrt(mean((x - mean(x))**2) + 1)", V,
+     lambda x: functional.layer_norm(x, [4], eps=1.0)),
+    ("layer norm by rsqrt", "(x - mean(x))/sqrt(mean((x - mean(x))**2) + 1)", V,
+     lambda x: (d := x - x.mean()) * (d.square().mean() + 1).rsqrt()),
+    ("rms norm", "x/sqrt(mean(x**2) + 1)", V, lambda x: x * (x.square().mean() + 1).rsqrt()),
+    ("rms norm by a norm", "x/sqrt(mean(x**2) + 1)", V,
+     lambda x: 2 * x / (x.square().sum() + 4).sqrt()),
+    ("cross-entropy plainly", "log(sum(exp(x))) - x[1]", V,
+     lambda x: -(x.exp() / x.exp().sum())[1].log()),
+    ("cross-entropy by pairs", "log(sum(exp(x))) - x[1]", V,
+     lambda x: (x - x[1]).exp().sum().log()),
+    ("outer product by einsum", "outer(x, y)", W, lambda x, y: torch.einsum("i,j->ij", x, y)),
+    ("attention of one query", "sum(exp(x)*y)/sum(exp(x))", W, lambda x, y: x.softmax(0) @ y),
+    ("attention plainly", "sum(exp(x)*y)/sum(exp(x))", W,
+     lambda x, y: (x.exp() @ y) / x.exp().sum()),
+)  # fmt: skip
+ALL = (*ELEMENTWISE, *PLANE, *ARRAYS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dtype", action="append", help="default: float64 and float32")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part", default="1/1", help="K/N: every N-th of the implementations")
+    parser.add_argument("--only", default="", help="those whose name holds this text")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    part, parts = map(int, options.part.split("/"))
+    chosen = [each for each in ALL[part - 1 :: parts] if options.only in each[0]]
+    for dtype in options.dtype or ("float64", "float32"):
+        report(chosen, dtype, range(options.seeds))
+
+
+def report(chosen: list[Right], dtype: str, seeds: range) -> None:
+    """Print each implementation that is convicted, by which witness, and the totals."""
+    started, verdicts, convicted = time.perf_counter(), Counter[str](), Counter[str]()
+    print(f"\n{dtype}, {len(chosen)} right implementations, {len(seeds)} seeds")
+    for name, formula, inputs, code in chosen:
+        for seed in seeds:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = gradcheck.verify(code, formula, inputs, dtype=dtype, seed=seed, order=2)
+            for check, outcome in result.outcomes.items():
+                verdicts[outcome.verdict] += 1
+                if outcome.verdict == "disagree":
+                    convicted[name] += 1
+                    print(f"  {name}, seed {seed}, {check.split('[')[1].split('-')[0]}: "
+                          f"{outcome.reason}")  # fmt: skip
+    print(f"checks: {dict(verdicts)}; {len(convicted)} of {len(chosen)} implementations convicted; "
+          f"{time.perf_counter() - started:.0f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

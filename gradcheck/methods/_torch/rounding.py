@@ -1,0 +1,553 @@
+"""How far right code may be off: a witness is asked again while every operation rounds otherwise.
+
+Below autograd each operation's floating result is moved by one unit in the last place, up or down.
+Backward, tangents and derivatives of derivatives are moved too, and what autograd records is not
+changed. How far the answers then lie apart is what rounding does to *this* code: a wrong formula
+moves by rounding only, and one that cancels by all that it loses. docs/judge.md has the argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._decomp import decomposition_table
+from torch._library.custom_ops import OPDEFS
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from gradcheck.answer import Answer, Floats, Invocation, Question, Said
+from gradcheck.methods._torch.exceptions import eagerly
+from gradcheck.query import Array
+from gradcheck.randomness import derive_key, random_words
+
+PATTERNS = 8
+_MOVES = (-1, -1, -1, 0, 0, 1, 1, 1)
+"""In units in the last place: each number moves so in the patterns, in an order of its own. Then
+one number alone moves the answers both ways for sure, and no two cancel in all patterns."""
+PATTERNS = len(_MOVES)
+RANGE_PATTERNS = 4
+"""How many of them are repeated with what overflowed or underflowed brought back."""
+_POOL = 1 << 16
+"""So many numbers have an order of their own; an operation takes a stretch of them."""
+Key = tuple[str, int]
+"""Which of a witness's answers: its label, and its number among those of that label."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rounding:
+    """What rounding does to one answer.
+
+    ``spread`` is the distance between the farthest answers whose operations were moved, and
+    ``ranged`` the same where also what left the dtype's range was brought back. ``left`` says, for
+    each point, how an operation left the range first, or nothing. ``opaque`` names what cannot be
+    looked into, so that the distances mean nothing.
+
+    Shapes: spread, ranged [count, *free], complex where the numbers are; left [count].
+    """
+
+    spread: Array
+    ranged: Array
+    left: tuple[str, ...]
+    opaque: str
+
+
+def measure(
+    ask: Question, invocation: Invocation, answered: dict[Key, Answer]
+) -> dict[Key, Rounding]:
+    """Ask a witness again and again, and return what rounding does to each answer it gave.
+
+    ``answered`` are its answers. Code that gives others when it is asked again is opaque.
+    """
+    # what a user's own code is watched for was found before
+    invocation = replace(invocation, own_code=False)
+    with eagerly():
+        asked = _Asked(ask, invocation)
+        still = asked.by(_Moves(invocation, None))
+        moved = [asked.by(_Moves(invocation, k)) for k in range(PATTERNS)]
+        ranged = [
+            asked.by(_Moves(invocation, k, into_range=True))
+            for k in range(RANGE_PATTERNS if any(still.mode.left) else 0)
+        ]
+        again = asked.by(_Moves(invocation, None))
+    said = _Repetitions(still, moved, ranged, again)
+    return {key: said.rounding(key, answer) for key, answer in answered.items()}
+
+
+def keyed(said: Iterator[Said]) -> Iterator[tuple[Key | None, Said]]:
+    """What a witness says, each answer with its key."""
+    seen: Counter[str] = Counter()
+    for each in said:
+        if isinstance(each, Answer):
+            yield (each.label, seen[each.label]), each
+            seen[each.label] += 1
+        else:
+            yield None, each
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """The numbers of one repetition, and the mode that it was made under."""
+
+    mode: _Moves
+    numbers: dict[Key, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    ask: Question
+    invocation: Invocation
+
+    def by(self, mode: _Moves) -> _Heard:
+        numbers = {}
+        with _same_randomness(self.invocation.device), _watched(mode.opaque), mode:
+            for key, said in keyed(self.ask(self.invocation)):
+                mode.operations = 0  # so that calls that do the same move alike
+                if isinstance(said, Answer) and key is not None:
+                    numbers[key] = said.numbers
+        return _Heard(mode, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repetitions:
+    """What was said with nothing moved, before and after all others, and with moves."""
+
+    still: _Heard
+    moved: Sequence[_Heard]
+    ranged: Sequence[_Heard]
+    again: _Heard
+
+    def rounding(self, key: Key, answer: Answer) -> Rounding:
+        mode, shape = self.still.mode, answer.numbers.shape
+        left, opaque = tuple(mode.left), ", ".join(mode.opaque)
+        heard = (self.still, self.again, *self.moved, *self.ranged)
+        numbers = [
+            each.numbers[key]
+            for each in heard
+            if key in each.numbers and each.numbers[key].shape == shape
+        ]
+        if len(numbers) < len(heard):
+            nothing = np.zeros(shape)
+            return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
+        same = [numbers[1], *([] if mode.decomposed else [answer.numbers])]
+        if not all(np.array_equal(each, numbers[0], equal_nan=True) for each in same):
+            opaque = opaque or "code that says something else when it is asked again"
+        spread = _range_of(numbers[2 : 2 + PATTERNS])
+        if not self.ranged:
+            return Rounding(spread, spread, left, opaque)
+        stays = np.array([not each for each in left]).reshape(-1, *(1,) * (len(shape) - 1))
+        return Rounding(spread, np.where(stays, spread, _range_of(numbers[2:])), left, opaque)
+
+
+def _range_of(numbers: Sequence[Array]) -> Array:
+    """The distance between the farthest of several numbers; infinite where some are not finite.
+
+    Where all are the same infinity, or none is a number, they do not move.
+    """
+    if np.iscomplexobj(numbers[0]):
+        parts = [[each.real for each in numbers], [each.imag for each in numbers]]
+        return _range_of(parts[0]) + 1j * _range_of(parts[1])
+    stacked = np.stack(numbers)
+    special = ~np.isfinite(stacked)
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = stacked.max(axis=0) - stacked.min(axis=0)
+    found: Floats = np.where(special.all(axis=0), 0.0,
+                             np.where(special.any(axis=0), math.inf, distance))  # fmt: skip
+    return found
+
+
+@contextmanager
+def _same_randomness(device: str) -> Iterator[None]:
+    """Let what happens within draw the same numbers each time, and leave no trace."""
+    where = torch.device(device)
+    forked: dict[str, Any] = {"devices": []}
+    if where.type != "cpu":
+        forked = {"devices": [where.index or 0], "device_type": where.type}
+    with torch.random.fork_rng(**forked):
+        yield
+
+
+_EXITS = ("numpy", "tolist", "data_ptr", "__dlpack__")
+
+
+@contextmanager
+def _watched(opaque: dict[str, None]) -> Iterator[None]:
+    """Note what takes numbers out of tensors, to compute with them where nobody can look."""
+    own = {name: vars(torch.Tensor)[name] for name in _EXITS if name in vars(torch.Tensor)}
+
+    def noting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            opaque.setdefault(f"Tensor.{name}", None)
+            return original(*args, **kwargs)
+
+        return call
+
+    try:
+        for name in _EXITS:
+            setattr(torch.Tensor, name, noting(name, getattr(torch.Tensor, name)))
+        yield
+    finally:
+        for name in _EXITS:
+            if name in own:
+                setattr(torch.Tensor, name, own[name])
+            else:
+                delattr(torch.Tensor, name)
+
+
+# the mode
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_EXACT = _names("""
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index
+_unsafe_view abs amax amin
+aminmax any all arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
+broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
+conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
+diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
+floor fmax fmin fmod frexp full full_like gather ge gt hardtanh hardtanh_backward heaviside index
+index_copy index_fill index_select iota is_same_size isfinite isinf isnan isneginf isposinf
+kthvalue ldexp le lift lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or
+logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices maximum median
+min minimum mode nan_to_num nanmedian ne neg new_empty new_empty_strided new_full new_ones
+new_zeros nextafter nonzero ones ones_like pad relu repeat repeat_interleave resize
+resolve_conj resolve_neg rev roll round scalar_tensor scatter searchsorted select_backward
+select_scatter set sgn sign signbit slice_backward slice_scatter sort stack threshold
+threshold_backward topk tril tril_indices triu triu_indices trunc where zero zeros zeros_like
+""")
+"""They move numbers or choose among them, and round none."""
+
+_CASTS = frozenset({"_to_copy", "convert_element_type", "copy"})
+
+_SINGLE = _CASTS | _names("""
+acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
+hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sinh sqrt square sub
+tan tanh
+""")
+"""One operation each: a result is off by a few units in the last place, whatever the operands."""
+
+_CONTRACTIONS = _names("""
+_embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
+avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
+embedding_dense_backward index_add index_put linalg_cross linear matmul
+max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce std sum
+trace unfold_backward var var_mean vdot
+""")
+"""Sums and products of many: what they round is as if each operand had been an ulp away."""
+
+_NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
+    "log", "log2", "log10", "log1p", "atanh", "angle"
+})  # fmt: skip
+_POLES = frozenset({"div", "reciprocal", "pow", "rsqrt"})
+_NEVER_ZERO = frozenset({
+    "div", "erfc", "exp", "exp2", "mul", "pow", "reciprocal", "sigmoid", "square"
+})  # fmt: skip
+"""Of operands that are finite and not 0 a result of 0 has underflowed."""
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_STRIDE = 40_503  # odd, so that the stretches of operations begin all over the pool
+
+
+class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Moves results by an ulp, in a pattern that hangs on its number alone; none without one.
+
+    It changes while operations come: ``opaque`` names kernels that cannot be looked into, ``left``
+    says for each point how an operation left the range first, and ``decomposed`` whether a kernel
+    was replaced by its parts. Numbers of a dtype that is coarser than the one under test are let
+    be: to compute in such a one is no rounding.
+    """
+
+    def __init__(
+        self, invocation: Invocation, pattern: int | None, *, into_range: bool = False
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.dtype, self.count, self.batched = (
+            invocation.dtype,
+            invocation.count,
+            invocation.batched,
+        )
+        self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
+        self.pattern, self.into_range = pattern, into_range
+        self.opaque: dict[str, None] = {}
+        self.left = [""] * invocation.count
+        self.decomposed = False
+        self.operations = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = _name_of(function)
+        if _is_exact(function, name, args, kwargs):
+            return function(*args, **kwargs)
+        is_single = name in _SINGLE and kwargs.get("alpha", 1) in (1, -1)
+        if not is_single and name not in _CONTRACTIONS:
+            found = self._taken_apart(function, args, kwargs)
+            if found is not NotImplemented:
+                return found
+            self.opaque.setdefault(name, None)
+        written = _written(function, args, kwargs)
+        before = _Operands.of((args, kwargs), written)
+        if not is_single and self.pattern is not None:
+            args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
+        result = function(*args, **kwargs)
+        for tensor in written or before.others(result):
+            self._round(tensor, name, before)
+        return result
+
+    def _taken_apart(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """What a kernel is made of, step by step; NotImplemented where that is not known."""
+        if function.namespace not in ("aten", "prims"):
+            rule = _own_kernel(function, args, kwargs)
+        else:
+            rule = None if function._schema.is_mutable else decomposition_table.get(function)
+            self.decomposed |= rule is not None
+        if rule is None:
+            return NotImplemented
+        try:
+            with self:
+                return rule(*args, **kwargs)
+        except Exception:  # the kernel itself says what is wrong
+            return NotImplemented
+
+    # moves
+
+    def _operand(self, value: Any, written: Sequence[Tensor]) -> Any:
+        """An operand, moved; what is written to stays itself."""
+        if not self._is_rounded(value) or any(value is each for each in written):
+            return value
+        copy = value.clone()
+        self._shift(copy)
+        return copy
+
+    def _is_rounded(self, value: Any) -> bool:
+        """Whether a value holds numbers that the dtype under test rounds, or a finer one."""
+        return (
+            isinstance(value, Tensor)
+            and _is_readable(value)
+            and (value.is_floating_point() or value.is_complex())
+            and torch.finfo(value.dtype).eps <= self.finest
+            and not (value.is_conj() or value.is_neg())
+        )
+
+    def _round(self, tensor: Tensor, name: str, before: _Operands) -> None:
+        if not self._is_rounded(tensor):
+            return
+        lost, grown = self._left_range(tensor, name, before)
+        if self.pattern is None:
+            return
+        self._shift(tensor)
+        if self.into_range and not tensor.is_complex():
+            limits = torch.finfo(tensor.dtype)
+            if lost is not None:
+                tensor[lost] = limits.smallest_normal * limits.eps
+            if grown is not None:
+                tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
+
+    def _shift(self, tensor: Tensor) -> None:
+        """Move each number by an ulp, in place; 0, the largest and what is not finite stay."""
+        if tensor.is_complex():
+            self._shift_parts(torch.view_as_real(tensor))
+            return
+        still = (tensor == 0) | ~(tensor.abs() < torch.finfo(tensor.dtype).max)
+        bits = tensor.view(_INTEGERS[tensor.element_size()])
+        bits.add_(self._directions(tensor).masked_fill_(still, 0))
+
+    def _shift_parts(self, parts: Tensor) -> None:
+        """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
+        larger = parts.abs().amax(dim=-1, keepdim=True)
+        ulp = torch.nextafter(larger, torch.full_like(larger, math.inf)) - larger
+        step = ulp * self._directions(parts)
+        still = (parts == 0) | ~torch.isfinite(step) | ~torch.isfinite(parts + step)
+        parts.add_(step.masked_fill_(still, 0))
+
+    def _directions(self, like: Tensor) -> Tensor:
+        """-1, 0 or 1 for each number of a tensor."""
+        self.operations += 1
+        start = self.operations * _STRIDE % _POOL
+        pool = _pool(like.device)[self.pattern or 0]
+        taken = pool[start : start + like.numel()]
+        if len(taken) < like.numel():
+            taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
+        return taken.reshape(like.shape).clone()
+
+    # range
+
+    def _left_range(
+        self, tensor: Tensor, name: str, before: _Operands
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Where a result has underflowed to 0, and where it has overflowed."""
+        lost = grown = None
+        if name in _NEVER_ZERO and (tensor == 0).any():
+            lost = (tensor == 0) & before.ordinary(tensor, not_zero=True)
+            self._note(lost, "underflows", name, before)
+        # sums of products may be infinity less infinity, as the product of complex numbers is
+        inner = tensor.is_complex() or name in _CONTRACTIONS
+        large = ~torch.isfinite(tensor) if inner else torch.isinf(tensor)
+        if name not in _NEVER_OVERFLOW and large.any():
+            grown = large & before.ordinary(tensor, not_zero=name in _POLES)
+            self._note(grown, "overflows", name, before)
+        return lost, grown
+
+    def _note(self, where: Tensor, what: str, name: str, before: _Operands) -> None:
+        """Keep for each point what left the range first."""
+        if not where.any():
+            return
+        by_point = self.batched and where.ndim > 0 and where.shape[0] == self.count
+        rows = _plain(where.reshape(self.count, -1).any(dim=1)) if by_point else None
+        for row in range(self.count):
+            if not self.left[row] and (rows is None or rows[row]):
+                at = before.told(where, None if rows is None else row)
+                self.left[row] = f"{self.dtype} {what} in {name}{at}"
+
+
+@lru_cache(maxsize=4)
+def _pool(device: torch.device) -> Tensor:
+    """Shapes: [pattern, stretch]."""
+    order = random_words(derive_key("rounding"), (PATTERNS, _POOL)).argsort(axis=0)
+    return torch.from_numpy(np.array(_MOVES, dtype=np.int8)[order]).to(device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Operands:
+    """What an operation was given, as it was before."""
+
+    tensors: tuple[Tensor, ...]
+    numbers: tuple[float, ...]
+    storages: frozenset[int]
+    zeros: bool
+
+    @classmethod
+    def of(cls, given: Any, written: Sequence[Tensor]) -> _Operands:
+        leaves = tree_leaves(given)
+        tensors = [each for each in leaves if isinstance(each, Tensor) and _is_readable(each)]
+        return cls(
+            tuple(
+                each.clone() if any(each is one for one in written) else each for each in tensors
+            ),
+            tuple(each for each in leaves if type(each) in (int, float)),
+            frozenset(each.untyped_storage().data_ptr() for each in tensors),
+            any(isinstance(each, Tensor) and each._is_zerotensor() for each in leaves),
+        )
+
+    def others(self, result: Any) -> list[Tensor]:
+        """The tensors of a result that have memory of their own."""
+        return [
+            each
+            for each in tree_leaves(result)
+            if isinstance(each, Tensor)
+            and _is_readable(each)
+            and each.untyped_storage().data_ptr() not in self.storages
+        ]
+
+    def ordinary(self, like: Tensor, *, not_zero: bool) -> Tensor:
+        """Where all operands of a result are finite, and not 0 either.
+
+        Of what is not computed entry by entry, whether all are.
+        """
+        found = torch.full_like(like, not (not_zero and self.zeros), dtype=torch.bool)
+        for each in self.tensors:
+            fit = torch.isfinite(each) & ((each != 0) | (not not_zero))
+            found = found & (fit if _spreads(each, like) else fit.all())
+        numbers = all(math.isfinite(each) and (each != 0 or not not_zero) for each in self.numbers)
+        return found & numbers
+
+    def told(self, where: Tensor, row: int | None) -> str:
+        """The operands at the first place, or in a row the first, in words."""
+        if not self.tensors or not all(_spreads(each, where) for each in self.tensors):
+            return ""
+        places = _plain(torch.nonzero(where))
+        place = tuple(next(each for each in places if row is None or each[0] == row))
+        values = [each.expand(where.shape)[place].item() for each in self.tensors]
+        return " at " + ", ".join(
+            f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
+        )
+
+
+def _plain(tensor: Tensor) -> Any:
+    """A tensor as lists; not as code under test is watched."""
+    return torch._C.TensorBase.tolist(tensor)
+
+
+def _spreads(operand: Tensor, like: Tensor) -> bool:
+    try:
+        return operand.expand(like.shape).shape == like.shape
+    except RuntimeError:
+        return False
+
+
+def _is_readable(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers that may be looked at.
+
+    One that PyTorch gives for a zero derivative has no memory: to read it ends the process.
+    """
+    return (
+        tensor.layout is torch.strided
+        and tensor.device.type != "meta"
+        and not tensor._is_zerotensor()
+        and tensor.numel() > 0
+    )
+
+
+def _name_of(function: Any) -> str:
+    """The operator's name, the same for the one that works in place."""
+    name: str = function._schema.name.partition("::")[2]
+    return name.rstrip("_")
+
+
+def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
+    """Whether an operation rounds nothing, or draws its numbers."""
+    if name in _CASTS:
+        return not _narrows(function, args, kwargs)
+    if name == "index_put":
+        return not (kwargs.get("accumulate") or args[3:4] == (True,))
+    return (
+        name in _EXACT
+        or torch.Tag.nondeterministic_seeded in function.tags
+        or any(each.alias_info and not each.alias_info.is_write
+               for each in function._schema.returns)
+        or kwargs.get("rounding_mode") is not None
+    )  # fmt: skip
+
+
+def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
+    """Whether a cast rounds."""
+    if function._schema.is_mutable:  # copy_(target, source)
+        source, target = args[1].dtype, args[0].dtype
+    else:
+        source = args[0].dtype
+        target = kwargs.get("dtype") or (args[1] if len(args) > 1 else None) or source
+    if not isinstance(target, torch.dtype) or not target.is_floating_point:
+        return False
+    return not source.is_floating_point or torch.finfo(source).eps < torch.finfo(target).eps
+
+
+def _written(function: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors that an operation writes to."""
+    if not function._schema.is_mutable:
+        return []
+    found = []
+    for number, each in enumerate(function._schema.arguments):
+        if each.alias_info is not None and each.alias_info.is_write:
+            value = args[number] if number < len(args) else kwargs.get(each.name)
+            found += [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return found
+
+
+def _own_kernel(function: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+    """The Python that a custom operator runs, so that it can be seen; None where there is none."""
+    definition = OPDEFS.get(function._schema.name)
+    devices = (each.device.type for each in tree_leaves((args, kwargs))
+               if isinstance(each, Tensor))  # fmt: skip
+    kernels = {} if definition is None else definition._backend_fns
+    return kernels.get(next(devices, None)) or kernels.get(None)

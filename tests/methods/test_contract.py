@@ -1,0 +1,476 @@
+"""Each clause of the contract has a culprit that breaks it alone, and a twin that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+import gradcheck
+
+WAVE = {"formula": "sin(x)*y", "inputs": {"x": "(0.5, 1.5)", "y": "(0.5, 1.5)"}}
+SHAPED = {"domain": "(0.5, 1.5)", "shape": [2, 3]}
+GRID = {"formula": "sin(x)*y", "inputs": {"x": SHAPED, "y": SHAPED}}
+PAIR = {**WAVE, "formula": {"up": "sin(x)*y", "down": "sin(x)*y"}}
+QUICK = {"dtype": "float64", "points": 32, "order": 1}
+
+
+class Wave(torch.autograd.Function):
+    """sin(x) y, right in every way; ``spoil`` is what a culprit multiplies its derivative by."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.save_for_backward(x, y)
+        return x.sin() * y
+
+    @classmethod
+    def spoil(cls, context, x, y, cotangent):
+        return 1.0
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        cotangent = cotangent * cls.spoil(context, x, y, cotangent)
+        return cotangent * x.cos() * y, cotangent * x.sin()
+
+
+def wrong_where(condition, of=Wave):
+    """A culprit: its derivative is a half too large where the condition holds."""
+
+    class Spoilt(of):
+        @classmethod
+        def spoil(cls, context, x, y, cotangent):
+            return 1.5 if condition(context, x, y, cotangent) else 1.0
+
+    return Spoilt.apply
+
+
+def where_backward_meets(condition):
+    return wrong_where(lambda context, x, y, cotangent: condition(cotangent))
+
+
+def where_input(condition):
+    return wrong_where(lambda context, x, y, cotangent: condition(x))
+
+
+def passing(change):
+    """A culprit: its backward takes something else for the cotangent."""
+
+    class Changing(Wave):
+        @classmethod
+        def backward(cls, context, cotangent):
+            return Wave.backward.__func__(cls, context, change(cotangent))
+
+    return Changing.apply
+
+
+class Counting(Wave):
+    """Tells its backward the number of the call."""
+
+    calls = 0
+
+    @classmethod
+    def forward(cls, context, x, y):
+        Counting.calls += 1
+        context.number = Counting.calls
+        return Wave.forward.__func__(cls, context, x, y)
+
+
+class UsedUp(Wave):
+    """Wrong from the second backward of a forward on."""
+
+    @classmethod
+    def spoil(cls, context, x, y, cotangent):
+        context.turn = getattr(context, "turn", 0) + 1
+        return 1.0 if context.turn == 1 else 1.5
+
+
+class OnePlace(Wave):
+    """What the backward needs stands in one place for all calls."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        OnePlace.place = x.detach().clone(), y.detach().clone()
+        return x.sin() * y
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = OnePlace.place
+        return cotangent * x.cos() * y, cotangent * x.sin()
+
+
+class Remembering(Wave):
+    """Keeps what it has computed of a tensor, as long as the tensor lives in the same place."""
+
+    known: ClassVar = {}
+
+    @classmethod
+    def forward(cls, context, x, y):
+        if cls.known.get("at") != (x.data_ptr(), x.shape):
+            cls.known.update(at=(x.data_ptr(), x.shape), alive=x.detach(), slope=x.cos())
+        context.slope = cls.known["slope"]
+        return Wave.forward.__func__(cls, context, x, y)
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent * context.slope * y, cotangent * x.sin()
+
+
+class OverwritingCotangent(Wave):
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent * x.cos() * y, cotangent.mul_(x.sin())
+
+
+class OverwritingCotangentOnce(Wave):
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent * x.cos() * y, cotangent.mul_(x.sin())
+
+
+class OverwritingInput(Wave):
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        slopes = cotangent * x.cos() * y, cotangent * x.sin()
+        x.data.mul_(0.5)
+        return slopes
+
+
+class OverwritingSaved(Wave):
+    @classmethod
+    def forward(cls, context, x, y):
+        context.save_for_backward(x.cos() * y, x.sin())
+        return x.sin() * y
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        by_x, by_y = context.saved_tensors
+        return by_x.data.mul_(cotangent), by_y * cotangent
+
+
+class Resetting(Wave):
+    """Clears the .grad of its input before it gives a gradient."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        if x.grad is not None:
+            x.grad.zero_()
+        return cotangent * x.cos() * y, cotangent * x.sin()
+
+
+class Writing(Wave):
+    """Writes the gradient itself."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        x.grad = cotangent * x.cos() * y
+        return cotangent * x.cos() * y, cotangent * x.sin()
+
+
+def needing(asked):
+    return wrong_where(lambda context, x, y, cotangent: context.needs_input_grad == asked)
+
+
+class ForgettingTheRest(Wave):
+    """Reads what it has not written: here only what is certain to stand there for once."""
+
+    @classmethod
+    def spoil(cls, context, x, y, cotangent):
+        return 1.5 if torch.empty(7).isnan().all() else 1.0
+
+
+class Undefined(Wave):
+    """Asks for cotangents as they are, and does not look whether they are None."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.set_materialize_grads(False)
+        return Wave.forward.__func__(cls, context, x, y)
+
+
+class DefinedOrNot(Undefined):
+    @classmethod
+    def backward(cls, context, cotangent):
+        if cotangent is None:
+            return None, None
+        return Wave.backward.__func__(cls, context, cotangent)
+
+
+class Placed(Wave):
+    """Knows what it saved by its place in memory."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.place = x.data_ptr()
+        return Wave.forward.__func__(cls, context, x, y)
+
+
+class Leafy(Wave):
+    """Tells its backward whether the input is a leaf."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.is_leaf = x.is_leaf
+        return Wave.forward.__func__(cls, context, x, y)
+
+
+class Forward(torch.autograd.Function):
+    """sin(x) y with a forward mode."""
+
+    @classmethod
+    def change(cls, tangent):
+        return tangent
+
+    @staticmethod
+    def forward(x, y):
+        return x.sin() * y
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+        context.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent * x.cos() * y, cotangent * x.sin()
+
+    @classmethod
+    def jvp(cls, context, by_x, by_y):
+        x, y = context.saved_tensors
+        return cls.change(by_x) * x.cos() * y + by_y * x.sin()
+
+
+def pushing(change):
+    """A culprit: its jvp takes something else for the tangent."""
+    return type("Changing", (Forward,), {"change": staticmethod(change)}).apply
+
+
+def value_under_grad(x, y):
+    return Wave.apply(x, y) + (0.5 if x.requires_grad else 0.0)
+
+
+def needs_grad_mode(x, y):
+    if x.requires_grad and not torch.is_grad_enabled():
+        raise AssertionError("call it with gradients, or without")
+    return Wave.apply(x, y)
+
+
+class Cast(Wave):
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    def forward(context, x, y):
+        return Wave.forward.__func__(Wave, context, x, y)
+
+
+def rounded_under_autocast(x, y):
+    if torch.is_autocast_enabled("cpu"):
+        x = x.bfloat16().to(x.dtype)
+    return Cast.apply(x, y)
+
+
+class Pair(torch.autograd.Function):
+    """sin(x) y twice."""
+
+    idle = 1.0
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.save_for_backward(x, y)
+        return x.sin() * y, x.sin() * y
+
+    @classmethod
+    def backward(cls, context, up, down):
+        x, y = context.saved_tensors
+        total = up + down if up.any() and down.any() else cls.idle * (up + down)
+        return total * x.cos() * y, total * x.sin()
+
+
+class LeftOut(Pair):
+    """Takes zeros for no cotangent at all; an output that is left out has none."""
+
+    idle = 1.5
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.set_materialize_grads(False)
+        return Pair.forward.__func__(cls, context, x, y)
+
+    @classmethod
+    def backward(cls, context, up, down):
+        if up is None and down is None:
+            return None, None
+        if up is None or down is None:
+            x, y = context.saved_tensors
+            total = up if down is None else down
+            return total * x.cos() * y, total * x.sin()
+        return Pair.backward.__func__(cls, context, up, down)
+
+
+LIBRARY = torch.library.Library("gradcheck_contract", "DEF")
+for _name, _kernel in {"alias": lambda x: x, "copy": torch.clone}.items():
+    LIBRARY.define(f"{_name}(Tensor x) -> Tensor")
+    LIBRARY.impl(_name, _kernel, "CPU")
+    torch.library.register_autograd(
+        f"gradcheck_contract::{_name}", lambda ctx, cotangent: cotangent.clone(), lib=LIBRARY
+    )
+
+
+def to_bfloat16(t):
+    return t.bfloat16().to(t.dtype)
+
+
+def small_to_zero(t):
+    return torch.where(t.abs() < 1e-3, 0.0, t)
+
+
+def clamped(t):
+    return t.clamp(-4, 4)
+
+
+def is_strided(t):
+    return t.ndim == 1 and t.numel() > 1 and t.stride(0) > 1
+
+
+def is_transposed(t):
+    return t.ndim == 2 and t.stride(0) < t.stride(1)
+
+
+def is_expanded(t):
+    return t.numel() > 1 and 0 in t.stride()
+
+
+def is_sliced(t):
+    return t.storage_offset() != 0 and t.is_contiguous()
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A function that breaks one clause, what names the clause, and a right twin."""
+
+    named: str
+    function: Any
+    twin: Any = Wave.apply
+    case: dict[str, Any] = field(default_factory=lambda: WAVE)
+    dtype: str = "float64"
+
+
+CULPRITS = {
+    "on every eighth call": Culprit(
+        "wrong on call ", wrong_where(lambda context, *_: context.number % 8 == 0, Counting),
+        Counting.apply,
+    ),
+    "on the second backward": Culprit("wrong on the second backward", UsedUp.apply),
+    "with create_graph": Culprit(
+        "wrong with create_graph", where_backward_meets(lambda _: torch.is_grad_enabled())
+    ),
+    "after another forward": Culprit("wrong after another forward in between", OnePlace.apply),
+    "after an update": Culprit("wrong after an update of the inputs in place", Remembering.apply),
+    "an overwritten cotangent": Culprit(
+        "the backward overwrites the cotangent of the result", OverwritingCotangent.apply
+    ),
+    "an overwritten cotangent, differentiable once": Culprit(
+        "the backward overwrites the cotangent of the result", OverwritingCotangentOnce.apply
+    ),
+    "an overwritten input": Culprit("the backward changes input 0", OverwritingInput.apply),
+    "an overwritten saved tensor": Culprit("wrong on the second backward", OverwritingSaved.apply),
+    "a .grad that is reset": Culprit("wrong into a .grad that is there", Resetting.apply),
+    "a .grad that is written": Culprit("the backward writes to the .grad of input 0",
+                                       Writing.apply),
+    "only the first input": Culprit("wrong where only input 0 requires a gradient",
+                                    needing((True, False))),
+    "only the second input": Culprit("wrong where only input 1 requires a gradient",
+                                     needing((False, True))),
+    "a strided input": Culprit("wrong for strided inputs", where_input(is_strided)),
+    "a transposed input": Culprit("wrong for transposed inputs", where_input(is_transposed)),
+    "a transposed input of an array": Culprit("wrong for transposed inputs",
+                                              where_input(is_transposed), case=GRID),
+    "an expanded input": Culprit("wrong for expanded inputs", where_input(is_expanded)),
+    "a sliced input": Culprit("wrong for sliced inputs", where_input(is_sliced)),
+    "inputs that lie differently": Culprit(
+        "wrong for strided inputs beside others",
+        wrong_where(lambda context, x, y, _: x.stride() != y.stride()),
+    ),
+    "an input that is no leaf": Culprit(
+        "wrong for inputs that are no leaves",
+        wrong_where(lambda context, *_: not context.is_leaf, Leafy), Leafy.apply,
+    ),
+    "a strided cotangent": Culprit("wrong for a cotangent that is strided",
+                                   where_backward_meets(is_strided)),
+    "a transposed cotangent": Culprit("wrong for a cotangent behind .T",
+                                      where_backward_meets(is_transposed), case=GRID),
+    "a cotangent behind sum": Culprit("wrong for a cotangent behind .sum()",
+                                      where_backward_meets(is_expanded)),
+    "a cotangent behind cat": Culprit("wrong for a cotangent behind cat",
+                                      where_backward_meets(is_sliced)),
+    "a clamped cotangent": Culprit("wrong for a large cotangent", passing(clamped)),
+    "a cotangent in bfloat16": Culprit("cotangent with all its bits", passing(to_bfloat16)),
+    "a cotangent in bfloat16, in float32": Culprit(
+        "cotangent with all its bits", passing(to_bfloat16), dtype="float32"
+    ),
+    "a small cotangent for none": Culprit("wrong for a tiny cotangent", passing(small_to_zero)),
+    "a clamped tangent": Culprit("wrong for a large tangent", pushing(clamped), Forward.apply),
+    "a small tangent for none": Culprit("wrong for a tiny tangent", pushing(small_to_zero),
+                                        Forward.apply),
+    "a strided tangent": Culprit(
+        "wrong for strided inputs and tangents",
+        pushing(lambda t: t * (1.5 if is_strided(t) else 1.0)), Forward.apply,
+    ),
+    "many entries": Culprit("wrong for more than 128 entries",
+                            where_input(lambda x: x.numel() > 128)),
+    "one entry": Culprit("wrong for one entry", where_input(lambda x: x.shape == (1,))),
+    "no entries": Culprit(
+        "fails for no entries", passing(lambda c: c / (1 if c.numel() else 1 // c.numel()))
+    ),
+    "the value under grad": Culprit("wrong in the value where gradients are asked for",
+                                    value_under_grad),
+    "an undefined cotangent": Culprit("fails for an undefined cotangent", Undefined.apply,
+                                      DefinedOrNot.apply),
+    "checkpoint without gradients": Culprit("fails under torch.utils.checkpoint, reentrant",
+                                            needs_grad_mode),
+    "saved tensors that are handed out as copies": Culprit(
+        "wrong under saved_tensors_hooks",
+        wrong_where(lambda context, x, *_: context.place != x.data_ptr(), Placed), Placed.apply,
+    ),
+    "memory that nobody wrote": Culprit("wrong with uninitialized memory filled",
+                                        ForgettingTheRest.apply),
+    "autocast": Culprit("wrong under autocast", rounded_under_autocast, Cast.apply,
+                        dtype="float32"),
+    "zeros for one output": Culprit("wrong with cotangents of zeros for all but output 'up'",
+                                    LeftOut.apply, Pair.apply, PAIR),
+    "an operator that gives what it promises to copy": Culprit(
+        "torch.library.opcheck says of gradcheck_contract::alias",
+        torch.ops.gradcheck_contract.alias, torch.ops.gradcheck_contract.copy,
+        {"formula": "x", "inputs": {"x": "real"}},
+    ),
+}  # fmt: skip
+
+
+def judged(function, culprit, witness="contract"):
+    options = {**QUICK, "dtype": culprit.dtype, "witness": witness}
+    return gradcheck.verify(function, **culprit.case, **options)
+
+
+@pytest.mark.parametrize("name", CULPRITS)
+def test_a_culprit_is_convicted_by_the_clause_that_it_breaks(name):
+    culprit = CULPRITS[name]
+    result = judged(culprit.function, culprit)
+    assert result.verdict == "disagree"
+    assert culprit.named in " ".join(result.blocks[0].split())
+
+
+@pytest.mark.parametrize("name", CULPRITS)
+def test_its_twin_is_acquitted(name):
+    culprit = CULPRITS[name]
+    result = judged(culprit.twin, culprit)
+    assert result.verdict == "agree", result.blocks
+    assert all(outcome.entries > 0 for outcome in result.outcomes.values())

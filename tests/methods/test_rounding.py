@@ -1,0 +1,241 @@
+"""What moves under the mode and what does not, and that nothing else changes."""
+
+import numpy as np
+import pytest
+import torch
+from invocations import batch, invocation
+
+from gradcheck.methods import METHODS
+from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.query import Port
+
+ULP = 2.0**-52
+
+
+def asked(function, *inputs, witness="value", many=False, **options):
+    """Every answer with what rounding does to it, by key."""
+    call = (batch if many else invocation)(function, *inputs, **options)
+    ask = METHODS[witness].answer
+    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
+    assert answers
+    return answers, measure(ask, call, answers)
+
+
+def first(function, *inputs, **options):
+    return next(iter(asked(function, *inputs, **options)[1].values()))
+
+
+def spread(function, *inputs, **options):
+    return first(function, *inputs, **options).spread.reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("function", [torch.exp, torch.sqrt, lambda x: x * 3, lambda x: 1 / x])
+def test_one_operation_moves_by_two_ulps_from_end_to_end(function):
+    value = function(torch.tensor(1.3, dtype=torch.float64)).item()
+    assert spread(function, 1.3) == [pytest.approx(2 * np.spacing(value), rel=1e-9)]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.clone(),
+        lambda x: x.detach(),
+        lambda x: -x,
+        lambda x: x.abs(),
+        lambda x: x.reshape(1)[0],
+        lambda x: torch.where(x > 0, x, 0),
+        lambda x: x.clamp(min=1.0),
+        lambda x: x.expand(3).max(),
+        lambda x: torch.stack([x, x])[1],
+        lambda x: x.float().double(),
+    ],
+)
+def test_what_only_moves_numbers_rounds_nothing(function):
+    assert spread(function, 1.5) == [0.0]
+
+
+def test_a_difference_that_cancels_keeps_the_ulps_of_its_terms():
+    (found,) = spread(lambda x: 1 - x.cos(), 1e-9)
+    assert ULP <= found <= 4 * ULP
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second", "third"])
+def test_every_witness_is_moved(witness):
+    function = lambda x: (x.exp() * x).sin()  # noqa: E731
+    found = first(function, 1.3, witness=witness, order=3)
+    assert 0 < found.spread.max() < 1e-11
+    assert found.opaque == ""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.softmax(x, 0),
+        lambda x: torch.nn.functional.layer_norm(x, (3,)),
+        torch.nn.functional.gelu,
+        torch.nn.functional.silu,
+        lambda x: x.var().expand(3),
+        lambda x: torch.log_softmax(x, 0),
+    ],
+)
+@pytest.mark.parametrize("witness", ["value", "reverse", "second"])
+def test_a_kernel_that_is_known_is_taken_apart(function, witness):
+    found = first(function, [1.0, 2.0, 4.0], output_shape=(3,), witness=witness)
+    assert found.opaque == ""
+    assert 0 < found.spread.max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (torch.digamma, "digamma"),
+        (lambda x: torch.as_tensor(np.sin(x.detach().numpy())), "Tensor.numpy"),
+        (lambda x: torch.tensor([x.tolist()] * 2, dtype=torch.float64)[0], "Tensor.tolist"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_named(function, name):
+    assert first(function, 1.3).opaque == name
+
+
+@torch.library.custom_op("rounding_tests::difference", mutates_args=())
+def _difference(x: torch.Tensor) -> torch.Tensor:
+    return x.exp() - 1
+
+
+def test_a_custom_operator_of_python_is_looked_into():
+    found = first(_difference, 1e-9)
+    assert found.opaque == ""
+    assert ULP <= found.spread.item() <= 4 * ULP
+
+
+# traps
+
+
+def test_in_place_operations_move_what_they_write_and_count_one_version():
+    versions = []
+
+    def function(x):
+        y = x.clone()
+        y.mul_(1.7)
+        y.exp_()
+        versions.append(y._version)
+        return y
+
+    assert 0 < spread(function, 1.3)[0] < 1e-13
+    assert set(versions) == {2}
+
+
+def test_a_view_that_is_written_moves_its_base():
+    def function(x):
+        y = torch.stack([x, x])
+        y[0].mul_(1.7)
+        return y
+
+    found = first(function, 1.3, output_shape=(2,)).spread.reshape(-1)
+    assert found[0] > 0 == found[1]
+
+
+def test_autograd_records_the_same():
+    graphs = []
+
+    def function(x):
+        y = (x * 2).exp() + x.detach()
+        graphs.append((y.grad_fn.name(), y.grad_fn.next_functions[0][0].name(), y.requires_grad))
+        return y
+
+    found = first(function, 1.3, witness="reverse")
+    assert set(graphs) == {("AddBackward0", "ExpBackward0", True)}
+    assert found.opaque == ""
+
+
+def test_what_was_saved_is_what_was_moved():
+    """The exponential's backward uses its result: both move as one."""
+    (both,) = spread(lambda x: x.exp(), 1.3, witness="reverse")
+    assert both > 0
+
+
+def test_zero_tensors_without_memory_are_let_be():
+    found = first(lambda x: torch.nn.functional.gelu(x * torch.ones(2, dtype=x.dtype)),
+                  [1.0, 2.0], output_shape=(2,), witness="second")  # fmt: skip
+    assert np.isfinite(found.spread).all()
+
+
+def test_random_code_is_not_measured_and_leaves_the_generator_alone():
+    call = invocation(lambda x: x * torch.rand((), dtype=x.dtype), 1.3)
+    ask = METHODS["value"].answer
+    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
+    before = torch.get_rng_state()
+    (found,) = measure(ask, call, answers).values()
+    assert found.opaque == "code that says something else when it is asked again"
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_code_with_a_memory_is_not_measured():
+    calls = []
+
+    def function(x):
+        calls.append(0)
+        return x * (2.0 if len(calls) % 7 == 1 else 1.5)
+
+    assert "asked again" in first(function, 1.3).opaque
+
+
+def test_whole_numbers_and_conditions_do_not_move():
+    def function(x):
+        return x * (torch.arange(4).sum() == 6) * torch.tensor(3)
+
+    assert first(function, 1.0).spread.item() < 1e-14
+
+
+def test_measuring_leaves_no_trace():
+    originals = [vars(torch.Tensor).get(name) for name in ("numpy", "tolist", "__dlpack__")]
+    first(torch.exp, 1.3)
+    assert [vars(torch.Tensor).get(name) for name in ("numpy", "tolist", "__dlpack__")] == originals
+
+
+def test_two_measurements_say_the_same():
+    function = lambda x: torch.softmax(x, 0).log()  # noqa: E731
+    inputs = [1.0, 2.0, 4.0]
+    assert spread(function, inputs, output_shape=(3,)) == spread(
+        function, inputs, output_shape=(3,)
+    )
+
+
+# range
+
+
+def test_what_overflows_is_told_for_its_own_point():
+    found = first(lambda x: x / (1 + x * x), [1e200, 1.0], many=True)
+    assert found.left == ("float64 overflows in mul at x = 1e+200, y = 1e+200", "")
+    assert found.spread[0] == 0 < found.ranged[0]
+    assert found.spread[1] == found.ranged[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "told"),
+    [
+        (torch.exp, 100.0, "float32 overflows in exp at x = 100"),
+        (torch.exp, -200.0, "float32 underflows in exp at x = -200"),
+        (lambda x: x * x, 1e-30, "float32 underflows in mul at x = 1e-30, y = 1e-30"),
+        (lambda x: x * 2e30, 1e30, "float32 overflows in mul at x = 1e+30"),
+        (lambda x: 1 / x, 0.0, ""),  # a pole
+        (torch.log, 0.0, ""),
+        (lambda x: x * 0, 1.0, ""),
+        (torch.exp, -torch.inf, ""),
+    ],
+)
+def test_how_the_range_is_left(function, at, told):
+    assert first(function, at, dtype="float32").left == (told,)
+
+
+def test_complex_numbers_move_by_ulps_of_the_larger_part():
+    found = first(lambda z: z * z, [1 + 1e-9j], output_shape=(1,), dtype="complex128",
+                  outputs=(Port("", (1,), "complex"),))  # fmt: skip
+    (number,) = found.spread.reshape(-1)
+    assert 1e-17 < number.imag < 1e-15
+    assert 1e-17 < number.real < 1e-15
+
+
+def test_what_is_coarser_than_the_dtype_under_test_does_not_move():
+    assert spread(lambda x: (x.float() * 1.1).double(), 1.3) == [0.0]
+    assert spread(lambda x: (x.double() * 1.1).float(), 1.3, dtype="float32") != [0.0]

@@ -1,0 +1,172 @@
+"""Right code that rounds in its own way is never called wrong, and hides no wrong formula."""
+
+import numpy as np
+import pytest
+import torch
+from culprits import case_of, check_of
+from rounding_twins import TWINS
+from wrongs import BRIEF, ChangedGradient, with_gradient
+
+from gradcheck.answer import Ruling
+from gradcheck.run.ruling import rule
+
+NAMES = {twin.name: twin for twin in TWINS}
+
+
+def put(declaration, code, witness, dtype="float64"):
+    return rule(check_of(case_of(declaration, code), witness, dtype), BRIEF)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("witness", "dtype"),
+    [
+        ("value", "float64"),
+        ("reverse", "float64"),
+        ("forward", "float64"),
+        ("second", "float64"),
+        ("reverse", "float32"),
+    ],
+)
+def test_a_right_implementation_is_not_called_wrong(name, witness, dtype):
+    outcome = put(NAMES[name].declaration, NAMES[name].code, witness, dtype)
+    assert outcome.verdict in (Ruling.AGREE, Ruling.INACCURATE)
+    assert outcome.entries > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward"])
+def test_off_by_a_millionth_it_is(name, witness):
+    def scaled(*inputs):
+        return NAMES[name].code(*inputs) * (1 + 1e-6)
+
+    assert put(NAMES[name].declaration, scaled, witness).verdict is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize("name", [twin.name for twin in TWINS if ", y:" not in twin.declaration
+                                  and ", w:" not in twin.declaration])  # fmt: skip
+def test_a_backward_off_by_a_millionth_is_wrong(name):
+    code = with_gradient(NAMES[name].code, lambda slope, _: slope * (1 + 1e-6))
+    assert put(NAMES[name].declaration, code, "reverse").verdict is Ruling.DISAGREE
+
+
+def test_there_are_twins_enough():
+    assert len(NAMES) == len(TWINS) >= 25
+
+
+# what the size of the formula's intermediates would excuse
+
+FAR = "{formula: sqrt(1 + x**2), inputs: {x: '[%s]'}, points: [{at: {x: 1e10}}]}"
+
+
+def _flat(slope, x):
+    return torch.where(x.abs() > 1e8, 0 * slope, slope)
+
+
+def test_a_gradient_that_is_zero_far_out_is_wrong_however_large_its_terms_are():
+    code = with_gradient(lambda x: (1 + x * x).sqrt(), _flat)
+    outcome = put(FAR % "1e9, 1e11", code, "reverse")
+    assert (outcome.verdict, outcome.worst.got) == (Ruling.DISAGREE, 0.0)
+    right = put(FAR % "1e9, 1e11", lambda x: (1 + x * x).sqrt(), "reverse")
+    assert right.verdict is Ruling.AGREE
+
+
+CANCELLING = "{formula: cosh(x), inputs: {x: '[1e-12, 1e-10]'}}"
+
+
+def test_code_that_cancels_says_how_far_its_answers_lie_apart():
+    outcome = put(CANCELLING, lambda x: (x.exp() + (-x).exp()) / 2, "reverse")
+    assert outcome.verdict is Ruling.INACCURATE
+    assert outcome.reason.startswith("within the rounding of the code, whose answers lie ")
+
+
+def test_what_does_not_cancel_is_not_excused_where_other_code_would():
+    flat = with_gradient(torch.cosh, lambda slope, _: 0 * slope)
+    assert put(CANCELLING, flat, "reverse").verdict is Ruling.DISAGREE
+
+
+class _Single(torch.autograd.Function):
+    """The sine, its gradient computed in float32."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return (cotangent.float() * x.float().cos()).to(x.dtype)
+
+
+def test_a_gradient_computed_in_single_precision_is_no_rounding_of_double():
+    assert put("{formula: sin(x), inputs: {x: real}, order: 1}", _Single.apply,
+               "reverse").verdict is Ruling.DISAGREE  # fmt: skip
+
+
+# what cannot be looked into
+
+
+class _ByNumpy(torch.autograd.Function):
+    """x - sin(x), by NumPy, with 1 - cos(x) for its derivative."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x - x.sin()
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return cotangent * torch.as_tensor(1 - np.cos(x.detach().numpy()))
+
+
+SMALL = "{formula: x - sin(x), inputs: {x: '[1e-9, 1e-8]'}, order: 1}"
+
+
+def test_what_is_computed_outside_of_torch_is_named_and_excused_as_before():
+    outcome = put(SMALL, _ByNumpy.apply, "reverse")
+    assert outcome.verdict is Ruling.INACCURATE
+    assert outcome.reason.endswith("(Tensor.numpy cannot be looked into)")
+
+
+# range
+
+
+def test_what_overflows_in_the_code_is_named_with_its_operand():
+    quotient = "{formula: x/(x**2 + 1), inputs: {x: '[1e20, 1e21]'}, points: [{at: {x: 1e20}}]}"
+    outcome = put(quotient, lambda x: x / (x * x + 1), "value", "float32")
+    assert outcome.verdict is Ruling.INACCURATE
+    assert "the code leaves the dtype's range: float32 overflows in mul at x = " in outcome.reason
+
+
+def test_an_infinity_that_the_code_meets_on_its_way_is_inaccurate():
+    distance = "{formula: abs(x), inputs: {x: '[1e25, 1e26]'}}"
+    outcome = put(distance, lambda x: (x * x).sqrt(), "value", "float32")
+    assert outcome.verdict is Ruling.INACCURATE
+    assert outcome.reason.startswith("the code leaves the dtype's range: float32 overflows in mul")
+
+
+def test_an_infinity_from_nowhere_is_wrong():
+    distance = "{formula: abs(x), inputs: {x: '[1e25, 1e26]'}}"
+    wrong = put(distance, lambda x: torch.where(x > 0, torch.inf, x), "value", "float32")
+    assert (wrong.verdict, wrong.worst.reason) == (
+        Ruling.DISAGREE,
+        "infinity where the truth is finite",
+    )
+
+
+def test_nan_is_wrong_where_only_the_code_leaves_the_range_and_says_where():
+    outcome = put("{formula: tanh(x), inputs: {x: '[100, 200]'}, points: [{at: {x: 100}}]}",
+                  lambda x: x.exp().square() / x.exp().square(), "value", "float32")  # fmt: skip
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.reason == (
+        "NaN where the truth is finite, and the formula stays in range: "
+        "float32 overflows in exp at x = 100"
+    )
+
+
+def test_changed_gradients_are_what_the_tests_say():
+    x = torch.ones((), requires_grad=True)
+    ChangedGradient.apply(x, lambda slope, _: slope * 3).backward()
+    assert x.grad == 3
