@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def gather(
     most = max(_FEWEST_POINTS, _MOST_NUMBERS // max(1, _numbers_of_a_point(session)))
     own = _ordinary(session, min(_OWN_POINTS, most))
     first = failing[0]
-    asked = [Asked(first.points, PLAIN, first.promises), *failing[:most]]
+    asked = [replace(first, seed=PLAIN), *failing[:most]]
     drawn = list(_drawn(session, effort, most))
     chains = [
         *([each] for each in observe_each(session, [*asked, *drawn])),
@@ -130,7 +130,7 @@ def _ordinary(session: Session, count: int) -> list[Asked]:
     seed = stable_seed("ordinary", session.case.name, variant.name)
     site = Site(variant.inputs, variant.formula, session.dtype)
     batch = batch_of(site, "bulk", Recipe(seed, ()), count)
-    return [Asked(single(batch.points, k), seed + k) for k in range(batch.count)]
+    return [Asked(single(batch.points, k), seed + k, measured=False) for k in range(batch.count)]
 
 
 def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
@@ -139,7 +139,7 @@ def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
         kept = batch.taken(np.arange(batch.count) < most)
         most -= kept.count
         if kept.count:
-            yield Asked(kept.points, seed, thorough=False)
+            yield Asked(kept.points, seed, thorough=False, measured=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -123,7 +123,9 @@ def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | Non
     for each in examination.totals.failures:
         points = _points_of(examination, each.at)
         found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
-    chief, *others = [Asked(each.points, each.seed, each.promises) for each in found.values()]
+    chief, *others = [
+        Asked(each.points, each.seed, each.promises, measured=False) for each in found.values()
+    ]
     asked = [chief, *others[:_MOST_FAILING_POINTS]]
     session, effort = examination.session, examination.effort
     return guess_kind(gather(session, asked, effort, failing_point.ruling, excuse))

@@ -15,6 +15,8 @@ _EXACT = 1e-5
 """So well a factor must be known that is given a name which is no fraction: there are many."""
 _ROUGH = 2e-2
 """The same of a fraction: there are few."""
+_ROUNDING = 64.0
+"""Units of rounding that a factor may be off by itself."""
 
 
 def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
@@ -24,7 +26,9 @@ def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
     """
     if factor == 0:
         return "0"
-    off = max(8 * doubt / abs(factor), 4 * evidence.session.dtype.unit_roundoff)
+    off = max(
+        8 * doubt / abs(factor), min(_ROUNDING * evidence.session.dtype.unit_roundoff, _ROUGH)
+    )
     excess = factor - 1
     if abs(excess) < NEAR_ONE:
         digits = round(-math.log10(abs(excess)))

@@ -282,13 +282,14 @@ def observe(
 class Asked:
     """Points that are put to a witness, the seed of its calls, and what the case states there.
 
-    ``thorough`` as in ``observe``.
+    ``thorough`` as in ``observe``; ``measured``: where that matters, the code's own rounding is.
     """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
     thorough: bool = True
+    measured: bool = True
 
     @property
     def count(self) -> int:
@@ -330,7 +331,9 @@ def _heard(
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
-        _Told(answer, numbers, rows[numbers], observation, asked.promises, call, key)
+        _Told(
+            answer, numbers, rows[numbers], observation, asked.promises, call, key, asked.measured
+        )
         for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
     ]
 
@@ -355,6 +358,7 @@ class _Told:
     promises: Promises
     call: _Call
     called: Key
+    measured: bool
 
     @property
     def key(self) -> object:
@@ -459,7 +463,9 @@ def _own_rounding(
     start = 0
     for each in told:
         part = slice(start, start := start + len(each.numbers))
-        if mask[part].any():
+        if not each.measured:
+            found.opaque[part] = "not measured"
+        elif mask[part].any():
             rounding = each.call.rounding(each.called)
             for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
                 own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
