@@ -11,9 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from culprits import case_of, check_of
 from torch import Tensor
 
-from gradcheck.answer import Guess
+from gradcheck.answer import Guess, Ruling, RunOptions
+from gradcheck.run.evidence import gather
+from gradcheck.run.guesses import guess_kind
+from gradcheck.run.observation import Asked
+from gradcheck.run.session import session_of, single
 
 Tensors = tuple[Tensor, ...]
 
@@ -519,3 +524,14 @@ def planted(
             return act(Call(context.saved_tensors, weight, plain.torch, left))
 
     return Culprit.apply
+
+
+def guess_of(
+    plain: Plain, act: Callable[[Call], tuple[Tensor | None, ...]], dtype: str, points: int
+) -> Guess | None:
+    """What is guessed of the function with that gradient, from so many points and ordinary ones."""
+    check = check_of(case_of(plain.declaration, planted(plain, act)), "reverse", dtype)
+    session, effort = session_of(check), RunOptions(points)
+    first = single(session.planned(effort)[0].points, 0)
+    asked = [Asked(first, 0, measured=False)]
+    return guess_kind(gather(session, asked, effort, Ruling.DISAGREE, lambda *_: False))
