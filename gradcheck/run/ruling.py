@@ -20,6 +20,7 @@ from gradcheck.answer import (
     Abstention,
     Agreement,
     EntryReport,
+    Grade,
     Outcome,
     Ruling,
     RunOptions,
@@ -47,6 +48,10 @@ from gradcheck.run.observation import (
 from gradcheck.run.session import Points, Session, session_of, single, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
+ILL_CONDITIONED = (
+    "every number is ill-conditioned: rounding of the inputs alone explains any other number too; "
+    "give the case points or a domain at which its derivatives are settled by their inputs"
+)
 DECLARED = "declared"
 """What points are called, among the kinds of those that were visited, that the case has."""
 
@@ -157,16 +162,20 @@ class Examination:
             )
             self.failing_points.append(failing_point)
 
-    def drawn(self) -> list[_Place]:
-        """The points that no case declares, in batches."""
+    @property
+    def effort(self) -> RunOptions:
+        """The run's options with as many points as the witness takes."""
         method = METHODS[self.check.witness]
         share = method.share if self.session.batched else method.share_alone
         points = self.run_options.points
         if self.known_failures.sought:
             points = max(points, RunOptions().points)
-        run_options = replace(self.run_options, points=max(1, round(points * share)))
+        return replace(self.run_options, points=max(1, round(points * share)))
+
+    def drawn(self) -> list[_Place]:
+        """The points that no case declares, in batches."""
         places: list[_Place] = []
-        for batch in self.session.planned(run_options):
+        for batch in self.session.planned(self.effort):
             asked = Asked(batch.points, self.seed, thorough=False)
             places.append((asked, partial(self._note_drawn, batch, asked)))
             if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
@@ -232,6 +241,8 @@ class Examination:
             return self._unjudged()
         if self.totals.inaccurate:
             return self.ended(Ruling.INACCURATE, self.totals.inaccurate)
+        if self.totals.is_ill_conditioned:
+            return self.ended(Ruling.ABSTAIN, ILL_CONDITIONED)
         return self.ended(Ruling.AGREE, "")
 
     def _unjudged(self) -> Outcome:
@@ -386,6 +397,12 @@ class Totals:
     def worst(self) -> EntryReport | None:
         """The judged entry that is ruled worst."""
         return entry_report(*self.leading) if self.leading else None
+
+    @property
+    def is_ill_conditioned(self) -> bool:
+        """Whether nothing but the conditioning of the function speaks for what agrees."""
+        ill_conditioned = self.counts[Grade.ILL_CONDITIONED.value]
+        return 0 < ill_conditioned == self.judged
 
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()
