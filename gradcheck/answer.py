@@ -154,6 +154,7 @@ class Grade(Enum):
     FAITHFUL = "faithful"  # within 4 ulps
     STABLE = "stable"  # explained by the conditioning of the function
     EXPLAINED = "explained"  # explained only by the rounding of its chain rule
+    ILL_CONDITIONED = "ill-conditioned"  # by conditioning, which explains any other number too
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,44 @@ class Statement:
     note: str = ""
 
 
+class GuessKind(StrEnum):
+    """What kind of error failing numbers look like."""
+
+    ABSENT = "absent"  # no gradient came
+    NOT_A_NUMBER = "not a number"
+    INFINITE = "infinite"
+    ZERO = "zero"
+    SIGN = "sign"
+    FACTOR = "factor"
+    CONJUGATE = "conjugate"
+    DIRECTION = "direction"  # the cotangent, or the tangent, is not used as it is to be
+    MOVED = "moved"  # the right numbers in other places
+    STALE = "stale"
+    VALUE = "value"  # in place of the derivative
+    DIAGONAL = "diagonal"
+    SUM = "sum"  # over another axis, or none
+    TERM = "term"
+    CHAIN = "chain"  # a factor of the chain rule
+    DIGITS = "digits"  # a constant has too few
+    CONSTANT = "constant"  # the same at every point
+    OFFSET = "offset"
+    NOT_ZERO = "not zero"
+    PRECISION = "precision"
+    REGION = "region"  # wrong in some place, no one knows how
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What kind of error it looks like, in a few words; ``place`` is where alone it does."""
+
+    kind: GuessKind
+    text: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}, only {self.place}" if self.place else self.text
+
+
 CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
     "the case itself",
     "known_failures.yaml",
@@ -217,7 +256,7 @@ class Outcome:
     failed: ``failures`` are the failing entries, worst first; ``smallest`` those at the smallest
     failing input; ``statements`` are those of every witness at ``stated_at``, an input where what
     ``blame`` says shows; ``blame`` says who is wrong and ``guess`` what kind of error it looks like
-    (empty where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
+    (None where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
     it is not the whole case. ``route`` names the derivations that certified the derivatives,
     ``symbolic+forward`` or ``forward``; empty where none was judged. ``visited`` counts the points
     by kind: declared ones, those of the covering set and drawn ones.
@@ -236,7 +275,7 @@ class Outcome:
     statements: tuple[Statement, ...] = ()
     stated_at: dict[str, Any] = field(default_factory=dict)
     blame: str = ""
-    guess: str = ""
+    guess: Guess | None = None
     place: str = ""
     route: str = ""
     visited: dict[str, int] = field(default_factory=dict)

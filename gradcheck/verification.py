@@ -106,7 +106,7 @@ def _examined(check: Check, run_options: RunOptions, modes: tuple[str, ...]) -> 
     if is_usual:
         blame = f"{outcome.blame or outcome.reason}; {were_on(modes)}"
         return replace(outcome, blame=blame)
-    return replace(outcome, blame=were_on(modes), guess="")
+    return replace(outcome, blame=were_on(modes), guess=None)
 
 
 def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any) -> Case:

@@ -282,9 +282,7 @@ _ABSTAIN, _AGREE, _INACCURATE, _DISAGREE = (
     RULINGS.index(each)
     for each in (Ruling.ABSTAIN, Ruling.AGREE, Ruling.INACCURATE, Ruling.DISAGREE)
 )
-_FAITHFUL, _STABLE, _EXPLAINED = (
-    GRADES.index(each) for each in (Grade.FAITHFUL, Grade.STABLE, Grade.EXPLAINED)
-)
+_FAITHFUL, _STABLE, _EXPLAINED, _ILL_CONDITIONED = map(GRADES.index, Grade)
 
 
 class _Sheet:
@@ -419,9 +417,11 @@ def _weigh(
     slack = space / 2 + SUBNORMALS * dtype.smallest_subnormal
     stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
     explained = slack + ROUNDING_FACTOR * stress.rounding
-    sheet.rule(error <= np.maximum(stable, least_ulps * space), _AGREE, grade=_STABLE)
     # a truth of 0 has no digits to lose
     has_digits = (relative <= NO_DIGIT) | np.isinf(relative)
+    within = error <= np.maximum(stable, least_ulps * space)
+    sheet.rule(within & has_digits, _AGREE, grade=_STABLE)
+    sheet.rule(within, _AGREE, grade=_ILL_CONDITIONED)
     sheet.rule((error <= explained) & has_digits, _AGREE, grade=_EXPLAINED)
     found.scale[todo] = scale[todo]
     return _Allowances(slack, stable, explained, SCALE_FACTOR * u * scale, underflows)

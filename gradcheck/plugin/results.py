@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from gradcheck.answer import Ruling
+from gradcheck.answer import Grade, Ruling
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import WITNESSES
@@ -41,6 +41,7 @@ class Ledger:
         self.verdicts: Counter[str] = Counter()
         self.entries = 0
         self.abstained = 0
+        self.ill_conditioned = 0
         self.worst: dict[str, Record] = {}  # of each case that did not fail
         self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
@@ -81,6 +82,7 @@ class Ledger:
         self.verdicts[record.verdict] += 1
         self.entries += record.entries
         self.abstained += record.abstained
+        self.ill_conditioned += record.counts.get(Grade.ILL_CONDITIONED.value, 0)
         if record.verdict == "disagree":
             self.disagreements.append(record)
         if record.verdict == "abstain":
@@ -266,6 +268,8 @@ def summary(ledger: Ledger) -> Iterator[str]:
     counts = [f"{ledger.verdicts[ruling.value]} {ruling.value}" for ruling in Ruling]
     yield f"{sum(ledger.verdicts.values())} checks: {', '.join(counts)}"
     yield f"{ledger.entries:,} gradient entries judged, {ledger.abstained:,} not"
+    if ledger.ill_conditioned:
+        yield f"{ledger.ill_conditioned:,} of them ill-conditioned: they agree, and prove nothing"
     yield from _worst(ledger)
     yield from _causes(ledger.disagreements)
     yield from _untested(ledger)

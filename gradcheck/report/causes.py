@@ -68,11 +68,22 @@ def by_cause(failures: Iterable[Failure]) -> list[Cause]:
     """Return the failures grouped by cause, in the order in which the causes first come.
 
     What one implementation of a case does wrong in one variant on one device is one cause, and
-    variants and devices of which the most telling failures blame the same share it. What is wrong
-    with the case itself, or was not judged, is no implementation's: it is one cause for all.
+    variants and devices share it whose most telling failures blame the same and look alike. What is
+    wrong with the case itself, or was not judged, is no implementation's: it is one cause for all.
     """
-    merged = _grouped(_grouped(failures, _place), _blamed)
+    blamed = _grouped(_grouped(failures, _place), _blamed)
+    merged = [alike for groups in blamed for alike in _alike(groups)]
     return [_cause([each for group in groups for each in group]) for groups in merged]
+
+
+def _alike(groups: list[list[Failure]]) -> list[list[list[Failure]]]:
+    """The groups by the kind of error; what looks like nothing known goes with the first."""
+    kinds = [_most_telling(group).record.guess_kind for group in groups]
+    first = next(filter(None, kinds), "")
+    found: dict[str, list[list[Failure]]] = {}
+    for kind, group in zip(kinds, groups, strict=True):
+        found.setdefault(kind or first, []).append(group)
+    return list(found.values())
 
 
 def _grouped(items: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:

@@ -101,6 +101,7 @@ class Record:
     route: str | None
     blame: str
     guess: str
+    guess_kind: str = ""
     seconds: float
     torch: str
     device_name: str
@@ -145,7 +146,8 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
         radius=worst.radius if worst else None,
         route=outcome.route or None,
         blame=_with_utf8(outcome.blame),
-        guess=outcome.guess,
+        guess=str(outcome.guess or ""),
+        guess_kind=outcome.guess.kind.value if outcome.guess else "",
         seconds=outcome.seconds,
         torch=facts.torch,
         device_name=facts.device_name,

@@ -1,13 +1,11 @@
-"""Who is wrong, from who agrees with whom; and what the error looks like."""
+"""Who is wrong, from who agrees with whom; what fails is told in derivatives where it can be."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck.answer import Agreement, EntryReport, Ruling, Statement, Violation
-from gradcheck.judge.contraction import Term
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Query
@@ -23,9 +21,6 @@ from gradcheck.run.observation import (
 from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
-_CLOSE = 1e-4
-_SHARE = 1e-2
-_SMALL = 1e-3
 _MOST_CALLS = 3  # that are named
 
 
@@ -213,122 +208,3 @@ _PATTERNS = (
     ),
 )
 """Whose disagreement says what: the first row fits all of whose witnesses disagree."""
-
-
-def classify_error(
-    failing: Sequence[Entry | Finding], elsewhere: Sequence[Entry | Finding] = ()
-) -> str:
-    """Return what kind of error failing entries look like; empty where nothing fits them all.
-
-    Entries of two points tell more than those of one: ``elsewhere`` are failing entries of other
-    inputs, which can show a factor that the first ones leave open.
-    """
-    told = _numbers(failing)
-    factor = _factor(told) or _factor([*told, *_numbers(elsewhere)])
-    for name, fits in _KINDS:
-        if told and all(map(fits, told)) and not (factor and name == _LOST):
-            return name
-    if told and _are_misplaced(told):
-        return "transposed: the right numbers in the wrong places"
-    return factor or _term(told)
-
-
-def _numbers(said: Sequence[Entry | Finding]) -> list[_Number]:
-    entries = (each for each in said if isinstance(each, Entry))
-    return [
-        _Number(entry.got, entry.true, _only_term(entry), entry)
-        for entry in entries
-        if math.isfinite(entry.true)
-    ]
-
-
-def _only_term(entry: Entry) -> Term | None:
-    """The derivative that the number is a multiple of, unless it adds up several."""
-    return entry.terms(1)[0] if entry.weights.count == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """One wrong number beside the true one, and the derivative that it is a multiple of."""
-
-    got: float
-    true: float
-    term: Term | None
-    entry: Entry
-
-    @property
-    def weight(self) -> float:
-        """The cotangent's or tangent's weight, where only one entry was asked for."""
-        return float(self.term[0].real) if self.term else 1.0
-
-    @property
-    def cotangent(self) -> float:
-        """The weight of the one output at the one point, where there are no others."""
-        given = self.entry.query.cotangent
-        return float(given.item().real) if given is not None and given.size == 1 else 1.0
-
-    def ignores(self, weight: float) -> bool:
-        return weight != 1 and _near(self.got * weight, self.true)
-
-
-def _near(a: float, b: float) -> bool:
-    return math.isfinite(a) and abs(a - b) <= _CLOSE * abs(b) and b != 0
-
-
-_LOST = "lost accuracy, as if computed in lower precision"
-_KINDS: tuple[tuple[str, Callable[[_Number], bool]], ...] = (
-    ("not a number", lambda it: math.isnan(it.got)),
-    ("infinite", lambda it: math.isinf(it.got)),
-    ("zero, where the truth is not", lambda it: it.got == 0 != it.true),
-    ("not zero, where the truth is", lambda it: it.true == 0 != it.got),
-    ("the sign", lambda it: _near(-it.got, it.true)),
-    ("ignores the cotangent", lambda it: it.ignores(it.weight) or it.ignores(it.cotangent)),
-    (_LOST, lambda it: abs(it.got - it.true) <= 1e-6 * abs(it.true)),
-)
-
-
-def _are_misplaced(told: list[_Number]) -> bool:
-    """Whether every answer holds the right numbers in another order."""
-    answers: dict[int, list[_Number]] = {}
-    for number in told:
-        answers.setdefault(id(number.entry.judged), []).append(number)
-    return all(
-        len(each) > 1
-        and all(
-            got == true or _near(got, true)
-            for got, true in zip(
-                sorted(number.got for number in each),
-                sorted(number.true for number in each),
-                strict=True,
-            )
-        )
-        for each in answers.values()
-    )
-
-
-def _factor(told: list[_Number]) -> str:
-    """A factor that several derivatives share; of one number alone it would say nothing."""
-    ratios = _ratios(told)
-    alone = {(number.term[1], number.true / number.weight) for number in told if number.term}
-    if not ratios or len(alone) < 2:
-        return ""
-    first, excess = ratios[0], ratios[0] - 1
-    # What rounding did to the ratios is far below their distance from 1.
-    most = min(_CLOSE * abs(first), _SHARE * abs(excess))
-    if not all(abs(ratio - first) <= most for ratio in ratios):
-        return ""
-    small = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
-    return f"a constant factor of {small if abs(excess) < _SMALL else f'{first:.6g}'}"
-
-
-def _term(told: list[_Number]) -> str:
-    ratios = _ratios(told)
-    alike = all(_near(ratio, ratios[0]) for ratio in ratios)
-    return "" if alike else "a missing or an extra term"
-
-
-def _ratios(told: list[_Number]) -> list[float]:
-    """What was given over the truth; nothing where some truth is 0."""
-    if not all(number.true for number in told):
-        return []
-    return [number.got / number.true for number in told]

@@ -15,18 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
+from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.methods import METHODS
 from gradcheck.query import Array
-from gradcheck.run.diagnosis import (
-    attribute,
-    classify_error,
-    cross_check,
-    failing_entries,
-    wrong_calls,
-)
-from gradcheck.run.observation import Entry, Finding, Observation, ask, observe
+from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
+from gradcheck.run.evidence import gather
+from gradcheck.run.guesses import guess_kind
+from gradcheck.run.observation import Asked, Entry, Finding, Observation, ask
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
 
@@ -80,8 +76,8 @@ def _diagnosed(examination: Examination) -> Outcome:
     told = found["failures"][0]
     if examination.totals.worst == worst:
         found["worst"] = told
-    if not told.true:  # what was not a number looks like nothing
-        found["guess"] = ""
+    if told.true:  # what was not a number looks like nothing
+        found |= _looks_like(examination, failing_point, found["blame"])
     return examination.ended(told.ruling, told.reason, **found)
 
 
@@ -97,23 +93,58 @@ def _explained(examination: Examination, failing_point: FailingPoint) -> dict[st
     seed, promises = failing_point.seed, failing_point.promises
     places = [points] if points is failing_point.points else [points, failing_point.points]
     said = [cross_check(examination.session, place, seed, promises) for place in places]
-    failed = [entry for _, entry in examination.totals.failing]
     witness = examination.check.witness
-    calls = wrong_calls(witness, failed)
+    calls = wrong_calls(witness, [entry for _, entry in examination.totals.failing])
     blamed = attribute(witness, failing_point.ruling, *said, calls=calls)
-    heard = [observe(examination.session, place, seed, promises=promises) for place in places]
-    failing = [
-        entry
-        for each in heard
-        for entry in examination.failing(each, failing_point.ruling, failing_point.excuse)
-    ]
     return {
         "blame": blamed.text,
         "smallest": tuple(_told(examination, replace(failing_point, points=points))),
         "failures": tuple(_failures(examination)),
         "statements": said[blamed.place],
         "stated_at": _at(places[blamed.place]),
-        "guess": classify_error(failing, failed),
+    }
+
+
+def _looks_like(
+    examination: Examination, failing_point: FailingPoint, blame: str
+) -> dict[str, Any]:
+    """The guess; where it fails itself the blame says so, and who is wrong stays found."""
+    try:
+        return {"guess": _guess(examination, failing_point)}
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return {"blame": f"{blame}; the kind of error could not be worked out: {text}"}
+
+
+def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | None:
+    """What kind of error it looks like, from the inputs that failed and from others."""
+    excuse = failing_point.excuse or examination.known_failures.at(None)
+    found = {_key(failing_point.points): failing_point}
+    for each in examination.totals.failures:
+        points = _points_of(examination, each.at)
+        found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
+    chief, *others = [
+        Asked(each.points, each.seed, each.promises, measured=False) for each in found.values()
+    ]
+    asked = [chief, *others[:_MOST_FAILING_POINTS]]
+    session, effort = examination.session, examination.effort
+    return guess_kind(gather(session, asked, effort, failing_point.ruling, excuse))
+
+
+_MOST_FAILING_POINTS = 16
+
+
+def _key(points: Points) -> bytes:
+    return b"".join(values.tobytes() for values in points.values())
+
+
+def _points_of(examination: Examination, at: Mapping[str, Any]) -> Points:
+    """A single point of what an entry's report says of it."""
+    return {
+        each.name: np.asarray(
+            at[each.name], dtype=np.complex128 if each.domain.complex else np.float64
+        )[None]
+        for each in examination.session.variant.inputs
     }
 
 
@@ -131,9 +162,7 @@ def _failures(examination: Examination) -> list[EntryReport]:
     """The kept failures; those of the worst input are asked again, for plain derivatives."""
     kept = examination.totals.failures
     at, ruling = kept[0].at, kept[0].ruling
-    points = {each.name: np.asarray(at[each.name], dtype=np.complex128 if each.domain.complex
-                                    else np.float64)[None]
-              for each in examination.session.variant.inputs}  # fmt: skip
+    points = _points_of(examination, at)
     known = (each for each in examination.failing_points if _at(each.points) == at)
     plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
     return [*plain, *(each for each in kept if each.at != at)] if plain else kept
@@ -181,10 +210,13 @@ def _why_calls_differ(session: Session, failing_point: FailingPoint) -> tuple[st
 def _varies(
     session: Session, points: Points, seed: int, *, same_random_numbers: bool = False
 ) -> bool:
+    """Whether calls differ; where only the first does, it was stale: a guess tells more."""
+
     def numbers() -> Array:
         with _seeded() if same_random_numbers else nullcontext():
             return _numbers(session, points, seed)
 
+    numbers()
     first = numbers()
     return not all(
         len(each) == len(first) and np.allclose(each, first, rtol=_CLOSE, equal_nan=True)

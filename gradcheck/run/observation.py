@@ -292,13 +292,14 @@ def observe(
 class Asked:
     """Points that are put to a witness, the seed of its calls, and what the case states there.
 
-    ``thorough`` as in ``observe``.
+    ``thorough`` as in ``observe``; ``measured``: where that matters, the code's own rounding is.
     """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
     thorough: bool = True
+    measured: bool = True
 
     @property
     def count(self) -> int:
@@ -342,7 +343,9 @@ def _heard(
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
-        _Told(answer, numbers, rows[numbers], observation, asked.promises, call, key)
+        _Told(
+            answer, numbers, rows[numbers], observation, asked.promises, call, key, asked.measured
+        )
         for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
     ]
 
@@ -367,6 +370,7 @@ class _Told:
     promises: Promises
     call: Repeated
     called: AnswerKey
+    measured: bool
 
     @property
     def key(self) -> object:
@@ -457,7 +461,13 @@ def _own_rounding(
     found = OwnRounding.unknown(mask.shape, "")
     ends = np.cumsum([len(each.numbers) for each in told])
     parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
-    asked = [(each, part) for each, part in zip(told, parts, strict=True) if mask[part].any()]
+    for each, part in zip(told, parts, strict=True):
+        found.opaque[part] = "" if each.measured else "not measured"
+    asked = [
+        (each, part)
+        for each, part in zip(told, parts, strict=True)
+        if each.measured and mask[part].any()
+    ]
     calls: dict[int, list[tuple[_Told, slice]]] = {}
     for each, part in asked:
         calls.setdefault(id(each.call), []).append((each, part))

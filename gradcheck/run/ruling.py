@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gradcheck.answer import (
     Abstention,
     Agreement,
     EntryReport,
+    Grade,
     Outcome,
     Ruling,
     RunOptions,
@@ -27,7 +29,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.errors import ExpressionError
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
-from gradcheck.points.fixed import fixed_points
+from gradcheck.points.fixed import FixedPoint, fixed_points
 from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
@@ -46,6 +48,10 @@ from gradcheck.run.observation import (
 from gradcheck.run.session import Points, Session, session_of, single, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
+ILL_CONDITIONED = (
+    "every number is ill-conditioned: rounding of the inputs alone explains any other number too; "
+    "give the case points or a domain at which its derivatives are settled by their inputs"
+)
 DECLARED = "declared"
 """What points are called, among the kinds of those that were visited, that the case has."""
 
@@ -87,6 +93,10 @@ def warnings_raise_nothing() -> Iterator[None]:
         yield
 
 
+_Place = tuple[Asked, Callable[[Observation], None]]
+"""What is asked for, and who takes note of what was observed there."""
+
+
 class Examination:
     """One check while it runs. It changes as points are judged: what is found adds up."""
 
@@ -102,10 +112,16 @@ class Examination:
 
     def run(self) -> None:
         """Judge the declared points and, unless the case contradicts itself, drawn ones."""
+        places: list[_Place] = []
         try:
-            self.fixed()
-            if not self.complaints:
-                self.drawn()
+            try:
+                places += self.fixed()
+                if not self.complaints:
+                    places += self.drawn()
+            finally:  # where a point is too much for us, those before it are judged
+                observations = observe_each(self.session, [asked for asked, _ in places])
+                for (_, note), observation in zip(places, observations, strict=True):
+                    note(observation)
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
@@ -114,54 +130,61 @@ class Examination:
 
     # points
 
-    def fixed(self) -> None:
+    def fixed(self) -> list[_Place]:
         """The declared points, one by one: known answers, conventions, known failures."""
+        places: list[_Place] = []
         points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
-        asked = [
-            Asked(
+        for k, fixed in enumerate(points):
+            asked = Asked(
                 {name: values[None] for name, values in fixed.at.items()},
                 self.seed + k,
                 promised(fixed.point, self.check.variant),
             )
-            for k, fixed in enumerate(points)
-        ]
-        observations = observe_each(self.session, asked)
-        for fixed, each, observation in zip(points, asked, observations, strict=True):
             found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
                 self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
             self.complaints += found
-            excuse = self.known_failures.at(fixed)
-            failing = self.totals.add(observation, excuse)
-            self.totals.visited[DECLARED] += 1
-            if failing:
-                failing_point = FailingPoint(
-                    each.points, each.seed, _worst_ruling(failing), drawn=False
-                )
-                self.failing_points.append(
-                    replace(failing_point, promises=each.promises, excuse=excuse)
-                )
+            places.append((asked, partial(self._note_fixed, fixed, asked)))
+        return places
 
-    def drawn(self) -> None:
+    def _note_fixed(self, fixed: FixedPoint, asked: Asked, observation: Observation) -> None:
+        excuse = self.known_failures.at(fixed)
+        failing = self.totals.add(observation, excuse)
+        self.totals.visited[DECLARED] += 1
+        if failing:
+            failing_point = FailingPoint(
+                asked.points,
+                asked.seed,
+                _worst_ruling(failing),
+                drawn=False,
+                promises=asked.promises,
+                excuse=excuse,
+            )
+            self.failing_points.append(failing_point)
+
+    @property
+    def effort(self) -> RunOptions:
+        """The run's options with as many points as the witness takes."""
         method = METHODS[self.check.witness]
         share = method.share if self.session.batched else method.share_alone
         points = self.run_options.points
         if self.known_failures.sought:
             points = max(points, RunOptions().points)
-        run_options = replace(self.run_options, points=max(1, round(points * share)))
-        batches = []
-        asked = []
-        for batch in self.session.planned(run_options):
-            batches.append(batch)
-            asked.append(Asked(batch.points, self.seed, thorough=False))
-            if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
-                batches.append(batch.taken(np.arange(batch.count) == batch.count - 1))
-                asked.append(Asked(batches[-1].points, self.seed))
-        observations = observe_each(self.session, asked)
-        for batch, each, observation in zip(batches, asked, observations, strict=True):
-            self._look(batch, each, observation)
+        return replace(self.run_options, points=max(1, round(points * share)))
 
-    def _look(self, batch: Batch, asked: Asked, observation: Observation) -> None:
+    def drawn(self) -> list[_Place]:
+        """The points that no case declares, in batches."""
+        places: list[_Place] = []
+        for batch in self.session.planned(self.effort):
+            asked = Asked(batch.points, self.seed, thorough=False)
+            places.append((asked, partial(self._note_drawn, batch, asked)))
+            if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
+                last = batch.taken(np.arange(batch.count) == batch.count - 1)
+                asked = Asked(last.points, self.seed)
+                places.append((asked, partial(self._note_drawn, last, asked)))
+        return places
+
+    def _note_drawn(self, batch: Batch, asked: Asked, observation: Observation) -> None:
         excuse = self.known_failures.at(None, covering=batch.covering)
         failing = self.totals.add(observation, excuse)
         self.totals.visited.update(batch.kinds)
@@ -218,6 +241,8 @@ class Examination:
             return self._unjudged()
         if self.totals.inaccurate:
             return self.ended(Ruling.INACCURATE, self.totals.inaccurate)
+        if self.totals.is_ill_conditioned:
+            return self.ended(Ruling.ABSTAIN, ILL_CONDITIONED)
         return self.ended(Ruling.AGREE, "")
 
     def _unjudged(self) -> Outcome:
@@ -372,6 +397,12 @@ class Totals:
     def worst(self) -> EntryReport | None:
         """The judged entry that is ruled worst."""
         return entry_report(*self.leading) if self.leading else None
+
+    @property
+    def is_ill_conditioned(self) -> bool:
+        """Whether nothing but the conditioning of the function speaks for what agrees."""
+        ill_conditioned = self.counts[Grade.ILL_CONDITIONED.value]
+        return 0 < ill_conditioned == self.judged
 
     def _keep_worst(self, observation: Observation) -> None:
         worst = observation.worst()

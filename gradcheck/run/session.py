@@ -204,7 +204,7 @@ class _Shared:
         found = self.in_real_coordinates.enclose(Query.of_all(order), point)
         found.balls.setflags(write=False)
         found.status.setflags(write=False)
-        if found.balls.size <= MOST_DERIVATIVES:
+        if found.balls.size <= MOST_REMEMBERED:
             self._derivatives[key] = found
         return found
 
@@ -278,7 +278,7 @@ def _calls(check: Check) -> list[list[torch.Tensor]]:
 
 MOST_KEPT = 1 << 16
 """Numbers of all points of a variant that are kept for other witnesses."""
-MOST_DERIVATIVES = 1 << 10
+MOST_REMEMBERED = 1 << 10
 """Derivatives of an order at a point that are kept for other witnesses and dtypes."""
 _SHARED: WeakKeyDictionary[Variant, _Shared] = WeakKeyDictionary()
 

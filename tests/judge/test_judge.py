@@ -85,6 +85,26 @@ def test_rounding_explains_what_is_not_zero_where_the_truth_is():
     assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.EXPLAINED)
 
 
+@pytest.mark.parametrize(
+    ("got", "grade"),
+    [
+        (1.4e-9, Grade.STABLE),
+        (1.6e-9, Grade.ILL_CONDITIONED),
+        (0.0, Grade.ILL_CONDITIONED),
+        (-1e-9, Grade.ILL_CONDITIONED),
+    ],
+)
+def test_an_agreement_that_a_zero_would_share_is_ill_conditioned(got, grade):
+    """S is 1e7, of which 16 u are 1.8e-8: a function near which its inputs say nothing of it."""
+    judgement = ruled(got, settled(1e-9), stress=replace(CALM, conditioning=1e7))
+    assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, grade)
+
+
+def test_a_truth_of_zero_is_met_as_stable():
+    judgement = ruled(1e-9, settled(0.0), stress=replace(CALM, conditioning=1e7))
+    assert (judgement.ruling, judgement.grade) == (Ruling.AGREE, Grade.STABLE)
+
+
 # each bound, on both sides
 
 

@@ -19,6 +19,7 @@ SEVERITY = [
     Grade.FAITHFUL,
     Grade.STABLE,
     Grade.EXPLAINED,
+    Grade.ILL_CONDITIONED,
     Ruling.INACCURATE,
     Ruling.DISAGREE,
 ]

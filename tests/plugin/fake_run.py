@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from gradcheck.answer import EntryReport, Outcome, Ruling
+from gradcheck.answer import EntryReport, Guess, GuessKind, Outcome, Ruling
 from gradcheck.errors import CatalogError, Problem
 
 WORST = EntryReport(
@@ -59,5 +59,5 @@ def examine(check, run_options):
         failures=(WORST,) if disagrees else (),
         smallest=(WORST,) if disagrees else (),
         blame="PyTorch's backward is wrong" if disagrees else "",
-        guess="sign" if disagrees else "",
+        guess=Guess(GuessKind.SIGN, "sign") if disagrees else None,
     )

@@ -25,6 +25,7 @@ def failure(witness="reverse", dtype="float64", **facts):
         "reason": "off by 1",
         "blame": "the backward is wrong",
         "guess": "",
+        "guess_kind": "",
         "line": 2,
         "entries": 1,
         "abstained": 0,
@@ -97,6 +98,20 @@ def test_what_is_plainly_another_fault_is_another_cause(other):
 @pytest.mark.parametrize("other", [{"variant": "d=1-"}, {"device": "cuda"}])
 def test_variants_and_devices_with_the_same_fault_share_a_cause(other):
     assert len(by_cause([failure(), failure(**other)])) == 1
+
+
+@pytest.mark.parametrize(("kind", "count"), [("sign", 1), ("", 1), ("factor", 2)])
+def test_variants_whose_errors_are_not_of_a_kind_have_causes_of_their_own(kind, count):
+    given = [failure(guess_kind="sign"), failure(variant="d=1-", guess_kind=kind)]
+    assert len(by_cause(given)) == count
+    assert len(by_cause(given[::-1])) == count
+
+
+def test_the_words_of_a_guess_are_nothing_to_tell_causes_by():
+    """A factor of 2 in one variant and of 3 in another: 1/n says as much."""
+    of_two = failure(guess="a constant factor of 2", guess_kind="factor")
+    of_three = failure(variant="d=1-", guess="a constant factor of 3", guess_kind="factor")
+    assert len(by_cause([of_two, of_three])) == 1
 
 
 def test_a_fault_of_the_case_itself_is_one_for_all_implementations():

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from gradcheck.answer import EntryReport, Outcome, Ruling, Statement
+from gradcheck.answer import EntryReport, Guess, GuessKind, Outcome, Ruling, Statement
 from gradcheck.report.failure_text import (
     CheckFacts,
     block,
@@ -58,7 +58,7 @@ OUTCOME = Outcome(
     ),
     stated_at={"x": -38.0},
     blame="PyTorch's backward is wrong",
-    guess="lost accuracy",
+    guess=Guess(GuessKind.PRECISION, "lost accuracy"),
 )
 
 WHOLE = """\
@@ -116,7 +116,7 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
         smallest=(),
         statements=(),
         blame="",
-        guess="",
+        guess=None,
     )
     assert block(replace(FACTS, implementation=""), misconduct) == (
         "disagree: RuntimeError: no kernel\n"
@@ -131,7 +131,7 @@ def test_an_outcome_without_numbers_gives_its_reason_and_the_command():
 
 def test_a_fault_of_the_case_itself_is_told_with_its_reason_once():
     reason = "the known value 10 is not the formula's, 9"
-    text = block(FACTS, replace(OUTCOME, blame="the case itself", guess="", reason=reason))
+    text = block(FACTS, replace(OUTCOME, blame="the case itself", guess=None, reason=reason))
     assert text.startswith(f"disagree: the case itself: {reason}\n  where: ")
     assert text.partition("\n\n")[0].count(reason) == 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
+from gradcheck.answer import EntryReport, Guess, GuessKind, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load
 from gradcheck.errors import UsageError
@@ -49,7 +49,7 @@ OUTCOME = Outcome(
     counts={"agree": 11, "disagree": 1},
     worst=EVIDENCE,
     blame="PyTorch's backward is wrong",
-    guess="sign",
+    guess=Guess(GuessKind.SIGN, "the sign", "in x"),
     route="symbolic+forward",
     visited={"plain": 4, "declared": 2},
 )
@@ -82,7 +82,8 @@ RECORD = {
     "radius": "1e-33",
     "route": "symbolic+forward",
     "blame": "PyTorch's backward is wrong",
-    "guess": "sign",
+    "guess": "the sign, only in x",
+    "guess_kind": "sign",
     "seconds": 0.25,
     "torch": "2.13.0",
     "device_name": "a processor",

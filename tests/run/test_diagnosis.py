@@ -58,7 +58,7 @@ def test_the_place_of_the_fault_is_named(place, witness, text):
 def test_a_fault_in_both_modes_is_named_so(witness):
     outcome = convicted("{formula: sin(x), inputs: {x: real}}", lambda x: doubled(x).sin(), witness)
     assert outcome.blame == BOTH
-    assert outcome.guess == "a constant factor of 2"
+    assert str(outcome.guess) == "a constant factor of 2"
 
 
 @pytest.mark.parametrize("witness", ["value", "reverse"])
@@ -121,7 +121,7 @@ def doubles_its_input(x):
 def test_what_is_no_wrong_number_is_said_to_look_like_nothing():
     outcome = convicted("{formula: x, inputs: {x: real}}", doubles_its_input, "value")
     assert outcome.reason == "the implementation changed its input 0"
-    assert (outcome.blame, outcome.guess) == (outcome.reason, "")
+    assert (outcome.blame, outcome.guess) == (outcome.reason, None)
 
 
 CHANGED = Statement("value", Ruling.DISAGREE, note="the implementation changed its input 0")
@@ -350,87 +350,57 @@ def test_a_sum_of_derivatives_names_those_that_are_not_zero():
         ("zero", "zero, where the truth is not"),
         ("factor 1.01", "a constant factor of 1.01"),
         ("ignores the direction", "ignores the cotangent"),
-        ("computed in float32", "lost accuracy, as if computed in lower precision"),
-        ("factor 1 + 1e-9", "a constant factor of 1 + 1e-09"),
-        ("factor 1 + 1e-6", "a constant factor of 1 + 1e-06"),
+        ("computed in float32", "lost accuracy, as if computed in float32"),
+        ("factor 1 + 1e-9", "a constant factor of 1 + 1e-09: a constant of 9 digits"),
+        ("factor 1 + 1e-6", "a constant factor of 1 + 1e-06: a constant of 6 digits"),
         ("NaN", "not a number"),
+        ("wrong at negative inputs", "wrong, only where x < 0"),
+        ("wrong at exactly 0", "wrong, only where x = 0"),
+        ("wrong at ties", "wrong, only where x = y"),
+        ("only the first entry", "zero, where the truth is not, only in x[1:]"),
+        ("dropped term", "a missing term: in sin(x)*cos(y) + x*y the derivative by x*y"),
     ],
 )
 def test_a_wrong_backward_is_guessed(name, guess):
-    assert planted(name, "backward", "reverse").guess == guess
+    assert str(planted(name, "backward", "reverse").guess) == guess
 
 
-def test_an_error_that_fits_nothing_is_not_guessed_at():
-    """One number at one point: a factor and a missing term look alike."""
-    declaration = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
-    function = lambda x: x**2 + (x - x.detach()) * (x == 3)  # noqa: E731 - read beside its formula
-    assert convicted(declaration, function, "reverse").guess == ""
+@pytest.mark.parametrize(
+    ("place", "witness", "guess"),
+    [
+        ("jvp", "forward", "ignores the tangent"),
+        (
+            "backward",
+            "second",
+            "ignores the cotangent, only by forward over reverse and reverse over reverse",
+        ),
+    ],
+)
+def test_a_direction_that_is_ignored_is_guessed_in_other_modes(place, witness, guess):
+    assert str(planted("ignores the direction", place, witness).guess) == guess
 
 
-def test_a_factor_is_guessed_for_a_declared_point_from_the_other_failures():
-    declaration = "{formula: x**2, inputs: {x: '(-3, 3)'}, order: 1, points: [{at: {x: 1}}]}"
-    function = lambda x: x**2 + 0.5 * (x**2 - (x**2).detach())  # noqa: E731
-    outcome = convicted(declaration, function, "reverse")
-    assert outcome.smallest[0].at == {"x": 1.0}
-    assert outcome.guess == "a constant factor of 1.5"
+def test_a_value_without_a_term_is_guessed():
+    guess = planted("dropped term", "value", "value").guess
+    assert str(guess) == "x*y is left out of sin(x)*cos(y) + x*y"
 
 
-def test_a_backward_that_ignores_the_cotangent_is_guessed_from_its_second_derivative():
-    outcome = planted("ignores the direction", "backward", "second")
-    assert outcome.guess == "ignores the cotangent"
-
-
-def test_a_missing_term_is_guessed():
-    assert planted("dropped term", "backward", "reverse").guess == "a missing or an extra term"
-
-
-def test_a_term_too_many_is_guessed():
+def test_each_input_may_have_an_error_of_its_own():
     outcome = convicted(
         "{formula: x**2 + y, inputs: {x: '[1, 2]', y: '[1, 2]'}}",
         lambda x, y: x**2 + y + (x - x.detach()) * 0.5 + (y - y.detach()) * 3,
         "reverse",
     )
-    assert outcome.guess == "a missing or an extra term"
+    assert str(outcome.guess) == "in x off by a constant: 0.5; in y a constant factor of 4"
 
 
-def test_a_gradient_of_a_constant_is_guessed():
+def test_a_gradient_where_there_is_none_is_guessed():
     outcome = convicted(
-        "{formula: x + 0*y, inputs: {x: real, y: real}}",
-        lambda x, y: x + (y - y.detach()),
+        "{formula: x + floor(y), inputs: {x: real, y: '(0, 9)'}}",
+        lambda x, y: x + y.floor() + (y**2 - (y**2).detach()),
         "reverse",
     )
-    assert outcome.guess == "not zero, where the truth is"
-
-
-class TransposedBackward(torch.autograd.Function):
-    """The sum of the weighted entries of a matrix, with the weights transposed in the backward."""
-
-    @staticmethod
-    def forward(x):
-        return (x * weights(x)).sum()
-
-    @staticmethod
-    def setup_context(context, inputs, output):
-        context.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(context, cotangent):
-        (x,) = context.saved_tensors
-        return cotangent * weights(x).T
-
-
-def weights(x):
-    return torch.tensor([[1.0, 2.0], [4.0, 8.0]], dtype=x.dtype)
-
-
-def test_a_transposed_gradient_is_guessed():
-    outcome = convicted(
-        "{formula: sum(k * x), inputs: {x: {shape: [2, 2]}}, order: 1,"
-        " constants: {k: [[1, 2], [4, 8]]}}",
-        TransposedBackward.apply,
-        "reverse",
-    )
-    assert outcome.guess == "transposed: the right numbers in the wrong places"
+    assert str(outcome.guess) == "not zero, where the truth is"
 
 
 def test_the_plane_is_still_smooth_enough_for_these_tests():

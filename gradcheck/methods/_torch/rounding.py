@@ -125,6 +125,8 @@ class Repeated:
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS:
             self._moved.append(self._by(len(self._moved)))
+            if _are_far(self._still[0], self._moved[-1]):  # then is it the move, or the call?
+                self._still.append(self._by(None))
         elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
             self._ranged.append(self._by(len(self._ranged), into_range=True))
         else:
@@ -156,15 +158,28 @@ class Repeated:
         )
         if any(each.shape != answer.shape for each in (*still, *moved, *ranged)):
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-        same = still[1] if mode.decomposed else answer
-        if not np.array_equal(still[0], same, equal_nan=True):
+        same = still[1:] if mode.decomposed else [*still[1:], answer]
+        if not all(np.array_equal(still[0], each, equal_nan=True) for each in same):
             opaque = opaque or "code that says something else when it is asked again"
+            return Rounding(nothing, nothing, left, opaque)
         spread = _range_of(moved) if moved else nothing
         if not ranged:
             return Rounding(spread, spread, left, opaque)
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
         return Rounding(spread, np.where(stays, spread, both), left, opaque)
+
+
+_FAR = 1e-3
+"""So far apart, relatively, are answers of calls that differ, and seldom those of moves."""
+
+
+def _are_far(heard: _Heard, other: _Heard) -> bool:
+    return not all(
+        np.allclose(other.numbers[key], numbers, rtol=_FAR, atol=0.0, equal_nan=True)
+        for key, numbers in heard.numbers.items()
+        if key in other.numbers and other.numbers[key].shape == numbers.shape
+    )
 
 
 def _range_of(numbers: Sequence[Array]) -> Array:

@@ -1,0 +1,345 @@
+"""What wrong code would have given: for each kind of error the numbers to hold against PyTorch's.
+
+They come from simple to elaborate; whether one explains anything is not asked here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind
+from gradcheck.query import Array, Port, Query
+from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.faulty_formulas import faulty_formulas
+
+MOST_DERIVATIVES = 1 << 17
+"""Derivatives of all rows together that are asked for one by one."""
+
+
+def alternatives(evidence: Evidence) -> Iterator[Alternative]:
+    """Yield what wrong code would have given where the evidence was, simple faults first."""
+    zero, true = np.zeros(evidence.true.shape), evidence.true
+    yield Alternative(GuessKind.ZERO, "zero, where the truth is not", zero, simple=True)
+    yield Alternative(GuessKind.SIGN, "the sign", -true, simple=True)
+    yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
+    if evidence.parts.any():
+        yield Alternative(GuessKind.CONJUGATE, "the conjugate", true * (1 - 2 * evidence.parts))
+    if not evidence.is_real:
+        return
+    yield from _of_order(evidence)
+    yield Alternative(GuessKind.SIGN, "the sign is lost: the absolute value", np.abs(true))
+    for along in evidence.directions():
+        yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
+        yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
+
+
+def _of_order(evidence: Evidence) -> Iterator[Alternative]:
+    query = evidence.query
+    yield from _of_directions(evidence)
+    yield from _moved(evidence)
+    yield from _stale(evidence)
+    if query.order != 1:
+        yield from faulty_formulas(evidence)
+        return
+    whole = _Whole(evidence)
+    if whole.is_small:
+        yield from _of_jacobian(whole)
+    yield from faulty_formulas(evidence)
+    yield from _of_inputs(evidence)
+
+
+# the cotangent and the tangents
+
+
+def _of_directions(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers to the same question with another cotangent, or tangent."""
+    query = evidence.query
+    names = ("cotangent", *("tangent" for _ in query.tangents))
+    for k, (name, side) in enumerate(zip(names, query.sides, strict=True)):
+        if side is None:
+            continue
+        for kind, text, change in _DIRECTIONS:
+            yield Alternative(kind, text.format(name), _with_side(evidence, k, change(side)))
+        ports = evidence.session.variant.formula.judged if k == 0 else _inputs(evidence)
+        for text, move in _moves(ports):
+            told = f"{text}: the {name}"
+            yield Alternative(GuessKind.MOVED, told, _with_side(evidence, k, side[:, move]))
+
+
+def _with_side(evidence: Evidence, k: int, side: Array) -> Floats:
+    sides = list(evidence.query.sides)
+    sides[k] = side
+    return evidence.answered(Query(evidence.query.order, sides[0], tuple(sides[1:])))
+
+
+_DIRECTIONS: tuple[tuple[GuessKind, str, Callable[[Array], Array]], ...] = (
+    (GuessKind.DIRECTION, "ignores the {}", np.ones_like),
+    (GuessKind.DIRECTION, "the {} is squared", np.square),
+    (GuessKind.DIRECTION, "the sign of the {} is lost", np.abs),
+    (GuessKind.DIRECTION, "divided by the {}", lambda side: 1 / np.where(side == 0, np.inf, side)),
+)
+
+
+# numbers in the wrong places
+
+
+def _moved(evidence: Evidence) -> Iterator[Alternative]:
+    """The right numbers in other places."""
+    query, true = evidence.query, evidence.true
+    free = [k for k, side in enumerate(query.sides) if side is None]
+    if len(free) != 1:
+        return
+    ports = evidence.session.variant.formula.judged if free[0] == 0 else _inputs(evidence)
+    for text, move in _moves(ports):
+        yield Alternative(GuessKind.MOVED, text, true[:, move])
+    places = _places(ports)
+    for a, b in itertools.combinations(range(len(ports)), 2):
+        if ports[a].shape == ports[b].shape and free[0] != 0:
+            move = np.arange(true.shape[1])
+            move[places[a]], move[places[b]] = places[b], places[a]
+            told = f"{ports[a].name} and {ports[b].name} are swapped"
+            yield Alternative(GuessKind.MOVED, told, true[:, move])
+
+
+def _moves(ports: Sequence[Port]) -> Iterator[tuple[str, Array]]:
+    """Permutations of the entries of arrays, each of one port alone and of all that have it."""
+    for name, move in _MOVES:
+        moved = [move(place) for place in _blocks(ports)]
+        able = [k for k, each in enumerate(moved) if each is not None]
+        for chosen in dict.fromkeys([(*able,), *((k,) for k in able)]):
+            places = [
+                moved[k].reshape(-1) if k in chosen else place  # type: ignore[union-attr]
+                for k, place in enumerate(_places(ports))
+            ]
+            found = np.concatenate(places) if places else np.zeros(0, dtype=int)
+            if chosen and (found != np.arange(found.size)).any():
+                yield name, found
+
+
+def _places(ports: Sequence[Port]) -> list[Array]:
+    return [block.reshape(-1) for block in _blocks(ports)]
+
+
+def _blocks(ports: Sequence[Port]) -> list[Array]:
+    """The numbers of the entries of each port, in its shape."""
+    sizes = [math.prod(port.shape) for port in ports]
+    starts = np.cumsum([0, *sizes])
+    return [
+        np.arange(start, start + size).reshape(port.shape)
+        for start, size, port in zip(starts, sizes, ports, strict=False)
+    ]
+
+
+def _transposed(block: Array) -> Array | None:
+    """The last two axes exchanged, and read as if they were not where their lengths differ."""
+    return np.swapaxes(block, -1, -2).reshape(block.shape) if block.ndim > 1 else None
+
+
+def _retransposed(block: Array) -> Array | None:
+    if block.ndim < 2:
+        return None
+    *lead, rows, columns = block.shape
+    return np.swapaxes(block.reshape(*lead, columns, rows), -1, -2)
+
+
+def _along(axis: int, change: Callable[[Array, int], Array]) -> Callable[[Array], Array | None]:
+    return lambda block: change(block, axis) if block.ndim >= -axis else None
+
+
+def _flipped(block: Array, axis: int) -> Array:
+    return np.flip(block, axis)
+
+
+def _forth(block: Array, axis: int) -> Array:
+    return np.roll(block, 1, axis)
+
+
+def _back(block: Array, axis: int) -> Array:
+    return np.roll(block, -1, axis)
+
+
+_MOVES: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
+    ("transposed", _transposed),
+    ("transposed", _retransposed),
+    *(
+        (text, _along(axis, change))
+        for text, change in (
+            ("reversed", _flipped),
+            ("rolled by one", _forth),
+            ("rolled by one", _back),
+        )
+        for axis in (-1, -2)
+    ),
+)
+
+
+# what an earlier call left
+
+
+def _stale(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers that belong to the call before; nothing is said of calls without one."""
+    follows = evidence.before >= 0
+    if not follows.any():
+        return
+    before = np.where(follows, evidence.before, np.arange(len(follows)))
+    query = evidence.query
+    old = query.mapped(lambda side: side[before])
+    for text, asked, points in (
+        ("stale: it belongs to the input of the call before", query, evidence.points[before]),
+        ("stale: it belongs to the cotangent of the call before", old, evidence.points),
+        ("stale: it belongs to the call before", old, evidence.points[before]),
+    ):
+        found = evidence.answered(asked, points)
+        yield Alternative(GuessKind.STALE, text, np.where(follows[:, None], found, math.nan))
+
+
+# the whole Jacobian
+
+
+class _Whole:
+    """All first derivatives at each row, and what the witness was asked of them."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        reference = evidence.session.reference
+        self.outputs, self.inputs = reference.outputs, reference.size
+        self.is_small = self.outputs * self.inputs * len(evidence.points) <= MOST_DERIVATIVES
+        self.cotangent = evidence.query.cotangent
+        self.tangent = evidence.query.tangents[0]
+
+    @cached_property
+    def jacobian(self) -> Floats:
+        """Shapes: [rows, m, n]."""
+        evidence = self.evidence
+        shape = len(evidence.points), self.outputs, self.inputs
+        return evidence.answered(Query.of_all(1)).reshape(shape)
+
+    @cached_property
+    def value(self) -> Floats:
+        return self.evidence.answered(Query(0))
+
+
+def _of_jacobian(whole: _Whole) -> Iterator[Alternative]:
+    yield from _values_for_gradients(whole)
+    if whole.cotangent is not None and whole.tangent is None:
+        if whole.outputs == whole.inputs:
+            across = np.einsum("rij,rj->ri", whole.jacobian, whole.cotangent)
+            yield Alternative(GuessKind.MOVED, "transposed: the Jacobian", across)
+            diagonal = np.einsum("rii,ri->ri", whole.jacobian, whole.cotangent)
+            yield Alternative(GuessKind.DIAGONAL, "only the diagonal of the Jacobian", diagonal)
+        yield from _summed_otherwise(whole)
+    yield from _of_one_port(whole)
+
+
+def _values_for_gradients(whole: _Whole) -> Iterator[Alternative]:
+    """The value in place of the gradient, with or without the direction."""
+    shape = whole.evidence.true.shape
+    side = whole.cotangent if whole.cotangent is not None else whole.tangent
+    value, one = whole.value, whole.outputs == 1
+    if side is None or not (one or value.shape == shape) or side.shape[1] not in (1, shape[1]):
+        return
+    for numbers in (value * side, np.broadcast_to(value, shape)):
+        told = "the value in place of the derivative"
+        yield Alternative(GuessKind.VALUE, told, np.broadcast_to(numbers, shape))
+
+
+def _summed_otherwise(whole: _Whole) -> Iterator[Alternative]:
+    """A gradient summed over another axis than that along which its input is broadcast."""
+    evidence = whole.evidence
+    assert whole.cotangent is not None
+    parts = whole.jacobian * whole.cotangent[:, :, None]
+    outputs, inputs = evidence.session.variant.formula.judged, _inputs(evidence)
+    if len(outputs) != 1 or outputs[0].shape == ():
+        return
+    shape, count = outputs[0].shape, len(parts)
+    for place in _places(inputs):
+        own = parts[:, :, place]
+        if own.shape[2] >= own.shape[1] or (np.count_nonzero(own, axis=2) > 1).any():
+            continue
+        by_output = own.sum(axis=2).reshape(count, *shape)
+        for text, sums in _sums(by_output, len(place)):
+            found = evidence.true.copy()
+            found[:, place] = sums
+            yield Alternative(GuessKind.SUM, text, found)
+
+
+def _sums(by_output: Array, size: int) -> Iterator[tuple[str, Array]]:
+    """Other ways to make so many numbers of an array at each point."""
+    count, axes = len(by_output), range(1, by_output.ndim)
+    for chosen in itertools.chain.from_iterable(
+        itertools.combinations(axes, k) for k in range(1, by_output.ndim)
+    ):
+        found = by_output.sum(axis=chosen).reshape(count, -1)
+        if found.shape[1] in (1, size):
+            yield "summed over the wrong axis", np.broadcast_to(found, (count, size))
+        for first, text in ((0, "first"), (-1, "last")):
+            taken = by_output
+            for axis in reversed(chosen):
+                taken = taken.take(first, axis)
+            if taken.size == count * size:
+                yield f"not summed: the {text} alone", taken.reshape(count, size)
+
+
+def _of_one_port(whole: _Whole) -> Iterator[Alternative]:
+    """What is contracted over several ports, or entries, with one of them wrong."""
+    evidence = whole.evidence
+    sides = ((whole.cotangent, evidence.session.variant.formula.judged),
+             (whole.tangent, _inputs(evidence)))  # fmt: skip
+    for k, (side, ports) in enumerate(sides):
+        if side is None:
+            continue
+        blocks = [
+            (port.name or "y", place) for port, place in zip(ports, _places(ports), strict=True)
+        ]
+        if len(blocks) == 1:
+            blocks = []
+        for port, block in zip(ports, _blocks(ports), strict=True):
+            if 1 < block.size <= _FEW:
+                blocks += [
+                    (f"{port.name or 'y'}{list(index)}", np.array([block[index]]))
+                    for index in np.ndindex(block.shape)
+                ]
+        for name, place in blocks:
+            alone = np.zeros(side.shape)
+            alone[:, place] = side[:, place]
+            part = _with_side(evidence, k, alone)
+            of = f"of {name}" if k == 0 else f"by {name}"
+            yield Alternative(GuessKind.TERM, f"the derivative {of}", evidence.true, part)
+
+
+_FEW = 6
+
+
+# powers of an input
+
+
+def _of_inputs(evidence: Evidence) -> Iterator[Alternative]:
+    """A power of an input too many: of each entry, or of a scalar."""
+    if evidence.query.tangents[0] is not None:
+        return
+    ports, size = _inputs(evidence), evidence.true.shape[1]
+    for port, place in zip(ports, _places(ports), strict=True):
+        numbers = evidence.points[:, place]
+        if numbers.shape[1] not in (1, size):
+            continue
+        for power, text in _POWERS:
+            with np.errstate(all="ignore"):
+                found = evidence.true * numbers**power
+            yield Alternative(GuessKind.CHAIN, text.format(port.name), found)
+
+
+_POWERS = (
+    (1, "a factor of {} too many"),
+    (-1, "a factor of {} is missing"),
+    (2, "a factor of {}**2 too many"),
+    (-2, "a factor of {}**2 is missing"),
+)
+
+
+def _inputs(evidence: Evidence) -> tuple[Port, ...]:
+    return evidence.session.variant.formula.ports

@@ -1,0 +1,227 @@
+"""What a failed check's witness gave, as arrays beside the truth, where it failed and elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind, Ruling, RunOptions
+from gradcheck.judge.judge import Mask
+from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.points.plan import Recipe, Site, batch_of
+from gradcheck.query import Array, Query
+from gradcheck.reference.ball_arrays import floats_of
+from gradcheck.reference.enclosures import Status
+from gradcheck.run.known_failures import Excuse
+from gradcheck.run.observation import Asked, Judged, Observation, observe_each
+from gradcheck.run.session import Session, single, stable_seed
+
+_OWN_POINTS = 12
+"""Ordinary points, asked one after the other: what one call leaves behind shows in the next."""
+_FEWEST_POINTS = 4
+_DIGITS = 16.0
+"""Units of rounding within which a number is right to all its digits."""
+_MOST_NUMBERS = 1 << 15
+"""Derivatives of all points together that are compared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Answers that leave the same sides free: a row for each at a point, in the order of the calls.
+
+    ``allowed`` is what rounding explains, NaN where that was not asked for. ``usable`` are numbers
+    that can be held against another: beside a truth that is a single finite number. ``right`` are
+    those that no fault touched, to all their digits; others neither fail nor say so. ``before`` is
+    the row of the call before, -1 where there is none that is known. ``absent`` says that no
+    gradient came.
+
+    Shapes: ``points`` [rows, n], each side of ``query`` [rows, entries], ``before`` and ``labels``
+            [rows], the others [rows, k], ``slots`` and ``parts`` [k].
+    """
+
+    session: Session
+    query: Query
+    points: Floats
+    labels: Array
+    before: Array
+    slots: Array
+    parts: Array
+    got: Floats
+    true: Floats
+    allowed: Floats
+    fails: Mask
+    usable: Mask
+    right: Mask
+    absent: Mask
+
+    def answered(self, query: Query, points: Floats | None = None) -> Floats:
+        """What the true answers to another query, or at other points, would be. Shapes: [rows, k].
+
+        The query leaves the same sides free; functions of real numbers alone.
+        """
+        found = self.session.reference.enclose(query, self.points if points is None else points)
+        numbers: Floats = floats_of(found.balls)[0].reshape(len(self.points), -1)
+        return numbers
+
+    def directions(self) -> Iterator[Floats]:
+        """What a constant derivative is multiplied by: the cotangent or tangent, or nothing."""
+        for side in self.query.sides:
+            if side is not None and side.shape[1] in (1, self.true.shape[1]):
+                yield np.broadcast_to(side, self.true.shape)
+        yield np.ones(self.true.shape)
+
+    @property
+    def is_real(self) -> bool:
+        return not self.parts.any() and not np.iscomplexobj(self.points)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alternative:
+    """Numbers that wrong code would have given.
+
+    They are ``base``, or ``base + k * slope`` with one unknown k for all entries. ``simple`` is
+    believed also where no words tell in which places.
+
+    Shapes: [rows, k] each.
+    """
+
+    kind: GuessKind
+    text: str
+    base: Floats
+    slope: Floats | None = None
+    simple: bool = False
+
+
+def gather(
+    session: Session,
+    failing: Sequence[Asked],
+    effort: RunOptions,
+    ruling: Ruling,
+    excuse: Excuse,
+) -> list[Evidence]:
+    """Return what the witness says where it failed, at the drawn points, and at ordinary ones.
+
+    ``failing`` are points known to fail, the first of them also without directions.
+    """
+    most = max(_FEWEST_POINTS, _MOST_NUMBERS // max(1, _numbers_of_a_point(session)))
+    own = _ordinary(session, min(_OWN_POINTS, most))
+    first = failing[0]
+    asked = [replace(first, seed=PLAIN), *failing[:most]]
+    drawn = list(_drawn(session, effort, most))
+    chains = [
+        *([each] for each in observe_each(session, [*asked, *drawn])),
+        observe_each(session, own),
+    ]
+    found: dict[tuple[bool, ...], list[_Rows]] = {}
+    for chain in chains:
+        for key, rows in _rows_of(chain, ruling, excuse):
+            found.setdefault(key, []).append(rows)
+    return [_joined(session, rows) for rows in found.values()]
+
+
+def _numbers_of_a_point(session: Session) -> int:
+    return int(session.reference.outputs * session.reference.size)
+
+
+def _ordinary(session: Session, count: int) -> list[Asked]:
+    variant = session.variant
+    seed = stable_seed("ordinary", session.case.name, variant.name)
+    site = Site(variant.inputs, variant.formula, session.dtype)
+    batch = batch_of(site, "bulk", Recipe(seed, ()), count)
+    return [Asked(single(batch.points, k), seed + k, measured=False) for k in range(batch.count)]
+
+
+def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
+    seed = stable_seed("drawn", session.case.name, session.variant.name)
+    for batch in session.planned(effort):
+        kept = batch.taken(np.arange(batch.count) < most)
+        most -= kept.count
+        if kept.count:
+            yield Asked(kept.points, seed, thorough=False, measured=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """One answer's rows. ``number`` is the answer's place among the chain's calls of its label."""
+
+    judged: Judged
+    points: Floats
+    before: bool
+    fails: Mask
+
+
+def _rows_of(
+    chain: Iterable[Observation], ruling: Ruling, excuse: Excuse
+) -> Iterator[tuple[tuple[bool, ...], _Rows]]:
+    """The answers of observations that followed each other, by the sides that they leave free."""
+    seen: set[tuple[bool, ...]] = set()
+    for observation in chain:
+        rows = observation.session.rows(observation.points)
+        for judged in observation.judged:
+            key = tuple(side is None for side in judged.answer.query.sides)
+            judgements = judged.judgements
+            fails = judgements.is_ruled(Ruling.DISAGREE) | judgements.is_ruled(ruling)
+            if fails.any() and excuse(judged.answer.label, int(judged.points[0])):
+                continue
+            follows = key in seen and len(judged.points) == 1
+            yield key, _Rows(judged, rows[judged.points], follows, fails)
+            seen.add(key)
+
+
+def _joined(session: Session, rows: Sequence[_Rows]) -> Evidence:
+    each = [one.judged for one in rows]
+    counts = [len(one.points) for one in each]
+    sides = [
+        None if one[0] is None else _spread(one, counts)
+        for one in zip(*(one.answer.query.sides for one in each), strict=True)
+    ]
+    starts = np.cumsum([0, *counts[:-1]])
+    before = [
+        np.full(count, start - 1 if one.before else -1)
+        for one, start, count in zip(rows, starts, counts, strict=True)
+    ]
+    got = np.concatenate([one.got for one in each])
+    true = np.concatenate([np.ldexp(one.truth.middle, -one.truth.exponent) for one in each])
+    with np.errstate(all="ignore"):
+        near = np.abs(got - true) <= _DIGITS * session.dtype.unit_roundoff * np.abs(true)
+    fails = np.concatenate([one.fails for one in rows])
+    settled = [(one.truth.status == Status.SETTLED) | one.truth.stated for one in each]
+    usable = np.concatenate(settled) & np.isfinite(true)
+    return Evidence(
+        session,
+        Query(len(sides) - 1, sides[0], tuple(sides[1:])),
+        np.concatenate([one.points for one in rows]),
+        np.repeat([one.answer.label for one in each], counts),
+        np.concatenate(before),
+        each[0].slots,
+        each[0].parts,
+        got,
+        true,
+        np.concatenate([one.judgements.allowed for one in each]),
+        fails,
+        usable,
+        usable & ~fails & near,
+        np.concatenate([_absent(session, one) for one in each]),
+    )
+
+
+def _spread(sides: Sequence[Array | None], counts: Sequence[int]) -> Array:
+    """One side of several queries, with a row for each point."""
+    given = [side for side in sides if side is not None]
+    return np.concatenate(
+        [np.broadcast_to(a, (n, a.shape[1])) for a, n in zip(given, counts, strict=True)]
+    )
+
+
+def _absent(session: Session, judged: Judged) -> Mask:
+    """Whether a number is 0 because no gradient came for its input."""
+    found = np.zeros(judged.got.shape, dtype=bool)
+    inputs = judged.answer.query.free_inputs
+    if judged.answer.absent and inputs and judged.answer.query.cotangent is not None:
+        sizes = [int(np.prod(each.shape)) for each in session.variant.inputs]
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        gone = np.isin(owner, list(judged.answer.absent))
+        found[:] = gone[judged.slots % len(owner)]
+    return found

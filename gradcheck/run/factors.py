@@ -1,0 +1,104 @@
+"""What a constant factor is: a fraction, a length or constant of the case, or a number like pi."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+
+from gradcheck.run.evidence import Evidence
+
+NEAR_ONE = 1e-3
+"""A factor so near to 1 is a constant of too few digits."""
+_EXACT = 1e-5
+"""So well a factor must be known that is given a name which is no fraction: there are many."""
+_ROUGH = 2e-2
+"""The same of a fraction: there are few."""
+_ROUNDING = 64.0
+"""Units of rounding that a factor may be off by itself."""
+
+
+def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
+    """Return the factor, and what it is if that can be told: ``1/2``, ``3.14159 (pi)``.
+
+    A name must meet the factor to within its doubt.
+    """
+    if factor == 0:
+        return "0"
+    off = max(
+        8 * doubt / abs(factor), min(_ROUNDING * evidence.session.dtype.unit_roundoff, _ROUGH)
+    )
+    excess = factor - 1
+    if abs(excess) < NEAR_ONE:
+        digits = round(-math.log10(abs(excess)))
+        text = f"1 {'-' if excess < 0 else '+'} {abs(excess):.3g}"
+        return f"{text}: a constant of {digits} digits"
+    size = abs(factor)
+    fraction = _fraction(size) if off <= _ROUGH else ""
+    fraction = fraction if fraction and abs(size / _value(fraction) - 1) <= off else ""
+    names = _names(evidence, simple=bool(fraction)) if fraction or off <= _EXACT else ()
+    name = next((text for text, value in names if abs(size / value - 1) <= off), "")
+    number = f"{'-' if factor < 0 else ''}{fraction or f'{size:.6g}'}"
+    return f"{number} ({name})" if name else number
+
+
+def _fraction(size: float) -> str:
+    """The simple fraction nearest to a number."""
+    nearest = min(_FRACTIONS, key=lambda pair: abs(size * pair[1] / pair[0] - 1))
+    above, below = nearest
+    return str(above) if below == 1 else f"{above}/{below}"
+
+
+_FRACTIONS = [
+    (above, below)
+    for below, above in itertools.product(range(1, 13), range(1, 33))
+    if math.gcd(above, below) == 1 and (below == 1 or above < 6)
+]
+
+
+def _value(fraction: str) -> float:
+    above, _, below = fraction.partition("/")
+    return int(above) / int(below or 1)
+
+
+def _names(evidence: Evidence, *, simple: bool) -> Iterator[tuple[str, float]]:
+    """Numbers that a factor may be, with their names; ``simple``: those of the case alone."""
+    own = [each for each in _numbers_of(evidence) if each[1] != 1]
+    for name, value in own:
+        yield from ((name, value), (f"1/{name}", 1 / value))
+    if simple:
+        return
+    for name, value in own:
+        yield from ((f"sqrt({name})", value**0.5), (f"1/sqrt({name})", value**-0.5))
+        yield from ((f"{name}**2", value**2), (f"1/{name}**2", value**-2))
+    for name, value in _CONSTANTS.items():
+        yield from ((name, value), (f"1/{name}", 1 / value))
+        yield from ((f"{name}/2", value / 2), (f"2*{name}", 2 * value), (f"2/{name}", 2 / value))
+        for text, number in ((name, value), (f"2*{name}", 2 * value), (f"{name}/2", value / 2)):
+            yield from ((f"sqrt({text})", number**0.5), (f"1/sqrt({text})", number**-0.5))
+    yield "sqrt(2)", math.sqrt(2)
+    yield "1/sqrt(2)", math.sqrt(0.5)
+
+
+_CONSTANTS = {
+    "pi": math.pi,
+    "log(2)": math.log(2),
+    "log(10)": math.log(10),
+    "e": math.e,
+    "180/pi": 180 / math.pi,
+}
+
+
+def _numbers_of(evidence: Evidence) -> Iterator[tuple[str, float]]:
+    """The numbers that the case itself has: constants, swept values, lengths and sizes."""
+    session = evidence.session
+    for name, value in {**session.case.constants, **session.variant.values}.items():
+        if isinstance(value, int | float | Fraction) and value > 0:
+            yield name, float(value)
+    for port in (*session.variant.formula.ports, *session.variant.formula.judged):
+        name, several = port.name or "y", len(port.shape) > 1
+        if several:
+            yield f"the number of entries of {name}", float(math.prod(port.shape))
+        for axis, length in enumerate(port.shape):
+            yield f"the length of {name}{f' along {axis}' if several else ''}", float(length)

@@ -1,0 +1,397 @@
+"""What kind of error failing numbers look like: the simplest alternative that explains them all.
+
+A guess is tested: it must give every failing number to within its rounding, and so many that no
+accident does. Where nothing does, nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradcheck.answer import Floats, Guess, GuessKind
+from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.floats import round_to
+from gradcheck.judge.judge import Mask
+from gradcheck.run.alternatives import alternatives
+from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.factors import NEAR_ONE, factor_text
+from gradcheck.run.places import wrong_place
+
+_ROUNDING = 64.0
+"""Units of rounding by which an explained number may be off its alternative."""
+_SHARE = 1 / 16
+"""Of its error, that an explained number may be off: the rest is explained."""
+_BITS = 24.0
+"""What a guess must explain beyond its own number: one accident in 2**24 does as well."""
+_MOST_BITS = 50.0
+_FEWEST_POINTS = 2
+_FEWEST_IMPRECISE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """An alternative that explains all that is ``wrong``; at ``right`` it is not at work."""
+
+    alternative: Alternative
+    factor: float
+    doubt: float
+    wrong: list[Mask]
+    right: list[Mask]
+
+
+def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
+    """Return what kind of error it looks like; None where nothing fits."""
+    failing = [each for each in evidence if each.fails.any()]
+    if not failing:
+        return None
+    tried = _Remembered(_of_all(failing))
+    with np.errstate(all="ignore"):  # alternatives may leave the range
+        return (
+            _without_number(failing)
+            or _explained(failing, tried)
+            or _by_port(failing, tried)
+            or _roughly(failing, tried)
+            or _not_zero(failing)
+            or _imprecise(failing)
+            or _region(failing)
+        )
+
+
+class _Remembered:
+    """Alternatives, each made when it is first come to: hence it changes."""
+
+    def __init__(self, source: Iterator[_Tried]) -> None:
+        self._source, self._made = source, list[_Tried]()
+
+    def __iter__(self) -> Iterator[_Tried]:
+        yield from self._made
+        for each in self._source:
+            self._made.append(each)
+            yield each
+
+
+_Tried = Sequence[Alternative]
+"""One alternative, in each of the evidence."""
+
+
+# what is no number
+
+
+def _without_number(evidence: Sequence[Evidence]) -> Guess | None:
+    """What fails because it is no finite number at all."""
+    for kind, text, is_so in (
+        (GuessKind.ABSENT, "no gradient", [each.absent for each in evidence]),
+        (GuessKind.NOT_A_NUMBER, "not a number", [np.isnan(each.got) for each in evidence]),
+        (GuessKind.INFINITE, "infinite", [np.isinf(each.got) for each in evidence]),
+    ):
+        if all(mask[each.fails].all() for each, mask in zip(evidence, is_so, strict=True)):
+            wrong = [each.fails for each in evidence]
+            right = [_untouched(each) for each in evidence]
+            return Guess(kind, text, wrong_place(evidence, wrong, right) or "")
+    return None
+
+
+def _is_compared(evidence: Evidence) -> Mask:
+    """The failing numbers that an alternative must explain."""
+    return evidence.fails & evidence.usable & np.isfinite(evidence.got)
+
+
+# alternatives
+
+
+def _roughly(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
+    """A simple alternative that explains most of each error: what is left is small."""
+    for fit in _fits(evidence, tried, roughly=True):
+        if wrong_place(evidence, fit.wrong, fit.right) == "":
+            found = _told(fit, evidence, "")
+            return replace(found, text=f"{found.text}, and lost accuracy")
+    return None
+
+
+def _explained(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
+    """The simplest alternative that explains all that fails, first of those that hold anywhere."""
+    placed: list[tuple[_Fit, str | None]] = []
+    for fit in _fits(evidence, tried):
+        place = wrong_place(evidence, fit.wrong, fit.right)
+        if place == "" or (place and fit.alternative.simple):
+            return _told(fit, evidence, place)
+        placed.append((fit, place))
+    for fit, place in placed:
+        if place is not None:
+            return _told(fit, evidence, place)
+    simple = (fit for fit, _ in placed if fit.alternative.simple)
+    return next((_told(fit, evidence, "at some numbers") for fit in simple), None)
+
+
+def _fits(
+    evidence: Sequence[Evidence], tried: Iterable[_Tried], *, roughly: bool = False
+) -> Iterator[_Fit]:
+    for several in tried:
+        fit = _fit(evidence, several, roughly=roughly)
+        if fit is not None:
+            yield fit
+
+
+def _of_all(evidence: Sequence[Evidence]) -> Iterator[_Tried]:
+    """Alternatives that all of the evidence has, by their texts."""
+    if len(evidence) == 1:
+        for each in alternatives(evidence[0]):
+            yield [each]
+        return
+    found = [{(one.kind, one.text): one for one in alternatives(each)} for each in evidence]
+    for key in found[0]:
+        if all(key in each for each in found):
+            yield [each[key] for each in found]
+
+
+def _fit(
+    evidence: Sequence[Evidence], several: Sequence[Alternative], *, roughly: bool = False
+) -> _Fit | None:
+    # a constant that is a little off changes numbers by its derivative only to first order
+    roughly = roughly or several[0].kind is GuessKind.DIGITS
+    factor, doubt = _fitted(evidence, several)
+    if math.isnan(factor):
+        return None
+    wrong, right, bits = [], [], []
+    points = set()
+    for each, one in zip(evidence, several, strict=True):
+        asked = _is_compared(each)
+        line = one.base if one.slope is None else one.base + factor * one.slope
+        known = np.isfinite(line)
+        rest = np.abs(each.got - line)
+        # what follows no call cannot be stale
+        asked = asked & known if one.kind is GuessKind.STALE else asked
+        if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
+            return None
+        apart = np.abs(line - each.true) > _slack(each, line)
+        wrong.append(asked)
+        right.append(each.right & apart & known)
+        bits.append(_bits(each, rest)[asked])
+        numbers = np.stack([each.got[asked], each.true[asked]])
+        bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
+        points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
+    found = np.concatenate(bits)
+    spent = found.max(initial=0.0) if several[0].slope is not None else 0.0
+    if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
+        return None
+    return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tuple[float, float]:
+    """The number of a line that meets what fails best, and its doubt; 0 where there is none.
+
+    k minimizes sum(w (got - base - k slope)**2), w = 1 / tolerance**2, and its doubt is what the
+    rest of that sum leaves open.
+    """
+    if several[0].slope is None:
+        return 0.0, 0.0
+    slopes, errors = [], []
+    for each, one in zip(evidence, several, strict=True):
+        asked = _is_compared(each)
+        tolerance = _tolerance(each, each.got)[asked]
+        slopes.append(one.slope[asked] / tolerance)  # type: ignore[index]
+        errors.append((each.got - one.base)[asked] / tolerance)
+    slope, error = np.concatenate(slopes), np.concatenate(errors)
+    told = np.isfinite(slope) & np.isfinite(error)
+    slope, error = slope[told], error[told]
+    below = float(slope @ slope)
+    if not 0 < below < math.inf:
+        return math.nan, 0.0
+    k = float(slope @ error) / below
+    rest = error - k * slope
+    return k, math.sqrt(float(rest @ rest) / max(1, len(rest) - 1) / below)
+
+
+def _tolerance(evidence: Evidence, line: Floats, *, roughly: bool = False) -> Floats:
+    """How far an explained number may be off: by rounding, and a share of its error at most."""
+    dtype = evidence.session.dtype
+    size = np.maximum(np.abs(line), np.abs(evidence.got))
+    rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
+    least = dtype.smallest_subnormal
+    share = _SHARE * np.abs(evidence.got - evidence.true)
+    if roughly:
+        return np.asarray(share)
+    return np.asarray(np.maximum(np.minimum(rounding, share), least))
+
+
+def _slack(evidence: Evidence, line: Floats) -> Floats:
+    """How far an alternative may be off a number that is right and yet be the same."""
+    dtype = evidence.session.dtype
+    size = np.maximum(np.abs(line), np.abs(evidence.true))
+    rounding = _ROUNDING * dtype.unit_roundoff * np.maximum(size, _row_size(evidence))
+    rounding = np.maximum(rounding, 2 * dtype.smallest_subnormal)
+    error = np.abs(evidence.got - evidence.true)
+    return np.asarray(np.fmax(np.fmax(rounding, evidence.allowed), 8 * error))
+
+
+def _row_size(evidence: Evidence) -> Floats:
+    """The largest true number of each row. Shapes: [rows, 1]."""
+    sizes = np.where(evidence.usable, np.abs(evidence.true), 0.0)
+    return np.asarray(sizes.max(axis=1, keepdims=True, initial=0.0))
+
+
+def _bits(evidence: Evidence, rest: Floats) -> Floats:
+    """Of how many bits of its error each number is explained."""
+    error = np.abs(evidence.got - evidence.true)
+    least = evidence.session.dtype.unit_roundoff * np.abs(evidence.got)
+    ratio = error / np.maximum(np.maximum(rest, least), evidence.session.dtype.smallest_subnormal)
+    return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
+
+
+def _by_port(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
+    """A guess for each input by itself, where each has its own."""
+    if len(evidence) != 1:
+        return None
+    (found,) = evidence
+    ports = found.session.variant.formula.ports
+    if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
+        return None
+    owner = np.repeat(np.arange(len(ports)), [math.prod(port.shape) for port in ports])
+    told = []
+    for k, port in enumerate(ports):
+        mine = found.fails & (owner[found.slots] == k)
+        if mine.any():
+            others = found.fails & ~mine
+            part = replace(found, fails=mine, usable=found.usable & ~others)
+            guess = _explained([part], tried)
+            if guess is None:
+                return None
+            told.append((port.name, guess))
+    if len(told) < 2:
+        return None
+    text = "; ".join(f"in {name} {guess.text}" for name, guess in told)
+    return Guess(told[0][1].kind, text)
+
+
+# in words
+
+
+def _told(fit: _Fit, evidence: Sequence[Evidence], place: str) -> Guess:
+    one, k, doubt = fit.alternative, fit.factor, fit.doubt
+    if one.slope is None:
+        return Guess(one.kind, one.text, place)
+    if one.kind is GuessKind.FACTOR:
+        return Guess(one.kind, f"{one.text} of {factor_text(k, doubt, evidence[0])}", place)
+    if one.kind is GuessKind.TERM:
+        return Guess(one.kind, _term_text(one.text, k, doubt, evidence[0]), place)
+    if one.kind is GuessKind.DIGITS:
+        return Guess(one.kind, f"{one.text} is off by {abs(k):.1g} of it", place)
+    number = f"{k:.6g}"
+    return Guess(one.kind, f"{one.text}: {number}", place)
+
+
+def _term_text(text: str, k: float, doubt: float, evidence: Evidence) -> str:
+    """What error of a term makes ``k`` of its derivative too many."""
+    for excess, told in (
+        (-1.0, "a missing term"),
+        (-2.0, "the sign of a term"),
+        (1.0, "a term twice"),
+    ):
+        if abs(k - excess) <= max(1e-6, 4 * doubt):
+            return f"{told}: {text}"
+    return f"a factor of {factor_text(1 + k, doubt, evidence)} in a term: {text}"
+
+
+# where the truth is zero
+
+
+def _not_zero(evidence: Sequence[Evidence]) -> Guess | None:
+    """Numbers where there are to be none."""
+    if all((each.true[_is_compared(each)] == 0).all() for each in evidence):
+        return Guess(GuessKind.NOT_ZERO, "not zero, where the truth is")
+    return None
+
+
+# precision
+
+
+def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
+    """What is right to some digits: as many as a lower precision has, or others."""
+    dtype, errors = evidence[0].session.dtype, []
+    for each in evidence:
+        asked = _is_compared(each)
+        got, true = each.got[asked], each.true[asked]
+        if (true == 0).any():
+            return None
+        errors.append(np.abs((got - true) / true))
+    relative = np.concatenate(errors)
+    if len(_failing_points(evidence)) < _FEWEST_IMPRECISE or relative.max() < 2 * relative.min():
+        return None
+    typical, most = float(np.median(relative)), float(relative.max())
+    for name in _LADDER:
+        u = DTYPES[name].unit_roundoff
+        least, largest = (share * u for share in _TYPICAL)
+        told = u > 4 * dtype.unit_roundoff and least <= typical <= largest
+        if told and (name == "float32" or _are_of(evidence, DTYPES[name])):
+            text = f"lost accuracy, as if computed in {name}"
+            return Guess(GuessKind.PRECISION, text, _place(evidence))
+    if most < NEAR_ONE:
+        digits = math.floor(-math.log10(most))
+        text = f"lost accuracy: right to {digits} digits"
+        return Guess(GuessKind.PRECISION, text, _place(evidence))
+    return None
+
+
+_LADDER = ("bfloat16", "float16", "float32")
+_TYPICAL = 2.0**-5, 2.0**4
+"""Typical errors of numbers computed in a precision, in its unit roundoff."""
+
+
+def _are_of(evidence: Sequence[Evidence], dtype: Dtype) -> bool:
+    """Whether the numbers are floats of a dtype, or its floats times the direction.
+
+    An error as large as that of half precision is else no sign of it.
+    """
+    found = []
+    for each in evidence:
+        asked, own = _is_compared(each), np.zeros(each.got.shape, dtype=bool)
+        for along in each.directions():
+            numbers = each.got / np.where(along == 0, 1.0, along)
+            own |= round_to(numbers, dtype) == numbers
+        found.append(own[asked])
+    return bool(np.concatenate(found).mean() > _MOST_OF_THEM)
+
+
+_MOST_OF_THEM = 0.9
+
+
+def _failing_points(evidence: Sequence[Evidence]) -> set[bytes]:
+    return {
+        row.tobytes() for each in evidence for row in each.points[_is_compared(each).any(axis=1)]
+    }
+
+
+def _place(evidence: Sequence[Evidence]) -> str:
+    wrong = [each.fails & each.usable for each in evidence]
+    return wrong_place(evidence, wrong, [_untouched(each) for each in evidence]) or ""
+
+
+def _untouched(evidence: Evidence) -> Mask:
+    """Right numbers that a fault would have changed."""
+    return np.asarray(evidence.right & (evidence.true != 0))
+
+
+# places alone
+
+_ABRUPT = 100.0
+
+
+def _region(evidence: Sequence[Evidence]) -> Guess | None:
+    """Where it is wrong, if no one knows how.
+
+    An error that fades to nothing ends where rounding hides it, which is no place of its own.
+    """
+    least = [
+        np.abs(each.got - each.true)[asked] / each.allowed[asked]
+        for each in evidence
+        for asked in [_is_compared(each)]
+    ]
+    abrupt = bool(np.nanmin(np.concatenate(least), initial=math.inf) > _ABRUPT)
+    wrong = [each.fails & each.usable for each in evidence]
+    right = [_untouched(each) for each in evidence]
+    place = wrong_place(evidence, wrong, right, whole=False, by_numbers=abrupt)
+    return Guess(GuessKind.REGION, "wrong", place) if place else None

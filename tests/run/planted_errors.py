@@ -1,0 +1,537 @@
+"""Errors of known kinds, planted in the backward of functions of many shapes; and what each is.
+
+The true gradient is PyTorch's own of the function written plainly; a fault changes it, or the
+cotangent, or the function that it is the gradient of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from culprits import case_of, check_of
+from torch import Tensor
+
+from gradcheck.answer import Guess, Ruling, RunOptions
+from gradcheck.run.evidence import gather
+from gradcheck.run.guesses import guess_kind
+from gradcheck.run.observation import Asked
+from gradcheck.run.session import session_of, single
+
+Tensors = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A function in the formula language, and the same in torch."""
+
+    declaration: str
+    torch: Callable[..., Tensor]
+
+
+D = 5
+FUNCTIONS = {
+    "swish": Plain(
+        "{formula: x / (1 + exp(-x)), inputs: {x: '(-6, 6)'}, order: 1}",
+        lambda x: x * torch.sigmoid(x),
+    ),
+    "bell": Plain(
+        "{formula: exp(-x**2 / (2*s**2)), inputs: {x: '(-4, 4)'}, constants: {s: 1.7}, order: 1}",
+        lambda x: torch.exp(-(x**2) / (2 * 1.7**2)),
+    ),
+    "plane": Plain(
+        "{formula: sin(x)*y + exp(x*y/4), inputs: {x: '(-3, 3)', y: '(-3, 3)'}, order: 1}",
+        lambda x, y: torch.sin(x) * y + torch.exp(x * y / 4),
+    ),
+    "softmax": Plain(
+        "{formula: exp(x) / sum(exp(x)), inputs: {x: {domain: '(-3, 3)', shape: [5]}}, order: 1}",
+        lambda x: torch.softmax(x, -1),
+    ),
+    "rms": Plain(
+        "{formula: x / sqrt(mean(x**2) + 1/4), order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x: x * torch.rsqrt((x**2).mean() + 0.25),
+    ),
+    "linear": Plain(
+        "{formula: x @ w + b, order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 3]},"
+        " w: {domain: '(-3, 3)', shape: [3, 3]}, b: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, w, b: x @ w + b,
+    ),
+    "scaled": Plain(
+        "{formula: tanh(x) * g, order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 3]},"
+        " g: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, g: torch.tanh(x) * g,
+    ),
+    "energy": Plain(
+        "{formula: sum(x**3 * w), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]},"
+        " w: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x, w: (x**3 * w).sum(),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a backward knows: the inputs, the cotangent, the function; ``left`` by earlier calls."""
+
+    inputs: Tensors
+    cotangent: Tensor
+    function: Callable[..., Tensor]
+    left: dict[str, object] = field(default_factory=dict)
+
+    def gradients(
+        self,
+        cotangent: Tensor | None = None,
+        function: Callable[..., Tensor] | None = None,
+        inputs: Tensors | None = None,
+    ) -> Tensors:
+        """The true gradients, of another cotangent, function or input where one is given."""
+        with torch.enable_grad():
+            leaves = [each.detach().requires_grad_() for each in inputs or self.inputs]
+            value = (function or self.function)(*leaves)
+            weight = self.cotangent if cotangent is None else cotangent
+            return torch.autograd.grad(value, leaves, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """An error, where it is planted, and the guess that is right: its kind, and words of it."""
+
+    name: str
+    functions: tuple[str, ...]
+    act: Callable[[Call], tuple[Tensor | None, ...]]
+    kinds: tuple[str, ...]
+    words: tuple[str, ...] = ()
+
+    def is_told_by(self, guess: Guess | None) -> bool:
+        """Whether a guess has the kind and the words; of no kind none is to be made."""
+        if guess is None or not self.kinds:
+            return guess is None and not self.kinds
+        return guess.kind in self.kinds and all(word in str(guess) for word in self.words)
+
+
+def every(change: Callable[[Tensor], Tensor | None]) -> Callable[[Call], tuple[Tensor | None, ...]]:
+    return lambda call: tuple(change(each) for each in call.gradients())
+
+
+def only(k: int, change: Callable[[Tensor], Tensor | None]) -> Callable[[Call], Tensors]:
+    return lambda call: tuple(
+        change(each) if number == k else each for number, each in enumerate(call.gradients())
+    )  # type: ignore[return-value]
+
+
+def times(factor: float) -> Callable[[Tensor], Tensor]:
+    return lambda gradient: gradient * factor
+
+
+def at(index: object, change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def changed(gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        gradient[index] = change(gradient[index])
+        return gradient
+
+    return changed
+
+
+def in_dtype(dtype: torch.dtype) -> Callable[[Call], Tensors]:
+    def act(call: Call) -> Tensors:
+        inputs = tuple(each.to(dtype) for each in call.inputs)
+        found = call.gradients(call.cotangent.to(dtype), inputs=inputs)
+        return tuple(g.to(x.dtype) for g, x in zip(found, call.inputs, strict=True))
+
+    return act
+
+
+def where(condition: Callable[..., Tensor], change: Callable[[Tensor], Tensor]):
+    def act(call: Call) -> Tensors:
+        found = condition(*call.inputs)
+        return tuple(torch.where(found, change(g), g) for g in call.gradients())
+
+    return act
+
+
+def instead(function: Callable[..., Tensor]) -> Callable[[Call], Tensors]:
+    """The gradient of another function, or of the same with a part detached."""
+    return lambda call: call.gradients(function=function)
+
+
+def cotangent(change: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    return lambda call: call.gradients(change(call.cotangent))
+
+
+def stale(what: str) -> Callable[[Call], Tensors]:
+    def act(call: Call) -> Tensors:
+        own = {"input": call.inputs, "cotangent": call.cotangent}
+        old = call.left.get(what, own[what])
+        call.left[what] = own[what]
+        if what == "input":
+            fits = [each.shape for each in old] == [each.shape for each in call.inputs]
+            return call.gradients(inputs=old if fits else call.inputs)
+        return call.gradients(old if old.shape == call.cotangent.shape else call.cotangent)
+
+    return act
+
+
+def wrong_axis(call: Call) -> Tensors:
+    x, _ = call.inputs
+    right = call.gradients()
+    return right[0], (call.cotangent * torch.tanh(x)).sum(-1)
+
+
+def not_summed(call: Call) -> Tensors:
+    x, _ = call.inputs
+    return call.gradients()[0], (call.cotangent * torch.tanh(x))[..., 0, :]
+
+
+def diagonal_alone(call: Call) -> Tensors:
+    (x,) = call.inputs
+    s = torch.softmax(x, -1)
+    return (call.cotangent * s * (1 - s),)
+
+
+def noise(size: float) -> Callable[[Call], Tensors]:
+    """Errors that no rule makes, the same at each call of the same numbers."""
+
+    def noisy(gradient: Tensor, salt: Tensor) -> Tensor:
+        place = torch.arange(gradient.numel()).reshape(gradient.shape)
+        return gradient * (1 + size * torch.sin(1 + 1e4 * gradient + 1e5 * salt + place))
+
+    return lambda call: tuple(noisy(each, call.inputs[0].sum()) for each in call.gradients())
+
+
+SCALARS = ("swish", "bell", "plane")
+ARRAYS = ("softmax", "rms", "linear", "scaled", "energy")
+ALL = (*SCALARS, *ARRAYS)
+SOME = ("bell", "plane", "rms", "linear")
+
+PLANTED = (
+    Planted("sign", ALL, every(times(-1)), ("sign",)),
+    Planted("zero", ALL, every(times(0)), ("zero",)),
+    Planted("factor 2", ALL, every(times(2)), ("factor",), ("2",)),
+    Planted("factor 1/2", SOME, every(times(0.5)), ("factor",), ("1/2",)),
+    Planted("factor 1.3", SOME, every(times(1.3)), ("factor",), ("1.3",)),
+    Planted("factor pi", SOME, every(times(math.pi)), ("factor",), ("(pi)",)),
+    Planted("factor log 2", SOME, every(times(math.log(2))), ("factor",), ("(log(2))",)),
+    Planted(
+        "factor 1/sqrt(2 pi)",
+        SOME,
+        every(times((2 * math.pi) ** -0.5)),
+        ("factor",),
+        ("(1/sqrt(2*pi))",),
+    ),
+    Planted(
+        "mean, not sum",
+        ("softmax", "rms"),
+        every(times(1 / D)),
+        ("factor",),
+        ("1/5", "length of x"),
+    ),
+    Planted(
+        "factor sqrt d",
+        ("softmax", "rms"),
+        every(times(D**0.5)),
+        ("factor",),
+        ("sqrt(the length of x)",),
+    ),
+    Planted(
+        "factor 1/sqrt d",
+        ("softmax", "rms"),
+        every(times(D**-0.5)),
+        ("factor",),
+        ("1/sqrt(the length of x)",),
+    ),
+    Planted("the scale twice", ("bell",), every(times(1.7)), ("factor",), ("(s)",)),
+    Planted(
+        "the scale squared left out", ("bell",), every(times(1.7**2)), ("factor",), ("(s**2)",)
+    ),
+    Planted("factor 1 + 1e-6", SOME, every(times(1 + 1e-6)), ("factor",), ("6 digits",)),
+    Planted("factor 1 - 1e-9", SOME, every(times(1 - 1e-9)), ("factor",), ("9 digits",)),
+    Planted("NaN", SOME, every(times(math.nan)), ("not a number",)),
+    Planted("infinity", SOME, every(lambda g: torch.full_like(g, math.inf)), ("infinite",)),
+    Planted("None", ("plane", "scaled"), only(1, lambda g: None), ("absent",), ("only in",)),
+    Planted("cotangent ignored", SOME, cotangent(torch.ones_like), ("direction",), ("ignores",)),
+    Planted("cotangent squared", SOME, cotangent(torch.square), ("direction",), ("squared",)),
+    Planted("sign of the cotangent lost", SOME, cotangent(torch.abs), ("direction",), ("sign",)),
+    Planted("transposed", ("linear",), only(1, lambda g: g.mT), ("moved",), ("transposed",)),
+    Planted(
+        "transposed everywhere", ("scaled",), only(0, lambda g: g.mT), ("moved",), ("transposed",)
+    ),
+    Planted(
+        "rolled",
+        ("softmax", "rms", "energy"),
+        every(lambda g: g.roll(1, -1)),
+        ("moved",),
+        ("rolled",),
+    ),
+    Planted("rolled back", ("rms",), every(lambda g: g.roll(-1, -1)), ("moved",), ("rolled",)),
+    Planted(
+        "reversed",
+        ("softmax", "rms", "energy"),
+        every(lambda g: g.flip(-1)),
+        ("moved",),
+        ("reversed",),
+    ),
+    Planted(
+        "cotangent rolled",
+        ("softmax", "rms"),
+        cotangent(lambda c: c.roll(1, -1)),
+        ("moved",),
+        ("rolled", "cotangent"),
+    ),
+    Planted(
+        "swapped",
+        ("plane", "energy"),
+        lambda call: call.gradients()[::-1],
+        ("moved",),
+        ("swapped",),
+    ),
+    Planted(
+        "sign of one input",
+        ("plane", "linear", "scaled", "energy"),
+        only(1, times(-1)),
+        ("sign",),
+        ("only in",),
+    ),
+    Planted(
+        "factor in one input",
+        ("plane", "linear", "scaled", "energy"),
+        only(0, times(3)),
+        ("factor",),
+        ("3", "only in x"),
+    ),
+    Planted(
+        "zero in one input",
+        ("plane", "linear", "scaled"),
+        only(1, times(0)),
+        ("zero",),
+        ("only in",),
+    ),
+    Planted(
+        "first element",
+        ("softmax", "rms"),
+        every(at((..., 0), times(2))),
+        ("factor",),
+        ("only in x[0]",),
+    ),
+    Planted(
+        "last element",
+        ("softmax", "rms"),
+        every(at((..., -1), times(0))),
+        ("zero",),
+        ("only in x[-1]",),
+    ),
+    Planted(
+        "one row",
+        ("linear", "scaled"),
+        only(0, at((..., 1, slice(None)), times(-1))),
+        ("sign",),
+        ("x[1, :]",),
+    ),
+    Planted(
+        "one column",
+        ("linear", "scaled"),
+        only(0, at((..., slice(None), 2), times(2))),
+        ("factor",),
+        ("x[:, -1]",),
+    ),
+    Planted(
+        "a block",
+        ("linear",),
+        only(0, at((..., slice(0, 2), slice(0, 2)), times(0))),
+        ("zero",),
+        ("x[:2, :2]",),
+    ),
+    Planted("in float32", SOME, in_dtype(torch.float32), ("precision",), ("float32",)),
+    Planted("in bfloat16", SOME, in_dtype(torch.bfloat16), ("precision",), ("bfloat16",)),
+    Planted("in float16", SOME, in_dtype(torch.float16), ("precision",), ("float16",)),
+    Planted(
+        "value for gradient",
+        SCALARS,
+        lambda call: tuple(call.cotangent * call.function(*call.inputs) for _ in call.inputs),
+        ("value",),
+    ),
+    Planted(
+        "value for gradient of a vector",
+        ("softmax",),
+        lambda call: (call.cotangent * call.function(*call.inputs),),
+        ("value",),
+    ),
+    Planted(
+        "the same number always",
+        SOME,
+        lambda call: tuple(torch.full_like(each, 0.7) for each in call.inputs),
+        ("constant",),
+        ("0.7",),
+    ),
+    Planted("off by a constant", SOME, every(lambda g: g + 0.3), ("offset",), ("0.3",)),
+    Planted(
+        "sigmoid detached",
+        ("swish",),
+        instead(lambda x: x * torch.sigmoid(x).detach()),
+        ("term",),
+        ("missing",),
+    ),
+    Planted(
+        "sum detached",
+        ("softmax",),
+        instead(lambda x: x.exp() / x.exp().sum().detach()),
+        ("term", "diagonal", "value"),
+        (),
+    ),
+    Planted(
+        "mean detached",
+        ("rms",),
+        instead(lambda x: x * torch.rsqrt((x**2).mean() + 0.25).detach()),
+        ("term", "diagonal"),
+        (),
+    ),
+    Planted(
+        "one term detached",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y + torch.exp(x * y / 4).detach()),
+        ("term",),
+        ("missing",),
+    ),
+    Planted(
+        "sign of a term",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y - torch.exp(x * y / 4)),
+        ("term",),
+        ("sign",),
+    ),
+    Planted(
+        "sign of a term of the product rule",
+        ("swish",),
+        instead(lambda x: 2 * x * torch.sigmoid(x).detach() - x * torch.sigmoid(x)),
+        ("term",),
+        ("sign",),
+    ),
+    Planted(
+        "chain factor missing",
+        ("plane",),
+        instead(lambda x, y: torch.sin(x) * y + (x * y / 4) * torch.exp(x * y / 4).detach() * 4),
+        ("term", "chain"),
+        (),
+    ),
+    Planted(
+        "factor x missing",
+        ("bell",),
+        lambda call: (call.gradients()[0] / call.inputs[0],),
+        ("chain",),
+        ("x",),
+    ),
+    Planted(
+        "factor x too many",
+        ("swish", "rms"),
+        lambda call: (call.gradients()[0] * call.inputs[0],),
+        ("chain",),
+        ("x",),
+    ),
+    Planted(
+        "beyond 2", ("swish", "bell"), where(lambda x, *_: x > 2, times(2)), ("factor",), ("x > 2",)
+    ),
+    Planted(
+        "for negative x",
+        ("swish", "plane"),
+        where(lambda x, *_: x < 0, times(0)),
+        ("zero",),
+        ("x < 0",),
+    ),
+    Planted(
+        "for small |x|",
+        ("swish", "bell"),
+        where(lambda x, *_: x.abs() < 1, times(-1)),
+        ("sign",),
+        ("|x| < 1",),
+    ),
+    Planted(
+        "at zero",
+        ("swish",),
+        where(lambda x: x == 0, lambda g: g + 1),
+        ("offset", "region"),
+        ("x = 0",),
+    ),
+    Planted(
+        "at ties",
+        ("plane",),
+        where(lambda x, y: x == y, times(2)),
+        ("factor", "region"),
+        ("x = y",),
+    ),
+    Planted("stale input", ("rms", "linear", "energy"), stale("input"), ("stale",), ("input",)),
+    Planted(
+        "stale cotangent",
+        ("rms", "linear", "energy"),
+        stale("cotangent"),
+        ("stale",),
+        ("cotangent",),
+    ),
+    Planted("wrong axis", ("scaled",), wrong_axis, ("sum",), ("wrong axis",)),
+    Planted("not summed", ("scaled",), not_summed, ("sum",), ("first",)),
+    Planted("only the diagonal", ("softmax",), diagonal_alone, ("diagonal",), ()),
+    Planted("absolute value", ("plane", "linear"), every(torch.abs), ("sign",), ("absolute",)),
+)
+
+CONTROLS = (
+    Planted("noise", ALL, noise(0.3), ()),
+    Planted("small noise", SOME, noise(0.01), ()),
+)
+"""Errors of no kind: nothing is to be guessed."""
+
+MIXED = (
+    Planted(
+        "sign in x and factor in y",
+        ("plane", "linear", "scaled", "energy"),
+        lambda call: tuple(g * f for g, f in zip(call.gradients(), (-1, 1.3, 1), strict=False)),
+        ("sign",),
+        ("in x the sign", "a constant factor of 1.3"),
+    ),
+    Planted(
+        "factor 2 and float32",
+        SOME,
+        lambda call: tuple(2 * g for g in in_dtype(torch.float32)(call)),
+        ("factor",),
+        ("2",),
+    ),
+    Planted(
+        "noise in y",
+        ("plane", "scaled"),
+        lambda call: (call.gradients()[0], noise(0.3)(call)[1]),
+        ("region",),
+        ("only in",),
+    ),
+    Planted("rolled and doubled", ("rms",), every(lambda g: 2 * g.roll(1, -1)), ()),
+)
+"""Two faults at once: each guess is true of both, or there is none."""
+
+
+def planted(
+    plain: Plain, act: Callable[[Call], tuple[Tensor | None, ...]]
+) -> Callable[..., Tensor]:
+    """The function with its own gradient, changed by ``act``."""
+    left: dict[str, object] = {}
+
+    class Culprit(torch.autograd.Function):
+        @staticmethod
+        def forward(context, *inputs):
+            context.save_for_backward(*inputs)
+            return plain.torch(*inputs)
+
+        @staticmethod
+        def backward(context, weight):
+            return act(Call(context.saved_tensors, weight, plain.torch, left))
+
+    return Culprit.apply
+
+
+def guess_of(
+    plain: Plain, act: Callable[[Call], tuple[Tensor | None, ...]], dtype: str, points: int
+) -> Guess | None:
+    """What is guessed of the function with that gradient, from so many points and ordinary ones."""
+    check = check_of(case_of(plain.declaration, planted(plain, act)), "reverse", dtype)
+    session, effort = session_of(check), RunOptions(points)
+    first = single(session.planned(effort)[0].points, 0)
+    asked = [Asked(first, 0, measured=False)]
+    return guess_kind(gather(session, asked, effort, Ruling.DISAGREE, lambda *_: False))

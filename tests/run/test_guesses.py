@@ -1,0 +1,102 @@
+"""What kind of error it looks like, of planted errors of many kinds; and of errors of none."""
+
+import math
+
+import pytest
+import torch
+from planted_errors import CONTROLS, FUNCTIONS, MIXED, PLANTED, Call, Plain, guess_of
+from wrongs import ruled
+
+from gradcheck.answer import Ruling
+
+POINTS = 24
+
+
+def guessed(plain, act, dtype="float64"):
+    return guess_of(plain, act, dtype, POINTS)
+
+
+def one_each(table):
+    """Each error in the first of its functions; the others are for benchmarks/guess_rate.py."""
+    return [pytest.param(each, FUNCTIONS[each.functions[0]], id=each.name) for each in table]
+
+
+@pytest.mark.parametrize(("error", "plain"), one_each(PLANTED))
+def test_the_kind_of_a_planted_error_is_guessed(error, plain):
+    guess = guessed(plain, error.act)
+    assert error.is_told_by(guess), guess
+
+
+@pytest.mark.parametrize(("error", "plain"), one_each(CONTROLS))
+def test_nothing_is_guessed_where_no_kind_fits(error, plain):
+    assert guessed(plain, error.act) is None
+
+
+@pytest.mark.parametrize(("error", "plain"), one_each(MIXED))
+def test_of_two_errors_at_once_both_are_guessed_or_none(error, plain):
+    guess = guessed(plain, error.act)
+    assert error.is_told_by(guess), guess
+
+
+@pytest.mark.parametrize("plain", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_a_true_gradient_is_none_of_these_errors(plain):
+    assert guessed(plain, Call.gradients) is None
+
+
+def test_the_errors_are_of_many_kinds_in_functions_of_many_shapes():
+    assert len({each.name for each in PLANTED}) >= 30
+    assert len({name for each in PLANTED for name in each.functions}) >= 5
+
+
+# the same in float32, whose numbers say less
+
+
+@pytest.mark.parametrize(
+    "name", ["sign", "factor pi", "transposed", "cotangent ignored", "wrong axis"]
+)
+def test_a_kind_is_guessed_from_numbers_of_float32(name):
+    error = next(each for each in PLANTED if each.name == name)
+    guess = guessed(FUNCTIONS[error.functions[0]], error.act, "float32")
+    assert error.is_told_by(guess), guess
+
+
+# constants of the formula
+
+
+GELU = Plain(
+    "{formula: 'x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715*x**3)))', order: 1,"
+    " inputs: {x: '(-4, 4)'}}",
+    lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+)
+
+
+def with_few_digits(call):
+    return call.gradients(
+        function=lambda x: x / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.0447 * x**3)))
+    )
+
+
+def test_a_constant_of_too_few_digits_is_named():
+    guess = guessed(GELU, with_few_digits)
+    assert (guess.kind, guess.text) == ("digits", "the constant 0.044715 is off by 0.0003 of it")
+
+
+# few numbers
+
+
+SQUARE = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 3}}]}"
+
+
+@pytest.mark.parametrize("place", [3.0])
+def test_one_number_at_one_point_is_no_evidence(place):
+    """A factor and a missing term look alike there."""
+    wrong = ruled(SQUARE, function=lambda x: x**2 + (x - x.detach()) * (x == place))
+    assert (wrong.verdict, wrong.guess) == (Ruling.DISAGREE, None)
+
+
+def test_a_declared_point_alone_is_judged_beside_others():
+    """x = 1 leaves open what a gradient of 3 is; other points tell."""
+    declared = "{formula: x**2, inputs: {x: '(-3, 3)'}, order: 1, points: [{at: {x: 1}}]}"
+    wrong = ruled(declared, function=lambda x: x**2 + 0.5 * (x**2 - (x**2).detach()))
+    assert wrong.smallest[0].at == {"x": 1.0}
+    assert str(wrong.guess) == "a constant factor of 3/2"
