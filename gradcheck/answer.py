@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -38,6 +39,9 @@ class Ruling(StrEnum):
 class FiniteDifferenceSettings:
     """Settings with which finite differences can testify at a point.
 
+    ``unseen`` is what may be added to ``atol`` for the rounding of code that cannot be asked for
+    it, and ``most`` is the ``atol`` beyond which finite differences say nothing.
+
     Units: ``step`` is the absolute step in every input entry; ``atol`` and ``rtol`` are those
            of ``torch.autograd.gradcheck``.
     """
@@ -45,6 +49,8 @@ class FiniteDifferenceSettings:
     step: float
     atol: float
     rtol: float
+    unseen: float = 0.0
+    most: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +268,7 @@ class Outcome:
     abstained: int
     points: int
     seconds: float
-    counts: dict[str, int]  # rulings and grades of entries, by their value
+    counts: dict[str, int]  # of entries by ruling and by grade, and of points judged
     worst: EntryReport | None = None
     failures: tuple[EntryReport, ...] = ()
     smallest: tuple[EntryReport, ...] = ()

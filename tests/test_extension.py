@@ -240,7 +240,7 @@ def test_the_right_sign_is_judged_as_before():
 
 def test_a_rule_of_the_judge_rules_and_leaves_right_code_alone(checkout):
     judge = "gradcheck/judge/judge.py"
-    checkout.add(judge, "    SIGN = 12", above="    OFF = 11")
+    checkout.add(judge, "    SIGN = 99", above="    OFF = 11")
     checkout.add(judge, '    Why.SIGN: "the sign is wrong",', above="    Why.GREY: ")
     checkout.add(judge, SIGN.rstrip(), above="    sheet.rule(faithful, ")
     checkout.write("tests/judge/test_sign.py", SIGN_TEST)
@@ -301,7 +301,7 @@ def test_dtypes_have_points_and_verdicts_of_their_own(checkout):
         "tests/run/test_half.py", "cases/half.yaml", "--dtype", "float16,bfloat16"
     )
     verdicts = {
-        **dict.fromkeys(("value", "reverse", "forward", "second"), "agree"),
+        **dict.fromkeys(("value", "reverse", "forward", "contract", "second"), "agree"),
         "gradcheck": "abstain",  # its differences have no settings in these
     }
     assert found == {

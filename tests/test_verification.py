@@ -148,7 +148,7 @@ def test_every_witness_and_both_dtypes_are_heard_by_default():
     result = gradcheck.verify(sine, "sin(x)", {"x": "(-3, 3)"}, points=2)
     assert list(result.outcomes) == [
         f"sine[{witness}-cpu-{dtype}]"
-        for witness in ("value", "reverse", "forward", "second", "gradcheck")
+        for witness in ("value", "reverse", "forward", "contract", "second", "gradcheck")
         for dtype in ("float64", "float32")
     ]
     assert all(isinstance(outcome, Outcome) for outcome in result.outcomes.values())
@@ -604,7 +604,7 @@ def test_order_sweep_and_without_are_taken():
     assert list(result.outcomes) == [
         f"x ** k[k={k}-{witness}-cpu-float64]"
         for k in (2, 3)
-        for witness in ("value", "reverse", "forward", "gradcheck")
+        for witness in ("value", "reverse", "forward", "contract", "gradcheck")
     ]
     assert result.outcomes["x ** k[k=3-forward-cpu-float64]"].reason == "for a test"
 

@@ -78,6 +78,15 @@ class Operation:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node to be evaluated, and whose values are not needed any more then."""
+
+    number: int
+    node: Operation
+    last_used: tuple[int, ...]
+
+
 class Graph(Meter):
     """Grows by its methods, which return the number of a node, and never shrinks.
 
@@ -93,6 +102,7 @@ class Graph(Meter):
         self.nodes: list[Operation] = []
         self.inputs: list[Port] = []
         self._known: dict[Operation, int] = {}
+        self._schedules: dict[tuple[int, ...], tuple[Step, ...]] = {}
         self._numbers: dict[tuple[bool, Exact | int], int] = {}
 
     def put(
@@ -129,6 +139,36 @@ class Graph(Meter):
                 found.add(node)
                 waiting.extend(self.nodes[node].args)
         return sorted(found)
+
+    def places(self, nodes: Iterable[int]) -> dict[int, int]:
+        """The place of each ancestor where all are counted from the nodes, arguments first.
+
+        It hangs on what the nodes are alone, and not on when they were written.
+        """
+        found: dict[int, int] = {}
+        waiting = list(nodes)[::-1]
+        while waiting:
+            node = waiting[-1]
+            missing = [arg for arg in self.nodes[node].args if arg not in found]
+            if missing:
+                waiting.extend(missing[::-1])
+            else:
+                found.setdefault(node, len(found))
+                waiting.pop()
+        return found
+
+    def schedule(self, nodes: Iterable[int]) -> tuple[Step, ...]:
+        """The ancestors of nodes as steps, in order; a value dies at its last use."""
+        asked = tuple(nodes)
+        if asked not in self._schedules:
+            needed = self.ancestors(asked)
+            last = {arg: node for node in needed for arg in self.nodes[node].args}
+            kept = set(asked)
+            self._schedules[asked] = tuple(
+                Step(index, node, tuple({a for a in node.args if last[a] == index} - kept))
+                for index, node in ((each, self.nodes[each]) for each in needed)
+            )
+        return self._schedules[asked]
 
     def copy(self, allowance: float = math.inf) -> Graph:
         """Return a graph with the same nodes, which grows apart from this one."""

@@ -47,7 +47,8 @@ class _Columns:
 
     def taken(self, rows: Array | slice) -> Self:
         """Those at some of the first axis."""
-        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+        names: tuple[str, ...] = type(self).__slots__  # much faster than ``fields`` and ``replace``
+        return type(self)(*(getattr(self, name)[rows] for name in names))
 
     def where(self, own: Mask, other: Self) -> Self:
         """These in some places, and others elsewhere."""
@@ -210,6 +211,16 @@ class Judgements(_Columns):
         found: Mask = self.grade == GRADES.index(grade)
         return found
 
+    def counts(self) -> dict[Ruling, int]:
+        """How many of them are ruled in each way."""
+        found = np.bincount(self.ruling.reshape(-1), minlength=len(RULINGS))
+        return dict(zip(RULINGS, found.tolist(), strict=True))
+
+    def grade_counts(self) -> dict[Grade, int]:
+        """How many of them agree in each way."""
+        _, *found = np.bincount(self.grade.reshape(-1), minlength=len(GRADES)).tolist()
+        return dict(zip(Grade, found, strict=True))
+
     def abstentions(self) -> dict[str, int]:
         """Why some were not judged, and how many for each reason."""
         counts = np.bincount(self.why[self.is_ruled(Ruling.ABSTAIN)].reshape(-1))
@@ -245,9 +256,9 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
     not finite or whose truth is not, ``neighbours``, the truths at inputs that rounding does not
     tell from these, for those that the function's conditioning does not explain, and
-    ``own_rounding`` for those that none of it explains, with how far each is off. All are asked
-    once or never, the last one twice at most. ``least_ulps`` is the case's own wider allowance, if
-    it states one.
+    ``own_rounding`` for those that none of it explains, with how far each is off: NaN where only
+    how the range is left is to be told. All are asked once or never, the last one twice at most.
+    ``least_ulps`` is the case's own wider allowance, if it states one.
 
     Shapes: one shape for all; what is said of numbers that were not asked about is not read.
     """
@@ -324,13 +335,13 @@ def _rule_range(
     sheet.rule(special & ~truth.finite, _DISAGREE, Why.INFINITE_TRUTH)
     excused = sheet.open & special & ~truth.stated
     if excused.any():
-        own = own_rounding(excused, np.where(excused, math.inf, 0.0))
-        sheet.note(own, excused)
-        back = np.isinf(got) & (own.left != "") & (own.ranged != 0)
         asked = excused & ~beyond
         found.leaves_range[:] = excused & (beyond | (asked.any() and leaves_range(asked)))
         # infinities that are finite where what overflowed in the code is brought back
-        sheet.rule(asked & back & ~found.leaves_range, _INACCURATE, Why.OWN_RANGE)
+        back = asked & np.isinf(got) & ~found.leaves_range
+        own = own_rounding(excused, np.where(back, math.inf, math.nan))
+        sheet.note(own, excused)
+        sheet.rule(back & (own.left != "") & (own.ranged != 0), _INACCURATE, Why.OWN_RANGE)
     for why, is_so in (
         (Why.NOT_A_NUMBER, np.isnan(got)),
         (Why.INFINITY, np.isinf(got)),

@@ -24,16 +24,15 @@ from gradcheck.methods._torch.calling import (
     output_rows,
     result_of,
     tangent_of,
-    tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
     cotangent_of,
+    forward_over_forward,
+    forward_over_reverse,
     gradients,
-    pairs_of_tangents,
-    reason_to_distrust,
     reason_to_excuse,
+    reverse_throughout,
     second_by_forward,
-    slopes_of,
     tangents_of,
     twice_forward,
 )
@@ -65,38 +64,16 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    inputs = input_leaves(invocation, requires_grad=True)
-    cotangent = cotangent_of(invocation)
-    weights = cotangent_tensors(cotangent, invocation)
-    slopes = slopes_of(result_of(invocation, inputs), inputs, weights)
-    for tangent in _tangents(invocation):
-        rows = gradients(slopes, inputs, tangent_tensors(tangent, invocation))
-        yield Answer(
-            REVERSE_REVERSE,
-            Query(2, cotangent, (tangent, None)),
-            gradient_rows(rows, invocation, inputs),
-        )
+    return reverse_throughout(invocation, REVERSE_REVERSE, 2, _MOST_ENTRIES)
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    cotangent = cotangent_of(invocation)
-    for tangent in _tangents(invocation):
-        inputs = input_leaves(invocation, requires_grad=True)
-        with dual_level():
-            carriers = duals(inputs, tangent, invocation)
-            weights = cotangent_tensors(cotangent, invocation)
-            slopes = gradients(result_of(invocation, carriers), carriers, weights)
-            rows = [None if slope is None else tangent_of(slope) for slope in slopes]
-        yield Answer(
-            FORWARD_REVERSE,
-            Query(2, cotangent, (tangent, None)),
-            gradient_rows(rows, invocation, inputs),
-        )
+    return forward_over_reverse(invocation, FORWARD_REVERSE, 2, _MOST_ENTRIES)
 
 
 def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
     cotangent = cotangent_of(invocation)
-    for tangent in _tangents(invocation):
+    for tangent in tangents_of(invocation, directions.FIRST_TANGENT, _MOST_ENTRIES):
         inputs = input_leaves(invocation, requires_grad=True)
         with dual_level():
             results = result_of(invocation, duals(inputs, tangent, invocation))
@@ -112,12 +89,9 @@ def _reverse_over_forward(invocation: Invocation) -> Iterator[Answer]:
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
-    reason = reason_to_distrust(invocation, second_by_forward)
-    if reason is not None:
-        yield Abstention(reason, label=FORWARD_FORWARD, incapable=True)
-        return
-    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
-        yield _mixed(invocation, inner, outer)
+    return forward_over_forward(
+        invocation, FORWARD_FORWARD, _MOST_ENTRIES, second_by_forward, _mixed
+    )
 
 
 def _mixed(invocation: Invocation, inner: Array, outer: Array) -> Said:
@@ -130,7 +104,3 @@ def _mixed(invocation: Invocation, inner: Array, outer: Array) -> Said:
         check_output(f"the second tangent of {output_name(port)}", tangent, port, invocation,
                      like.device)  # fmt: skip
     return Answer(FORWARD_FORWARD, Query(2, None, (inner, outer)), output_rows(found, invocation))
-
-
-def _tangents(invocation: Invocation) -> list[Array]:
-    return tangents_of(invocation, directions.FIRST_TANGENT, _MOST_ENTRIES)

@@ -14,25 +14,18 @@ from gradcheck.answer import (
     Said,
 )
 from gradcheck.methods import Method
-from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     cotangent_tensors,
-    dual_level,
-    duals,
     gradient_rows,
     input_leaves,
     result_of,
-    tangent_of,
-    tangent_tensors,
 )
 from gradcheck.methods._torch.compositions import (
     cotangent_of,
-    gradients,
-    pairs_of_tangents,
-    reason_to_distrust,
+    forward_over_forward,
+    forward_over_reverse,
     reason_to_excuse,
-    slopes_of,
-    tangents_of,
+    reverse_throughout,
     third_by_forward,
     twice_forward,
 )
@@ -62,48 +55,23 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 
 def _reverse_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    inputs = input_leaves(invocation, requires_grad=True)
-    weights = cotangent_tensors(cotangent_of(invocation), invocation)
-    first = slopes_of(result_of(invocation, inputs), inputs, weights)
-    others = tangents_of(invocation, directions.SECOND_TANGENT, _MOST_ENTRIES)
-    for number, inner in enumerate(
-        tangents_of(invocation, directions.FIRST_TANGENT, _MOST_ENTRIES)
-    ):
-        second = slopes_of(first, inputs, tangent_tensors(inner, invocation))
-        for outer in others[number:]:
-            rows = gradients(second, inputs, tangent_tensors(outer, invocation))
-            yield _answer(
-                _REVERSE_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
-            )
+    return reverse_throughout(invocation, _REVERSE_REVERSE, 3, _MOST_ENTRIES)
 
 
 def _forward_over_reverse(invocation: Invocation) -> Iterator[Answer]:
-    """The second derivative by reverse over reverse, and its tangent."""
-    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
-        inputs = input_leaves(invocation, requires_grad=True)
-        with dual_level():
-            carriers = duals(inputs, outer, invocation)
-            weights = cotangent_tensors(cotangent_of(invocation), invocation)
-            first = slopes_of(result_of(invocation, carriers), carriers, weights)
-            second = gradients(first, carriers, tangent_tensors(inner, invocation))
-            rows = [None if slope is None else tangent_of(slope) for slope in second]
-        yield _answer(
-            _FORWARD_REVERSE, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
-        )
+    return forward_over_reverse(invocation, _FORWARD_REVERSE, 3, _MOST_ENTRIES)
 
 
 def _forward_over_forward(invocation: Invocation) -> Iterator[Said]:
-    reason = reason_to_distrust(invocation, third_by_forward)
-    if reason is not None:
-        yield Abstention(reason, label=_FORWARD_FORWARD, incapable=True)
-        return
-    for inner, outer in pairs_of_tangents(invocation, _MOST_ENTRIES):
-        yield _of_gradient(invocation, inner, outer)
+    return forward_over_forward(
+        invocation, _FORWARD_FORWARD, _MOST_ENTRIES, third_by_forward, _of_gradient
+    )
 
 
 def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
     inputs = input_leaves(invocation, requires_grad=False)
-    weights = cotangent_tensors(cotangent_of(invocation), invocation)
+    cotangent = cotangent_of(invocation)
+    weights = cotangent_tensors(cotangent, invocation)
 
     def gradient(*tensors: Tensor) -> tuple[Tensor, ...]:
         pull = torch.func.vjp(lambda *xs: result_of(invocation, xs), *tensors)[1]
@@ -114,12 +82,5 @@ def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
     excuse = reason_to_excuse(rows, inputs, third_by_forward) if invocation.own_code else None
     if excuse is not None:
         return Abstention(excuse, label=_FORWARD_FORWARD, incapable=True)
-    return _answer(
-        _FORWARD_FORWARD, invocation, inner, outer, gradient_rows(rows, invocation, inputs)
-    )
-
-
-def _answer(
-    label: str, invocation: Invocation, inner: Array, outer: Array, numbers: Array
-) -> Answer:
-    return Answer(label, Query(3, cotangent_of(invocation), (inner, outer, None)), numbers)
+    query = Query(3, cotangent, (inner, outer, None))
+    return Answer(_FORWARD_FORWARD, query, gradient_rows(rows, invocation, inputs))

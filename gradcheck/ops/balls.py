@@ -7,10 +7,11 @@ is decided, so that sign(0) is 0 and a jump has the value that the formula gives
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
-from flint import acb, arb, ctx, fmpz
+from flint import acb, arb, arb_series, ctx, fmpz
 
 
 class Nowhere(Enum):
@@ -223,6 +224,17 @@ def polygamma(n: int, x: arb) -> arb:
     if n == 0:
         return x.digamma()
     return acb(x).polygamma(acb(n)).real
+
+
+def polygamma_series(n: int, s: arb_series) -> arb_series:
+    """polygamma over a power series: Taylor's, whose k-th coefficient is polygamma(n + k) / k!."""
+    start, *rest = s.coeffs() or [arb(0)]
+    first = next((k for k, c in enumerate(rest, 1) if not c.is_zero()), ctx.cap)
+    step = arb_series([arb(0), *rest], ctx.cap)
+    found = arb_series([arb(0)], ctx.cap)
+    for k in reversed(range(1 + (ctx.cap - 1) // first)):
+        found = found * step + polygamma(n + k, start) / math.factorial(k)
+    return found
 
 
 def zeta(s: arb, q: arb) -> arb:

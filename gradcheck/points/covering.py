@@ -8,6 +8,7 @@ special one) hangs on the inputs alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -17,7 +18,7 @@ from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
 from gradcheck.catalog.domain import Plane
 from gradcheck.dtypes import Dtype
-from gradcheck.floats import float_at, ordinal, round_to
+from gradcheck.floats import float_at, largest_ordinal, ordinal, round_to
 from gradcheck.graph.lower import Lowered
 from gradcheck.points.correlated import (
     Columns,
@@ -46,17 +47,19 @@ _LARGE_BINADES = (_BEYOND_10, 10, 7, 17, 27, 40, 63)
 _SMALL_BINADES = (-4, -10, -7, -17, -27, -40, -63)
 _KINKS = 12  # points on breakpoints or beside them
 _RELATED = 4  # points of each relation
+_AIMED_TURNS = 4
 
 
 def covering(
-    inputs: tuple[Input, ...], formula: Lowered, dtype: Dtype
+    inputs: tuple[Input, ...], formula: Lowered, dtype: Dtype, aims: tuple[float, ...] = ()
 ) -> tuple[tuple[str, ...], dict[str, Array]]:
     """Return the points and the kind of each, in an order whose every beginning covers most.
 
+    ``aims`` are numbers with which the code on trial compares: they and their neighbours come too.
     Shapes: [count, *shape] for each input.
     """
     fields = fields_of(inputs, dtype)
-    lists = _lists(inputs, formula, fields) if have_numbers(fields) else {}
+    lists = _lists(inputs, formula, fields, aims) if have_numbers(fields) else {}
     turns: list[tuple[str, int]] = []
     numbered = [[(kind, n) for n in range(len(_first(points)))] for kind, points in lists.items()]
     for turn in zip_longest(*numbered):
@@ -75,13 +78,18 @@ def _first(points: dict[str, Array]) -> Array:
 
 
 def _lists(
-    inputs: tuple[Input, ...], formula: Lowered, fields: Fields
+    inputs: tuple[Input, ...], formula: Lowered, fields: Fields, aims: tuple[float, ...]
 ) -> dict[str, dict[str, Array]]:
-    """Return the points of each kind; plain numbers have two lists, and so twice as many turns."""
+    """Return the points of each kind; plain and aimed ones have several lists, and so turns."""
     dtype = fields[0].dtype
     found: dict[str, dict[str, Array]] = {"bulk": generate(inputs, "bulk", _KEY, 2, dtype)}
     plain = _made(inputs, fields, "plain", _plain)
     found["plain"] = {name: values[::2] for name, values in plain.items()}
+    aimed = _made(inputs, fields, "aimed", partial(_aimed, aims)) if aims else {}
+    for turn in range(_AIMED_TURNS if aims else 0):
+        found[f"aimed:{turn}"] = {
+            name: values[turn::_AIMED_TURNS] for name, values in aimed.items()
+        }
     for kind, make in (("large", _large), ("edges", _edges), ("zeros", _zeros)):
         found[kind] = _made(inputs, fields, kind, make)
     found["plain:more"] = {name: values[1::2] for name, values in plain.items()}
@@ -170,6 +178,28 @@ def _plain_numbers(field: Field) -> Floats:
     for place, other in zip(np.flatnonzero(~there), others, strict=False):
         found[place] = other
     return found
+
+
+def _aimed(aims: tuple[float, ...], fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the numbers aimed at, each in turn on two of three entries; negated ones last.
+
+    They are the constants, what lies between them and beyond them, their two neighbours, and what
+    is a thousandth smaller or larger.
+    """
+    dtype, size = fields[0].dtype, _entries(fields)
+    both = np.array([*aims, *(-aim for aim in aims)])
+    constants = round_to(both, dtype)[np.isfinite(round_to(both, dtype))]
+    ends = np.sort(constants)
+    between = np.concatenate([(ends[1:] + ends[:-1]) / 2, 1.5 * ends[[0, -1]]])
+    places = ordinal(constants, dtype)
+    largest = largest_ordinal(dtype)
+    beside = [float_at(np.clip(places + step, -largest, largest), dtype) for step in (1, -1)]
+    far = [constants * (1 + 2.0**-10), constants * (1 - 2.0**-10)]
+    numbers = np.concatenate([constants, round_to(between, dtype), *beside, *far])
+    numbers = np.array(list(dict.fromkeys(numbers.tolist())))
+    rows = np.arange(len(numbers))[:, None]
+    chosen = numbers[(rows + np.arange(size)) % len(numbers)]
+    return chosen, (np.arange(size) + rows) % 3 != 2 if size > 1 else np.isfinite(chosen)
 
 
 def _of_binade(exponent: int | NDArray[np.int64], key: int, shape: tuple[int, ...]) -> Floats:

@@ -103,9 +103,12 @@ def affordable(points: int, size: int) -> int:
     return min(points, max(_FEWEST, points * _LARGEST_ENTRIES // max(size, _LARGEST_ENTRIES)))
 
 
-def covering_batch(site: Site) -> Batch:
-    """Return the covering set, without the points that do not meet `where`."""
-    kinds, points = covering(site.inputs, site.formula, site.dtype)
+def covering_batch(site: Site, aims: tuple[float, ...] = ()) -> Batch:
+    """Return the covering set, without the points that do not meet `where`.
+
+    ``aims`` are numbers with which the code on trial compares what it computes.
+    """
+    kinds, points = covering(site.inputs, site.formula, site.dtype, aims)
     return _meeting(site, Batch(kinds, points, len(kinds)))
 
 

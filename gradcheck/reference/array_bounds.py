@@ -92,9 +92,18 @@ def _bounds(
     return (
         _conditioning(graphs, rows, cotangent, found),
         _rounding(graphs, rows, cotangent, dtype, found),
-        on_its_way.scale,
+        _scale(on_its_way),
         on_its_way.tiny,
     )
+
+
+def _scale(found: Measured) -> Array:
+    """M; of an entry that vanishes with all that it is computed from, that of its whole row.
+
+    PyTorch may compute it as a difference of two numbers of the row's size.
+    """
+    largest = np.fmax(found.scale, np.abs(found.value)).max(axis=1, keepdims=True, initial=0.0)
+    return np.where((found.scale == 0) & (found.value == 0), largest, found.scale)
 
 
 def _conditioning(

@@ -8,9 +8,8 @@ one is taken after that one is. Decisions that no entry of the answer shares are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -114,7 +113,7 @@ def _examined(
     decisions = _decisions(graphs.function.graph, branches)
     found = graphs.enclose(taken, _BITS, decisions)
     groups: list[list[list[_Place]]] = [[] for _ in branches]
-    places = _places(found.undecided, len(branches))
+    places = _places(graphs, taken, found.undecided)
     if any(places):
         slopes = _slopes(graphs, taken, found, decisions)
         groups = [
@@ -134,10 +133,19 @@ def _decisions(graph: Graph, branches: Sequence[_Branch]) -> dict[int, Array]:
     }  # fmt: skip
 
 
-def _places(undecided: Any, count: int) -> list[list[tuple[int, int]]]:
-    """Of each row the nodes and entries that are not decided."""
+def _places(
+    graphs: DerivativeGraphs, rows: Rows, undecided: Mapping[int, Array]
+) -> list[list[tuple[int, int]]]:
+    """Of each row the nodes and entries that are not decided, in an order that hangs on the
+    question alone: which decisions are taken together hangs on it."""
+    count = rows.count
     places: list[list[tuple[int, int]]] = [[] for _ in range(count)]
-    for node, mask in sorted(undecided.items()):
+    if not undecided:
+        return places
+    asked = [*graphs.outputs_of(rows), *graphs.lower(rows.order)]
+    order = graphs.function.graph.places(asked)
+    for node in sorted(undecided, key=order.__getitem__):
+        mask = undecided[node]
         flat = np.broadcast_to(mask.reshape(mask.shape[0], -1), (count, mask[0].size))
         for row, entry in np.argwhere(flat).tolist():
             places[row].append((node, entry))

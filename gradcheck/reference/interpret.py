@@ -49,24 +49,20 @@ def evaluate(
 
     Shapes: inputs [count or 1, *shape]; results likewise.
     """
-    needed = graph.ancestors(outputs)
     moved = getattr(algebra, "move", None) or partial(move, algebra=cast(Algebra, algebra))
-    last = {arg: node for node in needed for arg in graph.nodes[node].args}
-    kept = set(outputs)
     values: dict[int, Any] = {}
-    for index in needed:
-        node = graph.nodes[index]
-        args = [values[arg] for arg in node.args]
+    for step in graph.schedule(outputs):
+        node = step.node
         if node.op == "input":
             assert isinstance(node.attr, int)
-            values[index] = inputs[node.attr]
+            values[step.number] = inputs[node.attr]
         elif node.op in MOVES:
-            values[index] = moved(node, args)
+            values[step.number] = moved(node, [values[arg] for arg in node.args])
         else:
-            values[index] = algebra.apply(graph, index, args)
-        for arg in set(node.args):
-            if last[arg] == index and arg not in kept:
-                del values[arg]
+            args = [values[arg] for arg in node.args]
+            values[step.number] = algebra.apply(graph, step.number, args)
+        for arg in step.last_used:
+            del values[arg]
     return [values[output] for output in outputs]
 
 

@@ -8,6 +8,7 @@ where x stands still.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -316,6 +317,54 @@ def _real_power(a: Series, b: Series) -> Series:
     return Series(int(valuation.unique_fmpz() or 0), found.known)
 
 
+# at 0, -1, -2, ...: the shift to 1, by gamma(x + 1) = x gamma(x)
+
+
+MOST_SHIFTS = 64
+
+
+def _shifts(a: Series) -> int:
+    """How many steps of 1 lead from a pole to 1; 0 elsewhere, and where a pole is not exact."""
+    start = a.coefficient(0)
+    if a.valuation < 0 or start is None or not (start.is_exact() and start.is_integer()):
+        return 0
+    if start > 0 or not start > -MOST_SHIFTS:
+        return 0
+    if all(c.is_zero() for c in a.known[1 - a.valuation :]):
+        raise _NoSeries(MISSING)  # it stays there
+    return 1 - int(start.unique_fmpz() or 0)
+
+
+def _shifted(a: Series, k: int) -> Series:
+    return _sum_of(a, _scaled(_one(), k))
+
+
+def _gamma(a: Series) -> Series:
+    """Γ(x) = Γ(x + m) / (x (x + 1) ... (x + m - 1)), DLMF 5.5.1."""
+    m = _shifts(a)
+    found = _regular("gamma", None, _shifted(a, m))
+    for k in range(m):
+        found = _quotient_of(found, _shifted(a, k))
+    return found
+
+
+def _log_of_gamma(a: Series) -> Series:
+    """At a pole it grows like a logarithm, which is no power."""
+    if _shifts(a):
+        raise _NoSeries(MISSING)
+    return _regular("lgamma", None, a)
+
+
+def _polygamma(n: int, a: Series) -> Series:
+    """ψₙ(x) = ψₙ(x + m) - (-1)ⁿ n! times the sum of 1/(x + k)ⁿ⁺¹ for k < m, DLMF 5.15.5."""
+    m = _shifts(a)
+    found = _regular("polygamma", n, _shifted(a, m))
+    factor = -((-1) ** n) * math.factorial(n)
+    for k in range(m):
+        found = _sum_of(found, _scaled(_power_of(-n - 1, _shifted(a, k)), factor))
+    return found
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": _sum_of,
     "sub": lambda a, b: _sum_of(a, _negative(b)),
@@ -329,6 +378,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sign": lambda a: _scaled(_one(), _sign(a)),
     "min": lambda a, b: a if _difference(a, b) < 0 else b,
     "max": lambda a, b: a if _difference(a, b) > 0 else b,
+    "gamma": _gamma, "lgamma": _log_of_gamma,
+    "digamma": partial(_polygamma, 0), "polygamma": _polygamma,
 }  # fmt: skip
 
 

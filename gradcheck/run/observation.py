@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,6 @@ from gradcheck.answer import (
     Answer,
     EntryReport,
     Floats,
-    Invocation,
     Remark,
     Ruling,
     Violation,
@@ -27,6 +26,7 @@ from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Term, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
     CONDITIONING_FACTOR,
+    MOVES_FACTOR,
     Expected,
     Judgement,
     Judgements,
@@ -36,13 +36,13 @@ from gradcheck.judge.judge import (
     judge,
 )
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Key, Rounding, keyed, measure
+from gradcheck.methods._torch.rounding import AnswerKey, Repeated, Rounding, keyed
 from gradcheck.query import Array, Query, complex_entries
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
 from gradcheck.reference.digits import digits
-from gradcheck.reference.enclosures import Status
+from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.run.session import Differences, Points, Session
 
 MOST_FAILING = 4_096
@@ -211,6 +211,7 @@ class Observation:
     judged: list[Judged] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    agreed: set[int] = field(default_factory=set)  # points of which a remark says that all agrees
     routes: dict[str, None] = field(default_factory=dict)
 
     def failing(self, ruling: Ruling) -> list[Entry | Finding]:
@@ -242,6 +243,15 @@ class Observation:
         reasons = [each.remark.reason for each in self.findings]
         reasons += [why for judged in self.judged for why in judged.judgements.abstentions()]
         return next(iter(reasons), "says nothing")
+
+    def points_judged(self) -> int:
+        """At how many of the points something was judged."""
+        found = set(self.agreed)
+        found |= {each.point for each in self.findings if each.ruling is not Ruling.ABSTAIN}
+        for judged in self.judged:
+            rows = (~judged.judgements.is_ruled(Ruling.ABSTAIN)).any(axis=1)
+            found |= set(judged.points[rows].tolist())
+        return len(found)
 
     def judges_plain(self) -> bool:
         """Whether a derivative itself was judged, and not only sums of several."""
@@ -327,7 +337,9 @@ def _heard(
     heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
-        if not isinstance(remark, Agreement):
+        if isinstance(remark, Agreement):
+            observation.agreed.add(number)
+        else:
             observation.findings.append(Finding(number, remark))
     rows = session.rows(asked.points)
     return observation, [
@@ -356,8 +368,8 @@ class _Told:
     rows: Array
     observation: Observation
     promises: Promises
-    call: _Call
-    called: Key
+    call: Repeated
+    called: AnswerKey
     measured: bool
 
     @property
@@ -369,21 +381,6 @@ class _Told:
         ) if apart else None
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One invocation of a witness. It is repeated, once, where rounding must explain a number."""
-
-    witness: str
-    invocation: Invocation
-    answers: dict[Key, Answer] = field(default_factory=dict)
-    _rounding: dict[Key, Rounding] | None = None
-
-    def rounding(self, key: Key) -> Rounding:
-        if self._rounding is None:
-            self._rounding = measure(METHODS[self.witness].answer, self.invocation, self.answers)
-        return self._rounding[key]
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
     """All that a witness said of some points, not judged; a remark with a point's number.
@@ -393,7 +390,7 @@ class Heard:
 
     answers: _Said
     remarks: list[tuple[Remark, int]]
-    calls: list[tuple[_Call, Key]]
+    calls: list[tuple[Repeated, AnswerKey]]
 
 
 def ask(
@@ -410,7 +407,7 @@ def ask(
     for invocation, numbers in session.invocations(
         points, seed=seed, thorough=thorough, differences=differences
     ):
-        call = _Call(witness, invocation)
+        call = Repeated(METHODS[witness].answer, invocation)
         for key, said in keyed(METHODS[witness].answer(invocation)):
             if isinstance(said, Answer):
                 assert key is not None
@@ -446,32 +443,59 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     for each in told:
         part = slice(start, start := start + len(each.numbers))
         judged = judgements.taken(part)
-        each.observation.routes.setdefault(question.enclosures.route)
+        each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
         )
 
 
 def _own_rounding(
-    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, _error: Floats
+    told: Sequence[_Told], coordinates: _Coordinates, mask: Mask, error: Floats
 ) -> OwnRounding:
     """What rounding does to the code itself, for the answers that something in the mask is about.
+
+    A call is repeated until that explains the errors. One that is NaN asks for no repetition.
 
     Shapes: as the mask.
     """
     found = OwnRounding.unknown(mask.shape, "")
-    start = 0
-    for each in told:
-        part = slice(start, start := start + len(each.numbers))
-        if not each.measured:
-            found.opaque[part] = "not measured"
-        elif mask[part].any():
-            rounding = each.call.rounding(each.called)
-            for own, known in ((found.spread, rounding.spread), (found.ranged, rounding.ranged)):
-                own[part] = coordinates.of_numbers(known.reshape(len(each.numbers), -1))
-            found.left[part] = np.array(rounding.left, dtype=object)[:, None]
-            found.opaque[part] = rounding.opaque
+    ends = np.cumsum([len(each.numbers) for each in told])
+    parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
+    for each, part in zip(told, parts, strict=True):
+        found.opaque[part] = "" if each.measured else "not measured"
+    asked = [
+        (each, part)
+        for each, part in zip(told, parts, strict=True)
+        if each.measured and mask[part].any()
+    ]
+    calls: dict[int, list[tuple[_Told, slice]]] = {}
+    for each, part in asked:
+        calls.setdefault(id(each.call), []).append((each, part))
+    for alike in calls.values():
+        errors = {each.called: np.where(mask[part], error[part], np.nan) for each, part in alike}
+        explained = partial(_is_explained, errors, coordinates)
+        alike[0][0].call.ask_until(list(errors), explained)
+    for each, part in asked:
+        rounding = each.call.rounding(each.called)
+        found.spread[part] = coordinates.of_numbers(_rows(rounding.spread))
+        found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
+        found.left[part] = np.array(rounding.left, dtype=object)[:, None]
+        found.opaque[part] = rounding.opaque
     return found
+
+
+def _is_explained(
+    errors: Mapping[AnswerKey, Floats],
+    coordinates: _Coordinates,
+    key: AnswerKey,
+    rounding: Rounding,
+) -> bool:
+    allowed = MOVES_FACTOR * coordinates.of_numbers(_rows(rounding.ranged))
+    return not (errors[key] > allowed).any()
+
+
+def _rows(numbers: Array) -> Array:
+    return numbers.reshape(len(numbers), -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -539,7 +563,19 @@ class _Question:
         self.query, self.points = query, points
         self.coordinates = _Coordinates.of(query, session.variant)
         self.real = _in_real_coordinates(query, session.variant)
-        self.enclosures = session.reference.enclose(query, points)
+        self.stated: Enclosures | None = None
+        order = query.order
+        if promises.about(order) and _count(session, order) <= MOST_STATED:
+            self.stated = _enclosures_of_all(session, order, points[:1])
+
+    @cached_property
+    def enclosures(self) -> Enclosures:
+        """The formula's answer, where the case states nothing."""
+        return self.session.reference.enclose(self.query, self.points)
+
+    @property
+    def route(self) -> str:
+        return (self.stated or self.enclosures).route
 
     @classmethod
     def of(cls, session: Session, told: Sequence[_Told]) -> _Question:
@@ -585,10 +621,9 @@ class _Question:
         return self.session.case.accuracy.get(self.session.dtype.name, (0, ""))[0]
 
     def _held(self) -> Iterator[tuple[Expected, Callable[[Mask], ErrorBounds]]]:
-        order = self.query.order
-        if self.promises.about(order) and _count(self.session, order) <= MOST_STATED:
-            derivatives = _derivatives(self.session, order, self.points[:1])
-            for stated in _versions(derivatives, order, self.promises):
+        if self.stated is not None:
+            derivatives = Derivatives.of(self.stated.balls[0], self.stated.status[0])
+            for stated in _versions(derivatives, self.query.order, self.promises):
                 yield self._summed(stated), partial(self._by_parts, derivatives=stated)
         else:
             count = len(self.points)
@@ -748,10 +783,12 @@ def _versions(derivatives: Derivatives, order: int, promises: Promises) -> Itera
 
 def _derivatives(session: Session, order: int, point: Array) -> Derivatives:
     """All derivatives of an order in real coordinates, one by one, at one point, [1, n]."""
-    real = session.in_real_coordinates
-    point = _parts(point, _complex_entries(session.variant)[1])
-    found = real.enclose(Query.of_all(order), point)
+    found = _enclosures_of_all(session, order, point)
     return Derivatives.of(found.balls[0], found.status[0])
+
+
+def _enclosures_of_all(session: Session, order: int, point: Array) -> Enclosures:
+    return session.derivatives(order, _parts(point, _complex_entries(session.variant)[1]))
 
 
 def _parts(rows: Array, is_complex: Mask) -> Array:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.errors import ExpressionError
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
-from gradcheck.points.fixed import fixed_points
+from gradcheck.points.fixed import FixedPoint, fixed_points
 from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
@@ -92,6 +93,10 @@ def warnings_raise_nothing() -> Iterator[None]:
         yield
 
 
+_Place = tuple[Asked, Callable[[Observation], None]]
+"""What is asked for, and who takes note of what was observed there."""
+
+
 class Examination:
     """One check while it runs. It changes as points are judged: what is found adds up."""
 
@@ -107,10 +112,16 @@ class Examination:
 
     def run(self) -> None:
         """Judge the declared points and, unless the case contradicts itself, drawn ones."""
+        places: list[_Place] = []
         try:
-            self.fixed()
-            if not self.complaints:
-                self.drawn()
+            try:
+                places += self.fixed()
+                if not self.complaints:
+                    places += self.drawn()
+            finally:  # where a point is too much for us, those before it are judged
+                observations = observe_each(self.session, [asked for asked, _ in places])
+                for (_, note), observation in zip(places, observations, strict=True):
+                    note(observation)
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
@@ -119,33 +130,37 @@ class Examination:
 
     # points
 
-    def fixed(self) -> None:
+    def fixed(self) -> list[_Place]:
         """The declared points, one by one: known answers, conventions, known failures."""
+        places: list[_Place] = []
         points = fixed_points(self.check.case, self.check.variant, self.session.dtype)
-        asked = [
-            Asked(
+        for k, fixed in enumerate(points):
+            asked = Asked(
                 {name: values[None] for name, values in fixed.at.items()},
                 self.seed + k,
                 promised(fixed.point, self.check.variant),
             )
-            for k, fixed in enumerate(points)
-        ]
-        observations = observe_each(self.session, asked)
-        for fixed, each, observation in zip(points, asked, observations, strict=True):
             found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
                 self.place = f"{fixed.point.where.path}:{fixed.point.where.line}"
             self.complaints += found
-            excuse = self.known_failures.at(fixed)
-            failing = self.totals.add(observation, excuse)
-            self.totals.visited[DECLARED] += 1
-            if failing:
-                failing_point = FailingPoint(
-                    each.points, each.seed, _worst_ruling(failing), drawn=False
-                )
-                self.failing_points.append(
-                    replace(failing_point, promises=each.promises, excuse=excuse)
-                )
+            places.append((asked, partial(self._note_fixed, fixed, asked)))
+        return places
+
+    def _note_fixed(self, fixed: FixedPoint, asked: Asked, observation: Observation) -> None:
+        excuse = self.known_failures.at(fixed)
+        failing = self.totals.add(observation, excuse)
+        self.totals.visited[DECLARED] += 1
+        if failing:
+            failing_point = FailingPoint(
+                asked.points,
+                asked.seed,
+                _worst_ruling(failing),
+                drawn=False,
+                promises=asked.promises,
+                excuse=excuse,
+            )
+            self.failing_points.append(failing_point)
 
     @property
     def effort(self) -> RunOptions:
@@ -157,20 +172,19 @@ class Examination:
             points = max(points, RunOptions().points)
         return replace(self.run_options, points=max(1, round(points * share)))
 
-    def drawn(self) -> None:
-        batches = []
-        asked = []
+    def drawn(self) -> list[_Place]:
+        """The points that no case declares, in batches."""
+        places: list[_Place] = []
         for batch in self.session.planned(self.effort):
-            batches.append(batch)
-            asked.append(Asked(batch.points, self.seed, thorough=False))
+            asked = Asked(batch.points, self.seed, thorough=False)
+            places.append((asked, partial(self._note_drawn, batch, asked)))
             if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
-                batches.append(batch.taken(np.arange(batch.count) == batch.count - 1))
-                asked.append(Asked(batches[-1].points, self.seed))
-        observations = observe_each(self.session, asked)
-        for batch, each, observation in zip(batches, asked, observations, strict=True):
-            self._look(batch, each, observation)
+                last = batch.taken(np.arange(batch.count) == batch.count - 1)
+                asked = Asked(last.points, self.seed)
+                places.append((asked, partial(self._note_drawn, last, asked)))
+        return places
 
-    def _look(self, batch: Batch, asked: Asked, observation: Observation) -> None:
+    def _note_drawn(self, batch: Batch, asked: Asked, observation: Observation) -> None:
         excuse = self.known_failures.at(None, covering=batch.covering)
         failing = self.totals.add(observation, excuse)
         self.totals.visited.update(batch.kinds)
@@ -291,6 +305,8 @@ def _first_bad(judged: Judged) -> int:
 
 
 _MOST_FAILURES = 64
+POINTS_JUDGED = "points judged"
+"""Of the counts the one that is not of entries: at how many of the points anything was judged."""
 
 
 @dataclass(slots=True)
@@ -304,7 +320,7 @@ class Totals:
     routes: dict[str, None] = field(default_factory=dict)
     judged: int = 0
     abstained: int = 0
-    worst: EntryReport | None = None
+    leading: tuple[Observation, Entry | Finding] | None = None  # what is ruled worst so far
     failing: list[tuple[EntryReport, Entry | Finding]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
@@ -312,6 +328,7 @@ class Totals:
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
         self.points += len(next(iter(observation.points.values())))
+        self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:
             if isinstance(remark, Agreement):
@@ -329,9 +346,9 @@ class Totals:
     def _count(self, judged: Judged, excuse: Excuse) -> list[Entry]:
         """Count the numbers of one answer; returns those that fail."""
         found = judged.judgements
-        counts = {ruling: int(found.is_ruled(ruling).sum()) for ruling in Ruling}
-        for reason, number in found.abstentions().items():
-            self.abstentions[reason] += number
+        counts = found.counts()
+        if counts[Ruling.ABSTAIN]:
+            self.abstentions.update(found.abstentions())
         bad = counts[Ruling.DISAGREE] + counts[Ruling.INACCURATE]
         excused = bad > 0 and excuse(judged.answer.label, _first_bad(judged))
         if excused:
@@ -339,7 +356,7 @@ class Totals:
         self.abstained += counts[Ruling.ABSTAIN]
         self.judged += found.ruling.size - counts[Ruling.ABSTAIN]
         told = {ruling.value: number for ruling, number in counts.items()}
-        told |= {grade.value: int(found.is_graded(grade).sum()) for grade in Grade}
+        told |= {grade.value: number for grade, number in found.grade_counts().items()}
         self.counts.update({name: number for name, number in told.items() if number})
         if excused:
             return []
@@ -372,8 +389,14 @@ class Totals:
     @property
     def inaccurate(self) -> str:
         """Why the worst entry is inaccurate; empty where it is not."""
-        worst = self.worst
-        return worst.reason if worst and worst.ruling is Ruling.INACCURATE else ""
+        if self.leading is None or self.leading[1].ruling is not Ruling.INACCURATE:
+            return ""
+        return entry_report(*self.leading).reason
+
+    @property
+    def worst(self) -> EntryReport | None:
+        """The judged entry that is ruled worst."""
+        return entry_report(*self.leading) if self.leading else None
 
     @property
     def is_ill_conditioned(self) -> bool:
@@ -385,8 +408,9 @@ class Totals:
         worst = observation.worst()
         if worst is None:
             return
-        if self.worst is None or _badness(worst.judgement) > _badness(self.worst):
-            self.worst = entry_report(observation, worst)
+        known = self.leading
+        if known is None or _badness(worst.judgement) > _badness(known[1].judgement):
+            self.leading = observation, worst
 
     def _keep(self, observation: Observation, failing: list[Entry | Finding]) -> None:
         found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)

@@ -16,12 +16,14 @@ from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.lower import in_real_coordinates
+from gradcheck.implementations.comparisons import compared_constants
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
-from gradcheck.query import Array
+from gradcheck.query import Array, Query
+from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.reference import Reference
 
 Points = dict[str, Array]
@@ -30,6 +32,7 @@ Points = dict[str, Array]
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
+_HEARD = 3  # calls of each sort, at which a user's code is listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class Session:
         """The truth about the same function of real numbers: of a complex entry both parts."""
         return _shared(self.variant).in_real_coordinates
 
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order in real coordinates, at one point, not to be written to.
+
+        Shapes: point [1, n].
+        """
+        return _shared(self.variant).derivatives(order, point)
+
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
 
@@ -75,7 +85,7 @@ class Session:
 
     def planned(self, run_options: RunOptions) -> list[Batch]:
         """Points to look at: all in one batch where one call takes them all, else in few."""
-        found = _shared(self.variant).planned(self.case, self.variant, self.dtype, run_options)
+        found = _shared(self.variant).planned(self.check, run_options)
         return [found] if self.batched and found.count else parts(found)
 
     def invocations(
@@ -181,8 +191,22 @@ class _Shared:
         self.in_real_coordinates = self.reference if real is variant.formula else Reference(real)
         self._subjects: dict[tuple[Implementation, str, str], Subject] = {}
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
-        self._covering: dict[str, Batch] = {}
-        self._planned: dict[tuple[str, RunOptions], Batch] = {}
+        self._compared: dict[tuple[Implementation, str, str], tuple[float, ...]] = {}
+        self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
+        self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
+        self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
+
+    def derivatives(self, order: int, point: Array) -> Enclosures:
+        """All derivatives of an order at one point; many numbers are found anew."""
+        key = order, np.asarray(point, dtype=np.float64).tobytes()
+        if key in self._derivatives:
+            return self._derivatives[key]
+        found = self.in_real_coordinates.enclose(Query.of_all(order), point)
+        found.balls.setflags(write=False)
+        found.status.setflags(write=False)
+        if found.balls.size <= MOST_REMEMBERED:
+            self._derivatives[key] = found
+        return found
 
     def subject(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str
@@ -211,23 +235,51 @@ class _Shared:
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
 
-    def planned(self, case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions) -> Batch:
+    def planned(self, check: Check, run_options: RunOptions) -> Batch:
         """The points to look at; many numbers are made anew instead of kept."""
-        key = dtype.name, run_options
+        aims = self._aims(check)
+        key = check.dtype, aims, run_options
         if key in self._planned:
             return self._planned[key]
-        if dtype.name not in self._covering:
-            self._covering[dtype.name] = covering_batch(
-                Site(variant.inputs, variant.formula, dtype)
-            )
-        found = planned(case, variant, dtype, run_options, self._covering[dtype.name])
+        dtype, variant = DTYPES[check.dtype], check.variant
+        if (check.dtype, aims) not in self._covering:
+            site = Site(variant.inputs, variant.formula, dtype)
+            self._covering[check.dtype, aims] = covering_batch(site, aims)
+        covering = self._covering[check.dtype, aims]
+        found = planned(check.case, variant, dtype, run_options, covering)
         if sum(each.size for each in found.points.values()) <= MOST_KEPT:
             self._planned[key] = found
         return found
 
+    def _aims(self, check: Check) -> tuple[float, ...]:
+        """The constants with which a user's code compares, at some ordinary and some large points.
+
+        PyTorch's own kernels do not show theirs.
+        """
+        if not check.implementation.is_own_code:
+            return ()
+        key = check.implementation, check.dtype, check.device
+        if key not in self._compared:
+            where = check.case, check.variant, check.implementation, check.dtype, check.device
+            self._compared[key] = compared_constants(subject_of(*where), _calls(check))
+        return self._compared[key]
+
+
+def _calls(check: Check) -> list[list[torch.Tensor]]:
+    """Ordinary and large points, one by one, as the code on trial takes them."""
+    inputs, dtype = check.variant.inputs, DTYPES[check.dtype]
+    found = [generate(inputs, regime, 0, _HEARD, dtype) for regime in ("bulk", "tails")]
+    return [
+        [_probe(points[each.name][k], check.dtype, check.device) for each in inputs]
+        for points in found
+        for k in range(len(points[inputs[0].name]))
+    ]
+
 
 MOST_KEPT = 1 << 16
 """Numbers of all points of a variant that are kept for other witnesses."""
+MOST_REMEMBERED = 1 << 10
+"""Derivatives of an order at a point that are kept for other witnesses and dtypes."""
 _SHARED: WeakKeyDictionary[Variant, _Shared] = WeakKeyDictionary()
 
 

@@ -405,8 +405,8 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, without: {revers: x}}",
         "f.yaml:1:46: the unknown witness 'revers'\n"
-        "  expected: one of value, reverse, forward, second, third, gradcheck, "
-        "functional, compiled, contract\n"
+        "  expected: one of value, reverse, forward, contract, second, third, "
+        "gradcheck, functional, compiled\n"
         "  fix:      write reverse",
     ),
     (

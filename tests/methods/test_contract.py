@@ -7,8 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from invocations import invocation, labels, remarks, said
 
 import gradcheck
+from gradcheck.answer import Ruling
+from gradcheck.methods import contract
+from gradcheck.methods._torch.directions import PLAIN
 
 WAVE = {"formula": "sin(x)*y", "inputs": {"x": "(0.5, 1.5)", "y": "(0.5, 1.5)"}}
 SHAPED = {"domain": "(0.5, 1.5)", "shape": [2, 3]}
@@ -161,7 +165,7 @@ class Resetting(Wave):
     @classmethod
     def backward(cls, context, cotangent):
         x, y = context.saved_tensors
-        if x.grad is not None:
+        if x.is_leaf and x.grad is not None:
             x.grad.zero_()
         return cotangent * x.cos() * y, cotangent * x.sin()
 
@@ -406,11 +410,11 @@ CULPRITS = {
     ),
     "a strided cotangent": Culprit("wrong for a cotangent that is strided",
                                    where_backward_meets(is_strided)),
-    "a transposed cotangent": Culprit("wrong for a cotangent behind .T",
+    "a transposed cotangent": Culprit("wrong for a cotangent from .T",
                                       where_backward_meets(is_transposed), case=GRID),
-    "a cotangent behind sum": Culprit("wrong for a cotangent behind .sum()",
+    "a cotangent behind sum": Culprit("wrong for a cotangent from .sum()",
                                       where_backward_meets(is_expanded)),
-    "a cotangent behind cat": Culprit("wrong for a cotangent behind cat",
+    "a cotangent behind cat": Culprit("wrong for a cotangent from cat",
                                       where_backward_meets(is_sliced)),
     "a clamped cotangent": Culprit("wrong for a large cotangent", passing(clamped)),
     "a cotangent in bfloat16": Culprit("cotangent with all its bits", passing(to_bfloat16)),
@@ -422,7 +426,7 @@ CULPRITS = {
     "a small tangent for none": Culprit("wrong for a tiny tangent", pushing(small_to_zero),
                                         Forward.apply),
     "a strided tangent": Culprit(
-        "wrong for strided inputs and tangents",
+        "wrong for strided tangents",
         pushing(lambda t: t * (1.5 if is_strided(t) else 1.0)), Forward.apply,
     ),
     "many entries": Culprit("wrong for more than 128 entries",
@@ -474,3 +478,90 @@ def test_its_twin_is_acquitted(name):
     result = judged(culprit.twin, culprit)
     assert result.verdict == "agree", result.blocks
     assert all(outcome.entries > 0 for outcome in result.outcomes.values())
+
+
+# what it says of right code
+
+
+def asked(function, *inputs, **options):
+    return said(contract.answer(invocation(function, *inputs, own_code=True, **options)))
+
+
+def test_a_call_that_gives_the_bits_of_the_first_one_says_nothing_more():
+    assert labels(asked(Forward.apply, 0.75, 1.25)) == [
+        "torch.autograd.grad",
+        "for a cotangent from .sum()",
+        "for a large cotangent with all its bits",
+        "for a tiny cotangent with all its bits",
+        "for strided tangents",
+        "for a large tangent with all its bits",
+        "for a tiny tangent with all its bits",
+    ]
+
+
+def test_where_every_direction_is_1_there_are_no_other_sizes():
+    assert labels(asked(Forward.apply, 0.75, 1.25, seed=PLAIN)) == [
+        "torch.autograd.grad",
+        "for a cotangent from .sum()",
+        "for strided tangents",
+    ]
+
+
+def contiguous_alone(x, y):
+    if not (x.is_contiguous() and y.is_contiguous()):
+        raise ValueError("lay it out first")
+    return Wave.apply(x, y)
+
+
+def test_a_forward_may_refuse_a_layout():
+    grid = [[0.5, 0.75], [1.0, 1.25]]
+    answers = asked(contiguous_alone, grid, grid, output_shape=(2, 2))
+    assert {each.ruling for each in remarks(answers)} == {Ruling.ABSTAIN}
+    refused = [each.label for each in remarks(answers) if "lay it out first" in each.reason]
+    assert refused[:2] == ["for transposed inputs", "for strided inputs"]
+
+
+class Viewing(Wave):
+    """Its backward takes a cotangent only where it is one stretch of memory."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        return Wave.backward.__func__(cls, context, cotangent.view(-1).view(cotangent.shape))
+
+
+def test_a_backward_may_not_refuse_a_layout():
+    grid = [[0.5, 0.75], [1.0, 1.25]]
+    answers = asked(Viewing.apply, grid, grid, output_shape=(2, 2))
+    failed = [each.label for each in remarks(answers) if each.ruling is Ruling.DISAGREE]
+    assert failed == ["for a cotangent from .T", "for a cotangent from cat"]
+
+
+def test_a_case_without_reverse_mode_has_no_contract():
+    (remark,) = asked(Wave.apply, 0.75, 1.25, without={"reverse": "for a test"})
+    assert (remark.ruling, remark.reason) == (Ruling.ABSTAIN, "for a test")
+
+
+@pytest.mark.parametrize(("without", "some"), [({}, True), ({"forward": "for a test"}, False)])
+def test_a_case_without_forward_mode_has_no_tangents(without, some):
+    told = labels(asked(Forward.apply, 0.75, 1.25, without=without))
+    assert any("tangents" in label for label in told) is some
+
+
+def test_the_settings_of_pytorch_are_left_as_they_were():
+    asked(Wave.apply, 0.75, 1.25)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_pytorchs_own_operators_are_not_asked_what_autograd_answers_for():
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return x.sin()
+
+    said(contract.answer(invocation(counted, 0.75, own_code=True)))
+    of_users = len(calls)
+    said(contract.answer(invocation(counted, 0.75)))
+    assert of_users > len(calls) - of_users + 8

@@ -236,6 +236,13 @@ def test_complex_numbers_move_by_ulps_of_the_larger_part():
     assert 1e-17 < number.real < 1e-15
 
 
+def test_the_modulus_of_a_complex_number_rounds_and_that_of_a_real_one_does_not():
+    assert spread(torch.abs, -1.3) == [0.0]
+    assert spread(torch.abs, 1 - 2j, dtype="complex128")[0] > 0
+    outputs = (Port("", (), "complex"),)
+    assert abs(spread(torch.sgn, 1 - 2j, dtype="complex128", outputs=outputs)[0]) > 0
+
+
 def test_what_is_coarser_than_the_dtype_under_test_does_not_move():
     assert spread(lambda x: (x.float() * 1.1).double(), 1.3) == [0.0]
     assert spread(lambda x: (x.double() * 1.1).float(), 1.3, dtype="float32") != [0.0]

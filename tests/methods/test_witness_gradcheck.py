@@ -97,3 +97,37 @@ def test_an_exception_is_a_disagreement():
 
     first, *_ = gradcheck.answer(invocation(refuse, 1.0, first=FINE))
     assert (first.ruling, first.reason) == (Ruling.DISAGREE, "raised ValueError: not today")
+
+
+def shifted(x):
+    """The identity, by numbers a million times as large: a difference of step 1e-6 has 4 digits."""
+    return (x + 1e6) - 1e6
+
+
+def steeper(x):
+    return shifted(x) + (x - x.detach()) / 2
+
+
+@pytest.mark.parametrize(
+    ("function", "most", "ruling"),
+    [
+        (shifted, 1e-2, Ruling.AGREE),
+        (steeper, 1e-2, Ruling.DISAGREE),
+        (shifted, 1e-4, Ruling.ABSTAIN),  # the noise is more than what proves anything
+    ],
+)
+def test_the_noise_of_the_code_itself_is_allowed_for(function, most, ruling):
+    settings = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6, most=most)
+    (answer,) = said(gradcheck.answer(invocation(function, 1.3, first=settings, order=1)))
+    assert answer.ruling is ruling
+
+
+def by_numpy(x):
+    return torch.as_tensor(shifted(x.detach().numpy())) + x - x.detach()
+
+
+@pytest.mark.parametrize(("unseen", "ruling"), [(1e-2, Ruling.AGREE), (0.0, Ruling.DISAGREE)])
+def test_what_cannot_be_looked_into_is_allowed_what_the_formula_is(unseen, ruling):
+    settings = FiniteDifferenceSettings(step=1e-6, atol=1e-8, rtol=1e-6, unseen=unseen)
+    (answer,) = said(gradcheck.answer(invocation(by_numpy, 1.3, first=settings, order=1)))
+    assert answer.ruling is ruling

@@ -18,7 +18,7 @@ from invocations import (
 from torch.utils.checkpoint import checkpoint
 
 from gradcheck.answer import Ruling
-from gradcheck.methods import forward, gradcheck, reverse, second, value
+from gradcheck.methods import contract, forward, gradcheck, reverse, second, value
 from gradcheck.methods._torch.calling import densified, dual_level, layouts, warm_up
 from gradcheck.methods._torch.lacks import LACKS, Lack
 
@@ -132,6 +132,17 @@ def unpacked_in_vmap():
         torch.vmap(lambda x: torch.autograd.forward_ad.unpack_dual(x).primal)(ONE)
 
 
+class ReadTwice(PlainSine):
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0].cos() + 0 * context.saved_tensors[0]
+
+
+def differentiating_within(x):
+    """A slope that the code works out itself, of an input that requires a gradient anyway."""
+    return torch.autograd.grad((x**3).sum(), x, create_graph=torch.is_grad_enabled())[0]
+
+
 def within_checkpoint(x):
     return checkpoint(lambda t: t.sin() * t, x, use_reentrant=False)
 
@@ -152,6 +163,9 @@ PROVOKED = {
     "a captured tensor": lambda: torch.func.jvp(with_running_total, (ONE,), (ONE,)),
     "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
     "reentrant checkpoint": lambda: torch.autograd.grad(reentrant(x := grown()).sum(), x),
+    "what was saved, read twice": lambda: torch.autograd.grad(
+        checkpoint(ReadTwice.apply, x := grown(), use_reentrant=False).sum(), x
+    ),
     "checkpoint": lambda: in_forward_mode(within_checkpoint),
     "no grad": lambda: ONE.sum().backward(),
     "setup_context": lambda: torch.func.jvp(PlainSine.apply, (ONE,), (ONE,)),
@@ -321,6 +335,8 @@ def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
         (reentrant, gradcheck, "torch.autograd.gradcheck"),
         (reentrant, second, "reverse over reverse"),
         (within_checkpoint, second, "reverse over forward"),
+        (ReadTwice.apply, contract, "under torch.utils.checkpoint"),
+        (differentiating_within, contract, "in the value where gradients are asked for"),
         (cube_by_kernels, second, "reverse over reverse"),
         (cube_by_kernels, gradcheck, "torch.autograd.gradgradcheck"),
         (with_running_total, second, "forward over forward"),

@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES, declared
 
-PLANNED = ("value", "reverse", "forward", "second", "third", "gradcheck")
+PLANNED = ("value", "reverse", "forward", "contract", "second", "third", "gradcheck")
 
 
 def test_these_are_among_the_witnesses_and_are_planned_in_this_order():

@@ -22,6 +22,7 @@ from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
 from gradcheck.graph.graph import Graph, NodeId, Port
 from gradcheck.ops.balls import CONTACT, working
 from gradcheck.ops.table import Operator, on_tensors
+from gradcheck.query import Query
 from gradcheck.reference import symbolic, sympy_reader
 from gradcheck.reference.ball_arrays import MOST_BITS, TINY, is_settled, overlaps
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
@@ -207,6 +208,28 @@ def _coefficients(entry: Operator, parameter: int | None, arguments: tuple) -> l
             return [series[k] for k in range(3)]
     finally:
         ctx.cap = cap
+
+
+COMPLEX_POINTS = (0.375 + 0.5j, -1.25 + 0.75j, -0.5 - 2j, 2.5 - 0.25j)
+
+
+def check_holomorphic(entry: Operator) -> None:
+    """On complex numbers it is mpmath's function, with one derivative along 1 and along i."""
+    graph = Graph()
+    z = graph.input(Port("z", (), "complex"))
+    graphs = DerivativeGraphs(GraphFunction(graph, (z,), (graph.elementwise(entry.name, z),)))
+    for point in COMPLEX_POINTS:
+        at = np.array([[point]])
+        value = enclose(graphs, Query(0), at).balls[0, 0]
+        along = [enclose(graphs, Query(1, None, (np.array([[t]]),)), at).balls[0, 0]
+                 for t in (1 + 0j, 1j)]  # fmt: skip
+        with mpmath.workdps(40):
+            known = MPMATH[entry.name](mpmath.mpc(point))
+            slope = mpmath.diff(MPMATH[entry.name], mpmath.mpc(point))
+            pairs = ((value, known), (along[0], slope), (along[1], 1j * slope))
+            for ball, expected in pairs:
+                found = mpmath.mpc(ball.real.str(30, radius=False), ball.imag.str(30, radius=False))
+                assert abs(found - expected) <= mpmath.mpf("1e-12") * abs(expected), (point, ball)
 
 
 def check_domain(entry: Operator) -> None:

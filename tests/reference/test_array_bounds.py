@@ -169,3 +169,20 @@ def test_a_bound_at_one_point_does_not_hang_on_the_others():
     for part in ("conditioning", "rounding", "scale", "underflows"):
         joined = np.concatenate([getattr(each, part) for each in alone])
         assert np.array_equal(getattr(together, part), joined)
+
+
+def scales(text, tangent, **shapes):
+    query = Query(2, np.ones((1, 1)), (np.array([tangent]), None))
+    found = error_bounds(graphs_of(text, **shapes), query, np.array([[3.0, 5.0]]), F32)
+    return found.scale.tolist()
+
+
+def test_a_derivative_that_vanishes_with_all_on_its_way_has_the_scale_of_those_beside_it():
+    assert scales("x*y", [1.0, 0.0], x=(), y=()) == [[1, 1]]
+    assert scales("7*x*y", [0.0, 1.0], x=(), y=()) == [[7, 7]]
+
+
+def test_one_that_cancels_keeps_its_own_scale_and_where_all_vanish_there_is_none():
+    ((cancelled, beside),) = scales("x**2 - x*x + 100*x*y", [1.0, 0.0], x=(), y=())
+    assert cancelled < 10 < beside == 100
+    assert scales("x + y", [1.0, 0.0], x=(), y=()) == [[0, 0]]

@@ -133,3 +133,39 @@ def test_a_second_derivative_is_undefined_where_only_the_first_one_tells_the_bra
     query = Query(2, np.ones((1, 1)), (np.array([[0.0, 0.0, 1.0]]), None))
     found = enclose(graphs_of(spread, (3,)), query, np.ones((1, 3)))
     assert (found.status == Status.UNDEFINED).all()
+
+
+def crown(pairs, written_first):
+    """All |a_i| + |b_j| with i and j apart; no entry has both |a_i| and |b_i|."""
+    graph = Graph()
+    x = graph.input(Port("x", (2 * pairs,)))
+    sizes = {k: absolute(graph, graph.index(x, k)) for k in written_first}
+    rows = [(i, pairs + j) for i in range(pairs) for j in range(pairs) if i != j]
+    result = graph.stack([graph.add(sizes[i], sizes[j]) for i, j in rows], 0)
+    return DerivativeGraphs(GraphFunction(graph, (x,), (result,)))
+
+
+PAIRS = 9
+BY_SIDES = range(2 * PAIRS)
+BY_PAIRS = [place for k in range(PAIRS) for place in (k, PAIRS + k)]
+
+
+@pytest.mark.parametrize("written_first", [BY_SIDES, BY_PAIRS], ids=["by sides", "by pairs"])
+def test_which_kinks_are_decided_together_does_not_hang_on_what_was_written_first(written_first):
+    """Taken pair by pair they would need 2**9 branches, side by side four."""
+    along = np.ones((1, 2 * PAIRS))
+    query = Query(1, None, (along,))
+    found = enclose(crown(PAIRS, written_first), query, np.zeros((1, 2 * PAIRS)))
+    assert (found.status == Status.KINK).all()
+    assert np.allclose(hulls(found), (-2, 2), atol=1e-7, rtol=0)
+
+
+def operators_in_order(function):
+    order = function.graph.places(function.outputs)
+    assert sorted(order) == function.graph.ancestors(function.outputs)
+    return [function.graph.nodes[node].op for node in sorted(order, key=order.__getitem__)]
+
+
+def test_the_places_of_nodes_hang_on_what_they_are():
+    one, other = (crown(3, order).function for order in (range(6), [5, 0, 4, 1, 3, 2]))
+    assert operators_in_order(one) == operators_in_order(other)

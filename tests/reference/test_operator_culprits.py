@@ -11,6 +11,7 @@ from operator_columns import (
     check_cancelling,
     check_derivatives,
     check_domain,
+    check_holomorphic,
     check_kinks,
     check_series,
     check_smooth,
@@ -166,3 +167,12 @@ def test_a_kink_that_is_not_declared_is_convicted(plant, name):
     derivative = {"abs": balls.sign, "max": lambda a, b: balls.sign(a - b)}
     with pytest.raises(AssertionError):
         check_smooth(plant(name, kinks=(), ball=derivative.get(name, OPERATORS[name].ball)))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("acosh", "1/sqrt((x - 1)*(x + 1))"), ("exp", "abs(y)"), ("log", "1/conj(x)")],
+)
+def test_a_derivative_that_is_right_of_real_numbers_alone_is_convicted(plant, name, wrong):
+    with pytest.raises(AssertionError):
+        check_holomorphic(plant(name, derivatives=(wrong,)))

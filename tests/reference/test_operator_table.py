@@ -12,6 +12,7 @@ from operator_columns import (
     check_cancelling,
     check_derivatives,
     check_domain,
+    check_holomorphic,
     check_kinks,
     check_series,
     check_smooth,
@@ -26,6 +27,8 @@ EVERY = sorted(OPERATORS)
 STATED = [name for name in EVERY if None not in OPERATORS[name].derivatives]
 SLOPED = [name for name in STATED if name not in CONDITIONS]
 SERIES = [name for name in EVERY if OPERATORS[name].series]
+HOLOMORPHIC = [name for name in EVERY if OPERATORS[name].holomorphic]
+OF_ONE = [name for name in HOLOMORPHIC if OPERATORS[name].arity == 1 and name != "ipow"]
 CANCELLING = [name for name in EVERY if OPERATORS[name].cancelling]
 KINKED = [name for name in EVERY if OPERATORS[name].kinks]
 SMOOTH = [name for name in SLOPED if name not in KINKED and name != "where"]
@@ -121,3 +124,12 @@ def test_pytorch_has_the_orders_that_the_table_says_and_no_next_one(entry):
 
 def test_some_operators_are_limited_to_some_orders():
     assert [entry.name for entry in LIMITED] == ["besselj", "besseli"]
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_what_is_holomorphic_has_the_same_derivative_on_complex_numbers(name):
+    check_holomorphic(OPERATORS[name])
+
+
+def test_some_operators_are_holomorphic_and_some_are_not():
+    assert {"exp", "log", "sinh"} < set(OF_ONE) < set(EVERY) - {"abs", "floor", "erf"}

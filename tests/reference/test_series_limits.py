@@ -69,6 +69,42 @@ def test_a_removable_singularity_is_filled_in_the_third_order_too(text, third):
     assert holds(found, third)
 
 
+POLES = ["gamma(x)", "lgamma(x)", "digamma(x)", "polygamma(1, x)", "polygamma(2, x)"]
+
+
+@pytest.mark.parametrize("x", [0.0, -1.0, -4.0])
+@pytest.mark.parametrize("text", [*POLES, "gamma(x)*(1 + x**2)", "1/polygamma(3, x) + digamma(x)"])
+def test_a_pole_of_gamma_and_its_kin_is_no_value(text, x):
+    reference = reference_of(text)
+    assert [enclosures(reference, order, (x,))[0].status for order in (0, 1)] == ["undefined"] * 2
+
+
+@pytest.mark.parametrize("text", POLES)
+def test_beside_a_pole_they_have_values(text):
+    found = [enclosures(reference_of(text), order, (-1 + 2.0**-20,))[0] for order in (0, 1)]
+    assert [each.status for each in found] == ["settled", "settled"]
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "order", "known"),
+    # the residues of gamma and digamma at -n are (-1)**n/n! and -1: DLMF 5.2(i)
+    [
+        ("(x + 3)*gamma(x)", -3.0, 0, "-1/6"),
+        ("(x + 2)*digamma(x)", -2.0, 0, "-1"),
+        ("x**2*polygamma(1, x)", 0.0, 0, "1"),
+        ("x**2*polygamma(1, x)", 0.0, 1, "0"),
+        ("x**3*polygamma(2, x)", 0.0, 0, "-2"),
+        ("1/gamma(x)", -2.0, 0, "0"),
+        ("1/gamma(x)", -2.0, 1, "2"),  # the inverse of the residue
+        ("digamma(x)/gamma(x)", -3.0, 0, "6"),
+        ("gamma(x)*sin(pi*x)/pi", -2.0, 0, "1/2"),  # 1/gamma(3), DLMF 5.5.3
+    ],
+)
+def test_a_pole_that_is_removed_is_filled(text, x, order, known):
+    (found,) = enclosures(reference_of(text), order, (x,))
+    assert holds(found, known)
+
+
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
 @pytest.mark.parametrize(
     "text",

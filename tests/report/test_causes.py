@@ -50,7 +50,7 @@ def names(causes):
 
 ALL = [
     failure(witness, dtype)
-    for witness in ("value", "reverse", "forward", "second", "gradcheck")
+    for witness in ("value", "reverse", "forward", "contract", "second", "gradcheck")
     for dtype in ("float64", "float32")
 ]
 

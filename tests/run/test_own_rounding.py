@@ -170,3 +170,15 @@ def test_changed_gradients_are_what_the_tests_say():
     x = torch.ones((), requires_grad=True)
     ChangedGradient.apply(x, lambda slope, _: slope * 3).backward()
     assert x.grad == 3
+
+
+def test_zero_times_a_pole_is_no_overflow():
+    square = "{formula: x**2, inputs: {x: '[0, 1]'}, points: [{at: {x: 0}}], order: 1}"
+    code = with_gradient(torch.square, lambda slope, x: slope * x * x.pow(-1))
+    outcome = put(square, code, "reverse")
+    assert (outcome.verdict, outcome.reason) == (
+        Ruling.DISAGREE,
+        "NaN where the truth is finite",
+    )
+    right = with_gradient(torch.square, lambda slope, x: slope * x.pow(0))
+    assert put(square, right, "reverse").verdict is Ruling.AGREE

@@ -5,7 +5,7 @@ import torch
 from wrongs import SQUARE, ruled
 
 from gradcheck.answer import Ruling
-from gradcheck.run.examination import BLAMED, RANDOM
+from gradcheck.run.examination import BLAMED, KEEPS_STATE, RANDOM, STATE
 
 VECTOR = "{formula: x, inputs: {x: {shape: [6], domain: '(1, 4)'}}, order: 1}"
 
@@ -22,7 +22,28 @@ class RandomInBackward(torch.autograd.Function):
         return 2 * x * cotangent * torch.rand_like(x)
 
 
-@pytest.mark.parametrize("witness", ["value", "reverse", "forward", "gradcheck"])
+class WrongEveryThirdTime(torch.autograd.Function):
+    calls = 0
+
+    @staticmethod
+    def forward(context, x):
+        WrongEveryThirdTime.calls += 1
+        context.wrong = WrongEveryThirdTime.calls % 3 == 0
+        context.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return (3 if context.wrong else 2) * x * cotangent
+
+
+def test_state_is_no_randomness():
+    outcome = ruled(SQUARE, "reverse", function=WrongEveryThirdTime.apply)
+    assert (outcome.reason, outcome.blame) == (STATE, KEEPS_STATE)
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward", "contract", "gradcheck"])
 def test_dropout_is_random(witness):
     outcome = ruled(VECTOR, witness, function=lambda x: torch.nn.functional.dropout(x, 0.5))
     assert (outcome.verdict, outcome.reason) == (Ruling.DISAGREE, RANDOM)

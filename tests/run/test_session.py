@@ -1,11 +1,14 @@
 """A check made ready: its points, its calls, and the names of its numbers."""
 
 import numpy as np
+import pytest
+import torch
 from culprits import PLANE, VECTOR, case_of, check_of
 
-from gradcheck.answer import RunOptions
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.run.observation import NO_PROMISES, Entry, index_text, observe
+from gradcheck.run.ruling import rule
 from gradcheck.run.session import session_of, single, stable_seed
 from gradcheck.run.stated_values import promised
 
@@ -31,8 +34,7 @@ def test_the_seed_is_the_same_on_every_machine():
 def test_what_acts_on_each_point_takes_all_points_in_one_call():
     plane = session(PLANE.declaration)
     (batch,) = plane.planned(EFFORT)
-    points = batch.points
-    ((invocation, numbers),) = plane.invocations(points, seed=3, thorough=False)
+    ((invocation, numbers),) = plane.invocations(batch.points, seed=3, thorough=False)
     assert (invocation.batched, invocation.count, invocation.seed) == (True, 8, 3)
     assert numbers == list(range(8))
 
@@ -85,7 +87,7 @@ def test_every_witness_of_a_case_sees_the_same_points():
     (one,), (other,) = (
         session_of(check_of(case, witness)).planned(EFFORT) for witness in ("value", "second")
     )
-    assert one.points["x"].shape == (EFFORT.points,)
+    assert one.count == EFFORT.points
     assert one.points["x"].tobytes() == other.points["x"].tobytes()
 
 
@@ -168,3 +170,42 @@ def test_written_answers_are_stated_by_order_and_position():
 def test_a_point_without_answers_promises_nothing():
     found = promises("{formula: abs(x), inputs: {x: real}, points: [{at: {x: 1}}]}")
     assert found == NO_PROMISES
+
+
+IN_A_WINDOW = [
+    pytest.param("{formula: x**2, inputs: {x: real}, order: 1}", id="number"),
+    pytest.param("{formula: sum(x**2), inputs: {x: {shape: [3]}}, order: 1}", id="array"),
+]
+
+
+def squared(wrong):
+    """A square whose gradient is ``wrong`` times the right one in a narrow window."""
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return (x * x).sum() if x.dim() else x * x
+
+        @staticmethod
+        def backward(context, cotangent):
+            (x,) = context.saved_tensors
+            inside = (x > 31.25) & (x < 31.375)
+            return cotangent * torch.where(inside, wrong * 2 * x, 2 * x)
+
+    return Square.apply
+
+
+@pytest.mark.parametrize("declaration", IN_A_WINDOW)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("wrong", "ruling"), [(1.01, Ruling.DISAGREE), (1.0, Ruling.AGREE)])
+def test_points_are_aimed_at_the_comparisons_of_a_users_code(declaration, seed, wrong, ruling):
+    check = check_of(case_of(declaration, squared(wrong)), "reverse")
+    outcome = rule(check, RunOptions(seed=seed))
+    assert outcome.verdict is ruling
+    assert outcome.visited["aimed"] >= 5
+
+
+def test_no_point_is_aimed_at_what_is_made_of_pytorchs_functions_alone():
+    declaration = "{formula: 'max(x, 3.5)', inputs: {x: real}, torch: 'torch.clamp(x, min=3.5)'}"
+    assert "aimed" not in rule(check_of(case_of(declaration), "reverse"), RunOptions()).visited

@@ -110,3 +110,11 @@ def test_counts_add_up():
     assert outcome.counts["agree"] == outcome.entries
     assert sum(outcome.counts.get(grade, 0) for grade in grades) == outcome.entries
     assert outcome.points == 65  # one of the batch was put to it alone as well
+
+
+def test_a_check_says_at_how_many_of_its_points_it_could_judge():
+    kinked = "{formula: abs(x), inputs: {x: '[-1, 1]'}, points: [{at: {x: 0}}, {at: {x: 0.5}}]}"
+    outcome = ruled(kinked, "gradcheck")
+    assert 0 < outcome.counts["points judged"] < outcome.points
+    everywhere = ruled(kinked, "value")
+    assert everywhere.counts["points judged"] == everywhere.points

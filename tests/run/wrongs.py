@@ -38,4 +38,7 @@ def with_gradient(function, change):
 
 
 def wrong_at(place):
-    return with_gradient(torch.square, lambda slope, x: torch.where(x == place, slope + 1, slope))
+    """A square that is wrong at one number, which no comparison of it shows."""
+    return with_gradient(
+        torch.square, lambda slope, x: torch.where(x / place == 1, slope + 1, slope)
+    )

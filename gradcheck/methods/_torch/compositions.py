@@ -16,23 +16,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.answer import Invocation
+from gradcheck.answer import Abstention, Answer, Invocation, Said
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
     coordinate_count,
+    cotangent_tensors,
     densified,
+    dual_level,
+    duals,
+    gradient_rows,
     input_leaves,
     input_ports,
     judged_ports,
     result_of,
+    tangent_of,
     tangent_tensors,
     warm_up,
 )
 from gradcheck.methods._torch.graph import refuse_to_go_on, runs_own_function
-from gradcheck.query import Array
+from gradcheck.query import Array, Query
 
 Tangents = Sequence[Tensor | None]
 _Function = Callable[..., tuple[Tensor, ...]]
+_Composition = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""A derivative of a function of one number in direction 1, as a composition takes it."""
 
 
 def cotangent_of(invocation: Invocation) -> Array:
@@ -48,7 +55,7 @@ def tangents_of(invocation: Invocation, stream: int, most: int) -> list[Array]:
     return [directions.dense(invocation, ports, stream)]
 
 
-def pairs_of_tangents(invocation: Invocation, most: int) -> Iterator[tuple[Array, Array]]:
+def _pairs_of_tangents(invocation: Invocation, most: int) -> Iterator[tuple[Array, Array]]:
     """Yield two tangents at a time; a higher derivative is symmetric, so each pair comes once."""
     first = tangents_of(invocation, directions.FIRST_TANGENT, most)
     second = tangents_of(invocation, directions.SECOND_TANGENT, most)
@@ -96,6 +103,73 @@ def slopes_of(results: Tangents, inputs: Sequence[Tensor], weights: Sequence[Ten
     return found
 
 
+def _reverse(
+    results: Tangents, inputs: Sequence[Tensor], sides: Sequence[Sequence[Tensor]]
+) -> Tangents:
+    """Gradients of gradients: once for each of the sides, the cotangent and then tangents."""
+    for side in sides[:-1]:
+        results = slopes_of(results, inputs, side)
+    return gradients(results, inputs, sides[-1])
+
+
+def reverse_throughout(
+    invocation: Invocation, label: str, order: int, most: int
+) -> Iterator[Answer]:
+    """A derivative of an order by reverse mode alone."""
+    inputs = input_leaves(invocation, requires_grad=True)
+    cotangent = cotangent_of(invocation)
+    results = slopes_of(
+        result_of(invocation, inputs), inputs, cotangent_tensors(cotangent, invocation)
+    )
+    for tangents in _chosen_tangents(invocation, order - 1, most):
+        sides = [tangent_tensors(tangent, invocation) for tangent in tangents]
+        rows = gradient_rows(_reverse(results, inputs, sides), invocation, inputs)
+        yield Answer(label, Query(order, cotangent, (*tangents, None)), rows)
+
+
+def forward_over_reverse(
+    invocation: Invocation, label: str, order: int, most: int
+) -> Iterator[Answer]:
+    """The tangent of a derivative by reverse mode."""
+    cotangent = cotangent_of(invocation)
+    for *inner, outer in _chosen_tangents(invocation, order - 1, most):
+        inputs = input_leaves(invocation, requires_grad=True)
+        with dual_level():
+            carriers = duals(inputs, outer, invocation)
+            sides = [cotangent_tensors(cotangent, invocation)]
+            sides += [tangent_tensors(tangent, invocation) for tangent in inner]
+            slopes = _reverse(result_of(invocation, carriers), carriers, sides)
+            rows = [None if slope is None else tangent_of(slope) for slope in slopes]
+        yield Answer(
+            label,
+            Query(order, cotangent, (*inner, outer, None)),
+            gradient_rows(rows, invocation, inputs),
+        )
+
+
+def _chosen_tangents(invocation: Invocation, count: int, most: int) -> Iterator[tuple[Array, ...]]:
+    """One or two tangents at a time."""
+    if count == 1:
+        return ((each,) for each in tangents_of(invocation, directions.FIRST_TANGENT, most))
+    return _pairs_of_tangents(invocation, most)
+
+
+def forward_over_forward(
+    invocation: Invocation,
+    label: str,
+    most: int,
+    composition: _Composition,
+    ask: Callable[[Invocation, Array, Array], Said],
+) -> Iterator[Said]:
+    """What ``ask`` says of each two tangents, unless PyTorch is wrong of the code under test."""
+    reason = _reason_to_distrust(invocation, composition)
+    if reason is not None:
+        yield Abstention(reason, label=label, incapable=True)
+        return
+    for inner, outer in _pairs_of_tangents(invocation, most):
+        yield ask(invocation, inner, outer)
+
+
 def twice_forward(
     function: _Function, inner: Array, outer: Array, invocation: Invocation
 ) -> tuple[Tensor, ...]:
@@ -120,10 +194,6 @@ def _twice_forward(
     return found
 
 
-_Composition = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
-"""A derivative of a function of one number in direction 1, as a composition takes it."""
-
-
 def second_by_forward(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """By forward over forward."""
     ones = (torch.ones_like(x),)
@@ -145,7 +215,7 @@ _ISSUE = "https://github.com/pytorch/pytorch/issues/197867"
 _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 
-def reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
+def _reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
     results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):

@@ -39,7 +39,7 @@ LOOSEST = {"float64": 1e-3, "float32": 0.25}
 stands not here finite differences have none to give."""
 
 
-Settings = list[FiniteDifferenceSettings | None]
+_Settings = list[FiniteDifferenceSettings | None]
 """Those at some points; None where finite differences cannot testify."""
 
 
@@ -91,7 +91,7 @@ class Boxes:
         )
         return cls(reference, dtype, count, numbers, points, steps, tuple(balls), tuple(scales))
 
-    def settings(self, most: int) -> tuple[Settings, Settings]:
+    def settings(self, most: int) -> tuple[_Settings, _Settings]:
         """Settings for ``torch.autograd.gradcheck`` at each point, and for ``gradgradcheck``.
 
         ``most`` is the order up to which is asked: below 2 there are none of the second.
@@ -108,36 +108,42 @@ class Boxes:
     def _size(self, order: int) -> Floats:
         return _largest(magnitudes(self.balls[order]))
 
-    def _settings(self, order: int, truncation: Floats, largest: Floats) -> Settings:
+    def _settings(self, order: int, truncation: Floats, largest: Floats) -> _Settings:
         """The tolerances that truncation and rounding explain, where they are narrow enough."""
-        found: Settings = [None] * self.count
+        found: _Settings = [None] * self.count
         if not len(self.steps):
             return found
-        noise = self._rounding(order) / self.steps + self._inaccuracy(order + 1)
         factor = SAFETY * (math.sqrt(2) if self.dtype.is_complex else 1.0)
-        atol = factor * (truncation + noise)
+        atol = factor * (truncation + self._rounding(order) / self.steps)
+        unseen = factor * self._inaccuracy(order + 1)
         flat = self._size(order) / np.abs(self.points).max(axis=1, initial=1.0)  # of a constant
-        narrow = atol <= LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        most = LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        narrow = atol <= most
         for k in range(3):
             narrow &= self._size(k) <= self.dtype.largest * HEADROOM
         narrow[narrow] = ~self._leave_range(order + 1, narrow)
         rtol = 8 * self.dtype.unit_roundoff ** (2 / 3)
         for k in np.flatnonzero(narrow).tolist():
-            settings = FiniteDifferenceSettings(float(self.steps[k]), float(atol[k]), rtol)
+            numbers = (float(each[k]) for each in (self.steps, atol, unseen, most))
+            step, tolerance, *beyond = numbers
+            settings = FiniteDifferenceSettings(step, tolerance, rtol, *beyond)
             found[self.numbers[k]] = settings
         return found
 
     def _leave_range(self, order: int, where: Array) -> Array:
         """Whether PyTorch's own derivatives may be NaN there without being wrong.
 
-        A number below the step is as good as 0: that it underflows does no harm.
+        A number below the step is as good as 0: that it underflows does no harm. All entries are
+        asked about at once, by one weighted sum of them.
         """
         points = self.points[where]
         if not len(points):
             return np.zeros(0, dtype=bool)
         at = np.where(np.abs(points) >= self.steps[where, None], points, 0.0)
-        left = self.reference.leaves_range(Query.of_all(order), at, self.dtype)
-        return np.asarray(left.reshape(len(at), -1).any(axis=1))
+        tangent = np.ones((1, self.reference.size))
+        cotangent = np.ones((1, self.reference.outputs))
+        query = Query(order, cotangent, (*[tangent] * (order - 1), None))
+        return np.asarray(self.reference.leaves_range(query, at, self.dtype).any(axis=1))
 
     def _inaccuracy(self, order: int) -> Floats:
         """How far PyTorch's own derivatives may be off there without being wrong."""

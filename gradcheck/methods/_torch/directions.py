@@ -7,6 +7,7 @@ complex port has two such numbers, its real and its imaginary part.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -95,5 +96,6 @@ def drawn(seed: int, stream: int, shape: tuple[int, int], is_complex: Array | No
     return found
 
 
+@lru_cache(maxsize=6)  # as many as one invocation asks for, again and again
 def _eighths(seed: int, stream: int, shape: tuple[int, ...]) -> Floats:
     return random_signed(4, 16, derive_key("direction", seed, stream), shape) / 8

@@ -26,14 +26,31 @@ _LEFT_OUT = (
     ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
     ("torch.autograd.grad ", "`without: {reverse: why}` leaves reverse mode out"),
     ("Tensor.backward", "`without: {reverse: why}` leaves reverse mode out"),
+    (
+        ("after ", "for ", "in ", "into ", "on ", "under ", "where ", "with "),
+        "`without: {contract: why}` leaves such calls out",
+    ),
     ("", FIRST_ORDER),
 )
 """What leaves a call out, by the beginning of its label."""
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _LONGEST = 300
 _RAISE = dis.opmap["RAISE_VARARGS"]
+_CONTRACTS_CALLS_WITHOUT_GRAD = (
+    "for a large tangent",
+    "for a tiny tangent",
+    "for strided tangents",
+    "in the value",
+    "under torch.utils.checkpoint, reentrant",
+    "where ",
+)
 _FORWARD_CALLS = ("torch.autograd.forward_ad", "forward over", "reverse over forward")
-_CALLS_WITHOUT_GRAD = ("value", "torch.autograd.forward_ad", "forward over forward")
+_CALLS_WITHOUT_GRAD = (
+    "value",
+    "torch.autograd.forward_ad",
+    "forward over forward",
+    *_CONTRACTS_CALLS_WITHOUT_GRAD,
+)
 _CALLS_OF_A_BACKWARD_AGAIN = (
     "reverse over reverse",
     "forward over reverse",
@@ -103,6 +120,10 @@ LACKS = (
         r"torch\.utils\.checkpoint is incompatible with \.grad\(\)"
         r"|Checkpointing is not compatible with \.grad\(\)",
         "use_reentrant=False lets it be asked so",
+    ),
+    Lack(
+        r"torch\.utils\.checkpoint: Unpack is being triggered for a tensor that was already",
+        "read `ctx.saved_tensors` once in a backward",
     ),
     Lack(
         r"torch\.utils\.checkpoint: (?:A different number of tensors was saved"

@@ -93,6 +93,6 @@ def _behind_cat(result: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 DRESSINGS: dict[str, Dressing] = {
     "that is strided": _is_strided,
-    "behind .T": _behind_transposition,
-    "behind cat": _behind_cat,
+    "from .T": _behind_transposition,
+    "from cat": _behind_cat,
 }

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,18 +27,19 @@ from torch.utils._pytree import tree_leaves, tree_map
 from gradcheck.answer import Answer, Floats, Invocation, Question, Said
 from gradcheck.methods._torch.exceptions import eagerly
 from gradcheck.query import Array
-from gradcheck.randomness import derive_key, random_words
+from gradcheck.randomness import derive_key, random_below, random_words
 
 PATTERNS = 8
-_MOVES = (-1, -1, -1, 0, 0, 1, 1, 1)
-"""In units in the last place: each number moves so in the patterns, in an order of its own. Then
-one number alone moves the answers both ways for sure, and no two cancel in all patterns."""
-PATTERNS = len(_MOVES)
+_MOVES = (-1, -1, 0, 0, 1, 1)
+"""In units in the last place: after a move and its mirror image, in the first two patterns, each
+number moves so in an order of its own. One that moves the answer alone does it both ways from the
+start, and no two cancel in all patterns, but for one time in 180."""
+PATTERNS = 2 + len(_MOVES)
 RANGE_PATTERNS = 4
 """How many of them are repeated with what overflowed or underflowed brought back."""
 _POOL = 1 << 16
 """So many numbers have an order of their own; an operation takes a stretch of them."""
-Key = tuple[str, int]
+AnswerKey = tuple[str, int]
 """Which of a witness's answers: its label, and its number among those of that label."""
 
 
@@ -61,28 +62,16 @@ class Rounding:
 
 
 def measure(
-    ask: Question, invocation: Invocation, answered: dict[Key, Answer]
-) -> dict[Key, Rounding]:
-    """Ask a witness again and again, and return what rounding does to each answer it gave.
-
-    ``answered`` are its answers. Code that gives others when it is asked again is opaque.
-    """
-    # what a user's own code is watched for was found before
-    invocation = replace(invocation, own_code=False)
-    with eagerly():
-        asked = _Asked(ask, invocation)
-        still = asked.by(_Moves(invocation, None))
-        moved = [asked.by(_Moves(invocation, k)) for k in range(PATTERNS)]
-        ranged = [
-            asked.by(_Moves(invocation, k, into_range=True))
-            for k in range(RANGE_PATTERNS if any(still.mode.left) else 0)
-        ]
-        again = asked.by(_Moves(invocation, None))
-    said = _Repetitions(still, moved, ranged, again)
-    return {key: said.rounding(key, answer) for key, answer in answered.items()}
+    ask: Question, invocation: Invocation, answered: dict[AnswerKey, Answer]
+) -> dict[AnswerKey, Rounding]:
+    """Return what rounding does to each answer that a witness gave, from all repetitions."""
+    repeated = Repeated(ask, invocation)
+    repeated.answers.update(answered)
+    repeated.ask_until(list(answered), lambda _key, _rounding: False)
+    return {key: repeated.rounding(key) for key in answered}
 
 
-def keyed(said: Iterator[Said]) -> Iterator[tuple[Key | None, Said]]:
+def keyed(said: Iterator[Said]) -> Iterator[tuple[AnswerKey | None, Said]]:
     """What a witness says, each answer with its key."""
     seen: Counter[str] = Counter()
     for each in said:
@@ -98,53 +87,99 @@ class _Heard:
     """The numbers of one repetition, and the mode that it was made under."""
 
     mode: _Moves
-    numbers: dict[Key, Array]
+    numbers: dict[AnswerKey, Array]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+@dataclass(slots=True, eq=False)
+class Repeated:
+    """One invocation of a witness, and what it says when it is asked again.
+
+    It grows: a repetition costs more than the call did, and most rounding shows in the first two.
+    One ends with the last answer that is asked about (``keys``); asked about others, all begin
+    again. Code that says something else when nothing is moved is opaque.
+    """
+
     ask: Question
     invocation: Invocation
+    answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    _keys: set[AnswerKey] = field(default_factory=set)
+    _still: list[_Heard] = field(default_factory=list)
+    _moved: list[_Heard] = field(default_factory=list)
+    _ranged: list[_Heard] = field(default_factory=list)
 
-    def by(self, mode: _Moves) -> _Heard:
+    def ask_until(
+        self, keys: Sequence[AnswerKey], explained: Callable[[AnswerKey, Rounding], bool]
+    ) -> None:
+        """Repeat the call until rounding explains the answers, or all patterns were seen."""
+        if not self._keys.issuperset(keys):
+            self._keys.update(keys)
+            self._still, self._moved, self._ranged = [], [], []
+        with eagerly():
+            if not self._still:
+                self._still.append(self._by(None))
+                if self._still[0].mode.decomposed:  # else the answers themselves are as good
+                    self._still.append(self._by(None))
+            while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
+                pass
+
+    def _grows(self) -> bool:
+        if len(self._moved) < PATTERNS:
+            self._moved.append(self._by(len(self._moved)))
+            if _are_far(self._still[0], self._moved[-1]):  # then is it the move, or the call?
+                self._still.append(self._by(None))
+        elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
+            self._ranged.append(self._by(len(self._ranged), into_range=True))
+        else:
+            return False
+        return True
+
+    def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
+        # what a user's own code is watched for was found before
+        invocation = replace(self.invocation, own_code=False)
+        mode = _Moves(invocation, pattern, into_range=into_range)
         numbers = {}
-        with _same_randomness(self.invocation.device), _watched(mode.opaque), mode:
-            for key, said in keyed(self.ask(self.invocation)):
+        with _same_randomness(invocation.device), _watched(mode.opaque), mode:
+            for key, said in keyed(self.ask(invocation)):
                 mode.operations = 0  # so that calls that do the same move alike
                 if isinstance(said, Answer) and key is not None:
                     numbers[key] = said.numbers
+                if self._keys <= numbers.keys():
+                    break
         return _Heard(mode, numbers)
 
-
-@dataclass(frozen=True, slots=True)
-class _Repetitions:
-    """What was said with nothing moved, before and after all others, and with moves."""
-
-    still: _Heard
-    moved: Sequence[_Heard]
-    ranged: Sequence[_Heard]
-    again: _Heard
-
-    def rounding(self, key: Key, answer: Answer) -> Rounding:
-        mode, shape = self.still.mode, answer.numbers.shape
+    def rounding(self, key: AnswerKey) -> Rounding:
+        """What rounding does to an answer, as far as the call was repeated."""
+        mode, answer = self._still[0].mode, self.answers[key].numbers
         left, opaque = tuple(mode.left), ", ".join(mode.opaque)
-        heard = (self.still, self.again, *self.moved, *self.ranged)
-        numbers = [
-            each.numbers[key]
-            for each in heard
-            if key in each.numbers and each.numbers[key].shape == shape
-        ]
-        if len(numbers) < len(heard):
-            nothing = np.zeros(shape)
+        nothing = np.zeros(answer.shape)
+        still, moved, ranged = (
+            [each.numbers.get(key, nothing[:0]) for each in heard]
+            for heard in (self._still, self._moved, self._ranged)
+        )
+        if any(each.shape != answer.shape for each in (*still, *moved, *ranged)):
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-        same = [numbers[1], *([] if mode.decomposed else [answer.numbers])]
-        if not all(np.array_equal(each, numbers[0], equal_nan=True) for each in same):
+        same = still[1:] if mode.decomposed else [*still[1:], answer]
+        if not all(np.array_equal(still[0], each, equal_nan=True) for each in same):
             opaque = opaque or "code that says something else when it is asked again"
-        spread = _range_of(numbers[2 : 2 + PATTERNS])
-        if not self.ranged:
+            return Rounding(nothing, nothing, left, opaque)
+        spread = _range_of(moved) if moved else nothing
+        if not ranged:
             return Rounding(spread, spread, left, opaque)
-        stays = np.array([not each for each in left]).reshape(-1, *(1,) * (len(shape) - 1))
-        return Rounding(spread, np.where(stays, spread, _range_of(numbers[2:])), left, opaque)
+        stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
+        both = _range_of([*moved, *ranged])
+        return Rounding(spread, np.where(stays, spread, both), left, opaque)
+
+
+_FAR = 1e-3
+"""So far apart, relatively, are answers of calls that differ, and seldom those of moves."""
+
+
+def _are_far(heard: _Heard, other: _Heard) -> bool:
+    return not all(
+        np.allclose(other.numbers[key], numbers, rtol=_FAR, atol=0.0, equal_nan=True)
+        for key, numbers in heard.numbers.items()
+        if key in other.numbers and other.numbers[key].shape == numbers.shape
+    )
 
 
 def _range_of(numbers: Sequence[Array]) -> Array:
@@ -212,7 +247,7 @@ def _names(text: str) -> frozenset[str]:
 _EXACT = _names("""
 _conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index
 _unsafe_view abs amax amin
-aminmax any all arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
+aminmax any all allclose arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
 broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
 conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
 diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
@@ -228,10 +263,12 @@ threshold_backward topk tril tril_indices triu triu_indices trunc where zero zer
 """)
 """They move numbers or choose among them, and round none."""
 
+_OF_COMPLEX = frozenset({"abs", "sgn"})
+"""They round complex numbers only."""
 _CASTS = frozenset({"_to_copy", "convert_element_type", "copy"})
 
 _SINGLE = _CASTS | _names("""
-acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
+abs acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
 hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sinh sqrt square sub
 tan tanh
 """)
@@ -241,7 +278,7 @@ _CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
 avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
 embedding_dense_backward index_add index_put linalg_cross linear matmul
-max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce std sum
+max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce sgn std sum
 trace unfold_backward var var_mean vdot
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
@@ -414,8 +451,10 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @lru_cache(maxsize=4)
 def _pool(device: torch.device) -> Tensor:
     """Shapes: [pattern, stretch]."""
-    order = random_words(derive_key("rounding"), (PATTERNS, _POOL)).argsort(axis=0)
-    return torch.from_numpy(np.array(_MOVES, dtype=np.int8)[order]).to(device)
+    first = 2 * random_below(2, derive_key("mirrored"), (1, _POOL)) - 1
+    order = random_words(derive_key("rounding"), (len(_MOVES), _POOL)).argsort(axis=0)
+    moves = np.concatenate([first, -first, np.array(_MOVES)[order]])
+    return torch.from_numpy(moves.astype(np.int8)).to(device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -509,6 +548,8 @@ def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
     """Whether an operation rounds nothing, or draws its numbers."""
     if name in _CASTS:
         return not _narrows(function, args, kwargs)
+    if name in _OF_COMPLEX:
+        return not args[0].is_complex()
     if name == "index_put":
         return not (kwargs.get("accumulate") or args[3:4] == (True,))
     return (

@@ -1,0 +1,97 @@
+"""The constants with which code compares numbers: where its branches part.
+
+The calls are listened to below autograd, so that an operation of a backward is heard like one of a
+forward. What Python itself compares, after ``item()``, is not heard.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_COMPARING = frozenset({
+    "lt", "le", "gt", "ge", "eq", "ne", "lt_", "le_", "gt_", "ge_", "eq_", "ne_",
+    "clamp", "clamp_", "clamp_min", "clamp_min_", "clamp_max", "clamp_max_", "maximum", "minimum",
+    "fmax", "fmin", "threshold", "threshold_", "threshold_backward", "hardtanh", "hardtanh_",
+    "hardtanh_backward", "heaviside", "bucketize", "searchsorted",
+})  # fmt: skip
+_MOST_CONSTANTS = 8
+_MOST_OF_A_TENSOR = 4  # elements of one that is taken for constants
+
+
+def compared_constants(
+    function: Callable[..., Any], calls: Sequence[Sequence[Tensor]]
+) -> tuple[float, ...]:
+    """Return the finite constants with which the calls and their backwards compare, as they come.
+
+    They are at most eight. What a call raises ends it, and is for its witness to say. A number in a
+    tensor is a constant where two calls, whose inputs and cotangents differ, have it.
+    """
+    scalars: dict[float, None] = {}
+    tensors: Counter[float] = Counter()
+    for number, inputs in enumerate(calls):
+        listener = _listened(function, inputs, cotangent=1 + number / 8)
+        scalars |= listener.scalars
+        tensors.update(listener.tensors.keys())
+    repeated = (number for number, count in tensors.items() if count > 1)
+    return tuple(dict.fromkeys([*scalars, *repeated]))[:_MOST_CONSTANTS]
+
+
+def _listened(
+    function: Callable[..., Any], inputs: Sequence[Tensor], cotangent: float
+) -> _Listener:
+    listener = _Listener()
+    leaves = [each.detach().clone().requires_grad_() for each in inputs]
+    # Errors and warnings come again in the call that counts.
+    with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad(), listener:
+        warnings.simplefilter("ignore")
+        results = function(*leaves)
+        several = results if isinstance(results, list | tuple) else [results]
+        live = [each for each in several if isinstance(each, Tensor) and each.requires_grad]
+        cotangents = [torch.full_like(each, cotangent) for each in live]
+        torch.autograd.grad(live, leaves, cotangents, allow_unused=True)
+    return listener
+
+
+class _Listener(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes with what operations compare as they pass, and changes none of them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.scalars: dict[float, None] = {}
+        self.tensors: dict[float, None] = {}
+
+    def __torch_dispatch__(
+        self, function: Any, _types: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        if function.overloadpacket.__name__ in _COMPARING:
+            for argument in (*arguments, *(keywords or {}).values()):
+                if isinstance(argument, Tensor):
+                    self.tensors |= _finite(_numbers_of(argument))
+                else:
+                    self.scalars |= _finite([argument])
+        return function(*arguments, **(keywords or {}))
+
+
+def _numbers_of(tensor: Tensor) -> list[Any]:
+    """The numbers of a small tensor; a ZeroTensor and those of PyTorch's own modes have no data."""
+    plain = type(tensor) is Tensor and not tensor._is_zerotensor() and tensor.device.type != "meta"
+    readable = plain and tensor.numel() <= _MOST_OF_A_TENSOR
+    return tensor.detach().reshape(-1).tolist() if readable else []
+
+
+def _finite(numbers: Sequence[Any]) -> dict[float, None]:
+    return {
+        float(number): None
+        for number in numbers
+        if isinstance(number, int | float) and not isinstance(number, bool)
+        if math.isfinite(number)
+    }
