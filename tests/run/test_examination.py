@@ -275,7 +275,7 @@ def raises(error):
 NEGATED = with_gradient(torch.square, lambda slope, x: -slope)
 
 
-@pytest.mark.parametrize("name", ["cross_check", "attribute", "failing_entries", "classify_error"])
+@pytest.mark.parametrize("name", ["cross_check", "attribute", "failing_entries"])
 def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
     monkeypatch.setattr(examination, name, raises(MemoryError("no more")))
     outcome = ruled(SQUARE, function=NEGATED)
@@ -284,6 +284,15 @@ def test_a_failure_is_kept_where_blame_cannot_be_worked_out(name, monkeypatch):
     assert outcome.reason.startswith("off by ")
     told = f"{outcome.reason}; blame could not be worked out: MemoryError: no more"
     assert (outcome.blame, outcome.statements, outcome.smallest) == (told, (), ())
+
+
+def test_who_is_wrong_stays_found_where_the_kind_of_error_cannot_be_worked_out(monkeypatch):
+    monkeypatch.setattr(examination, "guess_kind", raises(MemoryError("no more")))
+    outcome = ruled(SQUARE, function=NEGATED)
+    told = "; the kind of error could not be worked out: MemoryError: no more"
+    assert outcome.blame.endswith(told)
+    assert outcome.blame != told
+    assert (outcome.guess, bool(outcome.smallest)) == (None, True)
 
 
 def test_a_run_that_is_stopped_while_blame_is_worked_out_stops(monkeypatch):
