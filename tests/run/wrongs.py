@@ -38,7 +38,8 @@ def with_gradient(function, change):
 
 
 def wrong_at(place):
-    """A square that is wrong at one number, which no comparison of it shows."""
+    """A square of float64 that is wrong at one number, told by its bits: nothing compares it."""
+    bits = torch.tensor(place, dtype=torch.float64).view(torch.int64)
     return with_gradient(
-        torch.square, lambda slope, x: torch.where(x / place == 1, slope + 1, slope)
+        torch.square, lambda slope, x: torch.where(x.view(torch.int64) == bits, slope + 1, slope)
     )
