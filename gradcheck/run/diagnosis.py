@@ -131,9 +131,12 @@ def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = ""
 def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[int, str]:
     """The conclusion from one place, and its rank: who is wrong first hides what follows."""
     if ruling is Ruling.INACCURATE:
-        lost = [_subject(each.witness) for each in said
-                if each.ruling is Ruling.INACCURATE]  # fmt: skip
-        return (0, _lost(lost)) if lost else (1, _ELSEWHERE.format(_subject(witness)))
+        losing = [each.witness for each in said if each.ruling is Ruling.INACCURATE]
+        # what is lost in the usual call is lost in all others
+        lost = [name for name in losing if not METHODS[name].usual_call or "reverse" not in losing]
+        if not lost:
+            return 1, _ELSEWHERE.format(_subject(witness))
+        return 0, _lost([_subject(name) for name in lost])
     if calls:
         return 0, calls
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}

@@ -18,6 +18,7 @@ from gradcheck.dtypes import DEFAULT_DTYPES
 from gradcheck.run.ruling import rule
 
 TOO_FINE = "finer than a difference of second derivatives can be"
+TOO_LOOSE = "beyond 10 the tolerance that a step in float32 needs is larger than the fault"
 ONE_AND_THE_SAME = "the same numbers in float32"
 ROUNDING = "at most 17 ulps of float32: inside 16 u S, or in the grey zone up to 64 u S"
 
@@ -28,6 +29,7 @@ UNSEEN = {
     ("gradgradcheck", "float64", "factor 1 + 1e-9"): TOO_FINE,
     ("gradgradcheck", "float64", "computed in float32"): TOO_FINE,
     ("gradgradcheck", "float32", "factor 1.01"): TOO_FINE,
+    ("gradgradcheck", "float32", "wrong beyond 10"): TOO_LOOSE,
     **{(row, "float32", "factor 1 + 1e-6"): ROUNDING for row in WITNESSES},
     **{(row, "float32", "factor 1 + 1e-9"): ONE_AND_THE_SAME for row in WITNESSES},
     **{(row, "float32", "computed in float32"): ONE_AND_THE_SAME for row in WITNESSES},
@@ -67,7 +69,7 @@ def test_the_correct_twin_is_acquitted(row, dtype, base, points):
 
 def test_the_table_covers_the_matrix():
     assert set(UNSEEN) < set(MATRIX)
-    assert len(CONVICTED) == 144
+    assert len(CONVICTED) == 143
 
 
 def test_in_double_precision_the_certified_witnesses_see_every_fault_in_a_derivative():
