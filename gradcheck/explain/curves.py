@@ -37,7 +37,8 @@ from gradcheck.query import Port, complex_entries
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.report.failure_text import format_number
 from gradcheck.report.records import version
-from gradcheck.run.observation import observe, output_names
+from gradcheck.run.entry_text import output_names
+from gradcheck.run.observation import observe
 from gradcheck.run.session import Points, Session, reference_of, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends

@@ -15,7 +15,7 @@ from gradcheck.reference import symbolic
 from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.reference import scalar_operations
 from gradcheck.reference.sympy_reader import Untranslatable
-from gradcheck.run.observation import input_names
+from gradcheck.run.entry_text import input_names
 
 Formulas = tuple[tuple[Derivative, Any], ...]
 

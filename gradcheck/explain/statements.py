@@ -23,14 +23,8 @@ from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.observation import (
-    Entry,
-    Observation,
-    entry_report,
-    input_names,
-    observe,
-    output_names,
-)
+from gradcheck.run.entry_text import entry_report, input_names, output_names
+from gradcheck.run.observation import Entry, Observation, observe
 from gradcheck.run.session import session_of
 
 FEW = 4  # derivatives of one order: none of them is left out

@@ -10,14 +10,9 @@ from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.query import Query
 from gradcheck.reference.enclosures import Status
-from gradcheck.run.observation import (
-    Entry,
-    Finding,
-    Observation,
-    Promises,
-    entry_report,
-    observe,
-)
+from gradcheck.run.entry_text import entry_report
+from gradcheck.run.joint_query import Promises
+from gradcheck.run.observation import Entry, Finding, Observation, observe
 from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)

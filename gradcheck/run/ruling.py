@@ -32,16 +32,15 @@ from gradcheck.methods import METHODS
 from gradcheck.points.fixed import FixedPoint, fixed_points
 from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
+from gradcheck.run.entry_text import entry_report
+from gradcheck.run.joint_query import NO_PROMISES, Promises
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
-    NO_PROMISES,
     Asked,
     Entry,
     Finding,
     Judged,
     Observation,
-    Promises,
-    entry_report,
     observe,
     observe_each,
 )

@@ -14,7 +14,7 @@ from gradcheck.query import Array, Query, complex_entries
 from gradcheck.reference.ball_arrays import as_floats, lift
 from gradcheck.reference.derivative_graphs import Rows
 from gradcheck.reference.reference import Reference
-from gradcheck.run.observation import Promises
+from gradcheck.run.joint_query import Promises
 
 _FOUND: WeakKeyDictionary[Variant, dict[Point, list[str]]] = WeakKeyDictionary()
 """What all checks of a variant ask alike."""
