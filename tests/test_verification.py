@@ -632,13 +632,13 @@ def test_a_result_is_printed_in_a_few_lines():
     lines = str(result).splitlines()
     assert lines[:2] == [
         "agree: passed: every derivative that was judged is right",
-        "  5 checks: 4 agree, 1 abstain",
+        "  6 checks: 5 agree, 1 abstain",
     ]
     assert lines[3].startswith("  worst: ")
     assert lines[4].startswith("  not judged: Sine[forward-cpu-float64]: ")
     assert len(lines) == 5
     assert repr(result) == (
-        "<gradcheck result: agree: passed: every derivative that was judged is right; 5 checks>"
+        "<gradcheck result: agree: passed: every derivative that was judged is right; 6 checks>"
     )
 
 

@@ -49,10 +49,10 @@ def _listened(
     function: Callable[..., Any], inputs: Sequence[Tensor], cotangent: float
 ) -> _Listener:
     listener = _Listener()
-    leaves = [each.detach().clone().requires_grad_() for each in inputs]
     # Errors and warnings come again in the call that counts.
     with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad(), listener:
         warnings.simplefilter("ignore")
+        leaves = [each.detach().clone().requires_grad_() for each in inputs]
         results = function(*leaves)
         several = results if isinstance(results, list | tuple) else [results]
         live = [each for each in several if isinstance(each, Tensor) and each.requires_grad]

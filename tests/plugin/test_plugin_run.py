@@ -122,7 +122,7 @@ def test_the_header_says_what_runs(project):
         [
             "gradcheck *, torch *, sympy *, python-flint *, hypothesis *",
             "gradcheck devices: cpu (*); dtypes: float64",
-            "gradcheck witnesses: value, reverse, forward, second, third, gradcheck",
+            "gradcheck witnesses: value, reverse, forward, contract, second, third, gradcheck",
             "gradcheck points: 64; seed: 3; threads: *; part 1 of 2",
             "gradcheck catalogs: cases",
         ]
@@ -161,7 +161,7 @@ def test_the_summary_counts_and_gives_reasons(project):
 def test_causes_are_grouped_and_their_ids_limited(project):
     project.cases("disagrees")
     result = project.run("--device", "cpu")
-    result.stdout.fnmatch_lines(["  10  PyTorch's backward is wrong*", "*::*", "*and 7 more"])
+    result.stdout.fnmatch_lines(["  12  PyTorch's backward is wrong*", "*::*", "*and 9 more"])
 
 
 def test_a_record_stands_for_every_check_that_ended(project):
@@ -185,7 +185,7 @@ def test_workers_send_the_same_records_and_the_same_summary(project):
     kept = {record["id"]: record["verdict"] for record in project.results("alone")}
     shared = project.run_alone("--device", "cpu", "--report", "out", "-n", "2")
     assert {record["id"]: record["verdict"] for record in project.results()} == kept
-    shared.stdout.fnmatch_lines(["gradcheck points*1 in each worker*", "50 checks:*"])
+    shared.stdout.fnmatch_lines(["gradcheck points*1 in each worker*", "60 checks:*"])
     assert alone.ret == shared.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -212,7 +212,7 @@ def test_shards_share_a_folder(project):
         (True, False),
         (False, True),
     ]
-    assert len({record["id"] for record in project.results()}) == len(project.results()) == 100
+    assert len({record["id"] for record in project.results()}) == len(project.results()) == 120
 
 
 def test_looking_writes_no_results(project):
@@ -272,7 +272,7 @@ def test_the_value_is_of_order_0(project):
     project.cases("agrees")
     project.run("--report", "out", "--device", "cpu", "--dtype", "float64")
     orders = {record["witness"]: record["order"] for record in project.results()}
-    assert orders == {"value": 0, "reverse": 1, "forward": 1, "second": 2, "gradcheck": 1}
+    assert orders == {"value": 0, "reverse": 1, "forward": 1, "second": 2, "contract": 1, "gradcheck": 1}
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
