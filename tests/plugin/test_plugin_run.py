@@ -272,7 +272,14 @@ def test_the_value_is_of_order_0(project):
     project.cases("agrees")
     project.run("--report", "out", "--device", "cpu", "--dtype", "float64")
     orders = {record["witness"]: record["order"] for record in project.results()}
-    assert orders == {"value": 0, "reverse": 1, "forward": 1, "second": 2, "contract": 1, "gradcheck": 1}
+    assert orders == {
+        "value": 0,
+        "reverse": 1,
+        "forward": 1,
+        "second": 2,
+        "contract": 1,
+        "gradcheck": 1,
+    }
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
