@@ -206,11 +206,6 @@ class Judgements(_Columns):
         found: Mask = self.ruling == RULINGS.index(ruling)
         return found
 
-    def is_graded(self, grade: Grade) -> Mask:
-        """Which of them agree so."""
-        found: Mask = self.grade == GRADES.index(grade)
-        return found
-
     def counts(self) -> dict[Ruling, int]:
         """How many of them are ruled in each way."""
         found = np.bincount(self.ruling.reshape(-1), minlength=len(RULINGS))

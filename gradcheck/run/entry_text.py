@@ -6,15 +6,10 @@ import math
 
 import numpy as np
 
-from gradcheck.answer import (
-    EntryReport,
-    Ruling,
-)
+from gradcheck.answer import EntryReport, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.judge.contraction import Term
-from gradcheck.judge.judge import (
-    Judgement,
-)
+from gradcheck.judge.judge import Judgement
 from gradcheck.run.joint_query import MOST_PARTS, Coordinates, all_derivatives, complex_sides
 from gradcheck.run.observation import Entry, Finding, Observation
 from gradcheck.run.session import Session

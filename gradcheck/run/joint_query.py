@@ -10,9 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 from flint import acb, arb
 
-from gradcheck.answer import (
-    Floats,
-)
+from gradcheck.answer import Floats
 from gradcheck.catalog.case import Variant
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Weights, summed, summed_bounds
