@@ -83,6 +83,12 @@ def complex_entries(ports: Sequence[Port]) -> NDArray[np.bool_]:
     return np.repeat([port.kind == "complex" for port in ports], sizes)
 
 
+def owners(ports: Sequence[Port]) -> NDArray[np.intp]:
+    """Of each entry of the ports, the position of its port."""
+    sizes = np.array([math.prod(port.shape) for port in ports], dtype=np.intp)
+    return np.repeat(np.arange(len(ports)), sizes)
+
+
 def flatten(arrays: Sequence[Array]) -> Array:
     """Rows of all entries, from one array for each port.
 

@@ -39,7 +39,7 @@ from gradcheck.report.failure_text import format_number
 from gradcheck.report.records import version
 from gradcheck.run.entry_text import output_names
 from gradcheck.run.observation import observe
-from gradcheck.run.session import Points, Session, reference_of, session_of
+from gradcheck.run.session import Points, Session, count_of, reference_of, session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _FAR = 1e4  # an end beyond it is as good as none
@@ -240,7 +240,7 @@ def _judged(laid: _Survey, points: Points) -> Iterator[Judgement]:
     """The judge's word on the slope at each place, as `torch.autograd.grad` gives it; of those of
     both parts of a complex output the worse.
     """
-    count = len(next(iter(points.values())))
+    count = count_of(points)
     together = laid.session.batched and count
     for numbers in [slice(None)] if together else [slice(k, k + 1) for k in range(count)]:
         some = {name: value[numbers] for name, value in points.items()}

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
-from gradcheck.query import Array, Port, Query
+from gradcheck.query import Array, Port, Query, split
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.faulty_formulas import faulty_formulas
 
@@ -90,16 +90,12 @@ _DIRECTIONS: tuple[tuple[GuessKind, str, Callable[[Array], Array]], ...] = (
 
 def _moved(evidence: Evidence) -> Iterator[Alternative]:
     """The right numbers in other places."""
-    query, true = evidence.query, evidence.true
-    free = [k for k, side in enumerate(query.sides) if side is None]
-    if len(free) != 1:
-        return
-    ports = evidence.session.variant.formula.judged if free[0] == 0 else _inputs(evidence)
+    ports, true = evidence.free_ports, evidence.true
     for text, move in _moves(ports):
         yield Alternative(GuessKind.MOVED, text, true[:, move])
     places = _places(ports)
     for a, b in itertools.combinations(range(len(ports)), 2):
-        if ports[a].shape == ports[b].shape and free[0] != 0:
+        if ports[a].shape == ports[b].shape and evidence.query.cotangent is not None:
             move = np.arange(true.shape[1])
             move[places[a]], move[places[b]] = places[b], places[a]
             told = f"{ports[a].name} and {ports[b].name} are swapped"
@@ -127,12 +123,9 @@ def _places(ports: Sequence[Port]) -> list[Array]:
 
 def _blocks(ports: Sequence[Port]) -> list[Array]:
     """The numbers of the entries of each port, in its shape."""
-    sizes = [math.prod(port.shape) for port in ports]
-    starts = np.cumsum([0, *sizes])
-    return [
-        np.arange(start, start + size).reshape(port.shape)
-        for start, size, port in zip(starts, sizes, ports, strict=False)
-    ]
+    shapes = [port.shape for port in ports]
+    numbers = np.arange(sum(map(math.prod, shapes)))
+    return [block[0] for block in split(numbers[None], shapes)]
 
 
 def _transposed(block: Array) -> Array | None:

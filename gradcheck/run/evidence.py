@@ -11,7 +11,7 @@ from gradcheck.answer import Floats, GuessKind, Ruling, RunOptions
 from gradcheck.judge.judge import Mask
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.points.plan import Recipe, Site, batch_of
-from gradcheck.query import Array, Query
+from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.ball_arrays import floats_of
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
@@ -71,6 +71,15 @@ class Evidence:
             if side is not None and side.shape[1] in (1, self.true.shape[1]):
                 yield np.broadcast_to(side, self.true.shape)
         yield np.ones(self.true.shape)
+
+    @property
+    def free_ports(self) -> tuple[Port, ...]:
+        """The ports that the free side runs over; none where several sides are free, or none is."""
+        free = [k for k, side in enumerate(self.query.sides) if side is None]
+        if len(free) != 1:
+            return ()
+        formula = self.session.variant.formula
+        return formula.judged if free[0] == 0 else formula.ports
 
     @property
     def is_real(self) -> bool:
@@ -220,8 +229,7 @@ def _absent(session: Session, judged: Judged) -> Mask:
     found = np.zeros(judged.got.shape, dtype=bool)
     inputs = judged.answer.query.free_inputs
     if judged.answer.absent and inputs and judged.answer.query.cotangent is not None:
-        sizes = [int(np.prod(each.shape)) for each in session.variant.inputs]
-        owner = np.repeat(np.arange(len(sizes)), sizes)
+        owner = owners(session.variant.formula.ports)
         gone = np.isin(owner, list(judged.answer.absent))
         found[:] = gone[judged.slots % len(owner)]
     return found

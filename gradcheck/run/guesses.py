@@ -16,6 +16,7 @@ from gradcheck.answer import Floats, Guess, GuessKind
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
+from gradcheck.query import owners
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.factors import NEAR_ONE, factor_text
@@ -250,7 +251,7 @@ def _by_port(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | N
     ports = found.session.variant.formula.ports
     if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
         return None
-    owner = np.repeat(np.arange(len(ports)), [math.prod(port.shape) for port in ports])
+    owner = owners(ports)
     told = []
     for k, port in enumerate(ports):
         mine = found.fails & (owner[found.slots] == k)

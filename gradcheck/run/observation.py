@@ -35,7 +35,7 @@ from gradcheck.query import Array, Query
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.joint_query import NO_PROMISES, Coordinates, JointQuery, Promises
-from gradcheck.run.session import Differences, Points, Session
+from gradcheck.run.session import Differences, Points, Session, count_of
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""
@@ -274,7 +274,7 @@ class Asked:
     @property
     def count(self) -> int:
         """How many points there are."""
-        return len(next(iter(self.points.values())))
+        return count_of(self.points)
 
     @property
     def entries(self) -> int:

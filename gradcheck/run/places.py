@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.judge.judge import Mask
-from gradcheck.query import Array, Port
+from gradcheck.query import Array, owners
 from gradcheck.run.evidence import Evidence
 
 _BITS = 16.0
@@ -52,19 +52,6 @@ def wrong_place(
     return None if whole else " and ".join(told) or None
 
 
-def _ports(evidence: Evidence) -> tuple[Port, ...]:
-    """The ports that the free side runs over; none where several sides are free, or none is."""
-    free = [k for k, side in enumerate(evidence.query.sides) if side is None]
-    if len(free) != 1:
-        return ()
-    formula = evidence.session.variant.formula
-    return formula.judged if free[0] == 0 else formula.ports
-
-
-def _owners(ports: Sequence[Port]) -> Array:
-    return np.repeat(np.arange(len(ports)), [math.prod(port.shape) for port in ports])
-
-
 def _is_telling(inside: Mask, outside: Mask) -> bool:
     """Whether an accident would hardly part as many numbers so."""
     a, b = int(inside.sum()), int(outside.sum())
@@ -74,10 +61,10 @@ def _is_telling(inside: Mask, outside: Mask) -> bool:
 
 def _by_ports(evidence: Evidence, inside: Mask, outside: Mask) -> Iterator[tuple[str, Mask]]:
     """The inputs or outputs that alone have wrong numbers; and which numbers are still of them."""
-    ports = _ports(evidence)
+    ports = evidence.free_ports
     if len(ports) < 2 or not _is_telling(inside, outside):
         return
-    owner = _owners(ports)[evidence.slots]
+    owner = owners(ports)[evidence.slots]
     wrong = sorted(set(np.broadcast_to(owner, inside.shape)[inside].tolist()))
     if len(wrong) < len(ports):
         names = [ports[k].name or "y" for k in wrong]
@@ -88,10 +75,10 @@ def _by_ports(evidence: Evidence, inside: Mask, outside: Mask) -> Iterator[tuple
 
 
 def _by_entries(evidence: Evidence, inside: Mask, outside: Mask) -> str | None:
-    ports = _ports(evidence)
+    ports = evidence.free_ports
     if not _is_telling(inside, outside):
         return None
-    owner = _owners(ports)[evidence.slots] if ports else np.zeros(0)
+    owner = owners(ports)[evidence.slots] if ports else np.zeros(0)
     wrong = set(np.broadcast_to(owner, inside.shape)[inside].tolist()) if ports else set()
     if len(wrong) != 1:
         return None
@@ -166,7 +153,7 @@ def _features(evidence: Evidence) -> Iterator[_Feature]:
 
 def _own_place(evidence: Evidence) -> tuple[Array, Array] | None:
     """The shape of the array that the entries are of, if all have one, and their place in it."""
-    ports = _ports(evidence)
+    ports = evidence.free_ports
     shapes = {port.shape for port in ports}
     if len(shapes) != 1 or evidence.parts.any():
         return None

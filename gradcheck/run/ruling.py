@@ -44,7 +44,7 @@ from gradcheck.run.observation import (
     observe,
     observe_each,
 )
-from gradcheck.run.session import Points, Session, session_of, single, stable_seed
+from gradcheck.run.session import Points, Session, count_of, session_of, single, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
 ILL_CONDITIONED = (
@@ -326,7 +326,7 @@ class Totals:
 
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
-        self.points += len(next(iter(observation.points.values())))
+        self.points += count_of(observation.points)
         self.counts[POINTS_JUDGED] += observation.points_judged()
         self.routes |= observation.routes
         for remark in observation.remarks:

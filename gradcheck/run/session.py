@@ -101,7 +101,7 @@ class Session:
         ``differences`` are those at the points, where they are known.
         """
         (differences,) = [differences] if differences else self.differences([points])
-        count = _count(points)
+        count = count_of(points)
         few = self.batched and self.reference.size <= FEW_ENTRIES
         together = self.batched and count > 1
         for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
@@ -125,7 +125,7 @@ class Session:
 
     def differences(self, places: Sequence[Points]) -> list[list[Differences]]:
         """How finite differences testify at each point of some places, asked for together."""
-        counts = [_count(points) for points in places]
+        counts = [count_of(points) for points in places]
         if not METHODS[self.check.witness].differences:
             return [[NO_DIFFERENCES] * count for count in counts]
         inputs = self.variant.inputs
@@ -272,7 +272,7 @@ def _calls(check: Check) -> list[list[torch.Tensor]]:
     return [
         [_probe(points[each.name][k], check.dtype, check.device) for each in inputs]
         for points in found
-        for k in range(len(points[inputs[0].name]))
+        for k in range(count_of(points))
     ]
 
 
@@ -299,7 +299,8 @@ def real_reference_of(variant: Variant) -> Reference:
     return _shared(variant).in_real_coordinates
 
 
-def _count(points: Points) -> int:
+def count_of(points: Points) -> int:
+    """Return how many points there are."""
     return len(next(iter(points.values())))
 
 

@@ -26,14 +26,20 @@ def input_ports(invocation: Invocation) -> list[Port]:
     ]
 
 
+_CLOSE = 1e-3
+
+
+def are_close(numbers: Array, others: Array) -> bool:
+    """Whether two calls say the same but for sums that are added up in another order.
+
+    Calls that differ are farther apart, and seldom those whose operations move by an ulp.
+    """
+    return np.allclose(numbers, others, rtol=_CLOSE, atol=0.0, equal_nan=True)
+
+
 def judged_ports(invocation: Invocation) -> list[Port]:
     """The outputs that are judged, in order: the entries of an answer's free output side."""
     return [port for port in invocation.outputs if port is not None]
-
-
-def entry_count(ports: Sequence[Port]) -> int:
-    """How many entries a point has there: n of the inputs, m of the outputs."""
-    return sum(math.prod(port.shape) for port in ports)
 
 
 def coordinate_count(ports: Sequence[Port]) -> int:

@@ -21,6 +21,7 @@ from gradcheck.answer import Answer, Invocation, Said, Violation
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
+    are_close,
     cotangent_tensors,
     densified,
     dual_level,
@@ -47,8 +48,6 @@ from gradcheck.methods._torch.layouts import (
 from gradcheck.methods._torch.operators import complaints_of_opcheck
 from gradcheck.query import Array, Query, flatten, split
 
-_CLOSE = 1e-3
-"""Sums that are added up in another order keep no state."""
 MANY, _COPIES = 128, 3
 _ELSEWHERE = 0.875
 """Another input, of which every domain that holds zero's surroundings or a half line has most."""
@@ -105,9 +104,7 @@ class FirstCall:
             yield Answer(label, self.answer.query, numbers)
 
     def is_far_from(self, said: Said) -> bool:
-        return isinstance(said, Answer) and not np.allclose(
-            said.numbers, self.answer.numbers, rtol=_CLOSE, atol=0.0, equal_nan=True
-        )
+        return isinstance(said, Answer) and not are_close(said.numbers, self.answer.numbers)
 
 
 _Gradients = Sequence[Tensor | None]
@@ -441,7 +438,7 @@ def _takes_grids(first: FirstCall) -> bool:
             )
     except (Exception, SystemExit):
         return False
-    return np.allclose(rows, grids, rtol=_CLOSE, atol=0.0, equal_nan=True)
+    return are_close(rows, grids)
 
 
 # under what PyTorch offers

@@ -25,11 +25,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.answer import Answer, Floats, Invocation, Question, Said
+from gradcheck.methods._torch.calling import are_close
 from gradcheck.methods._torch.exceptions import eagerly
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below, random_words
 
-PATTERNS = 8
 _MOVES = (-1, -1, 0, 0, 1, 1)
 """In units in the last place: after a move and its mirror image, in the first two patterns, each
 number moves so in an order of its own. One that moves the answer alone does it both ways from the
@@ -170,13 +170,9 @@ class Repeated:
         return Rounding(spread, np.where(stays, spread, both), left, opaque)
 
 
-_FAR = 1e-3
-"""So far apart, relatively, are answers of calls that differ, and seldom those of moves."""
-
-
 def _are_far(heard: _Heard, other: _Heard) -> bool:
     return not all(
-        np.allclose(other.numbers[key], numbers, rtol=_FAR, atol=0.0, equal_nan=True)
+        are_close(other.numbers[key], numbers)
         for key, numbers in heard.numbers.items()
         if key in other.numbers and other.numbers[key].shape == numbers.shape
     )
