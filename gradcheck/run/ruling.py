@@ -124,7 +124,7 @@ class Examination:
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
-            if not self.totals.failures:  # what was found before stays found
+            if not self.totals.failing:  # what was found before stays found
                 self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
 
     # points
@@ -219,15 +219,15 @@ class Examination:
     @property
     def has_failed(self) -> bool:
         """Whether the code under test is what fails, and so not the case."""
-        return bool(self.totals.failures) and not self.complaints
+        return bool(self.totals.failing) and not self.complaints
 
     def outcome(self) -> Outcome:
         """Return the verdict on what was judged so far, without a diagnosis."""
         if self.complaints:
             reason = "; ".join(self.complaints)
             return self.ended(Ruling.DISAGREE, reason, CASE_ITSELF, place=self.place)
-        if self.totals.failures:
-            worst = self.totals.failures[0]
+        if self.totals.failing:
+            worst = entry_report(*self.totals.failing[0])
             return self.ended(worst.ruling, worst.reason)
         stale = self.known_failures.complaints()
         if stale:
@@ -320,7 +320,7 @@ class Totals:
     judged: int = 0
     abstained: int = 0
     leading: tuple[Observation, Entry | Finding] | None = None  # what is ruled worst so far
-    failing: list[tuple[EntryReport, Entry | Finding]] = field(default_factory=list)
+    failing: list[tuple[Observation, Entry | Finding]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
 
@@ -412,19 +412,16 @@ class Totals:
             self.leading = observation, worst
 
     def _keep(self, observation: Observation, failing: list[Entry | Finding]) -> None:
-        found = sorted(failing, key=lambda each: _badness(each.judgement), reverse=True)
-        self.failing += [
-            (entry_report(observation, entry), entry) for entry in found[:_MOST_FAILURES]
-        ]
-        self.failing.sort(key=lambda each: _badness(each[0]), reverse=True)
+        self.failing += [(observation, entry) for entry in failing]
+        self.failing.sort(key=lambda each: _badness(each[1].judgement), reverse=True)
         del self.failing[_MOST_FAILURES:]
 
     @property
     def failures(self) -> list[EntryReport]:
         """The failing entries that are kept, worst first."""
-        return [told for told, _ in self.failing]
+        return [entry_report(*each) for each in self.failing]
 
 
-def _badness(judged: Judgement | EntryReport) -> tuple[int, float]:
+def _badness(judged: Judgement) -> tuple[int, float]:
     """What is ruled worse is worse, however small its error."""
     return judged.ruling.severity, judged.ulps
