@@ -10,7 +10,7 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.judge.judge import Mask
-from gradcheck.query import Array, owners
+from gradcheck.query import Array, Shape, owners
 from gradcheck.run.evidence import Evidence
 
 _BITS = 16.0
@@ -147,20 +147,18 @@ def _features(evidence: Evidence) -> Iterator[_Feature]:
         if size == 1:
             numbers = evidence.points[:, [start]]
             yield _Feature(port.name, np.broadcast_to(numbers, shape))
-        elif own is not None and (own[0] == port.shape).all() and size > 0:
+        elif own is not None and own[0] == port.shape:
             yield _Feature(port.name, evidence.points[:, start + own[1]])
 
 
-def _own_place(evidence: Evidence) -> tuple[Array, Array] | None:
+def _own_place(evidence: Evidence) -> tuple[Shape, Array] | None:
     """The shape of the array that the entries are of, if all have one, and their place in it."""
     ports = evidence.free_ports
     shapes = {port.shape for port in ports}
     if len(shapes) != 1 or evidence.parts.any():
         return None
     (shape,) = shapes
-    found = np.empty((), dtype=object)
-    found[()] = shape
-    return found, evidence.slots % max(1, math.prod(shape))
+    return shape, evidence.slots % max(1, math.prod(shape))
 
 
 def _by_numbers(evidence: Evidence, inside: Mask, outside: Mask) -> str | None:

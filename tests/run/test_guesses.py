@@ -48,6 +48,18 @@ def test_the_errors_are_of_many_kinds_in_functions_of_many_shapes():
     assert len({name for each in PLANTED for name in each.functions}) >= 5
 
 
+def test_a_place_may_hang_on_the_number_of_each_entry_of_an_array():
+    def doubled_beyond_1(call):
+        (gradient,) = call.gradients()
+        return (torch.where(call.inputs[0] > 1, 2 * gradient, gradient),)
+
+    sines = Plain(
+        "{formula: sin(x), inputs: {x: {domain: '(-3, 3)', shape: [4]}}, order: 1}", torch.sin
+    )
+    guess = guessed(sines, doubled_beyond_1)
+    assert str(guess) == "a constant factor of 2, only where x > 1"
+
+
 # the same in float32, whose numbers say less
 
 
