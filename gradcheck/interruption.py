@@ -66,11 +66,14 @@ class Deferred:
 class Watch:
     """Remembers that Ctrl-C came, since raising it may lead to nothing. It changes when that is.
 
-    ``came`` stays true, so that who ends a piece of work can ask for it.
+    ``came`` stays true, so that who ends a piece of work can ask for it. It is raised at once only
+    where ``raises`` says that it may be, or if it comes again: elsewhere it may fall between two
+    steps of a caller that must not be parted.
     """
 
     def __init__(self) -> None:
         self.came = False
+        self.raises = False
         self._hook = sys.unraisablehook
 
     def begin(self) -> None:
@@ -96,9 +99,10 @@ class Watch:
         if self.came:
             raise KeyboardInterrupt
 
-    def _raise(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        self.came = True
-        raise KeyboardInterrupt
+    def _raise(self, _number: int, _frame: FrameType | None) -> None:
+        again, self.came = self.came, True
+        if self.raises or again:
+            raise KeyboardInterrupt
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
         if not (self.came and lost.exc_type is KeyboardInterrupt):

@@ -207,6 +207,36 @@ def test_a_run_of_pytest_ends_after_the_check_in_which_a_callback_swallowed_it(p
     assert len(records.read(project / "out")) in (4, 5)
 
 
+def test_between_the_phases_of_a_test_pytests_own_work_is_done_before_the_run_ends(project):
+    """Parted there, pytest leaves a generator open, and a traceback when that is thrown away."""
+    (project / "conftest.py").write_text(
+        "import os, pathlib, signal\n"
+        "def pytest_runtest_logreport(report):\n"
+        "    if report.when == 'call':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        for _ in range(1000): pass\n"
+        "        pathlib.Path('reported').touch()\n"
+    )
+    process = started("pytest", "cases", "--gradcheck-report", "out", folder=project)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in out + err) == (2, False)
+    assert (project / "reported").exists()
+    assert len(records.read(project / "out")) == 1
+
+
+def test_a_run_ends_that_is_interrupted_where_the_code_has_no_line(project):
+    (project / "conftest.py").write_text(
+        "import types\n"
+        "def interrupted(item):\n"
+        "    raise KeyboardInterrupt\n"
+        "code = interrupted.__code__.replace(co_linetable=b'')\n"
+        "pytest_runtest_call = types.FunctionType(code, globals())\n"
+    )
+    process = started("pytest", "cases", folder=project)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in out + err) == (2, False)
+
+
 def test_a_second_one_while_the_run_is_wound_up_leaves_no_traceback(project):
     (project / "conftest.py").write_text(
         "import os, signal\n"

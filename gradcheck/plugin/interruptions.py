@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Generator
 from typing import Any
 
@@ -24,9 +25,35 @@ class Interruptions:
         if any(is_catalog_name(item.path.name) for item in session.items):
             self.watch.begin()
 
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
+        return (yield from self._phase())
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        return (yield from self._phase())
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
+        return (yield from self._phase())
+
+    def _phase(self) -> Generator[None, Any, Any]:
+        """Raise it within what a test does itself; pytest's own steps around it are not parted."""
+        self.watch.check()
+        self.watch.raises = True
+        try:
+            return (yield)
+        finally:
+            self.watch.raises = False
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
-        result = yield
+        try:
+            result = yield
+        except KeyboardInterrupt as error:
+            if _lacks_lines(error):
+                raise KeyboardInterrupt from None
+            raise
         self.watch.check()
         return result
 
@@ -41,3 +68,8 @@ class Interruptions:
 
     def pytest_unconfigure(self) -> None:
         self.watch.end()
+
+
+def _lacks_lines(error: BaseException) -> bool:
+    """Whether a frame has no line: Ctrl-C may fall there, and pytest fails to show such a one."""
+    return any(line is None for _, line in traceback.walk_tb(error.__traceback__))
