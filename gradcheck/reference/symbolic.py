@@ -159,8 +159,11 @@ _MOST_CONSTANT = 4_096
 
 
 def _power(base: Expression, exponent: Expression) -> Expression:
-    if base.is_number and exponent.is_number and abs(exponent) > _MOST_CONSTANT:
-        raise Untranslatable("a constant to so large a power")
+    """Raise Untranslatable unless sympy knows that the power of a number is a short one."""
+    if base.is_number and exponent.is_number:
+        short = sympy.Le(abs(exponent), _MOST_CONSTANT)  # sympy leaves it open for our functions
+        if short is not sympy.true:
+            raise Untranslatable("a constant to so large a power")
     return base**exponent
 
 

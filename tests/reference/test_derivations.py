@@ -93,6 +93,13 @@ def test_the_gradient_is_the_numerical_one_of_mpmath(tree, point):
             assert agree(found, expected, mpmath.mpf("1e-40")) or abs(expected) < 1e-30
 
 
+@pytest.mark.parametrize("power", ["cbrt(2)", "cbrt(1 + 0*x)", "10000000.5", "sqrt(2)"])
+def test_a_constant_to_a_constant_power_is_differentiated_whether_or_not_sympy_can(power):
+    assert {e.status for e in derivatives_of(f"x*3**({power})/7**({power})", 1, (0.5, 0.0))} == {
+        "settled"
+    }
+
+
 # a wrong derivative
 
 
