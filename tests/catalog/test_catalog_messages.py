@@ -10,17 +10,10 @@ MESSAGES = [
         "c: {formula: x**2, inputs: {x: real}, sumary: hi}",
         "f.yaml:1:39: the unknown key 'sumary'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write summary",
-    ),
-    (
-        "c: {formula: x**2, inputs: {x: real}, function: 'm:f', call: 'f(x, 2)'}",
-        "f.yaml:1:56: the key 'call', not in this version yet\n"
-        "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
-        "tags, source\n"
-        "  fix:      wrap the function in one that takes the inputs in their order",
     ),
     (
         "c: {inputs: {x: real}}",
@@ -323,7 +316,7 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, constants: {k: 2}}",
         "f.yaml:1:48: 'k', which is never used\n"
-        "  expected: a constant that 'formula' or 'torch' uses\n"
+        "  expected: a constant that 'formula', 'torch' or 'call' uses\n"
         "  fix:      use it or remove it",
     ),
     (
@@ -722,7 +715,8 @@ MESSAGES = [
         "  fix:      define 'a' or correct it\n"
         "f.yaml:1:40: the unknown key 'sumary'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write summary\n"
         "f.yaml:1:60: no 'at'\n"
@@ -759,7 +753,8 @@ MESSAGES = [
         "c: {formula: x, inputs: {x: real}, <<: 3}",
         "f.yaml:1:36: the unknown key '<<'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      remove it",
     ),
@@ -971,7 +966,8 @@ MESSAGES = [
         "c: {constant: {k: 2}, formula: x*k, inputs: {x: real}}",
         "f.yaml:1:5: the unknown key 'constant'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write constants",
     ),
