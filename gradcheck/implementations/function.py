@@ -65,9 +65,12 @@ def _public(holder: Any) -> list[str]:
 
 def _callable(found: Any, implementation: Implementation, home: Home) -> Callable[..., Any]:
     if isinstance(found, torch.nn.Module):
-        module = copy.deepcopy(found)
+        with torch.no_grad():  # else a scripted module's parameters would be no leaves
+            module = copy.deepcopy(found)
         module._apply(partial(_moved, home=home))  # type: ignore[no-untyped-call]
-        return module.requires_grad_(requires_grad=False)
+        for parameter in module.parameters():  # a scripted module cannot be asked as a whole
+            parameter.requires_grad_(requires_grad=False)
+        return module
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
         apply: Callable[..., Any] = found.apply
         return apply
@@ -101,6 +104,7 @@ def _first_line(error: BaseException) -> str:
 _WORDS = re.compile(
     r"missing \d+ required|missing a required|takes (?:from )?\d+ .*positional arguments?"
     r"|is missing value for argument|received an invalid combination of arguments"
+    r"|got an unexpected keyword argument|got multiple values for argument"
     r"|expected at most \d+ argument|too many positional arguments"
 )
 """How Python and PyTorch say that arguments do not fit."""
@@ -123,7 +127,7 @@ def taking_inputs(
     Errors: the function's own; WrongArgumentsError in place of those by which it was not entered.
     """
 
-    entered = entered or function
+    entered = function if entered is None else entered
 
     @wraps(function, updated=())
     def call(*arguments: Any, **keywords: Any) -> Any:

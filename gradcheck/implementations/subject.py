@@ -176,7 +176,12 @@ def _definition(case: Case, variant: Variant, named: str, home: Home) -> Iterato
         yield "        return torch.func.functional_call(module, replaced, arguments, keywords)"
         yield ""
     text = calling.text if calling else f"f({', '.join(given)})"
-    yield f"    return {' '.join(text.split())}"
+    if calling is None or not isinstance(case.formula, Mapping):
+        yield f"    return {' '.join(text.split())}"
+        return
+    names = list(case.formula)
+    yield f"    found = {' '.join(text.split())}"
+    yield f"    return [found[name] for name in {names}] if isinstance(found, dict) else found"
 
 
 def _written(value: Any) -> str:

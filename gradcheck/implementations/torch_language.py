@@ -78,8 +78,9 @@ def evaluate_calling(
         return given[node]
 
     result = value_of(tree, Scope(values, home, call, _attribute))
-    is_stacked = isinstance(tree, Sequence | Comprehension) and not several
-    return as_tensor(result, home) if is_stacked else result
+    if not isinstance(tree, Sequence | Comprehension):
+        return result
+    return tuple(result) if several else as_tensor(result, home)
 
 
 def _called(function: Callable[..., Any], node: Call, scope: Scope) -> Any:
