@@ -612,19 +612,33 @@ def test_order_sweep_and_without_are_taken():
 # how a result reads
 
 
-def test_the_traceback_of_a_disagreement_shows_no_frame_of_ours(pytester):
+def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester):
     pytester.makepyfile(
         """
         import gradcheck, torch
 
         def test_it():
-            found = gradcheck.verify(torch.cos, "sin(x)", {"x": "real"}, witness="value")
+            found = gradcheck.verify(torch.cos, "sin(x)", {"x": "real"}, witness="value", points=4)
             found.raise_for_disagreement()
+
+        class TestThem:
+            def test_of_another(self):
+                assert False, "one\\ntwo"
         """
     )
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     assert "result.py" not in done.stdout.str()
-    done.stdout.fnmatch_lines(["*GradientDisagreement: disagree: *"])
+    done.stdout.fnmatch_lines(
+        [
+            ">       found.raise_for_disagreement()",
+            "E       gradcheck.GradientDisagreement: disagree: *",
+            "  where: gradcheck.verify",
+            "smallest failing input*:",
+            "E       AssertionError: one",
+            "E         two",
+        ]
+    )
+    assert done.stdout.str().count("smallest failing input") == 1
 
 
 def test_a_result_is_printed_in_a_few_lines():
