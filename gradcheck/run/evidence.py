@@ -139,7 +139,9 @@ def _ordinary(session: Session, count: int) -> list[Asked]:
     seed = stable_seed("ordinary", session.case.name, variant.name)
     site = Site(variant.inputs, variant.formula, session.dtype)
     batch = batch_of(site, "bulk", Recipe(seed, ()), count)
-    return [Asked(single(batch.points, k), seed + k, unmeasured=ALL_CALLS) for k in range(batch.count)]
+    return [
+        Asked(single(batch.points, k), seed + k, unmeasured=ALL_CALLS) for k in range(batch.count)
+    ]
 
 
 def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
