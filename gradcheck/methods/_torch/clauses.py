@@ -450,8 +450,12 @@ def _takes_grids(first: FirstCall) -> bool:
 def checkpointed(label: str, first: FirstCall, *, use_reentrant: bool) -> Iterator[Said]:
     function = first.invocation.function
 
+    def in_a_tuple(*tensors: Tensor) -> Any:
+        found = function(*tensors)  # what stands in a list, the reentrant kind does not see
+        return tuple(found) if isinstance(found, list) else found
+
     def recomputed(*tensors: Tensor) -> Any:
-        return checkpoint(function, *tensors, use_reentrant=use_reentrant)
+        return checkpoint(in_a_tuple, *tensors, use_reentrant=use_reentrant)
 
     inputs = first.leaves()
     results = result_of(replace(first.invocation, function=recomputed), inputs)
