@@ -641,6 +641,52 @@ def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester):
     assert done.stdout.str().count("smallest failing input") == 1
 
 
+class Weighted(torch.nn.Module):
+    """Its weight's gradient is right or doubled."""
+
+    def __init__(self, *, doubled):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.doubled = doubled
+
+    def forward(self, x, n, *, options):
+        weight = 2 * self.weight - self.weight.detach() if self.doubled else self.weight
+        return {"power": weight * x**n, "shift": x + options["shift"]}
+
+
+@pytest.mark.parametrize(("doubled", "verdict"), [(False, "agree"), (True, "disagree")])
+def test_a_module_is_judged_as_it_is_called_with_its_parameters(doubled, verdict):
+    result = gradcheck.verify(
+        Weighted(doubled=doubled),
+        {"power": "w*x**n", "shift": "x + 1/2"},
+        {"x": "(-3, 3)", "w": "(-3, 3)"},
+        parameters={"weight": "w"},
+        call='f(x, n, options={"shift": 0.5})',
+        sweep={"n": [2, 3]},
+        witness="reverse",
+        dtype="float64",
+        points=4,
+    )
+    assert (result.verdict, len(result.outcomes)) == (verdict, 2)
+
+
+def test_what_is_required_and_missing_fails():
+    where = {"inputs": {"x": "(-3, 3)"}, "witness": "forward", **QUICK}
+    assert gradcheck.verify(Sine, "sin(x)", **where).verdict == "abstain"
+    assert gradcheck.verify(Sine, "sin(x)", requires=["forward"], **where).verdict == "disagree"
+
+
+def test_a_call_that_is_faulty_is_told_by_its_key():
+    with pytest.raises(CatalogError) as caught:
+        gradcheck.verify(torch.sin, "sin(x)", {"x": "real"}, call="f(x, k)")
+    assert str(caught.value) == (
+        "gradcheck.verify call:1:6: the name 'k', which is not defined\n"
+        "  expected: an input, a constant or a name of the sweep (x)\n"
+        "  fix:      declare it under 'inputs', 'constants' or 'sweep' (the torch language sees no "
+        "'let')"
+    )
+
+
 def test_a_result_is_printed_in_a_few_lines():
     result = gradcheck.verify(Sine, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
     lines = str(result).splitlines()
