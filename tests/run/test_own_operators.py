@@ -11,13 +11,21 @@ from culprits import case_of, check_of
 
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.run.examination import KEEPS_STATE, examine
+from gradcheck.run.ruling import Examination
 
 FEW = RunOptions(points=8)
 """A mistake in a formula shows at the first points."""
 
 
+def ruled(case, witness="reverse"):
+    """The outcome, without a diagnosis, which has tests of its own and takes its time."""
+    examination = Examination(check_of(case, witness), FEW)
+    examination.run()
+    return examination.outcome()
+
+
 def verdict(case, witness="reverse"):
-    return examine(check_of(case, witness), FEW).verdict
+    return ruled(case, witness).verdict
 
 
 class Attention(torch.autograd.Function):
@@ -246,7 +254,7 @@ def test_a_missing_rule_abstains_unless_the_case_requires_the_witness(function, 
 
 def test_what_is_required_and_missing_is_told():
     case = case_of(CUBED, CubeWithoutJvp, requires=("forward",))
-    assert examine(check_of(case, "forward"), FEW).reason == (
+    assert ruled(case, "forward").reason == (
         "the forward mode is missing, which the case requires: You must implement the jvp function "
         "for custom autograd.Function to use it with forward mode AD. (write a jvp, or `without: "
         "{forward: why}` leaves forward mode out)"
