@@ -66,7 +66,7 @@ def _diagnosed(examination: Examination) -> Outcome:
     try:
         failing_point = _chief_failing_point(examination)
         failing = frozenset(entry.label for _, entry in examination.totals.failing)
-        differs = _why_calls_differ(examination.session, failing_point, failing)
+        differs = _why_calls_differ(examination.check, failing_point, failing)
         if differs is not None:
             return examination.ended(Ruling.DISAGREE, *differs)
         found = _explained(examination, failing_point)
@@ -197,19 +197,25 @@ def _at(points: Points) -> dict[str, Any]:
 
 
 def _why_calls_differ(
-    session: Session, failing_point: FailingPoint, failing: frozenset[str]
+    check: Check, failing_point: FailingPoint, failing: frozenset[str]
 ) -> tuple[str, str] | None:
     """Reason and blame, where the value, or what failed, varies between calls."""
-    value = session_of(replace(session.check, witness="value"))
     where = failing_point.points, failing_point.seed
-    asked: list[tuple[Session, frozenset[str]]] = [(value, frozenset()), (session, failing)]
-    varying = [each for each in asked if _varies(*each, *where)]
+    asked: list[tuple[Check, frozenset[str]]] = [
+        (replace(check, witness="value"), frozenset()),
+        (check, failing),
+    ]
+    varying = [(one, labels) for one, labels in asked if _varies(session_of(one), labels, *where)]
     if not varying:
         return None
-    if not all(_varies(*each, *where, same_random_numbers=True) for each in varying):
+    # Made ready anew, since a state may change in the first calls alone.
+    if not all(
+        _varies(session_of(one), labels, *where, same_random_numbers=True)
+        for one, labels in varying
+    ):
         return RANDOM, BLAMED
     # A witness that names its calls says which of them are wrong.
-    return None if METHODS[session.check.witness].usual_call else (STATE, KEEPS_STATE)
+    return None if METHODS[check.witness].usual_call else (STATE, KEEPS_STATE)
 
 
 def _varies(
