@@ -638,7 +638,7 @@ def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester):
             "E         two",
         ]
     )
-    assert done.stdout.str().count("smallest failing input") == 1
+    assert done.stdout.str().count("to run just this:") == 1
 
 
 class Weighted(torch.nn.Module):
