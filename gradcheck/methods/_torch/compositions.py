@@ -223,7 +223,7 @@ _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 def _reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
-    if not invocation.own_code:  # then PyTorch itself is under test
+    if not invocation.seeks_defects:
         return None
     results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):

@@ -134,9 +134,8 @@ class Repeated:
         return True
 
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
-        # what a user's own code is watched for was found before
         labels = frozenset(label for label, _ in self._keys)
-        invocation = replace(self.invocation, own_code=False, again=labels)
+        invocation = replace(self.invocation, again=labels)
         mode = _Moves(invocation, pattern, into_range=into_range)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
