@@ -56,8 +56,9 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
 
     ``fn`` is a function, a subclass of ``autograd.Function``, an ``nn.Module``, or text in the
     torch language; None puts the formula's own translation on trial. It is called with a tensor
-    for each of ``inputs``, by name where its signature has all the names, else in their order.
-    ``keys`` are further keys of a case (`where`, `let`, `constants`, `order`, ...). ``points`` is
+    for each of ``inputs``, by name where its signature has all the names, else in their order, or
+    as `call` says. ``keys`` are further keys of a case (`call`, `parameters`, `where`, `let`,
+    `constants`, `order`, `requires`, ...). ``points`` is
     how many points are drawn, or a list of fixed ones as in a case. ``strict_accuracy`` makes an
     `inaccurate` check fail. ``known_failures`` are entries as in known_failures.yaml, which need
     not name the case, or the path of such a file, whose entries about ``fn``'s name are taken.
@@ -160,8 +161,13 @@ def _on_trial(fn: Callable[..., Any]) -> str:
 
 
 def _operator(fn: Callable[..., Any]) -> str:
-    """The name of an operator of torch.library, as ``my_ops::swish``; empty for all else."""
-    attributes = ("_qualname", "_qualified_op_name")  # which of them, depends on the version
+    """The name of an operator of torch.library, as ``my_ops::swish``; empty for all else.
+
+    Of what was scripted too, which has no other.
+    """
+    attributes = ["_qualname", "_qualified_op_name"]  # which of them, depends on the version
+    if isinstance(fn, torch.jit.ScriptFunction):
+        attributes = ["name"]
     names = (getattr(fn, attribute, None) for attribute in attributes)
     return next((name for name in names if isinstance(name, str)), "")
 

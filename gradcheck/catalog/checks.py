@@ -38,7 +38,7 @@ class Check:
         Where the names of the checks hold its number, it is told which number that is.
         """
         text, all_of_them = self.implementation.text, self.case.implementations
-        if self.case.calling is not None:
+        if self.case.calling is not None and self.implementation.is_own_code:
             text = f"{text}, called as {self.case.calling.text}"
         if len(all_of_them) == 1:
             return text

@@ -5,6 +5,7 @@ A fault is an item that fails, and so no reason to stop a project's other tests.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -100,6 +101,23 @@ def _own_code(item: CheckItem) -> AbstractContextManager[None]:
     """Let the check's own code be imported from the project's root, while the check runs."""
     is_own = item.check.implementation.function is not None
     return project_modules(item.config).in_use() if is_own else nullcontext()
+
+
+def plain_block(report: pytest.TestReport) -> None:
+    """Take pytest's mark of a failure from a block of ours, which is to be read and copied.
+
+    It stays before the first line, by which pytest knows where the failure begins.
+    """
+    trace = getattr(report.longrepr, "reprtraceback", None)
+    for entry in getattr(trace, "reprentries", ()):
+        lines = getattr(entry, "lines", [])
+        marked = [k for k, line in enumerate(lines) if _MARKED.match(line)]
+        for k in marked[1:]:
+            mark = _MARKED.match(lines[marked[0]])
+            lines[k] = lines[k][len(mark[0]) if mark else 0 :]
+
+
+_MARKED = re.compile(r"E +")
 
 
 def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:

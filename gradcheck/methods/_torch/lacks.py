@@ -126,6 +126,11 @@ LACKS = (
         "read `ctx.saved_tensors` once in a backward",
     ),
     Lack(
+        r"The following operation failed in the TorchScript interpreter",
+        "the recomputation ends early by an exception, which TorchScript does not let through",
+        calls=("under torch.utils.checkpoint",),
+    ),
+    Lack(
         r"torch\.utils\.checkpoint: (?:A different number of tensors was saved"
         r"|Recomputed values for the following tensors have different metadata)",
         "a recomputation does not see the tangents; " + FIRST_ORDER,
