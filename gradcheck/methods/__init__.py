@@ -77,5 +77,5 @@ METHODS = _found()
 WITNESSES = tuple(METHODS)
 """Those that testify in this version, in the order in which their checks are planned."""
 
-LATER_WITNESSES = ("functional", "compiled")
+LATER_WITNESSES = ("compiled",)
 """Those that the format names and that come later: a case may already say `without` them."""

@@ -162,7 +162,7 @@ def forward_over_forward(
     ask: Callable[[Invocation, Array, Array], Said],
 ) -> Iterator[Said]:
     """What ``ask`` says of each two tangents, unless PyTorch is wrong of the code under test."""
-    reason = _reason_to_distrust(invocation, composition)
+    reason = reason_to_distrust(invocation, composition)
     if reason is not None:
         yield Abstention(reason, label=label, incapable=True)
         return
@@ -215,7 +215,7 @@ _ISSUE = "https://github.com/pytorch/pytorch/issues/197867"
 _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 
-def _reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
+def reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
     results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):
