@@ -151,6 +151,11 @@ LACKS = (
     Lack(r"torch\.func\.\S+ .*don't yet support saved tensor hooks"),
     Lack(r"Batching rule not implemented for"),
     Lack(r"it does not have vmap support", calls=_FUNCTIONAL_CALLS),
+    Lack(
+        r"vmap: (?:It looks like you're|called random operation|inplace arithmetic|We do not support)"
+        r"|output with shape .* doesn't match the broadcast shape",
+        calls=_FUNCTIONAL_CALLS,
+    ),
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
     Lack(
         r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS
