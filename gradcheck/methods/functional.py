@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.utils._pytree import tree_map
 
-from gradcheck.answer import Abstention, Answer, Invocation, Said
+from gradcheck.answer import Answer, Invocation, Said
 from gradcheck.methods import Method
 from gradcheck.methods._torch import directions
 from gradcheck.methods._torch.calling import (
@@ -37,7 +38,7 @@ from gradcheck.methods._torch.calling import (
     tangent_tensors,
     warm_up,
 )
-from gradcheck.methods._torch.compositions import cotangent_of
+from gradcheck.methods._torch.compositions import cotangent_of, slopes_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
 from gradcheck.query import Array, Port, Query
 
@@ -66,6 +67,15 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     warm_up()
     for label, asked in _asked(invocation).items():
         yield from guarded_beside_defects(label, partial(asked, label), invocation)
+
+
+def _twice(asked: _Asked, label: str, invocation: Invocation) -> Iterator[Said]:
+    """A call for second derivatives, which no transform refuses where eager mode does."""
+    if invocation.own_code:
+        inputs = input_leaves(invocation, requires_grad=True)
+        weights = cotangent_tensors(cotangent_of(invocation), invocation)
+        slopes_of(result_of(invocation, inputs), inputs, weights)
+    yield from asked(label, invocation)
 
 
 def _function(invocation: Invocation) -> _Function:
@@ -194,11 +204,11 @@ def _whole(order: int, transform: _Transform, label: str, invocation: Invocation
     """A transform at the point, or under ``vmap`` at each of a batch."""
     if not invocation.batched:
         found = transform(_function(invocation), _argnums(invocation))(*_inputs(invocation))
-        yield _told_of_all(label, order, found, invocation)
-        return
-    point = _one_of(invocation)
-    found = vmap(transform(_function(point), _argnums(point)))(*_inputs(invocation))
-    yield _told_of_all(f"{label} under torch.vmap", order, found, invocation)
+    else:
+        point = _one_of(invocation)
+        found = vmap(transform(_function(point), _argnums(point)))(*_inputs(invocation))
+    sides = [judged_ports(invocation), *repeat(input_ports(invocation), order)]
+    yield from _told_by_rows(label, _entries(found, sides, invocation))
 
 
 def _one_of(invocation: Invocation) -> Invocation:
@@ -207,29 +217,37 @@ def _one_of(invocation: Invocation) -> Invocation:
     return replace(invocation, inputs=inputs, batched=False)
 
 
-def _told_of_all(label: str, order: int, found: Any, invocation: Invocation) -> Answer:
-    """What a transform gives: a tensor for each output and each input, as often as it derives."""
-    sides = [judged_ports(invocation), *repeat(input_ports(invocation), order)]
-    return Answer(label, Query.of_all(order), _entries(found, sides, invocation))
+def _told_by_rows(label: str, derivatives: Array) -> Iterator[Answer]:
+    """All derivatives [count, m, n, ...] as what reverse mode says: the last side alone is free."""
+    count, *sizes, _ = derivatives.shape
+    for places in np.ndindex(*sizes):
+        pairs = zip(sizes, places, strict=True)
+        units = [np.eye(size)[[place]].repeat(count, axis=0) for size, place in pairs]
+        query = Query(len(sizes), units[0], (*units[1:], None))
+        yield Answer(label, query, derivatives[:, *places])
 
 
 def _entries(
-    found: Any, sides: Sequence[Sequence[Port]], invocation: Invocation, outer: tuple[Port, ...] = ()
+    found: Any,
+    sides: Sequence[Sequence[Port]],
+    invocation: Invocation,
+    outer: tuple[Port, ...] = (),
 ) -> Array:
-    """Shapes: [count, outer entries..., entries of each side]."""
-    count = invocation.count
-    if not sides:
-        shape = [length for port in outer for length in port.shape]
-        batch = (count,) if invocation.batched else ()
-        dtype = getattr(torch, invocation.dtype)
-        what = "a derivative under torch.func"
-        check_tensor(what, found, (*batch, *shape), dtype, found.device)
-        sizes = (int(np.prod(port.shape)) for port in outer)
-        return output_rows([found], invocation).reshape(count, *sizes)
-    (ports, *inner), axis = sides, 1 + len(outer)
-    parts = zip(ports, found, strict=True)
-    blocks = [_entries(part, inner, invocation, (*outer, port)) for port, part in parts]
-    return np.concatenate(blocks, axis=axis)
+    """A tensor for each port of each side as one array.
+
+    Shapes: [count, entries of each side].
+    """
+    if sides:
+        (ports, *inner), axis = sides, 1 + len(outer)
+        parts = zip(ports, found, strict=True)
+        blocks = [_entries(part, inner, invocation, (*outer, port)) for port, part in parts]
+        return np.concatenate(blocks, axis=axis)
+    batch = (invocation.count,) if invocation.batched else ()
+    shape = [*batch, *(length for port in outer for length in port.shape)]
+    dtype = getattr(torch, invocation.dtype)
+    check_tensor("a derivative under torch.func", found, shape, dtype, found.device)
+    sizes = (prod(port.shape) for port in outer)
+    return output_rows([found], invocation).reshape(invocation.count, *sizes)
 
 
 def _rows_of_rows(function: _Function, argnums: tuple[int, ...]) -> _Function:
@@ -291,18 +309,34 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
     if not n:  # there is nothing to take a batch of
         return _REVERSE
     ports = (*input_ports(invocation), *judged_ports(invocation))
-    few = all(port.kind == "real" for port in ports) and n <= _MOST_INPUTS and n * m <= _MOST_ENTRIES
+    few = (
+        all(port.kind == "real" for port in ports) and n <= _MOST_INPUTS and n * m <= _MOST_ENTRIES
+    )
     in_batch = invocation.batched
     modes = [_REVERSE, _ROWS if few else _SOME_ROWS, _VALUES if in_batch else _REVERSE_AT_POINTS]
     if "forward" not in invocation.without:
         modes += [_FORWARD, _COLUMNS if few else _SOME_COLUMNS]
         modes += [] if in_batch else [_FORWARD_AT_POINTS]
     if invocation.order >= 2 and "second" not in invocation.without:
-        modes += [_HESSIANS if few else _SOME_OF_HESSIANS]
-        modes += [] if in_batch else [_SECOND_AT_POINTS]
-    return {label: asked for mode in modes for label, asked in mode.items()}
+        second = {**(_HESSIANS if few else _SOME_OF_HESSIANS)}
+        second |= {} if in_batch else _SECOND_AT_POINTS
+        modes.append({label: partial(_twice, asked) for label, asked in second.items()})
+    found = {label: asked for mode in modes for label, asked in mode.items()}
+    if in_batch or invocation.thorough:
+        return found
+    return {label: asked for label, asked in found.items() if label in _AT_EVERY_POINT}
 
 
+_AT_EVERY_POINT = (
+    "under torch.func.jacrev",
+    "under torch.func.jacfwd",
+    "under torch.func.hessian",
+    "under torch.vmap of a vjp",
+    "under torch.vmap of a jvp",
+    "under torch.vmap of a jvp of grad",
+    "under torch.vmap of points and a vjp",
+)
+"""Where each point is a call of its own, the rules that the others run are run by these too."""
 _Calls = dict[str, _Asked]
 _REVERSE: _Calls = {"under torch.func.vjp": _by_vjp, "under torch.func.grad": _by_grad}
 _FORWARD: _Calls = {"under torch.func.jvp": _by_jvp}

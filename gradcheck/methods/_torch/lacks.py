@@ -152,14 +152,12 @@ LACKS = (
     Lack(r"Batching rule not implemented for"),
     Lack(r"it does not have vmap support", calls=_FUNCTIONAL_CALLS),
     Lack(
-        r"vmap: (?:It looks like you're|called random operation|inplace arithmetic|We do not support)"
-        r"|output with shape .* doesn't match the broadcast shape",
+        r"vmap: (?:It looks like you're|called random operation|inplace arithmetic)"
+        r"|vmap: We do not support|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,
     ),
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
-    Lack(
-        r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS
-    ),
+    Lack(r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS),
     # dtypes
     Lack(r"\"\w+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
     Lack(r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)", OTHER_DTYPES),
