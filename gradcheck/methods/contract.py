@@ -52,12 +52,14 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     if "reverse" in invocation.without:
         yield Abstention(invocation.without["reverse"], GRAD, incapable=True)
         return
-    said = list(guarded(GRAD, _plain, invocation))
+    # The first calls are made in any case: all others are held against them.
+    always = replace(invocation, again=frozenset())
+    said = list(guarded(GRAD, _plain, always))
     answers = [each for each in said if isinstance(each, Answer)]
     if not answers:
         yield from said
         return
-    first = clauses.FirstCall.of(invocation, answers[0])
+    first = clauses.FirstCall.of(always, answers[0])
     repeated = [said for call in _repetition(first) for said in _asked(*call, first)]
     if any(map(first.is_far_from, repeated)):
         # Whatever else is changed, the answer hangs on the number of the call.
@@ -67,6 +69,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
         return
     yield from said
     yield from repeated
+    first = replace(first, invocation=invocation)
     for label, clause in _clauses(first):
         yield from _asked(label, clause, first)
     for label, pushed in _tangents(invocation):

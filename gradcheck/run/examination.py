@@ -22,7 +22,7 @@ from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
-from gradcheck.run.observation import Asked, Entry, Finding, Observation, ask
+from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
 
@@ -124,7 +124,8 @@ def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | Non
         points = _points_of(examination, each.at)
         found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
     chief, *others = [
-        Asked(each.points, each.seed, each.promises, measured=False) for each in found.values()
+        Asked(each.points, each.seed, each.promises, unmeasured=ALL_CALLS)
+        for each in found.values()
     ]
     asked = [chief, *others[:_MOST_FAILING_POINTS]]
     session, effort = examination.session, examination.effort

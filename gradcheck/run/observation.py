@@ -258,18 +258,23 @@ def observe(
     return observation
 
 
+ALL_CALLS = ("",)
+"""What every label begins with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Points that are put to a witness, the seed of its calls, and what the case states there.
 
-    ``thorough`` as in ``observe``; ``measured``: where that matters, the code's own rounding is.
+    ``thorough`` as in ``observe``. ``unmeasured`` is how the labels of those calls begin of which
+    nobody needs to know whether their own rounding explains what is wrong with them.
     """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
     thorough: bool = True
-    measured: bool = True
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -314,7 +319,14 @@ def _heard(
     rows = session.rows(asked.points)
     return observation, [
         _Told(
-            answer, numbers, rows[numbers], observation, asked.promises, call, key, asked.measured
+            answer,
+            numbers,
+            rows[numbers],
+            observation,
+            asked.promises,
+            call,
+            key,
+            measured=not answer.label.startswith(asked.unmeasured),
         )
         for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
     ]

@@ -138,6 +138,7 @@ class Examination:
                 {name: values[None] for name, values in fixed.at.items()},
                 self.seed + k,
                 promised(fixed.point, self.check.variant),
+                unmeasured=self.known_failures.excused_calls(fixed),
             )
             found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
@@ -174,12 +175,13 @@ class Examination:
     def drawn(self) -> list[_Place]:
         """The points that no case declares, in batches."""
         places: list[_Place] = []
+        excused = self.known_failures.excused_calls(None)
         for batch in self.session.planned(self.effort):
-            asked = Asked(batch.points, self.seed, thorough=False)
+            asked = Asked(batch.points, self.seed, thorough=False, unmeasured=excused)
             places.append((asked, partial(self._note_drawn, batch, asked)))
             if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
                 last = batch.taken(np.arange(batch.count) == batch.count - 1)
-                asked = Asked(last.points, self.seed)
+                asked = Asked(last.points, self.seed, unmeasured=excused)
                 places.append((asked, partial(self._note_drawn, last, asked)))
         return places
 
