@@ -26,6 +26,8 @@ class Method:
     point, since its cost grows with the square, and with settings that the enclosures give.
     ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
     the label of one of its calls where those of the others say, after "wrong", what differs there.
+    ``eager`` says that it calls the code as PyTorch runs it by itself; where it does not, all its
+    labels say what differs, and eager mode is the usual call.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -38,6 +40,7 @@ class Method:
     subject: str
     differences: bool = False
     usual_call: str = ""
+    eager: bool = True
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:
         """Return all that the witness says: numbers to judge, or remarks. Imports torch."""
