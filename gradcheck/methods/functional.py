@@ -8,6 +8,7 @@ truth, and not against another call's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -66,7 +67,20 @@ _Asked = Callable[[str, Invocation], Iterator[Said]]
 def answer(invocation: Invocation) -> Iterator[Said]:
     warm_up()
     for label, asked in _asked(invocation).items():
-        yield from guarded_beside_defects(label, partial(asked, label), invocation)
+        with _without_advice():
+            said = list(guarded_beside_defects(label, partial(asked, label), invocation))
+        yield from said
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Let PyTorch not tell that it takes a batch through an operator point by point."""
+    shown = torch._C._debug_only_are_vmap_fallback_warnings_enabled()
+    torch._C._debug_only_display_vmap_fallback_warnings(False)
+    try:
+        yield
+    finally:
+        torch._C._debug_only_display_vmap_fallback_warnings(shown)
 
 
 def _twice(asked: _Asked, label: str, invocation: Invocation) -> Iterator[Said]:
@@ -330,10 +344,10 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
 _AT_EVERY_POINT = (
     "under torch.func.jacrev",
     "under torch.func.jacfwd",
-    "under torch.func.hessian",
+    "at order 2 under torch.func.hessian",
     "under torch.vmap of a vjp",
     "under torch.vmap of a jvp",
-    "under torch.vmap of a jvp of grad",
+    "at order 2 under torch.vmap of a jvp of grad",
     "under torch.vmap of points and a vjp",
 )
 """The others run the same rules but for one: where each point is a call of its own, and is drawn,
@@ -350,13 +364,13 @@ _SOME_ROWS: _Calls = {"under torch.vmap of a vjp": _some_rows}
 _COLUMNS: _Calls = {"under torch.func.jacfwd": partial(_whole, 1, jacfwd)}
 _SOME_COLUMNS: _Calls = {"under torch.vmap of a jvp": _some_columns}
 _HESSIANS: _Calls = {
-    "under torch.func.hessian": partial(_whole, 2, hessian),
-    "under torch.func.jacrev of jacrev": partial(_whole, 2, _rows_of_rows),
-    "under torch.func.jacrev of jacfwd": partial(_whole, 2, _rows_of_columns),
+    "at order 2 under torch.func.hessian": partial(_whole, 2, hessian),
+    "at order 2 under torch.func.jacrev of jacrev": partial(_whole, 2, _rows_of_rows),
+    "at order 2 under torch.func.jacrev of jacfwd": partial(_whole, 2, _rows_of_columns),
 }
 _SOME_OF_HESSIANS: _Calls = {
-    "under torch.vmap of a jvp of grad": partial(_some_of_hessian, _pushed),
-    "under torch.vmap of a vjp of grad": partial(_some_of_hessian, _pulled),
+    "at order 2 under torch.vmap of a jvp of grad": partial(_some_of_hessian, _pushed),
+    "at order 2 under torch.vmap of a vjp of grad": partial(_some_of_hessian, _pulled),
 }
 _VALUES: _Calls = {"under torch.vmap": _value}
 _REVERSE_AT_POINTS: _Calls = {
@@ -366,4 +380,6 @@ _REVERSE_AT_POINTS: _Calls = {
     "under torch.vmap of points and a vjp with in_dims=-1": partial(_vjp_at_points, -1),
 }
 _FORWARD_AT_POINTS: _Calls = {"under torch.vmap of points and a jvp": _jvp_at_points}
-_SECOND_AT_POINTS: _Calls = {"under torch.vmap of points and a jvp of grad": _product_at_points}
+_SECOND_AT_POINTS: _Calls = {
+    "at order 2 under torch.vmap of points and a jvp of grad": _product_at_points
+}

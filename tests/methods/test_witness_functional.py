@@ -24,10 +24,10 @@ AT_ONE_POINT = [
     "under torch.func.jvp",
     "under torch.func.jacfwd",
     "under torch.vmap of points and a jvp",
-    "under torch.func.hessian",
-    "under torch.func.jacrev of jacrev",
-    "under torch.func.jacrev of jacfwd",
-    "under torch.vmap of points and a jvp of grad",
+    "at order 2 under torch.func.hessian",
+    "at order 2 under torch.func.jacrev of jacrev",
+    "at order 2 under torch.func.jacrev of jacfwd",
+    "at order 2 under torch.vmap of points and a jvp of grad",
 ]
 
 

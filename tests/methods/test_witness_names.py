@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES, declared
 
-PLANNED = ("value", "reverse", "forward", "contract", "second", "third", "gradcheck")
+PLANNED = ("value", "reverse", "functional", "forward", "contract", "second", "third", "gradcheck")
 
 
 def test_these_are_among_the_witnesses_and_are_planned_in_this_order():
@@ -27,7 +27,7 @@ def test_every_file_declares_the_witness_that_it_is(name):
     assert callable(module.answer)
 
 
-@pytest.mark.parametrize("name", ["_torch", "functional", "os"])
+@pytest.mark.parametrize("name", ["_torch", "compiled", "os"])
 def test_nothing_else_is_a_witness(name):
     assert name not in METHODS
 

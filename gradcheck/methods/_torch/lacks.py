@@ -21,7 +21,7 @@ FIRST_ORDER = "`order: 1` leaves second derivatives out"
 SECOND_ORDER = "`order: 2` leaves third derivatives out"
 OTHER_DTYPES = "`dtypes` without this one leaves it out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
-_FUNCTIONAL_CALLS = ("under torch.func", "under torch.vmap")
+_FUNCTIONAL_CALLS = ("under torch.func", "under torch.vmap", "at order 2 under torch.")
 _LEFT_OUT = (
     ("torch.autograd.forward_ad", NO_FORWARD),
     ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
