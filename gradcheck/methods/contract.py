@@ -123,7 +123,7 @@ def _clauses(first: clauses.FirstCall) -> list[tuple[str, clauses.Clause]]:
     ports = judged_ports(first.invocation)
     found = [*_CLAUSES, *(_OF_OWN_CODE if first.invocation.own_code else ())]
     if first.invocation.seed != directions.PLAIN:
-        found += _SIZED
+        found += _COTANGENTS
     for k in inputs if len(inputs) > 1 else ():
         found.append((f"where only input {k} requires a gradient", _requiring({k})))
     for k in inputs if len(inputs) > 2 else ():
@@ -141,11 +141,15 @@ def _requiring(numbers: set[int]) -> clauses.Clause:
 def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
     if "forward" in invocation.without:
         return []
-    sized = invocation.own_code and invocation.seed != directions.PLAIN
-    return [*_TANGENTS, *(_SIZED_TANGENTS if sized else ())]
+    others = invocation.own_code and invocation.seed != directions.PLAIN
+    return [*_TANGENTS, *(_OTHER_TANGENTS if others else ())]
 
 
-_SIZES = {"large": directions.NEAR_A_THOUSAND, "tiny": directions.NEAR_A_MILLIONTH}
+_DIRECTIONS: dict[str, directions.Direction] = {
+    "a large {} with all its bits": partial(directions.full, directions.BEYOND_A_THOUSAND),
+    "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
+    "a {} with zeros": directions.sparse,
+}
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
     ("on the second backward", clauses.second_backward),
@@ -169,9 +173,9 @@ _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("for no entries", clauses.no_entries),
     ("with uninitialized memory filled", clauses.with_memory_filled),
 )
-_SIZED: tuple[tuple[str, clauses.Clause], ...] = tuple(
-    (f"for a {size} cotangent with all its bits", partial(clauses.sized, exponent))
-    for size, exponent in _SIZES.items()
+_COTANGENTS: tuple[tuple[str, clauses.Clause], ...] = tuple(
+    (f"for {name.format('cotangent')}", partial(clauses.by_cotangent, direction))
+    for name, direction in _DIRECTIONS.items()
 )
 _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
     ("with create_graph", clauses.with_graph),
@@ -189,9 +193,9 @@ _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
 
 _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
-    ("for strided tangents", partial(clauses.pushed, None, strided)),
+    ("for strided tangents", partial(clauses.pushed, directions.dense, strided)),
 )
-_SIZED_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
-    (f"for a {size} tangent with all its bits", partial(clauses.pushed, exponent, as_it_is))
-    for size, exponent in _SIZES.items()
+_OTHER_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
+    (f"for {name.format('tangent')}", partial(clauses.pushed, direction, as_it_is))
+    for name, direction in _DIRECTIONS.items()
 )

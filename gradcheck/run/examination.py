@@ -197,12 +197,13 @@ def _at(points: Points) -> dict[str, Any]:
 
 def _why_calls_differ(session: Session, failing_point: FailingPoint) -> tuple[str, str] | None:
     """Reason and blame, where the value, or what the check's witness says, varies between calls."""
-    value = session_of(replace(session.check, witness="value"))
+    checks = replace(session.check, witness="value"), session.check
     where = failing_point.points, failing_point.seed
-    varying = [each for each in (value, session) if _varies(each, *where)]
+    varying = [each for each in checks if _varies(session_of(each), *where)]
     if not varying:
         return None
-    if not all(_varies(each, *where, same_random_numbers=True) for each in varying):
+    # Made ready anew, since a state may change in the first calls alone.
+    if not all(_varies(session_of(each), *where, same_random_numbers=True) for each in varying):
         return RANDOM, BLAMED
     # A witness that names its calls says which of them are wrong.
     return None if METHODS[session.check.witness].usual_call else (STATE, KEEPS_STATE)

@@ -248,7 +248,7 @@ class Examination:
 
     def _unjudged(self) -> Outcome:
         if self.totals.incapable:
-            return self.ended(Ruling.ABSTAIN, self.totals.incapable)
+            return self._incapable()
         reasons = ", ".join(f"{reason} ({n} times)" for reason, n in
                             self.totals.abstentions.most_common(3))  # fmt: skip
         return self.ended(
@@ -256,6 +256,14 @@ class Examination:
             f"nothing was judged: {reasons or 'no point to judge'}",
             NOTHING_JUDGED,
         )
+
+    def _incapable(self) -> Outcome:
+        """The witness lacks the means, which is an abstention unless the case requires them."""
+        witness, reason = self.check.witness, self.totals.incapable
+        if witness not in self.check.case.requires:
+            return self.ended(Ruling.ABSTAIN, reason)
+        missing = f"{METHODS[witness].subject} is missing, which the case requires: {reason}"
+        return self.ended(Ruling.DISAGREE, missing)
 
     def fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
         """Return whether something is ruled so, or worse, at these points."""

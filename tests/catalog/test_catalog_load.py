@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.load import load, load_text
 from gradcheck.errors import CatalogError
-from gradcheck.language.nodes import Literal
+from gradcheck.language.nodes import Literal, Pointed
 
 BY_EXAMPLE = """\
 # cases/tutorial.yaml

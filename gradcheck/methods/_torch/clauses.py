@@ -297,14 +297,12 @@ def behind_sum(label: str, first: FirstCall) -> Iterator[Said]:
     yield Answer(label, query, gradient_rows(found, first.invocation, inputs))
 
 
-# sizes of cotangents and tangents
+# other cotangents
 
 
-def sized(exponent: int, label: str, first: FirstCall) -> Iterator[Said]:
+def by_cotangent(direction: directions.Direction, label: str, first: FirstCall) -> Iterator[Said]:
     invocation = first.invocation
-    cotangent = directions.full(
-        invocation, judged_ports(invocation), directions.COTANGENT, exponent
-    )
+    cotangent = direction(invocation, judged_ports(invocation), directions.COTANGENT)
     inputs = first.leaves()
     weights = cotangent_tensors(cotangent, invocation)
     found = gradient_rows(pulled(first.results(inputs), inputs, weights), invocation, inputs)
@@ -452,8 +450,12 @@ def _takes_grids(first: FirstCall) -> bool:
 def checkpointed(label: str, first: FirstCall, *, use_reentrant: bool) -> Iterator[Said]:
     function = first.invocation.function
 
+    def in_a_tuple(*tensors: Tensor) -> Any:
+        found = function(*tensors)  # what stands in a list, the reentrant kind does not see
+        return tuple(found) if isinstance(found, list) else found
+
     def recomputed(*tensors: Tensor) -> Any:
-        return checkpoint(function, *tensors, use_reentrant=use_reentrant)
+        return checkpoint(in_a_tuple, *tensors, use_reentrant=use_reentrant)
 
     inputs = first.leaves()
     results = result_of(replace(first.invocation, function=recomputed), inputs)
@@ -526,12 +528,10 @@ def _uninitialized_memory_filled() -> Iterator[None]:
 
 
 def pushed(
-    exponent: int | None, layout: Layout, label: str, invocation: Invocation
+    direction: directions.Direction, layout: Layout, label: str, invocation: Invocation
 ) -> Iterator[Said]:
-    """A tangent of another size, or one that lies in memory otherwise, as its input does."""
-    ports = input_ports(invocation)
-    where = invocation, ports, directions.FIRST_TANGENT
-    tangent = directions.dense(*where) if exponent is None else directions.full(*where, exponent)
+    """Another tangent, or one that lies in memory otherwise, as its input does."""
+    tangent = direction(invocation, input_ports(invocation), directions.FIRST_TANGENT)
     inputs, parts = (
         [laid(tensor, layout) for tensor in tensors]
         for tensors in (

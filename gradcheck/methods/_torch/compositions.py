@@ -48,10 +48,15 @@ def cotangent_of(invocation: Invocation) -> Array:
 
 
 def tangents_of(invocation: Invocation, stream: int, most: int) -> list[Array]:
-    """One for each real coordinate of the inputs, of at most so many; else the dense one."""
+    """One for each real coordinate of the inputs, of at most so many; else the dense one.
+
+    That of a user's code has all its bits, so that a derivative that went through fewer shows.
+    """
     ports = input_ports(invocation)
     if invocation.thorough and coordinate_count(ports) <= most:
         return directions.units(invocation, ports, stream)
+    if invocation.own_code and invocation.seed != directions.PLAIN:
+        return [directions.full(0, invocation, ports, stream)]
     return [directions.dense(invocation, ports, stream)]
 
 
