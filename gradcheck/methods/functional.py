@@ -75,12 +75,12 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Let PyTorch not tell that it takes a batch through an operator point by point."""
-    shown = torch._C._debug_only_are_vmap_fallback_warnings_enabled()
-    torch._C._debug_only_display_vmap_fallback_warnings(False)
+    show = torch._C._functorch._set_vmap_fallback_warning_enabled
+    show(False)  # noqa: FBT003
     try:
         yield
     finally:
-        torch._C._debug_only_display_vmap_fallback_warnings(shown)
+        show(True)  # noqa: FBT003
 
 
 def _twice(asked: _Asked, label: str, invocation: Invocation) -> Iterator[Said]:
