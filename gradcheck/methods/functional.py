@@ -75,7 +75,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Let PyTorch not tell that it takes a batch through an operator point by point."""
-    show = torch._C._functorch._set_vmap_fallback_warning_enabled
+    show: Any = torch._C._functorch._set_vmap_fallback_warning_enabled  # type: ignore[attr-defined]
     show(False)  # noqa: FBT003
     try:
         yield

@@ -79,7 +79,6 @@ def test_what_a_shard_leaves_out_is_reported(project):
             ],
         ),
         (("--witness", "revers"), ["ERROR: --witness revers: unknown name", "*", "*write reverse"]),
-        (("--witness", "compiled"), ["ERROR: --witness compiled: not judged yet"]),
         (("--witness", "symbolic"), ["ERROR: --witness symbolic: symbolic is the reference*"]),
         (
             ("--points", "0"),

@@ -21,12 +21,20 @@ FIRST_ORDER = "`order: 1` leaves second derivatives out"
 SECOND_ORDER = "`order: 2` leaves third derivatives out"
 OTHER_DTYPES = "`dtypes` without this one leaves it out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
-_FUNCTIONAL_CALLS = ("under torch.func", "under torch.vmap", "at order 2 under torch.")
+WITHOUT_COMPILED = "`without: {compiled: why}` leaves compiled code out"
+_COMPILED_CALLS = ("under torch.compile", "at order 2 under torch.compile")
+_FUNCTIONAL_CALLS = (
+    "under torch.func",
+    "under torch.vmap",
+    "at order 2 under torch.func",
+    "at order 2 under torch.vmap",
+)
 _LEFT_OUT = (
     ("torch.autograd.forward_ad", NO_FORWARD),
     ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
     ("torch.autograd.grad ", "`without: {reverse: why}` leaves reverse mode out"),
     ("Tensor.backward", "`without: {reverse: why}` leaves reverse mode out"),
+    (_COMPILED_CALLS, WITHOUT_COMPILED),
     (
         _FUNCTIONAL_CALLS,
         "`without: {functional: why}` leaves function transforms out",
