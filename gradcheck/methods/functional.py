@@ -39,8 +39,9 @@ from gradcheck.methods._torch.calling import (
     tangent_tensors,
     warm_up,
 )
-from gradcheck.methods._torch.compositions import cotangent_of, slopes_of
+from gradcheck.methods._torch.compositions import PROMOTION, cotangent_of, promotes, slopes_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
+from gradcheck.methods._torch.lacks import Lacking
 from gradcheck.query import Array, Port, Query
 
 METHOD = Method(
@@ -124,12 +125,30 @@ def _gradient(invocation: Invocation, cotangent: Array) -> _Function:
 def _told_of_gradients(
     label: str, query: Query, gradients: Sequence[Tensor], invocation: Invocation
 ) -> Answer:
+    _refuse_promoted(gradients, invocation)
     return Answer(label, query, gradient_rows(gradients, invocation, _inputs(invocation)))
+
+
+def _refuse_promoted(found: Sequence[Tensor], invocation: Invocation) -> None:
+    """Raise where a user's code has a derivative of a finer dtype by PyTorch's doing.
+
+    Errors: Lacking.
+    """
+    dtype = getattr(torch, invocation.dtype)
+    is_finer = any(torch.finfo(each.dtype).eps < torch.finfo(dtype).eps for each in found)
+    if is_finer and invocation.own_code and promotes(_slope, dtype):
+        raise Lacking(f"PyTorch's torch.func.jvp {PROMOTION}")
+
+
+def _slope(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    slope: Tensor = jvp(function, (x,), (torch.ones_like(x),))[1]
+    return slope
 
 
 def _told_of_outputs(
     label: str, query: Query, tangents: Sequence[Tensor], invocation: Invocation
 ) -> Answer:
+    _refuse_promoted(tangents, invocation)
     for port, each in zip(judged_ports(invocation), tangents, strict=True):
         what = f"the tangent of {output_name(port)}" if query.order else output_name(port)
         check_output(what, each, port, invocation, each.device)
@@ -256,6 +275,7 @@ def _entries(
         parts = zip(ports, found, strict=True)
         blocks = [_entries(part, inner, invocation, (*outer, port)) for port, part in parts]
         return np.concatenate(blocks, axis=axis)
+    _refuse_promoted([found], invocation)
     batch = (invocation.count,) if invocation.batched else ()
     shape = [*batch, *(length for port in outer for length in port.shape)]
     dtype = getattr(torch, invocation.dtype)

@@ -161,7 +161,8 @@ LACKS = (
     Lack(r"it does not have vmap support", calls=_FUNCTIONAL_CALLS),
     Lack(
         r"vmap: (?:It looks like you're|called random operation|inplace arithmetic)"
-        r"|vmap: We do not support|output with shape .* doesn't match the broadcast shape",
+        r"|vmap: We do not support|vmap: we do not yet support"
+        r"|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,
     ),
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
