@@ -70,12 +70,11 @@ def full(exponent: int, invocation: Invocation, ports: Sequence[Port], stream: i
     return found
 
 
-def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
-    """For each real coordinate the direction of it alone, scaled at random.
+def units(scales: Array, ports: Sequence[Port]) -> list[Array]:
+    """For each real coordinate of a direction that of it alone.
 
     Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
     """
-    scales = dense(invocation, ports, stream)
     return [
         _alone(scales, entry, part)
         for entry, kind in enumerate(complex_entries(ports).tolist())

@@ -404,9 +404,10 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
-        still = (tensor == 0) | ~(tensor.abs() < torch.finfo(tensor.dtype).max)
+        size = tensor.abs()
+        moves = (size > 0) & (size < torch.finfo(tensor.dtype).max)
         bits = tensor.view(_INTEGERS[tensor.element_size()])
-        bits.add_(self._directions(tensor).masked_fill_(still, 0))
+        bits.add_(self._directions(tensor) * moves)
 
     def _shift_parts(self, parts: Tensor) -> None:
         """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
@@ -424,7 +425,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         taken = pool[start : start + like.numel()]
         if len(taken) < like.numel():
             taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
-        return taken.reshape(like.shape).clone()
+        return taken.reshape(like.shape)
 
     # range
 
