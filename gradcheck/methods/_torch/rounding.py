@@ -583,6 +583,8 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if function._schema.is_mutable:  # copy_(target, source)
         source, target = args[1].dtype, args[0].dtype
     else:
+        if not isinstance(args[0], Tensor):  # under vmap a number is cast too
+            return False
         source = args[0].dtype
         target = kwargs.get("dtype") or (args[1] if len(args) > 1 else None) or source
     if not isinstance(target, torch.dtype) or not target.is_floating_point:
