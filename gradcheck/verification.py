@@ -20,7 +20,7 @@ from gradcheck.catalog.inline import NAME, case_of
 from gradcheck.catalog.known_failures import known_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
-from gradcheck.methods import WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import block, facts_of
@@ -80,8 +80,8 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     checks = plan(
         [case],
         devices=(device,),
-        dtypes=_chosen("dtype", dtype, tuple(DTYPES)),
-        witnesses=_chosen("witness", witness, WITNESSES),
+        dtypes=_chosen("dtype", dtype, tuple(DTYPES), tuple(DTYPES)),
+        witnesses=_chosen("witness", witness, WITNESSES, DEFAULT_WITNESSES),
         known=known_of(known_failures, case, name, f"{_SHOWN} known_failures"),
     )
     named = [replace(each, name=name + each.name.removeprefix(NAME)) for each in checks]
@@ -225,11 +225,13 @@ def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
     return points
 
 
-def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
-    """The names in the order of ``known``; all of them where none is given."""
+def _chosen(
+    what: str, names: Names, known: Sequence[str], default: Sequence[str]
+) -> tuple[str, ...]:
+    """The names in the order of ``known``; the default ones where none is given."""
     if not isinstance(names, str | Sequence | None):
         raise TypeError(f"{what} is {names!r}, expected text such as {known[0]!r}, or a list of it")
-    given = names.split(",") if isinstance(names, str) else list(names or known)
+    given = names.split(",") if isinstance(names, str) else list(names or default)
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ValueError(f"{what} {unknown[0]!r} is unknown, expected some of {', '.join(known)}")

@@ -19,7 +19,7 @@ from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOption
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
-from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
+from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
@@ -260,7 +260,7 @@ def register_markers(config: pytest.Config) -> None:
         _register(config, device, f"checks on the device {device}")
     for dtype in DTYPES:
         _register(config, dtype, f"checks in {dtype}")
-    for witness in (*WITNESSES, *LATER_WITNESSES):
+    for witness in WITNESSES:
         _register(config, witness, f"checks by the witness {witness}")
     for order in _ORDERS:
         _register(config, order, f"checks of derivatives of order {order[-1]}")
