@@ -96,7 +96,8 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, requires: [foward]}",
         "f.yaml:1:47: the unknown witness 'foward'\n"
-        "  expected: one of value, reverse, forward, contract, second, third, gradcheck\n"
+        "  expected: one of value, reverse, functional, forward, compiled, contract, second, "
+        "third, gradcheck\n"
         "  fix:      write forward",
     ),
     (
@@ -498,8 +499,8 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, without: {revers: x}}",
         "f.yaml:1:46: the unknown witness 'revers'\n"
-        "  expected: one of value, reverse, forward, contract, second, third, "
-        "gradcheck, functional, compiled\n"
+        "  expected: one of value, reverse, functional, forward, compiled, contract, second, "
+        "third, gradcheck\n"
         "  fix:      write reverse",
     ),
     (
