@@ -173,8 +173,8 @@ def _failures(examination: Examination) -> list[EntryReport]:
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
     from gradcheck.points.simplification import smallest  # brings Hypothesis, if anything failed
 
-    if not failing_point.drawn:
-        return failing_point.points
+    if not failing_point.drawn or not METHODS[examination.check.witness].by_default:
+        return failing_point.points  # where a call is dear, hundreds of them are too many
 
     def fails(point: Mapping[str, object]) -> bool:
         points = {name: np.asarray(values)[None] for name, values in point.items()}

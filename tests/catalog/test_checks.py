@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.catalog.checks import count, plan
 from gradcheck.catalog.load import load_text
-from gradcheck.methods import WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES
 
 PLAIN = "c: {formula: x, inputs: {x: real}}"
 SWEPT = (
@@ -20,7 +20,7 @@ def names(text: str, **chosen) -> list[str]:
     everything = {
         "devices": ("cpu",),
         "dtypes": ("float64", "float32"),
-        "witnesses": WITNESSES,
+        "witnesses": DEFAULT_WITNESSES,
     }
     return [check.name for check in plan(load_text(text, "f.yaml"), **{**everything, **chosen})]
 
