@@ -77,6 +77,19 @@ class Implementation:
         return self.function is not None or self.call is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """What a case says of how accurate its code can be, and why.
+
+    ``ulps`` is a wider allowance, 0 where none is stated; with ``normwise`` an error is measured
+    against the norm of its array, and not against its own entry.
+    """
+
+    because: str
+    ulps: int = 0
+    normwise: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Variant:
     """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
@@ -122,7 +135,7 @@ class Case:
     points: tuple[Point, ...]
     order: int
     dtypes: tuple[str, ...]
-    accuracy: dict[str, tuple[int, str]]  # dtype: ulps, because
+    accuracy: dict[str, Accuracy]  # by dtype
     without: dict[str, str]  # witness: reason
     tags: tuple[str, ...]
     source: tuple[str, ...]

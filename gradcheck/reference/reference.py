@@ -79,13 +79,17 @@ class Reference:
             return found
         return self._held(symbolic, query, points, found)
 
-    def error_bounds(self, query: Query, points: Array, dtype: Dtype) -> ArrayErrorBounds:
+    def error_bounds(
+        self, query: Query, points: Array, dtype: Dtype, *, normwise: bool = False
+    ) -> ArrayErrorBounds:
         """What rounding can do to each entry of the answer; nothing where there is no derivative.
+
+        With ``normwise`` each input moves relatively to the largest entry of its array.
 
         Shapes: [count, *free] each.
         """
         try:
-            return array_bounds.error_bounds(self._graphs, query, points, dtype)
+            return array_bounds.error_bounds(self._graphs, query, points, dtype, normwise=normwise)
         except NoDerivative:
             shape = self._shape(query, points)
             nothing = np.zeros(shape)

@@ -456,6 +456,7 @@ def _own_rounding(
         found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
         found.left[part] = np.array(rounding.left, dtype=object)[:, None]
         found.opaque[part] = rounding.opaque
+        found.by_norm[part] = rounding.by_norm
     return found
 
 

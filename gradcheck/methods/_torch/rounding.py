@@ -50,7 +50,7 @@ class Rounding:
     ``spread`` is the distance between the farthest answers whose operations were moved, and
     ``ranged`` the same where also what left the dtype's range was brought back. ``left`` says, for
     each point, how an operation left the range first, or nothing. ``opaque`` names what cannot be
-    looked into, so that the distances mean nothing.
+    looked into, so that the distances mean nothing, and ``by_norm`` which of it is stable by norm.
 
     Shapes: spread, ranged [count, *free], complex where the numbers are; left [count].
     """
@@ -59,6 +59,7 @@ class Rounding:
     ranged: Array
     left: tuple[str, ...]
     opaque: str
+    by_norm: str = ""
 
 
 def measure(
@@ -151,6 +152,7 @@ class Repeated:
         """What rounding does to an answer, as far as the call was repeated."""
         mode, answer = self._still[0].mode, self.answers[key].numbers
         left, opaque = tuple(mode.left), ", ".join(mode.opaque)
+        by_norm = ", ".join(dict.fromkeys(_BY_NORM[k] for k in mode.opaque if k in _BY_NORM))
         nothing = np.zeros(answer.shape)
         still, moved, ranged = (
             [each.numbers.get(key, nothing[:0]) for each in heard]
@@ -164,10 +166,10 @@ class Repeated:
             return Rounding(nothing, nothing, left, opaque)
         spread = _range_of(moved) if moved else nothing
         if not ranged:
-            return Rounding(spread, spread, left, opaque)
+            return Rounding(spread, spread, left, opaque, by_norm)
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
-        return Rounding(spread, np.where(stays, spread, both), left, opaque)
+        return Rounding(spread, np.where(stays, spread, both), left, opaque, by_norm)
 
 
 def _are_far(heard: _Heard, other: _Heard) -> bool:
@@ -279,6 +281,40 @@ trace unfold_backward var var_mean vdot
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
 
+_BY_NORM = {
+    "_linalg_det": "det",
+    "_linalg_eigh": "eigh",
+    "_linalg_eigvals": "eigvals",
+    "_linalg_slogdet": "slogdet",
+    "_linalg_solve_ex": "solve",
+    "_linalg_svd": "svd",
+    "cholesky_inverse": "cholesky_inverse",
+    "cholesky_solve": "cholesky_solve",
+    "geqrf": "geqrf",
+    "linalg_cholesky_ex": "cholesky",
+    "linalg_eig": "eig",
+    "linalg_eigvals": "eigvals",
+    "linalg_householder_product": "householder_product",
+    "linalg_inv_ex": "inv",
+    "linalg_ldl_factor_ex": "ldl_factor",
+    "linalg_ldl_solve": "ldl_solve",
+    "linalg_lstsq": "lstsq",
+    "linalg_lu": "lu",
+    "linalg_lu_factor_ex": "lu_factor",
+    "linalg_lu_solve": "lu_solve",
+    "linalg_matrix_exp": "matrix_exp",
+    "linalg_pinv": "pinv",
+    "linalg_qr": "qr",
+    "ormqr": "ormqr",
+}
+"""Kernels that answer nearly right, by the norm of the matrix, at a matrix that is nearly right by
+its norm; a small entry beside large ones may have no digit.
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.: LU and what is solved by it
+        9.4, 14.3; Cholesky 10.4; LDLᵀ 11.1; QR and Householder products 19.4; least squares 20.1;
+        the exponential by scaling and squaring, Functions of Matrices 10.5. SVD and eigenvalues:
+        Golub and Van Loan, Matrix Computations, 4th ed., 5.4.4, 7.5.6, 8.3.
+"""
 _NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
     "log", "log2", "log10", "log1p", "atanh", "angle"
 })  # fmt: skip
