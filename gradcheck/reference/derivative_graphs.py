@@ -231,10 +231,10 @@ class DerivativeGraphs:
 
         Shapes: [count, entries of the nodes].
         """
-        found = evaluate(self.function.graph, nodes, self._numbers(rows), FloatAlgebra())
+        found = evaluate(self.function.graph, nodes, self.numbers(rows), FloatAlgebra())
         return joined(found, rows.count)
 
-    def _numbers(self, rows: Rows) -> list[Array]:
+    def numbers(self, rows: Rows) -> list[Array]:
         """The inputs of the graph as floats; entries of a real port are real."""
         return [
             array if port.kind == "complex" else array.real
@@ -265,7 +265,7 @@ class DerivativeGraphs:
         Shapes: [count, entries of the nodes].
         """
         graph = self.function.graph
-        entries = [unmoved(numbers) for numbers in self._numbers(rows)]
+        entries = [unmoved(numbers) for numbers in self.numbers(rows)]
         reach = self.reach(rows.points, normwise=normwise)
         shapes = [graph.shape(node) for node in self.function.inputs]
         for node, spread in zip(self.function.inputs, split(reach, shapes), strict=True):

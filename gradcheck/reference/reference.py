@@ -19,7 +19,7 @@ from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Query
-from gradcheck.reference import array_bounds, enclosures, spans
+from gradcheck.reference import array_bounds, enclosures, rounded, spans
 from gradcheck.reference.array_bounds import ArrayErrorBounds
 from gradcheck.reference.ball_arrays import (
     MOST_BITS,
@@ -94,6 +94,14 @@ class Reference:
             shape = self._shape(query, points)
             nothing = np.zeros(shape)
             return ArrayErrorBounds(nothing, nothing, nothing, np.zeros(shape, dtype=bool))
+
+    def rounding_errors(self, query: Query, points: Array, dtype: Dtype) -> tuple[Array, ...]:
+        """Samples of what rounding does to an answer, from the best to the worst right code.
+
+        Shapes: [samples, count, *free] each.
+        Errors: NoDerivative.
+        """
+        return rounded.rounding_errors(self._graphs, query, points, dtype)
 
     def rounding(self, query: Query, points: Array, dtype: Dtype) -> Array:
         """R of the error bounds alone.

@@ -123,6 +123,18 @@ class Repeated:
             while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
                 pass
 
+    def moved(self, key: AnswerKey) -> Array:
+        """An answer by each pattern; none where the code cannot be looked into.
+
+        Shapes: [patterns, *shape of the answer].
+        """
+        self.ask_until([key], lambda _key, _rounding: False)
+        shape = self.answers[key].numbers.shape
+        found = [each.numbers[key] for each in self._moved if key in each.numbers]
+        if self.rounding(key).opaque or any(each.shape != shape for each in found):
+            found = []
+        return np.stack(found) if found else np.zeros((0, *shape))
+
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS:
             self._moved.append(self._by(len(self._moved)))

@@ -1,0 +1,156 @@
+"""Answers in low precision, and large ones, judged as arrays: each alone, small ones by the check.
+
+What entry by entry is convicted already is not asked again, but for the name of its fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.answer import Ruling, Violation
+from gradcheck.dtypes import FLOAT32
+from gradcheck.graph.derivatives import NoDerivative
+from gradcheck.judge.arrays import FEWEST_ENTRIES, Oddity, SampledArray, oddities, stagnation
+from gradcheck.query import Port, Query, owners
+from gradcheck.run.observation import Finding, Judged, Observation
+from gradcheck.run.session import Session
+
+LARGE = 1_024
+"""Entries of an array of float32 from which on it is judged as such; in half precision any is."""
+ORDINARY = "bulk"
+"""The kind of drawn points at which errors average out; elsewhere a few entries decide."""
+_MOST_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """The part of an answer at one point that lies in one array."""
+
+    observation: Observation
+    judged: Judged
+    row: int
+    kind: str
+    columns: np.ndarray
+    port: Port
+
+    @property
+    def point(self) -> int:
+        return int(self.judged.points[self.row])
+
+    @property
+    def disagrees(self) -> bool:
+        return bool(self.judged.judgements.is_ruled(Ruling.DISAGREE)[self.row].any())
+
+
+def array_findings(
+    session: Session, heard: Sequence[tuple[Observation, Sequence[str]]]
+) -> Iterator[tuple[Observation, Finding]]:
+    """Yield what is wrong with arrays, each with where it was observed.
+
+    ``heard`` are observations with the kinds of their points.
+    """
+    dtype = session.dtype
+    if dtype.is_complex or dtype.precision > FLOAT32.precision:
+        return
+    pools: dict[tuple[str, str], list[_Row]] = {}
+    for observation, kinds in heard:
+        for row in _rows(session, observation, kinds):
+            size = row.columns.size
+            if size >= (FEWEST_ENTRIES if dtype.precision < FLOAT32.precision else LARGE):
+                yield from _found(session, [row])
+            elif dtype.precision < FLOAT32.precision and row.kind == ORDINARY:
+                pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
+    for rows in pools.values():
+        right = [row for row in rows if not row.disagrees][:_MOST_ROWS]
+        if sum(row.columns.size for row in right) >= FEWEST_ENTRIES:
+            yield from _found(session, right)
+
+
+def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> Iterator[_Row]:
+    for judged in observation.judged:
+        query = judged.answer.query
+        free = [k for k, side in enumerate(query.sides) if side is None]
+        if len(free) != 1 or judged.parts.any() or np.iscomplexobj(judged.answer.numbers):
+            continue
+        formula = session.variant.formula
+        ports = formula.judged if free[0] == 0 else formula.ports
+        owner = owners(ports)
+        for number, port in enumerate(ports):
+            columns = np.flatnonzero(owner == number)
+            for row in range(len(judged.points)):
+                kind = kinds[int(judged.points[row])]
+                yield _Row(observation, judged, row, kind, columns, port)
+
+
+def _found(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Observation, Finding]]:
+    """What is wrong with one array, or with those at several points taken together."""
+    first = rows[0]
+    array = _sampled(session, rows)
+    if array is None:
+        return
+    told = f"of {first.port.name}" if first.port.name else "of the output"
+    for oddity in _unexplained(array, rows):
+        remark = Violation(f"{oddity.text}, {told}", first.judged.answer.label)
+        yield first.observation, Finding(first.point, remark)
+        return
+
+
+def _unexplained(array: SampledArray, rows: Sequence[_Row]) -> Iterator[Oddity]:
+    if rows[0].disagrees:
+        yield from stagnation(array)
+        return
+    moved = None
+    for oddity in oddities(array, ordinary=rows[0].kind == ORDINARY):
+        moved = _moved(rows, array.true.shape) if moved is None else moved
+        if not oddity.is_explained(array.error, moved):
+            yield oddity
+
+
+def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
+    """The array; None where the formula has no such derivative."""
+    queries = [_query_of(row) for row in rows]
+    sides = [
+        None if first is None else np.concatenate([query.sides[k] for query in queries])
+        for k, first in enumerate(queries[0].sides)
+    ]
+    query = Query(queries[0].order, sides[0], tuple(sides[1:]))
+    points = np.concatenate([session.rows(row.observation.points)[row.point][None] for row in rows])
+    try:
+        errors = session.reference.rounding_errors(query, points, session.dtype)
+    except NoDerivative:
+        return None
+    columns, shape = rows[0].columns, _shape(rows)
+    got = np.stack([row.judged.got[row.row, columns] for row in rows]).reshape(shape)
+    true = np.stack([_truth(row) for row in rows]).reshape(shape)
+    samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
+    return SampledArray(got, true, samples, session.dtype)
+
+
+def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:
+    shape = rows[0].port.shape
+    return shape if len(rows) == 1 else (len(rows), *shape)
+
+
+def _query_of(row: _Row) -> Query:
+    return row.judged.answer.query.mapped(lambda side: side[row.row % len(side)][None])
+
+
+def _truth(row: _Row) -> np.ndarray:
+    truth, at = row.judged.truth, (row.row, row.columns)
+    middle = np.ldexp(truth.middle[at], -truth.exponent[at])
+    known = truth.proved[at] & truth.finite[at] & (truth.status[at] == 0)
+    return np.where(known, middle, np.nan)
+
+
+def _moved(rows: Sequence[_Row], shape: tuple[int, ...]) -> np.ndarray:
+    """The array by each pattern of moves; of the patterns that all rows have."""
+    found = [row.judged.call.moved(row.judged.called)[:, row.row] for row in rows]
+    patterns = min(len(each) for each in found)
+    stacked = [
+        each.reshape(len(each), -1)[:patterns, row.columns]
+        for each, row in zip(found, rows, strict=True)
+    ]
+    return np.stack(stacked, axis=1).reshape(patterns, *shape)
