@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from gradcheck.answer import Ruling
 from gradcheck.catalog.case import Implementation
@@ -67,7 +67,11 @@ ATTENTION = {
 HEADS = {"q": _of(4, 24, 32), "k": _of(4, 24, 32), "v": _of(4, 24, 32)}
 SIGMOID = "1/(1 + exp(-x))"
 TARGET = torch.arange(32) * 7 % 96
-ONE_HOT = F.one_hot(TARGET, 96).tolist()
+ONE_HOT = functional.one_hot(TARGET, 96).tolist()
+
+
+def _batch_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return functional.batch_norm(x, None, None, w, b, training=True, eps=EPS)
 
 
 def _entrywise(name: str, formula: str, code: Code, domain: str = "(-4, 4)") -> Kernel:
@@ -75,17 +79,17 @@ def _entrywise(name: str, formula: str, code: Code, domain: str = "(-4, 4)") -> 
 
 
 KERNELS = (
-    _entrywise("gelu", "x*(1 + erf(x/sqrt(2)))/2", F.gelu),
+    _entrywise("gelu", "x*(1 + erf(x/sqrt(2)))/2", functional.gelu),
     _entrywise("gelu_tanh", "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2",
-               lambda x: F.gelu(x, approximate="tanh")),
-    _entrywise("silu", "x/(1 + exp(-x))", F.silu),
+               lambda x: functional.gelu(x, approximate="tanh")),
+    _entrywise("silu", "x/(1 + exp(-x))", functional.silu),
     _entrywise("sigmoid", SIGMOID, torch.sigmoid),
     _entrywise("tanh", "tanh(x)", torch.tanh),
-    _entrywise("softplus", "log(1 + exp(x))", F.softplus),
-    _entrywise("logsigmoid", "-log(1 + exp(-x))", F.logsigmoid),
-    _entrywise("mish", "x*tanh(log(1 + exp(x)))", F.mish),
-    _entrywise("elu", "where(x > 0, x, exp(x) - 1)", F.elu),
-    _entrywise("leaky_relu", "where(x > 0, x, x/100)", F.leaky_relu),
+    _entrywise("softplus", "log(1 + exp(x))", functional.softplus),
+    _entrywise("logsigmoid", "-log(1 + exp(-x))", functional.logsigmoid),
+    _entrywise("mish", "x*tanh(log(1 + exp(x)))", functional.mish),
+    _entrywise("elu", "where(x > 0, x, exp(x) - 1)", functional.elu),
+    _entrywise("leaky_relu", "where(x > 0, x, x/100)", functional.leaky_relu),
     _entrywise("exp", "exp(x)", torch.exp),
     _entrywise("log", "log(x)", torch.log, HALF),
     _entrywise("sqrt", "sqrt(x)", torch.sqrt, HALF),
@@ -97,7 +101,8 @@ KERNELS = (
     Kernel("div", "x/y", {"x": GRID, "y": _of(64, 48, domain=HALF)}, torch.div),
     Kernel("hypot", "sqrt(x*x + y*y)", {"x": GRID, "y": GRID}, torch.hypot),
     Kernel("scale_rows", "x*w", {"x": GRID, "w": _of(48)}, torch.mul),
-    Kernel("swiglu", "x*y/(1 + exp(-x))", {"x": GRID, "y": GRID}, lambda x, y: F.silu(x) * y),
+    Kernel("swiglu", "x*y/(1 + exp(-x))", {"x": GRID, "y": GRID},
+           lambda x, y: functional.silu(x) * y),
     Kernel("softmax", "p", {"x": ROWS}, lambda x: torch.softmax(x, 1), {"let": SOFTMAX}),
     Kernel("log_softmax", "x - log(sum(exp(x), dim=1, keepdim=True))", {"x": ROWS},
            lambda x: torch.log_softmax(x, 1)),
@@ -111,29 +116,30 @@ KERNELS = (
     Kernel("norm", "sqrt(sum(x*x, dim=1))", {"x": ROWS}, lambda x: x.norm(dim=1)),
     Kernel("cumsum", "cumsum(x, 1)", {"x": ROWS}, lambda x: x.cumsum(1)),
     Kernel("layer_norm", "w*c/sqrt(v + 2**-17) + b", {"x": ROWS, "w": _of(96), "b": _of(96)},
-           lambda x, w, b: F.layer_norm(x, (96,), w, b, EPS), {"let": CENTERED}),
+           lambda x, w, b: functional.layer_norm(x, (96,), w, b, EPS), {"let": CENTERED}),
     Kernel("rms_norm", "w*x/sqrt(mean(x*x, dim=1, keepdim=True) + 2**-17)",
-           {"x": ROWS, "w": _of(96)}, lambda x, w: F.rms_norm(x, (96,), w, EPS)),
+           {"x": ROWS, "w": _of(96)}, lambda x, w: functional.rms_norm(x, (96,), w, EPS)),
     Kernel("batch_norm", "w*c/sqrt(v + 2**-17) + b", {"x": ROWS, "w": _of(96), "b": _of(96)},
-           lambda x, w, b: F.batch_norm(x, None, None, w, b, True, 0.1, EPS),
+           _batch_norm,
            {"let": {"c": "x - mean(x, dim=0, keepdim=True)",
                     "v": "mean(c*c, dim=0, keepdim=True)"}}),
     Kernel("cosine_similarity", "sum(x*y, dim=1)/sqrt(sum(x*x, dim=1)*sum(y*y, dim=1))",
-           {"x": ROWS, "y": ROWS}, lambda x, y: F.cosine_similarity(x, y, dim=1)),
-    Kernel("normalize", "x/sqrt(sum(x*x, dim=1, keepdim=True))", {"x": ROWS}, F.normalize),
+           {"x": ROWS, "y": ROWS}, lambda x, y: functional.cosine_similarity(x, y, dim=1)),
+    Kernel("normalize", "x/sqrt(sum(x*x, dim=1, keepdim=True))", {"x": ROWS}, functional.normalize),
     Kernel("cross_entropy", "sum(t*(log(sum(exp(x), dim=1, keepdim=True)) - x))/32", {"x": ROWS},
-           lambda x: F.cross_entropy(x, TARGET), {"constants": {"t": ONE_HOT}}),
-    Kernel("mse_loss", "mean((x - y)**2)", {"x": GRID, "y": GRID}, F.mse_loss),
+           lambda x: functional.cross_entropy(x, TARGET), {"constants": {"t": ONE_HOT}}),
+    Kernel("mse_loss", "mean((x - y)**2)", {"x": GRID, "y": GRID}, functional.mse_loss),
     Kernel("binary_cross_entropy_with_logits", "mean(log(1 + exp(x)) - x*y)",
-           {"x": GRID, "y": _of(64, 48, domain="(0, 1)")}, F.binary_cross_entropy_with_logits),
+           {"x": GRID, "y": _of(64, 48, domain="(0, 1)")},
+           functional.binary_cross_entropy_with_logits),
     Kernel("matmul", "a @ b", {"a": _of(64, 48), "b": _of(48, 32)}, torch.matmul),
     Kernel("bmm", "a @ b", {"a": _of(4, 24, 32), "b": _of(4, 32, 24)}, torch.bmm),
     Kernel("linear", "x @ transpose(w, 0, 1) + b", {"x": _of(64, 48), "w": _of(32, 48),
-           "b": _of(32)}, F.linear),
+           "b": _of(32)}, functional.linear),
     Kernel("attention", "e/sum(e, dim=2, keepdim=True) @ v", HEADS,
            lambda q, k, v: torch.softmax(q @ k.mT / 32**0.5, -1) @ v, {"let": ATTENTION}),
     Kernel("scaled_dot_product_attention", "e/sum(e, dim=2, keepdim=True) @ v", HEADS,
-           F.scaled_dot_product_attention, {"let": ATTENTION}),
+           functional.scaled_dot_product_attention, {"let": ATTENTION}),
 )  # fmt: skip
 
 
@@ -271,7 +277,7 @@ FAULTS: dict[str, Fault] = {
 }
 WRONG: dict[str, dict[str, Code]] = {
     "layer_norm": {
-        "wrong eps": lambda x, w, b: F.layer_norm(x, (96,), w, b, 1e-1),
+        "wrong eps": lambda x, w, b: functional.layer_norm(x, (96,), w, b, 1e-1),
         "variance over n - 1": lambda x, w, b: (
             w * (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + EPS).sqrt() + b
         ),
@@ -283,7 +289,7 @@ WRONG: dict[str, dict[str, Code]] = {
             w * (x - x.mean(1, keepdim=True))
             / (x.var(1, keepdim=True, correction=0).detach() + EPS).sqrt() + b
         ),
-        "wrong axis": lambda x, w, b: F.batch_norm(x, None, None, w, b, True, 0.1, EPS),
+        "wrong axis": _batch_norm,
     },
     "softmax": {
         "dropped sum": lambda x: torch.softmax(x, 1) + 0 * x,
@@ -299,12 +305,12 @@ WRONG: dict[str, dict[str, Code]] = {
         "a key too few": lambda q, k, v: (
             torch.softmax(q @ k[:, :-1].mT / 32**0.5, -1) @ v[:, :-1]
         ),
-        "causal by mistake": lambda q, k, v: F.scaled_dot_product_attention(
+        "causal by mistake": lambda q, k, v: functional.scaled_dot_product_attention(
             q, k, v, is_causal=True
         ),
     },
     "gelu": {
-        "by tanh": lambda x: F.gelu(x, approximate="tanh"),
+        "by tanh": lambda x: functional.gelu(x, approximate="tanh"),
         "by the sigmoid": lambda x: x * torch.sigmoid(1.702 * x),
     },
     "matmul": {"a row of b too few": lambda a, b: a[:, :-1] @ b[:-1]},

@@ -19,6 +19,7 @@ from gradcheck.dtypes import Dtype
 from gradcheck.judge.judge import MOVES_FACTOR
 
 MOST_SIGMA = 16.0
+NEAR_SIGMA = 4.0
 MOST_ERRORS = 8.0
 MOST_ERRORS_OF_A_PART = 10.0
 MOST_SCATTER = 3.0
@@ -165,9 +166,10 @@ def _factor(error: Floats, true: Floats, weight: Floats) -> float:
 def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     error, size = np.abs(array.error), np.abs(array.true)
     least = 8 * array.dtype.smallest_subnormal
+    near = error <= NEAR_SIGMA * np.sqrt(fit.worst)
     for what, sigma in (("any right code", fit.worst), ("its array", fit.variance)):
         off = np.where(fit.weight > 0, error / np.sqrt(sigma), 0.0)
-        off /= np.maximum(1.0, _of_rows(off))
+        off = np.where(near, 0.0, off / np.maximum(1.0, _of_rows(off)))
         place = _unravelled(int(off.argmax()), off.shape)
         if off[place] > MOST_SIGMA and error[place] > least:
             yield Oddity(
@@ -187,6 +189,11 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
         )
 
 
+def may_stagnate(got: Floats, true: Floats) -> bool:
+    """Whether an entry is short of half the truth, or more. Shapes: alike."""
+    return bool(((got * true > 0) & (np.abs(got) <= np.abs(true) / 2)).any())
+
+
 def stagnation(array: SampledArray) -> Iterator[Oddity]:
     """Yield a sum that stopped growing: its terms were lost in a sum of the dtype.
 
@@ -203,8 +210,8 @@ def stagnation(array: SampledArray) -> Iterator[Oddity]:
         place = _unravelled(int(np.argmax(stopped * size)), size.shape)
         yield Oddity(
             f"a sum stagnates: {_named(place)} is {array.got[place]:.6g} where the truth is "
-            f"{array.true[place]:.6g}, as of a sum in {array.dtype.name}, whose terms are too "
-            "small beside it to be added"
+            f"{array.true[place]:.6g}; added up in {array.dtype.name}, its terms become too small "
+            "beside it"
         )
 
 
@@ -245,6 +252,8 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     count = int(np.count_nonzero(weight))
     norm = float((true * true * weight).sum())
     mean = float(np.abs(true * root).sum())
+    if min(norm, mean) <= 0:
+        return
 
     def slope(errors: Floats) -> float:
         return float((errors * true * weight).sum()) / norm
@@ -256,7 +265,7 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
         spread = _spread_of([[statistic(_zeroed(each, weight)) for each in samples]
                              for samples in array.samples], fit.place)  # fmt: skip
         value = statistic(error)
-        if norm > 0 and abs(value) > MOST_ERRORS * spread * max(1.0, fit.scatter):
+        if abs(value) > MOST_ERRORS * spread * max(1.0, fit.scatter):
             yield Oddity(
                 f"{what} over {count:,} entries is {value:+.2g} of their size, "
                 f"{abs(value) / spread:.0f} standard errors",

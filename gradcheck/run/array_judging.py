@@ -5,16 +5,25 @@ What entry by entry is convicted already is not asked again, but for the name of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.answer import Ruling, Violation
+from gradcheck.answer import Floats, Ruling, Violation
 from gradcheck.dtypes import FLOAT32
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.judge.arrays import FEWEST_ENTRIES, Oddity, SampledArray, oddities, stagnation
-from gradcheck.query import Port, Query, owners
+from gradcheck.judge.arrays import (
+    FEWEST_ENTRIES,
+    Oddity,
+    SampledArray,
+    may_stagnate,
+    oddities,
+    stagnation,
+)
+from gradcheck.query import Array, Port, Query, owners
+from gradcheck.reference.enclosures import Status
 from gradcheck.run.observation import Finding, Judged, Observation
 from gradcheck.run.session import Session
 
@@ -33,12 +42,27 @@ class _Row:
     judged: Judged
     row: int
     kind: str
-    columns: np.ndarray
+    columns: Array
     port: Port
 
     @property
     def point(self) -> int:
         return int(self.judged.points[self.row])
+
+    @property
+    def got(self) -> Floats:
+        """Shapes: [entries of the array]."""
+        found: Floats = self.judged.got[self.row, self.columns]
+        return found
+
+    @property
+    def true(self) -> Floats:
+        """NaN where nothing, or a hull, is proved. Shapes: [entries of the array]."""
+        truth, at = self.judged.truth, (self.row, self.columns)
+        middle = np.ldexp(truth.middle[at], -truth.exponent[at])
+        known = truth.proved[at] & truth.finite[at] & (truth.status[at] == Status.SETTLED)
+        found: Floats = np.where(known, middle, np.nan)
+        return found
 
     @property
     def disagrees(self) -> bool:
@@ -55,18 +79,29 @@ def array_findings(
     dtype = session.dtype
     if dtype.is_complex or dtype.precision > FLOAT32.precision:
         return
+    is_half = dtype.precision < FLOAT32.precision
+    formula = session.variant.formula
+    sizes = [math.prod(port.shape) for port in (*formula.ports, *formula.judged)]
+    if not is_half and max(sizes, default=0) < LARGE:
+        return
     pools: dict[tuple[str, str], list[_Row]] = {}
     for observation, kinds in heard:
         for row in _rows(session, observation, kinds):
-            size = row.columns.size
-            if size >= (FEWEST_ENTRIES if dtype.precision < FLOAT32.precision else LARGE):
+            if _stands_alone(row, is_half=is_half):
                 yield from _found(session, [row])
-            elif dtype.precision < FLOAT32.precision and row.kind == ORDINARY:
+            elif is_half and row.kind == ORDINARY:
                 pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
     for rows in pools.values():
         right = [row for row in rows if not row.disagrees][:_MOST_ROWS]
         if sum(row.columns.size for row in right) >= FEWEST_ENTRIES:
             yield from _found(session, right)
+
+
+def _stands_alone(row: _Row, *, is_half: bool) -> bool:
+    """Whether an array is judged without those at other points; where a sum stopped, any is."""
+    if not is_half:
+        return bool(row.columns.size >= LARGE)
+    return bool(row.columns.size >= FEWEST_ENTRIES) or may_stagnate(row.got, row.true)
 
 
 def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> Iterator[_Row]:
@@ -91,15 +126,15 @@ def _found(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Observation
     array = _sampled(session, rows)
     if array is None:
         return
-    told = f"of {first.port.name}" if first.port.name else "of the output"
     for oddity in _unexplained(array, rows):
-        remark = Violation(f"{oddity.text}, {told}", first.judged.answer.label)
+        text = f"{first.port.name or 'output'}: {oddity.text}"
+        remark = Violation(text, first.judged.answer.label)
         yield first.observation, Finding(first.point, remark)
         return
 
 
 def _unexplained(array: SampledArray, rows: Sequence[_Row]) -> Iterator[Oddity]:
-    if rows[0].disagrees:
+    if rows[0].disagrees or array.true.size < FEWEST_ENTRIES:
         yield from stagnation(array)
         return
     moved = None
@@ -123,8 +158,8 @@ def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
     except NoDerivative:
         return None
     columns, shape = rows[0].columns, _shape(rows)
-    got = np.stack([row.judged.got[row.row, columns] for row in rows]).reshape(shape)
-    true = np.stack([_truth(row) for row in rows]).reshape(shape)
+    got = np.stack([row.got for row in rows]).reshape(shape)
+    true = np.stack([row.true for row in rows]).reshape(shape)
     samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
     return SampledArray(got, true, samples, session.dtype)
 
@@ -138,17 +173,12 @@ def _query_of(row: _Row) -> Query:
     return row.judged.answer.query.mapped(lambda side: side[row.row % len(side)][None])
 
 
-def _truth(row: _Row) -> np.ndarray:
-    truth, at = row.judged.truth, (row.row, row.columns)
-    middle = np.ldexp(truth.middle[at], -truth.exponent[at])
-    known = truth.proved[at] & truth.finite[at] & (truth.status[at] == 0)
-    return np.where(known, middle, np.nan)
-
-
-def _moved(rows: Sequence[_Row], shape: tuple[int, ...]) -> np.ndarray:
+def _moved(rows: Sequence[_Row], shape: tuple[int, ...]) -> Floats:
     """The array by each pattern of moves; of the patterns that all rows have."""
     found = [row.judged.call.moved(row.judged.called)[:, row.row] for row in rows]
     patterns = min(len(each) for each in found)
+    if not patterns:
+        return np.zeros((0, *shape))
     stacked = [
         each.reshape(len(each), -1)[:patterns, row.columns]
         for each, row in zip(found, rows, strict=True)
