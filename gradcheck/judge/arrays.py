@@ -16,13 +16,14 @@ import numpy as np
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
-from gradcheck.judge.judge import MOVES_FACTOR
 
 MOST_SIGMA = 16.0
 NEAR_SIGMA = 4.0
 MOST_ERRORS = 8.0
 MOST_ERRORS_OF_A_PART = 10.0
 MOST_SCATTER = 3.0
+MOST_MOVES = 3.0
+CHANCE = 2.5
 NOT_ZERO = 8.0
 STAGNANT = 0.42**2 / 3
 BLOCK = 16
@@ -38,6 +39,8 @@ _STEPS = 20  # of the ways from a level to the next
 class SampledArray:
     """The numbers of an array, the truth, and samples of right code's errors, by level.
 
+    ``terms`` is how many the longest sum has that it is computed from.
+
     Shapes: [*shape] each; samples [count, *shape].
     """
 
@@ -45,6 +48,7 @@ class SampledArray:
     true: Floats
     samples: tuple[Floats, ...]
     dtype: Dtype
+    terms: int = 0
 
     @property
     def error(self) -> Floats:
@@ -63,15 +67,15 @@ class Oddity:
     statistic: Callable[[Floats], float] | None = None
 
     def is_explained(self, error: Floats, moved: Floats) -> bool:
-        """Whether answers of the code that rounds otherwise lie as far apart.
+        """Whether it is small beside the scatter of answers of the code that rounds otherwise.
 
         Shapes: error [*shape]; moved [patterns, *shape].
         """
         if self.statistic is None or not len(moved):
             return False
         apart = moved - moved.mean(axis=0)
-        reach = max(abs(self.statistic(each)) for each in apart)
-        return abs(self.statistic(error)) <= 2 * MOVES_FACTOR * reach
+        squares = [self.statistic(each) ** 2 for each in apart]
+        return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))
 
 
 def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
@@ -135,10 +139,11 @@ def _fitted(array: SampledArray) -> _Fit:
 
 def _level_of(errors: Floats, variances: Sequence[Floats]) -> tuple[float, float]:
     """The first level that has such a scatter, and how much larger the scatter is than its."""
+    by_chance = 1 + CHANCE / math.sqrt(errors.size)
     for step in range(_STEPS * (len(variances) - 1) + 1):
         place = step / _STEPS
         scatter = _median(errors / np.sqrt(_between(variances, place)))
-        if scatter <= 1:
+        if scatter <= by_chance:
             break
     return place, scatter
 
@@ -197,11 +202,11 @@ def may_stagnate(got: Floats, true: Floats) -> bool:
 def stagnation(array: SampledArray) -> Iterator[Oddity]:
     """Yield a sum that stopped growing: its terms were lost in a sum of the dtype.
 
-    That takes 1/u terms or more, of which the last level knows by what such a sum errs.
+    That takes 1/u terms or more: half an ulp of the sum is then as much as one term.
     """
-    if len(array.samples) < 3:
-        return
     u, size = array.dtype.unit_roundoff, np.abs(array.true)
+    if len(array.samples) < 3 or array.terms * u < 1:
+        return
     middle, last = ((each**2).mean(axis=0) for each in array.samples[1:])
     long = last > STAGNANT * u * size**2
     short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
@@ -302,13 +307,12 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 for level in array.samples
             ]
             sums = cut.summed(rest * factor)
-            worst = np.sqrt(_pooled(samples[-1]))
+            least, worst = (np.sqrt(_pooled(samples[k])) for k in (0, -1))
             spread = np.sqrt(_between([_pooled(each) for each in samples], fit.place))
-            spread = np.maximum(spread * max(1.0, fit.scatter), 1e-300)
-            off = np.abs(sums) / spread
-            if len(off) >= FEWEST_PARTS:  # they show themselves how far such parts lie apart
-                wider = np.minimum(_median(off) * spread, np.maximum(worst, spread))
-                off = np.abs(sums) / np.maximum(spread, wider)
+            if len(sums) >= FEWEST_PARTS:  # they show themselves how far such parts lie apart
+                own = _median(np.abs(sums) / np.maximum(spread, 1e-300)) * spread
+                spread = np.minimum(np.maximum(own, least), np.maximum(worst, least))
+            off = np.abs(sums) / np.maximum(spread * max(1.0, fit.scatter), 1e-300)
             part = int(off.argmax())
             if norm[part] > 0 and off[part] > MOST_ERRORS_OF_A_PART:
                 what = "mean offset" if with_sign else "mean signed error"

@@ -103,6 +103,13 @@ class Reference:
         """
         return rounded.rounding_errors(self._graphs, query, points, dtype)
 
+    def longest_sum(self, query: Query, points: Array) -> int:
+        """Return how many terms the longest sum has that an answer is computed from.
+
+        Errors: NoDerivative.
+        """
+        return rounded.longest_sum(self._graphs, query, points)
+
     def rounding(self, query: Query, points: Array, dtype: Dtype) -> Array:
         """R of the error bounds alone.
 

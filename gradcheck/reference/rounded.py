@@ -75,6 +75,32 @@ def rounding_errors(
     return tuple(found)
 
 
+def longest_sum(graphs: DerivativeGraphs, query: Query, points: Array) -> int:
+    """Return how many terms the longest sum has that a query's answer is computed from."""
+    (rows, _), *_ = plan_rows(graphs, query, points).parts
+    graph = graphs.function.graph
+    return max((_terms(graph, node) for node in graph.ancestors(graphs.outputs_of(rows))),
+               default=0)  # fmt: skip
+
+
+def _terms(graph: Graph, index: int) -> int:
+    node = graph.nodes[index]
+    if node.op == "bmm":
+        return int(graph.shape(node.args[0])[-1])
+    if node.op == "sum":
+        return int(graph.nodes[node.args[0]].size // max(1, node.size))
+    if node.op == "scatter":
+        return int(_repeats(node).max(initial=0))
+    return 0
+
+
+def _repeats(node: Operation) -> Array:
+    """How many entries a scatter adds up at each place. Shapes: [*shape]."""
+    assert isinstance(node.attr, Frozen)
+    found = np.bincount(node.attr.array.reshape(-1), minlength=math.prod(node.shape))
+    return found.reshape(node.shape)
+
+
 def _errors(
     graphs: DerivativeGraphs, rows: Rows, level: Level, dtype: Dtype, number: int
 ) -> Floats:
@@ -121,13 +147,12 @@ class Rounded:
         found = move(node, args, self)
         if node.op != "scatter":
             return found
-        assert isinstance(node.attr, Frozen)
-        terms = np.bincount(node.attr.array.reshape(-1), minlength=math.prod(node.shape))
+        terms = _repeats(node)
         if terms.max(initial=0) < 2:
             return found
         squares = move(node, [args[0] ** 2], self)
         key = derive_key("scatter", *node.shape, self.number)
-        return np.asarray(found + self._of_sum(found, terms.reshape(node.shape), squares, key))
+        return np.asarray(found + self._of_sum(found, terms, squares, key))
 
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
@@ -141,17 +166,16 @@ class Rounded:
                 if np.array_equal(whole, found):
                     return found
                 return self.on_grid(self._spread(found), self.level.sums, key)
-            found = self._accumulated(graph, node, self._spread(found), values, key)
+            found = self._accumulated(graph, index, self._spread(found), values, key)
             return self.on_grid(found, self.level.operations, key)
 
     def _accumulated(
-        self, graph: Graph, node: Operation, found: Array, values: Sequence[Array], key: int
+        self, graph: Graph, index: int, found: Array, values: Sequence[Array], key: int
     ) -> Array:
         """The result with what its own computation errs, before it is rounded."""
+        node = graph.nodes[index]
         if node.op in ("sum", "bmm"):
-            terms = graph.nodes[node.args[0]].size // max(1, node.size)
-            if node.op == "bmm":
-                terms = graph.shape(node.args[0])[-1]
+            terms = _terms(graph, index)
             squares = self._plain.of(node, [value**2 for value in values])
             return np.asarray(found + self._of_sum(found, np.asarray(terms), squares, key))
         if node.op == "cumsum":

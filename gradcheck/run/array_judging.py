@@ -76,14 +76,9 @@ def array_findings(
 
     ``heard`` are observations with the kinds of their points.
     """
-    dtype = session.dtype
-    if dtype.is_complex or dtype.precision > FLOAT32.precision:
+    if not _applies(session):
         return
-    is_half = dtype.precision < FLOAT32.precision
-    formula = session.variant.formula
-    sizes = [math.prod(port.shape) for port in (*formula.ports, *formula.judged)]
-    if not is_half and max(sizes, default=0) < LARGE:
-        return
+    is_half = session.dtype.precision < FLOAT32.precision
     pools: dict[tuple[str, str], list[_Row]] = {}
     for observation, kinds in heard:
         for row in _rows(session, observation, kinds):
@@ -95,6 +90,18 @@ def array_findings(
         right = [row for row in rows if not row.disagrees][:_MOST_ROWS]
         if sum(row.columns.size for row in right) >= FEWEST_ENTRIES:
             yield from _found(session, right)
+
+
+def _applies(session: Session) -> bool:
+    """Whether any array of a check can be judged as such: in half precision, and large in float32.
+
+    In float64 an error that shows in the mean of an array shows in its entries.
+    """
+    dtype, formula = session.dtype, session.variant.formula
+    sizes = [math.prod(port.shape) for port in (*formula.ports, *formula.judged)]
+    if dtype.is_complex or dtype.precision > FLOAT32.precision:
+        return False
+    return dtype.precision < FLOAT32.precision or max(sizes, default=0) >= LARGE
 
 
 def _stands_alone(row: _Row, *, is_half: bool) -> bool:
@@ -155,13 +162,14 @@ def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
     points = np.concatenate([session.rows(row.observation.points)[row.point][None] for row in rows])
     try:
         errors = session.reference.rounding_errors(query, points, session.dtype)
+        terms = session.reference.longest_sum(query, points)
     except NoDerivative:
         return None
     columns, shape = rows[0].columns, _shape(rows)
     got = np.stack([row.got for row in rows]).reshape(shape)
     true = np.stack([row.true for row in rows]).reshape(shape)
     samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
-    return SampledArray(got, true, samples, session.dtype)
+    return SampledArray(got, true, samples, session.dtype, terms)
 
 
 def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:

@@ -101,11 +101,11 @@ def test_where_inputs_are_not_ordinary_nothing_is_asked_of_the_mean():
     assert told(array(rounded(1.01 * TRUE)), ordinary=False) == []
 
 
-def sums(got):
-    """Two sums of 4,096 terms each; the last level adds them up in the dtype."""
+def sums(got, terms=4096):
+    """Two sums of so many terms each; the last level adds them up in the dtype."""
     true = np.array([4096.0, -4096.0])
     errors = [true * size * evenly(3, (32, 2)) for size in (U, U, 0.1)]
-    return SampledArray(np.array(got), true, tuple(errors), BFLOAT16)
+    return SampledArray(np.array(got), true, tuple(errors), BFLOAT16, terms)
 
 
 @pytest.mark.parametrize("stopped", [256.0, 512.0, 2048.0])
@@ -114,6 +114,10 @@ def test_a_sum_that_stopped_growing_is_named(stopped):
         f"a sum stagnates: entry [0] is {stopped:.0f} where the truth is 4096; "
         "added up in bfloat16, its terms become too small beside it"
     ]
+
+
+def test_sums_of_few_terms_do_not_stagnate():
+    assert not any("stagnates" in text for text in told(sums([512.0, -4096.0], terms=255)))
 
 
 def test_a_sum_that_is_a_little_off_did_not_stagnate():

@@ -97,12 +97,14 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque.
+    again. Code that says something else when nothing is moved is opaque. ``inputs_moved``: what
+    makes tensors of the inputs and directions moves them too, though it rounds nothing.
     """
 
     ask: Question
     invocation: Invocation
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    inputs_moved: bool = True
     _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
@@ -124,10 +126,14 @@ class Repeated:
                 pass
 
     def moved(self, key: AnswerKey) -> Array:
-        """An answer by each pattern; none where the code cannot be looked into.
+        """An answer by each pattern, at the very inputs; none from code that is opaque.
 
         Shapes: [patterns, *shape of the answer].
         """
+        if self.inputs_moved:
+            return replace(
+                self, inputs_moved=False, _keys=set(), _still=[], _moved=[], _ranged=[]
+            ).moved(key)
         self.ask_until([key], lambda _key, _rounding: False)
         shape = self.answers[key].numbers.shape
         found = [each.numbers[key] for each in self._moved if key in each.numbers]
@@ -149,7 +155,7 @@ class Repeated:
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         # what a user's own code is watched for was found before
         invocation = replace(self.invocation, own_code=False)
-        mode = _Moves(invocation, pattern, into_range=into_range)
+        mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
             for key, said in keyed(self.ask(invocation)):
@@ -349,7 +355,12 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(
-        self, invocation: Invocation, pattern: int | None, *, into_range: bool = False
+        self,
+        invocation: Invocation,
+        pattern: int | None,
+        *,
+        into_range: bool = False,
+        inputs_moved: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtype, self.count, self.batched = (
@@ -358,7 +369,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
-        self.pattern, self.into_range = pattern, into_range
+        self.pattern, self.into_range, self.inputs_moved = pattern, into_range, inputs_moved
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
         self.decomposed = False
@@ -387,6 +398,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
+        if not self.inputs_moved and name in _CASTS and _loses_nothing(function, args, result):
+            return result
         for tensor in written or before.others(result):
             self._round(tensor, name, before)
         return result
@@ -620,6 +633,12 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if not isinstance(target, torch.dtype) or not target.is_floating_point:
         return False
     return not source.is_floating_point or torch.finfo(source).eps < torch.finfo(target).eps
+
+
+def _loses_nothing(function: Any, args: Any, result: Any) -> bool:
+    """Whether a cast gave the very numbers that it was given."""
+    source = args[1] if function._schema.is_mutable else args[0]
+    return bool(_is_readable(source) and torch.equal(result.to(source.dtype), source))
 
 
 def _written(function: Any, args: Any, kwargs: Any) -> list[Tensor]:
