@@ -28,6 +28,7 @@ NOT_ZERO = 8.0
 STAGNANT = 0.42**2 / 3
 BLOCK = 16
 FEWEST_PARTS = 16
+FEWEST_IN_A_PART = 16
 FEWEST_ENTRIES = 32
 """Fewer have no statistics: an array has that many, or the answers at several points have."""
 _NORMAL_MEDIAN = 0.6745  # of the magnitude of a normal number
@@ -297,6 +298,7 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     true = np.where(weight > 0, array.true, 0.0)
     error = np.where(weight > 0, array.error, 0.0)
     rest = error - _factor(error, true, weight) * true
+    live = (weight > 0).astype(float)
     for shape, axis, size, name in _cuts(array.true.shape):
         cut = _Cut(shape, axis, size)
         for with_sign in (False, True):
@@ -313,6 +315,7 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 own = _median(np.abs(sums) / np.maximum(spread, 1e-300)) * spread
                 spread = np.minimum(np.maximum(own, least), np.maximum(worst, least))
             off = np.abs(sums) / np.maximum(spread * max(1.0, fit.scatter), 1e-300)
+            off[(np.abs(sums) <= worst) | (cut.summed(live) < FEWEST_IN_A_PART)] = 0.0
             part = int(off.argmax())
             if norm[part] > 0 and off[part] > MOST_ERRORS_OF_A_PART:
                 what = "mean offset" if with_sign else "mean signed error"
@@ -353,15 +356,14 @@ class _Cut:
 
     def named(self, part: int, name: str) -> str:
         first = part * self.size
-        if self.size == 1:
-            return f"{name} {first}"
-        return f"{name}s {first} to {min(first + self.size, self.shape[self.axis]) - 1}"
+        last = min(first + self.size, self.shape[self.axis]) - 1
+        return name.format(first if first == last else f"{first} to {last}")
 
 
 def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int, str]]:
     """Along each axis, and along rows and matrices numbered throughout; alone and in blocks."""
-    views = [(shape, axis, f"index of axis {axis},") for axis in range(len(shape))]
-    for kept, name in ((1, "row"), (2, "matrix")):
+    views = [(shape, axis, f"index {{}} of axis {axis}") for axis in range(len(shape))]
+    for kept, name in ((1, "row {}"), (2, "matrix {}")):
         lead = shape[: len(shape) - kept]
         if len(lead) > 1 or (lead and kept == 1):
             views.append(((math.prod(lead), *shape[len(lead) :]), 0, name))

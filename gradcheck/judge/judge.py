@@ -147,6 +147,10 @@ class Why(IntEnum):
     BY_NORM = 14
 
 
+RANGE = (Why.NOT_A_NUMBER, Why.INFINITY, Why.FINITE, Why.UNDERFLOW, Why.OWN_RANGE)
+"""That the dtype's range was left, by the number or on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One number, judged.

@@ -22,6 +22,7 @@ from gradcheck.judge.arrays import (
     oddities,
     stagnation,
 )
+from gradcheck.judge.judge import RANGE
 from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.observation import Finding, Judged, Observation
@@ -31,7 +32,7 @@ LARGE = 1_024
 """Entries of an array of float32 from which on it is judged as such; in half precision any is."""
 ORDINARY = "bulk"
 """The kind of drawn points at which errors average out; elsewhere a few entries decide."""
-_MOST_ROWS = 64
+_MOST_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +58,15 @@ class _Row:
 
     @property
     def true(self) -> Floats:
-        """NaN where nothing, or a hull, is proved. Shapes: [entries of the array]."""
+        """NaN where nothing, or a hull, is proved, or the range was left.
+
+        Shapes: [entries of the array].
+        """
         truth, at = self.judged.truth, (self.row, self.columns)
+        left_range = np.isin(self.judged.judgements.why[at], RANGE)
         middle = np.ldexp(truth.middle[at], -truth.exponent[at])
         known = truth.proved[at] & truth.finite[at] & (truth.status[at] == Status.SETTLED)
-        found: Floats = np.where(known, middle, np.nan)
+        found: Floats = np.where(known & ~left_range, middle, np.nan)
         return found
 
     @property
@@ -83,13 +88,13 @@ def array_findings(
     for observation, kinds in heard:
         for row in _rows(session, observation, kinds):
             if _stands_alone(row, is_half=is_half):
-                yield from _found(session, [row])
-            elif is_half and row.kind == ORDINARY:
+                yield from _found(session, [row], ordinary=row.kind == ORDINARY)
+            elif is_half:
                 pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
     for rows in pools.values():
         right = [row for row in rows if not row.disagrees][:_MOST_ROWS]
         if sum(row.columns.size for row in right) >= FEWEST_ENTRIES:
-            yield from _found(session, right)
+            yield from _found(session, right, ordinary=True)
 
 
 def _applies(session: Session) -> bool:
@@ -127,25 +132,27 @@ def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> I
                 yield _Row(observation, judged, row, kind, columns, port)
 
 
-def _found(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Observation, Finding]]:
+def _found(
+    session: Session, rows: Sequence[_Row], *, ordinary: bool
+) -> Iterator[tuple[Observation, Finding]]:
     """What is wrong with one array, or with those at several points taken together."""
     first = rows[0]
     array = _sampled(session, rows)
     if array is None:
         return
-    for oddity in _unexplained(array, rows):
+    for oddity in _unexplained(array, rows, ordinary=ordinary):
         text = f"{first.port.name or 'output'}: {oddity.text}"
         remark = Violation(text, first.judged.answer.label)
         yield first.observation, Finding(first.point, remark)
         return
 
 
-def _unexplained(array: SampledArray, rows: Sequence[_Row]) -> Iterator[Oddity]:
+def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -> Iterator[Oddity]:
     if rows[0].disagrees or array.true.size < FEWEST_ENTRIES:
         yield from stagnation(array)
         return
     moved = None
-    for oddity in oddities(array, ordinary=rows[0].kind == ORDINARY):
+    for oddity in oddities(array, ordinary=ordinary):
         moved = _moved(rows, array.true.shape) if moved is None else moved
         if not oddity.is_explained(array.error, moved):
             yield oddity
