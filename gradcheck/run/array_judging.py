@@ -92,9 +92,10 @@ def array_findings(
             elif is_half:
                 pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
     for rows in pools.values():
-        right = [row for row in rows if not row.disagrees][:_MOST_ROWS]
-        if sum(row.columns.size for row in right) >= FEWEST_ENTRIES:
-            yield from _found(session, right, ordinary=True)
+        some = rows[:_MOST_ROWS]
+        are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
+        if are_many and not any(row.disagrees for row in rows):
+            yield from _found(session, some, ordinary=True)
 
 
 def _applies(session: Session) -> bool:

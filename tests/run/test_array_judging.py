@@ -14,11 +14,11 @@ SOFTMAX = {
     "inputs": ROWS,
     "points": 24,
 }
-SILU = {"formula": "x/(1 + exp(-x))", "inputs": {"x": "(-4, 4)"}, "points": 128}
+SILU = {"formula": "x/(1 + exp(-x))", "inputs": {"x": "(-4, 4)"}}
 
 
-def scaled(code, factor, rows=...):
-    """The code, computed in float32, with the gradient of its first input scaled in some rows."""
+def scaled(code, factor):
+    """The code, computed in float32, with its gradient scaled before it is rounded."""
 
     class Scaled(torch.autograd.Function):
         @staticmethod
@@ -32,9 +32,7 @@ def scaled(code, factor, rows=...):
             with torch.enable_grad():
                 value = code(x)
             (found,) = torch.autograd.grad(value, x, cotangent.float())
-            found = found.clone()
-            found[rows] = found[rows] * factor
-            return found.to(cotangent.dtype)
+            return (found * factor).to(cotangent.dtype)
 
     return Scaled.apply
 
@@ -67,15 +65,9 @@ def test_right_code_is_acquitted(code, dtype):
     assert outcome_of(code, SOFTMAX, dtype).verdict is not Ruling.DISAGREE
 
 
-def test_one_wrong_row_is_named():
-    outcome = outcome_of(scaled(softmax, 1.02, slice(5, 6)), SOFTMAX, "bfloat16")
-    assert outcome.verdict is Ruling.DISAGREE
-    assert "index 5 of axis 0 is +0.0" in outcome.reason
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_of_single_numbers_the_mean_over_the_points_is_judged(dtype):
-    outcome = outcome_of(scaled(functional.silu, 1.01), SILU, dtype)
+@pytest.mark.parametrize(("dtype", "factor"), [("float16", 1.002), ("bfloat16", 1.01)])
+def test_of_single_numbers_the_mean_over_the_points_is_judged(dtype, factor):
+    outcome = outcome_of(scaled(functional.silu, factor), SILU, dtype)
     assert outcome.verdict is Ruling.DISAGREE
     assert "the mean signed error" in outcome.reason
 
@@ -98,7 +90,7 @@ def test_a_large_array_of_float32_is_judged_as_one(factor, verdict):
 BIAS = {
     "formula": "c/sqrt(mean(c*c, dim=1, keepdim=True) + 1/2) + b",
     "let": {"c": "x - mean(x, dim=1, keepdim=True)"},
-    "inputs": {"x": {"shape": [4096, 2], "domain": "(-2, 2)"}, "b": {"shape": [2]}},
+    "inputs": {"x": {"shape": [1024, 2], "domain": "(-2, 2)"}, "b": {"shape": [2]}},
     "points": 2,
 }
 
@@ -122,6 +114,6 @@ def test_a_sum_that_stagnates_is_convicted_by_name():
     outcome = outcome_of(stopping, BIAS, "bfloat16", "contract")
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason == (
-        "b: a sum stagnates: entry [0] is 256 where the truth is 4096; "
+        "b: a sum stagnates: entry [0] is 256 where the truth is 1024; "
         "added up in bfloat16, its terms become too small beside it"
     )
