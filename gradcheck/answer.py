@@ -66,6 +66,7 @@ class Invocation:
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
             ``without`` says of witnesses that the case does without why.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
+            ``again`` are labels of answers, where these alone are asked for once more.
     Units:  every number is exactly representable in ``dtype``.
     """
 
@@ -85,10 +86,15 @@ class Invocation:
     )
     second: FiniteDifferenceSettings | None = None  # the same for gradgradcheck
     elsewhere: Mapping[str, Callable[[], Callable[..., Any]]] = field(default_factory=dict)
+    again: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
         return len(self.inputs[0])
+
+    def asks(self, call: str) -> bool:
+        """Whether a call is to be made, of which answers are labelled with more or less words."""
+        return not self.again or any(label.startswith(call) for label in self.again)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,8 @@ def _examined(check: Check, run_options: RunOptions, modes: tuple[str, ...]) -> 
 def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any) -> Case:
     if isinstance(fn, str):
         keys["torch"] = fn
-    elif fn is not None and not callable(fn):
-        raise TypeError(f"fn is a {type(fn).__name__}, expected a callable, text or None")
     elif fn is not None:
-        keys.setdefault("function", _OWN)
+        keys = {**_own_keys(fn, keys), **keys}
     if not isinstance(points, int):
         keys["points"] = points
     case = case_of(keys, shown=_SHOWN, labels={})
@@ -124,9 +122,18 @@ def _case(fn: Callable[..., Any] | str | None, keys: dict[str, Any], points: Any
         raise CatalogError(problems)
     if fn is None or isinstance(fn, str):
         return case
-    call = _by_name(fn, tuple(keys["inputs"]))
-    own = Implementation(text=_on_trial(fn), where=case.where, call=call)
+    own = Implementation(text=_on_trial(fn), where=case.where, given=fn)
     return replace(case, implementations=(own,))
+
+
+def _own_keys(fn: Callable[..., Any], keys: Mapping[str, Any]) -> dict[str, str]:
+    """What a case says of its own code: that there is some, and how it is called by name."""
+    if not callable(fn):
+        raise TypeError(f"fn is a {type(fn).__name__}, expected a callable, text or None")
+    parameters = keys.get("parameters")
+    placed = parameters.values() if isinstance(parameters, Mapping) else ()
+    by_name = _by_name(fn, tuple(name for name in keys["inputs"] if name not in placed))
+    return {"function": _OWN, **({"call": by_name} if by_name else {})}
 
 
 def _check_device(device: str) -> None:
@@ -169,42 +176,26 @@ def _name(fn: Callable[..., Any] | str | None, formula: Any) -> str:
     return str(_operator(fn) or getattr(fn, "__name__", None) or type(fn).__name__)
 
 
-class _Named(torch.nn.Module):
-    """A module that is called with its inputs by name."""
-
-    def __init__(self, module: torch.nn.Module, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.module, self.names = module, names
-
-    def forward(self, *tensors: torch.Tensor) -> Any:
-        return self.module(**dict(zip(self.names, tensors, strict=True)))
-
-
-def _by_name(fn: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """``fn`` for a call in the order of ``names``: by name where its signature has them all."""
+def _by_name(fn: Callable[..., Any], names: tuple[str, ...]) -> str | None:
+    """How ``fn`` is called with these inputs, unless it is in their order: as a text of `call`."""
     if inspect.isclass(fn):
-        return _applied(fn, names) if issubclass(fn, torch.autograd.Function) else fn
+        return _applied(fn, names) if issubclass(fn, torch.autograd.Function) else None
     signature = _parameters(fn.forward if isinstance(fn, torch.nn.Module) else fn)
     known = {each.name for each in signature if each.kind in _NAMED}
     if not set(names) <= known or _first(signature, len(names)) == names:
-        return fn
-    if isinstance(fn, torch.nn.Module):
-        return _Named(fn, names)
-    return lambda *tensors: fn(**dict(zip(names, tensors, strict=True)))
+        return None
+    return f"f({', '.join(f'{name}={name}' for name in names)})"
 
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def _applied(function: Any, names: tuple[str, ...]) -> Callable[..., Any]:
+def _applied(function: Any, names: tuple[str, ...]) -> str | None:
     """The same for an ``autograd.Function``, whose ``apply`` takes no names."""
     is_apart = function.setup_context is not torch.autograd.Function.setup_context
     context = 0 if is_apart else 1  # before the inputs of forward
     own = _first(_parameters(function.forward)[context:], len(names))
-    if own == names or set(own) != set(names):
-        return function  # type: ignore[no-any-return]
-    order = [names.index(name) for name in own]
-    return lambda *tensors: function.apply(*(tensors[k] for k in order))
+    return None if own == names or set(own) != set(names) else f"f({', '.join(own)})"
 
 
 def _first(signature: Sequence[inspect.Parameter], count: int) -> tuple[str, ...]:

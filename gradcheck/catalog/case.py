@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from gradcheck.catalog.domain import Domain
@@ -12,15 +11,6 @@ from gradcheck.errors import Where
 from gradcheck.graph.lower import Lowered
 from gradcheck.language.nodes import Node
 from gradcheck.query import Port
-
-
-class Pointed(Fraction):
-    """An exact number that was written with a point or an exponent.
-
-    In a list of constants it makes a tensor of the dtype under test, where integers make int64.
-    """
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +51,42 @@ class Implementation:
     """PyTorch code on trial: an expression of the torch language, or a ``module:name``.
 
     ``text`` is what the author wrote, and is empty where the formula's own translation is on
-    trial. Exactly one of ``tree`` (torch language), ``function`` and ``call`` is set otherwise;
-    ``call`` is a callable that a Python program hands over, and that no file can name.
+    trial. Exactly one of ``tree`` (torch language), ``function`` and ``given`` is set otherwise;
+    ``given`` is a callable that a Python program hands over, and that no file can name.
     """
 
     text: str
     where: Where
     tree: Node | None = None
     function: str | None = None
-    call: Callable[..., Any] | None = None
+    given: Callable[..., Any] | None = None
 
     @property
     def is_own_code(self) -> bool:
         """Whether a user wrote it in Python; else it is made of PyTorch's functions alone."""
-        return self.function is not None or self.call is not None
+        return self.function is not None or self.given is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """How a user's own code is called, where that is not with the inputs in their order.
+
+    ``tree`` is of the torch language, in which ``f`` is the code; ``text`` is what the author
+    wrote.
+    """
+
+    text: str
+    where: Where
+    tree: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a module, by its ``name`` there, in whose place an input is put."""
+
+    name: str
+    input: str
+    where: Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +151,6 @@ class Case:
     without: dict[str, str]  # witness: reason
     tags: tuple[str, ...]
     source: tuple[str, ...]
+    calling: Calling | None = None
+    parameters: tuple[Parameter, ...] = ()
+    requires: tuple[str, ...] = ()  # witnesses that must be able to say something

@@ -38,6 +38,8 @@ class Check:
         Where the names of the checks hold its number, it is told which number that is.
         """
         text, all_of_them = self.implementation.text, self.case.implementations
+        if self.case.calling is not None:
+            text = f"{text}, called as {self.case.calling.text}"
         if len(all_of_them) == 1:
             return text
         number = all_of_them.index(self.implementation)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
-from gradcheck.catalog.case import Implementation, Input
+from gradcheck.catalog.case import Calling, Implementation, Input, Parameter
 from gradcheck.catalog.domain import Domain, parse_domain
 from gradcheck.catalog.expressions import Block, Written
 from gradcheck.catalog.keys import CaseKeys
@@ -30,8 +30,13 @@ from gradcheck.errors import ExpressionError
 from gradcheck.graph.functions import RESERVED
 from gradcheck.graph.steps import check_steps, constant_integer
 from gradcheck.language.nodes import Node, Place
-from gradcheck.language.torch_names import mistakes, names_used
-from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.language.torch_names import (
+    mistakes,
+    mistakes_of_calling,
+    names_in_calling,
+    names_used,
+)
+from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
 from gradcheck.spelling import nearest
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -361,6 +366,28 @@ def _check_witnesses(draft: CaseDraft) -> None:
                 nearest(name, known, "choose one of these"),
             )
 
+    _check_required(draft)
+
+
+def _check_required(draft: CaseDraft) -> None:
+    """Complain of witnesses that are required and can have no check."""
+    required = draft.keys.requires
+    order = draft.keys.order or DEFAULT_ORDER
+    if required == []:
+        draft.add(("requires",), "no witness", "at least one", "add one or remove the key")
+    for k, name in enumerate(required or []):
+        here, found = ("requires", k), f"the witness {name}"
+        if name in (required or [])[:k]:
+            draft.add(here, f"{found} again", "each witness once", "remove it")
+        elif name in (draft.keys.without or {}):
+            expected, fix = "a witness that the case is not 'without'", "remove it here or there"
+            draft.add(here, f"{found}, which the case is 'without'", expected, fix)
+        elif METHODS[name].order > order and not draft.has_lost("order"):
+            needed = METHODS[name].order
+            found = f"{found}, which is about order {needed}, in a case of order {order}"
+            fix = f"write order: {needed} or remove it"
+            draft.add(here, found, "a witness that the case's order has", fix)
+
 
 def _check_tags(draft: CaseDraft) -> None:
     seen: set[str] = set()
@@ -396,15 +423,62 @@ def read_implementations(draft: CaseDraft) -> tuple[Implementation, ...]:
         )
     if keys.torch is None:
         return (Implementation("", where(draft.at("formula"))),)
-    _check_torch(draft, keys.torch)
+    _check_torch(draft, keys.torch, "torch")
     return tuple(
         Implementation(each.scalar.text.strip(), where(each.scalar.place), tree=each.tree)
         for each in keys.torch
     )
 
 
-def _check_torch(draft: CaseDraft, texts: list[Written]) -> None:
-    """Complain of everything that is not of the torch language."""
+def read_calling(draft: CaseDraft) -> Calling | None:
+    """How the case's function is called, where it says so; complains of what is not of it."""
+    written = draft.keys.call
+    if written is None:
+        return None
+    if draft.keys.function is None:
+        _miss_function(draft, "call", "an expression that calls it as f")
+        return None
+    _check_torch(draft, [written], "call")
+    named = names_in_calling(written.tree)
+    placed = {scalar.text for scalar in (draft.keys.parameters or {}).values()}
+    for name in draft.keys.inputs:
+        if name not in named and name not in placed:
+            found, expected = f"{name!r}, which 'call' does not name", "every input in 'call'"
+            draft.add(("inputs", name), found, expected, "name it there, or remove it")
+    return Calling(
+        written.scalar.text.strip(), draft.complaints.where(written.scalar.place), written.tree
+    )
+
+
+def read_parameters(draft: CaseDraft) -> tuple[Parameter, ...]:
+    """The parameters of a module that are inputs; complains of what are none."""
+    given, where = draft.keys.parameters, draft.complaints.where
+    if given is None:
+        return ()
+    if draft.keys.function is None:
+        _miss_function(draft, "parameters", "a map for the nn.Module that it names")
+    if not given:
+        found, fix = "no parameters", "add one, as in weight: w, or remove the key"
+        draft.add(("parameters",), found, "at least one", fix)
+    known = tuple(draft.keys.inputs)
+    for scalar in given.values():
+        if scalar.text not in known:
+            fix = nearest(scalar.text, known, "declare it under 'inputs'")
+            expected = f"an input: {', '.join(known)}"
+            draft.complaints.add(scalar.place, f"{scalar.text!r}, which is no input", expected, fix)
+    return tuple(
+        Parameter(name, scalar.text, where(draft.at("parameters", name, key=True)))
+        for name, scalar in given.items()
+    )
+
+
+def _miss_function(draft: CaseDraft, key: str, expected: str) -> None:
+    fix = "add function: my_package.ops:swish, or remove it"
+    draft.add((key,), f"{key!r} without 'function'", f"a 'function', and {expected}", fix)
+
+
+def _check_torch(draft: CaseDraft, texts: list[Written], key: str) -> None:
+    """Complain of everything that is not of the torch language, in which `call` calls ``f``."""
     keys = draft.keys
     rooms = (keys.inputs, keys.constants or {}, keys.sweep or {})
     names = frozenset(name for room in rooms for name in room)
@@ -412,13 +486,13 @@ def _check_torch(draft: CaseDraft, texts: list[Written]) -> None:
         name: value for name, value in (keys.constants or {}).items() if isinstance(value, Fraction)
     }
     for each in texts:
-        for error in mistakes(each.tree, names):
+        for error in (mistakes_of_calling if key == "call" else mistakes)(each.tree, names):
             draft.complaints.add(*inside(each.scalar, error))
         try:
             check_steps(each.tree, numbers, draft.budget.spend)
         except Spent:
             fix = "write shorter bounds, or split the file"
-            draft.add(("torch",), "loops whose bounds take too long to read", BUDGET, fix)
+            draft.add((key,), "loops whose bounds take too long to read", BUDGET, fix)
             return
         except ExpressionError as error:
             draft.complaints.add(*inside(each.scalar, error))
@@ -435,6 +509,7 @@ def check_usage(draft: CaseDraft) -> None:
     """Complain of every declared name that nothing uses."""
     keys, formula = draft.keys, formula_names(draft)
     torch = frozenset[str]().union(*(names_used(each.tree) for each in keys.torch or []))
+    torch |= names_in_calling(keys.call.tree) if keys.call else frozenset()
     lengths = (written for each in keys.inputs.values() for written in _symbols(each.shape))
     domains = (each.domain for each in keys.inputs.values())
     where = frozenset[str]().union(
@@ -449,7 +524,7 @@ def check_usage(draft: CaseDraft) -> None:
     for room, kind, used in rooms:
         for name in getattr(keys, room) or {}:
             if name not in used:
-                _unused(draft, room, name, f"a {kind} that 'formula' or 'torch' uses")
+                _unused(draft, room, name, f"a {kind} that 'formula', 'torch' or 'call' uses")
     for name in draft.lets:
         if name not in formula:
             _unused(draft, "let", name, "an intermediate result that a later text uses")

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from gradcheck.catalog.case import Pointed
 from gradcheck.catalog.problems import Complaint, Refused
 from gradcheck.catalog.yaml_document import Items, Pairs, Yaml, YamlScalar, describe, place_inside
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.shapes import MOST_DIMENSIONS, MOST_ELEMENTS
-from gradcheck.language.nodes import Literal, Node, Place, Sequence, Unary
+from gradcheck.language.nodes import Literal, Node, Place, Pointed, Sequence, Unary
 from gradcheck.language.parse import parse
 
 
@@ -42,7 +41,7 @@ class Block:
     place: Place
 
 
-def read_expression(value: Yaml) -> Written:
+def read_expression(value: Yaml, *, dictionaries: bool = False) -> Written:
     """One expression: a text, or a number as it is written."""
     if not isinstance(value, YamlScalar) or value.kind in ("null", "boolean"):
         raise Refused((value.place, describe(value), "an expression", _expression_fix(value)))
@@ -55,7 +54,7 @@ def read_expression(value: Yaml) -> Written:
     if _SHORT_NUMBER.fullmatch(text):  # most expressions are; the grammar would say the same
         return Written(_number(text), value)
     try:
-        return Written(parse(text), value)
+        return Written(parse(text, dictionaries=dictionaries), value)
     except ExpressionError as error:
         raise Refused(_mistake(value, error)) from None
 

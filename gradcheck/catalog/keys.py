@@ -29,6 +29,7 @@ from gradcheck.catalog.validation import (
 )
 from gradcheck.catalog.values import (
     BOOLEAN,
+    CALLING,
     CHOICE,
     DATA,
     DOMAIN,
@@ -53,6 +54,10 @@ from gradcheck.catalog.values import (
 from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DTYPES
 from gradcheck.methods import LATER_WITNESSES, WITNESSES
+
+
+def _text(reader: Callable[[Yaml], T]) -> ValueKind[T]:
+    return plain_kind(reader, {"type": "string"})
 
 
 def or_map(kind: ValueKind[T]) -> ValueKind[T | dict[str, T]]:
@@ -263,6 +268,17 @@ class CaseKeys:
         "module:attribute, or a list of them: your own code on trial",
         '"my_package.ops:swish"',
     )
+    call: Written | None = optional(
+        CALLING,
+        "an expression of the torch language in which f is the function: how it is called, where "
+        "that is not with the inputs in their order",
+        '"f(x, n, alpha=a)[0]"',
+    )
+    parameters: dict[str, YamlScalar] | None = optional(
+        map_of(_text(read_words)),
+        "a map from names of an nn.Module's parameters to inputs, which are put in their place",
+        '{weight: w, "0.bias": b}',
+    )
     where: list[Written] | None = optional(
         one_or_many(EXPRESSION),
         "a condition on the inputs, or a list of conditions that must all hold",
@@ -292,6 +308,12 @@ class CaseKeys:
         + ", ".join((*WITNESSES, *LATER_WITNESSES)),
         "{forward: no formula in PyTorch}",
     )
+    requires: list[str] | None = optional(
+        list_of(_text(read_word("witness", WITNESSES, LATER_WITNESSES))),
+        "a list of witnesses that must testify: where one lacks the means, as a jvp that nobody "
+        "wrote, the check fails",
+        "[forward]",
+    )
     tags: list[YamlScalar] | None = optional(
         list_of(TAG), "a list of words for pytest's -m and -k", "[slow]"
     )
@@ -300,13 +322,7 @@ class CaseKeys:
     )
 
 
-CASE = table_of(
-    CaseKeys,
-    later={
-        "call": "wrap the function in one that takes the inputs in their order",
-        "parameters": "name a function that calls the module by torch.func.functional_call",
-    },
-)
+CASE = table_of(CaseKeys)
 
 
 NOT_REPORTED = "not reported"
@@ -350,10 +366,6 @@ def _read_any_scalar(value: Yaml) -> YamlScalar:
 
 
 _ANY = plain_kind(_read_any_scalar, {"type": ["string", "integer"]})
-
-
-def _text(reader: Callable[[Yaml], T]) -> ValueKind[T]:
-    return plain_kind(reader, {"type": "string"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from gradcheck.catalog.declaration import (
     check_names,
     check_usage,
     has_symbols,
+    read_calling,
     read_implementations,
     read_inputs,
+    read_parameters,
 )
 from gradcheck.catalog.keys import CASE, CaseKeys, PointKeys
 from gradcheck.catalog.points import read_points
@@ -38,7 +40,10 @@ from gradcheck.catalog.yaml_document import (
 from gradcheck.errors import CatalogError
 from gradcheck.spelling import meant
 
-DEFINING = ("formula", "inputs", "let", "constants", "sweep", "torch", "function", "where")
+DEFINING = (
+    *("formula", "inputs", "let", "constants", "sweep", "where"),
+    *("torch", "function", "call", "parameters"),
+)
 """Keys without which nothing else about a case can be judged but its labels."""
 _WHOLE = (*DEFINING, "accuracy")
 
@@ -119,6 +124,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
     if any(map(draft.has_lost, DEFINING)):
         return None
     implementations = read_implementations(draft)
+    calling, parameters = read_calling(draft), read_parameters(draft)
     variants = read_variants(draft, inputs) if names_are_sound and (symbolic or inputs) else ()
     points = read_points(draft, inputs, variants)
     if not variants:
@@ -146,6 +152,9 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         without={witness: reason.text for witness, reason in (keys.without or {}).items()},
         tags=tuple(tag.text for tag in keys.tags or []),
         source=tuple(text.text for text in keys.source or []),
+        calling=calling,
+        parameters=parameters,
+        requires=tuple(keys.requires or []),
     )
 
 

@@ -147,11 +147,8 @@ def map_of(kind: ValueKind[T]) -> ValueKind[dict[str, T]]:
     return ValueKind(read, {"type": "object", "additionalProperties": kind.schema})
 
 
-def table_of(table: type[T], later: Mapping[str, str] | None = None) -> ValueKind[T]:
-    """Return the kind of maps with a table's keys.
-
-    ``later`` are keys that are refused until a later version, with what to do instead.
-    """
+def table_of(table: type[T]) -> ValueKind[T]:
+    """Return the kind of maps with a table's keys."""
     keys = keys_of(table)
 
     def read(value: Yaml, spot: Spot) -> T:
@@ -165,7 +162,7 @@ def table_of(table: type[T], later: Mapping[str, str] | None = None) -> ValueKin
                 spot.reading.refuse((*spot.path, name), _missing(name, key, spot))
         for name in value:
             if name not in keys:
-                complaint = _unknown_key(name, value, tuple(keys), later or {})
+                complaint = _unknown_key(name, value, tuple(keys))
                 spot.reading.refuse((*spot.path, name), complaint)
         return table(**parts)
 
@@ -177,16 +174,12 @@ def _missing(name: str, key: Key, spot: Spot) -> Complaint:
     return place, f"no {name!r}", key.description, f"add {name}: {key.example}"
 
 
-def _unknown_key(
-    name: str, pairs: Pairs, known: tuple[str, ...], later: Mapping[str, str]
-) -> Complaint:
+def _unknown_key(name: str, pairs: Pairs, known: tuple[str, ...]) -> Complaint:
     place = pairs.keys_at[name]
     key, colon, rest = name.partition(":")
     if colon and key in known:
         return place, *glued_key(key, rest)
     expected = f"one of {', '.join(known)}"
-    if name in later:
-        return place, f"the key {name!r}, not in this version yet", expected, later[name]
     return place, f"the unknown key {name!r}", expected, nearest(name, known, "remove it")
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
@@ -266,6 +267,7 @@ LINE = plain_kind(read_line, _TEXT)
 REFERENCE = plain_kind(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
 TAG = plain_kind(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
 EXPRESSION = plain_kind(read_expression, _NUMBER_OR_TEXT)
+CALLING = plain_kind(partial(read_expression, dictionaries=True), {"type": "string"})
 FORMULA = plain_kind(read_block(2), _FORMULA)
 NUMBERS = plain_kind(read_block(64), {"$ref": "#/definitions/Numbers"})
 DATA = plain_kind(read_constant, {"$ref": "#/definitions/Data"})

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _COMPARING = frozenset({
@@ -30,10 +31,11 @@ _MOST_OF_A_TENSOR = 4  # elements of one that is taken for constants
 def compared_constants(
     function: Callable[..., Any], calls: Sequence[Sequence[Tensor]]
 ) -> tuple[float, ...]:
-    """Return the finite constants with which the calls and their backwards compare, as they come.
+    """Return the finite constants with which the calls and their derivatives compare, as they come.
 
-    They are at most eight. What a call raises ends it, and is for its witness to say. A number in a
-    tensor is a constant where two calls, whose inputs and cotangents differ, have it.
+    Derivatives are the backward, its own backward, and forward mode. The constants are at most
+    eight. What a call raises ends it, and is for its witness to say. A number in a tensor is a
+    constant where two calls, whose inputs and cotangents differ, have it.
     """
     scalars: dict[float, None] = {}
     tensors: Counter[float] = Counter()
@@ -49,16 +51,33 @@ def _listened(
     function: Callable[..., Any], inputs: Sequence[Tensor], cotangent: float
 ) -> _Listener:
     listener = _Listener()
-    # Errors and warnings come again in the call that counts.
-    with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad(), listener:
-        warnings.simplefilter("ignore")
-        leaves = [each.detach().clone().requires_grad_() for each in inputs]
-        results = function(*leaves)
-        several = results if isinstance(results, list | tuple) else [results]
+    for derive in (_twice_reverse, _forward):
+        # Errors and warnings come again in the call that counts.
+        with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter("ignore")
+            with listener:
+                derive(function, [each.detach().clone() for each in inputs], cotangent)
+    return listener
+
+
+def _twice_reverse(function: Callable[..., Any], inputs: list[Tensor], cotangent: float) -> None:
+    """The backward, the backward that can be differentiated, and its own backward."""
+    leaves = [each.requires_grad_() for each in inputs]
+    found: Any = function(*leaves)
+    for create_graph in (False, True, False):
+        several = found if isinstance(found, list | tuple) else [found]
         live = [each for each in several if isinstance(each, Tensor) and each.requires_grad]
         cotangents = [torch.full_like(each, cotangent) for each in live]
-        torch.autograd.grad(live, leaves, cotangents, allow_unused=True)
-    return listener
+        slopes = torch.autograd.grad(
+            live, leaves, cotangents, retain_graph=True, create_graph=create_graph,
+            allow_unused=True,
+        )  # fmt: skip
+        found = slopes if create_graph else found
+
+
+def _forward(function: Callable[..., Any], inputs: list[Tensor], tangent: float) -> None:
+    with forward_ad.dual_level():
+        function(*(forward_ad.make_dual(each, torch.full_like(each, tangent)) for each in inputs))  # type: ignore[no-untyped-call]
 
 
 class _Listener(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
@@ -19,20 +19,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.catalog.case import Implementation
+from gradcheck.catalog.case import Implementation, Parameter
 from gradcheck.errors import CatalogError, Misconduct, Problem
 from gradcheck.implementations.tensors import Home
 from gradcheck.spelling import nearest
 
 
 def load_function(implementation: Implementation, home: Home) -> Callable[..., Any]:
-    """What is called with the inputs in their order.
+    """Return what is called: a function, whoever names it or hands it over.
 
     An ``autograd.Function`` subclass gives its ``apply``; an ``nn.Module`` a copy of itself in the
     dtype and on the device under test, its parameters being constants.
 
     Errors: CatalogError, at the case's own place, where nothing of the kind is found there.
     """
+    if implementation.given is not None:
+        return _callable(implementation.given, implementation, home)
     text = implementation.function or ""
     module, _, attribute = text.partition(":")
     try:
@@ -61,16 +63,14 @@ def _public(holder: Any) -> list[str]:
     return [each for each in dir(holder) if not each.startswith("__")]
 
 
-def load_callable(implementation: Implementation, home: Home) -> Callable[..., Any]:
-    """The same for an object that a Python program handed over. Errors: as there."""
-    return _callable(implementation.call, implementation, home)
-
-
 def _callable(found: Any, implementation: Implementation, home: Home) -> Callable[..., Any]:
     if isinstance(found, torch.nn.Module):
-        module = copy.deepcopy(found)
+        with torch.no_grad():  # else a scripted module's parameters would be no leaves
+            module = copy.deepcopy(found)
         module._apply(partial(_moved, home=home))  # type: ignore[no-untyped-call]
-        return module.requires_grad_(requires_grad=False)
+        for parameter in module.parameters():  # a scripted module cannot be asked as a whole
+            parameter.requires_grad_(False)  # noqa: FBT003
+        return module
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
         apply: Callable[..., Any] = found.apply
         return apply
@@ -104,6 +104,7 @@ def _first_line(error: BaseException) -> str:
 _WORDS = re.compile(
     r"missing \d+ required|missing a required|takes (?:from )?\d+ .*positional arguments?"
     r"|is missing value for argument|received an invalid combination of arguments"
+    r"|got an unexpected keyword argument|got multiple values for argument"
     r"|expected at most \d+ argument|too many positional arguments"
 )
 """How Python and PyTorch say that arguments do not fit."""
@@ -113,32 +114,44 @@ _NOT_THE_USERS = (f"{Path(torch.__file__).parent}{os.sep}", inspect.__file__)
 
 
 class WrongArgumentsError(Misconduct):
-    """A function on trial takes other arguments than the inputs in their order."""
+    """A function on trial takes other arguments than it is called with."""
 
 
-def taking_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function, made to say what it is called with where that does not fit.
+def taking_inputs(
+    function: Callable[..., Any], how: str, entered: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
+    """Return the function, made to say ``how`` it is called where that does not fit.
+
+    ``entered`` is what takes the arguments, where it is not the function itself.
 
     Errors: the function's own; WrongArgumentsError in place of those by which it was not entered.
     """
 
+    entered = function if entered is None else entered
+
     @wraps(function, updated=())
-    def call(*tensors: Any) -> Any:
+    def call(*arguments: Any, **keywords: Any) -> Any:
         try:
-            return function(*tensors)
+            return function(*arguments, **keywords)
         except (TypeError, RuntimeError) as error:
-            if not _WORDS.search(str(error)) or not _was_not_entered(function, tensors, error):
+            is_about_them = _WORDS.search(str(error)) is not None
+            if not is_about_them or not _was_not_entered(entered, arguments, keywords, error):
                 raise
-            raise WrongArgumentsError(_explained(function, len(tensors), error)) from error
+            said = str(error).strip().partition("\n")[0][:_LONGEST]
+            told = f"{said} - the function is called {how}{_signature(entered)}"
+            raise WrongArgumentsError(told) from error
 
     return call
 
 
 def _was_not_entered(
-    function: Callable[..., Any], tensors: Sequence[Any], error: Exception
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    error: Exception,
 ) -> bool:
     try:
-        inspect.signature(function).bind(*tensors)
+        inspect.signature(_forward_of(function)).bind(*arguments, **keywords)
     except TypeError:
         return True
     except ValueError:  # of what is written in C++ nobody knows the signature
@@ -147,13 +160,8 @@ def _was_not_entered(
     return all(frame.filename.startswith(_NOT_THE_USERS) for frame in inner)
 
 
-def _explained(function: Callable[..., Any], count: int, error: Exception) -> str:
-    said = str(error).strip().partition("\n")[0][:_LONGEST]
-    given = "the one input" if count == 1 else f"the {count} inputs in their order"
-    return (
-        f"{said} - the function is called with {given} and nothing else: constants and values of "
-        f"a sweep are not passed; name a function that fills them in{_signature(function)}"
-    )
+def _forward_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function.forward if isinstance(function, torch.nn.Module) else function
 
 
 def _signature(function: Callable[..., Any]) -> str:
@@ -161,10 +169,65 @@ def _signature(function: Callable[..., Any]) -> str:
     owner = getattr(function, "__self__", None)
     if inspect.isclass(owner) and issubclass(owner, torch.autograd.Function):
         function = owner.forward
-    elif isinstance(function, torch.nn.Module):
-        function = function.forward
     try:
-        found = str(inspect.signature(function))
+        found = str(inspect.signature(_forward_of(function)))
     except ValueError:
         return ""
     return "" if "*args" in found else f" (its signature: {found})"
+
+
+# the module with inputs in the place of its parameters
+
+
+def check_parameters(
+    function: Callable[..., Any],
+    implementation: Implementation,
+    parameters: Sequence[Parameter],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Raise unless the function is a module with these parameters, of the shapes of their inputs.
+
+    Errors: CatalogError, at the place of each parameter that is none, is the same as another, or
+            is of another shape.
+    """
+    text = implementation.text
+    if not isinstance(function, torch.nn.Module) or isinstance(function, torch.jit.ScriptModule):
+        scripted = "a scripted module, whose parameters nothing can take the place of"
+        found = scripted if isinstance(function, torch.nn.Module) else "no module"
+        fix = "name the module itself" if found == scripted else "name one, or leave it out"
+        expected = "an instance of nn.Module, whose parameters these are"
+        raise CatalogError([Problem(parameters[0].where, f"{text!r} is {found}", expected, fix)])
+    known = dict(function.named_parameters(remove_duplicate=False))
+    first: dict[int, str] = {}
+    complaints = [
+        (each.where, _complaint(each, known, first, text, shapes[each.input]))
+        for each in parameters
+    ]
+    problems = [Problem(where, *complaint) for where, complaint in complaints if complaint]
+    if problems:
+        raise CatalogError(problems)
+
+
+def _complaint(
+    parameter: Parameter,
+    known: Mapping[str, Tensor],
+    first: dict[int, str],
+    text: str,
+    shape: tuple[int, ...],
+) -> tuple[str, str, str] | None:
+    """What is wrong with a parameter; ``first`` are the names of those before it."""
+    name, found = parameter.name, known.get(parameter.name)
+    if found is None:
+        expected = f"one of {', '.join(known)}" if known else "nothing: it has no parameters"
+        fix = nearest(name, tuple(known), "correct the name")
+        return f"{text!r} has no parameter {name!r}", expected, fix
+    if id(found) in first:
+        both = f"{name!r} and {first[id(found)]!r}, which are one parameter of {text!r}"
+        expected = "each parameter once: an input takes the place of all its names"
+        return both, expected, "remove one of the two"
+    first[id(found)] = name
+    if tuple(found.shape) == shape:
+        return None
+    given = f"the input {parameter.input!r} of shape {list(shape)} for the parameter {name!r}"
+    fix = f"write shape: {list(found.shape)}"
+    return given, f"the parameter's shape, {list(found.shape)}", fix

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.errors import ExpressionError
+from gradcheck.errors import ExpressionError, Misconduct
 from gradcheck.floats import nearest_float
 from gradcheck.graph.indexing import MOST_STEPS
 from gradcheck.graph.steps import too_many_steps
@@ -35,10 +35,12 @@ from gradcheck.language.nodes import (
     Call,
     Comparison,
     Comprehension,
+    Dictionary,
     Literal,
     Loop,
     Name,
     Node,
+    Pointed,
     Sequence,
     Slice,
     Subscript,
@@ -61,7 +63,7 @@ class Scope:
 
 
 def value_of(node: Node, scope: Scope) -> Any:
-    """The value of ``node``: an exact number, a boolean, a string, None, a tensor or a list."""
+    """The value of ``node``: an exact number, a boolean, a text, None, a tensor, a list, a map."""
     return _RULES[type(node)](node, scope)
 
 
@@ -97,7 +99,7 @@ def _index(node: object, scope: Scope) -> Any:
         bounds = (node.start, node.stop, node.step)
         return slice(*(None if bound is None else _bound(bound, scope) for bound in bounds))
     value = value_of(node, scope)  # type: ignore[arg-type]
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, list):
         return whole_numbers(value, scope.home)
@@ -152,6 +154,9 @@ _RULES: dict[type, Callable[[Any, Scope], Any]] = {
     Comparison: _compare,
     Call: lambda node, scope: scope.call(node, scope),
     Sequence: lambda node, scope: [value_of(item, scope) for item in node.items],
+    Dictionary: lambda node, scope: {
+        key: value_of(value, scope) for key, value in zip(node.keys, node.values, strict=True)
+    },
     Subscript: _subscript,
     Comprehension: _comprehension,
 }
@@ -161,8 +166,12 @@ def element(base: Any, indices: tuple[Any, ...], home: Home) -> Any:
     """``base[indices]``.
 
     A list of exact numbers gives exact numbers, one position in a list or a tuple what stands
-    there; anything else counts as a tensor.
+    there, a text what a map has by that name; anything else counts as a tensor.
+
+    Errors: Misconduct for a name that a map, or something else, has not.
     """
+    if len(indices) == 1 and isinstance(indices[0], str):
+        return _named(base, indices[0])
     if isinstance(base, list | tuple):
         if len(indices) == 1 and isinstance(indices[0], int | slice):
             return base[indices[0]]
@@ -171,6 +180,16 @@ def element(base: Any, indices: tuple[Any, ...], home: Home) -> Any:
             return found.tolist() if isinstance(found, np.ndarray) else found
     tensor = as_tensor(base, home)
     return _forwards(tensor, indices)
+
+
+def _named(base: Any, name: str) -> Any:
+    if not isinstance(base, Mapping):
+        raise Misconduct(f"the code on trial gave a {type(base).__name__}, expected a map with "
+                         f"the key {name!r}")  # fmt: skip
+    if name not in base:
+        keys = ", ".join(map(repr, base)) or "no keys"
+        raise Misconduct(f"the code on trial gave a map without the key {name!r}: it has {keys}")
+    return base[name]
 
 
 def _forwards(tensor: Tensor, indices: tuple[Any, ...]) -> Tensor:
@@ -254,7 +273,7 @@ def apply_unary(symbol: str, operand: Any, home: Home) -> Any:
             return not operand
         return torch.logical_not(as_tensor(operand, home))
     if _is_number(operand):
-        return -operand if symbol == "-" else +operand
+        return _as_written(-operand if symbol == "-" else +operand, operand)
     tensor = as_tensor(operand, home)
     return -tensor if symbol == "-" else tensor
 
@@ -275,11 +294,18 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
     if symbol in _COMPARISONS:
         return _BINARY[symbol](left, right)
     left, right = (
-        value if isinstance(value, float | complex) else Fraction(value) for value in (left, right)
+        value if isinstance(value, Fraction | float | complex) else Fraction(value)
+        for value in (left, right)
     )
     if symbol == "**":
-        return _power(left, right)
-    return _bounded(_BINARY[symbol](left, right))
+        return _as_written(_power(left, right), left, right)
+    return _as_written(_bounded(_BINARY[symbol](left, right)), left, right)
+
+
+def _as_written(value: Any, *operands: Any) -> Any:
+    """The value, with a point where one of its operands was written with one."""
+    is_exact = type(value) is Fraction
+    return Pointed(value) if is_exact and any(type(x) is Pointed for x in operands) else value
 
 
 def _power(base: Any, exponent: Any) -> Any:

@@ -5,7 +5,9 @@ An expression is compiled before; whether one call takes many points is found by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, cast
@@ -22,11 +24,12 @@ from gradcheck.implementations.compiled import (
     record_graph,
     source,
 )
-from gradcheck.implementations.function import load_callable, load_function, taking_inputs
-from gradcheck.implementations.tensors import Home, constant_of, home_of
-from gradcheck.implementations.torch_language import evaluate_torch
+from gradcheck.implementations.function import check_parameters, load_function, taking_inputs
+from gradcheck.implementations.tensors import Home, constant_of, home_of, plain
+from gradcheck.implementations.torch_language import evaluate_calling, evaluate_torch
 from gradcheck.implementations.translation import translate
 from gradcheck.language.nodes import Node
+from gradcheck.language.torch_names import PYTHON_NUMBERS, names_in_calling
 
 Subject = Callable[..., Any]
 """What gives a tensor, or where the formula has several outputs a tuple or list of them."""
@@ -51,10 +54,8 @@ def subject_of(
             it returns is looked at by who calls it.
     """
     home = home_of(dtype, device)
-    if implementation.call is not None:
-        return _contained(taking_inputs(load_callable(implementation, home)))
-    if implementation.function is not None:
-        return _contained(taking_inputs(load_function(implementation, home)))
+    if implementation.is_own_code:
+        return _contained(_own_code(case, variant, implementation, home))
     return _expression(case, variant, implementation, home)
 
 
@@ -67,23 +68,135 @@ def source_of(
 
     Errors: TooLargeError as the subject; whatever importing a ``function`` raises.
     """
-    if implementation.call is not None:
+    if implementation.given is not None:
         return None
     if implementation.function is not None:
-        return _imported(implementation, home_of(dtype, device))
+        return _source_of_own(case, variant, implementation.function, home_of(dtype, device))
     compiled = _compiled(case, variant, implementation, home_of(dtype, device))
     return None if compiled is None else source(compiled)
 
 
-def _imported(implementation: Implementation, home: Home) -> str:
-    """The text that names a function as it is called: by ``apply``, or as a module's copy."""
-    module, _, attribute = (implementation.function or "").partition(":")
+def _own_code(
+    case: Case, variant: Variant, implementation: Implementation, home: Home
+) -> Callable[..., Any]:
+    """A user's function, called as the case says, with the inputs in the order of its formula."""
+    names = [port.name for port in variant.formula.ports]
+    placed = {each.name: each.input for each in case.parameters}
+    given = [name for name in names if name not in placed.values()]
+    loaded = load_function(implementation, home)
+    if case.parameters:
+        shapes = {port.name: port.shape for port in variant.formula.ports}
+        check_parameters(loaded, implementation, case.parameters, shapes)
+    how = _how(case, len(given))
+    plain_function = taking_inputs(loaded, how)
+    outputs = list(case.formula) if isinstance(case.formula, Mapping) else []
+    constants = {name: constant_of(value, home) for name, value in case.constants.items()}
+
+    def call(*tensors: Tensor) -> Any:
+        values: dict[str, Any] = dict(zip(names, tensors, strict=True))
+        called = plain_function
+        if placed:
+            replaced = {name: values[one] for name, one in placed.items()}
+            called = taking_inputs(partial(_with_parameters, loaded, replaced), how, loaded)
+        if case.calling is None:
+            return in_order(called(*(values[name] for name in given)), outputs)
+        values = {**variant.values, **_fresh(constants), **values}
+        tree, several = case.calling.tree, bool(outputs)
+        return in_order(evaluate_calling(tree, called, values, home, several=several), outputs)
+
+    return call
+
+
+def _how(case: Case, count: int) -> str:
+    if case.calling is not None:
+        return f"as {case.calling.text}"
+    inputs = "the one input" if count == 1 else f"the {count} inputs in their order"
+    return f"with {inputs} and nothing else; `call: f(x, n)` says how it is called otherwise"
+
+
+def _with_parameters(
+    module: Any, parameters: dict[str, Tensor], *arguments: Any, **keywords: Any
+) -> Any:
+    return torch.func.functional_call(module, parameters, arguments, keywords)
+
+
+def in_order(result: Any, outputs: Sequence[str]) -> Any:
+    """Return what a map gives for each of the outputs; all else as it is.
+
+    Errors: Misconduct where it has not all of them.
+    """
+    if not outputs or not isinstance(result, Mapping):
+        return result
+    missing = [name for name in outputs if name not in result]
+    if missing:
+        keys = ", ".join(map(repr, result)) or "no keys"
+        raise Misconduct(f"the implementation returned a map without {missing[0]!r}, one of the "
+                         f"outputs that the formula names: it has {keys}")  # fmt: skip
+    return tuple(result[name] for name in outputs)
+
+
+def _source_of_own(case: Case, variant: Variant, text: str, home: Home) -> str:
+    """Return Python text that imports a function, and calls it as the case says."""
+    module, _, attribute = text.partition(":")
     found = attrgetter(attribute)(import_module(module))
     end = ".apply" if isinstance(found, type) else ""  # an autograd.Function: others are refused
     if isinstance(found, torch.nn.Module):
         end = f".to(device={str(home.device)!r}, dtype={home.dtype})"
-    lines = [f"import {module}", *(["import torch"] if "torch." in end else []), ""]
-    return "\n".join([*lines, f"subject = {module}.{attribute}{end}", ""])
+    named = f"{module}.{attribute}{end}"
+    if case.calling is None and not case.parameters:
+        lines = [f"subject = {named}"]
+    else:
+        lines = list(_definition(case, variant, named, home))
+    imports = [
+        f"import {module}",
+        *(["import torch"] if "torch." in "".join([end, *lines]) else []),
+    ]
+    return "\n".join([*imports, "", *lines, ""])
+
+
+def _definition(case: Case, variant: Variant, named: str, home: Home) -> Iterator[str]:
+    """Lines that define ``subject``, with all names that the case's `call` uses."""
+    inputs = [port.name for port in variant.formula.ports]
+    calling, placed = case.calling, {each.name: each.input for each in case.parameters}
+    given = [name for name in inputs if name not in placed.values()]
+    used = names_in_calling(calling.tree) if calling else frozenset()
+    constants = {name: constant_of(value, home) for name, value in case.constants.items()}
+    for name, value in {**PYTHON_NUMBERS, **variant.values, **constants}.items():
+        if name in used and name not in inputs:
+            yield f"{name} = {_written(plain(value))}"
+    if "F" in used - {*inputs, *constants, *variant.values}:
+        yield "F = torch.nn.functional"
+    yield f"{'module' if placed else 'f'} = {named}"
+    yield ""
+    yield f"def subject({', '.join(inputs)}):"
+    if placed:
+        pairs = ", ".join(f"{name!r}: {one}" for name, one in placed.items())
+        yield "    def f(*arguments, **keywords):"
+        yield f"        replaced = {{{pairs}}}"
+        yield "        return torch.func.functional_call(module, replaced, arguments, keywords)"
+        yield ""
+    text = calling.text if calling else f"f({', '.join(given)})"
+    if calling is None or not isinstance(case.formula, Mapping):
+        yield f"    return {' '.join(text.split())}"
+        return
+    names = list(case.formula)
+    yield f"    found = {' '.join(text.split())}"
+    yield f"    return [found[name] for name in {names}] if isinstance(found, dict) else found"
+
+
+def _written(value: Any) -> str:
+    """A number, a text or a tensor as Python code."""
+    if isinstance(value, Tensor):
+        return f"torch.tensor({value.tolist()}, dtype={value.dtype}, device={str(value.device)!r})"
+    return f"float({str(value)!r})" if value in (math.inf, -math.inf) else repr(value)
+
+
+def _fresh(constants: Mapping[str, Any]) -> dict[str, Any]:
+    """Clones, as some functions write into their arguments (running statistics)."""
+    return {
+        name: value.clone() if isinstance(value, Tensor) else value
+        for name, value in constants.items()
+    }
 
 
 def _expression(
@@ -155,12 +268,7 @@ def _interpreted(
     names = [port.name for port in variant.formula.ports]
 
     def call(*tensors: Tensor) -> Any:
-        # Some functions write into their arguments (running statistics): each call has its own.
-        fresh = {
-            name: value.clone() if isinstance(value, Tensor) else value
-            for name, value in constants.items()
-        }
-        return evaluation({**fresh, **dict(zip(names, tensors, strict=True))}, home)
+        return evaluation({**_fresh(constants), **dict(zip(names, tensors, strict=True))}, home)
 
     return call
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.catalog.case import Pointed
 from gradcheck.floats import nearest_float
+from gradcheck.language.nodes import Pointed
 
 
 @dataclass(frozen=True, slots=True)

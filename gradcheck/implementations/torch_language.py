@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -12,13 +12,21 @@ from torch import Tensor
 from gradcheck.errors import ExpressionError
 from gradcheck.implementations.interpreter import Scope, value_of
 from gradcheck.implementations.tensors import Home, as_tensor, items_of, plain
-from gradcheck.language.nodes import Attribute, Call, Node
+from gradcheck.language.nodes import (
+    Attribute,
+    Call,
+    Comprehension,
+    Dictionary,
+    Node,
+    Sequence,
+)
 from gradcheck.language.torch_names import (
     ATTRIBUTES,
     PYTHON_NUMBERS,
     TORCH_DTYPES,
     allowed,
     dotted,
+    is_of_function,
 )
 
 
@@ -38,6 +46,56 @@ def evaluate_torch(
     if not several:
         return as_tensor(result, home)
     return tuple(as_tensor(item, home) for item in result)
+
+
+def evaluate_calling(
+    tree: Node,
+    function: Callable[..., Any],
+    values: Mapping[str, Any],
+    home: Home,
+    *,
+    several: bool,
+) -> Any:
+    """What the expression gives, in which ``f`` is the function.
+
+    It is called once with the same arguments, however often they are written. What it gives is
+    handed on as it is; a list that the expression writes is stacked, or where a case names its
+    outputs gives them in order.
+
+    Errors: Misconduct where the expression asks for what the function does not give; else what it
+            or PyTorch raises.
+    """
+    values = {**PYTHON_NUMBERS, **values}
+    given: dict[Call, Any] = {}
+
+    def call(node: Call, scope: Scope) -> Any:
+        if not is_of_function(node):
+            return _call(node, scope)
+        if scope.values is not values:  # within a loop, where the same text says something else
+            return _called(function, node, scope)
+        if node not in given:
+            given[node] = _called(function, node, scope)
+        return given[node]
+
+    result = value_of(tree, Scope(values, home, call, _attribute))
+    if not isinstance(tree, Sequence | Comprehension):
+        return result
+    return tuple(result) if several else as_tensor(result, home)
+
+
+def _called(function: Callable[..., Any], node: Call, scope: Scope) -> Any:
+    arguments = [_given(argument, scope) for argument in node.arguments]
+    return function(*arguments, **{name: _given(value, scope) for name, value in node.keywords})
+
+
+def _given(node: Node, scope: Scope) -> Any:
+    """An argument as a Python program writes it: lists, tuples and maps stay what they are."""
+    match node:
+        case Dictionary(keys, values):
+            return {key: _given(value, scope) for key, value in zip(keys, values, strict=True)}
+        case Sequence(items, is_tuple=is_tuple):
+            return (tuple if is_tuple else list)(_given(item, scope) for item in items)
+    return plain(value_of(node, scope))
 
 
 def _call(node: Call, scope: Scope) -> Any:

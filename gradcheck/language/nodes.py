@@ -12,6 +12,16 @@ Place = tuple[int, int]
 START: Place = (1, 1)
 
 
+class Pointed(Fraction):
+    """An exact number that was written with a point or an exponent.
+
+    Python code is given it as a float, and in a list of constants it makes a tensor of the dtype
+    under test, where integers make int64.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """A number (exact), a boolean, a string or None."""
@@ -75,9 +85,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A list, or a tuple."""
+    """A list, or a tuple, which to PyTorch and to a formula is the same."""
 
     items: tuple[Node, ...]
+    place: Place = field(default=START, compare=False)
+    is_tuple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """A map from texts, which only what a user's own function takes and gives can be."""
+
+    keys: tuple[str, ...]
+    values: tuple[Node, ...]
     place: Place = field(default=START, compare=False)
 
 
@@ -124,6 +144,7 @@ Node = (
     | Comparison
     | Call
     | Sequence
+    | Dictionary
     | Subscript
     | Comprehension
 )

@@ -30,11 +30,13 @@ from gradcheck.language.nodes import (
     Call,
     Comparison,
     Comprehension,
+    Dictionary,
     Literal,
     Loop,
     Name,
     Node,
     Place,
+    Pointed,
     Sequence,
     Slice,
     Subscript,
@@ -61,8 +63,8 @@ _COMPARISON: dict[type[ast.cmpop], str] = {
 
 
 @lru_cache(maxsize=2048)  # many cases say x**2, and most known answers are simple numbers
-def parse(text: str) -> Node:
-    """The tree of ``text``.
+def parse(text: str, *, dictionaries: bool = False) -> Node:
+    """The tree of ``text``, in which there may be dictionaries or not.
 
     Errors: ExpressionError, with the place inside ``text``, for what is no expression of the
             language, for more than 10,000 characters, nesting beyond 64, a chain of more than
@@ -80,14 +82,14 @@ def parse(text: str) -> Node:
         raise too_deep((1, 1)) from None
     if isinstance(tree.body, ast.Tuple):
         _refuse_bare_tuple(text, flat[start:], start)
-    return _Reader(text, flat[start:], start).read(tree.body, 0)
+    return _Reader(text, flat[start:], start, dictionaries=dictionaries).read(tree.body, 0)
 
 
 class _Reader:
     """Carries the text, so that a node knows its place and a number its exact digits."""
 
-    def __init__(self, text: str, flat: str, start: int) -> None:
-        self.text, self.flat, self.start = text, flat, start
+    def __init__(self, text: str, flat: str, start: int, *, dictionaries: bool) -> None:
+        self.text, self.flat, self.start, self.dictionaries = text, flat, start, dictionaries
         self.one_line = "\n" not in text
 
     def place(self, node: ast.AST) -> Place:
@@ -138,7 +140,7 @@ class _Reader:
             raise too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
         if len(exponent) > len("-10000") or len(mantissa) + abs(int(exponent or 0)) > MOST_DIGITS:
             raise too_many_digits(self.place(node), MOST_DIGITS)
-        return Fraction(int(digits) if digits.isdigit() else digits)  # of an int in half the time
+        return Fraction(int(digits)) if digits.isdigit() else Pointed(digits)
 
     def _read_name(self, node: ast.Name, _depth: int) -> Node:
         return Name(node.id, self.place(node))
@@ -207,9 +209,26 @@ class _Reader:
         return Call(function, arguments, tuple(keywords), self.place(node))
 
     def _read_list(self, node: ast.List | ast.Tuple, depth: int) -> Node:
-        return Sequence(tuple(self.read(item, depth + 1) for item in node.elts), self.place(node))
+        items = tuple(self.read(item, depth + 1) for item in node.elts)
+        return Sequence(items, self.place(node), isinstance(node, ast.Tuple))
 
     _read_tuple = _read_list
+
+    def _read_dict(self, node: ast.Dict, depth: int) -> Node:
+        if not self.dictionaries:
+            self.refuse(node)
+        items: dict[str, Node] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                found = ast.unparse(key) if key else "**"
+                place = self.place(key or value)
+                fix = 'write it like {"a": x}'
+                raise ExpressionError(place, f"the key {found}", "a text as a key", fix)
+            if key.value in items:
+                found, fix = f"the key {key.value!r} again", "leave one of them out"
+                raise ExpressionError(self.place(key), found, "each key once", fix)
+            items[key.value] = self.read(value, depth + 1)
+        return Dictionary(tuple(items), tuple(items.values()), self.place(node))
 
     def _read_subscript(self, node: ast.Subscript, depth: int) -> Node:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]

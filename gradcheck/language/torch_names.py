@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from gradcheck.errors import ExpressionError
 from gradcheck.language.nodes import (
+    START,
     Attribute,
     Binary,
     Call,
     Comparison,
     Comprehension,
+    Dictionary,
     Literal,
     Name,
     Node,
@@ -96,7 +99,7 @@ def children(node: object) -> tuple[object, ...]:
             return (operand,)
         case Binary(_, left, right):
             return left, right
-        case Comparison(_, children) | Sequence(children):
+        case Comparison(_, children) | Dictionary(_, children) | Sequence(children):
             return children
         case Call(function, arguments, keywords):
             return function, *arguments, *(value for _, value in keywords)
@@ -114,6 +117,70 @@ def check_tree(tree: Node, names: frozenset[str]) -> None:
     """
     for error in mistakes(tree, names):
         raise error
+
+
+FUNCTION = "f"
+"""The name by which a case says how its own code is called."""
+_STAND_IN = Attribute(Name("torch"), "add")
+"""To the rules of the torch language ``f`` is like a function of PyTorch's."""
+
+
+def is_of_function(node: object) -> bool:
+    """Whether the node calls ``f``."""
+    return isinstance(node, Call) and node.function == Name(FUNCTION)
+
+
+def mistakes_of_calling(tree: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
+    """An error for everything that is not of the torch language, in which ``f`` may be called.
+
+    The arguments of ``f`` may be what no function of PyTorch takes: maps, tuples, lists of lists.
+    """
+    calls = [each for each in _below(tree) if isinstance(each, Call)]
+    plain = [each for each in calls if isinstance(each.function, Name)]
+    others = [each for each in plain if not is_of_function(each)]
+    for node in others:
+        found = f"a call of {whole_name(node.function)[0]!r}"
+        expected = f"a call of {FUNCTION!r}, of torch.NAME, F.NAME or a method of a tensor"
+        fix = f"write {FUNCTION} for the function on trial"
+        yield ExpressionError(node.place, found, expected, fix)
+    tree = _with_stand_in(tree)
+    named = [each for each in _below(tree) if isinstance(each, Name)]
+    bare = [each for each in named if each.name == FUNCTION and FUNCTION not in names]
+    for name in bare:
+        found = f"the name {FUNCTION!r}, which is not called"
+        yield ExpressionError(name.place, found, "a call of it", f"write {FUNCTION}(x)")
+    if not (plain or bare):
+        expected = f"an expression in which the function is called, as {FUNCTION}(x)"
+        fix = f"call the function by the name {FUNCTION}"
+        yield ExpressionError(START, f"no call of {FUNCTION!r}", expected, fix)
+    yield from mistakes(tree, names | {name.name for name in bare})
+
+
+def names_in_calling(tree: Node) -> frozenset[str]:
+    """The names that an expression which calls ``f`` takes from outside, ``f`` itself left out."""
+    return names_used(_with_stand_in(tree))
+
+
+def _below(node: object) -> Iterator[object]:
+    """The node and all that stands below it."""
+    yield node
+    inner = children(node)
+    if isinstance(node, Comprehension):
+        inner = (*(bound for loop in node.loops for bound in loop.bounds), node.body)
+    for child in inner:
+        yield from _below(child)
+
+
+def _with_stand_in(node: Any) -> Any:
+    """The tree with a function of PyTorch in the place of each that is called by a plain name."""
+    if isinstance(node, tuple):
+        return tuple(map(_with_stand_in, node))
+    if not is_dataclass(node) or isinstance(node, type | Literal):
+        return node
+    parts = {each.name: _with_stand_in(getattr(node, each.name)) for each in fields(node)}
+    if isinstance(node, Call) and isinstance(node.function, Name):
+        parts["function"] = _STAND_IN
+    return replace(node, **parts)
 
 
 def mistakes(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
@@ -163,7 +230,7 @@ def _argument(node: object, names: frozenset[str]) -> Iterator[ExpressionError]:
 
     Strings, None and dtypes are well there.
     """
-    if isinstance(node, Sequence | Slice):
+    if isinstance(node, Sequence | Slice | Dictionary):
         for child in children(node):
             yield from _argument(child, names)
     elif isinstance(node, Attribute) and dotted(node, names) in TORCH_DTYPES:

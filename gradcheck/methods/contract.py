@@ -52,12 +52,14 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     if "reverse" in invocation.without:
         yield Abstention(invocation.without["reverse"], GRAD, incapable=True)
         return
-    said = list(guarded(GRAD, _plain, invocation))
+    # The first calls are made in any case: all others are held against them.
+    always = replace(invocation, again=frozenset())
+    said = list(guarded(GRAD, _plain, always))
     answers = [each for each in said if isinstance(each, Answer)]
     if not answers:
         yield from said
         return
-    first = clauses.FirstCall.of(invocation, answers[0])
+    first = clauses.FirstCall.of(always, answers[0])
     repeated = [said for call in _repetition(first) for said in _asked(*call, first)]
     if any(map(first.is_far_from, repeated)):
         # Whatever else is changed, the answer hangs on the number of the call.
@@ -67,6 +69,7 @@ def answer(invocation: Invocation) -> Iterator[Said]:
         return
     yield from said
     yield from repeated
+    first = replace(first, invocation=invocation)
     for label, clause in _clauses(first):
         yield from _asked(label, clause, first)
     for label, pushed in _tangents(invocation):
@@ -120,7 +123,7 @@ def _clauses(first: clauses.FirstCall) -> list[tuple[str, clauses.Clause]]:
     ports = judged_ports(first.invocation)
     found = [*_CLAUSES, *(_OF_OWN_CODE if first.invocation.own_code else ())]
     if first.invocation.seed != directions.PLAIN:
-        found += _SIZED
+        found += _COTANGENTS
     for k in inputs if len(inputs) > 1 else ():
         found.append((f"where only input {k} requires a gradient", _requiring({k})))
     for k in inputs if len(inputs) > 2 else ():
@@ -138,11 +141,15 @@ def _requiring(numbers: set[int]) -> clauses.Clause:
 def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
     if "forward" in invocation.without:
         return []
-    sized = invocation.own_code and invocation.seed != directions.PLAIN
-    return [*_TANGENTS, *(_SIZED_TANGENTS if sized else ())]
+    others = invocation.own_code and invocation.seed != directions.PLAIN
+    return [*_TANGENTS, *(_OTHER_TANGENTS if others else ())]
 
 
-_SIZES = {"large": directions.NEAR_A_THOUSAND, "tiny": directions.NEAR_A_MILLIONTH}
+_DIRECTIONS: dict[str, directions.Direction] = {
+    "a large {} with all its bits": partial(directions.full, directions.BEYOND_A_THOUSAND),
+    "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
+    "a {} with zeros": directions.sparse,
+}
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
     ("on the second backward", clauses.second_backward),
@@ -166,9 +173,9 @@ _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("for no entries", clauses.no_entries),
     ("with uninitialized memory filled", clauses.with_memory_filled),
 )
-_SIZED: tuple[tuple[str, clauses.Clause], ...] = tuple(
-    (f"for a {size} cotangent with all its bits", partial(clauses.sized, exponent))
-    for size, exponent in _SIZES.items()
+_COTANGENTS: tuple[tuple[str, clauses.Clause], ...] = tuple(
+    (f"for {name.format('cotangent')}", partial(clauses.by_cotangent, direction))
+    for name, direction in _DIRECTIONS.items()
 )
 _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
     ("with create_graph", clauses.with_graph),
@@ -186,9 +193,9 @@ _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
 
 _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
-    ("for strided tangents", partial(clauses.pushed, None, strided)),
+    ("for strided tangents", partial(clauses.pushed, directions.dense, strided)),
 )
-_SIZED_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
-    (f"for a {size} tangent with all its bits", partial(clauses.pushed, exponent, as_it_is))
-    for size, exponent in _SIZES.items()
+_OTHER_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
+    (f"for {name.format('tangent')}", partial(clauses.pushed, direction, as_it_is))
+    for name, direction in _DIRECTIONS.items()
 )

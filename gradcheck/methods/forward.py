@@ -98,4 +98,4 @@ def _tangents(invocation: Invocation) -> list[Array]:
     dense = directions.dense(invocation, ports, directions.FIRST_TANGENT)
     if not (invocation.thorough and 1 < coordinate_count(ports) <= MOST_COLUMNS):
         return [dense]
-    return [dense, *directions.units(invocation, ports, directions.FIRST_TANGENT)]
+    return [dense, *directions.units(dense, ports)]

@@ -127,7 +127,7 @@ def _cotangents(invocation: Invocation) -> list[Array]:
     ports = judged_ports(invocation)
     dense = _dense(invocation)
     if 1 < coordinate_count(ports) <= MOST_ROWS:
-        return [dense, *directions.units(invocation, ports, directions.COTANGENT)]
+        return [dense, *directions.units(dense, ports)]
     if len(ports) == 1:
         return [dense]
     parts = split(dense, [port.shape for port in ports])

@@ -23,6 +23,7 @@ from gradcheck.judge.arrays import (
     stagnation,
 )
 from gradcheck.judge.judge import RANGE
+from gradcheck.methods._torch.rounding import AnswerKey
 from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.observation import Finding, Judged, Observation
@@ -191,7 +192,12 @@ def _query_of(row: _Row) -> Query:
 
 def _moved(rows: Sequence[_Row], shape: tuple[int, ...]) -> Floats:
     """The array by each pattern of moves; of the patterns that all rows have."""
-    found = [row.judged.call.moved(row.judged.called)[:, row.row] for row in rows]
+    told: dict[tuple[int, AnswerKey], Array] = {}
+    for row in rows:
+        asked = id(row.judged.call), row.judged.called
+        if asked not in told:
+            told[asked] = row.judged.call.moved(row.judged.called)
+    found = [told[id(row.judged.call), row.judged.called][:, row.row] for row in rows]
     patterns = min(len(each) for each in found)
     if not patterns:
         return np.zeros((0, *shape))

@@ -15,7 +15,7 @@ from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.ball_arrays import floats_of
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
-from gradcheck.run.observation import Asked, Judged, Observation, observe_each
+from gradcheck.run.observation import ALL_CALLS, Asked, Judged, Observation, observe_each
 from gradcheck.run.session import Session, single, stable_seed
 
 _OWN_POINTS = 12
@@ -139,7 +139,9 @@ def _ordinary(session: Session, count: int) -> list[Asked]:
     seed = stable_seed("ordinary", session.case.name, variant.name)
     site = Site(variant.inputs, variant.formula, session.dtype)
     batch = batch_of(site, "bulk", Recipe(seed, ()), count)
-    return [Asked(single(batch.points, k), seed + k, measured=False) for k in range(batch.count)]
+    return [
+        Asked(single(batch.points, k), seed + k, unmeasured=ALL_CALLS) for k in range(batch.count)
+    ]
 
 
 def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
@@ -148,7 +150,7 @@ def _drawn(session: Session, effort: RunOptions, most: int) -> Iterator[Asked]:
         kept = batch.taken(np.arange(batch.count) < most)
         most -= kept.count
         if kept.count:
-            yield Asked(kept.points, seed, thorough=False, measured=False)
+            yield Asked(kept.points, seed, thorough=False, unmeasured=ALL_CALLS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

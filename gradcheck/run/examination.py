@@ -22,7 +22,7 @@ from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
-from gradcheck.run.observation import Asked, Entry, Finding, Observation, ask
+from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask
 from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
 from gradcheck.run.session import Points, Session, session_of
 
@@ -69,7 +69,8 @@ def _diagnosed(examination: Examination) -> Outcome:
         if failing_point.array:
             blame = ARRAY.format(METHODS[examination.check.witness].subject)
             return examination.ended(worst.ruling, worst.reason, blame=blame)
-        differs = _why_calls_differ(examination.session, failing_point)
+        failing = frozenset(entry.label for _, entry in examination.totals.failing)
+        differs = _why_calls_differ(examination.check, failing_point, failing)
         if differs is not None:
             return examination.ended(Ruling.DISAGREE, *differs)
         found = _explained(examination, failing_point)
@@ -128,7 +129,8 @@ def _guess(examination: Examination, failing_point: FailingPoint) -> Guess | Non
         points = _points_of(examination, each.at)
         found.setdefault(_key(points), FailingPoint(points, examination.seed, each.ruling))
     chief, *others = [
-        Asked(each.points, each.seed, each.promises, measured=False) for each in found.values()
+        Asked(each.points, each.seed, each.promises, unmeasured=ALL_CALLS)
+        for each in found.values()
     ]
     asked = [chief, *others[:_MOST_FAILING_POINTS]]
     session, effort = examination.session, examination.effort
@@ -198,27 +200,41 @@ def _at(points: Points) -> dict[str, Any]:
 # randomness
 
 
-def _why_calls_differ(session: Session, failing_point: FailingPoint) -> tuple[str, str] | None:
-    """Reason and blame, where the value, or what the check's witness says, varies between calls."""
-    value = session_of(replace(session.check, witness="value"))
+def _why_calls_differ(
+    check: Check, failing_point: FailingPoint, failing: frozenset[str]
+) -> tuple[str, str] | None:
+    """Reason and blame, where the value, or what failed, varies between calls."""
     where = failing_point.points, failing_point.seed
-    varying = [each for each in (value, session) if _varies(each, *where)]
+    asked: list[tuple[Check, frozenset[str]]] = [
+        (replace(check, witness="value"), frozenset()),
+        (check, failing),
+    ]
+    varying = [(one, labels) for one, labels in asked if _varies(session_of(one), labels, *where)]
     if not varying:
         return None
-    if not all(_varies(each, *where, same_random_numbers=True) for each in varying):
+    # Made ready anew, since a state may change in the first calls alone.
+    if not all(
+        _varies(session_of(one), labels, *where, same_random_numbers=True)
+        for one, labels in varying
+    ):
         return RANDOM, BLAMED
     # A witness that names its calls says which of them are wrong.
-    return None if METHODS[session.check.witness].usual_call else (STATE, KEEPS_STATE)
+    return None if METHODS[check.witness].usual_call else (STATE, KEEPS_STATE)
 
 
 def _varies(
-    session: Session, points: Points, seed: int, *, same_random_numbers: bool = False
+    session: Session,
+    labels: frozenset[str],
+    points: Points,
+    seed: int,
+    *,
+    same_random_numbers: bool = False,
 ) -> bool:
     """Whether calls differ; where only the first does, it was stale: a guess tells more."""
 
     def numbers() -> Array:
         with _seeded() if same_random_numbers else nullcontext():
-            return _numbers(session, points, seed)
+            return _numbers(session, labels, points, seed)
 
     numbers()
     first = numbers()
@@ -243,7 +259,7 @@ def _seeded() -> Iterator[None]:
             np.random.set_state(states[1])
 
 
-def _numbers(session: Session, points: Points, seed: int) -> Array:
-    """All numbers that the check's witness says, one after the other."""
-    answers = (answer for answer, _ in ask(session, points, seed).answers)
+def _numbers(session: Session, labels: frozenset[str], points: Points, seed: int) -> Array:
+    """All numbers that the check's witness says under some labels, one after the other."""
+    answers = (answer for answer, _ in ask(session, Asked(points, seed, again=labels)).answers)
     return np.concatenate([np.zeros(0), *(answer.numbers.reshape(-1) for answer in answers)])

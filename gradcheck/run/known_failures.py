@@ -37,7 +37,7 @@ class KnownFailureMatcher:
 
     def at(self, fixed: FixedPoint | None, *, covering: int = 0) -> Excuse:
         """What is excused at a declared point; None: at others, ``covering`` of the set first."""
-        here = [each for each in self.known if each.at is None or self._pinned(each, fixed)]
+        here = self._about(fixed)
         self._met |= {id(each) for each in here}
 
         def excuse(label: str, point: int) -> bool:
@@ -47,6 +47,13 @@ class KnownFailureMatcher:
             return bool(about)
 
         return excuse
+
+    def excused_calls(self, fixed: FixedPoint | None) -> tuple[str, ...]:
+        """How the labels begin of the calls that ``at`` excuses, whatever is wrong with them."""
+        return tuple(each.when.get("call", "") for each in self._about(fixed))
+
+    def _about(self, fixed: FixedPoint | None) -> list[KnownFailure]:
+        return [each for each in self.known if each.at is None or self._pinned(each, fixed)]
 
     def _pinned(self, known: KnownFailure, fixed: FixedPoint | None) -> bool:
         if fixed is None or known.at is None or known.at.keys() != fixed.at.keys():

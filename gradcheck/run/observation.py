@@ -260,18 +260,25 @@ def observe(
     return observation
 
 
+ALL_CALLS = ("",)
+"""What every label begins with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Points that are put to a witness, the seed of its calls, and what the case states there.
 
-    ``thorough`` as in ``observe``; ``measured``: where that matters, the code's own rounding is.
+    ``thorough`` as in ``observe``. ``unmeasured`` is how the labels of those calls begin of which
+    nobody needs to know whether their own rounding explains what is wrong with them. ``again`` are
+    the labels of the answers that are asked for, where these are not all.
     """
 
     points: Points
     seed: int
     promises: Promises = NO_PROMISES
     thorough: bool = True
-    measured: bool = True
+    unmeasured: tuple[str, ...] = ()
+    again: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
@@ -306,7 +313,7 @@ def _heard(
     session: Session, asked: Asked, differences: Sequence[Differences]
 ) -> tuple[Observation, list[_Told]]:
     """What the witness said at one place, and its answers, which are not judged yet."""
-    heard = ask(session, asked.points, asked.seed, thorough=asked.thorough, differences=differences)
+    heard = ask(session, asked, differences)
     observation = Observation(session, asked.points, remarks=[said for said, _ in heard.remarks])
     for remark, number in heard.remarks:
         if isinstance(remark, Agreement):
@@ -316,7 +323,14 @@ def _heard(
     rows = session.rows(asked.points)
     return observation, [
         _Told(
-            answer, numbers, rows[numbers], observation, asked.promises, call, key, asked.measured
+            answer,
+            numbers,
+            rows[numbers],
+            observation,
+            asked.promises,
+            call,
+            key,
+            measured=not answer.label.startswith(asked.unmeasured),
         )
         for (answer, numbers), (call, key) in zip(heard.answers, heard.calls, strict=True)
     ]
@@ -365,19 +379,16 @@ class Heard:
     calls: list[tuple[Repeated, AnswerKey]]
 
 
-def ask(
-    session: Session,
-    points: Points,
-    seed: int,
-    *,
-    thorough: bool = True,
-    differences: Sequence[Differences] | None = None,
-) -> Heard:
+def ask(session: Session, asked: Asked, differences: Sequence[Differences] | None = None) -> Heard:
     """Put points to the check's witness; ``differences`` are those there, where they are known."""
     heard = Heard([], [], [])
     witness = session.check.witness
     for invocation, numbers in session.invocations(
-        points, seed=seed, thorough=thorough, differences=differences
+        asked.points,
+        seed=asked.seed,
+        thorough=asked.thorough,
+        differences=differences,
+        again=asked.again,
     ):
         call = Repeated(METHODS[witness].answer, invocation)
         for key, said in keyed(METHODS[witness].answer(invocation)):

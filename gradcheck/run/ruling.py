@@ -143,6 +143,7 @@ class Examination:
                 {name: values[None] for name, values in fixed.at.items()},
                 self.seed + k,
                 promised(fixed.point, self.check.variant),
+                unmeasured=self.known_failures.excused_calls(fixed),
             )
             found = contradictions(fixed.point, self.check.variant, self.session.reference)
             if found and not self.complaints:
@@ -180,12 +181,13 @@ class Examination:
     def drawn(self) -> list[_Place]:
         """The points that no case declares, in batches."""
         places: list[_Place] = []
+        excused = self.known_failures.excused_calls(None)
         for batch in self.session.planned(self.effort):
-            asked = Asked(batch.points, self.seed, thorough=False)
+            asked = Asked(batch.points, self.seed, thorough=False, unmeasured=excused)
             places.append((asked, partial(self._note_drawn, batch, asked)))
             if self.session.batched and batch.count > 1:  # scalar and vectorised kernels differ
                 last = batch.taken(np.arange(batch.count) == batch.count - 1)
-                asked = Asked(last.points, self.seed)
+                asked = Asked(last.points, self.seed, unmeasured=excused)
                 places.append((asked, partial(self._note_drawn, last, asked)))
         return places
 
@@ -264,7 +266,7 @@ class Examination:
 
     def _unjudged(self) -> Outcome:
         if self.totals.incapable:
-            return self.ended(Ruling.ABSTAIN, self.totals.incapable)
+            return self._incapable()
         reasons = ", ".join(f"{reason} ({n} times)" for reason, n in
                             self.totals.abstentions.most_common(3))  # fmt: skip
         return self.ended(
@@ -272,6 +274,14 @@ class Examination:
             f"nothing was judged: {reasons or 'no point to judge'}",
             NOTHING_JUDGED,
         )
+
+    def _incapable(self) -> Outcome:
+        """The witness lacks the means, which is an abstention unless the case requires them."""
+        witness, reason = self.check.witness, self.totals.incapable
+        if witness not in self.check.case.requires:
+            return self.ended(Ruling.ABSTAIN, reason)
+        missing = f"{METHODS[witness].subject} is missing, which the case requires: {reason}"
+        return self.ended(Ruling.DISAGREE, missing)
 
     def fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
         """Return whether something is ruled so, or worse, at these points."""

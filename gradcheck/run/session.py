@@ -19,7 +19,7 @@ from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Boxes
+from gradcheck.methods._torch.differences import Boxes, Settings
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
 from gradcheck.query import Array, Query
@@ -95,10 +95,12 @@ class Session:
         seed: int,
         thorough: bool,
         differences: Sequence[Differences] | None = None,
+        again: frozenset[str] = frozenset(),
     ) -> Iterator[tuple[Invocation, list[int]]]:
         """The points as calls, each with the numbers of the points in it.
 
-        ``differences`` are those at the points, where they are known.
+        ``differences`` are those at the points, where they are known, and ``again`` the labels of
+        the answers that are asked for, where these are not all.
         """
         (differences,) = [differences] if differences else self.differences([points])
         count = count_of(points)
@@ -120,6 +122,7 @@ class Session:
                 first=differences[numbers[0]].first,
                 second=differences[numbers[0]].second,
                 elsewhere=self._elsewhere(),
+                again=again,
             )
             yield invocation, numbers
 
@@ -130,9 +133,8 @@ class Session:
             return [[NO_DIFFERENCES] * count for count in counts]
         inputs = self.variant.inputs
         rows = np.concatenate([to_coordinates(inputs, points) for points in places])
-        boxes = Boxes.at(self.in_real_coordinates, rows, self.dtype)
         named = {each.name: np.concatenate([p[each.name] for p in places]) for each in inputs}
-        first, second = boxes.settings(self.case.order)
+        first, second = _shared(self.variant).settings(rows, self.dtype, self.case.order)
         first = [self._inside(single(named, k), settings) for k, settings in enumerate(first)]
         found = [
             Differences(one, None if one is None else other)
@@ -195,6 +197,7 @@ class _Shared:
         self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
         self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
         self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
+        self._settings: dict[tuple[str, int, bytes], tuple[Settings, Settings]] = {}
 
     def derivatives(self, order: int, point: Array) -> Enclosures:
         """All derivatives of an order at one point; many numbers are found anew."""
@@ -207,6 +210,17 @@ class _Shared:
         if found.balls.size <= MOST_REMEMBERED:
             self._derivatives[key] = found
         return found
+
+    def settings(self, rows: Array, dtype: Dtype, order: int) -> tuple[Settings, Settings]:
+        """How finite differences testify at some points, whatever code is on trial.
+
+        Shapes: rows [count, n], in real coordinates.
+        """
+        key = dtype.name, order, rows.tobytes()
+        if key not in self._settings:
+            boxes = Boxes.at(self.in_real_coordinates, rows, dtype)
+            self._settings[key] = boxes.settings(order)
+        return self._settings[key]
 
     def subject(
         self, case: Case, variant: Variant, implementation: Implementation, dtype: str, device: str

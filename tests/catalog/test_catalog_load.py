@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.catalog.case import Accuracy, Pointed
+from gradcheck.catalog.case import Accuracy
 from gradcheck.catalog.load import load, load_text
 from gradcheck.errors import CatalogError
-from gradcheck.language.nodes import Literal
+from gradcheck.language.nodes import Literal, Pointed
 
 BY_EXAMPLE = """\
 # cases/tutorial.yaml

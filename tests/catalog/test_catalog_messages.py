@@ -10,17 +10,110 @@ MESSAGES = [
         "c: {formula: x**2, inputs: {x: real}, sumary: hi}",
         "f.yaml:1:39: the unknown key 'sumary'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write summary",
     ),
     (
-        "c: {formula: x**2, inputs: {x: real}, function: 'm:f', call: 'f(x, 2)'}",
-        "f.yaml:1:56: the key 'call', not in this version yet\n"
-        "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
-        "tags, source\n"
-        "  fix:      wrap the function in one that takes the inputs in their order",
+        "c: {formula: x, inputs: {x: real}, call: 'f(x)'}",
+        "f.yaml:1:36: 'call' without 'function'\n"
+        "  expected: a 'function', and an expression that calls it as f\n"
+        "  fix:      add function: my_package.ops:swish, or remove it",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, torch: x, parameters: {weight: x}}",
+        "f.yaml:1:46: 'parameters' without 'function'\n"
+        "  expected: a 'function', and a map for the nn.Module that it names\n"
+        "  fix:      add function: my_package.ops:swish, or remove it",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', call: 'x + 1'}",
+        "f.yaml:1:60: no call of 'f'\n"
+        "  expected: an expression in which the function is called, as f(x)\n"
+        "  fix:      call the function by the name f",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', call: 'f + x'}",
+        "f.yaml:1:60: the name 'f', which is not called\n"
+        "  expected: a call of it\n"
+        "  fix:      write f(x)",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', call: 'swish(x)'}",
+        "f.yaml:1:60: a call of 'swish'\n"
+        "  expected: a call of 'f', of torch.NAME, F.NAME or a method of a tensor\n"
+        "  fix:      write f for the function on trial",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', call: 'f(x, alhpa), '}",
+        "f.yaml:1:71: a comma outside brackets\n"
+        "  expected: a single expression\n"
+        "  fix:      write '.' in a decimal number, and [a, b] for a vector",
+    ),
+    (
+        "c: {formula: x*a, inputs: {x: real}, constants: {alpha: 2, a: 3}, function: 'm:f', "
+        "call: 'f(x, alhpa)'}",
+        "f.yaml:1:50: 'alpha', which is never used\n"
+        "  expected: a constant that 'formula', 'torch' or 'call' uses\n"
+        "  fix:      use it or remove it\n"
+        "f.yaml:1:96: the name 'alhpa', which is not defined\n"
+        "  expected: an input, a constant or a name of the sweep (a, alpha, x)\n"
+        "  fix:      write alpha",
+    ),
+    (
+        "c: {formula: x*y, inputs: {x: real, y: real}, function: 'm:f', call: 'f(x, {1: x})'}",
+        'f.yaml:1:77: the key 1\n  expected: a text as a key\n  fix:      write it like {"a": x}',
+    ),
+    (
+        "c: {formula: x*y, inputs: {x: real, y: real}, function: 'm:f', call: 'f(x)'}",
+        "f.yaml:1:37: 'y', which 'call' does not name\n"
+        "  expected: every input in 'call'\n"
+        "  fix:      name it there, or remove it",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', call: 'f(x).wait()'}",
+        "f.yaml:1:60: the method 'wait', which the torch language does not allow\n"
+        "  expected: a method of Tensor that PyTorch lists as overridable\n"
+        "  fix:      write it with methods such as x.exp()",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, torch: 'torch.exp({\"a\": x})'}",
+        "f.yaml:1:54: a mapping\n  expected: numbers, lists and calls\n  fix:      write a list",
+    ),
+    (
+        "c: {formula: x*w, inputs: {x: real, w: real}, function: 'm:f', parameters: {weight: v}}",
+        "f.yaml:1:85: 'v', which is no input\n"
+        "  expected: an input: x, w\n"
+        "  fix:      declare it under 'inputs'",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, function: 'm:f', parameters: {}}",
+        "f.yaml:1:53: no parameters\n"
+        "  expected: at least one\n"
+        "  fix:      add one, as in weight: w, or remove the key",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, requires: [foward]}",
+        "f.yaml:1:47: the unknown witness 'foward'\n"
+        "  expected: one of value, reverse, forward, contract, second, third, gradcheck\n"
+        "  fix:      write forward",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, requires: [forward], without: {forward: no jvp}}",
+        "f.yaml:1:47: the witness forward, which the case is 'without'\n"
+        "  expected: a witness that the case is not 'without'\n"
+        "  fix:      remove it here or there",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, requires: [second], order: 1}",
+        "f.yaml:1:47: the witness second, which is about order 2, in a case of order 1\n"
+        "  expected: a witness that the case's order has\n"
+        "  fix:      write order: 2 or remove it",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, requires: []}",
+        "f.yaml:1:36: no witness\n  expected: at least one\n  fix:      add one or remove the key",
     ),
     (
         "c: {inputs: {x: real}}",
@@ -323,7 +416,7 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, constants: {k: 2}}",
         "f.yaml:1:48: 'k', which is never used\n"
-        "  expected: a constant that 'formula' or 'torch' uses\n"
+        "  expected: a constant that 'formula', 'torch' or 'call' uses\n"
         "  fix:      use it or remove it",
     ),
     (
@@ -732,7 +825,8 @@ MESSAGES = [
         "  fix:      define 'a' or correct it\n"
         "f.yaml:1:40: the unknown key 'sumary'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write summary\n"
         "f.yaml:1:60: no 'at'\n"
@@ -769,7 +863,8 @@ MESSAGES = [
         "c: {formula: x, inputs: {x: real}, <<: 3}",
         "f.yaml:1:36: the unknown key '<<'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      remove it",
     ),
@@ -982,7 +1077,8 @@ MESSAGES = [
         "c: {constant: {k: 2}, formula: x*k, inputs: {x: real}}",
         "f.yaml:1:5: the unknown key 'constant'\n"
         "  expected: one of formula, inputs, summary, let, constants, sweep, "
-        "torch, function, where, points, order, dtypes, accuracy, without, "
+        "torch, function, call, parameters, where, points, order, dtypes, accuracy, "
+        "without, requires, "
         "tags, source\n"
         "  fix:      write constants",
     ),

@@ -22,6 +22,40 @@ class Backward(torch.autograd.Function):
         return torch.where(x >= 4.5, 2 * x * cotangent, 2 * x * cotangent)
 
 
+class Slope(torch.autograd.Function):
+    """2x, whose own backward alone compares."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return 2 * x
+
+    @staticmethod
+    def backward(context, cotangent):
+        (x,) = context.saved_tensors
+        return torch.where(x >= 3.5, 2 * cotangent, 2 * cotangent)
+
+
+class TwiceDifferentiable(Backward):
+    @staticmethod
+    def backward(context, cotangent):
+        return Slope.apply(context.saved_tensors[0]) * cotangent
+
+
+class Forward(Backward):
+    """Its forward rule alone compares."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_forward(x)
+        return x * x
+
+    @staticmethod
+    def jvp(context, tangent):
+        (x,) = context.saved_tensors
+        return torch.where(x >= 6.5, 2 * x * tangent, 2 * x * tangent)
+
+
 def by_threshold_of_a_tensor(x):
     return torch.where(x > torch.tensor(2.5, dtype=x.dtype), x, 0 * x)
 
@@ -34,10 +68,22 @@ def by_threshold_of_a_tensor(x):
         (lambda x: torch.nn.functional.threshold(x, 0.25, 7.0), (0.25, 7.0)),
         (by_threshold_of_a_tensor, (2.5,)),
         (Backward.apply, (4.5,)),
+        (TwiceDifferentiable.apply, (3.5,)),
+        (Forward.apply, (6.5,)),
         (lambda x: x * 3 + torch.sin(x - 2), ()),
         (lambda x: torch.maximum(x, x * x), ()),
     ],
-    ids=["window", "clamp", "threshold", "tensor", "backward", "smooth", "of inputs"],
+    ids=[
+        "window",
+        "clamp",
+        "threshold",
+        "tensor",
+        "backward",
+        "second",
+        "forward",
+        "smooth",
+        "of inputs",
+    ],
 )
 def test_the_constants_of_comparisons_are_heard(function, expected):
     assert compared_constants(function, CALLS) == expected

@@ -175,6 +175,8 @@ def subject_and_source(formula="x", torch_text=None, function=None):
         formula=parse(formula),
         lets={},
         constants={},
+        calling=None,
+        parameters=(),
     )
     tree = None if torch_text is None else parse(torch_text)
     where = (

@@ -25,6 +25,8 @@ HERE = Where("cases/a.yaml", 1, 1)
 class Declared(SimpleNamespace):
     """Like a case, it equals only itself."""
 
+    calling, parameters = None, ()
+
     __hash__ = object.__hash__
 
 
@@ -106,14 +108,14 @@ def in_another_dtype(x, y):
 )
 def test_a_setting_left_changed_is_misconduct_and_does_not_reach_the_next_call(function, found):
     with pytest.raises(ChangedSettingError) as caught:
-        subject(call=function)(*INPUTS)
+        subject(given=function)(*INPUTS)
     assert str(caught.value) == found
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() is torch.float32
 
 
 def test_a_setting_that_is_changed_back_is_nobodys_business():
-    assert subject(call=torch.no_grad()(torch.mul))(*INPUTS).item() == 15.0
+    assert subject(given=torch.no_grad()(torch.mul))(*INPUTS).item() == 15.0
 
 
 POINTS = (torch.tensor([0.5, 1.5, -2.0]), torch.tensor([1.0, 2.0, 3.0]))

@@ -6,10 +6,10 @@ from fractions import Fraction
 import pytest
 import torch
 
-from gradcheck.catalog.case import Pointed
 from gradcheck.errors import ExpressionError
 from gradcheck.implementations.tensors import constant_of, home_of, nearest_float, plain
 from gradcheck.implementations.torch_language import evaluate_torch
+from gradcheck.language.nodes import Pointed
 from gradcheck.language.parse import parse
 
 HOME = home_of("float32", "cpu")

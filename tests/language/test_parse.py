@@ -54,7 +54,6 @@ def test_the_place_of_a_name_counts_lines_and_columns_from_one(text):
         ("x.T[0]", "(x.T)[0]"),
         ("a and b and c", "(a and b) and c"),
         ("sum(i for i in range(3))", "sum([i for i in range(3)])"),
-        ("(1, 2)", "[1, 2]"),
         ("1_000", "1000"),
         ("0x1F", "31"),
         ("1.50", "1.5"),

@@ -341,6 +341,11 @@ def clamped(t):
     return t.clamp(-4, 4)
 
 
+def over_itself(t):
+    """The same, but NaN for 0."""
+    return t / t * t
+
+
 def is_strided(t):
     return t.ndim == 1 and t.numel() > 1 and t.stride(0) > 1
 
@@ -422,6 +427,9 @@ CULPRITS = {
         "cotangent with all its bits", passing(to_bfloat16), dtype="float32"
     ),
     "a small cotangent for none": Culprit("wrong for a tiny cotangent", passing(small_to_zero)),
+    "a cotangent that is divided by": Culprit("a cotangent with zeros", passing(over_itself)),
+    "a tangent that is divided by": Culprit("a tangent with zeros", pushing(over_itself),
+                                            Forward.apply),
     "a clamped tangent": Culprit("wrong for a large tangent", pushing(clamped), Forward.apply),
     "a small tangent for none": Culprit("wrong for a tiny tangent", pushing(small_to_zero),
                                         Forward.apply),
@@ -449,7 +457,7 @@ CULPRITS = {
                                         ForgettingTheRest.apply),
     "autocast": Culprit("wrong under autocast", rounded_under_autocast, Cast.apply,
                         dtype="float32"),
-    "zeros for one output": Culprit("wrong with cotangents of zeros for all but output 'up'",
+    "zeros for one output": Culprit("with cotangents of zeros for all but output 'up'",
                                     LeftOut.apply, Pair.apply, PAIR),
     "an operator that gives what it promises to copy": Culprit(
         "torch.library.opcheck says of gradcheck_contract::alias",
@@ -493,13 +501,15 @@ def test_a_call_that_gives_the_bits_of_the_first_one_says_nothing_more():
         "for a cotangent from .sum()",
         "for a large cotangent with all its bits",
         "for a tiny cotangent with all its bits",
+        "for a cotangent with zeros",
         "for strided tangents",
         "for a large tangent with all its bits",
         "for a tiny tangent with all its bits",
+        "for a tangent with zeros",
     ]
 
 
-def test_where_every_direction_is_1_there_are_no_other_sizes():
+def test_where_every_direction_is_1_there_are_no_other_directions():
     assert labels(asked(Forward.apply, 0.75, 1.25, seed=PLAIN)) == [
         "torch.autograd.grad",
         "for a cotangent from .sum()",

@@ -1,12 +1,14 @@
 """What moves under the mode and what does not, and that nothing else changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from invocations import batch, invocation
 
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.methods._torch.rounding import Repeated, keyed, measure
 from gradcheck.query import Port
 
 ULP = 2.0**-52
@@ -246,3 +248,38 @@ def test_the_modulus_of_a_complex_number_rounds_and_that_of_a_real_one_does_not(
 def test_what_is_coarser_than_the_dtype_under_test_does_not_move():
     assert spread(lambda x: (x.float() * 1.1).double(), 1.3) == [0.0]
     assert spread(lambda x: (x.double() * 1.1).float(), 1.3, dtype="float32") != [0.0]
+
+
+def calls_made(labels):
+    """How often the function is called when the answers of these labels are asked for again."""
+    made = []
+
+    def function(x):
+        made.append(x)
+        return x.exp() * x
+
+    call = invocation(function, 1.3, order=2)
+    ask = METHODS["second"].answer
+    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
+    found = [key for key in answers if key[0] in labels]
+    assert len(found) == len(labels)
+    repeated = Repeated(ask, call)
+    repeated.answers.update(answers)
+    made.clear()
+    repeated.ask_until(found, lambda _key, _rounding: False)
+    return len(made), [repeated.rounding(key).spread.max() > 0 for key in found]
+
+
+def test_only_the_calls_in_question_are_made_again():
+    first, last = "reverse over reverse", "forward over forward"
+    (one, moved), (other, moved_too), (both, _) = map(calls_made, ([first], [last], [first, last]))
+    assert one + other == both
+    assert moved == moved_too == [True]
+
+
+@pytest.mark.parametrize("clause", ["for strided inputs", "on the second backward"])
+def test_a_clause_that_is_asked_for_again_answers_though_it_gives_the_bits_of_the_first(clause):
+    call = invocation(lambda x: x * x.exp(), [1.3, 2.0], output_shape=(2,), again={clause})
+    assert clause in {said.label for said in METHODS["contract"].answer(call)}
+    everything = METHODS["contract"].answer(replace(call, again=frozenset()))
+    assert clause not in {said.label for said in everything}

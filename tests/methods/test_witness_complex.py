@@ -235,7 +235,8 @@ def test_the_real_parts_are_those_of_a_real_direction():
 
 def test_a_complex_entry_has_a_unit_along_each_coordinate():
     points = point(None, 1 + 1j, 3.0)
-    along_one, along_i, beside = directions.units(points, input_ports(points), 0)
+    ports = input_ports(points)
+    along_one, along_i, beside = directions.units(directions.dense(points, ports, 0), ports)
     assert [(z.real != 0, z.imag != 0) for z in along_one[0]] == [(True, False), (False, False)]
     assert [(z.real != 0, z.imag != 0) for z in along_i[0]] == [(False, True), (False, False)]
     assert [(z.real != 0, z.imag != 0) for z in beside[0]] == [(False, False), (True, False)]

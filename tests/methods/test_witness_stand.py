@@ -48,7 +48,9 @@ def test_streams_and_seeds_differ():
 
 def test_units_hold_one_entry_each():
     points = batch(None, [1.0, 2.0], [3.0, 4.0], [5.0, 6.0])
-    found = directions.units(points, input_ports(points), directions.FIRST_TANGENT)
+    ports = input_ports(points)
+    dense = directions.dense(points, ports, directions.FIRST_TANGENT)
+    found = directions.units(dense, ports)
     assert [(each != 0).tolist() for each in found] == [
         [[k == j for j in range(3)]] * 2 for k in range(3)
     ]

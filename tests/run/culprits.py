@@ -222,7 +222,7 @@ def case_of(declaration: str, function: Callable[..., Tensor] | None = None, **c
     """A case of the format in one line of YAML; ``function`` takes the implementation's place."""
     (case,) = load_text(f"case: {declaration}\n", "cases/sample.yaml")
     if function is not None:
-        own = Implementation("the function on trial", case.where, call=function)
+        own = Implementation("the function on trial", case.where, given=function)
         case = replace(case, implementations=(own,))
     return replace(case, **changes)
 

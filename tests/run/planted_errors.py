@@ -17,7 +17,7 @@ from torch import Tensor
 from gradcheck.answer import Guess, Ruling, RunOptions
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
-from gradcheck.run.observation import Asked
+from gradcheck.run.observation import ALL_CALLS, Asked
 from gradcheck.run.session import session_of, single
 
 Tensors = tuple[Tensor, ...]
@@ -533,5 +533,5 @@ def guess_of(
     check = check_of(case_of(plain.declaration, planted(plain, act)), "reverse", dtype)
     session, effort = session_of(check), RunOptions(points)
     first = single(session.planned(effort)[0].points, 0)
-    asked = [Asked(first, 0, measured=False)]
+    asked = [Asked(first, 0, unmeasured=ALL_CALLS)]
     return guess_kind(gather(session, asked, effort, Ruling.DISAGREE, lambda *_: False))

@@ -10,6 +10,7 @@ from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.errors import Where
 from gradcheck.language.parse import parse
 from gradcheck.run import examine
+from gradcheck.run.ruling import rule
 from gradcheck.run.session import session_of
 
 ISSUE = "https://github.com/pytorch/pytorch/issues/1"
@@ -79,6 +80,26 @@ def test_a_known_failure_may_be_about_one_call_alone():
     assert {entry.label for entry in outcome.smallest} == {"torch.autograd.grad"}
     other = known("41.5", call="torch.autograd.grad")
     assert ruled_with([only, other], culprit).verdict is Ruling.KNOWN
+
+
+def calls_made(entries):
+    """How often the code on trial is called until it is ruled on, and how that ends."""
+    inputs = []
+    culprit = wrong_at(41.5)
+
+    def counted(x):
+        inputs.append(x)
+        return culprit(x)
+
+    outcome = rule(check_of(case_of(SQUARES, counted), "reverse", known=entries), BRIEF)
+    return len(inputs), outcome.verdict
+
+
+def test_the_rounding_of_what_is_excused_is_not_asked_for_and_that_of_the_rest_is():
+    one, other = (known("41.5", call=call) for call in ("torch.autograd.grad", "Tensor.backward"))
+    both, alone, none = (calls_made(each) for each in ([one, other], [one], []))
+    assert [verdict for _, verdict in (both, alone, none)] == ["known", "disagree", "disagree"]
+    assert both[0] < alone[0] <= none[0]
 
 
 @pytest.mark.parametrize("when", [{"witness": "value"}, {"dtype": "float32"}, {"torch": "<1.0"}])

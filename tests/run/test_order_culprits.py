@@ -278,3 +278,50 @@ def test_what_rounds_in_its_own_way_in_half_precision_is_acquitted(way, dtype, w
     outcome = ruled(HALF, witness, RIGHT_IN_HALF[way], dtype)
     assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")
     assert outcome.entries > 0
+
+
+# a derivative that goes through fewer bits
+
+
+class Half(torch.autograd.Function):
+    """x, of which the derivative goes through float32."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent.float().double()
+
+
+class Product(torch.autograd.Function):
+    """xy; of the gradient's gradient all is right but for the bits, which few tangents have."""
+
+    seen = staticmethod(Half.apply)
+
+    @staticmethod
+    def forward(context, x, y):
+        context.save_for_backward(x, y)
+        return x * y
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = map(cls.seen, context.saved_tensors)
+        return cotangent * y, cotangent * x
+
+
+class Whole(Product):
+    seen = staticmethod(torch.clone)
+
+
+PRODUCT_CASE = "{formula: x*y, inputs: {x: real, y: real}}"
+
+
+def test_a_second_derivative_in_float32_is_convicted_where_the_inputs_have_no_say_in_it():
+    assert ruled(PRODUCT_CASE, "second", Product.apply, "float64").verdict is Ruling.DISAGREE
+
+
+def test_the_one_in_float64_is_acquitted():
+    outcome = ruled(PRODUCT_CASE, "second", Whole.apply, "float64")
+    assert (outcome.verdict, outcome.reason) == (Ruling.AGREE, "")

@@ -99,8 +99,13 @@ class FirstCall:
         return self.other(label, gradient_rows(gradients, self.invocation, inputs))
 
     def other(self, label: str, numbers: Array) -> Iterator[Answer]:
-        """The same question's answer, unless it is the first one's, bit for bit."""
-        if not np.array_equal(numbers, self.answer.numbers, equal_nan=True):
+        """The same question's answer, unless it is the first one's, bit for bit.
+
+        Where it is asked for again it is given in any case.
+        """
+        if self.invocation.again or not np.array_equal(
+            numbers, self.answer.numbers, equal_nan=True
+        ):
             yield Answer(label, self.answer.query, numbers)
 
     def is_far_from(self, said: Said) -> bool:
@@ -145,7 +150,7 @@ def value_beside_gradients(label: str, first: FirstCall) -> Iterator[Said]:
     with torch.no_grad():
         inputs = input_leaves(first.invocation, requires_grad=False)
         alone = output_rows(first.results(inputs), first.invocation)
-    if not np.array_equal(asked, alone, equal_nan=True):
+    if first.invocation.again or not np.array_equal(asked, alone, equal_nan=True):
         yield Answer(label, Query(0), asked)
 
 
@@ -292,14 +297,12 @@ def behind_sum(label: str, first: FirstCall) -> Iterator[Said]:
     yield Answer(label, query, gradient_rows(found, first.invocation, inputs))
 
 
-# sizes of cotangents and tangents
+# other cotangents
 
 
-def sized(exponent: int, label: str, first: FirstCall) -> Iterator[Said]:
+def by_cotangent(direction: directions.Direction, label: str, first: FirstCall) -> Iterator[Said]:
     invocation = first.invocation
-    cotangent = directions.full(
-        invocation, judged_ports(invocation), directions.COTANGENT, exponent
-    )
+    cotangent = direction(invocation, judged_ports(invocation), directions.COTANGENT)
     inputs = first.leaves()
     weights = cotangent_tensors(cotangent, invocation)
     found = gradient_rows(pulled(first.results(inputs), inputs, weights), invocation, inputs)
@@ -447,8 +450,12 @@ def _takes_grids(first: FirstCall) -> bool:
 def checkpointed(label: str, first: FirstCall, *, use_reentrant: bool) -> Iterator[Said]:
     function = first.invocation.function
 
+    def in_a_tuple(*tensors: Tensor) -> Any:
+        found = function(*tensors)  # what stands in a list, the reentrant kind does not see
+        return tuple(found) if isinstance(found, list) else found
+
     def recomputed(*tensors: Tensor) -> Any:
-        return checkpoint(function, *tensors, use_reentrant=use_reentrant)
+        return checkpoint(in_a_tuple, *tensors, use_reentrant=use_reentrant)
 
     inputs = first.leaves()
     results = result_of(replace(first.invocation, function=recomputed), inputs)
@@ -521,12 +528,10 @@ def _uninitialized_memory_filled() -> Iterator[None]:
 
 
 def pushed(
-    exponent: int | None, layout: Layout, label: str, invocation: Invocation
+    direction: directions.Direction, layout: Layout, label: str, invocation: Invocation
 ) -> Iterator[Said]:
-    """A tangent of another size, or one that lies in memory otherwise, as its input does."""
-    ports = input_ports(invocation)
-    where = invocation, ports, directions.FIRST_TANGENT
-    tangent = directions.dense(*where) if exponent is None else directions.full(*where, exponent)
+    """Another tangent, or one that lies in memory otherwise, as its input does."""
+    tangent = direction(invocation, input_ports(invocation), directions.FIRST_TANGENT)
     inputs, parts = (
         [laid(tensor, layout) for tensor in tensors]
         for tensors in (

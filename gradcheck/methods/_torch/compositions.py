@@ -10,7 +10,7 @@ defects are not the user's, so the witness abstains until PyTorch gets the probe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -48,11 +48,17 @@ def cotangent_of(invocation: Invocation) -> Array:
 
 
 def tangents_of(invocation: Invocation, stream: int, most: int) -> list[Array]:
-    """One for each real coordinate of the inputs, of at most so many; else the dense one."""
+    """One for each real coordinate of the inputs, of at most so many; else the dense one.
+
+    Those for a user's code have all bits, so that a derivative that went through fewer shows.
+    """
     ports = input_ports(invocation)
+    is_full = invocation.own_code and invocation.seed != directions.PLAIN
+    direction = partial(directions.full, 0) if is_full else directions.dense
+    numbers = direction(invocation, ports, stream)
     if invocation.thorough and coordinate_count(ports) <= most:
-        return directions.units(invocation, ports, stream)
-    return [directions.dense(invocation, ports, stream)]
+        return directions.units(numbers, ports)
+    return [numbers]
 
 
 def _pairs_of_tangents(invocation: Invocation, most: int) -> Iterator[tuple[Array, Array]]:
@@ -217,6 +223,8 @@ _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 def _reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
+    if not invocation.own_code:  # then PyTorch itself is under test
+        return None
     results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):
         return None

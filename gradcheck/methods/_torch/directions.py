@@ -6,7 +6,7 @@ complex port has two such numbers, its real and its imaginary part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +25,10 @@ PLAIN = -1
 """The seed with which every direction is 1: the answers are the derivatives themselves."""
 
 
+Direction = Callable[[Invocation, Sequence[Port], int], Array]
+"""Gives a direction for an invocation, along the entries of ports, from a stream."""
+
+
 def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     """Random numbers of random sign for every entry, not to be written to.
 
@@ -34,11 +38,17 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     return drawn(invocation.seed, stream, (invocation.count, is_complex.size), is_complex)
 
 
-NEAR_A_THOUSAND, NEAR_A_MILLIONTH = 9, -20
+BEYOND_A_THOUSAND, NEAR_A_MILLIONTH = 10, -20
 """Exponents of directions of another size than the usual ones."""
 
 
-def full(invocation: Invocation, ports: Sequence[Port], stream: int, exponent: int) -> Array:
+def sparse(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
+    """As ``dense``, with zeros for every other entry, as on a chessboard of points and entries."""
+    found = dense(invocation, ports, stream)
+    return np.where(np.indices(found.shape).sum(0) % 2 == 0, found, 0.0)
+
+
+def full(exponent: int, invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     """As ``dense``, but with every bit of the dtype used, and of another size.
 
     Units: 2**exponent <= |c| < 2**(exponent + 1), less far from 1 where the dtype's range is small.
@@ -60,12 +70,11 @@ def full(invocation: Invocation, ports: Sequence[Port], stream: int, exponent: i
     return found
 
 
-def units(invocation: Invocation, ports: Sequence[Port], stream: int) -> list[Array]:
-    """For each real coordinate the direction of it alone, scaled at random.
+def units(scales: Array, ports: Sequence[Port]) -> list[Array]:
+    """For each real coordinate of a direction that of it alone.
 
     Shapes: as ``dense``, each; a complex entry has two of them, along its real part and along i.
     """
-    scales = dense(invocation, ports, stream)
     return [
         _alone(scales, entry, part)
         for entry, kind in enumerate(complex_entries(ports).tolist())

@@ -36,8 +36,10 @@ def guarded(label: str, question: Question, invocation: Invocation) -> Iterator[
 
     A capability that PyTorch or the implementation lacks is an abstention; any other exception
     is the implementation's misconduct, because correct code does not raise at a legal point, nor
-    does it end the process.
+    does it end the process. What the invocation does not ask for is left out.
     """
+    if not invocation.asks(label):
+        return
     try:
         yield from question(invocation)
     except Misconduct as error:
@@ -53,7 +55,7 @@ def guarded_beside_defects(
 
     Where it does, and the code is a user's own, the witness abstains and says so.
     """
-    if not invocation.own_code:
+    if not (invocation.own_code and invocation.asks(label)):
         yield from guarded(label, question, invocation)
         return
     dropped = dropping(question, invocation)

@@ -154,7 +154,8 @@ class Repeated:
 
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         # what a user's own code is watched for was found before
-        invocation = replace(self.invocation, own_code=False)
+        labels = frozenset(label for label, _ in self._keys)
+        invocation = replace(self.invocation, own_code=False, again=labels)
         mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
@@ -394,15 +395,23 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return found
             self.opaque.setdefault(name, None)
         written = _written(function, args, kwargs)
-        before = _Operands.of((args, kwargs), written)
+        leaves = _leaves((*args, *kwargs.values()))
+        before = _Operands.of(leaves, written) if self._watches_range else None
+        storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
         if not self.inputs_moved and name in _CASTS and _loses_nothing(function, args, result):
             return result
-        for tensor in written or before.others(result):
-            self._round(tensor, name, before)
+        for tensor in written or _leaves((result,)):
+            if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
+                self._round(tensor, name, before)
         return result
+
+    @property
+    def _watches_range(self) -> bool:
+        """Whether it matters what leaves the range: it is told once, without moves."""
+        return self.pattern is None or self.into_range
 
     def _taken_apart(self, function: Any, args: Any, kwargs: Any) -> Any:
         """What a kernel is made of, step by step; NotImplemented where that is not known."""
@@ -439,10 +448,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             and not (value.is_conj() or value.is_neg())
         )
 
-    def _round(self, tensor: Tensor, name: str, before: _Operands) -> None:
-        if not self._is_rounded(tensor):
-            return
-        lost, grown = self._left_range(tensor, name, before)
+    def _round(self, tensor: Tensor, name: str, before: _Operands | None) -> None:
+        lost, grown = (None, None) if before is None else self._left_range(tensor, name, before)
         if self.pattern is None:
             return
         self._shift(tensor)
@@ -458,9 +465,10 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
-        still = (tensor == 0) | ~(tensor.abs() < torch.finfo(tensor.dtype).max)
+        size = tensor.abs()
+        moves = (size > 0) & (size < torch.finfo(tensor.dtype).max)
         bits = tensor.view(_INTEGERS[tensor.element_size()])
-        bits.add_(self._directions(tensor).masked_fill_(still, 0))
+        bits.add_(self._directions(tensor) * moves)
 
     def _shift_parts(self, parts: Tensor) -> None:
         """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
@@ -478,7 +486,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         taken = pool[start : start + like.numel()]
         if len(taken) < like.numel():
             taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
-        return taken.reshape(like.shape).clone()
+        return taken.reshape(like.shape)
 
     # range
 
@@ -525,31 +533,18 @@ class _Operands:
 
     tensors: tuple[Tensor, ...]
     numbers: tuple[float, ...]
-    storages: frozenset[int]
     zeros: bool
 
     @classmethod
-    def of(cls, given: Any, written: Sequence[Tensor]) -> _Operands:
-        leaves = tree_leaves(given)
+    def of(cls, leaves: Sequence[Any], written: Sequence[Tensor]) -> _Operands:
         tensors = [each for each in leaves if isinstance(each, Tensor) and _is_readable(each)]
         return cls(
             tuple(
                 each.clone() if any(each is one for one in written) else each for each in tensors
             ),
             tuple(each for each in leaves if type(each) in (int, float)),
-            frozenset(each.untyped_storage().data_ptr() for each in tensors),
             any(isinstance(each, Tensor) and each._is_zerotensor() for each in leaves),
         )
-
-    def others(self, result: Any) -> list[Tensor]:
-        """The tensors of a result that have memory of their own."""
-        return [
-            each
-            for each in tree_leaves(result)
-            if isinstance(each, Tensor)
-            and _is_readable(each)
-            and each.untyped_storage().data_ptr() not in self.storages
-        ]
 
     def ordinary(self, like: Tensor, *, not_zero: bool) -> Tensor:
         """Where all operands of a result are finite, and not 0 either.
@@ -573,6 +568,22 @@ class _Operands:
         return " at " + ", ".join(
             f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
         )
+
+
+def _leaves(values: Any) -> list[Any]:
+    """What an operation is given or returns, one by one: it knows of lists alone."""
+    found: list[Any] = []
+    for each in values:
+        if isinstance(each, tuple | list):
+            found += _leaves(each)
+        else:
+            found.append(each)
+    return found
+
+
+def _storage(tensor: Tensor) -> int:
+    """Where its memory is; 0 where it has none that may be looked at."""
+    return tensor.untyped_storage().data_ptr() if _is_readable(tensor) else 0
 
 
 def _plain(tensor: Tensor) -> Any:
@@ -600,6 +611,7 @@ def _is_readable(tensor: Tensor) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def _name_of(function: Any) -> str:
     """The operator's name, the same for the one that works in place."""
     name: str = function._schema.name.partition("::")[2]
@@ -614,12 +626,17 @@ def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
         return not args[0].is_complex()
     if name == "index_put":
         return not (kwargs.get("accumulate") or args[3:4] == (True,))
+    return _is_always_exact(function) or kwargs.get("rounding_mode") is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_always_exact(function: Any) -> bool:
+    """Whether it chooses, moves or draws numbers, or returns a view of them."""
     return (
-        name in _EXACT
+        _name_of(function) in _EXACT
         or torch.Tag.nondeterministic_seeded in function.tags
         or any(each.alias_info and not each.alias_info.is_write
                for each in function._schema.returns)
-        or kwargs.get("rounding_mode") is not None
     )  # fmt: skip
 
 
@@ -643,14 +660,21 @@ def _loses_nothing(function: Any, args: Any, result: Any) -> bool:
 
 def _written(function: Any, args: Any, kwargs: Any) -> list[Tensor]:
     """The tensors that an operation writes to."""
-    if not function._schema.is_mutable:
-        return []
-    found = []
-    for number, each in enumerate(function._schema.arguments):
-        if each.alias_info is not None and each.alias_info.is_write:
-            value = args[number] if number < len(args) else kwargs.get(each.name)
-            found += [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
-    return found
+    values = [
+        args[number] if number < len(args) else kwargs.get(name)
+        for number, name in _places_written(function)
+    ]
+    return [leaf for leaf in _leaves(values) if isinstance(leaf, Tensor)]
+
+
+@lru_cache(maxsize=1024)
+def _places_written(function: Any) -> tuple[tuple[int, str], ...]:
+    """The arguments that an operation writes to, by number and name."""
+    return tuple(
+        (number, each.name)
+        for number, each in enumerate(function._schema.arguments)
+        if each.alias_info is not None and each.alias_info.is_write
+    )
 
 
 def _own_kernel(function: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:
