@@ -6,7 +6,7 @@ What entry by entry is convicted already is not asked again, but for the name of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ def array_findings(
     is_half = session.dtype.precision < FLOAT32.precision
     pools: dict[tuple[str, str], list[_Row]] = {}
     for observation, kinds in heard:
-        for row in _rows(session, observation, kinds):
+        for row in _each_once(_rows(session, observation, kinds)):
             if _stands_alone(row, is_half=is_half):
                 yield from _found(session, [row], ordinary=row.kind == ORDINARY)
             elif is_half:
@@ -97,6 +97,18 @@ def array_findings(
         are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
         if are_many and not any(row.disagrees for row in rows):
             yield from _found(session, some, ordinary=True)
+
+
+def _each_once(rows: Iterable[_Row]) -> Iterator[_Row]:
+    """The rows without those that give the same answer to the same question in another call."""
+    known: set[tuple[object, ...]] = set()
+    for row in rows:
+        sides = _query_of(row).sides
+        asked = [None if side is None else side.tobytes() for side in sides]
+        key = (row.port.name, row.point, *asked, row.got.tobytes())
+        if key not in known:
+            known.add(key)
+            yield row
 
 
 def _applies(session: Session) -> bool:
