@@ -168,7 +168,7 @@ def sessions(kernel: Kernel, dtype: str) -> Session:
     keys = {"formula": kernel.formula, "inputs": kernel.inputs, "order": 1, "dtypes": [dtype],
             "function": "gradcheck:verify", **kernel.keys}  # fmt: skip
     case = case_of(keys, shown=kernel.name, labels={})
-    own = Implementation(text=kernel.name, where=case.where, call=kernel.code)
+    own = Implementation(text=kernel.name, where=case.where, given=kernel.code)
     case = replace(case, implementations=(own,))
     (check,) = plan([case], devices=("cpu",), dtypes=(dtype,), witnesses=("reverse",))
     found = session_of(check)
@@ -176,7 +176,7 @@ def sessions(kernel: Kernel, dtype: str) -> Session:
 
 
 def with_code(session: Session, code: Code) -> Session:
-    own = replace(session.check.implementation, call=code)
+    own = replace(session.check.implementation, given=code)
     check = replace(session.check, implementation=own)
     return replace(session_of(check), reference=session.reference, batched=session.batched)
 

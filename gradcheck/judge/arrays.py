@@ -101,7 +101,8 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
 class _Fit:
     """Which variance each entry's errors have, at the level that their scatter shows.
 
-    ``place`` is that level: 1.5 lies half way between the second and the third.
+    ``place`` is that level, in the mean of all entries: 1.5 lies half way between the second and
+    the third. ``scatter`` is how much larger the errors still are, and ``most`` where that is most.
     Shapes: as the array; ``worst`` that of the last level.
     """
 
@@ -110,6 +111,7 @@ class _Fit:
     weight: Floats
     place: float
     scatter: float
+    most: float
 
 
 def _fitted(array: SampledArray) -> _Fit:
@@ -125,17 +127,18 @@ def _fitted(array: SampledArray) -> _Fit:
     rest = np.abs(error - _factor(error, array.true, np.where(live, 1 / worst, 0.0)) * array.true)
     order = np.argsort(-np.where(live, size, -1.0), axis=None, kind="stable")[: live.sum()]
     cuts = [order.size // part for part in (256, 64, 16, 4) if order.size // part >= BLOCK]
-    variance, places, scatters = worst.copy(), [0.0], [0.0]
+    variance, found = worst.copy(), [(1e-300, 0.0, 0.0)]
     for chosen in np.split(order, cuts):
         if not chosen.size:
             continue
         some = [each.reshape(-1)[chosen] for each in variances]
         place, scatter = _level_of(rest.reshape(-1)[chosen], some)
-        places.append(place)
-        scatters.append(scatter)
+        found.append((chosen.size, place, scatter))
         variance.reshape(-1)[chosen] = _between(some, place) * max(scatter, 0.3) ** 2
     weight = np.where(live, 1 / np.maximum(variance, 1e-300), 0.0)
-    return _Fit(variance, worst, weight, max(places), max(scatters))
+    sizes, places, scatters = np.transpose(found)
+    place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
+    return _Fit(variance, worst, weight, place, scatter, float(scatters.max()))
 
 
 def _level_of(errors: Floats, variances: Sequence[Floats]) -> tuple[float, float]:
@@ -234,8 +237,8 @@ def _at(place: tuple[int, ...], errors: Floats) -> float:
 
 
 def _scattered(fit: _Fit) -> Iterator[Oddity]:
-    if fit.scatter > MOST_SCATTER:
-        text = f"errors scatter {fit.scatter:.1f} times as far as those of any right code"
+    if fit.most > MOST_SCATTER:
+        text = f"errors scatter {fit.most:.1f} times as far as those of any right code"
         yield Oddity(text, lambda errors: _median(np.abs(errors) / np.sqrt(fit.worst)))
 
 
