@@ -92,6 +92,11 @@ class Invocation:
     def count(self) -> int:
         return len(self.inputs[0])
 
+    @property
+    def seeks_defects(self) -> bool:
+        """Whether PyTorch's own defects are looked for below a user's code: when first asked."""
+        return self.own_code and not self.again
+
     def asks(self, call: str) -> bool:
         """Whether a call is to be made, of which answers are labelled with more or less words."""
         return not self.again or any(label.startswith(call) for label in self.again)

@@ -20,7 +20,7 @@ from gradcheck.catalog.inline import NAME, case_of
 from gradcheck.catalog.known_failures import known_of
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
-from gradcheck.methods import WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import block, facts_of
@@ -56,8 +56,9 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
 
     ``fn`` is a function, a subclass of ``autograd.Function``, an ``nn.Module``, or text in the
     torch language; None puts the formula's own translation on trial. It is called with a tensor
-    for each of ``inputs``, by name where its signature has all the names, else in their order.
-    ``keys`` are further keys of a case (`where`, `let`, `constants`, `order`, ...). ``points`` is
+    for each of ``inputs``, by name where its signature has all the names, else in their order, or
+    as `call` says. ``keys`` are further keys of a case (`call`, `parameters`, `where`, `let`,
+    `constants`, `order`, `requires`, ...). ``points`` is
     how many points are drawn, or a list of fixed ones as in a case. ``strict_accuracy`` makes an
     `inaccurate` check fail. ``known_failures`` are entries as in known_failures.yaml, which need
     not name the case, or the path of such a file, whose entries about ``fn``'s name are taken.
@@ -79,8 +80,8 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     checks = plan(
         [case],
         devices=(device,),
-        dtypes=_chosen("dtype", dtype, tuple(DTYPES)),
-        witnesses=_chosen("witness", witness, WITNESSES),
+        dtypes=_chosen("dtype", dtype, tuple(DTYPES), tuple(DTYPES)),
+        witnesses=_chosen("witness", witness, WITNESSES, DEFAULT_WITNESSES),
         known=known_of(known_failures, case, name, f"{_SHOWN} known_failures"),
     )
     named = [replace(each, name=name + each.name.removeprefix(NAME)) for each in checks]
@@ -160,8 +161,13 @@ def _on_trial(fn: Callable[..., Any]) -> str:
 
 
 def _operator(fn: Callable[..., Any]) -> str:
-    """The name of an operator of torch.library, as ``my_ops::swish``; empty for all else."""
-    attributes = ("_qualname", "_qualified_op_name")  # which of them, depends on the version
+    """The name of an operator of torch.library, as ``my_ops::swish``; empty for all else.
+
+    Of what was scripted too, which has no other.
+    """
+    attributes = ["_qualname", "_qualified_op_name"]  # which of them, depends on the version
+    if isinstance(fn, torch.jit.ScriptFunction):
+        attributes = ["name"]
     names = (getattr(fn, attribute, None) for attribute in attributes)
     return next((name for name in names if isinstance(name, str)), "")
 
@@ -219,11 +225,13 @@ def _count(points: int | Sequence[Mapping[str, Any]]) -> int:
     return points
 
 
-def _chosen(what: str, names: Names, known: Sequence[str]) -> tuple[str, ...]:
-    """The names in the order of ``known``; all of them where none is given."""
+def _chosen(
+    what: str, names: Names, known: Sequence[str], default: Sequence[str]
+) -> tuple[str, ...]:
+    """The names in the order of ``known``; the default ones where none is given."""
     if not isinstance(names, str | Sequence | None):
         raise TypeError(f"{what} is {names!r}, expected text such as {known[0]!r}, or a list of it")
-    given = names.split(",") if isinstance(names, str) else list(names or known)
+    given = names.split(",") if isinstance(names, str) else list(names or default)
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ValueError(f"{what} {unknown[0]!r} is unknown, expected some of {', '.join(known)}")

@@ -612,19 +612,74 @@ def test_order_sweep_and_without_are_taken():
 # how a result reads
 
 
-def test_the_traceback_of_a_disagreement_shows_no_frame_of_ours(pytester):
+def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester):
     pytester.makepyfile(
         """
         import gradcheck, torch
 
         def test_it():
-            found = gradcheck.verify(torch.cos, "sin(x)", {"x": "real"}, witness="value")
+            found = gradcheck.verify(torch.cos, "sin(x)", {"x": "real"}, witness="value", points=4)
             found.raise_for_disagreement()
+
+        class TestThem:
+            def test_of_another(self):
+                assert False, "one\\ntwo"
         """
     )
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     assert "result.py" not in done.stdout.str()
-    done.stdout.fnmatch_lines(["*GradientDisagreement: disagree: *"])
+    done.stdout.fnmatch_lines(
+        [
+            ">       found.raise_for_disagreement()",
+            "E       gradcheck.GradientDisagreement: disagree: *",
+            "  where: gradcheck.verify",
+            "smallest failing input*:",
+            "E       AssertionError: one",
+            "E         two",
+        ]
+    )
+    assert done.stdout.str().count("smallest failing input") == 1
+
+
+class Weighted(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x, n, *, options):
+        return {"power": self.weight * x**n, "shift": x + options["shift"]}
+
+
+def test_a_module_is_judged_as_it_is_called_with_its_parameters():
+    result = gradcheck.verify(
+        Weighted(),
+        {"power": "w*x**n", "shift": "x + 1/2"},
+        {"x": "(-3, 3)", "w": "(-3, 3)"},
+        parameters={"weight": "w"},
+        call='f(x, n, options={"shift": 0.5})',
+        sweep={"n": [2, 3]},
+        witness="reverse",
+        dtype="float64",
+        points=4,
+    )
+    assert (result.verdict, len(result.outcomes)) == ("agree", 2)
+
+
+def test_what_is_required_and_missing_fails():
+    where = {"inputs": {"x": "(-3, 3)"}, "witness": "forward", **QUICK}
+    assert gradcheck.verify(Sine, "sin(x)", **where).verdict == "abstain"
+    assert gradcheck.verify(Sine, "sin(x)", requires=["forward"], **where).verdict == "disagree"
+
+
+def test_a_call_that_is_faulty_is_told_by_its_key():
+    with pytest.raises(CatalogError) as caught:
+        gradcheck.verify(torch.sin, "sin(x)", {"x": "real"}, call="f(x, k)")
+    assert str(caught.value) == (
+        "gradcheck.verify call:1:6: the name 'k', which is not defined\n"
+        "  expected: an input, a constant or a name of the sweep (x)\n"
+        "  fix:      declare it under 'inputs', 'constants' or 'sweep' (the torch language sees no "
+        "'let')"
+    )
 
 
 def test_a_result_is_printed_in_a_few_lines():

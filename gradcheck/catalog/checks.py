@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.known_failures import KnownFailure
-from gradcheck.methods import METHODS, WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, METHODS, WITNESSES
 
 __all__ = ["WITNESSES", "Check", "plan"]
 
@@ -38,7 +38,7 @@ class Check:
         Where the names of the checks hold its number, it is told which number that is.
         """
         text, all_of_them = self.implementation.text, self.case.implementations
-        if self.case.calling is not None:
+        if self.case.calling is not None and self.implementation.is_own_code:
             text = f"{text}, called as {self.case.calling.text}"
         if len(all_of_them) == 1:
             return text
@@ -64,8 +64,8 @@ def plan(
 
 
 def count(case: Case) -> int:
-    """How many checks a case has on one device, by all witnesses in all its dtypes."""
-    witnesses = sum(_applies(witness, case) for witness in WITNESSES)
+    """How many checks a case has on one device, by the default witnesses in all its dtypes."""
+    witnesses = sum(_applies(witness, case) for witness in DEFAULT_WITNESSES)
     return len(case.variants) * len(case.implementations) * witnesses * len(case.dtypes)
 
 

@@ -36,7 +36,7 @@ from gradcheck.language.torch_names import (
     names_in_calling,
     names_used,
 )
-from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
+from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.spelling import nearest
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -279,7 +279,7 @@ _PYTEST_MARKERS = (
     *("tryfirst", "trylast", "no_cover", "hypothesis", "xdist_group"),
 )
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla")
-TAKEN_MARKERS = frozenset((*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *WITNESSES, *LATER_WITNESSES)) | {
+TAKEN_MARKERS = frozenset((*_PYTEST_MARKERS, *_DEVICES, *DTYPES, *WITNESSES)) | {
     "symbolic",
     "order1",
     "order2",
@@ -356,7 +356,7 @@ def _check_accuracy(draft: CaseDraft) -> None:
 
 
 def _check_witnesses(draft: CaseDraft) -> None:
-    known = (*WITNESSES, *LATER_WITNESSES)
+    known = WITNESSES
     for name in draft.keys.without or {}:
         if name not in known:
             draft.add(

@@ -53,7 +53,7 @@ from gradcheck.catalog.values import (
 )
 from gradcheck.catalog.yaml_document import UNNAMED, Items, Pairs, Yaml, YamlScalar, describe
 from gradcheck.dtypes import DTYPES
-from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.methods import WITNESSES
 
 
 def _text(reader: Callable[[Yaml], T]) -> ValueKind[T]:
@@ -304,12 +304,11 @@ class CaseKeys:
     )
     without: dict[str, YamlScalar] | None = optional(
         map_of(TEXT),
-        "a map from a witness's name to the reason why it cannot apply: "
-        + ", ".join((*WITNESSES, *LATER_WITNESSES)),
+        "a map from a witness's name to the reason why it cannot apply: " + ", ".join(WITNESSES),
         "{forward: no formula in PyTorch}",
     )
     requires: list[str] | None = optional(
-        list_of(_text(read_word("witness", WITNESSES, LATER_WITNESSES))),
+        list_of(_text(read_word("witness", WITNESSES))),
         "a list of witnesses that must testify: where one lacks the means, as a jvp that nobody "
         "wrote, the check fails",
         "[forward]",
@@ -373,7 +372,7 @@ class WhenKeys:
     """Where an entry holds; each key optional."""
 
     witness: str | None = optional(
-        _text(read_word("witness", WITNESSES, LATER_WITNESSES)), "a witness's name", "reverse"
+        _text(read_word("witness", WITNESSES)), "a witness's name", "reverse"
     )
     dtype: str | None = optional(DTYPE, "a dtype", "float64")
     device: YamlScalar | None = optional(

@@ -25,11 +25,6 @@ class Refused(Exception):
         self.complaints = complaints
 
 
-def not_judged(place: Place, found: str, expected: str) -> Complaint:
-    """What the format names and this version cannot do yet."""
-    return place, f"{found}, not judged yet in this version", expected, "leave it out for now"
-
-
 class Complaints:
     """Grows while a file is read; nothing can be reported before all of it was seen."""
 

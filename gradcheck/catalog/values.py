@@ -22,7 +22,7 @@ from gradcheck.catalog.expressions import (
     read_constant,
     read_expression,
 )
-from gradcheck.catalog.problems import Refused, not_judged
+from gradcheck.catalog.problems import Refused
 from gradcheck.catalog.validation import Spot, ValueKind, plain_kind
 from gradcheck.catalog.yaml_document import (
     Items,
@@ -120,18 +120,14 @@ def read_integer(lowest: int, highest: int, expected: str = "") -> Callable[[Yam
     return read
 
 
-def read_word(
-    what: str, known: tuple[str, ...], later: tuple[str, ...] = ()
-) -> Callable[[Yaml], str]:
-    """The check for one of the ``known`` words; a ``later`` one is refused with that reason."""
+def read_word(what: str, known: tuple[str, ...]) -> Callable[[Yaml], str]:
+    """The check for one of the ``known`` words."""
     expected = f"one of {', '.join(known)}"
 
     def read(value: Yaml) -> str:
         word = value.text if isinstance(value, YamlScalar) else ""
         if word in known:
             return word
-        if word in later:
-            raise Refused(not_judged(value.place, f"the {what} {word}", expected))
         found = f"the unknown {what} {word!r}" if word else describe(value)
         raise Refused((value.place, found, expected, nearest(word, known, "choose one of these")))
 

@@ -27,7 +27,7 @@ from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, sh
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.report import records
 from gradcheck.report.records import Record
 from gradcheck.spelling import chosen
@@ -76,7 +76,7 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
             "write --input x=real",
         )
     keys = typed_keys(formula, inputs=inputs, constants=constants, let=let, **declared)
-    witnesses = chosen("--witness", witness, WITNESSES, LATER_WITNESSES) or WITNESSES
+    witnesses = chosen("--witness", witness, WITNESSES) or DEFAULT_WITNESSES
     dtypes = chosen("--dtype", dtype, tuple(DTYPES)) or tuple(DTYPES)
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)

@@ -30,7 +30,7 @@ from gradcheck.explain.statements import (
 )
 from gradcheck.graph.graph import Graph, Operation
 from gradcheck.implementations.subject import subject_of
-from gradcheck.methods import METHODS
+from gradcheck.methods import DEFAULT_WITNESSES, METHODS
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.points.generate import to_coordinates
@@ -80,8 +80,8 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
     orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
-    names = [name for name, method in METHODS.items()
-             if name not in case.without and method.order in orders]  # fmt: skip
+    names = [name for name in DEFAULT_WITNESSES
+             if name not in case.without and METHODS[name].order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
     return Explanation(
         check=check,

@@ -69,7 +69,7 @@ def _callable(found: Any, implementation: Implementation, home: Home) -> Callabl
             module = copy.deepcopy(found)
         module._apply(partial(_moved, home=home))  # type: ignore[no-untyped-call]
         for parameter in module.parameters():  # a scripted module cannot be asked as a whole
-            parameter.requires_grad_(False)  # noqa: FBT003
+            parameter.requires_grad = False
         return module
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
         apply: Callable[..., Any] = found.apply

@@ -26,6 +26,9 @@ class Method:
     point, since its cost grows with the square, and with settings that the enclosures give.
     ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
     the label of one of its calls where those of the others say, after "wrong", what differs there.
+    ``eager`` says that it calls the code as PyTorch runs it by itself; where it does not, all its
+    labels say what differs, and eager mode is the usual call. What is not ``by_default`` is asked
+    where a run names it.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -38,6 +41,8 @@ class Method:
     subject: str
     differences: bool = False
     usual_call: str = ""
+    eager: bool = True
+    by_default: bool = True
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:
         """Return all that the witness says: numbers to judge, or remarks. Imports torch."""
@@ -77,5 +82,5 @@ METHODS = _found()
 WITNESSES = tuple(METHODS)
 """Those that testify in this version, in the order in which their checks are planned."""
 
-LATER_WITNESSES = ("functional", "compiled")
-"""Those that the format names and that come later: a case may already say `without` them."""
+DEFAULT_WITNESSES = tuple(name for name, method in METHODS.items() if method.by_default)
+"""Those that are asked where a run names none."""

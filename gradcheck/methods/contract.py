@@ -52,16 +52,17 @@ def answer(invocation: Invocation) -> Iterator[Said]:
     if "reverse" in invocation.without:
         yield Abstention(invocation.without["reverse"], GRAD, incapable=True)
         return
-    # The first calls are made in any case: all others are held against them.
-    always = replace(invocation, again=frozenset())
-    said = list(guarded(GRAD, _plain, always))
+    # The first call is made in any case: all others are held against it.
+    said = list(guarded(GRAD, _plain, replace(invocation, again=frozenset())))
     answers = [each for each in said if isinstance(each, Answer)]
     if not answers:
         yield from said
         return
-    first = clauses.FirstCall.of(always, answers[0])
+    first = clauses.FirstCall.of(invocation, answers[0])
     repeated = [said for call in _repetition(first) for said in _asked(*call, first)]
-    if any(map(first.is_far_from, repeated)):
+    # Asked again for its rounding, right code may be far from itself too.
+    far = any(map(first.is_far_from, repeated)) and not invocation.again
+    if far or _numbered(1) in invocation.again:
         # Whatever else is changed, the answer hangs on the number of the call.
         yield replace(first.answer, label=_numbered(1))
         yield from (each for each in said if each is not first.answer)
@@ -69,7 +70,6 @@ def answer(invocation: Invocation) -> Iterator[Said]:
         return
     yield from said
     yield from repeated
-    first = replace(first, invocation=invocation)
     for label, clause in _clauses(first):
         yield from _asked(label, clause, first)
     for label, pushed in _tangents(invocation):

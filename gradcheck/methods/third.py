@@ -79,7 +79,7 @@ def _of_gradient(invocation: Invocation, inner: Array, outer: Array) -> Said:
         return found
 
     rows = twice_forward(gradient, inner, outer, invocation)
-    excuse = reason_to_excuse(rows, inputs, third_by_forward) if invocation.own_code else None
+    excuse = reason_to_excuse(rows, inputs, third_by_forward) if invocation.seeks_defects else None
     if excuse is not None:
         return Abstention(excuse, label=_FORWARD_FORWARD, incapable=True)
     query = Query(3, cotangent, (inner, outer, None))

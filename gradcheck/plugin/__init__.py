@@ -20,7 +20,13 @@ from gradcheck.errors import UsageError
 from gradcheck.plugin import interruptions, results
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
 from gradcheck.plugin.interruptions import Interruptions
-from gradcheck.plugin.items import CheckItem, FaultItem, register_markers, skip_location
+from gradcheck.plugin.items import (
+    CheckItem,
+    FaultItem,
+    plain_block,
+    register_markers,
+    skip_location,
+)
 from gradcheck.plugin.options import (
     add_ini_keys,
     add_options,
@@ -139,9 +145,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, pytest.TestReport]:
     report: pytest.TestReport = yield
     skip_location(item, report)
+    if call.excinfo is not None and call.excinfo.typename == "GradientDisagreement":
+        plain_block(report)
     return report
 
 

@@ -5,6 +5,7 @@ A fault is an item that fails, and so no reason to stop a project's other tests.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOption
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
-from gradcheck.methods import LATER_WITNESSES, METHODS, WITNESSES
+from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
@@ -100,6 +101,23 @@ def _own_code(item: CheckItem) -> AbstractContextManager[None]:
     """Let the check's own code be imported from the project's root, while the check runs."""
     is_own = item.check.implementation.function is not None
     return project_modules(item.config).in_use() if is_own else nullcontext()
+
+
+def plain_block(report: pytest.TestReport) -> None:
+    """Take pytest's mark of a failure from a block of ours, which is to be read and copied.
+
+    It stays before the first line, by which pytest knows where the failure begins.
+    """
+    trace = getattr(report.longrepr, "reprtraceback", None)
+    for entry in getattr(trace, "reprentries", ()):
+        lines = getattr(entry, "lines", [])
+        marked = [k for k, line in enumerate(lines) if _MARKED.match(line)]
+        for k in marked[1:]:
+            mark = _MARKED.match(lines[marked[0]])
+            lines[k] = lines[k][len(mark[0]) if mark else 0 :]
+
+
+_MARKED = re.compile(r"E +")
 
 
 def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -242,7 +260,7 @@ def register_markers(config: pytest.Config) -> None:
         _register(config, device, f"checks on the device {device}")
     for dtype in DTYPES:
         _register(config, dtype, f"checks in {dtype}")
-    for witness in (*WITNESSES, *LATER_WITNESSES):
+    for witness in WITNESSES:
         _register(config, witness, f"checks by the witness {witness}")
     for order in _ORDERS:
         _register(config, order, f"checks of derivatives of order {order[-1]}")

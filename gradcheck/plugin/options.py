@@ -14,7 +14,7 @@ import pytest
 from gradcheck.answer import RunOptions
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.methods import LATER_WITNESSES, WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.spelling import chosen, meant, nearest
 
 SHORT = "gradcheck.plugin.short"
@@ -45,7 +45,7 @@ class Option:
 OPTIONS = (
     Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
     Option("dtype", "LIST", "dtypes (default: those of each case)"),
-    Option("witness", "LIST", f"witnesses (default: {','.join(WITNESSES)})"),
+    Option("witness", "LIST", f"witnesses (default: {','.join(DEFAULT_WITNESSES)})"),
     Option(
         "points",
         "N",
@@ -146,8 +146,8 @@ def settings(config: pytest.Config) -> Settings:
     given = _Given(config)
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES), ()) or tuple(DTYPES),
-        witnesses=_names(given, "witness", WITNESSES, LATER_WITNESSES) or WITNESSES,
+        dtypes=_names(given, "dtype", tuple(DTYPES)) or tuple(DTYPES),
+        witnesses=_names(given, "witness", WITNESSES) or DEFAULT_WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),
             seed=_number(given, "seed", RunOptions().seed, range(2**32)),
@@ -197,8 +197,8 @@ def _key(name: str) -> str:
     return next(option.key for option in OPTIONS if option.name == name)
 
 
-def _names(given: _Given, name: str, known: Sequence[str], later: Sequence[str]) -> tuple[str, ...]:
-    return chosen(given.spelling(name), given.text(name), known, later)
+def _names(given: _Given, name: str, known: Sequence[str]) -> tuple[str, ...]:
+    return chosen(given.spelling(name), given.text(name), known)
 
 
 def _number(given: _Given, name: str, default: int, allowed: range) -> int:

@@ -25,6 +25,8 @@ _MEANINGS = {
 class GradientDisagreement(AssertionError):
     """A gradient is wrong; the text is the block of a failed check, for each check that failed."""
 
+    __module__ = "gradcheck"  # where it is imported from
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result:

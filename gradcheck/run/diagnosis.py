@@ -30,7 +30,8 @@ def cross_check(session: Session, points: Points, seed: int, promises: Promises)
     """
     said = [_symbolic(session, points)]
     for method in _IN_ORDER:
-        if method.order > session.case.order:
+        asked = method.by_default or method.name == session.check.witness
+        if method.order > session.case.order or not asked:
             continue
         name = method.name
         other = session_of(replace(session.check, witness=name))
@@ -132,9 +133,11 @@ def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[i
         if not lost:
             return 1, _ELSEWHERE.format(_subject(witness))
         return 0, _lost([_subject(name) for name in lost])
-    if calls:
-        return 0, calls
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
+    if calls and METHODS[witness].eager:
+        return 0, calls
+    if calls and not any(METHODS[name].eager for name in wrong):
+        return 0, f"right in eager mode, {calls}"
     misconduct = next((each.note for each in said if each.witness == "value"
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
     if misconduct is not None:
@@ -149,10 +152,12 @@ def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[i
 def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> str:
     """Return which calls failed, where the witness names them and its usual one is right.
 
-    Empty elsewhere.
+    Empty elsewhere. The usual one of a witness that is not about eager mode is that mode's.
     """
     usual = METHODS[witness].usual_call
-    if not usual or any(each.label == usual and _call(each)[0] for each in failing):
+    if METHODS[witness].eager and not usual:
+        return ""
+    if usual and any(each.label == usual and _call(each)[0] for each in failing):
         return ""
     told = list(dict.fromkeys(map(_call, failing)))
     sentences = [text for how, text in told if not how]

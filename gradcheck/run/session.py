@@ -19,7 +19,7 @@ from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.differences import Boxes, Settings
+from gradcheck.methods._torch.differences import Boxes, DifferenceSettings
 from gradcheck.points.generate import generate, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
 from gradcheck.query import Array, Query
@@ -197,7 +197,9 @@ class _Shared:
         self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
         self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
         self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
-        self._settings: dict[tuple[str, int, bytes], tuple[Settings, Settings]] = {}
+        self._settings: dict[
+            tuple[str, int, bytes], tuple[DifferenceSettings, DifferenceSettings]
+        ] = {}
 
     def derivatives(self, order: int, point: Array) -> Enclosures:
         """All derivatives of an order at one point; many numbers are found anew."""
@@ -211,7 +213,9 @@ class _Shared:
             self._derivatives[key] = found
         return found
 
-    def settings(self, rows: Array, dtype: Dtype, order: int) -> tuple[Settings, Settings]:
+    def settings(
+        self, rows: Array, dtype: Dtype, order: int
+    ) -> tuple[DifferenceSettings, DifferenceSettings]:
         """How finite differences testify at some points, whatever code is on trial.
 
         Shapes: rows [count, n], in real coordinates.

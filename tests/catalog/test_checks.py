@@ -37,6 +37,8 @@ def test_every_witness_has_a_check_in_every_dtype():
         "c[value-cpu-float32]",
         "c[reverse-cpu-float64]",
         "c[reverse-cpu-float32]",
+        "c[functional-cpu-float64]",
+        "c[functional-cpu-float32]",
         "c[forward-cpu-float64]",
         "c[forward-cpu-float32]",
         "c[contract-cpu-float64]",
@@ -98,7 +100,8 @@ def test_names_are_unique_and_the_same_in_another_process():
         "from gradcheck.catalog.load import load_text\n"
         f"cases = load_text({text!r}, 'f.yaml')\n"
         "checks = plan(cases, devices=('cpu',), dtypes=('float64', 'float32'),"
-        " witnesses=('value', 'reverse', 'forward', 'contract', 'second', 'gradcheck'))\n"
+        " witnesses=('value', 'reverse', 'functional', 'forward', 'contract', 'second',"
+        " 'gradcheck'))\n"
         "print('|'.join(check.name for check in checks))"
     )
     done = subprocess.run(

@@ -8,13 +8,13 @@ from gradcheck.cli.files import catalog_folder
 
 
 def test_the_list_says_each_case_its_checks_and_the_sums(command, catalog):
-    # square: 2 implementations x 6 witnesses x 2 dtypes; power: 2 variants x 5 witnesses x 2.
+    # square: 2 implementations x 7 witnesses x 2 dtypes; power: 2 variants x 6 witnesses x 2.
     assert command("list", "cases").out == (
         "cases/small.yaml\n"
-        "  square     24 checks                the square\n"
-        "  power      20 checks    2 variants\n"
+        "  square     28 checks                the square\n"
+        "  power      24 checks    2 variants\n"
         "\n"
-        "1 file, 2 cases, 3 variants, 44 checks on the CPU\n"
+        "1 file, 2 cases, 3 variants, 52 checks on the CPU\n"
     )
 
 
@@ -27,7 +27,7 @@ def test_the_list_as_json_holds_the_same(command, catalog):
         "summary": "the square",
         "variants": 1,
         "implementations": 2,
-        "checks": 24,
+        "checks": 28,
         "order": 2,
         "dtypes": ["float64", "float32"],
         "tags": [],

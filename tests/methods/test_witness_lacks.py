@@ -1,6 +1,8 @@
 """What is lacking, told from what is wrong: PyTorch's words, and who raised them."""
 
+import functools
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -151,6 +153,17 @@ def reentrant(x):
     return checkpoint(lambda t: t.sin() * t, x, use_reentrant=True)
 
 
+@functools.cache
+def scripted():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still in use
+        return torch.jit.CompilationUnit("def f(x):\n  return x**3\n").f
+
+
+def scripted_cube(x):
+    return scripted()(x)
+
+
 PROVOKED = {
     "forward mode": lambda: in_forward_mode(lambda x: torch.cdist(x[:, None], x[:, None])),
     "a jvp": lambda: in_forward_mode(PlainSine.apply),
@@ -163,6 +176,7 @@ PROVOKED = {
     "a captured tensor": lambda: torch.func.jvp(with_running_total, (ONE,), (ONE,)),
     "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
     "reentrant checkpoint": lambda: torch.autograd.grad(reentrant(x := grown()).sum(), x),
+    "TorchScript": lambda: checkpoint(scripted_cube, grown(), use_reentrant=False).sum().backward(),
     "what was saved, read twice": lambda: torch.autograd.grad(
         checkpoint(ReadTwice.apply, x := grown(), use_reentrant=False).sum(), x
     ),
@@ -336,6 +350,7 @@ def test_gradgradcheck_abstains_where_a_backward_is_differentiable_once():
         (reentrant, second, "reverse over reverse"),
         (within_checkpoint, second, "reverse over forward"),
         (ReadTwice.apply, contract, "under torch.utils.checkpoint"),
+        (scripted_cube, contract, "under torch.utils.checkpoint"),
         (differentiating_within, contract, "in the value where gradients are asked for"),
         (cube_by_kernels, second, "reverse over reverse"),
         (cube_by_kernels, gradcheck, "torch.autograd.gradgradcheck"),

@@ -80,7 +80,7 @@ def test_derivatives_that_vanish_are_zeros(function):
 
 
 def test_an_own_function_is_heard_wherever_pytorch_can():
-    answers = said(second.answer(invocation(Sine.apply, 1.0)))
+    answers = said(second.answer(invocation(Sine.apply, 1.0, own_code=True)))
     hessian = np.full((1, 1, 1, 1), -np.sin(1.0))
     assert [claim.label for claim in claims(answers)][:3] == FOUR[:3]
     assert max(residual(claim, hessian) for claim in claims(answers)) < 1e-15
@@ -88,7 +88,7 @@ def test_an_own_function_is_heard_wherever_pytorch_can():
 
 @pytest.mark.skipif(not torch.__version__.startswith("2.13"), reason="a defect of PyTorch 2.13")
 def test_nested_forward_mode_of_an_own_function_is_not_believed():
-    *_, last = second.answer(invocation(lambda x: 2 * Sine.apply(x) + x, 1.0))
+    *_, last = second.answer(invocation(lambda x: 2 * Sine.apply(x) + x, 1.0, own_code=True))
     assert (last.label, last.ruling) == (FOUR[3], Ruling.ABSTAIN)
     assert last.reason.endswith("https://github.com/pytorch/pytorch/issues/197867")
 

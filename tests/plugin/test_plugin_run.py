@@ -122,7 +122,8 @@ def test_the_header_says_what_runs(project):
         [
             "gradcheck *, torch *, sympy *, python-flint *, hypothesis *",
             "gradcheck devices: cpu (*); dtypes: float64",
-            "gradcheck witnesses: value, reverse, forward, contract, second, third, gradcheck",
+            "gradcheck witnesses: value, reverse, functional, forward, contract, second, third, "
+            "gradcheck",
             "gradcheck points: 64; seed: 3; threads: *; part 1 of 2",
             "gradcheck catalogs: cases",
         ]

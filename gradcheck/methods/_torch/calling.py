@@ -244,8 +244,10 @@ def output_rows(results: Sequence[Tensor], invocation: Invocation) -> Array:
 
 def _rows(tensor: Tensor, invocation: Invocation) -> Array:
     """A tensor's numbers as float64 or complex128, exactly: [count, entries]."""
-    wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
-    # By force, since PyTorch answers some zero derivatives with tensors that have no memory.
+    # PyTorch answers some zero derivatives with tensors that have no memory, and to read a part of
+    # one ends the process: a copy has memory.
+    held = tensor.clone() if tensor._is_zerotensor() else tensor
+    wide = held.to(torch.complex128 if tensor.is_complex() else torch.float64)
     numbers = torch._C.TensorBase.numpy(wide, force=True)  # not as code under test is watched
     return np.array(numbers).reshape(invocation.count, -1)
 

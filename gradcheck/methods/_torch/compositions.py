@@ -168,7 +168,7 @@ def forward_over_forward(
     ask: Callable[[Invocation, Array, Array], Said],
 ) -> Iterator[Said]:
     """What ``ask`` says of each two tangents, unless PyTorch is wrong of the code under test."""
-    reason = _reason_to_distrust(invocation, composition)
+    reason = reason_to_distrust(invocation, composition)
     if reason is not None:
         yield Abstention(reason, label=label, incapable=True)
         return
@@ -221,9 +221,9 @@ _ISSUE = "https://github.com/pytorch/pytorch/issues/197867"
 _PROMOTION = "https://github.com/pytorch/pytorch/issues/90065"
 
 
-def _reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
+def reason_to_distrust(invocation: Invocation, composition: _Composition) -> str | None:
     """Why nested forward mode says nothing about the implementation, or None."""
-    if not invocation.own_code:  # then PyTorch itself is under test
+    if not invocation.seeks_defects:
         return None
     results = result_of(invocation, input_leaves(invocation, requires_grad=True))
     if not runs_own_function(results) or _is_sound(composition):
@@ -267,16 +267,16 @@ def reason_to_excuse(
 ) -> str | None:
     """Why second tangents of other dtypes than expected are PyTorch's doing, or None."""
     for tangent, like in zip(found, expected, strict=True):
-        if tangent.dtype != like.dtype and not tangent.ndim and _promotes(composition, like.dtype):
-            return (
-                "PyTorch's nested forward mode promotes where a Python float takes part: "
-                f"{_PROMOTION}"
-            )
+        if tangent.dtype != like.dtype and not tangent.ndim and promotes(composition, like.dtype):
+            return f"PyTorch's nested forward mode {PROMOTION}"
     return None
 
 
+PROMOTION = f"promotes where a Python float takes part: {_PROMOTION}"
+
+
 @cache
-def _promotes(composition: _Composition, dtype: torch.dtype) -> bool:
-    """Whether a derivative of x³ / 2 leaves the dtype."""
+def promotes(composition: _Composition, dtype: torch.dtype) -> bool:
+    """Return whether a derivative of x³ / 2 leaves the dtype."""
     one = torch.ones((), dtype=dtype)
     return composition(lambda x: x * x * x * 0.5, one).dtype != dtype

@@ -39,7 +39,7 @@ LOOSEST = {"float64": 1e-3, "float32": 0.25}
 stands not here finite differences have none to give."""
 
 
-Settings = list[FiniteDifferenceSettings | None]
+DifferenceSettings = list[FiniteDifferenceSettings | None]
 """Those at some points; None where finite differences cannot testify."""
 
 
@@ -91,7 +91,7 @@ class Boxes:
         )
         return cls(reference, dtype, count, numbers, points, steps, tuple(balls), tuple(scales))
 
-    def settings(self, most: int) -> tuple[Settings, Settings]:
+    def settings(self, most: int) -> tuple[DifferenceSettings, DifferenceSettings]:
         """Settings for ``torch.autograd.gradcheck`` at each point, and for ``gradgradcheck``.
 
         ``most`` is the order up to which is asked: below 2 there are none of the second.
@@ -108,9 +108,9 @@ class Boxes:
     def _size(self, order: int) -> Floats:
         return _largest(magnitudes(self.balls[order]))
 
-    def _settings(self, order: int, truncation: Floats, largest: Floats) -> Settings:
+    def _settings(self, order: int, truncation: Floats, largest: Floats) -> DifferenceSettings:
         """The tolerances that truncation and rounding explain, where they are narrow enough."""
-        found: Settings = [None] * self.count
+        found: DifferenceSettings = [None] * self.count
         if not len(self.steps):
             return found
         factor = SAFETY * (math.sqrt(2) if self.dtype.is_complex else 1.0)

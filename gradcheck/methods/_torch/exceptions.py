@@ -55,7 +55,7 @@ def guarded_beside_defects(
 
     Where it does, and the code is a user's own, the witness abstains and says so.
     """
-    if not (invocation.own_code and invocation.asks(label)):
+    if not (invocation.seeks_defects and invocation.asks(label)):
         yield from guarded(label, question, invocation)
         return
     dropped = dropping(question, invocation)

@@ -21,11 +21,24 @@ FIRST_ORDER = "`order: 1` leaves second derivatives out"
 SECOND_ORDER = "`order: 2` leaves third derivatives out"
 OTHER_DTYPES = "`dtypes` without this one leaves it out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
+WITHOUT_COMPILED = "`without: {compiled: why}` leaves compiled code out"
+_COMPILED_CALLS = ("under torch.compile", "at order 2 under torch.compile")
+_FUNCTIONAL_CALLS = (
+    "under torch.func",
+    "under torch.vmap",
+    "at order 2 under torch.func",
+    "at order 2 under torch.vmap",
+)
 _LEFT_OUT = (
     ("torch.autograd.forward_ad", NO_FORWARD),
     ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
     ("torch.autograd.grad ", "`without: {reverse: why}` leaves reverse mode out"),
     ("Tensor.backward", "`without: {reverse: why}` leaves reverse mode out"),
+    (_COMPILED_CALLS, WITHOUT_COMPILED),
+    (
+        _FUNCTIONAL_CALLS,
+        "`without: {functional: why}` leaves function transforms out",
+    ),
     (
         ("after ", "for ", "in ", "into ", "on ", "under ", "where ", "with "),
         "`without: {contract: why}` leaves such calls out",
@@ -47,10 +60,12 @@ _CONTRACTS_CALLS_WITHOUT_GRAD = (
 _FORWARD_CALLS = ("torch.autograd.forward_ad", "forward over", "reverse over forward")
 _CALLS_WITHOUT_GRAD = (
     "value",
+    *_FUNCTIONAL_CALLS,
     "torch.autograd.forward_ad",
     "forward over forward",
     *_CONTRACTS_CALLS_WITHOUT_GRAD,
 )
+_CALLS_BY_TRANSFORMS = ("forward over forward", *_FUNCTIONAL_CALLS)
 _CALLS_OF_A_BACKWARD_AGAIN = (
     "reverse over reverse",
     "forward over reverse",
@@ -126,6 +141,11 @@ LACKS = (
         "read `ctx.saved_tensors` once in a backward",
     ),
     Lack(
+        r"The following operation failed in the TorchScript interpreter",
+        "the recomputation ends early by an exception, which TorchScript does not let through",
+        calls=("under torch.utils.checkpoint",),
+    ),
+    Lack(
         r"torch\.utils\.checkpoint: (?:A different number of tensors was saved"
         r"|Recomputed values for the following tensors have different metadata)",
         "a recomputation does not see the tangents; " + FIRST_ORDER,
@@ -138,17 +158,20 @@ LACKS = (
         "call requires_grad_() there",
         calls=_CALLS_WITHOUT_GRAD,
     ),
-    # function transforms, which forward over forward uses
+    # function transforms, which forward over forward uses too
     Lack(r"must override the setup_context"),
     Lack(r"functorch transform"),
     Lack(r"torch\.func\.\S+ .*don't yet support saved tensor hooks"),
     Lack(r"Batching rule not implemented for"),
-    Lack(r"Cannot access data pointer of Tensor", FIRST_ORDER, calls=("forward over forward",)),
+    Lack(r"it does not have vmap support", calls=_FUNCTIONAL_CALLS),
     Lack(
-        r"in-place operation \S+ that would mutate a captured Tensor",
-        FIRST_ORDER,
-        calls=("forward over forward",),
+        r"vmap: (?:It looks like you're|called random operation|inplace arithmetic)"
+        r"|vmap: We do not support|vmap: we do not yet support"
+        r"|output with shape .* doesn't match the broadcast shape",
+        calls=_FUNCTIONAL_CALLS,
     ),
+    Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
+    Lack(r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS),
     # dtypes
     Lack(r"\"\w+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
     Lack(r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)", OTHER_DTYPES),

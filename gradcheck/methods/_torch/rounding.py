@@ -153,9 +153,8 @@ class Repeated:
         return True
 
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
-        # what a user's own code is watched for was found before
         labels = frozenset(label for label, _ in self._keys)
-        invocation = replace(self.invocation, own_code=False, again=labels)
+        invocation = replace(self.invocation, again=labels)
         mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
@@ -645,6 +644,8 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if function._schema.is_mutable:  # copy_(target, source)
         source, target = args[1].dtype, args[0].dtype
     else:
+        if not isinstance(args[0], Tensor):  # under vmap a number is cast too
+            return False
         source = args[0].dtype
         target = kwargs.get("dtype") or (args[1] if len(args) > 1 else None) or source
     if not isinstance(target, torch.dtype) or not target.is_floating_point:

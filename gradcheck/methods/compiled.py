@@ -1,0 +1,111 @@
+"""The implementation as ``torch.compile`` compiles it, forward and backward.
+
+Each call compiles anew, and nothing that was compiled is left behind: what one check found, another
+does not hang on. What the compiler refuses is an abstention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gradcheck.answer import Answer, Invocation, Said
+from gradcheck.methods import Method
+from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.calling import (
+    cotangent_tensors,
+    gradient_rows,
+    input_leaves,
+    input_ports,
+    output_rows,
+    result_of,
+    tangent_tensors,
+)
+from gradcheck.methods._torch.compositions import cotangent_of, gradients, slopes_of
+from gradcheck.methods._torch.exceptions import guarded
+from gradcheck.methods._torch.lacks import WITHOUT_COMPILED, Lacking, shortened
+from gradcheck.query import Query
+
+METHOD = Method(
+    name="compiled",
+    order=1,
+    share=0.125,
+    share_alone=0.03125,
+    subject="the derivative of the compiled code",
+    eager=False,
+    by_default=False,
+)
+
+_BACKEND = "aot_eager"
+"""It runs the graph that is traced, with its backward, by PyTorch's own kernels: it compiles no
+machine code, which would take many times as long."""
+
+
+def answer(invocation: Invocation) -> Iterator[Said]:
+    for label, asked in _asked(invocation).items():
+        yield from guarded(label, partial(asked, label), invocation)
+
+
+def _asked(invocation: Invocation) -> dict[str, Callable[[str, Invocation], Iterator[Said]]]:
+    """Return all calls by label."""
+    once: dict[str, Callable[[str, Invocation], Iterator[Said]]] = {
+        "under torch.compile": partial(_gradient, dynamic=False),
+        "under torch.compile with dynamic shapes": partial(_gradient, dynamic=True),
+        "under torch.compile with create_graph": partial(
+            _gradient, dynamic=False, create_graph=True
+        ),
+    }
+    if invocation.order < 2 or "second" in invocation.without:
+        return once
+    return {**once, "at order 2 under torch.compile": _second}
+
+
+def _gradient(
+    label: str, invocation: Invocation, *, dynamic: bool, create_graph: bool = False
+) -> Iterator[Said]:
+    def call(compiled: Invocation) -> list[Said]:
+        inputs, cotangent = input_leaves(compiled, requires_grad=True), cotangent_of(compiled)
+        results = result_of(compiled, inputs)
+        weights = cotangent_tensors(cotangent, compiled)
+        found = gradients(results, inputs, weights, create_graph=create_graph)
+        rows = gradient_rows(found, compiled, inputs)
+        value = Answer(label, Query(0), output_rows(results, compiled))
+        return [value, Answer(label, Query(1, cotangent, (None,)), rows)]
+
+    yield from _freshly(call, invocation, dynamic=dynamic)
+
+
+def _second(label: str, invocation: Invocation) -> Iterator[Said]:
+    def call(compiled: Invocation) -> list[Said]:
+        inputs, cotangent = input_leaves(compiled, requires_grad=True), cotangent_of(compiled)
+        tangent = directions.dense(compiled, input_ports(compiled), directions.FIRST_TANGENT)
+        weights = cotangent_tensors(cotangent, compiled)
+        slopes = slopes_of(result_of(compiled, inputs), inputs, weights)
+        found = gradients(slopes, inputs, tangent_tensors(tangent, compiled))
+        rows = gradient_rows(found, compiled, inputs)
+        return [Answer(label, Query(2, cotangent, (tangent, None)), rows)]
+
+    yield from _freshly(call, invocation, dynamic=False)
+
+
+def _freshly(
+    call: Callable[[Invocation], list[Said]], invocation: Invocation, *, dynamic: bool
+) -> list[Said]:
+    """What a call says of the implementation, compiled for it alone.
+
+    Errors: Lacking where the compiler refuses; what the implementation raises.
+    """
+    torch._dynamo.reset()
+    try:
+        compiled: Callable[..., Tensor] = torch.compile(
+            invocation.function, backend=_BACKEND, dynamic=dynamic
+        )
+        return call(replace(invocation, function=compiled))
+    except torch._dynamo.exc.TorchDynamoException as error:
+        raise Lacking(f"{shortened(str(error))} ({WITHOUT_COMPILED})") from error
+    finally:
+        torch._dynamo.reset()
