@@ -29,7 +29,7 @@ from gradcheck.reference.enclosures import Status
 from gradcheck.run.observation import Finding, Judged, Observation
 from gradcheck.run.session import Session
 
-LARGE = 1_024
+LARGE_ARRAY = 1_024
 """Entries of an array of float32 from which on it is judged as such; in half precision any is."""
 ORDINARY = "bulk"
 """The kind of drawn points at which errors average out; elsewhere a few entries decide."""
@@ -120,13 +120,13 @@ def _applies(session: Session) -> bool:
     sizes = [math.prod(port.shape) for port in (*formula.ports, *formula.judged)]
     if dtype.is_complex or dtype.precision > FLOAT32.precision:
         return False
-    return dtype.precision < FLOAT32.precision or max(sizes, default=0) >= LARGE
+    return dtype.precision < FLOAT32.precision or max(sizes, default=0) >= LARGE_ARRAY
 
 
 def _stands_alone(row: _Row, *, is_half: bool) -> bool:
     """Whether an array is judged without those at other points; where a sum stopped, any is."""
     if not is_half:
-        return bool(row.columns.size >= LARGE)
+        return bool(row.columns.size >= LARGE_ARRAY)
     return bool(row.columns.size >= FEWEST_ENTRIES) or may_stagnate(row.got, row.true)
 
 
