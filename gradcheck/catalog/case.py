@@ -89,6 +89,19 @@ class Parameter:
     where: Where
 
 
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """What a case says of how accurate its code can be, and why.
+
+    ``ulps`` is a wider allowance, 0 where none is stated; with ``normwise`` an error is measured
+    against the norm of its array, and not against its own entry.
+    """
+
+    because: str
+    ulps: int = 0
+    normwise: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Variant:
     """One choice of the sweep's values. ``name`` is ``d=0`` or ``d=0,k=1``, empty without sweep.
@@ -134,7 +147,7 @@ class Case:
     points: tuple[Point, ...]
     order: int
     dtypes: tuple[str, ...]
-    accuracy: dict[str, tuple[int, str]]  # dtype: ulps, because
+    accuracy: dict[str, Accuracy]  # by dtype
     without: dict[str, str]  # witness: reason
     tags: tuple[str, ...]
     source: tuple[str, ...]

@@ -338,7 +338,11 @@ def _check_kinds_of_dtypes(draft: CaseDraft) -> None:
 
 
 def _check_accuracy(draft: CaseDraft) -> None:
-    for name in draft.keys.accuracy or {}:
+    for name, said in (draft.keys.accuracy or {}).items():
+        if said.ulps is None and not said.normwise:
+            path = ("accuracy",) if name == UNNAMED else ("accuracy", name)
+            fix = "add ulps: 1000, or normwise: true"
+            draft.add(path, "an accuracy that allows nothing", "ulps, or normwise: true", fix)
         if name == UNNAMED or name in draft.dtypes:
             continue
         path, known = ("accuracy", name), tuple(DTYPES)

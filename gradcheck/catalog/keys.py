@@ -28,6 +28,7 @@ from gradcheck.catalog.validation import (
     table_of,
 )
 from gradcheck.catalog.values import (
+    BOOLEAN,
     CALLING,
     CHOICE,
     DATA,
@@ -157,9 +158,12 @@ class PointKeys:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyKeys:
-    """A wider allowance than the derived one."""
+    """A wider allowance than the derived one, or another measure of errors."""
 
-    ulps: int = required(ULPS, "the allowance, a positive integer", "1000")
+    ulps: int | None = optional(ULPS, "the allowance, a positive integer", "1000")
+    normwise: bool | None = optional(
+        BOOLEAN, "true where errors are small beside the norm of their array only", "true"
+    )
     because: YamlScalar = required(TEXT, "a text: the reason", "a long sum")
 
 
@@ -294,8 +298,8 @@ class CaseKeys:
     )
     accuracy: dict[str, AccuracyKeys] | None = optional(
         ACCURACY,
-        "a map with ulps and because, or a map from dtypes to such maps: a wider "
-        "allowance than the derived one",
+        "a map with ulps or normwise, and because, or a map from dtypes to such maps: a wider "
+        "allowance than the derived one, or errors that are measured by the norm of their array",
         "{ulps: 1000, because: a long sum}",
     )
     without: dict[str, YamlScalar] | None = optional(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gradcheck.catalog.budget import Budget
-from gradcheck.catalog.case import Case
+from gradcheck.catalog.case import Accuracy, Case
 from gradcheck.catalog.declaration import (
     DEFAULT_ORDER,
     CaseDraft,
@@ -145,8 +145,8 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         order=keys.order or DEFAULT_ORDER,
         dtypes=draft.dtypes,
         accuracy={
-            dtype: (allowance.ulps, allowance.because.text)
-            for name, allowance in (keys.accuracy or {}).items()
+            dtype: Accuracy(said.because.text, said.ulps or 0, normwise=bool(said.normwise))
+            for name, said in (keys.accuracy or {}).items()
             for dtype in (draft.dtypes if name == UNNAMED else (name,))
         },
         without={witness: reason.text for witness, reason in (keys.without or {}).items()},

@@ -273,4 +273,13 @@ SHAPE = plain_kind(read_shape, _SHAPE)
 STRUCTURE = plain_kind(read_word("kind", STRUCTURES), _words(STRUCTURES))
 DTYPE = plain_kind(read_word("dtype", tuple(DTYPES)), _words(tuple(DTYPES)))
 ORDER = plain_kind(read_order, {"type": "integer", "minimum": 1, "maximum": MOST_ORDER})
+
+
+def _read_boolean(value: Yaml) -> bool:
+    if isinstance(value, YamlScalar) and value.kind == "boolean":
+        return value.text.strip().lower() == "true"
+    raise Refused((value.place, describe(value), "true or false", "write true"))
+
+
+BOOLEAN = plain_kind(_read_boolean, {"type": "boolean"})
 ULPS = plain_kind(read_integer(1, 10**15, "a positive integer"), {"type": "integer", "minimum": 1})

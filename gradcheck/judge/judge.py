@@ -88,9 +88,9 @@ class OwnRounding(_Columns):
     """What rounding does to the code on trial itself, asked by moves of an ulp.
 
     ``spread`` is how far apart its answers lie then, and ``ranged`` how far where also what left
-    the range is brought back. ``left`` says how an operation of it left the dtype's range, and
-    ``opaque`` what of it cannot be looked into, so that the distances mean nothing; both are empty
-    where there is none.
+    the range is brought back. ``left`` says how an operation of it left the dtype's range,
+    ``opaque`` what of it cannot be looked into, so that the distances mean nothing, and ``by_norm``
+    which of these are stable by norm and not by entry; all are empty where there is none.
 
     Shapes: one shape for all, that of the numbers.
     """
@@ -99,11 +99,12 @@ class OwnRounding(_Columns):
     ranged: Floats
     left: Array
     opaque: Array
+    by_norm: Array
 
     @classmethod
     def unknown(cls, shape: tuple[int, ...], why: str) -> OwnRounding:
         """That of code that cannot be asked."""
-        words = (np.full(shape, text, dtype=object) for text in ("", why))
+        words = (np.full(shape, text, dtype=object) for text in ("", why, ""))
         return cls(np.zeros(shape), np.zeros(shape), *words)
 
 
@@ -143,6 +144,11 @@ class Why(IntEnum):
     OFF = 11
     OWN = 12
     OWN_RANGE = 13
+    BY_NORM = 14
+
+
+RANGE = (Why.NOT_A_NUMBER, Why.INFINITY, Why.FINITE, Why.UNDERFLOW, Why.OWN_RANGE)
+"""That the dtype's range was left, by the number or on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,7 @@ class Judgements(_Columns):
     spread: Floats
     left: Array
     opaque: Array
+    by_norm: Array
 
     def at(self, place: int | tuple[int, ...]) -> Judgement:
         """One of them, its reason in words."""
@@ -244,6 +251,7 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     own_rounding: Callable[[Mask, Floats], OwnRounding],
     neighbours: Callable[[Mask], Iterable[Expected]] = lambda _: (),
     least_ulps: int = 0,
+    bounds_by_norm: Callable[[Mask], ErrorBounds] | None = None,
 ) -> Judgements:
     """Rule on numbers.
 
@@ -253,7 +261,8 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     tell from these, for those that the function's conditioning does not explain, and
     ``own_rounding`` for those that none of it explains, with how far each is off: NaN where only
     how the range is left is to be told. All are asked once or never, the last one twice at most.
-    ``least_ulps`` is the case's own wider allowance, if it states one.
+    ``least_ulps`` is the case's own wider allowance, if it states one. ``bounds_by_norm`` is asked
+    where a kernel of the code is stable by norm only.
 
     Shapes: one shape for all; what is said of numbers that were not asked about is not read.
     """
@@ -269,7 +278,7 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
                 fits = near.proved & ~truth.stated & (_error(got, near) <= allowed.stable)
                 sheet.rule(fits, _AGREE, grade=_STABLE)
         if allowed is not None and sheet.open.any():
-            _rule_own(sheet, allowed, own_rounding)
+            _rule_own(sheet, dtype, allowed, own_rounding, bounds_by_norm)
     return sheet.found
 
 
@@ -289,11 +298,11 @@ class _Sheet:
         codes = np.zeros((3, *got.shape), dtype=np.int8)
         figures = np.full((6, *got.shape), math.nan)
         flags = np.zeros((2, *got.shape), dtype=bool)
-        words = np.full((2, *got.shape), "", dtype=object)
+        words = np.full((3, *got.shape), "", dtype=object)
         self.found = Judgements(
             codes[0], codes[1], codes[2],
             figures[0], figures[1], figures[2], figures[3], figures[4],
-            flags[0], flags[1], truth.stated, figures[5], words[0], words[1],
+            flags[0], flags[1], truth.stated, figures[5], *words,
         )  # fmt: skip
 
     def rule(self, where: Mask, ruling: int, why: Why = Why.NOTHING, grade: int = 0) -> None:
@@ -409,11 +418,11 @@ def _weigh(
     todo = sheet.open.copy()
     terms = np.maximum(stress.conditioning, scale)
     found.ulps[todo] = (error / np.maximum(space, _spacing_of_zero(space, terms, dtype)))[todo]
-    slack = space / 2 + SUBNORMALS * dtype.smallest_subnormal
-    stable = slack + CONDITIONING_FACTOR * u * stress.conditioning
-    explained = slack + ROUNDING_FACTOR * stress.rounding
+    slack, stable, explained = _allowed(space, dtype, stress)
     # a truth of 0 has no digits to lose
     has_digits = (relative <= NO_DIGIT) | np.isinf(relative)
+    if stress.size is not None:
+        has_digits |= error <= NO_DIGIT * stress.size
     within = error <= np.maximum(stable, least_ulps * space)
     sheet.rule(within & has_digits, _AGREE, grade=_STABLE)
     sheet.rule(within, _AGREE, grade=_ILL_CONDITIONED)
@@ -422,10 +431,19 @@ def _weigh(
     return _Allowances(slack, stable, explained, SCALE_FACTOR * u * scale, underflows)
 
 
+def _allowed(space: Floats, dtype: Dtype, stress: ErrorBounds) -> tuple[Floats, Floats, Floats]:
+    """What the result's own rounding explains, what conditioning does, and what R does."""
+    slack = space / 2 + SUBNORMALS * dtype.smallest_subnormal
+    stable = slack + CONDITIONING_FACTOR * dtype.unit_roundoff * stress.conditioning
+    return slack, stable, slack + ROUNDING_FACTOR * stress.rounding
+
+
 def _rule_own(
     sheet: _Sheet,
+    dtype: Dtype,
     allowed: _Allowances,
     own_rounding: Callable[[Mask, Floats], OwnRounding],
+    bounds_by_norm: Callable[[Mask], ErrorBounds] | None,
 ) -> None:
     """Rule on numbers that neither the function's nor the formula's rounding explains.
 
@@ -445,6 +463,8 @@ def _rule_own(
     found.allowed[todo] = np.where(opaque, np.maximum(by_scale, by_moves), explains)[todo]
     sheet.rule(error <= by_moves, _INACCURATE, Why.OWN)
     sheet.rule(left & (error <= by_range), _INACCURATE, Why.OWN_RANGE)
+    if bounds_by_norm is not None:
+        _rule_by_norm(sheet, dtype, own, bounds_by_norm)
     sheet.rule(
         opaque & (error <= grey) & (error <= allowed.explained), _INACCURATE, Why.NO_DIGIT_RIGHT
     )
@@ -452,6 +472,25 @@ def _rule_own(
     sheet.rule(opaque & (error <= allowed.of_scale), _INACCURATE, Why.SCALE)
     sheet.rule(allowed.underflows & (opaque | left), _INACCURATE, Why.UNDERFLOW)
     sheet.rule(todo, _DISAGREE, Why.OFF)
+
+
+def _rule_by_norm(
+    sheet: _Sheet,
+    dtype: Dtype,
+    own: OwnRounding,
+    bounds_by_norm: Callable[[Mask], ErrorBounds],
+) -> None:
+    """Rule on numbers of a kernel that is stable by norm; of half the norm no digit is right."""
+    found, normed = sheet.found, sheet.open & (own.by_norm != "") & ~sheet.truth.stated
+    if not normed.any():
+        return
+    stress = bounds_by_norm(normed)
+    assert stress.size is not None
+    _, stable, explained = _allowed(spacing(0.0, dtype), dtype, stress)
+    allowed = np.minimum(GREY_FACTOR * np.maximum(stable, explained), NO_DIGIT * stress.size)
+    within = normed & (found.error <= allowed)
+    found.by_norm[within] = own.by_norm[within]
+    sheet.rule(within, _INACCURATE, Why.BY_NORM)
 
 
 def _spacing_of_zero(space: Floats, terms: Floats, dtype: Dtype) -> Floats:
@@ -488,7 +527,10 @@ def _reason(judged: Judgements, place: int | tuple[int, ...]) -> str:
         text = f"within rounding of intermediate values as large as {judged.scale[place]:.3g}"
     else:
         text = _REASONS[why]
-    return text + (opaque and f" ({opaque} cannot be looked into)")
+    by_norm = str(judged.by_norm[place])
+    opaque = by_norm or opaque
+    lacks = "is stable by norm only" if by_norm else "cannot be looked into"
+    return text + (opaque and f" ({opaque} {lacks})")
 
 
 _WHAT = {
@@ -504,5 +546,6 @@ _REASONS = {
     Why.NO_DIGIT_RIGHT: (
         "no digit is right, though the rounding of the formula's chain rule explains it"
     ),
+    Why.BY_NORM: "within rounding by the norm of its array, though not by its own size",
     Why.UNDERFLOW: "an intermediate value underflows",
 }

@@ -40,7 +40,7 @@ class ArrayErrorBounds:
     ``conditioning`` is S = |g| + sum |x_j dg/dx_j|, or a bound from above, ``rounding`` is R, the
     radius of the same graph in balls of the dtype's own precision, ``scale`` is M, the largest
     value that the entry is computed from, and ``underflows`` says that one is below the normal
-    numbers.
+    numbers. ``size`` is what an error is small or large beside; None where that is the entry.
 
     Shapes: [count, *free] each.
     """
@@ -49,14 +49,21 @@ class ArrayErrorBounds:
     rounding: Array
     scale: Array
     underflows: Array
+    size: Array | None = None
 
 
 def error_bounds(
-    graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype
+    graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype, *, normwise: bool = False
 ) -> ArrayErrorBounds:
-    """The bounds of a query's answer at exact points, as ``enclose`` answers it."""
+    """The bounds of a query's answer at exact points, as ``enclose`` answers it.
+
+    With ``normwise`` each input moves relatively to the largest entry of its array.
+    """
     planned = plan_rows(graphs, query, points)
-    found = [_bounds(graphs, rows, cotangent, dtype) for rows, cotangent in planned.parts]
+    found = [
+        _bounds(graphs, rows, cotangent, dtype, normwise=normwise)
+        for rows, cotangent in planned.parts
+    ]
     return ArrayErrorBounds(*map(planned.arranged, zip(*found, strict=True)))
 
 
@@ -83,14 +90,19 @@ def largest(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype)
 
 
 def _bounds(
-    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    dtype: Dtype,
+    *,
+    normwise: bool,
 ) -> tuple[Array, Array, Array, Array]:
-    found = measured_answer(graphs, rows, cotangent, dtype)
+    found = measured_answer(graphs, rows, cotangent, dtype, normwise=normwise)
     by_pytorch, on_its_way = graphs.as_pytorch(), found
     if by_pytorch is not graphs:
         on_its_way = measured_answer(by_pytorch, rows, cotangent, dtype)
     return (
-        _conditioning(graphs, rows, cotangent, found),
+        _conditioning(graphs, rows, cotangent, found, normwise=normwise),
         _rounding(graphs, rows, cotangent, dtype, found),
         _scale(on_its_way),
         on_its_way.tiny,
@@ -107,14 +119,21 @@ def _scale(found: Measured) -> Array:
 
 
 def _conditioning(
-    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, found: Measured
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    found: Measured,
+    *,
+    normwise: bool,
 ) -> Array:
+    reach = graphs.reach(rows.points, normwise=normwise)
     if cotangent is None and graphs.function.size <= MOST_EXACT_INPUTS:
         with suppress(NoDerivative):
-            return exact_conditioning(graphs, rows, found)
+            return exact_conditioning(graphs, rows, found, reach)
     conditioning, doubt = np.abs(found.value) + found.spread, _doubtful(found)
     if doubt.any():
-        conditioning[doubt] = bounded_conditioning(graphs, *_some(doubt, rows, cotangent))
+        some = _some(doubt, rows, cotangent)
+        conditioning[doubt] = bounded_conditioning(graphs, *some, reach[doubt])
     return conditioning
 
 
@@ -142,13 +161,18 @@ def _some(rows: Array, all_rows: Rows, cotangent: Array | None) -> tuple[Rows, A
 
 
 def measured_answer(
-    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    dtype: Dtype,
+    *,
+    normwise: bool = False,
 ) -> Measured:
     """The answer in float64, with what errors do to it.
 
     Shapes: [count, free].
     """
-    answer = graphs.measure(graphs.outputs_of(rows), rows, dtype)
+    answer = graphs.measure(graphs.outputs_of(rows), rows, dtype, normwise=normwise)
     return answer if cotangent is None else _contracted(answer, cotangent)
 
 
@@ -173,10 +197,12 @@ def _contracted(answer: Measured, cotangent: Array) -> Measured:
     return Measured(*(np.asarray(column)[:, None] for column in columns))
 
 
-def exact_conditioning(graphs: DerivativeGraphs, rows: Rows, found: Measured) -> Array:
+def exact_conditioning(
+    graphs: DerivativeGraphs, rows: Rows, found: Measured, reach: Array
+) -> Array:
     """S by the derivative of the answer along each input entry; ``found`` is the answer in floats.
 
-    Shapes: [count, free].
+    Shapes: reach [count, n], as ``DerivativeGraphs.reach`` gives it; [count, free].
     Errors: NoDerivative where the operator table states none.
     """
     size, doubt = graphs.function.size, _doubtful(found)
@@ -196,7 +222,7 @@ def exact_conditioning(graphs: DerivativeGraphs, rows: Rows, found: Measured) ->
         unsure = np.repeat(doubt[cut], size) | ~np.isfinite(slopes).all(axis=1)
         if unsure.any():
             slopes[unsure] = _magnitudes_in_balls(graphs, graphs.moved(rows), along.take(unsure))
-        terms = np.abs(some.points)[:, :, None] * slopes.reshape(some.count, size, -1)
+        terms = reach[cut][:, :, None] * slopes.reshape(some.count, size, -1)
         total.append(terms.sum(axis=1))
     return np.asarray(magnitude + np.concatenate(total))
 
@@ -213,10 +239,12 @@ def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: R
     return np.where(np.isfinite(sizes), sizes, 0.0)
 
 
-def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None) -> Array:
+def bounded_conditioning(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, reach: Array
+) -> Array:
     """A bound of S from above, in one more pass; the dependency problem of balls makes it larger.
 
-    Shapes: [count, free].
+    Shapes: reach [count, n], as ``DerivativeGraphs.reach`` gives it; [count, free].
     """
     exact = graphs.balls(rows)
     answer = _answer(graphs, exact, cotangent, _BITS)
@@ -226,7 +254,7 @@ def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array 
     for step in STEPS:
         part = None if cotangent is None else cotangent[todo]
         widened = exact.take(todo)
-        moved = Rows(rows.order, _widened(widened.points, step), widened.cotangent,
+        moved = Rows(rows.order, _widened(widened.points, step * reach[todo]), widened.cotangent,
                      widened.tangents)  # fmt: skip
         wide = _answer(graphs, moved, part, _BITS)
         finite = is_finite(wide)
@@ -240,15 +268,17 @@ def bounded_conditioning(graphs: DerivativeGraphs, rows: Rows, cotangent: Array 
     return found
 
 
-def _widened(points: Array, step: float) -> Array:
-    def around(x: arb) -> arb:
-        return arb(x.mid(), abs(x.mid()) * arb(step))
+def _widened(points: Array, sizes: Array) -> Array:
+    def around(x: arb, size: float) -> arb:
+        return arb(x.mid(), size)
 
-    def ball(x: arb | acb) -> arb | acb:
-        return acb(around(x.real), around(x.imag)) if isinstance(x, acb) else around(x)
+    def ball(x: arb | acb, size: float) -> arb | acb:
+        if isinstance(x, acb):
+            return acb(around(x.real, size), around(x.imag, size))
+        return around(x, size)
 
     with working(_BITS, exact=False):
-        return np.asarray(np.frompyfunc(ball, 1, 1)(points), dtype=object)
+        return np.asarray(np.frompyfunc(ball, 2, 1)(points, sizes), dtype=object)
 
 
 def _answer(

@@ -231,27 +231,47 @@ class DerivativeGraphs:
 
         Shapes: [count, entries of the nodes].
         """
-        found = evaluate(self.function.graph, nodes, self._numbers(rows), FloatAlgebra())
+        found = evaluate(self.function.graph, nodes, self.numbers(rows), FloatAlgebra())
         return joined(found, rows.count)
 
-    def _numbers(self, rows: Rows) -> list[Array]:
+    def numbers(self, rows: Rows) -> list[Array]:
         """The inputs of the graph as floats; entries of a real port are real."""
         return [
             array if port.kind == "complex" else array.real
             for array, port in zip(self.inputs(rows), self.function.graph.inputs, strict=True)
         ]
 
-    def measure(self, nodes: Sequence[int], rows: Rows, dtype: Dtype) -> Measured:
+    def reach(self, points: Array, *, normwise: bool) -> Array:
+        """What a relative change of 1 does to each input entry, or by norm: to each input array.
+
+        Shapes: [count, n] both.
+        """
+        sizes = np.abs(points)
+        if not normwise:
+            return sizes
+        shapes = [self.function.graph.shape(node) for node in self.function.inputs]
+        parts = [part.reshape(len(part), -1) for part in split(sizes, shapes)]
+        largest = [np.maximum.reduce(part, axis=1, keepdims=True, initial=0.0) for part in parts]
+        return np.concatenate(
+            [np.broadcast_to(one, part.shape) for one, part in zip(largest, parts, strict=True)],
+            axis=1,
+        )
+
+    def measure(
+        self, nodes: Sequence[int], rows: Rows, dtype: Dtype, *, normwise: bool = False
+    ) -> Measured:
         """Nodes in float64, with what errors in a dtype do; each part flat.
 
         Shapes: [count, entries of the nodes].
         """
         graph = self.function.graph
-        entries = [unmoved(numbers) for numbers in self._numbers(rows)]
-        for node in self.function.inputs:
+        entries = [unmoved(numbers) for numbers in self.numbers(rows)]
+        reach = self.reach(rows.points, normwise=normwise)
+        shapes = [graph.shape(node) for node in self.function.inputs]
+        for node, spread in zip(self.function.inputs, split(reach, shapes), strict=True):
             k = graph.nodes[node].attr
             assert isinstance(k, int)
-            entries[k] = unmoved(entries[k].value, spread=np.abs(entries[k].value))
+            entries[k] = unmoved(entries[k].value, spread=spread)
         found = evaluate(graph, nodes, entries, RunningErrors(dtype))
         return Measured(
             *(

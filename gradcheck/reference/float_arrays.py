@@ -360,7 +360,10 @@ class FloatAlgebra:
         return np.asarray(a + b)
 
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
-        node = graph.nodes[index]
+        return self.of(graph.nodes[index], values)
+
+    def of(self, node: Operation, values: Sequence[Array]) -> Array:
+        """The result of a node."""
         with np.errstate(all="ignore"):
             if node.op == "constant":
                 return _constant(node)

@@ -19,7 +19,7 @@ from gradcheck.graph.lower import Lowered
 from gradcheck.ops.balls import working
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array, Query
-from gradcheck.reference import array_bounds, enclosures, spans
+from gradcheck.reference import array_bounds, enclosures, rounded, spans
 from gradcheck.reference.array_bounds import ArrayErrorBounds
 from gradcheck.reference.ball_arrays import (
     MOST_BITS,
@@ -79,17 +79,36 @@ class Reference:
             return found
         return self._held(symbolic, query, points, found)
 
-    def error_bounds(self, query: Query, points: Array, dtype: Dtype) -> ArrayErrorBounds:
+    def error_bounds(
+        self, query: Query, points: Array, dtype: Dtype, *, normwise: bool = False
+    ) -> ArrayErrorBounds:
         """What rounding can do to each entry of the answer; nothing where there is no derivative.
+
+        With ``normwise`` each input moves relatively to the largest entry of its array.
 
         Shapes: [count, *free] each.
         """
         try:
-            return array_bounds.error_bounds(self._graphs, query, points, dtype)
+            return array_bounds.error_bounds(self._graphs, query, points, dtype, normwise=normwise)
         except NoDerivative:
             shape = self._shape(query, points)
             nothing = np.zeros(shape)
             return ArrayErrorBounds(nothing, nothing, nothing, np.zeros(shape, dtype=bool))
+
+    def rounding_errors(self, query: Query, points: Array, dtype: Dtype) -> tuple[Array, ...]:
+        """Samples of what rounding does to an answer, from the best to the worst right code.
+
+        Shapes: [samples, count, *free] each.
+        Errors: NoDerivative.
+        """
+        return rounded.rounding_errors(self._graphs, query, points, dtype)
+
+    def longest_sum(self, query: Query, points: Array) -> int:
+        """Return how many terms the longest sum has that an answer is computed from.
+
+        Errors: NoDerivative.
+        """
+        return rounded.longest_sum(self._graphs, query, points)
 
     def rounding(self, query: Query, points: Array, dtype: Dtype) -> Array:
         """R of the error bounds alone.

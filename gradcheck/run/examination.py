@@ -36,6 +36,7 @@ STATE = (
     "buffer from one call for another"
 )
 KEEPS_STATE = "the implementation keeps state from call to call, which no formula does"
+ARRAY = "{} is wrong, as its entries show together; each alone might be rounding"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
 _CLOSE = 1e-3
@@ -65,6 +66,9 @@ def _diagnosed(examination: Examination) -> Outcome:
     worst = examination.totals.failures[0]
     try:
         failing_point = _chief_failing_point(examination)
+        if failing_point.array:
+            blame = ARRAY.format(METHODS[examination.check.witness].subject)
+            return examination.ended(worst.ruling, worst.reason, blame=blame)
         failing = frozenset(entry.label for _, entry in examination.totals.failing)
         differs = _why_calls_differ(examination.check, failing_point, failing)
         if differs is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from flint import acb, arb
 
 from gradcheck.answer import Floats
-from gradcheck.catalog.case import Variant
+from gradcheck.catalog.case import Accuracy, Variant
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.contraction import Derivatives, Weights, summed, summed_bounds
 from gradcheck.judge.judge import (
@@ -23,7 +23,7 @@ from gradcheck.judge.judge import (
     expected,
     judge,
 )
-from gradcheck.query import Array, Query, complex_entries
+from gradcheck.query import Array, Query, complex_entries, owners
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.ball_arrays import ZERO, magnitudes
@@ -155,7 +155,8 @@ class JointQuery:
         formula with these answers another.
         """
         found: list[tuple[Expected, Judgements]] = []
-        for truth, bounds in self._held():
+        for truth, by_entry in self._held():
+            bounds = partial(self._by_norm, truth) if self._accuracy.normwise else by_entry
             judged = judge(
                 got,
                 truth,
@@ -164,7 +165,8 @@ class JointQuery:
                 self._leaves_range,
                 own_rounding,
                 self._neighbours,
-                self._least_ulps(),
+                self._accuracy.ulps,
+                partial(self._by_norm, truth),
             )
             found.append((truth, judged))
         truth, judged = found[0]
@@ -174,8 +176,9 @@ class JointQuery:
             judged = worse
         return truth, judged
 
-    def _least_ulps(self) -> int:
-        return self.session.case.accuracy.get(self.session.dtype.name, (0, ""))[0]
+    @property
+    def _accuracy(self) -> Accuracy:
+        return self.session.case.accuracy.get(self.session.dtype.name, _BY_ENTRY)
 
     def _held(self) -> Iterator[tuple[Expected, Callable[[Mask], ErrorBounds]]]:
         if self.stated is not None:
@@ -205,11 +208,34 @@ class JointQuery:
 
     # what rounding can do
 
-    def _bounds(self, mask: Mask) -> ErrorBounds:
+    def _by_norm(self, truth: Expected, mask: Mask) -> ErrorBounds:
+        """The bounds of code that is stable by norm: it answers nearly right, by the norm of each
+        array, at an input that is nearly right by the norm of each array.
+        """
+        bounds = self._bounds(mask, normwise=True)
+        sizes = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
+        groups = self._arrays()
+        largest = [_largest_of(groups, each) for each in (*_columns(bounds), sizes)]
+        return ErrorBounds(*largest)
+
+    def _arrays(self) -> Array:
+        """The number of the array that each number of a row lies in: of its last free side."""
+        formula = self.session.variant.formula
+        outputs_free = self.query.cotangent is None
+        ports = formula.ports if self.query.free_inputs else formula.judged
+        inner = owners(ports) if self.query.free_inputs or outputs_free else np.zeros(1, int)
+        shape = self.query.free_shape(self.session.reference.outputs, self.session.reference.size)
+        outer = np.arange(math.prod(shape[:-1]))
+        numbers = np.add.outer(outer * (len(ports) + 1), inner).reshape(-1)
+        return np.asarray(numbers[self.coordinates.slots])
+
+    def _bounds(self, mask: Mask, *, normwise: bool = False) -> ErrorBounds:
         asked = self._rows(mask)
         query, size = _of_size_one(self.query.mapped(lambda side: side[asked]))
         found = self._of_rows(
-            self.session.reference.error_bounds(query, self.points[asked], self.session.dtype)
+            self.session.reference.error_bounds(
+                query, self.points[asked], self.session.dtype, normwise=normwise
+            )
         )
         found = ErrorBounds(
             found.conditioning * size,
@@ -320,6 +346,16 @@ class JointQuery:
         return ErrorBounds(*(each[place[self.again]] for each in _columns(bounds)))
 
 
+def _largest_of(groups: Array, numbers: Array) -> Array:
+    """For each number the largest of its group, row by row. Shapes: [k]; [count, k] both."""
+    names, places = np.unique(groups, return_inverse=True)
+    found = np.zeros((len(numbers), len(names)), dtype=numbers.dtype)
+    for group in range(len(names)):
+        found[:, group] = np.fmax.reduce(numbers[:, places == group], axis=1)
+    return found[:, places]
+
+
+_BY_ENTRY = Accuracy("")
 NEIGHBOURS = 8
 """Inputs beside one at which the truth is asked. Of a kink that lies between, half are beyond."""
 MOST_STATED = 1 << 16

@@ -49,7 +49,7 @@ class Judged:
 
     ``points`` are the numbers of the points of its rows, ``slots`` which of the answer's numbers
     at a point each is, and ``parts`` whether that is its real part (0) or its imaginary part (1).
-    ``sizes`` are the numbers of output and input entries.
+    ``sizes`` are the numbers of output and input entries. ``call`` gave it, as its ``called``.
 
     Shapes: the arrays of ``truth`` and ``judgements`` are [count, k], as ``got``.
     """
@@ -62,6 +62,8 @@ class Judged:
     got: Floats
     truth: Expected
     judgements: Judgements
+    call: Repeated
+    called: AnswerKey
 
     def entries(self, where: Mask, most: int | None = None) -> list[Entry]:
         """Those of its numbers, in order; of many the ``most`` that are farthest off."""
@@ -431,7 +433,16 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
         judged = judgements.taken(part)
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
-            Judged(each.answer, each.numbers, *about, got[part], truth.taken(part), judged)
+            Judged(
+                each.answer,
+                each.numbers,
+                *about,
+                got[part],
+                truth.taken(part),
+                judged,
+                each.call,
+                each.called,
+            )
         )
 
 
@@ -467,6 +478,7 @@ def _own_rounding(
         found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
         found.left[part] = np.array(rounding.left, dtype=object)[:, None]
         found.opaque[part] = rounding.opaque
+        found.by_norm[part] = rounding.by_norm
     return found
 
 

@@ -32,6 +32,7 @@ from gradcheck.methods import METHODS
 from gradcheck.points.fixed import FixedPoint, fixed_points
 from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
+from gradcheck.run.array_judging import array_findings
 from gradcheck.run.entry_text import entry_report
 from gradcheck.run.joint_query import NO_PROMISES, Promises
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
@@ -60,7 +61,8 @@ class FailingPoint:
     """A failing point, whether it was drawn (and may be shrunk), and the seed of its calls.
 
     ``ruling`` is that of its worst entry. ``promises`` are what the case states there, without
-    which a declared point may not fail, and ``excuse`` is what known failures excuse there.
+    which a declared point may not fail, and ``excuse`` is what known failures excuse there. With
+    ``array`` no entry fails, but an array, or small ones at several points together.
     """
 
     points: Points
@@ -69,6 +71,7 @@ class FailingPoint:
     drawn: bool = True
     promises: Promises = NO_PROMISES
     excuse: Excuse | None = None  # that of drawn points
+    array: bool = False
 
 
 def rule(check: Check, run_options: RunOptions) -> Outcome:
@@ -106,6 +109,7 @@ class Examination:
         self.totals = Totals(strict=run_options.strict_accuracy)
         self.known_failures = KnownFailureMatcher(check, self.session.dtype)
         self.failing_points: list[FailingPoint] = []
+        self.heard: list[tuple[Observation, tuple[str, ...]]] = []  # with the kinds of their points
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -121,6 +125,7 @@ class Examination:
                 observations = observe_each(self.session, [asked for asked, _ in places])
                 for (_, note), observation in zip(places, observations, strict=True):
                     note(observation)
+                self._judge_arrays()
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
@@ -151,6 +156,7 @@ class Examination:
         excuse = self.known_failures.at(fixed)
         failing = self.totals.add(observation, excuse)
         self.totals.visited[DECLARED] += 1
+        self.heard.append((observation, (DECLARED,)))
         if failing:
             failing_point = FailingPoint(
                 asked.points,
@@ -189,12 +195,24 @@ class Examination:
         excuse = self.known_failures.at(None, covering=batch.covering)
         failing = self.totals.add(observation, excuse)
         self.totals.visited.update(batch.kinds)
+        self.heard.append((observation, batch.kinds))
         if self._leads(failing):
             k = self._brought_home(asked, failing)
             failing_point = FailingPoint(
                 single(asked.points, k), asked.seed + k, _worst_ruling(failing)
             )
             self.failing_points.append(failing_point)
+
+    def _judge_arrays(self) -> None:
+        """Judge as arrays what was judged entry by entry."""
+        for observation, finding in array_findings(self.session, self.heard):
+            excuse = self.known_failures.at(None)
+            failing = self.totals.add_finding(observation, finding, excuse)
+            if failing and self._leads(failing):
+                point = single(observation.points, finding.point)
+                self.failing_points.append(
+                    FailingPoint(point, self.seed, Ruling.DISAGREE, array=True)
+                )
 
     def _leads(self, failing: list[Entry | Finding]) -> bool:
         """Whether something failed, and worse than at every suspect so far."""
@@ -349,6 +367,16 @@ class Totals:
         for judged in observation.judged:
             failing += self._count(judged, excuse)
         self._keep_worst(observation)
+        self._keep(observation, failing)
+        return failing
+
+    def add_finding(
+        self, observation: Observation, finding: Finding, excuse: Excuse
+    ) -> list[Entry | Finding]:
+        """Count what was found out later about an observation; returns it if it fails."""
+        failing: list[Entry | Finding] = [*self._count_finding(finding, excuse)]
+        if failing:
+            self.leading = observation, finding
         self._keep(observation, failing)
         return failing
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gradcheck.catalog.case import Accuracy
 from gradcheck.catalog.load import load, load_text
 from gradcheck.errors import CatalogError
 from gradcheck.language.nodes import Literal, Pointed
@@ -211,7 +212,7 @@ def test_all_other_keys_arrive():
         " points: [{at: {x: 1/3}, dtypes: [float32], because: thirds}]}"
     )
     assert (case.order, case.dtypes, case.tags) == (1, ("float32",), ("slow", "a_b"))
-    assert case.accuracy == {"float32": (1000, "a long sum")}
+    assert case.accuracy == {"float32": Accuracy("a long sum", 1000)}
     assert case.without == {"forward": "no jvp", "compiled": "so"}
     assert case.source == ("DLMF 4.2", "a book")
     assert len(case.conditions) == 2
@@ -220,7 +221,7 @@ def test_all_other_keys_arrive():
 
 def test_an_accuracy_without_dtypes_is_for_all_of_the_case():
     case = only("c: {formula: x, inputs: {x: real}, accuracy: {ulps: 9, because: a long sum}}")
-    assert case.accuracy == {"float64": (9, "a long sum"), "float32": (9, "a long sum")}
+    assert case.accuracy == dict.fromkeys(("float64", "float32"), Accuracy("a long sum", 9))
 
 
 def test_each_dtype_may_have_an_accuracy_of_its_own():
@@ -228,9 +229,21 @@ def test_each_dtype_may_have_an_accuracy_of_its_own():
         "c: {formula: x, inputs: {x: real}, accuracy:"
         " {float32: {ulps: 9, because: half}, float64: {ulps: 5, because: a long sum}}}"
     )
-    assert case.accuracy == {"float32": (9, "half"), "float64": (5, "a long sum")}
+    assert case.accuracy == {"float32": Accuracy("half", 9), "float64": Accuracy("a long sum", 5)}
     one = only("c: {formula: x, inputs: {x: real}, accuracy: {float32: {ulps: 9, because: half}}}")
-    assert one.accuracy == {"float32": (9, "half")}
+    assert one.accuracy == {"float32": Accuracy("half", 9)}
+
+
+def test_an_accuracy_may_be_by_norm_alone_or_beside_an_allowance():
+    case = only(
+        "c: {formula: x, inputs: {x: real}, accuracy:"
+        " {float32: {normwise: true, because: svd},"
+        " float64: {ulps: 5, normwise: true, because: a pivot}}}"
+    )
+    assert case.accuracy == {
+        "float32": Accuracy("svd", normwise=True),
+        "float64": Accuracy("a pivot", 5, normwise=True),
+    }
 
 
 def test_a_point_without_dtypes_is_for_all_of_the_case():

@@ -553,13 +553,23 @@ MESSAGES = [
         "  fix:      remove it, or add it to the case's 'dtypes'",
     ),
     (
+        "c: {formula: x, inputs: {x: real}, accuracy: {because: x}}",
+        "f.yaml:1:36: an accuracy that allows nothing\n"
+        "  expected: ulps, or normwise: true\n"
+        "  fix:      add ulps: 1000, or normwise: true",
+    ),
+    (
+        "c: {formula: x, inputs: {x: real}, accuracy: {float32: {normwise: 1, because: x}}}",
+        "f.yaml:1:67: the integer 1\n  expected: true or false\n  fix:      write true",
+    ),
+    (
         "c: {formula: x, inputs: {x: real}, accuracy: {float32: 3}}",
         "f.yaml:1:56: the integer 3\n  expected: a map\n  fix:      write a map",
     ),
     (
         "c: {formula: x, inputs: {x: real}, accuracy: {ulps: 3, because: x, float32: {}}}",
         "f.yaml:1:68: the unknown key 'float32'\n"
-        "  expected: one of ulps, because\n"
+        "  expected: one of ulps, normwise, because\n"
         "  fix:      remove it",
     ),
     (
@@ -932,8 +942,9 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, accuracy: 10}",
         "f.yaml:1:46: the integer 10\n"
-        "  expected: a map with ulps and because, or a map from dtypes to such maps: "
-        "a wider allowance than the derived one\n"
+        "  expected: a map with ulps or normwise, and because, or a map from dtypes "
+        "to such maps: a wider allowance than the derived one, or errors that are measured by the "
+        "norm of their array\n"
         "  fix:      write it like accuracy: {ulps: 1000, because: a long sum}",
     ),
     (

@@ -4,11 +4,13 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from flint import arb
 from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, judged, ruled, settled, truth_of
 
 from gradcheck.answer import Grade, Ruling
+from gradcheck.judge.judge import OwnRounding, judge
 from gradcheck.ops.balls import working
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 
@@ -349,3 +351,43 @@ def test_a_written_answer_is_allowed_the_same_rounding_as_the_truth(stress, last
     written = settled(1.5, "stated")
     assert how(ruled(1.5 + last * ULP, written, stress=stress)) is inside
     assert how(ruled(1.5 + (last + 1) * ULP, written, stress=stress)) is outside
+
+
+# stability by norm
+
+
+def by_norm(got, true, size, *, kernel="svd"):
+    """One small entry of an array whose largest entry is ``size``."""
+    bounds = ErrorBounds(*(np.array([part]) for part in (0.0, 0.0, 0.0, False)))
+    largest = ErrorBounds(*(np.array([part]) for part in (size, 0.0, size, False, size)))
+
+    def opaque(mask, _error):
+        found = OwnRounding.unknown(mask.shape, "_linalg_svd")
+        found.by_norm[:] = kernel
+        return found
+
+    return judge(
+        np.array([got]),
+        settled(true),
+        DOUBLE,
+        lambda _: bounds,
+        lambda _: np.array([False]),
+        opaque,
+        bounds_by_norm=lambda _: largest,
+    ).at(0)
+
+
+def test_an_error_that_is_small_by_norm_is_inaccurate_where_the_kernel_is_stable_by_norm():
+    found = by_norm(1.0 + 20 * 2.0**-53 * 1e6, 1.0, 1e6)
+    assert found.ruling is Ruling.INACCURATE
+    assert found.reason == (
+        "within rounding by the norm of its array, though not by its own size "
+        "(svd is stable by norm only)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("got", "kernel"), [(1.0 + 80 * 2.0**-53 * 1e6, "svd"), (1.0 + 20 * 2.0**-53 * 1e6, "")]
+)
+def test_one_that_is_larger_or_of_another_kernel_is_wrong(got, kernel):
+    assert by_norm(got, 1.0, 1e6, kernel=kernel).ruling is Ruling.DISAGREE

@@ -50,7 +50,7 @@ class Rounding:
     ``spread`` is the distance between the farthest answers whose operations were moved, and
     ``ranged`` the same where also what left the dtype's range was brought back. ``left`` says, for
     each point, how an operation left the range first, or nothing. ``opaque`` names what cannot be
-    looked into, so that the distances mean nothing.
+    looked into, so that the distances mean nothing, and ``by_norm`` which of it is stable by norm.
 
     Shapes: spread, ranged [count, *free], complex where the numbers are; left [count].
     """
@@ -59,6 +59,7 @@ class Rounding:
     ranged: Array
     left: tuple[str, ...]
     opaque: str
+    by_norm: str = ""
 
 
 def measure(
@@ -96,12 +97,14 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque.
+    again. Code that says something else when nothing is moved is opaque. ``inputs_moved``: what
+    makes tensors of the inputs and directions moves them too, though it rounds nothing.
     """
 
     ask: Question
     invocation: Invocation
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
+    inputs_moved: bool = True
     _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
@@ -122,6 +125,22 @@ class Repeated:
             while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
                 pass
 
+    def moved(self, key: AnswerKey) -> Array:
+        """An answer by each pattern, at the very inputs; none from code that is opaque.
+
+        Shapes: [patterns, *shape of the answer].
+        """
+        if self.inputs_moved:
+            return replace(
+                self, inputs_moved=False, _keys=set(), _still=[], _moved=[], _ranged=[]
+            ).moved(key)
+        self.ask_until([key], lambda _key, _rounding: False)
+        shape = self.answers[key].numbers.shape
+        found = [each.numbers[key] for each in self._moved if key in each.numbers]
+        if self.rounding(key).opaque or any(each.shape != shape for each in found):
+            found = []
+        return np.stack(found) if found else np.zeros((0, *shape))
+
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS:
             self._moved.append(self._by(len(self._moved)))
@@ -136,7 +155,7 @@ class Repeated:
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         labels = frozenset(label for label, _ in self._keys)
         invocation = replace(self.invocation, again=labels)
-        mode = _Moves(invocation, pattern, into_range=into_range)
+        mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
             for key, said in keyed(self.ask(invocation)):
@@ -151,6 +170,7 @@ class Repeated:
         """What rounding does to an answer, as far as the call was repeated."""
         mode, answer = self._still[0].mode, self.answers[key].numbers
         left, opaque = tuple(mode.left), ", ".join(mode.opaque)
+        by_norm = ", ".join(dict.fromkeys(_BY_NORM[k] for k in mode.opaque if k in _BY_NORM))
         nothing = np.zeros(answer.shape)
         still, moved, ranged = (
             [each.numbers.get(key, nothing[:0]) for each in heard]
@@ -164,10 +184,10 @@ class Repeated:
             return Rounding(nothing, nothing, left, opaque)
         spread = _range_of(moved) if moved else nothing
         if not ranged:
-            return Rounding(spread, spread, left, opaque)
+            return Rounding(spread, spread, left, opaque, by_norm)
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
-        return Rounding(spread, np.where(stays, spread, both), left, opaque)
+        return Rounding(spread, np.where(stays, spread, both), left, opaque, by_norm)
 
 
 def _are_far(heard: _Heard, other: _Heard) -> bool:
@@ -279,6 +299,40 @@ trace unfold_backward var var_mean vdot
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
 
+_BY_NORM = {
+    "_linalg_det": "det",
+    "_linalg_eigh": "eigh",
+    "_linalg_eigvals": "eigvals",
+    "_linalg_slogdet": "slogdet",
+    "_linalg_solve_ex": "solve",
+    "_linalg_svd": "svd",
+    "cholesky_inverse": "cholesky_inverse",
+    "cholesky_solve": "cholesky_solve",
+    "geqrf": "geqrf",
+    "linalg_cholesky_ex": "cholesky",
+    "linalg_eig": "eig",
+    "linalg_eigvals": "eigvals",
+    "linalg_householder_product": "householder_product",
+    "linalg_inv_ex": "inv",
+    "linalg_ldl_factor_ex": "ldl_factor",
+    "linalg_ldl_solve": "ldl_solve",
+    "linalg_lstsq": "lstsq",
+    "linalg_lu": "lu",
+    "linalg_lu_factor_ex": "lu_factor",
+    "linalg_lu_solve": "lu_solve",
+    "linalg_matrix_exp": "matrix_exp",
+    "linalg_pinv": "pinv",
+    "linalg_qr": "qr",
+    "ormqr": "ormqr",
+}
+"""Kernels that answer nearly right, by the norm of the matrix, at a matrix that is nearly right by
+its norm; a small entry beside large ones may have no digit.
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.: LU and what is solved by it
+        9.4, 14.3; Cholesky 10.4; LDLᵀ 11.1; QR and Householder products 19.4; least squares 20.1;
+        the exponential by scaling and squaring, Functions of Matrices 10.5. SVD and eigenvalues:
+        Golub and Van Loan, Matrix Computations, 4th ed., 5.4.4, 7.5.6, 8.3.
+"""
 _NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
     "log", "log2", "log10", "log1p", "atanh", "angle"
 })  # fmt: skip
@@ -301,7 +355,12 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(
-        self, invocation: Invocation, pattern: int | None, *, into_range: bool = False
+        self,
+        invocation: Invocation,
+        pattern: int | None,
+        *,
+        into_range: bool = False,
+        inputs_moved: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtype, self.count, self.batched = (
@@ -310,7 +369,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
-        self.pattern, self.into_range = pattern, into_range
+        self.pattern, self.into_range, self.inputs_moved = pattern, into_range, inputs_moved
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
         self.decomposed = False
@@ -341,6 +400,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
+        if not self.inputs_moved and name in _CASTS and _loses_nothing(function, args, result):
+            return result
         for tensor in written or _leaves((result,)):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
                 self._round(tensor, name, before)
@@ -590,6 +651,12 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if not isinstance(target, torch.dtype) or not target.is_floating_point:
         return False
     return not source.is_floating_point or torch.finfo(source).eps < torch.finfo(target).eps
+
+
+def _loses_nothing(function: Any, args: Any, result: Any) -> bool:
+    """Whether a cast gave the very numbers that it was given."""
+    source = args[1] if function._schema.is_mutable else args[0]
+    return bool(_is_readable(source) and torch.equal(result.to(source.dtype), source))
 
 
 def _written(function: Any, args: Any, kwargs: Any) -> list[Tensor]:

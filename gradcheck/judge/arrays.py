@@ -1,0 +1,376 @@
+"""Arrays judged as such: what entry by entry passes for rounding may be none in the mean.
+
+Entries of low precision show errors of percents only. The errors of an array together show what is
+wrong in the mean, by a factor, in a row or in a block, to within what samples of right code's
+rounding allow (``reference.rounded``). Every constant is derived in docs/judge.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from gradcheck.answer import Floats
+from gradcheck.dtypes import Dtype
+
+MOST_SIGMA = 16.0
+NEAR_SIGMA = 4.0
+MOST_ERRORS = 8.0
+MOST_ERRORS_OF_A_PART = 10.0
+MOST_SCATTER = 3.0
+MOST_MOVES = 3.0
+CHANCE = 2.5
+NOT_ZERO = 8.0
+STAGNANT = 0.42**2 / 3
+BLOCK = 16
+FEWEST_PARTS = 16
+FEWEST_IN_A_PART = 16
+FEWEST_ENTRIES = 32
+"""Fewer have no statistics: an array has that many, or the answers at several points have."""
+_NORMAL_MEDIAN = 0.6745  # of the magnitude of a normal number
+_RMS_OF_A_GRID = 0.29  # of a rounding error, in steps of an even grid
+_STEPS = 20  # of the ways from a level to the next
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledArray:
+    """The numbers of an array, the truth, and samples of right code's errors, by level.
+
+    ``terms`` is how many the longest sum has that it is computed from.
+
+    Shapes: [*shape] each; samples [count, *shape].
+    """
+
+    got: Floats
+    true: Floats
+    samples: tuple[Floats, ...]
+    dtype: Dtype
+    terms: int = 0
+
+    @property
+    def error(self) -> Floats:
+        return self.got - self.true
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Oddity:
+    """What of an array rounding does not explain.
+
+    ``statistic`` is 0 where nothing is wrong: what the code's own moves make of it excuses it, and
+    where there is none nothing does.
+    """
+
+    text: str
+    statistic: Callable[[Floats], float] | None = None
+
+    def is_explained(self, error: Floats, moved: Floats) -> bool:
+        """Whether it is small beside the scatter of answers of the code that rounds otherwise.
+
+        Shapes: error [*shape]; moved [patterns, *shape].
+        """
+        if self.statistic is None or not len(moved):
+            return False
+        apart = moved - moved.mean(axis=0)
+        squares = [self.statistic(each) ** 2 for each in apart]
+        return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))
+
+
+def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
+    """Yield what rounding does not explain; of inputs that are not ``ordinary`` by entry alone.
+
+    Shapes: as ``SampledArray``.
+    """
+    fit = _fitted(array)
+    stagnant = list(stagnation(array))
+    yield from stagnant
+    if stagnant:
+        return
+    yield from _entries(array, fit)
+    if not ordinary or np.count_nonzero(fit.weight) < FEWEST_ENTRIES:
+        return
+    yield from _scattered(fit)
+    yield from _whole(array, fit)
+    yield from _parts(array, fit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """Which variance each entry's errors have, at the level that their scatter shows.
+
+    ``place`` is that level, in the mean of all entries: 1.5 lies half way between the second and
+    the third. ``scatter`` is how much larger the errors still are, and ``most`` where that is most.
+    Shapes: as the array; ``worst`` that of the last level.
+    """
+
+    variance: Floats
+    worst: Floats
+    weight: Floats
+    place: float
+    scatter: float
+    most: float
+
+
+def _fitted(array: SampledArray) -> _Fit:
+    """The level that scatter shows, apart for the largest entries and for smaller ones.
+
+    In a peaked softmax few entries matter, and these may be rounded otherwise than the rest.
+    """
+    floor = (_RMS_OF_A_GRID * array.dtype.smallest_subnormal) ** 2
+    variances = [(each**2).mean(axis=0) + floor for each in array.samples]
+    worst, size = variances[-1], np.abs(array.true)
+    live = np.isfinite(array.error) & np.isfinite(worst) & (worst > floor)
+    error = np.where(live, array.error, 0.0)
+    rest = np.abs(error - _factor(error, array.true, np.where(live, 1 / worst, 0.0)) * array.true)
+    order = np.argsort(-np.where(live, size, -1.0), axis=None, kind="stable")[: live.sum()]
+    cuts = [order.size // part for part in (256, 64, 16, 4) if order.size // part >= BLOCK]
+    variance, found = worst.copy(), [(1e-300, 0.0, 0.0)]
+    for chosen in np.split(order, cuts):
+        if not chosen.size:
+            continue
+        some = [each.reshape(-1)[chosen] for each in variances]
+        place, scatter = _level_of(rest.reshape(-1)[chosen], some)
+        found.append((chosen.size, place, scatter))
+        variance.reshape(-1)[chosen] = _between(some, place) * max(scatter, 0.3) ** 2
+    weight = np.where(live, 1 / np.maximum(variance, 1e-300), 0.0)
+    sizes, places, scatters = np.transpose(found)
+    place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
+    return _Fit(variance, worst, weight, place, scatter, float(scatters.max()))
+
+
+def _level_of(errors: Floats, variances: Sequence[Floats]) -> tuple[float, float]:
+    """The first level that has such a scatter, and how much larger the scatter is than its."""
+    by_chance = 1 + CHANCE / math.sqrt(errors.size)
+    for step in range(_STEPS * (len(variances) - 1) + 1):
+        place = step / _STEPS
+        scatter = _median(errors / np.sqrt(_between(variances, place)))
+        if scatter <= by_chance:
+            break
+    return place, scatter
+
+
+def _between(levels: Sequence[Floats], place: float) -> Floats:
+    """Variances between two levels."""
+    low = min(int(place), len(levels) - 2)
+    found: Floats = levels[low] + (place - low) * (levels[low + 1] - levels[low])
+    return found
+
+
+def _median(errors: Floats) -> float:
+    return float(np.median(errors)) / _NORMAL_MEDIAN
+
+
+def _factor(error: Floats, true: Floats, weight: Floats) -> float:
+    """The slope of errors against the truth: by how much the answers are too large."""
+    total = float((true * true * weight).sum())
+    return float((error * true * weight).sum()) / total if total > 0 else 0.0
+
+
+# by entry
+
+
+def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    error, size = np.abs(array.error), np.abs(array.true)
+    least = 8 * array.dtype.smallest_subnormal
+    near = error <= NEAR_SIGMA * np.sqrt(fit.worst)
+    for what, sigma in (("any right code", fit.worst), ("its array", fit.variance)):
+        off = np.where(fit.weight > 0, error / np.sqrt(sigma), 0.0)
+        off = np.where(near, 0.0, off / np.maximum(1.0, _of_rows(off)))
+        place = _unravelled(int(off.argmax()), off.shape)
+        if off[place] > MOST_SIGMA and error[place] > least:
+            yield Oddity(
+                f"{_named(place)} is off by {error[place]:.3g}, {off[place]:.0f} times the scatter "
+                f"of {what}",
+                partial(_at, place),
+            )
+            return
+    certain = size > NOT_ZERO * np.sqrt(fit.worst) + least
+    zeros = (array.got == 0) & certain & (fit.weight > 0)
+    if zeros.any():
+        place = _unravelled(int(zeros.argmax()), zeros.shape)
+        yield Oddity(
+            f"{int(zeros.sum())} entries are 0 where the truth is not: {_named(place)} is "
+            f"{array.true[place]:.3g}",
+            partial(_at, place),
+        )
+
+
+def may_stagnate(got: Floats, true: Floats) -> bool:
+    """Whether an entry is short of half the truth, or more. Shapes: alike."""
+    return bool(((got * true > 0) & (np.abs(got) <= np.abs(true) / 2)).any())
+
+
+def stagnation(array: SampledArray) -> Iterator[Oddity]:
+    """Yield a sum that stopped growing: its terms were lost in a sum of the dtype.
+
+    That takes 1/u terms or more: half an ulp of the sum is then as much as one term.
+    """
+    u, size = array.dtype.unit_roundoff, np.abs(array.true)
+    if len(array.samples) < 3 or array.terms * u < 1:
+        return
+    middle, last = ((each**2).mean(axis=0) for each in array.samples[1:])
+    long = last > STAGNANT * u * size**2
+    short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
+    stopped = long & short & (np.abs(array.error) > MOST_SIGMA * np.sqrt(middle))
+    if stopped.any():
+        place = _unravelled(int(np.argmax(stopped * size)), size.shape)
+        yield Oddity(
+            f"a sum stagnates: {_named(place)} is {array.got[place]:.6g} where the truth is "
+            f"{array.true[place]:.6g}; added up in {array.dtype.name}, its terms become too small "
+            "beside it"
+        )
+
+
+def _of_rows(off: Floats) -> Floats | float:
+    """How much larger the scatter of each row is, where rows are long."""
+    if off.ndim < 2 or off.shape[-1] < BLOCK:
+        return 1.0
+    found: Floats = np.median(off, axis=-1, keepdims=True) / _NORMAL_MEDIAN
+    return found
+
+
+def _at(place: tuple[int, ...], errors: Floats) -> float:
+    return float(errors[place])
+
+
+def _scattered(fit: _Fit) -> Iterator[Oddity]:
+    if fit.most > MOST_SCATTER:
+        text = f"errors scatter {fit.most:.1f} times as far as those of any right code"
+        yield Oddity(text, lambda errors: _median(np.abs(errors) / np.sqrt(fit.worst)))
+
+
+def _unravelled(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(index) for index in np.unravel_index(place, shape))
+
+
+def _named(place: Sequence[int]) -> str:
+    return f"entry [{', '.join(map(str, place))}]"
+
+
+# the whole
+
+
+def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    """The factor of all answers, and the mean of all errors."""
+    weight, root = fit.weight, np.sqrt(fit.weight)
+    true = np.where(weight > 0, array.true, 0.0)
+    error = np.where(weight > 0, array.error, 0.0)
+    count = int(np.count_nonzero(weight))
+    norm = float((true * true * weight).sum())
+    mean = float(np.abs(true * root).sum())
+    if min(norm, mean) <= 0:
+        return
+
+    def slope(errors: Floats) -> float:
+        return float((errors * true * weight).sum()) / norm
+
+    def signed(errors: Floats) -> float:
+        return float((errors * root).sum()) / mean
+
+    for statistic, what in ((slope, "the mean signed error"), (signed, "the mean offset")):
+        spread = _spread_of([[statistic(_zeroed(each, weight)) for each in samples]
+                             for samples in array.samples], fit.place)  # fmt: skip
+        value = statistic(error)
+        if abs(value) > MOST_ERRORS * spread * max(1.0, fit.scatter):
+            yield Oddity(
+                f"{what} over {count:,} entries is {value:+.2g} of their size, "
+                f"{abs(value) / spread:.0f} standard errors",
+                statistic,
+            )
+
+
+def _zeroed(errors: Floats, weight: Floats) -> Floats:
+    found: Floats = np.where(weight > 0, errors, 0.0)
+    return found
+
+
+def _spread_of(values: Sequence[Sequence[float]], place: float) -> float:
+    variances = [np.mean(np.square(each)) for each in values]
+    return math.sqrt(float(_between([np.asarray(v) for v in variances], place))) + 1e-300
+
+
+# rows, columns, channels, heads, and blocks of them
+
+
+def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    """The part of an array whose factor or mean stands out most, of each way to cut it."""
+    weight = fit.weight
+    true = np.where(weight > 0, array.true, 0.0)
+    error = np.where(weight > 0, array.error, 0.0)
+    rest = error - _factor(error, true, weight) * true
+    live = (weight > 0).astype(float)
+    for shape, axis, size, name in _cuts(array.true.shape):
+        cut = _Cut(shape, axis, size)
+        for with_sign in (False, True):
+            factor = np.sqrt(weight) if with_sign else true * weight
+            norm = cut.summed(np.abs(true) * np.sqrt(weight) if with_sign else true * factor)
+            samples = [
+                np.stack([cut.summed(each * factor) for each in _zeroed(level, weight)])
+                for level in array.samples
+            ]
+            sums = cut.summed(rest * factor)
+            least, worst = (np.sqrt(_pooled(samples[k])) for k in (0, -1))
+            spread = np.sqrt(_between([_pooled(each) for each in samples], fit.place))
+            if len(sums) >= FEWEST_PARTS:  # they show themselves how far such parts lie apart
+                own = _median(np.abs(sums) / np.maximum(spread, 1e-300)) * spread
+                spread = np.minimum(np.maximum(own, least), np.maximum(worst, least))
+            off = np.abs(sums) / np.maximum(spread * max(1.0, fit.scatter), 1e-300)
+            off[(np.abs(sums) <= worst) | (cut.summed(live) < FEWEST_IN_A_PART)] = 0.0
+            part = int(off.argmax())
+            if norm[part] > 0 and off[part] > MOST_ERRORS_OF_A_PART:
+                what = "mean offset" if with_sign else "mean signed error"
+                yield Oddity(
+                    f"the {what} of {cut.named(part, name)} is {sums[part] / norm[part]:+.2g} of "
+                    f"its size, {off[part]:.0f} standard errors",
+                    _part_statistic(cut, factor, part),
+                )
+
+
+def _part_statistic(cut: _Cut, factor: Floats, part: int) -> Callable[[Floats], float]:
+    return lambda errors: float(cut.summed(np.where(factor == 0, 0.0, errors * factor))[part])
+
+
+def _pooled(sums: Floats) -> Floats:
+    """Variances of parts, each mixed with that of all: few samples tell one badly."""
+    count = len(sums)
+    each: Floats = (sums**2).mean(axis=0)
+    found: Floats = (count * each + 16 * each.mean()) / (count + 16)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """An array, seen in a shape, cut along an axis into parts of so many indices."""
+
+    shape: tuple[int, ...]
+    axis: int
+    size: int
+
+    def summed(self, numbers: Floats) -> Floats:
+        """Shapes: the array's; [parts]."""
+        moved = np.moveaxis(numbers.reshape(self.shape), self.axis, 0)
+        sums = moved.reshape(len(moved), -1).sum(axis=1)
+        starts = np.arange(0, len(sums), self.size)
+        found: Floats = np.add.reduceat(sums, starts)
+        return found
+
+    def named(self, part: int, name: str) -> str:
+        first = part * self.size
+        last = min(first + self.size, self.shape[self.axis]) - 1
+        return name.format(first if first == last else f"{first} to {last}")
+
+
+def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int, str]]:
+    """Along each axis, and along rows and matrices numbered throughout; alone and in blocks."""
+    views = [(shape, axis, f"index {{}} of axis {axis}") for axis in range(len(shape))]
+    for kept, name in ((1, "row {}"), (2, "matrix {}")):
+        lead = shape[: len(shape) - kept]
+        if len(lead) > 1 or (lead and kept == 1):
+            views.append(((math.prod(lead), *shape[len(lead) :]), 0, name))
+    for view, axis, name in views:
+        for size in (1, BLOCK):
+            if view[axis] > size and len(view) + size > 2:
+                yield view, axis, size, name

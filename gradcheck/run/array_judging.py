@@ -1,0 +1,220 @@
+"""Answers in low precision, and large ones, judged as arrays: each alone, small ones by the check.
+
+What entry by entry is convicted already is not asked again, but for the name of its fault.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.answer import Floats, Ruling, Violation
+from gradcheck.dtypes import FLOAT32
+from gradcheck.graph.derivatives import NoDerivative
+from gradcheck.judge.arrays import (
+    FEWEST_ENTRIES,
+    Oddity,
+    SampledArray,
+    may_stagnate,
+    oddities,
+    stagnation,
+)
+from gradcheck.judge.judge import RANGE
+from gradcheck.methods._torch.rounding import AnswerKey
+from gradcheck.query import Array, Port, Query, owners
+from gradcheck.reference.enclosures import Status
+from gradcheck.run.observation import Finding, Judged, Observation
+from gradcheck.run.session import Session
+
+LARGE_ARRAY = 1_024
+"""Entries of an array of float32 from which on it is judged as such; in half precision any is."""
+ORDINARY = "bulk"
+"""The kind of drawn points at which errors average out; elsewhere a few entries decide."""
+_MOST_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """The part of an answer at one point that lies in one array."""
+
+    observation: Observation
+    judged: Judged
+    row: int
+    kind: str
+    columns: Array
+    port: Port
+
+    @property
+    def point(self) -> int:
+        return int(self.judged.points[self.row])
+
+    @property
+    def got(self) -> Floats:
+        """Shapes: [entries of the array]."""
+        found: Floats = self.judged.got[self.row, self.columns]
+        return found
+
+    @property
+    def true(self) -> Floats:
+        """NaN where nothing, or a hull, is proved, or the range was left.
+
+        Shapes: [entries of the array].
+        """
+        truth, at = self.judged.truth, (self.row, self.columns)
+        left_range = np.isin(self.judged.judgements.why[at], RANGE)
+        middle = np.ldexp(truth.middle[at], -truth.exponent[at])
+        known = truth.proved[at] & truth.finite[at] & (truth.status[at] == Status.SETTLED)
+        found: Floats = np.where(known & ~left_range, middle, np.nan)
+        return found
+
+    @property
+    def disagrees(self) -> bool:
+        return bool(self.judged.judgements.is_ruled(Ruling.DISAGREE)[self.row].any())
+
+
+def array_findings(
+    session: Session, heard: Sequence[tuple[Observation, Sequence[str]]]
+) -> Iterator[tuple[Observation, Finding]]:
+    """Yield what is wrong with arrays, each with where it was observed.
+
+    ``heard`` are observations with the kinds of their points.
+    """
+    if not _applies(session):
+        return
+    is_half = session.dtype.precision < FLOAT32.precision
+    pools: dict[tuple[str, str], list[_Row]] = {}
+    for observation, kinds in heard:
+        for row in _each_once(_rows(session, observation, kinds)):
+            if _stands_alone(row, is_half=is_half):
+                yield from _found(session, [row], ordinary=row.kind == ORDINARY)
+            elif is_half:
+                pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
+    for rows in pools.values():
+        some = rows[:_MOST_ROWS]
+        are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
+        if are_many and not any(row.disagrees for row in rows):
+            yield from _found(session, some, ordinary=True)
+
+
+def _each_once(rows: Iterable[_Row]) -> Iterator[_Row]:
+    """The rows without those that give the same answer to the same question in another call."""
+    known: set[tuple[object, ...]] = set()
+    for row in rows:
+        sides = _query_of(row).sides
+        asked = [None if side is None else side.tobytes() for side in sides]
+        key = (row.port.name, row.point, *asked, row.got.tobytes())
+        if key not in known:
+            known.add(key)
+            yield row
+
+
+def _applies(session: Session) -> bool:
+    """Whether any array of a check can be judged as such: in half precision, and large in float32.
+
+    In float64 an error that shows in the mean of an array shows in its entries.
+    """
+    dtype, formula = session.dtype, session.variant.formula
+    sizes = [math.prod(port.shape) for port in (*formula.ports, *formula.judged)]
+    if dtype.is_complex or dtype.precision > FLOAT32.precision:
+        return False
+    return dtype.precision < FLOAT32.precision or max(sizes, default=0) >= LARGE_ARRAY
+
+
+def _stands_alone(row: _Row, *, is_half: bool) -> bool:
+    """Whether an array is judged without those at other points; where a sum stopped, any is."""
+    if not is_half:
+        return bool(row.columns.size >= LARGE_ARRAY)
+    return bool(row.columns.size >= FEWEST_ENTRIES) or may_stagnate(row.got, row.true)
+
+
+def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> Iterator[_Row]:
+    for judged in observation.judged:
+        query = judged.answer.query
+        free = [k for k, side in enumerate(query.sides) if side is None]
+        if len(free) != 1 or judged.parts.any() or np.iscomplexobj(judged.answer.numbers):
+            continue
+        formula = session.variant.formula
+        ports = formula.judged if free[0] == 0 else formula.ports
+        owner = owners(ports)
+        for number, port in enumerate(ports):
+            columns = np.flatnonzero(owner == number)
+            for row in range(len(judged.points)):
+                kind = kinds[int(judged.points[row])]
+                yield _Row(observation, judged, row, kind, columns, port)
+
+
+def _found(
+    session: Session, rows: Sequence[_Row], *, ordinary: bool
+) -> Iterator[tuple[Observation, Finding]]:
+    """What is wrong with one array, or with those at several points taken together."""
+    first = rows[0]
+    array = _sampled(session, rows)
+    if array is None:
+        return
+    for oddity in _unexplained(array, rows, ordinary=ordinary):
+        text = f"{first.port.name or 'output'}: {oddity.text}"
+        remark = Violation(text, first.judged.answer.label)
+        yield first.observation, Finding(first.point, remark)
+        return
+
+
+def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -> Iterator[Oddity]:
+    if rows[0].disagrees or array.true.size < FEWEST_ENTRIES:
+        yield from stagnation(array)
+        return
+    moved = None
+    for oddity in oddities(array, ordinary=ordinary):
+        moved = _moved(rows, array.true.shape) if moved is None else moved
+        if not oddity.is_explained(array.error, moved):
+            yield oddity
+
+
+def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
+    """The array; None where the formula has no such derivative."""
+    queries = [_query_of(row) for row in rows]
+    sides = [
+        None if first is None else np.concatenate([query.sides[k] for query in queries])
+        for k, first in enumerate(queries[0].sides)
+    ]
+    query = Query(queries[0].order, sides[0], tuple(sides[1:]))
+    points = np.concatenate([session.rows(row.observation.points)[row.point][None] for row in rows])
+    try:
+        errors = session.reference.rounding_errors(query, points, session.dtype)
+        terms = session.reference.longest_sum(query, points)
+    except NoDerivative:
+        return None
+    columns, shape = rows[0].columns, _shape(rows)
+    got = np.stack([row.got for row in rows]).reshape(shape)
+    true = np.stack([row.true for row in rows]).reshape(shape)
+    samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
+    return SampledArray(got, true, samples, session.dtype, terms)
+
+
+def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:
+    shape = rows[0].port.shape
+    return shape if len(rows) == 1 else (len(rows), *shape)
+
+
+def _query_of(row: _Row) -> Query:
+    return row.judged.answer.query.mapped(lambda side: side[row.row % len(side)][None])
+
+
+def _moved(rows: Sequence[_Row], shape: tuple[int, ...]) -> Floats:
+    """The array by each pattern of moves; of the patterns that all rows have."""
+    told: dict[tuple[int, AnswerKey], Array] = {}
+    for row in rows:
+        asked = id(row.judged.call), row.judged.called
+        if asked not in told:
+            told[asked] = row.judged.call.moved(row.judged.called)
+    found = [told[id(row.judged.call), row.judged.called][:, row.row] for row in rows]
+    patterns = min(len(each) for each in found)
+    if not patterns:
+        return np.zeros((0, *shape))
+    stacked = [
+        each.reshape(len(each), -1)[:patterns, row.columns]
+        for each, row in zip(found, rows, strict=True)
+    ]
+    return np.stack(stacked, axis=1).reshape(patterns, *shape)

@@ -1,0 +1,133 @@
+"""What entries of low precision show together: a factor, an offset, a row, a stopped sum."""
+
+import numpy as np
+import pytest
+
+from gradcheck.dtypes import DTYPES
+from gradcheck.floats import round_to
+from gradcheck.judge.arrays import SampledArray, oddities
+from gradcheck.randomness import random_words
+
+BFLOAT16 = DTYPES["bfloat16"]
+U = BFLOAT16.unit_roundoff
+SHAPE = (32, 64)
+
+
+def evenly(key, shape):
+    """Numbers from -1 to 1."""
+    return random_words(key, shape).astype(float) / 2.0**63 - 1
+
+
+TRUE = evenly(1, SHAPE) + 2 * np.sign(evenly(2, SHAPE))
+
+
+def rounded(exact):
+    return round_to(exact, BFLOAT16)
+
+
+def array(got, true=TRUE, *, rows=0.0):
+    """An array, with samples of a code that rounds its result, and ``rows`` u of each row too."""
+    own = TRUE if true is None else true
+    samples = [
+        own * (U * 0.73 * evenly(10 + level, (32, *own.shape)) * (1 + level))
+        + own * rows * level * U * evenly(20 + level, (32, len(own), 1))
+        for level in range(3)
+    ]
+    return SampledArray(got, own, tuple(samples), BFLOAT16)
+
+
+def told(found, *, ordinary=True):
+    return [oddity.text for oddity in oddities(found, ordinary=ordinary)]
+
+
+def test_the_truth_rounded_once_is_no_oddity():
+    assert told(array(rounded(TRUE))) == []
+
+
+@pytest.mark.parametrize(("factor", "share"), [(1.002, "+0.002"), (0.99, "-0.01"), (1.05, "+0.05")])
+def test_a_factor_shows_in_the_mean_though_no_entry_shows_it(factor, share):
+    found = told(array(rounded(factor * TRUE)))
+    assert found[0].startswith(f"the mean signed error over 2,048 entries is {share} of their size")
+
+
+def test_it_is_told_in_standard_errors():
+    (first, *_) = told(array(rounded(1.05 * TRUE)))
+    assert first.endswith(" standard errors")
+
+
+def test_a_factor_less_than_rounding_in_the_mean_is_none():
+    assert told(array(rounded((1 + U / 2000) * TRUE))) == []
+
+
+def test_an_offset_that_no_factor_is_shows_too():
+    found = told(array(rounded(TRUE + 0.02)))
+    assert any(text.startswith("the mean offset") for text in found)
+
+
+def with_row(factor):
+    got = TRUE.copy()
+    got[7] *= factor
+    return rounded(got)
+
+
+def test_a_row_that_is_off_by_a_hundredth_is_named():
+    found = told(array(with_row(1.01)))
+    assert found
+    assert all("7" in text for text in found)
+
+
+def test_a_row_is_not_wrong_where_right_code_rounds_by_rows():
+    scales = 1 + U * evenly(5, (32, 1))
+    assert told(array(rounded(TRUE * scales), rows=1.0)) == []
+
+
+def test_a_single_entry_is_found_by_its_array():
+    got = rounded(TRUE)
+    got[3, 5] *= 1.5
+    (first, *_) = told(array(got), ordinary=False)
+    assert first.startswith("entry [3, 5] is off by ")
+
+
+def test_a_zero_where_the_truth_is_none_is_found():
+    true = TRUE.copy()
+    true[3, 5] = 0.5 * U  # small beside the others, and known well
+    got = rounded(true)
+    assert told(array(got, true), ordinary=False) == []
+    got[3, 5] = 0.0
+    assert told(array(got, true), ordinary=False)
+
+
+def test_where_inputs_are_not_ordinary_nothing_is_asked_of_the_mean():
+    assert told(array(rounded(1.01 * TRUE)), ordinary=False) == []
+
+
+def sums(got, terms=4096):
+    """Two sums of so many terms each; the last level adds them up in the dtype."""
+    true = np.array([4096.0, -4096.0])
+    errors = [true * size * evenly(3, (32, 2)) for size in (U, U, 0.1)]
+    return SampledArray(np.array(got), true, tuple(errors), BFLOAT16, terms)
+
+
+@pytest.mark.parametrize("stopped", [256.0, 512.0, 2048.0])
+def test_a_sum_that_stopped_growing_is_named(stopped):
+    assert told(sums([stopped, -4096.0])) == [
+        f"a sum stagnates: entry [0] is {stopped:.0f} where the truth is 4096; "
+        "added up in bfloat16, its terms become too small beside it"
+    ]
+
+
+def test_sums_of_few_terms_do_not_stagnate():
+    assert not any("stagnates" in text for text in told(sums([512.0, -4096.0], terms=255)))
+
+
+def test_a_sum_that_is_a_little_off_did_not_stagnate():
+    assert told(sums([3900.0, -4096.0])) == []
+
+
+def test_what_the_code_itself_moves_by_is_no_oddity():
+    found = array(rounded(1.01 * TRUE))
+    oddity = next(oddities(found, ordinary=True))
+    swinging = np.stack([TRUE * 1.01, TRUE * 0.99])
+    assert oddity.is_explained(found.error, swinging)
+    still = np.stack([found.got, found.got * (1 + U * evenly(9, SHAPE))])
+    assert not oddity.is_explained(found.error, still)

@@ -1,0 +1,114 @@
+"""Arrays of low precision are judged as such: the whole way from code to verdict."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+import gradcheck
+from gradcheck.answer import Ruling
+
+ROWS = {"x": {"shape": [16, 32], "domain": "(-4, 4)"}}
+SOFTMAX = {
+    "formula": "e/sum(e, dim=1, keepdim=True)",
+    "let": {"e": "exp(x)"},
+    "inputs": ROWS,
+    "points": 24,
+}
+SILU = {"formula": "x/(1 + exp(-x))", "inputs": {"x": "(-4, 4)"}}
+
+
+def scaled(code, factor):
+    """The code, computed in float32, with its gradient scaled before it is rounded."""
+
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return code(x.float()).to(x.dtype)
+
+        @staticmethod
+        def backward(context, cotangent):
+            x = context.saved_tensors[0].float().requires_grad_()
+            with torch.enable_grad():
+                value = code(x)
+            (found,) = torch.autograd.grad(value, x, cotangent.float())
+            return (found * factor).to(cotangent.dtype)
+
+    return Scaled.apply
+
+
+def softmax(x):
+    return torch.softmax(x, 1)
+
+
+def outcome_of(code, declared, dtype, witness="reverse"):
+    keys = {"order": 1, "dtypes": [dtype], "dtype": dtype, "witness": witness, **declared}
+    (outcome,) = gradcheck.verify(code, **keys).outcomes.values()
+    return outcome
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_factor_that_no_entry_shows_is_convicted_and_told(dtype):
+    outcome = outcome_of(scaled(softmax, 1.01), SOFTMAX, dtype)
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.reason.startswith("x: the mean signed error over ")
+    assert outcome.reason.endswith(" standard errors")
+    assert outcome.counts["disagree"] >= 1
+    assert outcome.blame == (
+        "the backward is wrong, as its entries show together; each alone might be rounding"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("code", [softmax, scaled(softmax, 1.0)])
+def test_right_code_is_acquitted(code, dtype):
+    assert outcome_of(code, SOFTMAX, dtype).verdict is not Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("float16", 1.002), ("bfloat16", 1.01)])
+def test_of_single_numbers_the_mean_over_the_points_is_judged(dtype, factor):
+    outcome = outcome_of(scaled(functional.silu, factor), SILU, dtype)
+    assert outcome.verdict is Ruling.DISAGREE
+    assert "the mean signed error" in outcome.reason
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("code", [functional.silu, scaled(functional.silu, 1.0)])
+def test_right_code_of_single_numbers_is_acquitted(code, dtype):
+    assert outcome_of(code, SILU, dtype).verdict is not Ruling.DISAGREE
+
+
+LARGE = {"formula": "sum(x*x, dim=1)", "inputs": {"x": {"shape": [32, 64]}}, "points": 2}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Ruling.AGREE), (1 + 4e-7, Ruling.DISAGREE)])
+def test_a_large_array_of_float32_is_judged_as_one(factor, verdict):
+    code = scaled(lambda x: (x * x).sum(1), factor)
+    assert outcome_of(code, LARGE, "float32").verdict is verdict
+
+
+BIAS = {
+    "formula": "c/sqrt(mean(c*c, dim=1, keepdim=True) + 1/2) + b",
+    "let": {"c": "x - mean(x, dim=1, keepdim=True)"},
+    "inputs": {"x": {"shape": [1024, 2], "domain": "(-2, 2)"}, "b": {"shape": [2]}},
+    "points": 2,
+}
+
+
+def stopping(x, b):
+    """Layer norm whose bias gradient is added up in the dtype."""
+    return functional.layer_norm(x, (2,), None, None, 0.5) + Stopping.apply(b, len(x))
+
+
+class Stopping(torch.autograd.Function):
+    @staticmethod
+    def forward(_context, b, rows):
+        return b.expand(rows, *b.shape)
+
+    @staticmethod
+    def backward(_context, cotangent):
+        return cotangent.cumsum(0)[-1].clamp(max=256), None
+
+
+def test_a_sum_that_stagnates_is_convicted():
+    assert outcome_of(stopping, BIAS, "bfloat16", "contract").verdict is Ruling.DISAGREE
