@@ -148,7 +148,6 @@ def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
 _DIRECTIONS: dict[str, directions.Direction] = {
     "a large {} with all its bits": partial(directions.full, directions.BEYOND_A_THOUSAND),
     "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
-    "a {} with zeros": directions.sparse,
 }
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
@@ -173,9 +172,12 @@ _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("for no entries", clauses.no_entries),
     ("with uninitialized memory filled", clauses.with_memory_filled),
 )
-_COTANGENTS: tuple[tuple[str, clauses.Clause], ...] = tuple(
-    (f"for {name.format('cotangent')}", partial(clauses.by_cotangent, direction))
-    for name, direction in _DIRECTIONS.items()
+_COTANGENTS: tuple[tuple[str, clauses.Clause], ...] = (
+    *(
+        (f"for {name.format('cotangent')}", partial(clauses.by_cotangent, direction))
+        for name, direction in _DIRECTIONS.items()
+    ),
+    ("for a cotangent with zeros", clauses.with_zeros),
 )
 _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
     ("with create_graph", clauses.with_graph),
@@ -195,7 +197,10 @@ _Pushed = Callable[[str, Invocation], Iterator[Said]]
 _TANGENTS: tuple[tuple[str, _Pushed], ...] = (
     ("for strided tangents", partial(clauses.pushed, directions.dense, strided)),
 )
-_OTHER_TANGENTS: tuple[tuple[str, _Pushed], ...] = tuple(
-    (f"for {name.format('tangent')}", partial(clauses.pushed, direction, as_it_is))
-    for name, direction in _DIRECTIONS.items()
+_OTHER_TANGENTS: tuple[tuple[str, _Pushed], ...] = (
+    *(
+        (f"for {name.format('tangent')}", partial(clauses.pushed, direction, as_it_is))
+        for name, direction in _DIRECTIONS.items()
+    ),
+    ("for a tangent with zeros", clauses.pushed_with_zeros),
 )

@@ -54,7 +54,7 @@ def test_a_case_named_on_the_command_line_is_taken_with_all_its_variants(project
 
 def test_a_file_whose_name_ends_like_that_of_the_list_is_a_file_of_cases(project):
     project.cases("agrees", file="cases/old_known_failures.yaml")
-    assert len(project.ids("--device", "cpu")) == 12
+    assert len(project.ids("--device", "cpu")) == 14
 
 
 def test_one_check_is_selected_by_its_id(project):
@@ -87,13 +87,13 @@ def test_k_selects_by_name_and_tag(project, expression, count):
 @pytest.mark.parametrize(
     ("expression", "count"),
     [
-        ("gentle", 12),
-        ("float32", 30),
-        ("cpu", 60),
+        ("gentle", 14),
+        ("float32", 35),
+        ("cpu", 70),
         ("cuda", 0),
         ("reverse", 10),
         ("order2", 10),
-        ("order1", 40),
+        ("order1", 50),
         ("order0", 10),
         ("order0 and not value", 0),
     ],
@@ -106,7 +106,7 @@ def test_m_selects_by_marker(project, expression, count):
 
 def test_a_tag_that_pytest_refuses_as_a_marker_is_left_to_k(project):
     project.cases("agrees", extra="  tags: [_quiet]\n")
-    assert len(project.ids("-k", "_quiet", "--device", "cpu")) == 12
+    assert len(project.ids("-k", "_quiet", "--device", "cpu")) == 14
 
 
 def test_catalogs_lie_in_folders_named_cases_at_any_depth(project):
@@ -263,4 +263,4 @@ def test_ids_and_their_order_are_the_same_in_every_process(project):
     project.run_alone("-n", "2", "-k", "nothing")
     orders = {(project.path / f"order-{name}.txt").read_text() for name in ("alone", "gw0", "gw1")}
     (order,) = orders
-    assert len(order.splitlines()) == 72
+    assert len(order.splitlines()) == 84

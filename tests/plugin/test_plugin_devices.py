@@ -157,7 +157,7 @@ def test_the_checks_of_a_case_on_a_gpu_are_run_by_one_worker(project):
     project.cases("agrees_first", "agrees_second", "agrees_third")
     project.add_to_conftest(PRETEND)
     result = project.run_alone("-n", "2", "--dtype", "float64")
-    result.assert_outcomes(passed=36)
+    result.assert_outcomes(passed=42)
     ran = [(project.path / f"ran-{worker}.txt").read_text() for worker in ("gw0", "gw1")]
     for case in ("agrees_first", "agrees_second", "agrees_third"):
         assert sorted(len(re.findall(rf"{case}\[.*-cuda-", text)) for text in ran) == [0, 6]

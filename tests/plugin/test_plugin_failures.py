@@ -9,11 +9,11 @@ OTHER = "def test_other():\n    print('printed')\n    assert 1 == 2\n"
 BLOCK = "disagree: PyTorch's backward is wrong"
 CHECKS = [
     f"disagrees[{witness}-cpu-{dtype}]"
-    for witness in ("value", "reverse", "forward", "contract", "second", "gradcheck")
+    for witness in ("value", "reverse", "functional", "forward", "contract", "second", "gradcheck")
     for dtype in ("float64", "float32")
 ]
 HIDDEN = [
-    "the same cause, in 11 more checks:",
+    "the same cause, in 13 more checks:",
     *(f"  {name}: the same" for name in CHECKS[1:]),
 ]
 
@@ -37,7 +37,7 @@ def between(lines, first, last):
 @pytest.mark.parametrize("style", ["auto", "short", "long"])
 def test_a_cause_is_told_once_with_a_line_for_each_other_check(failing, workers, style):
     result = failing.run_alone(*CPU, *workers, "--tb", style)
-    result.assert_outcomes(failed=13)
+    result.assert_outcomes(failed=15)
     failures = between(result.outlines, "= FAILURES =", "= gradcheck =")
     assert failures.count(BLOCK) == 1
     assert f" {CHECKS[0]} " in next(line for line in failures if "_ disagrees[" in line)
@@ -77,14 +77,14 @@ def test_a_check_has_one_line_in_the_short_summary_of_a_build_server(failing, mo
 def test_one_line_is_printed_for_a_cause_where_lines_are_wanted(failing):
     lines = failing.run(*CPU, "--tb", "line").outlines
     failures = between(lines, "= FAILURES =", "= gradcheck =")
-    cause = "PyTorch's backward is wrong (looks like: sign) (in 12 checks)"
+    cause = "PyTorch's backward is wrong (looks like: sign) (in 14 checks)"
     assert [line for line in failures if "backward" in line] == [f"cases/small.yaml:1: {cause}"]
 
 
 def test_nothing_is_printed_where_nothing_is_wanted(failing):
     result = failing.run(*CPU, "--tb", "no")
     assert BLOCK not in result.outlines
-    result.assert_outcomes(failed=13)
+    result.assert_outcomes(failed=15)
 
 
 @pytest.mark.parametrize("option", ["-q", "-v", "--no-header", "-rA"])
@@ -137,9 +137,9 @@ def test_every_failure_keeps_its_whole_text_in_the_xml(failing, workers):
 def test_what_failed_last_is_run_again(failing):
     failing.cases("agrees", file="cases/right.yaml")
     cached = ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", *CPU)
-    failing.pytester.runpytest_inprocess(*cached).assert_outcomes(failed=13, passed=12)
+    failing.pytester.runpytest_inprocess(*cached).assert_outcomes(failed=15, passed=14)
     result = failing.pytester.runpytest_inprocess(*cached, "--lf")
-    result.assert_outcomes(failed=13)
+    result.assert_outcomes(failed=15)
     assert result.outlines.count(BLOCK) == 1
 
 
@@ -148,7 +148,7 @@ def test_a_fault_of_the_case_itself_is_told_once(project):
     lines = project.run(*CPU).outlines
     failures = between(lines, "= FAILURES =", "= gradcheck =")
     assert failures.count("cases/small.yaml:1:1: importing 'nowhere' failed") == 1
-    assert "the same cause, in 11 more checks:" in failures
+    assert "the same cause, in 13 more checks:" in failures
 
 
 def test_a_defect_of_our_own_keeps_its_tracebacks(project):
@@ -162,10 +162,10 @@ def test_a_summary_by_somebody_else_finds_every_failure(failing):
         "def pytest_terminal_summary(terminalreporter):\n"
         "    terminalreporter.write_line(f\"seen {len(terminalreporter.stats['failed'])}\")\n"
     )
-    failing.run(*CPU).stdout.fnmatch_lines(["seen 13"])
+    failing.run(*CPU).stdout.fnmatch_lines(["seen 15"])
 
 
 def test_without_a_summary_nothing_is_lost(failing):
     result = failing.run(*CPU, "--no-summary")
-    result.assert_outcomes(failed=13)
+    result.assert_outcomes(failed=15)
     assert BLOCK not in result.outlines

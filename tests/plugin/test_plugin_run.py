@@ -162,7 +162,7 @@ def test_the_summary_counts_and_gives_reasons(project):
 def test_causes_are_grouped_and_their_ids_limited(project):
     project.cases("disagrees")
     result = project.run("--device", "cpu")
-    result.stdout.fnmatch_lines(["  12  PyTorch's backward is wrong*", "*::*", "*and 9 more"])
+    result.stdout.fnmatch_lines(["  14  PyTorch's backward is wrong*", "*::*", "*and 11 more"])
 
 
 def test_a_record_stands_for_every_check_that_ended(project):
@@ -186,7 +186,7 @@ def test_workers_send_the_same_records_and_the_same_summary(project):
     kept = {record["id"]: record["verdict"] for record in project.results("alone")}
     shared = project.run_alone("--device", "cpu", "--report", "out", "-n", "2")
     assert {record["id"]: record["verdict"] for record in project.results()} == kept
-    shared.stdout.fnmatch_lines(["gradcheck points*1 in each worker*", "60 checks:*"])
+    shared.stdout.fnmatch_lines(["gradcheck points*1 in each worker*", "70 checks:*"])
     assert alone.ret == shared.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -213,7 +213,7 @@ def test_shards_share_a_folder(project):
         (True, False),
         (False, True),
     ]
-    assert len({record["id"] for record in project.results()}) == len(project.results()) == 120
+    assert len({record["id"] for record in project.results()}) == len(project.results()) == 140
 
 
 def test_looking_writes_no_results(project):
@@ -276,6 +276,7 @@ def test_the_value_is_of_order_0(project):
     assert orders == {
         "value": 0,
         "reverse": 1,
+        "functional": 1,
         "forward": 1,
         "second": 2,
         "contract": 1,

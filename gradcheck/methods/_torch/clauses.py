@@ -41,6 +41,7 @@ from gradcheck.methods._torch.lacks import Lacking, shortened
 from gradcheck.methods._torch.layouts import (
     Dressing,
     Layout,
+    as_it_is,
     differ,
     laid,
     strided,
@@ -309,6 +310,11 @@ def by_cotangent(direction: directions.Direction, label: str, first: FirstCall) 
     yield Answer(label, Query(1, cotangent, (None,)), found)
 
 
+def with_zeros(label: str, first: FirstCall) -> Iterator[Said]:
+    cotangent = directions.sparse(first.cotangent, first.answer.numbers)
+    yield from by_cotangent(lambda *_: cotangent, label, first)
+
+
 def one_output(asked: int, label: str, first: FirstCall) -> Iterator[Said]:
     """Zeros as the cotangents of all outputs but one; ``reverse`` leaves them out."""
     parts = split(first.cotangent, [port.shape for port in judged_ports(first.invocation)])
@@ -547,3 +553,11 @@ def pushed(
         given = [slope for slope in slopes if slope is not None]
         if len(given) == len(slopes):  # else it is for the witness `forward` to say
             yield Answer(label, Query(1, None, (tangent,)), output_rows(given, invocation))
+
+
+def pushed_with_zeros(label: str, invocation: Invocation) -> Iterator[Said]:
+    where = invocation, input_ports(invocation), directions.FIRST_TANGENT
+    for said in pushed(directions.dense, as_it_is, label, invocation):
+        if isinstance(said, Answer):
+            tangent = directions.sparse(directions.dense(*where), said.numbers)
+            yield from pushed(lambda *_, given=tangent: given, as_it_is, label, invocation)

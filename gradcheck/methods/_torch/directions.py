@@ -42,10 +42,14 @@ BEYOND_A_THOUSAND, NEAR_A_MILLIONTH = 10, -20
 """Exponents of directions of another size than the usual ones."""
 
 
-def sparse(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
-    """As ``dense``, with zeros for every other entry, as on a chessboard of points and entries."""
-    found = dense(invocation, ports, stream)
-    return np.where(np.indices(found.shape).sum(0) % 2 == 0, found, 0.0)
+def sparse(direction: Array, numbers: Array) -> Array:
+    """A direction with zeros for every other entry, as on a chessboard of points and entries.
+
+    ``numbers`` are the answers along the direction: where one is no number none is set to zero,
+    since right code makes no number of 0 times infinity either.
+    """
+    black = np.indices(direction.shape).sum(0) % 2 == 0
+    return np.where(black | ~np.isfinite(numbers).all(1, keepdims=True), direction, 0.0)
 
 
 def full(exponent: int, invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
