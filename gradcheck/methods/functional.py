@@ -7,6 +7,7 @@ truth, and not against another call's.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -75,11 +76,13 @@ def answer(invocation: Invocation) -> Iterator[Said]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Let PyTorch not tell that it takes a batch through an operator point by point."""
+    """Let PyTorch not tell how it takes a batch through an operator, which is its own affair."""
     show: Any = torch._C._functorch._set_vmap_fallback_warning_enabled  # type: ignore[attr-defined]
     show(False)  # noqa: FBT003
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "An output with one or more elements was resized")
+            yield
     finally:
         show(True)  # noqa: FBT003
 

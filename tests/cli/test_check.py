@@ -16,10 +16,18 @@ def test_a_right_function_agrees_and_ends_with_code_0(command):
     assert head == ["witness", "device", "dtype", "verdict", "entries", "worst", "ulps"]
     assert [row[:4] for row in rows[:-1]] == [
         [witness, "cpu", dtype, "agree"]
-        for witness in ("value", "reverse", "forward", "contract", "second", "gradcheck")
+        for witness in (
+            "value",
+            "reverse",
+            "functional",
+            "forward",
+            "contract",
+            "second",
+            "gradcheck",
+        )
         for dtype in ("float64", "float32")
     ]
-    assert rows[-1][:4] == ["12", "checks:", "12", "agree;"]
+    assert rows[-1][:4] == ["14", "checks:", "14", "agree;"]
 
 
 def test_a_wrong_function_disagrees_and_ends_with_code_1(command):
@@ -35,17 +43,17 @@ def test_a_wrong_function_disagrees_and_ends_with_code_1(command):
 def test_one_cause_is_told_once_and_the_other_checks_in_a_line_each(command):
     ended = command("check", "3*x**2", "--input", "x=real", "--torch", "3*x**3", *QUICK)
     assert ended.out.count("to run just this:") == 1
-    told = ended.out.partition("the same cause, in 9 more checks:\n")[2].splitlines()
-    assert [line.split(":")[0].strip() for line in told[:9]] == [
+    told = ended.out.partition("the same cause, in 11 more checks:\n")[2].splitlines()
+    assert [line.split(":")[0].strip() for line in told[:11]] == [
         "inline[value-cpu-float32]",
         *(
             f"inline[{witness}-cpu-{dtype}]"
-            for witness in ("reverse", "forward", "contract", "second")
+            for witness in ("reverse", "functional", "forward", "contract", "second")
             for dtype in ("float64", "float32")
         ),
     ]
-    assert told[10].startswith("12 checks: 10 disagree, 2 agree; ")
-    assert len(told) == 11
+    assert told[12].startswith("14 checks: 12 disagree, 2 agree; ")
+    assert len(told) == 13
 
 
 def test_every_implementation_is_on_trial(command):
@@ -105,8 +113,8 @@ REFUSED = {
     ),
     ("x**2", "--input", "x=real", "--witness", "revers"): (
         "--witness revers: unknown name\n"
-        "  expected: some of value, reverse, forward, contract, second, third, "
-        "gradcheck, separated by commas\n"
+        "  expected: some of value, reverse, functional, forward, compiled, contract, second, "
+        "third, gradcheck, separated by commas\n"
         "  fix:      write reverse\n"
     ),
     ("x**2", "--input", "x"): (

@@ -63,7 +63,7 @@ def test_the_short_summary_is_complete_and_begins_with_the_reason(failing, worke
         "FAILED test_other.py::test_other - assert 1 == 2",
         *(f"FAILED cases/small.yaml::{name} - {reason}" for name in CHECKS),
     }
-    assert len(told) == 13
+    assert len(told) == 15
 
 
 def test_a_check_has_one_line_in_the_short_summary_of_a_build_server(failing, monkeypatch):
@@ -71,7 +71,7 @@ def test_a_check_has_one_line_in_the_short_summary_of_a_build_server(failing, mo
     monkeypatch.setenv("CI", "true")
     lines = failing.run_alone(*CPU).outlines
     summary = between(lines, "= short test summary info =", " failed in ")
-    assert len(summary) == 1 + 13
+    assert len(summary) == 1 + 15
 
 
 def test_one_line_is_printed_for_a_cause_where_lines_are_wanted(failing):

@@ -557,7 +557,7 @@ def pushed(
 
 def pushed_with_zeros(label: str, invocation: Invocation) -> Iterator[Said]:
     where = invocation, input_ports(invocation), directions.FIRST_TANGENT
-    for said in pushed(directions.dense, as_it_is, label, invocation):
+    for said in list(pushed(directions.dense, as_it_is, label, invocation)):  # its level ends
         if isinstance(said, Answer):
             tangent = directions.sparse(directions.dense(*where), said.numbers)
             yield from pushed(lambda *_, given=tangent: given, as_it_is, label, invocation)
