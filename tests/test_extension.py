@@ -301,7 +301,9 @@ def test_dtypes_have_points_and_verdicts_of_their_own(checkout):
         "tests/run/test_half.py", "cases/half.yaml", "--dtype", "float16,bfloat16"
     )
     verdicts = {
-        **dict.fromkeys(("value", "reverse", "forward", "contract", "second"), "agree"),
+        **dict.fromkeys(
+            ("value", "reverse", "functional", "forward", "contract", "second"), "agree"
+        ),
         "gradcheck": "abstain",  # its differences have no settings in these
     }
     assert found == {

@@ -54,7 +54,7 @@ def test_the_tutorials_first_derivative_is_explained(command):
 
 
 def test_with_all_every_call_of_a_witness_has_its_row(command, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")  # the calls of torch.func have long names
+    monkeypatch.setenv("COLUMNS", "160")  # the calls of torch.func have long names
     out = command("explain", "3*x**2", "--at", "x=3", "--all").out
     assert [[cell.strip() for cell in row] for row in rows(out, "reverse")] == [
         ["reverse", "torch.autograd.grad", "∂y/∂x", "18.0", "18", "0", "agree"],

@@ -174,6 +174,10 @@ PROVOKED = {
     "aot_autograd": lambda: twice(compiled, grown()),
     "a kernel for a backward": lambda: twice(cube_by_kernels, grown()),
     "a captured tensor": lambda: torch.func.jvp(with_running_total, (ONE,), (ONE,)),
+    "a branch on numbers under vmap": lambda: torch.vmap(lambda x: x if x > 0 else -x)(
+        torch.ones(2)
+    ),
+    "no rule for vmap": lambda: torch.vmap(Sine.apply)(torch.ones(2)),
     "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
     "reentrant checkpoint": lambda: torch.autograd.grad(reentrant(x := grown()).sum(), x),
     "TorchScript": lambda: checkpoint(scripted_cube, grown(), use_reentrant=False).sum().backward(),

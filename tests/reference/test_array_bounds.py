@@ -71,7 +71,8 @@ def in_floats(graphs, rows, cotangent):
 
 def in_balls(graphs, rows, cotangent):
     rounding = rounding_in_balls(graphs, rows, cotangent, F32)
-    return bounded_conditioning(graphs, rows, cotangent), rounding
+    reach = graphs.reach(rows.points, normwise=False)
+    return bounded_conditioning(graphs, rows, cotangent, reach), rounding
 
 
 @pytest.mark.parametrize("bounds", [in_floats, in_balls])

@@ -21,7 +21,7 @@ ONLY_AT_ONCE = (
     "the backward is wrong, but only where several derivatives or points are asked for at once"
 )
 FAILS = "the implementation itself fails, whatever is asked of it"
-NAMES = ("value", "reverse", "forward", "contract", "gradcheck", "second")
+NAMES = ("value", "reverse", "functional", "forward", "contract", "gradcheck", "second")
 
 
 def convicted(declaration, function, witness):
@@ -75,6 +75,7 @@ def test_every_witness_is_heard_about_the_smallest_input():
     assert {name: told[name].ruling for name in NAMES} == {
         "value": Ruling.AGREE,
         "reverse": Ruling.DISAGREE,
+        "functional": Ruling.DISAGREE,
         "forward": Ruling.AGREE,
         "contract": Ruling.DISAGREE,
         "gradcheck": Ruling.DISAGREE,

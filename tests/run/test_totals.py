@@ -32,7 +32,8 @@ def test_lost_accuracy_is_strictly_a_failure():
     assert outcome.failures[0].ruling is Ruling.INACCURATE
     assert outcome.smallest
     assert outcome.blame == (
-        "accuracy is lost in the backward and the forward mode: no formula is wrong"
+        "accuracy is lost in the backward, the derivative under torch.func and the forward mode: "
+        "no formula is wrong"
     )
     assert str(outcome.guess).startswith("lost accuracy")
 
