@@ -148,7 +148,15 @@ def test_every_witness_and_both_dtypes_are_heard_by_default():
     result = gradcheck.verify(sine, "sin(x)", {"x": "(-3, 3)"}, points=2)
     assert list(result.outcomes) == [
         f"sine[{witness}-cpu-{dtype}]"
-        for witness in ("value", "reverse", "forward", "contract", "second", "gradcheck")
+        for witness in (
+            "value",
+            "reverse",
+            "functional",
+            "forward",
+            "contract",
+            "second",
+            "gradcheck",
+        )
         for dtype in ("float64", "float32")
     ]
     assert all(isinstance(outcome, Outcome) for outcome in result.outcomes.values())
@@ -604,7 +612,7 @@ def test_order_sweep_and_without_are_taken():
     assert list(result.outcomes) == [
         f"x ** k[k={k}-{witness}-cpu-float64]"
         for k in (2, 3)
-        for witness in ("value", "reverse", "forward", "contract", "gradcheck")
+        for witness in ("value", "reverse", "functional", "forward", "contract", "gradcheck")
     ]
     assert result.outcomes["x ** k[k=3-forward-cpu-float64]"].reason == "for a test"
 
@@ -687,13 +695,14 @@ def test_a_result_is_printed_in_a_few_lines():
     lines = str(result).splitlines()
     assert lines[:2] == [
         "agree: passed: every derivative that was judged is right",
-        "  6 checks: 5 agree, 1 abstain",
+        "  7 checks: 5 agree, 2 abstain",
     ]
     assert lines[3].startswith("  worst: ")
-    assert lines[4].startswith("  not judged: Sine[forward-cpu-float64]: ")
-    assert len(lines) == 5
+    assert lines[4].startswith("  not judged: Sine[functional-cpu-float64]: ")
+    assert lines[5].startswith("  not judged: Sine[forward-cpu-float64]: ")
+    assert len(lines) == 6
     assert repr(result) == (
-        "<gradcheck result: agree: passed: every derivative that was judged is right; 6 checks>"
+        "<gradcheck result: agree: passed: every derivative that was judged is right; 7 checks>"
     )
 
 
