@@ -33,7 +33,7 @@ from gradcheck.language.nodes import (
     Unary,
 )
 from gradcheck.language.nodes import Node as Tree
-from gradcheck.query import Port, Shape
+from gradcheck.query import Port, Query, Shape
 
 NAMED = ("pi", "e", "inf")
 
@@ -70,6 +70,13 @@ class Lowered:
         """The output ports that are judged."""
         pairs = zip(self.outputs, self.results, strict=True)
         return tuple(port for port, node in pairs if node is not None)
+
+    def free_ports(self, query: Query) -> tuple[Port, ...]:
+        """The ports that a query's free side runs over; none where none is free, or several are."""
+        free = [k for k, side in enumerate(query.sides) if side is None]
+        if len(free) != 1:
+            return ()
+        return self.judged if free[0] == 0 else self.ports
 
 
 def in_real_coordinates(formula: Lowered) -> Lowered:

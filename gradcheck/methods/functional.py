@@ -184,29 +184,26 @@ def _by_jvp(label: str, invocation: Invocation) -> Iterator[Said]:
 # along several at a time, as ``jacrev`` and ``jacfwd`` do within
 
 
-def _along(
-    call: _Function, several: Sequence[Sequence[Tensor]], chunk_size: int | None = None
-) -> list[list[Tensor]]:
+def _along(call: _Function, several: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
     """What a call gives along each of several directions, which it takes in one batch."""
     batch = [torch.stack(parts) for parts in zip(*several, strict=True)]
-    found = vmap(call, chunk_size=chunk_size)(*batch)
+    found = vmap(call)(*batch)
     return [[each[k] for each in found] for k in range(len(several))]
 
 
 def _some_rows(label: str, invocation: Invocation) -> Iterator[Said]:
     ports = judged_ports(invocation)
     chosen = [directions.dense(invocation, ports, stream) for stream in _STREAMS]
-    pull = vjp(_function(invocation), *_inputs(invocation))[1]
     several = [cotangent_tensors(each, invocation) for each in chosen]
-    for cotangent, found in zip(chosen, _along(lambda *side: pull(side), several), strict=True):
+    rows = _along(_pulled(_function(invocation), _inputs(invocation)), several)
+    for cotangent, found in zip(chosen, rows, strict=True):
         yield _told_of_gradients(label, Query(1, cotangent, (None,)), found, invocation)
 
 
 def _some_columns(label: str, invocation: Invocation) -> Iterator[Said]:
-    function, inputs = _function(invocation), _inputs(invocation)
     chosen = [_tangent(invocation, stream) for stream in _STREAMS]
     several = [tangent_tensors(each, invocation) for each in chosen]
-    columns = _along(lambda *side: jvp(function, inputs, side)[1], several)
+    columns = _along(_pushed(_function(invocation), _inputs(invocation)), several)
     for tangent, found in zip(chosen, columns, strict=True):
         yield _told_of_outputs(label, Query(1, None, (tangent,)), found, invocation)
 
@@ -224,13 +221,13 @@ _STREAMS = (directions.COTANGENT, directions.FIRST_TANGENT, directions.SECOND_TA
 _Product = Callable[[_Function, tuple[Tensor, ...]], _Function]
 
 
-def _pulled(gradient: _Function, inputs: tuple[Tensor, ...]) -> _Function:
-    pull = vjp(gradient, *inputs)[1]
+def _pulled(function: _Function, inputs: tuple[Tensor, ...]) -> _Function:
+    pull = vjp(function, *inputs)[1]
     return lambda *side: pull(side)
 
 
-def _pushed(gradient: _Function, inputs: tuple[Tensor, ...]) -> _Function:
-    return lambda *side: jvp(gradient, inputs, side)[1]
+def _pushed(function: _Function, inputs: tuple[Tensor, ...]) -> _Function:
+    return lambda *side: jvp(function, inputs, side)[1]
 
 
 # all derivatives, one by one

@@ -132,12 +132,9 @@ def _stands_alone(row: _Row, *, is_half: bool) -> bool:
 
 def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> Iterator[_Row]:
     for judged in observation.judged:
-        query = judged.answer.query
-        free = [k for k, side in enumerate(query.sides) if side is None]
-        if len(free) != 1 or judged.parts.any() or np.iscomplexobj(judged.answer.numbers):
+        ports = session.variant.formula.free_ports(judged.answer.query)
+        if judged.parts.any() or np.iscomplexobj(judged.answer.numbers):
             continue
-        formula = session.variant.formula
-        ports = formula.judged if free[0] == 0 else formula.ports
         owner = owners(ports)
         for number, port in enumerate(ports):
             columns = np.flatnonzero(owner == number)

@@ -75,11 +75,7 @@ class Evidence:
     @property
     def free_ports(self) -> tuple[Port, ...]:
         """The ports that the free side runs over; none where several sides are free, or none is."""
-        free = [k for k, side in enumerate(self.query.sides) if side is None]
-        if len(free) != 1:
-            return ()
-        formula = self.session.variant.formula
-        return formula.judged if free[0] == 0 else formula.ports
+        return self.session.variant.formula.free_ports(self.query)
 
     @property
     def is_real(self) -> bool:

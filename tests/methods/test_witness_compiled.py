@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from invocations import batch, claims, invocation, labels, remarks, residual, said
+from invocations import PlainSine, batch, claims, invocation, labels, remarks, residual, said
 
 import gradcheck
 from gradcheck.answer import Abstention
@@ -87,27 +87,14 @@ def factor():
     return 1.5 if torch.compiler.is_compiling() else 1.0
 
 
-class Wave(torch.autograd.Function):
-    """sin(x), right in every way."""
-
-    @staticmethod
-    def forward(context, x):
-        context.save_for_backward(x)
-        return x.sin()
-
-    @staticmethod
-    def backward(context, cotangent):
-        return cotangent * context.saved_tensors[0].cos()
-
-
-class WrongForward(Wave):
+class WrongForward(PlainSine):
     @staticmethod
     def forward(context, x):
         context.save_for_backward(x)
         return x.sin() * factor()
 
 
-class WrongBackward(Wave):
+class WrongBackward(PlainSine):
     @staticmethod
     def backward(context, cotangent):
         return cotangent * context.saved_tensors[0].cos() * factor()
@@ -132,7 +119,7 @@ def test_eager_mode_does_not_see_it(culprit, witness):
 
 
 def test_its_twin_is_right():
-    assert furthest(compiled, Wave.apply) < 1e-15
+    assert furthest(compiled, PlainSine.apply) < 1e-15
 
 
 def test_a_check_by_it_is_judged_as_any_other():
