@@ -620,7 +620,12 @@ def test_order_sweep_and_without_are_taken():
 # how a result reads
 
 
-def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester):
+@pytest.mark.parametrize("on_ci", [False, True])
+def test_a_failure_shows_no_frame_of_ours_and_the_block_once_as_it_is(pytester, monkeypatch, on_ci):
+    for name in ("CI", "BUILD_NUMBER"):  # where either is set, pytest's summary cuts no line
+        monkeypatch.delenv(name, raising=False)
+    if on_ci:
+        monkeypatch.setenv("CI", "1")
     pytester.makepyfile(
         """
         import gradcheck, torch

@@ -106,8 +106,12 @@ def _own_code(item: CheckItem) -> AbstractContextManager[None]:
 def plain_block(report: pytest.TestReport) -> None:
     """Take pytest's mark of a failure from a block of ours, which is to be read and copied.
 
-    It stays before the first line, by which pytest knows where the failure begins.
+    It stays before the first line, by which pytest knows where the failure begins. That line alone
+    is the summary's, where pytest on CI would print the whole block again.
     """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.partition("\n")[0]
     trace = getattr(report.longrepr, "reprtraceback", None)
     for entry in getattr(trace, "reprentries", ()):
         lines = getattr(entry, "lines", [])
