@@ -225,7 +225,8 @@ class Examination:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
+        takes_many = self.session.batched or self.session.mapped
+        if isinstance(entry, Entry) or not takes_many or asked.count == 1:
             return entry.point
         alone = (
             k
