@@ -89,3 +89,20 @@ def test_a_number_of_neither_side_is_wrong_beside_a_kink():
 
     declaration = STEP % "0.9999999999999998"
     assert rule(check_of(case_of(declaration, code), "value"), BRIEF).verdict is Ruling.DISAGREE
+
+
+STEPS = STEP.replace("'[0, 2]'", "{shape: [2], domain: '[0, 2]'}")
+
+
+@pytest.mark.parametrize(
+    ("at", "limit", "verdict"),
+    [("0.9999999999999998", 1 - 2e-16, Ruling.AGREE), ("0.9999999", 0.9999998, Ruling.DISAGREE)],
+)
+def test_whole_jacobians_too(at, limit, verdict):
+    """There two sides of the question are free, the outputs and the inputs."""
+
+    def code(x):
+        return torch.where(x < limit, x * x, 3 * x)
+
+    declaration = STEPS % f"[{at}, 1.5]"
+    assert rule(check_of(case_of(declaration, code), "functional"), BRIEF).verdict is verdict
