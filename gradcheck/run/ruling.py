@@ -110,6 +110,7 @@ class Examination:
         self.known_failures = KnownFailureMatcher(check, self.session.dtype)
         self.failing_points: list[FailingPoint] = []
         self.heard: list[tuple[Observation, tuple[str, ...]]] = []  # with the kinds of their points
+        self.of_arrays: list[EntryReport] = []  # what is wrong with arrays as such
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -208,6 +209,7 @@ class Examination:
         for observation, finding in array_findings(self.session, self.heard):
             excuse = self.known_failures.at(None)
             failing = self.totals.add_finding(observation, finding, excuse)
+            self.of_arrays += [entry_report(observation, each) for each in failing]
             if failing and self._leads(failing):
                 point = single(observation.points, finding.point)
                 self.failing_points.append(

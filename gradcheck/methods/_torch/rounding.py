@@ -97,14 +97,12 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque. ``inputs_moved``: what
-    makes tensors of the inputs and directions moves them too, though it rounds nothing.
+    again. Code that says something else when nothing is moved is opaque.
     """
 
     ask: Question
     invocation: Invocation
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
-    inputs_moved: bool = True
     _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
@@ -126,14 +124,10 @@ class Repeated:
                 pass
 
     def moved(self, key: AnswerKey) -> Array:
-        """An answer by each pattern, at the very inputs; none from code that is opaque.
+        """An answer by each pattern; none from code that is opaque.
 
         Shapes: [patterns, *shape of the answer].
         """
-        if self.inputs_moved:
-            return replace(
-                self, inputs_moved=False, _keys=set(), _still=[], _moved=[], _ranged=[]
-            ).moved(key)
         self.ask_until([key], lambda _key, _rounding: False)
         shape = self.answers[key].numbers.shape
         found = [each.numbers[key] for each in self._moved if key in each.numbers]
@@ -155,7 +149,7 @@ class Repeated:
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         labels = frozenset(label for label, _ in self._keys)
         invocation = replace(self.invocation, again=labels)
-        mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
+        mode = _Moves(invocation, pattern, into_range=into_range)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
             for key, said in keyed(self.ask(invocation)):
@@ -360,7 +354,6 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         pattern: int | None,
         *,
         into_range: bool = False,
-        inputs_moved: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtype, self.count, self.batched = (
@@ -369,7 +362,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
-        self.pattern, self.into_range, self.inputs_moved = pattern, into_range, inputs_moved
+        self.pattern, self.into_range = pattern, into_range
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
         self.decomposed = False
@@ -400,7 +393,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
-        if not self.inputs_moved and name in _CASTS and _loses_nothing(function, args, result):
+        if name in _CASTS and _loses_nothing(function, args, result):
             return result
         for tensor in written or _leaves((result,)):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
@@ -418,6 +411,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             rule = _own_kernel(function, args, kwargs)
         else:
             rule = None if function._schema.is_mutable else decomposition_table.get(function)
+            if rule is None and _is_composed(function):
+                rule = function.decompose
             self.decomposed |= rule is not None
         if rule is None:
             return NotImplemented
@@ -691,6 +686,12 @@ def _places_written(function: Any) -> tuple[tuple[int, str], ...]:
         for number, each in enumerate(function._schema.arguments)
         if each.alias_info is not None and each.alias_info.is_write
     )
+
+
+@lru_cache(maxsize=1024)
+def _is_composed(function: Any) -> bool:
+    """Whether PyTorch makes an operator of others: without autograd some come here unmade."""
+    return bool(function._can_decompose())
 
 
 def _own_kernel(function: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:
