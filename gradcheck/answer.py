@@ -260,6 +260,11 @@ NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
 """Blame that falls on no code under test."""
 
 
+VARYING, VARYING_BY = "varying", "varying by ulps"
+"""Of an outcome's counts: how many numbers an accelerator gives otherwise when it is asked again,
+and by how many ulps at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one check ended.

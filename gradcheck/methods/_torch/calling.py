@@ -95,7 +95,8 @@ def _tensor(array: Array, kind: Kind, invocation: Invocation) -> Tensor:
     numbers = np.array(array if invocation.batched else array[0])
     if kind == "real" and np.iscomplexobj(numbers):  # from rows that hold complex numbers too
         numbers = numbers.real.copy()
-    return torch.from_numpy(numbers).to(dtype=_dtype(kind, invocation), device=invocation.device)
+    # First the dtype: not every device has the width that NumPy's numbers come in.
+    return torch.from_numpy(numbers).to(_dtype(kind, invocation)).to(invocation.device)
 
 
 def _dtype(kind: Kind, invocation: Invocation) -> torch.dtype:
@@ -247,7 +248,7 @@ def _rows(tensor: Tensor, invocation: Invocation) -> Array:
     # PyTorch answers some zero derivatives with tensors that have no memory, and to read a part of
     # one ends the process: a copy has memory.
     held = tensor.clone() if tensor._is_zerotensor() else tensor
-    wide = held.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    wide = held.cpu().to(torch.complex128 if tensor.is_complex() else torch.float64)
     numbers = torch._C.TensorBase.numpy(wide, force=True)  # not as code under test is watched
     return np.array(numbers).reshape(invocation.count, -1)
 
