@@ -1,4 +1,4 @@
-"""pypose's Functions of Lie groups, composed so that what they differentiate is a function of vectors.
+"""Lie groups of pypose, composed so that what they differentiate is a function of vectors.
 
 Their gradient by a group element is the one by a left perturbation, in a tensor of the element's
 shape: it means something only behind the exponential that made the element.
