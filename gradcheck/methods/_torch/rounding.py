@@ -490,13 +490,13 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Where a result has underflowed to 0, and where it has overflowed."""
         lost = grown = None
         if name in _NEVER_ZERO and (tensor == 0).any():
-            lost = (tensor == 0) & before.ordinary(tensor, not_zero=True)
+            lost = (tensor == 0) & before.ordinary(tensor, self._rows_of, not_zero=True)
             self._note(lost, "underflows", name, before)
         # sums of products may be infinity less infinity, as the product of complex numbers is
         inner = tensor.is_complex() or name in _CONTRACTIONS
         large = ~torch.isfinite(tensor) if inner else torch.isinf(tensor)
         if name not in _NEVER_OVERFLOW and large.any():
-            grown = large & before.ordinary(tensor, not_zero=name in _POLES)
+            grown = large & before.ordinary(tensor, self._rows_of, not_zero=name in _POLES)
             self._note(grown, "overflows", name, before)
         return lost, grown
 
@@ -504,12 +504,17 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Keep for each point what left the range first."""
         if not where.any():
             return
-        by_point = self.batched and where.ndim > 0 and where.shape[0] == self.count
-        rows = _plain(where.reshape(self.count, -1).any(dim=1)) if by_point else None
+        by_point = self._rows_of(where)
+        rows = None if by_point is None else _plain(by_point.any(dim=1))
         for row in range(self.count):
             if not self.left[row] and (rows is None or rows[row]):
                 at = before.told(where, None if rows is None else row)
                 self.left[row] = f"{self.dtype} {what} in {name}{at}"
+
+    def _rows_of(self, tensor: Tensor) -> Tensor | None:
+        """A tensor as a row for each point of a batch; None where it has none."""
+        by_point = self.batched and tensor.ndim > 0 and tensor.shape[0] == self.count
+        return tensor.reshape(self.count, -1) if by_point else None
 
 
 @lru_cache(maxsize=4)
@@ -540,15 +545,17 @@ class _Operands:
             any(isinstance(each, Tensor) and each._is_zerotensor() for each in leaves),
         )
 
-    def ordinary(self, like: Tensor, *, not_zero: bool) -> Tensor:
+    def ordinary(
+        self, like: Tensor, rows_of: Callable[[Tensor], Tensor | None], *, not_zero: bool
+    ) -> Tensor:
         """Where all operands of a result are finite, and not 0 either.
 
-        Of what is not computed entry by entry, whether all are.
+        Of what is not computed entry by entry, whether all are of the same point.
         """
         found = torch.full_like(like, not (not_zero and self.zeros), dtype=torch.bool)
         for each in self.tensors:
             fit = torch.isfinite(each) & ((each != 0) | (not not_zero))
-            found = found & (fit if _spreads(each, like) else fit.all())
+            found = found & (fit if _spreads(each, like) else _of_all(fit, like, rows_of))
         numbers = all(math.isfinite(each) and (each != 0 or not not_zero) for each in self.numbers)
         return found & numbers
 
@@ -583,6 +590,14 @@ def _storage(tensor: Tensor) -> int:
 def _plain(tensor: Tensor) -> Any:
     """A tensor as lists; not as code under test is watched."""
     return torch._C.TensorBase.tolist(tensor)
+
+
+def _of_all(fit: Tensor, like: Tensor, rows_of: Callable[[Tensor], Tensor | None]) -> Tensor:
+    """Whether all are fit: of each point where both hold a row for each, else of all points."""
+    rows = rows_of(fit)
+    if rows is None or rows_of(like) is None:
+        return fit.all()
+    return rows.all(dim=1).reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def _spreads(operand: Tensor, like: Tensor) -> bool:
