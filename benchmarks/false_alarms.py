@@ -208,8 +208,8 @@ PLANE: tuple[Right, ...] = (
     ("power of two inputs", "x**y", {"x": "(0.1, 10)", "y": "(-5, 5)"},
      lambda x, y: (y * x.log()).exp()),
     ("logaddexp by log", "log(exp(x) + exp(y))", XY, lambda x, y: (x.exp() + y.exp()).log()),
-    ("logaddexp by softplus", "log(exp(x) + exp(y))", XY,
-     lambda x, y: x + functional.softplus(y - x)),
+    ("logaddexp by logsigmoid", "log(exp(x) + exp(y))", XY,
+     lambda x, y: x - functional.logsigmoid(x - y)),  # softplus is its argument beyond 20
     ("sine of a sum", "sin(x + y)", XY, lambda x, y: x.sin() * y.cos() + x.cos() * y.sin()),
     ("sine of a sum, direct", "sin(x)*cos(y) + cos(x)*sin(y)", XY, lambda x, y: (x + y).sin()),
     ("cosine of a difference", "cos(x - y)", XY,
@@ -229,7 +229,7 @@ PLANE: tuple[Right, ...] = (
     ("harmonic mean", "2*x*y/(x + y)", NEAR, lambda x, y: 2 / (1 / x + 1 / y)),
     ("bilinear, expanded", "(x + 1)*(y - 2)", XY, lambda x, y: x * y - 2 * x + y - 2),
     ("relative entropy", "x*log(x/y)", PQ, lambda x, y: x * x.log() - x * y.log()),
-    ("logarithmic loss", "log(1 + exp(-x*y))", XY, lambda x, y: functional.softplus(-x * y)),
+    ("logarithmic loss", "log(1 + exp(-x*y))", XY, lambda x, y: -functional.logsigmoid(x * y)),
 )  # fmt: skip
 ARRAYS: tuple[Right, ...] = (
     ("sum in pairs", "sum(x)", V, _pairs),
