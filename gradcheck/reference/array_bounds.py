@@ -173,10 +173,10 @@ def measured_answer(
     Shapes: [count, free].
     """
     answer = graphs.measure(graphs.outputs_of(rows), rows, dtype, normwise=normwise)
-    return answer if cotangent is None else _contracted(answer, cotangent)
+    return answer if cotangent is None else _contracted(answer, cotangent, dtype)
 
 
-def _contracted(answer: Measured, cotangent: Array) -> Measured:
+def _contracted(answer: Measured, cotangent: Array, dtype: Dtype) -> Measured:
     """⟨cotangent, answer⟩; what is not asked for counts for nothing."""
     asked, weight = cotangent != 0, np.abs(cotangent)
 
@@ -187,7 +187,8 @@ def _contracted(answer: Measured, cotangent: Array) -> Measured:
         products = np.where(asked, (np.conj(cotangent) * answer.value).real, 0.0)
         sizes = weighed(np.abs(answer.value))
         partial = np.cumsum(sizes, axis=1)
-        error = weighed(answer.error).sum(1) + sizes.sum(1) + partial[:, 1:].sum(1)
+        own = np.where(sizes > 0, np.maximum(sizes, dtype.smallest_normal), 0.0)
+        error = weighed(answer.error).sum(1) + own.sum(1) + partial[:, 1:].sum(1)
         spread = weighed(answer.spread).sum(1)
     columns = (
         products.sum(1), (answer.doubt & asked).any(1), error, spread,
@@ -282,10 +283,14 @@ def _widened(points: Array, sizes: Array) -> Array:
 
 
 def _answer(
-    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, bits: int, rounding: float = 0.0
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    bits: int,
+    dtype: Dtype | None = None,
 ) -> Array:
     """The answer of rows that hold balls."""
-    algebra = Balls(rounding=rounding)
+    algebra = Balls(dtype=dtype)
     answer = graphs.run(rows, bits, algebra, exact=rows.order == 0).answer
     return answer if cotangent is None else inner_products(answer, lift(cotangent), bits)
 
@@ -293,10 +298,10 @@ def _answer(
 def rounding_in_balls(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, dtype: Dtype
 ) -> Array:
-    """R by balls, with what rounding each product and sum of a contraction can do: FLINT rounds it
-    once.
+    """R by balls, with what rounding each product and sum of a contraction can do, and below the
+    normal numbers: FLINT rounds a contraction once, and has no smallest number.
 
     Shapes: [count, free].
     """
-    answer = _answer(graphs, graphs.balls(rows), cotangent, dtype.precision, dtype.unit_roundoff)
+    answer = _answer(graphs, graphs.balls(rows), cotangent, dtype.precision, dtype)
     return np.where(is_finite(answer), radii(answer), 0.0)

@@ -3,11 +3,14 @@
 A condition looks at the sign of a difference d(x) that is 0 at the point. Two differences whose
 gradients are parallel there have their signs together, so they are one decision: the gradients are
 compared along three random directions. A decision whose difference itself hangs on an undecided
-one is taken after that one is. Decisions that no entry of the answer shares are taken at once.
+one is taken after that one is, and is no decision if one that was taken has its sign: |p - 2| of
+p = min(u, 2) has no kink where u < 2. Decisions that no entry of the answer shares are taken at
+once.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,13 +49,39 @@ class Union:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+_Place = tuple[int, int, int]
+"""A node, an entry of it, and the sign of its difference against the group's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Undecided places that are one decision, and their gradient, if it is known to be one.
+
+    Shapes: slope [DIRECTIONS].
+    """
+
+    slope: Array | None
+    places: list[_Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Branch:
-    """One point with some decisions taken: signs by node, flat."""
+    """One point with some decisions taken: signs by node, flat, and the gradients that had them."""
 
     row: int
     taken: int = 0
     signs: dict[int, Array] = field(default_factory=dict)
+    slopes: tuple[tuple[Array, int], ...] = ()
+
+    def deciding(self, graph: Graph, chosen: Sequence[tuple[_Group, int]], taken: int) -> _Branch:
+        """The branch with the signs of some groups."""
+        signs = {node: array.copy() for node, array in self.signs.items()}
+        for group, side in chosen:
+            for node, entry, sign in group.places:
+                array = signs.setdefault(node, np.zeros(graph.nodes[node].size, dtype=int))
+                array[entry] = side * sign
+        known = [(group.slope, side) for group, side in chosen if group.slope is not None]
+        return _Branch(self.row, self.taken + taken, signs, (*self.slopes, *known))
 
 
 def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
@@ -62,16 +91,19 @@ def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     decided = np.ones(rows.count, dtype=bool)
     open_branches = [_Branch(row) for row in range(rows.count)]
     while open_branches:
-        found, groups = _examined(graphs, rows, open_branches)
+        found, undecided = _examined(graphs, rows, open_branches)
         width = found.answer.shape[1]
         following: list[_Branch] = []
         for k, branch in enumerate(open_branches):
-            if not groups[k]:
+            implied, colours = undecided[k]
+            if implied:
+                following.append(branch.deciding(graphs.function.graph, implied, taken=0))
+            elif not colours:
                 leaves[branch.row].append((found.answer[k], found.lower[k]))
-            elif branch.taken + len(groups[k]) > MOST_DECISIONS:
+            elif branch.taken + len(colours) > MOST_DECISIONS:
                 decided[branch.row] = False
             else:
-                following += _both_ways(graphs.function.graph, branch, groups[k])
+                following += _both_ways(graphs.function.graph, branch, colours)
         open_branches = [branch for branch in following if decided[branch.row]]
     balls = np.full((rows.count, width), arb.nan(), dtype=object)
     jumps = np.zeros(exact.shape, dtype=bool)
@@ -100,26 +132,34 @@ def _apart(a: Array, b: Array) -> Array:
 # one round of decisions
 
 
-_Place = tuple[int, int, int]
-"""A node, an entry of it, and the sign of its difference against the group's."""
+_Undecided = tuple[list[tuple[_Group, int]], list[list[_Group]]]
+"""What the decisions so far imply, each with its sign, and the decisions to take next: one list of
+groups for each colour."""
 
 
 def _examined(
     graphs: DerivativeGraphs, rows: Rows, branches: Sequence[_Branch]
-) -> tuple[Pass, list[list[list[_Place]]]]:
-    """The answers under the decisions so far, and of each branch the decisions to take next:
-    one list of places for each colour."""
+) -> tuple[Pass, list[_Undecided]]:
+    """The answers under the decisions so far, and what each branch leaves undecided."""
     taken = rows.take(np.array([branch.row for branch in branches]))
     decisions = _decisions(graphs.function.graph, branches)
     found = graphs.enclose(taken, _BITS, decisions)
-    groups: list[list[list[_Place]]] = [[] for _ in branches]
     places = _places(graphs, taken, found.undecided)
-    if any(places):
-        slopes = _slopes(graphs, taken, found, decisions)
-        groups = [
-            _coloured(graphs, taken, _grouped(here, slopes, k)) for k, here in enumerate(places)
-        ]
-    return found, groups
+    slopes = _slopes(graphs, taken, found, decisions) if any(places) else {}
+    undecided: list[_Undecided] = []
+    for k, branch in enumerate(branches):
+        groups = _grouped(places[k], slopes, k)
+        implied = [(group, sign) for group in groups if (sign := _implied(branch, group))]
+        undecided.append((implied, [] if implied else _coloured(graphs, taken, groups)))
+    return found, undecided
+
+
+def _implied(branch: _Branch, group: _Group) -> int:
+    """The sign that a decision which was taken gives a group; 0 if none does."""
+    if group.slope is None:
+        return 0
+    found = (_parallel(slope, group.slope) * side for slope, side in branch.slopes)
+    return next((sign for sign in found if sign), 0)
 
 
 def _decisions(graph: Graph, branches: Sequence[_Branch]) -> dict[int, Array]:
@@ -184,40 +224,35 @@ def _slopes(
     return {node: np.stack(each, axis=-1) for node, each in found_slopes.items()}
 
 
-def _grouped(
-    places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: int
-) -> list[list[_Place]]:
-    """Undecided places that are one decision, with the sign that ties them together."""
-    groups: list[tuple[Array | None, list[_Place]]] = []
+def _grouped(places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: int) -> list[_Group]:
+    """Undecided places by the decisions that they are; first those whose gradients are known."""
+    groups: list[_Group] = []
     for node, entry in places:
         slope = slopes[node][row, entry] if node in slopes else None
         if slope is not None and not _is_sharp(slope):
             slope = None
-        for known, members in groups:
-            sign = 0 if known is None or slope is None else _parallel(known, slope)
+        for group in groups:
+            sign = 0 if group.slope is None or slope is None else _parallel(group.slope, slope)
             if sign:
-                members.append((node, entry, sign))
+                group.places.append((node, entry, sign))
                 break
         else:
-            groups.append((slope, [(node, entry, 1)]))
-    sharp = [members for slope, members in groups if slope is not None]
-    return sharp or [members for _, members in groups]
+            groups.append(_Group(slope, [(node, entry, 1)]))
+    return [group for group in groups if group.slope is not None] or groups
 
 
-def _coloured(
-    graphs: DerivativeGraphs, rows: Rows, groups: list[list[_Place]]
-) -> list[list[_Place]]:
+def _coloured(graphs: DerivativeGraphs, rows: Rows, groups: list[_Group]) -> list[list[_Group]]:
     """Groups that reach no number in common are joined: they are taken at once.
 
     The numbers are the answer and what tells jumps, the lower derivatives; where those would take
     too many branches, the answer alone.
     """
     if len(groups) < 2:
-        return groups
+        return [[group] for group in groups]
     graph = graphs.function.graph
     seeds: dict[int, Array] = {}
-    for k, members in enumerate(groups):
-        for node, entry, _ in members:
+    for k, group in enumerate(groups):
+        for node, entry, _ in group.places:
             seed = seeds.setdefault(node, np.zeros((len(groups), graph.nodes[node].size), bool))
             seed[k, entry] = True
     shaped = {node: seed.reshape(len(groups), *graph.shape(node)) for node, seed in seeds.items()}
@@ -229,17 +264,17 @@ def _coloured(
     return _joined(groups, reach(graph, answers, shaped, len(groups)))
 
 
-def _joined(groups: list[list[_Place]], reached: Array) -> list[list[_Place]]:
-    colours: list[list[_Place]] = []
+def _joined(groups: list[_Group], reached: Array) -> list[list[_Group]]:
+    colours: list[list[_Group]] = []
     covered: list[Array] = []
-    for members, entries in zip(groups, reached, strict=True):
+    for group, entries in zip(groups, reached, strict=True):
         for k, known in enumerate(covered):
             if not (known & entries).any():
-                colours[k] = colours[k] + members
+                colours[k].append(group)
                 covered[k] = known | entries
                 break
         else:
-            colours.append(members)
+            colours.append([group])
             covered.append(entries)
     return colours
 
@@ -258,15 +293,11 @@ def _parallel(a: Array, b: Array) -> int:
     return 0
 
 
-def _both_ways(graph: Graph, branch: _Branch, groups: Sequence[list[_Place]]) -> list[_Branch]:
-    """The branch with every choice of the groups' signs."""
+def _both_ways(graph: Graph, branch: _Branch, colours: Sequence[Sequence[_Group]]) -> list[_Branch]:
+    """The branch with every choice of the colours' signs."""
     found = []
-    for choice in range(1 << len(groups)):
-        signs = {node: array.copy() for node, array in branch.signs.items()}
-        for k, members in enumerate(groups):
-            chosen = 1 if choice >> k & 1 else -1
-            for node, entry, sign in members:
-                array = signs.setdefault(node, np.zeros(graph.nodes[node].size, dtype=int))
-                array[entry] = chosen * sign
-        found.append(_Branch(branch.row, branch.taken + len(groups), signs))
+    for signs in itertools.product((-1, 1), repeat=len(colours)):
+        chosen = [(each, sign) for sign, colour in zip(signs, colours, strict=True)
+                  for each in colour]  # fmt: skip
+        found.append(branch.deciding(graph, chosen, taken=len(colours)))
     return found

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from gradcheck.catalog.files import CaseName, load_case
 from gradcheck.catalog.inline import case_of
-from gradcheck.cli.files import CaseName, load_case
-from gradcheck.explain import explanation
-from gradcheck.explain.formulas import formula_text, formulas_of
-from gradcheck.explain.statements import title_of
+from gradcheck.explanation import at_point
+from gradcheck.explanation.formulas import formula_text, formulas_of
+from gradcheck.explanation.statements import title_of
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import CALLABLE, OPERATORS
 
@@ -313,15 +313,15 @@ def kept():
 @pytest.fixture
 def explained_once(monkeypatch, kept):
     """What a point's text is made of is worked out for the first width alone."""
-    explain = explanation.explain
+    explain_at = at_point.explain_at
 
     def explain_once(check, at, *, graph):
         key = title_of(check), check.implementation.text, tuple(at.items()), graph
         if key not in kept:
-            kept[key] = explain(check, at, graph=graph)
+            kept[key] = explain_at(check, at, graph=graph)
         return kept[key]
 
-    monkeypatch.setattr(explanation, "explain", explain_once)
+    monkeypatch.setattr(at_point, "explain_at", explain_once)
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gradcheck.cli.files import catalog_folder
+from gradcheck.catalog.files import catalog_folder
 
 
 def test_the_list_says_each_case_its_checks_and_the_sums(command, catalog):
