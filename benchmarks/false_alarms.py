@@ -197,7 +197,8 @@ ELEMENTWISE: tuple[Right, ...] = (
 )  # fmt: skip
 PLANE: tuple[Right, ...] = (
     ("hypotenuse by squares", "sqrt(x**2 + y**2)", PQ, lambda x, y: (x * x + y * y).sqrt()),
-    ("hypotenuse by scaling", "sqrt(x**2 + y**2)", NEAR, lambda x, y: x * (1 + (y / x) ** 2).sqrt()),
+    ("hypotenuse by scaling", "sqrt(x**2 + y**2)", NEAR,
+     lambda x, y: x * (1 + (y / x) ** 2).sqrt()),
     ("hypotenuse", "sqrt(x**2 + y**2)", PQ, torch.hypot),
     ("quotient by the inverse", "x/y", PQ, lambda x, y: x * (1 / y)),
     ("quotient by logs", "x/y", PQ, lambda x, y: (x.log() - y.log()).exp()),
