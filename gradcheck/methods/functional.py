@@ -52,6 +52,7 @@ METHOD = Method(
     share_alone=0.25,
     subject="the derivative under torch.func",
     eager=False,
+    mapped=True,
 )
 
 _MOST_INPUTS, _MOST_ENTRIES = 6, 36
@@ -98,7 +99,9 @@ def _twice(asked: _Asked, label: str, invocation: Invocation) -> Iterator[Said]:
 
 
 def _function(invocation: Invocation) -> _Function:
-    """The implementation as a function that returns all judged outputs."""
+    """The implementation as a function that returns all judged outputs, of all points."""
+    if invocation.mapped:
+        return vmap(_function(_one_of(invocation)))
     return lambda *tensors: result_of(invocation, tensors)
 
 
@@ -116,10 +119,10 @@ def _tangent(invocation: Invocation, stream: int = directions.FIRST_TANGENT) -> 
 
 def _gradient(invocation: Invocation, cotangent: Array) -> _Function:
     """The gradient of the outputs' weighted sum, by ``torch.func.grad``."""
-    weights = cotangent_tensors(cotangent, invocation)
+    weights, function = cotangent_tensors(cotangent, invocation), _function(invocation)
 
     def loss(*tensors: Tensor) -> Tensor:
-        results = zip(weights, result_of(invocation, tensors), strict=True)
+        results = zip(weights, function(*tensors), strict=True)
         sums = [(weight.conj() * result).real.sum() for weight, result in results]
         return torch.stack(sums).sum()
 
@@ -248,7 +251,7 @@ def _whole(order: int, transform: _Transform, label: str, invocation: Invocation
 def _one_of(invocation: Invocation) -> Invocation:
     """An invocation at the first point alone."""
     inputs = tuple(array[:1] for array in invocation.inputs)
-    return replace(invocation, inputs=inputs, batched=False)
+    return replace(invocation, inputs=inputs, batched=False, mapped=False)
 
 
 def _told_by_rows(label: str, derivatives: Array) -> Iterator[Answer]:
@@ -378,8 +381,8 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
         all(port.kind == "real" for port in ports) and n <= _MOST_INPUTS and n * m <= _MOST_ENTRIES
     )
     in_batch = invocation.batched
-    modes = [_REVERSE, _ROWS if few else _SOME_ROWS, _VALUES if in_batch else _REVERSE_AT_POINTS]
-    modes += [_at_points_of_one(invocation)] if invocation.count == 1 else []
+    modes = [_REVERSE, _ROWS if few else _SOME_ROWS]
+    modes += [] if in_batch else [_REVERSE_AT_POINTS, _at_points_of_one(invocation)]
     if "forward" not in invocation.without:
         modes += [_FORWARD, _COLUMNS if few else _SOME_COLUMNS]
         modes += [] if in_batch else [_FORWARD_AT_POINTS]
@@ -387,8 +390,11 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
         second = {**(_HESSIANS if few else _SOME_OF_HESSIANS)}
         second |= {} if in_batch else _SECOND_AT_POINTS
         modes.append({label: partial(_twice, asked) for label, asked in second.items()})
-    found = {label: asked for mode in modes for label, asked in mode.items()}
-    if in_batch or invocation.thorough or invocation.seed % _EVERY == 0:
+    of_points = _OF_POINTS if invocation.mapped else ""
+    found = {f"{label}{of_points}": asked for mode in modes for label, asked in mode.items()}
+    if in_batch:
+        return found | _VALUES
+    if invocation.thorough or invocation.seed % _EVERY == 0:
         return found
     return {label: asked for label, asked in found.items() if label in _AT_EVERY_POINT}
 
@@ -405,6 +411,7 @@ _AT_EVERY_POINT = (
 """The others run the same rules but for one: where each point is a call of its own, and is drawn,
 they are asked at one in so many."""
 _EVERY = 4
+_OF_POINTS = ", of points by torch.vmap"
 _REVERSE: _Calls = {"under torch.func.vjp": _by_vjp, "under torch.func.grad": _by_grad}
 _FORWARD: _Calls = {"under torch.func.jvp": _by_jvp}
 _ROWS: _Calls = {

@@ -169,13 +169,19 @@ def _told(examination: Examination, failing_point: FailingPoint) -> list[EntryRe
 
 
 def _failures(examination: Examination) -> list[EntryReport]:
-    """The kept failures; those of the worst input are asked again, for plain derivatives."""
-    kept = examination.totals.failures
+    """The kept failures; those of the worst input are asked again, for plain derivatives.
+
+    What is wrong with an array does not show in single ones, and says most where they fail too.
+    """
+    kept, arrays = examination.totals.failures, examination.of_arrays
     at, ruling = kept[0].at, kept[0].ruling
     points = _points_of(examination, at)
     known = (each for each in examination.failing_points if _at(each.points) == at)
     plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
-    return [*plain, *(each for each in kept if each.at != at)] if plain else kept
+    if not plain:
+        return kept
+    told = {each.reason for each in arrays}
+    return [*arrays, *plain, *(e for e in kept if e.at != at and e.reason not in told)]
 
 
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:

@@ -116,6 +116,7 @@ class Examination:
         self.known_failures = KnownFailureMatcher(check, self.session.dtype)
         self.failing_points: list[FailingPoint] = []
         self.heard: list[tuple[Observation, tuple[str, ...]]] = []  # with the kinds of their points
+        self.of_arrays: list[EntryReport] = []  # what is wrong with arrays as such
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -239,6 +240,7 @@ class Examination:
         for observation, finding in array_findings(self.session, self.heard):
             excuse = self.known_failures.at(None)
             failing = self.totals.add_finding(observation, finding, excuse)
+            self.of_arrays += [entry_report(observation, each) for each in failing]
             if failing and self._leads(failing):
                 point = single(observation.points, finding.point)
                 self.failing_points.append(
@@ -256,7 +258,8 @@ class Examination:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
+        takes_many = self.session.batched or self.session.mapped
+        if isinstance(entry, Entry) or not takes_many or asked.count == 1:
             return entry.point
         alone = (
             k

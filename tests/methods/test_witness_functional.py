@@ -57,6 +57,30 @@ def test_every_call_takes_a_batch_of_points():
     assert max(residual(each, hessian) for each in found(answers, 2)) == 0
 
 
+POINTS = np.array([[3.0, -1.0, 0.5], [-2.0, 4.0, 1.0]])
+
+
+def mapped(function):
+    """An invocation at two points of three numbers, which the function takes one at a time."""
+    return batch(function, POINTS, outputs=(Port("", (3,)),), mapped=True)
+
+
+def test_vmap_takes_points_that_the_code_takes_one_at_a_time():
+    answers = said(functional.answer(mapped(lambda x: x.sum() * x)))
+    ones, unit = np.ones(3), np.eye(3)
+    sums = POINTS.sum(1)[:, None, None]
+    gradient = sums * unit + POINTS[:, :, None] * ones
+    hessian = unit[:, :, None] * ones + unit[:, None, :] * ones[:, None]
+    assert not remarks(answers)
+    assert all(
+        each == "under torch.vmap" or each.endswith(", of points by torch.vmap")
+        for each in labels(answers)
+    )
+    assert max(residual(each, sums[..., 0] * POINTS) for each in found(answers, 0)) == 0
+    assert max(residual(each, gradient) for each in found(answers, 1)) == 0
+    assert max(residual(each, hessian[None].repeat(2, 0)) for each in found(answers, 2)) == 0
+
+
 def test_several_outputs_and_inputs_of_several_shapes_stand_in_order():
     def function(x, a):
         return a @ x, x.sum() * a[0, 1]
@@ -307,6 +331,10 @@ def a_sum(info, in_dims, operand):
     return operand.sum(0, keepdim=True).expand_as(operand) if operand.ndim > 1 else operand
 
 
+def sign_of_the_first(info, in_dims, operand):
+    return operand.abs() * operand[:1].sign() if operand.ndim > 1 else operand
+
+
 def one_for_all(info, in_dims, operand):
     """Wrong where an operand alone is batched."""
     alone = None in in_dims and operand.ndim > 1
@@ -401,6 +429,19 @@ def test_the_twin_of_a_wrong_second_derivative_is_acquitted(name):
 def test_its_twin_is_acquitted(name):
     result = judged(*TWINS[name])
     assert result.verdict == "agree"
+
+
+@pytest.mark.parametrize(("change", "error"), [(Product.spoil, 0), (sign_of_the_first, 16)])
+def test_a_batch_of_points_shows_what_multiples_of_one_point_hide(change, error):
+    product = spoilt(change)
+
+    def twice(x):
+        return product(x, torch.full((3,), 2.0, dtype=x.dtype))
+
+    alone = said(functional.answer(invocation(twice, POINTS[0], output_shape=(3,))))
+    together = said(functional.answer(mapped(twice)))
+    assert max(residual(each, 2 * POINTS[:1]) for each in found(alone, 0)) == 0
+    assert max(residual(each, 2 * POINTS) for each in found(together, 0)) == error
 
 
 def test_what_is_wrong_in_eager_mode_too_is_not_laid_on_a_transform():

@@ -55,7 +55,7 @@ def output_name(port: Port) -> str:
 def input_leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
     """The invocation's inputs as fresh leaf tensors.
 
-    Shapes: [count] each where the invocation is batched, else the input's own.
+    Shapes: the input's own, after [count] where the invocation is batched.
     """
     return tuple(
         _tensor(array, port.kind, invocation).requires_grad_(requires_grad)
@@ -161,7 +161,7 @@ def check_output(
 
     Errors: Misconduct, which names the first thing that is not so.
     """
-    shape = (invocation.count,) if invocation.batched else port.shape
+    shape = (*((invocation.count,) if invocation.batched else ()), *port.shape)
     check_tensor(what, found, shape, _dtype(port.kind, invocation), device)
 
 
