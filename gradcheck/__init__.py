@@ -6,17 +6,27 @@ TYPE_CHECKING = False  # the command loads this first, and Ctrl-C must not find 
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["GradientDisagreement", "__version__", "verify"]
+_HOMES = {
+    "GradientDisagreement": "verification",
+    "explain": "presentation",
+    "plot": "presentation",
+    "strategies": "strategies",
+    "verify": "verification",
+}
+"""The module that each public name is in, or is."""
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the keys are texts
 
 
 def __getattr__(name: str) -> Any:
     """Load what Python users call only when they call it: torch takes a second."""
     if name == "__version__":
         return _version()
-    if name in __all__:
-        from gradcheck import verification
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(verification, name)
+        home = import_module(f"gradcheck.{_HOMES[name]}")
+        return home if name == _HOMES[name] else getattr(home, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

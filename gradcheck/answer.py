@@ -59,9 +59,10 @@ class Invocation:
 
     Shapes: ``inputs`` holds one array for each input, in order, each with a leading axis of
             length ``count``; complex128 for an input of complex numbers, else float64.
-            ``batched`` says that the implementation acts on each point alone
-            and takes all points in one call; otherwise ``count`` is 1 and the axis is dropped
-            before the call. ``outputs`` are those of a single point; None is not judged.
+            ``batched`` says that all points are taken in one call: the implementation acts on
+            each point alone or, where they are ``mapped``, is called through ``torch.vmap``.
+            Otherwise ``count`` is 1 and the axis is dropped before the call.
+            ``outputs`` are those of a single point; None is not judged.
             ``thorough`` asks for every entry, also where each takes a call of its own.
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
             ``without`` says of witnesses that the case does without why.
@@ -78,6 +79,7 @@ class Invocation:
     dtype: str
     device: str
     seed: int
+    mapped: bool = False
     thorough: bool = True
     own_code: bool = False
     without: Mapping[str, str] = field(default_factory=dict)
@@ -256,6 +258,11 @@ CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
 )
 NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
 """Blame that falls on no code under test."""
+
+
+VARYING, VARYING_BY = "varying", "varying by ulps"
+"""Of an outcome's counts: how many numbers an accelerator gives otherwise when it is asked again,
+and by how many ulps at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,8 @@ _DRIVERS = {  # the build of PyTorch: what its driver puts into the file system 
     "hip": ("/dev/kfd", "/dev/dxg"),
     "xpu": ("/dev/dri", "/dev/dxg"),
 }
+
+HOST = "cpu"
 
 
 def choose(text: str, spelling: str = "--device") -> tuple[str, ...]:
@@ -63,9 +66,10 @@ def may_have_accelerator() -> bool:
     """False only if PyTorch certainly has none; found out without importing it.
 
     A build of PyTorch names its backend in its version file; a driver leaves a device file; a
-    backend out of tree announces itself by an entry point.
+    backend out of tree announces itself by an entry point, or has been given its name by a program
+    that has PyTorch loaded.
     """
-    if metadata.entry_points(group="torch.backends"):
+    if metadata.entry_points(group="torch.backends") or _has_renamed_backend():
         return True
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
@@ -73,6 +77,22 @@ def may_have_accelerator() -> bool:
     if not sys.platform.startswith("linux"):
         return bool(built_for)
     return any(Path(driver).exists() for name in built_for for driver in _DRIVERS[name])
+
+
+@cache
+def has_dtype(device: str, dtype: str) -> bool:
+    """Whether a device has numbers of a dtype, found by asking it for an array of none."""
+    if device == HOST:
+        return True
+    import torch  # a device other than the CPU is known only after torch was asked for it
+
+    try:
+        torch.empty(0, dtype=getattr(torch, dtype), device=device)
+    except (TypeError, RuntimeError) as error:  # each backend has its own
+        if "type" in str(error) or dtype in str(error):
+            return False
+        raise
+    return True
 
 
 def name_of(device: str) -> str:
@@ -97,6 +117,11 @@ def _is_there(word: str) -> bool:
         return bool(module.is_available() and int(match[2] or 0) < module.device_count())
     except (RuntimeError, AttributeError):  # no such type of device, or one without hardware
         return False
+
+
+def _has_renamed_backend() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and torch._C._get_privateuse1_backend_name() != "privateuseone"
 
 
 def _backends_of_build() -> list[str]:

@@ -43,6 +43,10 @@ class Dtype:
         return (2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.emax
 
     @property
+    def smallest_normal(self) -> float:
+        return 2.0**self.emin
+
+    @property
     def smallest_subnormal(self) -> float:
         return 2.0 ** (self.emin - self.precision + 1)
 

@@ -13,9 +13,6 @@ DOCUMENTS += sorted((REPOSITORY / "docs").glob("*.md"))
 
 ROOMS = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
 OURS = ROOMS | {"gradcheck", "tests", "benchmarks"}
-LATER = {"gradcheck.explain", "gradcheck.plot"}
-"""What interface.md promises for a later version, and says so."""
-
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"[\w-]+(/[\w-]+)*(/|/[\w-]+|\.(py|txt|md|toml|yaml))")
 _DOTTED = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)+")
@@ -31,7 +28,6 @@ def names_in(text: str) -> list[str]:
         if (re.split(r"[/.]", name)[0] in OURS or re.fullmatch(r"\w+/.*\.py", name))
         and (_PATH.fullmatch(name) or _DOTTED.fullmatch(name))
         and not name.endswith((".html", ".jsonl"))
-        and name not in LATER
     ]
 
 

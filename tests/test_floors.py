@@ -21,8 +21,8 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
-    {"explain"},
-    {"plugin", "cli", "verification", "strategies"},
+    {"explanation"},
+    {"plugin", "cli", "verification", "presentation", "strategies"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -56,12 +56,22 @@ SETUPS = [line for line in COMMANDS if line.startswith(SETUP)]
 PYTESTS = [line for line in COMMANDS if line.startswith("pytest ")]
 GRADCHECKS = [line for line in COMMANDS if line.startswith("gradcheck ")]
 CASES = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+TRITON = {
+    "python -m pip install path/to/gradcheck[triton]",
+    "cd examples/triton_softmax",
+    "python -m pytest",
+    "TRITON_INTERPRET=0 python -m pytest --gradcheck-device cuda",
+}
+"""What ``test_examples`` runs, in pytest's own words, where there is Triton."""
 KNOWN = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), list)]
 
 
 def test_every_command_is_of_a_kind_that_is_checked_here():
     others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
-    assert others == {"tox -e cuda", "python -m pip install path/to/gradcheck"}
+    assert others == {
+        *("tox -e cuda", "tox -e field", "python -m pip install path/to/gradcheck"),
+        *TRITON,
+    }
 
 
 def test_there_are_two_set_up_commands_and_ci_runs_what_they_end_with():
@@ -122,9 +132,9 @@ def test_a_pytest_command_that_names_a_witness_that_is_not_there_is_refused(tmp_
     assert collect(["cases", "--witness", "nobody"], tmp_path).returncode == 4
 
 
-GUIDE = "your-own-operator.md"
-"""Its Python makes up files, which ``test_guide`` runs."""
-PYTHON = [block for block in every("python") if block.path.name != GUIDE]
+GUIDES = {"your-own-operator.md", "triton.md"}
+"""Their Python is parts of files, which ``test_guide`` and ``test_examples`` run."""
+PYTHON = [block for block in every("python") if block.path.name not in GUIDES]
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)

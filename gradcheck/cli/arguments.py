@@ -88,10 +88,10 @@ def _refuse(text: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from gradcheck.catalog.case import Case, Implementation
+    from gradcheck.catalog.case import Case
 
 SHOWN = "<command line>"
-_LABELS = {
+LABELS = {
     "formula": "FORMULA",
     "inputs": "--input",
     "torch": "--torch",
@@ -132,7 +132,6 @@ Trust = Annotated[
 
 
 def typed_keys(
-    formula: str,
     *,
     inputs: Sequence[str] | None,
     constants: Sequence[str] | None = None,
@@ -145,7 +144,6 @@ def typed_keys(
     """
     given = pairs("--constant", constants or ()).items()
     keys = {
-        "formula": formula,
         "inputs": {name: input_of(text) for name, text in pairs("--input", inputs or ()).items()},
         "constants": {name: typed_constant(name, text) for name, text in given},
         "let": pairs("--let", let or ()),
@@ -161,22 +159,11 @@ def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
     """
     # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.catalog.inline import case_of
+    from gradcheck.implementations.trust import refuse_untrusted
 
     try:
-        case = case_of(keys, shown=SHOWN, labels=_LABELS)
+        case = case_of(keys, shown=SHOWN, labels=LABELS)
     except CatalogError as error:
         raise CommandLineError(error.problems) from None
     refuse_untrusted(case.implementations, trusted)
     return case
-
-
-def refuse_untrusted(implementations: Sequence[Implementation], trusted: Sequence[str]) -> None:
-    """Errors: UsageError for code that would be imported, and may not be."""
-    from gradcheck.implementations.trust import refusal
-
-    for each in implementations:
-        reason = refusal(each.function, trusted) if each.function else None
-        if reason:
-            raise UsageError(
-                f"the function {each.function} is not trusted", "a module that you trust", reason
-            )

@@ -75,7 +75,7 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
             "--input NAME=DOMAIN for each input of the formula",
             "write --input x=real",
         )
-    keys = typed_keys(formula, inputs=inputs, constants=constants, let=let, **declared)
+    keys = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES) or DEFAULT_WITNESSES
     dtypes = chosen("--dtype", dtype, tuple(DTYPES)) or tuple(DTYPES)
     case = case_of_keys(keys, trust or ())
@@ -133,7 +133,7 @@ def _block(check: Check, outcome: Outcome) -> str:
 
 
 def _table(judged: _Judged) -> str:
-    from gradcheck.cli.table import table
+    from gradcheck.report.table import table
 
     several = len({check.implementation.text for check, _ in judged}) > 1
     rows = []
@@ -145,7 +145,8 @@ def _table(judged: _Judged) -> str:
         place = [check.witness, check.device, check.dtype]
         rows.append([*on_trial, *place, outcome.verdict.value, entries, worst, note])
     heads = ["witness", "device", "dtype", "verdict", ">entries", ">worst ulps", "reason"]
-    return table([*(["on trial"] if several else []), *heads], rows)
+    every = [*(["on trial"] if several else []), *heads]
+    return table(every, rows, styled=sys.stdout.isatty())
 
 
 def _again(check: Check) -> str:

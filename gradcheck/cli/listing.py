@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradcheck.cli.files import find_files, is_cases, no_case, shown_folder, target_of
+from gradcheck.catalog.files import find_files, is_cases, no_case, shown_folder, target_of
 from gradcheck.cli.output import READING, counted, emit, emit_json
 from gradcheck.errors import CatalogError, Problem
 

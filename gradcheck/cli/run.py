@@ -20,8 +20,8 @@ from typing import Annotated, Any
 import iniconfig
 import typer
 
+from gradcheck.catalog.files import catalog_folder, holds_no_cases_folder, target_of
 from gradcheck.catalog.text import absolute_path
-from gradcheck.cli.files import catalog_folder, holds_no_cases_folder, target_of
 from gradcheck.cli.output import RUNNING, emit
 from gradcheck.errors import UsageError
 from gradcheck.interruption import hold

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
+from gradcheck.catalog.files import find_files, is_cases
 from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.text import LISTS
 from gradcheck.catalog.validation import Key, keys_of
 from gradcheck.catalog.values import DEFINITIONS
-from gradcheck.cli.files import find_files, is_cases
 from gradcheck.cli.output import MEANING, READING, ExitCode, counted, emit, emit_json, epilog
 from gradcheck.errors import CatalogError, Problem
 

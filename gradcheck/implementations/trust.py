@@ -13,6 +13,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from gradcheck.catalog.case import Implementation
+from gradcheck.errors import UsageError
+
 
 def refusal(function: str, trusted: Collection[str]) -> str | None:
     """Why ``module:attribute`` may not be imported, and how to allow it; None where it may.
@@ -29,6 +32,16 @@ def refusal(function: str, trusted: Collection[str]) -> str | None:
         f"--trust {top} (in a project of your own --gradcheck-trust {top}), or by "
         f'trust = ["{top}"] under [tool.gradcheck] in the pyproject.toml of pytest\'s rootdir'
     )
+
+
+def refuse_untrusted(implementations: Sequence[Implementation], trusted: Collection[str]) -> None:
+    """Errors: UsageError for code that would be imported, and may not be."""
+    for each in implementations:
+        reason = refusal(each.function, trusted) if each.function else None
+        if reason:
+            raise UsageError(
+                f"the function {each.function} is not trusted", "a module that you trust", reason
+            )
 
 
 class ProjectModules(MetaPathFinder):

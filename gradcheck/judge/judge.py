@@ -470,7 +470,8 @@ def _rule_own(
     )
     sheet.rule(opaque & (error <= grey), _INACCURATE, Why.GREY)
     sheet.rule(opaque & (error <= allowed.of_scale), _INACCURATE, Why.SCALE)
-    sheet.rule(allowed.underflows & (opaque | left), _INACCURATE, Why.UNDERFLOW)
+    lost = opaque | left | (error <= allowed.explained)
+    sheet.rule(allowed.underflows & lost, _INACCURATE, Why.UNDERFLOW)
     sheet.rule(todo, _DISAGREE, Why.OFF)
 
 

@@ -27,8 +27,9 @@ class Method:
     ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
     the label of one of its calls where those of the others say, after "wrong", what differs there.
     ``eager`` says that it calls the code as PyTorch runs it by itself; where it does not, all its
-    labels say what differs, and eager mode is the usual call. What is not ``by_default`` is asked
-    where a run names it.
+    labels say what differs, and eager mode is the usual call. Where it is ``mapped``,
+    ``torch.vmap`` takes the points of PyTorch's own code that takes one at a time; a user's code
+    may know nothing of ``torch.vmap``. What is not ``by_default`` is asked where a run names it.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -42,6 +43,7 @@ class Method:
     differences: bool = False
     usual_call: str = ""
     eager: bool = True
+    mapped: bool = False
     by_default: bool = True
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:

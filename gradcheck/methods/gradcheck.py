@@ -39,6 +39,7 @@ from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.lacks import shortened
 from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.methods.second import REVERSE_REVERSE
 
 METHOD = Method(
     name="gradcheck",
@@ -117,18 +118,21 @@ def _each(
 
 def _noise(point: Invocation, label: str, settings: FiniteDifferenceSettings) -> float:
     """How far rounding in the code itself may put a difference and the derivative apart."""
-    witnesses = ("value", "reverse") if label == FIRST else ("reverse", "second")
-    function, derivative = (_spread(METHODS[name], point) for name in witnesses)
+    asked = [(METHODS["value"], ""), (METHODS["reverse"], "")]
+    if label == SECOND:  # which holds differences of the gradient against its own gradient
+        asked = [asked[1], (METHODS["second"], REVERSE_REVERSE)]
+    function, derivative = (_spread(method, call, point) for method, call in asked)
     if function is None or derivative is None:
         return settings.unseen
     return MOVES_FACTOR * (function / settings.step + derivative)
 
 
-def _spread(method: Method, point: Invocation) -> float | None:
-    """How far the numbers of a witness lie apart where operations round otherwise, at most.
+def _spread(method: Method, call: str, point: Invocation) -> float | None:
+    """How far the numbers of a witness's call lie apart where operations round otherwise, at most.
 
     None where the code cannot be looked into.
     """
+    point = replace(point, again=frozenset({call}) if call else frozenset())
     said = keyed(method.answer(point))
     answers = {key: each for key, each in said if key is not None and isinstance(each, Answer)}
     found = measure(method.answer, point, answers).values()

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from gradcheck.answer import Grade, Ruling
+from gradcheck.answer import VARYING, VARYING_BY, Grade, Ruling
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import WITNESSES
@@ -42,6 +42,8 @@ class Ledger:
         self.entries = 0
         self.abstained = 0
         self.ill_conditioned = 0
+        self.varying: Counter[str] = Counter()  # numbers that vary from call to call, by device
+        self.varying_by: Counter[str] = Counter()  # ulps at most
         self.worst: dict[str, Record] = {}  # of each case that did not fail
         self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
@@ -83,6 +85,10 @@ class Ledger:
         self.entries += record.entries
         self.abstained += record.abstained
         self.ill_conditioned += record.counts.get(Grade.ILL_CONDITIONED.value, 0)
+        if record.counts.get(VARYING):
+            self.varying[record.device] += record.counts[VARYING]
+            most = max(self.varying_by[record.device], record.counts[VARYING_BY])
+            self.varying_by[record.device] = most
         if record.verdict == "disagree":
             self.disagreements.append(record)
         if record.verdict == "abstain":
@@ -270,6 +276,9 @@ def summary(ledger: Ledger) -> Iterator[str]:
     yield f"{ledger.entries:,} gradient entries judged, {ledger.abstained:,} not"
     if ledger.ill_conditioned:
         yield f"{ledger.ill_conditioned:,} of them ill-conditioned: they agree, and prove nothing"
+    for device, count in ledger.varying.items():
+        by = f"by up to {ledger.varying_by[device]:,} ulps"
+        yield f"{count:,} numbers of {device} vary from call to call, {by}; each was judged"
     yield from _worst(ledger)
     yield from _causes(ledger.disagreements)
     yield from _untested(ledger)

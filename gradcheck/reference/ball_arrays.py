@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import acb, acb_mat, arb, arb_mat, fmpq
 
-from gradcheck.dtypes import FLOAT64
+from gradcheck.dtypes import FLOAT64, Dtype
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.ops.balls import CONTACT, NOWHERE, working
 from gradcheck.ops.table import OPERATORS
@@ -30,6 +30,11 @@ ZERO = arb(0)
 
 DECIDED = frozenset({"lt", "le", "eq", "sign", "heaviside", "floor", "ceil", "round", "atan2"})
 """Operators that a ball may leave undecided; all others follow from them."""
+EXACT_IF_SUBNORMAL = frozenset({
+    "add", "sub", "neg", "conj", "real", "imag", "complex", "abs", "where", "min", "max",
+    *(DECIDED - {"atan2"}),
+})  # fmt: skip
+"""Operators whose results are multiples of the smallest subnormal, as their arguments are."""
 
 _NAMED: dict[str, Callable[[], Any]] = {
     "pi": arb.pi, "e": arb.const_e, "inf": arb.pos_inf, "I": lambda: acb(0, 1),
@@ -45,8 +50,9 @@ class Balls:
 
     ``decisions`` states the sign of each difference that a node of ``DECIDED`` looks at
     (+1, -1; 0 leaves it to the balls). ``varying`` are the nodes that depend on inputs: the others
-    are decided exactly. ``rounding`` adds to each contraction what rounding every one of its
-    products and sums can do, since FLINT rounds a dot product once.
+    are decided exactly. A ``dtype`` adds what rounding in it can do besides: to each contraction
+    by every one of its products and sums, since FLINT rounds a dot product once, and to a result
+    below the normal numbers by half the smallest subnormal.
 
     Shapes: a decision [count or 1, *shape of the node].
     """
@@ -57,9 +63,9 @@ class Balls:
         self,
         decisions: Mapping[int, Array] | None = None,
         *,
-        rounding: float = 0.0,
+        dtype: Dtype | None = None,
     ) -> None:
-        self.decisions, self.rounding = decisions or {}, rounding
+        self.decisions, self.dtype = decisions or {}, dtype
         self.undecided: dict[int, Array] = {}
         self._varying: dict[int, bool] = {}
 
@@ -76,14 +82,18 @@ class Balls:
             return self._matrices(node, values)
         if node.op in DECIDED and node.kind != "complex":
             return self._watched(graph, index, values)
-        return elementwise_balls(node, values)
+        found = elementwise_balls(node, values)
+        if self.dtype is None or node.op in EXACT_IF_SUBNORMAL or node.kind == "bool":
+            return found
+        return np.asarray(_of_smallest(found, self.dtype), dtype=object)
 
     def _matrices(self, node: Operation, values: Sequence[Array]) -> Array:
         result = _by_matrix(node, values)
-        if not self.rounding or node.op != "bmm":
+        if self.dtype is None or node.op != "bmm":
             return result
         a, b = (np.asarray(magnitudes(value)) for value in values)
-        bound = node_terms(values[0]) * self.rounding * (a @ b)
+        least = self.dtype.smallest_normal * ((a > 0).astype(float) @ (b > 0))
+        bound = self.dtype.unit_roundoff * (node_terms(values[0]) * (a @ b) + least)
         return np.asarray(result + _around_zero(bound), dtype=object)
 
     def _watched(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
@@ -447,6 +457,17 @@ def _if_not_zero(bounds: Array) -> Array:
 
 
 _around_zero_of = np.frompyfunc(lambda bound: arb(0, bound), 1, 1)
+
+
+def _with_half_a_subnormal(ball: Any, dtype: Dtype) -> Any:
+    """A ball, wider where its number is rounded to a multiple of the smallest subnormal."""
+    if not ball.is_finite() or ball == 0 or not abs(ball).lower() < dtype.smallest_normal:
+        return ball
+    half = arb(0, dtype.smallest_subnormal) / 2
+    return ball + (acb(half, half) if isinstance(ball, acb) else half)
+
+
+_of_smallest = np.frompyfunc(_with_half_a_subnormal, 2, 1)
 
 
 def _around_zero(bounds: Array) -> Array:

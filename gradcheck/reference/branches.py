@@ -3,11 +3,14 @@
 A condition looks at the sign of a difference d(x) that is 0 at the point. Two differences whose
 gradients are parallel there have their signs together, so they are one decision: the gradients are
 compared along three random directions. A decision whose difference itself hangs on an undecided
-one is taken after that one is. Decisions that no entry of the answer shares are taken at once.
+one is taken after that one is, and is no decision if one that was taken has its sign: |p - 2| of
+p = min(u, 2) has no kink where u < 2. Decisions that no entry of the answer shares are taken at
+once.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,34 +49,56 @@ class Union:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+_Place = tuple[int, int, int]
+"""A node, an entry of it, and the sign of its difference against the group's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Undecided places that are one decision, and their gradient, if it is known to be one.
+
+    Shapes: slope [DIRECTIONS].
+    """
+
+    slope: Array | None
+    places: list[_Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Branch:
-    """One point with some decisions taken: signs by node, flat."""
+    """One point with some decisions taken: signs by node, flat, and the gradients that had them."""
 
     row: int
     taken: int = 0
     signs: dict[int, Array] = field(default_factory=dict)
+    slopes: tuple[tuple[Array, int], ...] = ()
+
+    def deciding(self, graph: Graph, chosen: Sequence[tuple[_Group, int]], taken: int) -> _Branch:
+        """The branch with the signs of some groups."""
+        signs = {node: array.copy() for node, array in self.signs.items()}
+        for group, side in chosen:
+            for node, entry, sign in group.places:
+                array = signs.setdefault(node, np.zeros(graph.nodes[node].size, dtype=int))
+                array[entry] = side * sign
+        known = [(group.slope, side) for group, side in chosen if group.slope is not None]
+        return _Branch(self.row, self.taken + taken, signs, (*self.slopes, *known))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leaf:
+    """A branch in which nothing is left undecided, and what is there."""
+
+    branch: _Branch
+    answer: Array
+    lower: Array
 
 
 def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     """The union of the answers over all branches, point by point."""
     exact = graphs.enclose(Rows(0, rows.points, None, ()), _BITS, exact=True).lower[:, 0]
-    leaves: list[list[tuple[Array, Array]]] = [[] for _ in range(rows.count)]
-    decided = np.ones(rows.count, dtype=bool)
-    open_branches = [_Branch(row) for row in range(rows.count)]
-    while open_branches:
-        found, groups = _examined(graphs, rows, open_branches)
-        width = found.answer.shape[1]
-        following: list[_Branch] = []
-        for k, branch in enumerate(open_branches):
-            if not groups[k]:
-                leaves[branch.row].append((found.answer[k], found.lower[k]))
-            elif branch.taken + len(groups[k]) > MOST_DECISIONS:
-                decided[branch.row] = False
-            else:
-                following += _both_ways(graphs.function.graph, branch, groups[k])
-        open_branches = [branch for branch in following if decided[branch.row]]
-    balls = np.full((rows.count, width), arb.nan(), dtype=object)
+    leaves = _leaves(graphs, rows)
+    decided = np.array([bool(each) for each in leaves], dtype=bool)
+    balls = np.full((rows.count, _width(graphs, rows)), arb.nan(), dtype=object)
     jumps = np.zeros(exact.shape, dtype=bool)
     for row in np.flatnonzero(decided):
         balls[row], jumps[row] = _united(leaves[row], exact[row])
@@ -81,14 +106,56 @@ def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     return Union(balls, jumps, decided, reason)
 
 
-def _united(leaves: Sequence[tuple[Array, Array]], exact: Array) -> tuple[Array, Array]:
+def signs_of_branches(graphs: DerivativeGraphs, rows: Rows) -> tuple[Array, dict[int, Array]]:
+    """All branches of all rows: of which row each is, in order, and the signs that it decides.
+
+    Where they are too many, one that decides nothing.
+
+    Shapes: [branches]; by node [branches, *shape of the node].
+    """
+    leaves = _leaves(graphs, rows)
+    branches = [
+        leaf.branch for row, each in enumerate(leaves)
+        for leaf in each or [_Leaf(_Branch(row), np.zeros(0), np.zeros(0))]
+    ]  # fmt: skip
+    numbers = np.array([branch.row for branch in branches], dtype=np.intp)
+    return numbers, _decisions(graphs.function.graph, branches)
+
+
+def _width(graphs: DerivativeGraphs, rows: Rows) -> int:
+    return graphs.function.size if rows.reverse else graphs.function.width
+
+
+def _leaves(graphs: DerivativeGraphs, rows: Rows) -> list[list[_Leaf]]:
+    """Of each row all branches; none where they are too many."""
+    leaves: list[list[_Leaf]] = [[] for _ in range(rows.count)]
+    decided = np.ones(rows.count, dtype=bool)
+    open_branches = [_Branch(row) for row in range(rows.count)]
+    while open_branches:
+        found, undecided = _examined(graphs, rows, open_branches)
+        following: list[_Branch] = []
+        for k, branch in enumerate(open_branches):
+            implied, colours = undecided[k]
+            if implied:
+                following.append(branch.deciding(graphs.function.graph, implied, taken=0))
+            elif not colours:
+                leaves[branch.row].append(_Leaf(branch, found.answer[k], found.lower[k]))
+            elif branch.taken + len(colours) > MOST_DECISIONS:
+                decided[branch.row] = False
+            else:
+                following += _both_ways(graphs.function.graph, branch, colours)
+        open_branches = [branch for branch in following if decided[branch.row]]
+    return [each if ok else [] for each, ok in zip(leaves, decided, strict=True)]
+
+
+def _united(leaves: Sequence[_Leaf], exact: Array) -> tuple[Array, Array]:
     """The union of the branches' answers, and which outputs they do not agree on below."""
-    balls, lower = leaves[0]
+    balls, lower = leaves[0].answer, leaves[0].lower
     jumps = _apart(lower[0], exact)
-    for answer, below in leaves[1:]:
+    for leaf in leaves[1:]:
         with working(_BITS, exact=False):
-            balls = np.asarray(union(balls, answer), dtype=object)
-        jumps = jumps | _apart(below[0], exact) | _apart(below, lower).any(axis=0)
+            balls = np.asarray(union(balls, leaf.answer), dtype=object)
+        jumps = jumps | _apart(leaf.lower[0], exact) | _apart(leaf.lower, lower).any(axis=0)
     return balls, jumps
 
 
@@ -100,26 +167,34 @@ def _apart(a: Array, b: Array) -> Array:
 # one round of decisions
 
 
-_Place = tuple[int, int, int]
-"""A node, an entry of it, and the sign of its difference against the group's."""
+_Undecided = tuple[list[tuple[_Group, int]], list[list[_Group]]]
+"""What the decisions so far imply, each with its sign, and the decisions to take next: one list of
+groups for each colour."""
 
 
 def _examined(
     graphs: DerivativeGraphs, rows: Rows, branches: Sequence[_Branch]
-) -> tuple[Pass, list[list[list[_Place]]]]:
-    """The answers under the decisions so far, and of each branch the decisions to take next:
-    one list of places for each colour."""
+) -> tuple[Pass, list[_Undecided]]:
+    """The answers under the decisions so far, and what each branch leaves undecided."""
     taken = rows.take(np.array([branch.row for branch in branches]))
     decisions = _decisions(graphs.function.graph, branches)
     found = graphs.enclose(taken, _BITS, decisions)
-    groups: list[list[list[_Place]]] = [[] for _ in branches]
     places = _places(graphs, taken, found.undecided)
-    if any(places):
-        slopes = _slopes(graphs, taken, found, decisions)
-        groups = [
-            _coloured(graphs, taken, _grouped(here, slopes, k)) for k, here in enumerate(places)
-        ]
-    return found, groups
+    slopes = _slopes(graphs, taken, found, decisions) if any(places) else {}
+    undecided: list[_Undecided] = []
+    for k, branch in enumerate(branches):
+        groups = _grouped(places[k], slopes, k)
+        implied = [(group, sign) for group in groups if (sign := _implied(branch, group))]
+        undecided.append((implied, [] if implied else _coloured(graphs, taken, groups)))
+    return found, undecided
+
+
+def _implied(branch: _Branch, group: _Group) -> int:
+    """The sign that a decision which was taken gives a group; 0 if none does."""
+    if group.slope is None:
+        return 0
+    found = (_parallel(slope, group.slope) * side for slope, side in branch.slopes)
+    return next((sign for sign in found if sign), 0)
 
 
 def _decisions(graph: Graph, branches: Sequence[_Branch]) -> dict[int, Array]:
@@ -184,40 +259,35 @@ def _slopes(
     return {node: np.stack(each, axis=-1) for node, each in found_slopes.items()}
 
 
-def _grouped(
-    places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: int
-) -> list[list[_Place]]:
-    """Undecided places that are one decision, with the sign that ties them together."""
-    groups: list[tuple[Array | None, list[_Place]]] = []
+def _grouped(places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: int) -> list[_Group]:
+    """Undecided places by the decisions that they are; first those whose gradients are known."""
+    groups: list[_Group] = []
     for node, entry in places:
         slope = slopes[node][row, entry] if node in slopes else None
         if slope is not None and not _is_sharp(slope):
             slope = None
-        for known, members in groups:
-            sign = 0 if known is None or slope is None else _parallel(known, slope)
+        for group in groups:
+            sign = 0 if group.slope is None or slope is None else _parallel(group.slope, slope)
             if sign:
-                members.append((node, entry, sign))
+                group.places.append((node, entry, sign))
                 break
         else:
-            groups.append((slope, [(node, entry, 1)]))
-    sharp = [members for slope, members in groups if slope is not None]
-    return sharp or [members for _, members in groups]
+            groups.append(_Group(slope, [(node, entry, 1)]))
+    return [group for group in groups if group.slope is not None] or groups
 
 
-def _coloured(
-    graphs: DerivativeGraphs, rows: Rows, groups: list[list[_Place]]
-) -> list[list[_Place]]:
+def _coloured(graphs: DerivativeGraphs, rows: Rows, groups: list[_Group]) -> list[list[_Group]]:
     """Groups that reach no number in common are joined: they are taken at once.
 
     The numbers are the answer and what tells jumps, the lower derivatives; where those would take
     too many branches, the answer alone.
     """
     if len(groups) < 2:
-        return groups
+        return [[group] for group in groups]
     graph = graphs.function.graph
     seeds: dict[int, Array] = {}
-    for k, members in enumerate(groups):
-        for node, entry, _ in members:
+    for k, group in enumerate(groups):
+        for node, entry, _ in group.places:
             seed = seeds.setdefault(node, np.zeros((len(groups), graph.nodes[node].size), bool))
             seed[k, entry] = True
     shaped = {node: seed.reshape(len(groups), *graph.shape(node)) for node, seed in seeds.items()}
@@ -229,17 +299,17 @@ def _coloured(
     return _joined(groups, reach(graph, answers, shaped, len(groups)))
 
 
-def _joined(groups: list[list[_Place]], reached: Array) -> list[list[_Place]]:
-    colours: list[list[_Place]] = []
+def _joined(groups: list[_Group], reached: Array) -> list[list[_Group]]:
+    colours: list[list[_Group]] = []
     covered: list[Array] = []
-    for members, entries in zip(groups, reached, strict=True):
+    for group, entries in zip(groups, reached, strict=True):
         for k, known in enumerate(covered):
             if not (known & entries).any():
-                colours[k] = colours[k] + members
+                colours[k].append(group)
                 covered[k] = known | entries
                 break
         else:
-            colours.append(members)
+            colours.append([group])
             covered.append(entries)
     return colours
 
@@ -258,15 +328,11 @@ def _parallel(a: Array, b: Array) -> int:
     return 0
 
 
-def _both_ways(graph: Graph, branch: _Branch, groups: Sequence[list[_Place]]) -> list[_Branch]:
-    """The branch with every choice of the groups' signs."""
+def _both_ways(graph: Graph, branch: _Branch, colours: Sequence[Sequence[_Group]]) -> list[_Branch]:
+    """The branch with every choice of the colours' signs."""
     found = []
-    for choice in range(1 << len(groups)):
-        signs = {node: array.copy() for node, array in branch.signs.items()}
-        for k, members in enumerate(groups):
-            chosen = 1 if choice >> k & 1 else -1
-            for node, entry, sign in members:
-                array = signs.setdefault(node, np.zeros(graph.nodes[node].size, dtype=int))
-                array[entry] = chosen * sign
-        found.append(_Branch(branch.row, branch.taken + len(groups), signs))
+    for signs in itertools.product((-1, 1), repeat=len(colours)):
+        chosen = [(each, sign) for sign, colour in zip(signs, colours, strict=True)
+                  for each in colour]  # fmt: skip
+        found.append(branch.deciding(graph, chosen, taken=len(colours)))
     return found

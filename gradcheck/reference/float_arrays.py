@@ -6,10 +6,13 @@ its own. With y = f(x, ...), in units of the unit roundoff u:
     error(y) = sum |df/dx| error(x) + |y|         what rounding every operation can do
     spread(y) = sum |df/dx| spread(x)             what a relative change u of the inputs can do
 
+Below the smallest normal number a result is rounded to a multiple of the smallest subnormal: off by
+half of it, which is u times the smallest normal number. Sums are such multiples, and exact there.
+
 Where that says little, or float64 does not hold the numbers, the entry is in doubt: balls must
 say it. Functions are NumPy's, else read off balls: never those under test.
 
-Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.3.
+Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.3 and 2.8.
 """
 
 from __future__ import annotations
@@ -26,7 +29,12 @@ from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
 from gradcheck.graph.graph import Frozen, Graph, NodeAttribute, Operation
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Kind, Port
-from gradcheck.reference.ball_arrays import elementwise_balls, floats_of, lift
+from gradcheck.reference.ball_arrays import (
+    EXACT_IF_SUBNORMAL,
+    elementwise_balls,
+    floats_of,
+    lift,
+)
 from gradcheck.reference.interpret import evaluate, move
 
 _NAMED = {"pi": np.pi, "e": np.e, "inf": np.inf, "I": 1j}
@@ -143,18 +151,29 @@ class RunningErrors:
         found = Measured(
             value,
             np.asarray(vanished | self._is_lost(node, args)),
-            error if node.op in _EXACT else error + np.abs(value),
+            error if node.op in _EXACT else error + self._rounded(node, value),
             _carried(slopes, [arg.spread for arg in args]),
             np.zeros(()),
             vanished,
         )
         return self._remembered(found, args)
 
+    def _rounded(self, node: Operation, value: Array) -> Array:
+        """What rounding the result of an operator can do."""
+        size = np.abs(value)
+        if node.op in EXACT_IF_SUBNORMAL:
+            return np.asarray(size)
+        return self._of_product(size)
+
+    def _of_product(self, sizes: Array) -> Array:
+        """The same of numbers that are no sums."""
+        return np.where(sizes > 0, np.maximum(sizes, self.dtype.smallest_normal), 0.0)
+
     def _remembered(self, found: Measured, args: Sequence[Measured] = ()) -> Measured:
         """A result with its own magnitude, and with what its arguments met, entry by entry."""
         value, magnitude = found.value, np.abs(found.value)
         present = value != 0
-        tiny = found.tiny | (magnitude < 2.0**self.dtype.emin) & present
+        tiny = found.tiny | (magnitude < self.dtype.smallest_normal) & present
         doubt = found.doubt | (magnitude < _SMALLEST) & present
         doubt |= ~np.isfinite(magnitude + found.error + found.spread)
         scale = np.fmax(found.scale, magnitude)
@@ -278,11 +297,14 @@ class RunningErrors:
         if not a.shape[-1]:
             return unmoved(value)
         terms = left @ right
+        own = a.shape[-1] * terms
+        if (own < a.shape[-1] ** 2 * self.dtype.smallest_normal).any():
+            own = own + self.dtype.smallest_normal * ((left > 0).astype(float) @ (right > 0))
         scale = np.fmax(a.scale.max(-1, keepdims=True), b.scale.max(-2, keepdims=True))
         total = Measured(
             value,
             _either(a.doubt, b.doubt),
-            a.error @ right + left @ b.error + a.shape[-1] * terms,
+            a.error @ right + left @ b.error + own,
             a.spread @ right + left @ b.spread,
             np.fmax(scale, terms),
             _either(a.tiny, b.tiny),

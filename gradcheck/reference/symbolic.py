@@ -29,10 +29,14 @@ def symbols(size: int) -> list[Expression]:
     return [sympy.Symbol(f"x{k}", real=True) for k in range(size)]
 
 
-def expressions(function: GraphFunction, inputs: Sequence[Expression]) -> list[Expression]:
+def expressions(
+    function: GraphFunction, inputs: Sequence[Expression], *, takes_complex: bool = False
+) -> list[Expression]:
     """The output entries as sympy expressions of the input entries.
 
-    Errors: Untranslatable for complex numbers.
+    Sympy's complex numbers serve to be read, and certify nothing.
+
+    Errors: Untranslatable for complex numbers, unless they are taken.
     """
     graph = function.graph
     flat = np.empty((1, len(inputs)), dtype=object)
@@ -43,12 +47,14 @@ def expressions(function: GraphFunction, inputs: Sequence[Expression]) -> list[E
         graph.nodes[node].attr: array for node, array in zip(function.inputs, arrays, strict=True)
     }
     filled = [by_number.get(k, nothing) for k in range(len(graph.inputs))]
-    return list(flatten(evaluate(graph, function.outputs, filled, _Sympy()))[0])
+    return list(flatten(evaluate(graph, function.outputs, filled, _Sympy(takes_complex)))[0])
 
 
+@dataclass(frozen=True, slots=True)
 class _Sympy:
     """The algebra of sympy's expressions: object arrays of them."""
 
+    takes_complex: bool
     zero = sympy.Integer(0)
 
     def add(self, a: Array, b: Array) -> Array:
@@ -57,7 +63,11 @@ class _Sympy:
     def apply(self, graph: Graph, index: int, values: Sequence[Array]) -> Array:
         node = graph.nodes[index]
         if node.kind == "complex" or any(graph.kind(arg) == "complex" for arg in node.args):
-            raise Untranslatable("a complex number")
+            if not self.takes_complex:
+                raise Untranslatable("a complex number")
+            if node.op in _PARTS:
+                function = np.frompyfunc(_PARTS[node.op], len(values), 1)
+                return np.asarray(function(*values), dtype=object)
         if node.op == "constant":
             return _constant(node)
         if node.op in _STRUCTURE:
@@ -70,7 +80,7 @@ def _constant(node: Operation) -> Array:
     if isinstance(node.attr, Frozen):
         return np.asarray(np.frompyfunc(_number, 1, 1)(node.attr.array[None]), dtype=object)
     named = np.empty(1, dtype=object)
-    named[0] = {"pi": sympy.pi, "e": sympy.E, "inf": sympy.oo}[str(node.attr)]
+    named[0] = {"pi": sympy.pi, "e": sympy.E, "inf": sympy.oo, "I": sympy.I}[str(node.attr)]
     return named
 
 
@@ -149,6 +159,13 @@ _STRUCTURE: dict[str, Callable[..., Array]] = {
     "inverse": _inverse,
     "solve": lambda node, a, b: _bmm(node, _inverse(node, a), b),
     **dict.fromkeys(("conj", "real"), lambda _node, x: x),
+}
+
+_PARTS: dict[str, Callable[..., Expression]] = {
+    "conj": sympy.conjugate,
+    "real": sympy.re,
+    "imag": sympy.im,
+    "complex": lambda a, b: a + sympy.I * b,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -160,14 +160,15 @@ def _html(result: Result) -> Iterator[str]:
     if result.modes:
         yield f"<p>{escape(were_on(result.modes))}</p>"
     yield "<table>"
-    yield _row("th", _HEADS)
+    yield html_row("th", _HEADS)
     for name, outcome in result.outcomes.items():
         worst = "" if outcome.worst is None else format_error(outcome.worst)
         reason = outcome.blame or outcome.reason
         counts = (str(outcome.entries), str(outcome.abstained))
-        yield _row("td", (name, outcome.verdict.value, *counts, worst, reason))
+        yield html_row("td", (name, outcome.verdict.value, *counts, worst, reason))
     yield "</table>"
 
 
-def _row(tag: str, cells: tuple[str, ...]) -> str:
+def html_row(tag: str, cells: Sequence[str]) -> str:
+    """Return one row of a table, of ``td`` or ``th``."""
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

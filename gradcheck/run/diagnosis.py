@@ -17,6 +17,7 @@ from gradcheck.run.session import Points, Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
 _MOST_CALLS = 3  # that are named
+_HIGHEST = max(method.order for method in METHODS.values())
 
 
 Statements = tuple[Statement, ...]
@@ -111,7 +112,17 @@ class Attribution:
     place: int
 
 
-def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = "") -> Attribution:
+@dataclass(frozen=True, slots=True)
+class WrongCalls:
+    """Which calls of a witness are wrong, in words, and the highest order of what they answer."""
+
+    text: str = ""
+    order: int = 0
+
+
+def attribute(
+    witness: str, ruling: Ruling, *places: Statements, calls: WrongCalls = WrongCalls()
+) -> Attribution:
     """Return what the pattern of agreement allows to conclude, over what was said at some places.
 
     At the smallest input a fault may not show in all modes, so the place that tells most decides;
@@ -124,7 +135,7 @@ def attribute(witness: str, ruling: Ruling, *places: Statements, calls: str = ""
     return Attribution(told[place][1], place)
 
 
-def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[int, str]:
+def _told(witness: str, ruling: Ruling, said: Statements, calls: WrongCalls) -> tuple[int, str]:
     """The conclusion from one place, and its rank: who is wrong first hides what follows."""
     if ruling is Ruling.INACCURATE:
         losing = [each.witness for each in said if each.ruling is Ruling.INACCURATE]
@@ -134,10 +145,11 @@ def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[i
             return 1, _ELSEWHERE.format(_subject(witness))
         return 0, _lost([_subject(name) for name in lost])
     wrong = {each.witness for each in said if each.ruling is Ruling.DISAGREE}
-    if calls and METHODS[witness].eager:
-        return 0, calls
-    if calls and not any(METHODS[name].eager for name in wrong):
-        return 0, f"right in eager mode, {calls}"
+    if calls.text and METHODS[witness].eager:
+        return 0, calls.text
+    eager = [METHODS[name] for name in wrong if METHODS[name].eager]
+    if calls.text and not any(method.order <= calls.order for method in eager):
+        return 0, f"right in eager mode, {calls.text}"
     misconduct = next((each.note for each in said if each.witness == "value"
                        and each.witness in wrong and not each.entry_report), None)  # fmt: skip
     if misconduct is not None:
@@ -149,16 +161,16 @@ def _told(witness: str, ruling: Ruling, said: Statements, calls: str) -> tuple[i
     return len(_PATTERNS) + 2, _ELSEWHERE.format(_subject(witness))
 
 
-def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> str:
+def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> WrongCalls:
     """Return which calls failed, where the witness names them and its usual one is right.
 
-    Empty elsewhere. The usual one of a witness that is not about eager mode is that mode's.
+    None elsewhere. The usual one of a witness that is not about eager mode is that mode's.
     """
     usual = METHODS[witness].usual_call
     if METHODS[witness].eager and not usual:
-        return ""
+        return WrongCalls()
     if usual and any(each.label == usual and _call(each)[0] for each in failing):
-        return ""
+        return WrongCalls()
     told = list(dict.fromkeys(map(_call, failing)))
     sentences = [text for how, text in told if not how]
     for how in dict.fromkeys(how for how, _ in told if how):
@@ -166,7 +178,8 @@ def wrong_calls(witness: str, failing: Sequence[Entry | Finding]) -> str:
         more = len(calls) - _MOST_CALLS
         named = [*calls[:_MOST_CALLS], *([f"in {more} other calls"] if more > 0 else [])]
         sentences.append(f"{how} {' and '.join(named)}")
-    return "; ".join(sentences)
+    orders = [each.query.order if isinstance(each, Entry) else _HIGHEST for each in failing]
+    return WrongCalls("; ".join(sentences), max(orders, default=0))
 
 
 def _call(failing: Entry | Finding) -> tuple[str, str]:

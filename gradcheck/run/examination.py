@@ -17,6 +17,7 @@ import torch
 
 from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
+from gradcheck.devices import has_dtype
 from gradcheck.methods import METHODS
 from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
@@ -36,6 +37,7 @@ STATE = (
     "buffer from one call for another"
 )
 KEEPS_STATE = "the implementation keeps state from call to call, which no formula does"
+LACKS_DTYPE = "the device {} has no {}"
 ARRAY = "{} is wrong, as its entries show together; each alone might be rounding"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
@@ -50,6 +52,8 @@ def examine(check: Check, run_options: RunOptions) -> Outcome:
     """
     started = time.perf_counter()
     reason = check.case.without.get(check.witness)
+    if reason is None and not has_dtype(check.device, check.dtype):
+        reason = LACKS_DTYPE.format(check.device, check.dtype)
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     else:
@@ -165,13 +169,19 @@ def _told(examination: Examination, failing_point: FailingPoint) -> list[EntryRe
 
 
 def _failures(examination: Examination) -> list[EntryReport]:
-    """The kept failures; those of the worst input are asked again, for plain derivatives."""
-    kept = examination.totals.failures
+    """The kept failures; those of the worst input are asked again, for plain derivatives.
+
+    What is wrong with an array does not show in single ones, and says most where they fail too.
+    """
+    kept, arrays = examination.totals.failures, examination.of_arrays
     at, ruling = kept[0].at, kept[0].ruling
     points = _points_of(examination, at)
     known = (each for each in examination.failing_points if _at(each.points) == at)
     plain = _told(examination, next(known, FailingPoint(points, examination.seed, ruling)))
-    return [*plain, *(each for each in kept if each.at != at)] if plain else kept
+    if not plain:
+        return kept
+    told = {each.reason for each in arrays}
+    return [*arrays, *plain, *(e for e in kept if e.at != at and e.reason not in told)]
 
 
 def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:

@@ -186,16 +186,19 @@ class JointQuery:
             for stated in _versions(derivatives, self.query.order, self.promises):
                 yield self._summed(stated), partial(self._by_parts, derivatives=stated)
         else:
-            count = len(self.points)
-            balls = self.coordinates.of_balls(self.enclosures.balls.reshape(count, -1))
-            yield self._expected(balls, self._status), self._bounds
+            yield self._of_enclosures(self.enclosures.balls, self.enclosures.status), self._bounds
 
     # what numbers should be
 
-    @property
-    def _status(self) -> Array:
-        """Shapes: [count, k], as the numbers."""
-        return self.enclosures.status.reshape(len(self.points), -1)[:, self.coordinates.slots]
+    def _of_enclosures(self, balls: Array, status: Array) -> Expected:
+        """Shapes: [count, *free] each."""
+        count = len(self.points)
+        real = self.coordinates.of_balls(balls.reshape(count, -1))
+        return self._expected(real, self._of_slots(status))
+
+    def _of_slots(self, status: Array) -> Array:
+        """Shapes: [count, *free]; [count, k], as the numbers."""
+        return status.reshape(len(self.points), -1)[:, self.coordinates.slots]
 
     def _expected(self, balls: Array, status: Array, stated: Mask | None = None) -> Expected:
         return expected(balls, status, stated).taken(self.again)
@@ -244,7 +247,8 @@ class JointQuery:
             found.underflows,
         )
         found = self._spread(found, asked, mask.shape)
-        kinks = mask & (self._status[self.again] == Status.KINK)
+        status = self._of_slots(self.enclosures.status)
+        kinks = mask & (status[self.again] == Status.KINK)
         return self._at_kinks(found, kinks) if kinks.any() else found
 
     def _at_kinks(self, bounds: ErrorBounds, kinks: Mask) -> ErrorBounds:
@@ -306,7 +310,7 @@ class JointQuery:
             found = self.session.reference.enclose(query, points)
             balls, status = self.enclosures.balls.copy(), self.enclosures.status.copy()
             balls[asked], status[asked] = found.balls, found.status
-            yield self._expected(balls, status)
+            yield self._of_enclosures(balls, status)
 
     def _beside(self, points: Array, number: int) -> Array:
         """Each entry moved as far as ``stable`` lets it, or a little; two at a time, mirrored."""

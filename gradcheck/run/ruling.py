@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,16 +18,21 @@ from gradcheck.answer import (
     KNOWN_FAILURES,
     NOTHING_JUDGED,
     OWN_DEFECT,
+    VARYING,
+    VARYING_BY,
     Abstention,
     Agreement,
     EntryReport,
+    Floats,
     Grade,
     Outcome,
     Ruling,
     RunOptions,
 )
 from gradcheck.catalog.checks import Check
+from gradcheck.devices import HOST
 from gradcheck.errors import ExpressionError
+from gradcheck.floats import spacing
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import FixedPoint, fixed_points
@@ -110,6 +116,7 @@ class Examination:
         self.known_failures = KnownFailureMatcher(check, self.session.dtype)
         self.failing_points: list[FailingPoint] = []
         self.heard: list[tuple[Observation, tuple[str, ...]]] = []  # with the kinds of their points
+        self.of_arrays: list[EntryReport] = []  # what is wrong with arrays as such
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -125,12 +132,37 @@ class Examination:
                 observations = observe_each(self.session, [asked for asked, _ in places])
                 for (_, note), observation in zip(places, observations, strict=True):
                     note(observation)
+                if self.check.device != HOST:
+                    self._repeat(places, observations)
                 self._judge_arrays()
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
             if not self.totals.failing:  # what was found before stays found
                 self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
+
+    def _repeat(self, places: list[_Place], observations: list[Observation]) -> None:
+        """Ask an accelerator again where there is most to see: what varies is counted and judged.
+
+        Its kernels may add up in another order at each call.
+        """
+        most = max(range(len(places)), key=lambda k: places[k][0].entries, default=None)
+        if most is None:
+            return
+        asked, note = places[most]
+        first = _numbers(observations[most])
+        spread = np.zeros(len(first))
+        for _ in range(_REPETITIONS):
+            (again,) = observe_each(self.session, [asked])
+            numbers = _numbers(again)
+            varies = ~((numbers == first) | (np.isnan(numbers) & np.isnan(first)))
+            if varies.any():
+                note(again)
+                ulps = np.abs(numbers - first) / spacing(first, self.session.dtype)
+                spread = np.fmax(spread, np.where(varies, np.nan_to_num(ulps, nan=np.inf), 0.0))
+        if spread.any():
+            self.totals.counts[VARYING] += int(np.count_nonzero(spread))
+            self.totals.counts[VARYING_BY] = math.ceil(min(spread.max(), _BEYOND_COUNT))
 
     # points
 
@@ -208,6 +240,7 @@ class Examination:
         for observation, finding in array_findings(self.session, self.heard):
             excuse = self.known_failures.at(None)
             failing = self.totals.add_finding(observation, finding, excuse)
+            self.of_arrays += [entry_report(observation, each) for each in failing]
             if failing and self._leads(failing):
                 point = single(observation.points, finding.point)
                 self.failing_points.append(
@@ -225,7 +258,8 @@ class Examination:
         """The failing point; of what a call on many points raised, the first that raises alone."""
         ruling = _worst_ruling(failing)
         entry = next(each for each in failing if each.ruling is ruling)
-        if isinstance(entry, Entry) or not self.session.batched or asked.count == 1:
+        takes_many = self.session.batched or self.session.mapped
+        if isinstance(entry, Entry) or not takes_many or asked.count == 1:
             return entry.point
         alone = (
             k
@@ -311,6 +345,16 @@ class Examination:
             route=_route(totals.routes),
             **found,
         )
+
+
+_REPETITIONS = 3
+_BEYOND_COUNT = 2.0**53  # ulps; also of a number that is one at some calls alone
+
+
+def _numbers(observation: Observation) -> Floats:
+    """All real numbers that were judged, one after the other."""
+    parts = (judged.got.reshape(-1) for judged in observation.judged)
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _worst_ruling(failing: list[Entry | Finding]) -> Ruling:

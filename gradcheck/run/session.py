@@ -88,6 +88,12 @@ class Session:
         found = _shared(self.variant).planned(self.check, run_options)
         return [found] if self.batched and found.count else parts(found)
 
+    @property
+    def mapped(self) -> bool:
+        """Whether the witness takes many points that the implementation does not."""
+        own_code = self.check.implementation.is_own_code
+        return METHODS[self.check.witness].mapped and not self.batched and not own_code
+
     def invocations(
         self,
         points: Points,
@@ -105,12 +111,13 @@ class Session:
         (differences,) = [differences] if differences else self.differences([points])
         count = count_of(points)
         few = self.batched and self.reference.size <= FEW_ENTRIES
-        together = self.batched and count > 1
-        for numbers in [list(range(count))] if together else [[k] for k in range(count)]:
+        for numbers in self._called_together(count):
+            together = len(numbers) > 1
             invocation = Invocation(
                 function=self.subject,
                 inputs=tuple(points[each.name][numbers] for each in self.variant.inputs),
                 batched=together,
+                mapped=together and not self.batched,
                 outputs=self.variant.formula.ports_on_trial,
                 order=self.case.order,
                 dtype=self.dtype.name,
@@ -125,6 +132,16 @@ class Session:
                 again=again,
             )
             yield invocation, numbers
+
+    def _called_together(self, count: int) -> list[list[int]]:
+        """The numbers of so many points, by the calls that take them.
+
+        Where ``torch.vmap`` takes them one is called without it, which no other call would do.
+        """
+        numbers = list(range(count))
+        alone = 0 if self.batched else 1 if self.mapped else count
+        found = [*([k] for k in numbers[:alone]), numbers[alone:]]
+        return [each for each in found if each]
 
     def differences(self, places: Sequence[Points]) -> list[list[Differences]]:
         """How finite differences testify at each point of some places, asked for together."""

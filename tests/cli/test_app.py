@@ -113,6 +113,6 @@ def test_what_only_reads_imports_nothing_heavy(catalog, arguments):
 
 
 def test_a_heavy_import_would_be_noticed(catalog):
-    program = "import sys, gradcheck.explain.explanation; print('torch' in sys.modules)"
+    program = "import sys, gradcheck.explanation.explanation; print('torch' in sys.modules)"
     done = python(program, catalog.parent)
     assert done.stdout == "True\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.explain.svg import (
+from gradcheck.explanation.svg import (
     Axis,
     Curve,
     Picture,

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.cli.explain import Request, check_of
-from gradcheck.explain.curves import Course, survey
+from gradcheck.explanation.curves import Course, survey
+from gradcheck.explanation.request import Asker, Request, check_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def seen(subject, line=None, at=None, **others):
-    request = Request(subject=subject, at=at or {}, **others)
+def seen(subject, line=None, at=None, running="", **keys):
+    request = Request(subject, Asker("test"), at or {}, keys, running=running)
     return survey(check_of(request, "", "cpu"), line or Course(points=41), request.at)
 
 
@@ -61,7 +61,7 @@ def test_where_nothing_is_defined_there_is_a_gap(formula):
 
 
 def test_outside_of_the_domain_there_is_a_gap():
-    picture = seen("x**2", Course("x", "-1", "1", 21), inputs=["x=positive"], running="x")
+    picture = seen("x**2", Course("x", "-1", "1", 21), inputs={"x": "positive"}, running="x")
     assert np.isnan(picture.curves[0].numbers[:11]).all()
 
 
@@ -93,11 +93,11 @@ def test_one_entry_of_an_array_runs_and_one_output_is_drawn():
     ],
 )
 def test_the_domain_says_what_is_shown(domain, ends):
-    picture = seen("x**2", inputs=[f"x={domain}"], running="x")
+    picture = seen("x**2", inputs={"x": domain}, running="x")
     assert (picture.x[0], picture.x[-1]) == ends
 
 
-COMPLEX = {"inputs": ["z=complex"], "running": "z"}
+COMPLEX = {"inputs": {"z": "complex"}, "running": "z"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_picture_is_not_written_under_the_name_of_another_format(command, tmp_
 
 
 def test_the_names_of_cases_are_completed():
-    from gradcheck.cli.files import complete_case
+    from gradcheck.catalog.files import complete_case
 
     assert complete_case("square_times") == ["square_times_three"]
     assert complete_case("no_such_case") == []

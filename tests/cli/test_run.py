@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcheck.cli.files import catalog_folder, shown_folder
+from gradcheck.catalog.files import catalog_folder, shown_folder
 from gradcheck.cli.run import pytest_command
 
 QUICK = ("--points", "2", "--device", "cpu", "--dtype", "float64", "--witness", "value")

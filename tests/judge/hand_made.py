@@ -47,6 +47,18 @@ def judged(  # noqa: PLR0913 - as the judge
     ).at(0)
 
 
+def ruled_of_code_that_shows_itself(got, truth, stress, *, dtype=DOUBLE):
+    """The ruling on a number of code that does not move when its operations do."""
+    parts = (stress.conditioning, stress.rounding, stress.scale, stress.underflows)
+    bounds = ErrorBounds(*(np.array([part]) for part in parts))
+
+    def still(mask, _error):
+        return OwnRounding.unknown(mask.shape, "")
+
+    stays = np.array([False])
+    return judge(np.array([got]), truth, dtype, lambda _: bounds, lambda _: stays, still).at(0)
+
+
 def ruled(  # noqa: PLR0913 - what the judge is told, each by its name
     got, truth, *, dtype=DOUBLE, stress=CALM, leaves_range=False, least_ulps=0
 ):

@@ -7,7 +7,19 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import arb
-from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, how, judged, ruled, settled, truth_of
+from hand_made import (
+    CALM,
+    DOUBLE,
+    LEAST,
+    SINGLE,
+    ULP,
+    how,
+    judged,
+    ruled,
+    ruled_of_code_that_shows_itself,
+    settled,
+    truth_of,
+)
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.judge.judge import OwnRounding, judge
@@ -150,6 +162,20 @@ def test_an_underflow_of_an_intermediate_is_inaccurate_and_says_so():
     judgement = ruled(0.0, settled(1e-300), stress=replace(CALM, underflows=True))
     assert judgement.ruling is Ruling.INACCURATE
     assert judgement.reason == "an intermediate value underflows (a kernel cannot be looked into)"
+
+
+@pytest.mark.parametrize(
+    ("underflows", "steps", "ruling"),
+    [
+        (True, 40, Ruling.INACCURATE),  # all digits may go where steps are rounded to subnormals
+        (False, 40, Ruling.DISAGREE),  # where none is, a formula that cancels explains no 0
+        (True, 44, Ruling.DISAGREE),  # beyond two times the rounding, two steps and a half
+    ],
+)
+def test_rounding_to_subnormals_explains_an_answer_without_a_digit(underflows, steps, ruling):
+    stress = replace(CALM, rounding=20 * LEAST["float64"], underflows=underflows)
+    truth = settled(steps * LEAST["float64"])
+    assert ruled_of_code_that_shows_itself(0.0, truth, stress).ruling is ruling
 
 
 def test_what_is_inaccurate_names_its_excuse():

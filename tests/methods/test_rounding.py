@@ -56,6 +56,17 @@ def test_what_only_moves_numbers_rounds_nothing(function):
     assert spread(function, 1.5) == [0.0]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inputs_that_the_dtype_holds_do_not_move(dtype):
+    """Else an answer beside a kink would count as rounding of the one at the kink."""
+    assert spread(lambda x: (x > 2).to(x.dtype), 2.0, dtype=dtype) == [0.0]
+
+
+def test_inputs_that_are_cast_move_where_that_rounds():
+    (found,) = spread(lambda x: (x.double() * 3).float(), 1.1, dtype="float32")
+    assert found > 0
+
+
 def test_a_difference_that_cancels_keeps_the_ulps_of_its_terms():
     (found,) = spread(lambda x: 1 - x.cos(), 1e-9)
     assert ULP <= found <= 4 * ULP
@@ -102,6 +113,15 @@ def test_what_cannot_be_looked_into_is_named(function, name):
 @torch.library.custom_op("rounding_tests::difference", mutates_args=())
 def _difference(x: torch.Tensor) -> torch.Tensor:
     return x.exp() - 1
+
+
+def test_what_pytorch_makes_of_other_operators_is_looked_into():
+    def inferred(x):
+        with torch.inference_mode():
+            return torch.true_divide(x.clone(), 3.0)
+
+    assert first(inferred, 1.3).opaque == ""
+    assert spread(inferred, 1.3) == [pytest.approx(2 * np.spacing(1.3 / 3), rel=1e-9)]
 
 
 def test_a_custom_operator_of_python_is_looked_into():

@@ -122,6 +122,45 @@ def test_the_noise_of_the_code_itself_is_allowed_for(function, most, ruling):
     assert answer.ruling is ruling
 
 
+class NoisyForward(torch.autograd.Function):
+    """A square whose jvp loses digits when derived; its second derivative is 2 + ``fault``."""
+
+    fault = 0.0
+
+    @staticmethod
+    def forward(x):
+        return x * x
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+        context.save_for_forward(*inputs)
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        (x,) = context.saved_tensors
+        return (2 * x + cls.fault * (x - x.detach())) * cotangent
+
+    @staticmethod
+    def jvp(context, tangent):
+        (x,) = context.saved_tensors
+        return (x * 1e13 - x * (1e13 - 2)) * tangent
+
+
+class NoisyForwardOfWrongSecond(NoisyForward):
+    fault = 1e-3
+
+
+@pytest.mark.parametrize(
+    ("function", "ruling"),
+    [(NoisyForward, Ruling.AGREE), (NoisyForwardOfWrongSecond, Ruling.DISAGREE)],
+)
+def test_noise_of_calls_that_are_not_compared_excuses_nothing(function, ruling):
+    settings = FiniteDifferenceSettings(step=1e-4, atol=1e-8, rtol=1e-6, most=1.0)
+    call = invocation(function.apply, 1.3, first=settings, second=settings)
+    assert rulings(said(gradcheck.answer(call)))[-1] == ("gradgradcheck", ruling)
+
+
 def by_numpy(x):
     return torch.as_tensor(shifted(x.detach().numpy())) + x - x.detach()
 

@@ -128,6 +128,48 @@ def test_what_underflows_on_the_way_is_told_from_what_is_zero():
     assert found.underflows.tolist() == [[True, False]]
 
 
+@pytest.mark.parametrize("bounds", [in_floats, in_balls])
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (2.0**-80, 2 * 2.0**-24 * 2.0**-60),  # two products, each off by u of its size
+        (2.0**-100, 2.0**-150 * 2.0**60 + 2.0**-24 * 2.0**-80),  # half a subnormal, times z
+        (0.0, 0.0),
+    ],
+)
+def test_a_product_that_is_subnormal_is_off_by_half_a_subnormal(x, expected, bounds):
+    graphs = graphs_of("(x*y)*z", x=(), y=(), z=())
+    point = np.array([[x, 2.0**-40, 2.0**60]])
+    (part,) = plan_rows(graphs, Query(0), point).parts
+    assert bounds(graphs, *part)[1].item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("x", [0.0, 0.5])
+def test_what_branches_do_not_share_is_no_rounding(x):
+    graphs = graphs_of("abs(x) - max(x, -x) + x**2", x=())
+    query = Query(1, np.ones((1, 1)), (None,))
+    (part,) = plan_rows(graphs, query, np.array([[x]])).parts
+    conditioning, rounding = in_balls(graphs, *part)
+    assert conditioning.item() == pytest.approx(4 * x, abs=1e-5)  # |2x| + |x| 2
+    assert rounding.item() < 16 * F32.unit_roundoff
+
+
+@pytest.mark.parametrize("bounds", [in_floats, in_balls])
+def test_a_sum_that_is_subnormal_is_exact(bounds):
+    graphs = graphs_of("(x + y)*z", x=(), y=(), z=())
+    point = np.array([[2.0**-130, 2.0**-131, 2.0**60]])
+    (part,) = plan_rows(graphs, Query(0), point).parts
+    assert bounds(graphs, *part)[1].item() <= 2.0**-24 * 2.0**-67
+
+
+@pytest.mark.parametrize("bounds", [in_floats, in_balls])
+def test_each_product_of_a_contraction_is_off_by_half_a_subnormal(bounds):
+    graphs = graphs_of("(x @ y)*2.0**60", x=(2,), y=(2,))
+    point = np.array([[2.0**-100, 2.0**-100, 2.0**-40, 2.0**-40]])
+    (part,) = plan_rows(graphs, Query(0), point).parts
+    assert bounds(graphs, *part)[1].item() == pytest.approx(2 * 2.0**-150 * 2.0**60, rel=1e-2)
+
+
 DOUBTED = {
     "cancels": ("log(exp(x) - 1)", 2.0**-60),
     "underflows": ("exp(x - 800)*exp(400)", 1.3),

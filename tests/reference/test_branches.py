@@ -64,6 +64,12 @@ def nested(graph, x):
     return graph.elementwise("max", absolute(graph, x), graph.constant(0))
 
 
+def bordered(graph, x):
+    """The same sampled at u held between 0 and 2: constant beyond."""
+    held = graph.elementwise("max", x, graph.constant(0))
+    return interpolated(graph, graph.elementwise("min", held, graph.constant(2)))
+
+
 def smooth_across(graph, x):
     positive = graph.elementwise("lt", graph.constant(0), x)
     square = graph.mul(x, x)
@@ -73,6 +79,8 @@ def smooth_across(graph, x):
 KINKS = {
     "max(x, -x) - abs(x)/2": (larger_of_both_less_half, 0.0, [(-0.5, 0.5)]),
     "a pixel's border": (interpolated, 1.0, [(-3.0, 4.0)]),
+    "a border behind a kink": (bordered, 2.0, [(-3.0, 0.0)]),
+    "a border before a kink": (bordered, 0.0, [(0.0, 4.0)]),
     "abs of abs": (nested, 0.0, [(-1.0, 1.0)]),
     "three equal numbers": (largest_of_three, [1.0, 1.0, 1.0], [(0.0, 1.0)] * 3),
     "two equal numbers": (largest_of_three, [1.0, 1.0, 0.0], [(0.0, 1.0), (0.0, 1.0), (0.0, 0.0)]),
@@ -86,6 +94,19 @@ def test_the_hull_at_a_kink_is_that_of_its_branches(name):
     found = gradient(build, point)
     assert np.allclose(hulls(found), expected, atol=1e-8, rtol=0)
     assert "branches" in found.route
+
+
+def test_what_a_condition_implies_is_no_jump():
+    """That trunc(x) is floor(x) above 0 and -floor(-x) below is no jump at 0, but one at 1."""
+
+    def truncated(graph, x):
+        positive = graph.elementwise("lt", graph.constant(0), x)
+        up, down = (graph.elementwise("floor", each) for each in (x, graph.neg(x)))
+        return graph.elementwise("where", positive, up, graph.neg(down))
+
+    found = gradient(truncated, [0.0, 1.0])
+    assert found.status[0].tolist() == [Status.SETTLED, Status.UNDEFINED]
+    assert found.balls[0, 0].contains(0)
 
 
 def test_a_condition_whose_branches_meet_smoothly_is_settled():

@@ -110,5 +110,18 @@ class Stopping(torch.autograd.Function):
         return cotangent.cumsum(0)[-1].clamp(max=256), None
 
 
-def test_a_sum_that_stagnates_is_convicted():
-    assert outcome_of(stopping, BIAS, "bfloat16", "contract").verdict is Ruling.DISAGREE
+def test_a_sum_that_stagnates_is_convicted_by_name_where_its_entry_is_too():
+    outcome = outcome_of(stopping, BIAS, "bfloat16", "contract")
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.reason == (
+        "b: a sum stagnates: entry [0] is 256 where the truth is 1024; added up in bfloat16, its "
+        "terms become too small beside it"
+    )
+    assert "off by 768" in "; ".join(each.reason for each in outcome.failures)
+
+
+def test_a_sum_that_does_not_is_acquitted():
+    def layer_norm(x, b):
+        return functional.layer_norm(x, (2,), None, None, 0.5) + b
+
+    assert outcome_of(layer_norm, BIAS, "bfloat16", "contract").verdict is not Ruling.DISAGREE

@@ -6,7 +6,7 @@ from culprits import FAULTS, PLANE, case_of, check_of, culprit
 
 from gradcheck.answer import EntryReport, Ruling, RunOptions, Statement
 from gradcheck.run import examine
-from gradcheck.run.diagnosis import attribute
+from gradcheck.run.diagnosis import WrongCalls, attribute
 
 BRIEF = RunOptions(points=64)
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -113,6 +113,15 @@ EVIDENCE = EntryReport({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling
 )
 def test_the_pattern_of_disagreement_decides(wrong, text):
     assert attribute("reverse", Ruling.DISAGREE, said(wrong)).text == text
+
+
+@pytest.mark.parametrize(
+    ("order", "text"), [(1, "right in eager mode, wrong under torch.vmap"), (2, SECOND)]
+)
+def test_a_wrong_second_derivative_hides_no_call_for_a_first_one(order, text):
+    calls = WrongCalls("wrong under torch.vmap", order)
+    statements = said(("functional", "second"))
+    assert attribute("functional", Ruling.DISAGREE, statements, calls=calls).text == text
 
 
 def doubles_its_input(x):
@@ -379,6 +388,25 @@ def test_a_wrong_backward_is_guessed(name, guess):
 )
 def test_a_direction_that_is_ignored_is_guessed_in_other_modes(place, witness, guess):
     assert str(planted("ignores the direction", place, witness).guess) == guess
+
+
+class SineWithoutGraph(torch.autograd.Function):
+    """Its backward multiplies by a number of the forward, of which autograd knows nothing."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.cos())
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.saved_tensors[0]
+
+
+def test_a_double_backward_of_zeros_says_what_its_author_is_to_do():
+    sine = "{formula: sin(x), inputs: {x: '(-3, 3)'}}"
+    guess = convicted(sine, SineWithoutGraph.apply, "second").guess
+    assert str(guess) == "double backward returns zeros: mark it once_differentiable"
 
 
 def test_a_value_without_a_term_is_guessed():

@@ -1,12 +1,17 @@
 """Beside a kink, what belongs to an input a few ulps away is not wrong; farther off it is."""
 
+import numpy as np
 import pytest
 import torch
 from culprits import case_of, check_of
 from wrongs import BRIEF
 
 from gradcheck.answer import Grade, Ruling
+from gradcheck.judge.judge import RULINGS, OwnRounding
+from gradcheck.query import Query
+from gradcheck.run.joint_query import NO_PROMISES, JointQuery
 from gradcheck.run.ruling import rule
+from gradcheck.run.session import session_of
 
 
 class Sparsemax(torch.autograd.Function):
@@ -89,3 +94,15 @@ def test_a_number_of_neither_side_is_wrong_beside_a_kink():
 
     declaration = STEP % "0.9999999999999998"
     assert rule(check_of(case_of(declaration, code), "value"), BRIEF).verdict is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(("at", "ruling"), [(1 - 2.0**-52, "agree"), (0.9999999, "disagree")])
+def test_whole_jacobians_too(at, ruling):
+    """There two sides of the question are free: the outputs and the inputs."""
+    declaration = STEP.replace("'[0, 2]'", "{shape: [2], domain: '[0, 2]'}") % "[1/2, 3/2]"
+    session = session_of(check_of(case_of(declaration, lambda x: x), "reverse"))
+    asked = JointQuery.of(session, [Query.of_all(1)], [np.array([[at, 1.5]])], NO_PROMISES)
+    later = np.array([[3.0, 0.0, 0.0, 3.0]])  # beyond the jump the slope is 3
+    _, judged = asked.judged(later, lambda mask, _: OwnRounding.unknown(mask.shape, ""))
+    assert RULINGS[judged.ruling[0, 0]] == ruling
+    assert [RULINGS[each] for each in judged.ruling[0, 1:]] == ["agree"] * 3

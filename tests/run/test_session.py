@@ -56,6 +56,23 @@ def test_what_mixes_points_takes_them_one_by_one_each_with_a_seed_of_its_own():
     ]
 
 
+def test_vmap_takes_what_takes_one_point_at_a_time_but_for_the_first():
+    vector = session("{formula: x, inputs: {x: {shape: [3]}}, torch: x}", "functional")
+    points = {"x": np.arange(12.0).reshape(4, 3)}
+    invocations = vector.invocations(points, seed=3, thorough=False)
+    assert [(each.seed, each.mapped, numbers) for each, numbers in invocations] == [
+        (3, False, [0]),
+        (4, True, [1, 2, 3]),
+    ]
+
+
+def test_vmap_takes_no_points_of_a_users_code():
+    vector = session(VECTOR.declaration, "functional", lambda x: x.sin() + 2)
+    points = {"x": np.arange(6.0).reshape(2, 3)}
+    invocations = vector.invocations(points, seed=3, thorough=False)
+    assert [numbers for _, numbers in invocations] == [[0], [1]]
+
+
 def test_a_vector_is_not_a_batch():
     assert not session(VECTOR.declaration).batched
 

@@ -55,7 +55,7 @@ def output_name(port: Port) -> str:
 def input_leaves(invocation: Invocation, *, requires_grad: bool) -> tuple[Tensor, ...]:
     """The invocation's inputs as fresh leaf tensors.
 
-    Shapes: [count] each where the invocation is batched, else the input's own.
+    Shapes: the input's own, after [count] where the invocation is batched.
     """
     return tuple(
         _tensor(array, port.kind, invocation).requires_grad_(requires_grad)
@@ -95,7 +95,8 @@ def _tensor(array: Array, kind: Kind, invocation: Invocation) -> Tensor:
     numbers = np.array(array if invocation.batched else array[0])
     if kind == "real" and np.iscomplexobj(numbers):  # from rows that hold complex numbers too
         numbers = numbers.real.copy()
-    return torch.from_numpy(numbers).to(dtype=_dtype(kind, invocation), device=invocation.device)
+    # First the dtype: not every device has the width that NumPy's numbers come in.
+    return torch.from_numpy(numbers).to(_dtype(kind, invocation)).to(invocation.device)
 
 
 def _dtype(kind: Kind, invocation: Invocation) -> torch.dtype:
@@ -160,7 +161,7 @@ def check_output(
 
     Errors: Misconduct, which names the first thing that is not so.
     """
-    shape = (invocation.count,) if invocation.batched else port.shape
+    shape = (*((invocation.count,) if invocation.batched else ()), *port.shape)
     check_tensor(what, found, shape, _dtype(port.kind, invocation), device)
 
 
@@ -247,7 +248,7 @@ def _rows(tensor: Tensor, invocation: Invocation) -> Array:
     # PyTorch answers some zero derivatives with tensors that have no memory, and to read a part of
     # one ends the process: a copy has memory.
     held = tensor.clone() if tensor._is_zerotensor() else tensor
-    wide = held.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    wide = held.cpu().to(torch.complex128 if tensor.is_complex() else torch.float64)
     numbers = torch._C.TensorBase.numpy(wide, force=True)  # not as code under test is watched
     return np.array(numbers).reshape(invocation.count, -1)
 

@@ -97,14 +97,12 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque. ``inputs_moved``: what
-    makes tensors of the inputs and directions moves them too, though it rounds nothing.
+    again. Code that says something else when nothing is moved is opaque.
     """
 
     ask: Question
     invocation: Invocation
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
-    inputs_moved: bool = True
     _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
@@ -124,16 +122,14 @@ class Repeated:
                     self._still.append(self._by(None))
             while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
                 pass
+            if any(_are_far(self._still[0], each) for each in self._moved):
+                self._still.append(self._by(None))  # was it the moves, or the calls?
 
     def moved(self, key: AnswerKey) -> Array:
-        """An answer by each pattern, at the very inputs; none from code that is opaque.
+        """An answer by each pattern; none from code that is opaque.
 
         Shapes: [patterns, *shape of the answer].
         """
-        if self.inputs_moved:
-            return replace(
-                self, inputs_moved=False, _keys=set(), _still=[], _moved=[], _ranged=[]
-            ).moved(key)
         self.ask_until([key], lambda _key, _rounding: False)
         shape = self.answers[key].numbers.shape
         found = [each.numbers[key] for each in self._moved if key in each.numbers]
@@ -144,8 +140,6 @@ class Repeated:
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS:
             self._moved.append(self._by(len(self._moved)))
-            if _are_far(self._still[0], self._moved[-1]):  # then is it the move, or the call?
-                self._still.append(self._by(None))
         elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
             self._ranged.append(self._by(len(self._ranged), into_range=True))
         else:
@@ -155,7 +149,7 @@ class Repeated:
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         labels = frozenset(label for label, _ in self._keys)
         invocation = replace(self.invocation, again=labels)
-        mode = _Moves(invocation, pattern, into_range=into_range, inputs_moved=self.inputs_moved)
+        mode = _Moves(invocation, pattern, into_range=into_range)
         numbers = {}
         with _same_randomness(invocation.device), _watched(mode.opaque), mode:
             for key, said in keyed(self.ask(invocation)):
@@ -360,7 +354,6 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         pattern: int | None,
         *,
         into_range: bool = False,
-        inputs_moved: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtype, self.count, self.batched = (
@@ -369,7 +362,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
-        self.pattern, self.into_range, self.inputs_moved = pattern, into_range, inputs_moved
+        self.pattern, self.into_range = pattern, into_range
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
         self.decomposed = False
@@ -400,7 +393,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
-        if not self.inputs_moved and name in _CASTS and _loses_nothing(function, args, result):
+        if name in _CASTS and _loses_nothing(function, args, result):
             return result
         for tensor in written or _leaves((result,)):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
@@ -418,6 +411,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             rule = _own_kernel(function, args, kwargs)
         else:
             rule = None if function._schema.is_mutable else decomposition_table.get(function)
+            if rule is None and _is_composed(function):
+                rule = function.decompose
             self.decomposed |= rule is not None
         if rule is None:
             return NotImplemented
@@ -495,13 +490,13 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Where a result has underflowed to 0, and where it has overflowed."""
         lost = grown = None
         if name in _NEVER_ZERO and (tensor == 0).any():
-            lost = (tensor == 0) & before.ordinary(tensor, not_zero=True)
+            lost = (tensor == 0) & before.ordinary(tensor, self._rows_of, not_zero=True)
             self._note(lost, "underflows", name, before)
         # sums of products may be infinity less infinity, as the product of complex numbers is
         inner = tensor.is_complex() or name in _CONTRACTIONS
         large = ~torch.isfinite(tensor) if inner else torch.isinf(tensor)
         if name not in _NEVER_OVERFLOW and large.any():
-            grown = large & before.ordinary(tensor, not_zero=name in _POLES)
+            grown = large & before.ordinary(tensor, self._rows_of, not_zero=name in _POLES)
             self._note(grown, "overflows", name, before)
         return lost, grown
 
@@ -509,12 +504,17 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Keep for each point what left the range first."""
         if not where.any():
             return
-        by_point = self.batched and where.ndim > 0 and where.shape[0] == self.count
-        rows = _plain(where.reshape(self.count, -1).any(dim=1)) if by_point else None
+        by_point = self._rows_of(where)
+        rows = None if by_point is None else _plain(by_point.any(dim=1))
         for row in range(self.count):
             if not self.left[row] and (rows is None or rows[row]):
                 at = before.told(where, None if rows is None else row)
                 self.left[row] = f"{self.dtype} {what} in {name}{at}"
+
+    def _rows_of(self, tensor: Tensor) -> Tensor | None:
+        """A tensor as a row for each point of a batch; None where it has none."""
+        by_point = self.batched and tensor.ndim > 0 and tensor.shape[0] == self.count
+        return tensor.reshape(self.count, -1) if by_point else None
 
 
 @lru_cache(maxsize=4)
@@ -545,15 +545,17 @@ class _Operands:
             any(isinstance(each, Tensor) and each._is_zerotensor() for each in leaves),
         )
 
-    def ordinary(self, like: Tensor, *, not_zero: bool) -> Tensor:
+    def ordinary(
+        self, like: Tensor, rows_of: Callable[[Tensor], Tensor | None], *, not_zero: bool
+    ) -> Tensor:
         """Where all operands of a result are finite, and not 0 either.
 
-        Of what is not computed entry by entry, whether all are.
+        Of what is not computed entry by entry, whether all are of the same point.
         """
         found = torch.full_like(like, not (not_zero and self.zeros), dtype=torch.bool)
         for each in self.tensors:
             fit = torch.isfinite(each) & ((each != 0) | (not not_zero))
-            found = found & (fit if _spreads(each, like) else fit.all())
+            found = found & (fit if _spreads(each, like) else _of_all(fit, like, rows_of))
         numbers = all(math.isfinite(each) and (each != 0 or not not_zero) for each in self.numbers)
         return found & numbers
 
@@ -588,6 +590,14 @@ def _storage(tensor: Tensor) -> int:
 def _plain(tensor: Tensor) -> Any:
     """A tensor as lists; not as code under test is watched."""
     return torch._C.TensorBase.tolist(tensor)
+
+
+def _of_all(fit: Tensor, like: Tensor, rows_of: Callable[[Tensor], Tensor | None]) -> Tensor:
+    """Whether all are fit: of each point where both hold a row for each, else of all points."""
+    rows = rows_of(fit)
+    if rows is None or rows_of(like) is None:
+        return fit.all()
+    return rows.all(dim=1).reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def _spreads(operand: Tensor, like: Tensor) -> bool:
@@ -676,6 +686,12 @@ def _places_written(function: Any) -> tuple[tuple[int, str], ...]:
         for number, each in enumerate(function._schema.arguments)
         if each.alias_info is not None and each.alias_info.is_write
     )
+
+
+@lru_cache(maxsize=1024)
+def _is_composed(function: Any) -> bool:
+    """Whether PyTorch makes an operator of others: without autograd some come here unmade."""
+    return bool(function._can_decompose())
 
 
 def _own_kernel(function: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:

@@ -19,15 +19,16 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.explain.point import is_inside, number, values_at
-from gradcheck.explain.statements import (
+from gradcheck.explanation.formulas import formulas_of, latex_equation
+from gradcheck.explanation.point import is_inside, number, values_at
+from gradcheck.explanation.statements import (
     coordinate_names,
     derivative_place,
     derivatives_at,
     derivatives_of,
     title_of,
 )
-from gradcheck.explain.svg import Curve, Picture
+from gradcheck.explanation.svg import Curve, Picture
 from gradcheck.floats import round_to
 from gradcheck.graph.lower import Lowered
 from gradcheck.judge.judge import Judgement
@@ -113,6 +114,11 @@ def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
         ),
         ulps=np.array([sample.ulps for sample in samples]),
         rulings=tuple(sample.ruling for sample in samples),
+        equations=tuple(
+            latex_equation(of.name, formula)
+            for of, formula in formulas_of(variant, (0, 1))
+            if of.name in (*values, *slopes)
+        ),
     )  # fmt: skip
 
 

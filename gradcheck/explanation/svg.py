@@ -13,6 +13,7 @@ from html import escape
 import numpy as np
 
 from gradcheck.answer import Floats, Ruling
+from gradcheck.explanation.formulas import latex_block
 
 _WIDTH, _HEIGHT = 820, 640
 _LEFT, _RIGHT = 84, 796
@@ -40,10 +41,11 @@ class Curve:
     numbers: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """What is drawn over ``x``, which is sorted: of a real output the value and the slope, of a
-    complex one both parts of the value, then those of the slope.
+    complex one both parts of the value, then those of the slope. ``equations`` say in LaTeX what
+    the curves are, as far as that is short.
 
     Shapes: ``x``, ``ulps``, ``rulings`` and the numbers of all curves are equally long.
     Units:  ``ulps`` is NaN where nothing was judged, and inf where the number is no number.
@@ -56,6 +58,19 @@ class Picture:
     curves: tuple[Curve, ...]
     ulps: Floats
     rulings: tuple[Ruling, ...]
+    equations: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return draw_svg(self)
+
+    def __repr__(self) -> str:
+        return f"<gradcheck plot: {self.title} over {self.variable}; {self.subtitle}>"
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+    def _repr_latex_(self) -> str | None:
+        return latex_block(self.equations) if self.equations else None
 
 
 def draw_svg(picture: Picture) -> str:

@@ -1,9 +1,8 @@
-"""A function at one point, explained: formula, derivatives, what each witness says, the graph."""
+"""Put a function to every witness at one point, and say where it has no value, why not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,21 +10,20 @@ import torch
 from flint import acb, arb
 from torch import Tensor
 
-from gradcheck.answer import EntryReport
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
-from gradcheck.explain.backward_graph import GraphNode, backward_graph
-from gradcheck.explain.formulas import Formulas, formula_text, formulas_of
-from gradcheck.explain.point import is_inside, row_of, values_at
-from gradcheck.explain.statements import (
+from gradcheck.explanation.backward_graph import GraphNode, backward_graph
+from gradcheck.explanation.explanation import CertifiedValue, Explanation
+from gradcheck.explanation.formulas import formulas_of
+from gradcheck.explanation.point import is_inside, row_of, values_at
+from gradcheck.explanation.statements import (
     Derivative,
     certain,
     derivatives_at,
     derivatives_of,
     heard,
-    title_of,
     with_witness,
 )
 from gradcheck.graph.graph import Graph, Operation
@@ -40,39 +38,10 @@ from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.interpret import MOVES, evaluate, move
 from gradcheck.report.failure_text import format_number, without_zeros
-from gradcheck.report.records import in_json_types
 from gradcheck.run.session import real_reference_of
 
 
-@dataclass(frozen=True, slots=True)
-class CertifiedValue:
-    """A derivative, its certified digits, and what kind of knowledge they are."""
-
-    of: Derivative
-    digits: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """``formulas`` pairs a derivative with a sympy expression; empty where they are too large.
-
-    ``undefined`` says, for each output that has no value there, why; ``statements`` pairs a
-    witness with one thing that it says.
-    """
-
-    check: Check
-    values: dict[str, Array]
-    inside: bool
-    orders: tuple[int, ...]
-    formulas: Formulas
-    truths: tuple[CertifiedValue, ...]
-    undefined: tuple[str, ...]
-    statements: tuple[tuple[str, EntryReport], ...]
-    graph: tuple[GraphNode, ...]
-
-
-def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
+def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
     """Put the function to every witness at one point.
 
     Errors: UsageError for a point that is none of this function.
@@ -96,42 +65,6 @@ def explain(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
         ),
         graph=_graph(check, values) if graph else (),
     )
-
-
-def json_of(found: Explanation) -> Any:
-    """In types that JSON has."""
-    return in_json_types({
-        "case": title_of(found.check),
-        "variant": found.check.variant.name,
-        "implementation": found.check.implementation.text,
-        "dtype": found.check.dtype,
-        "device": found.check.device,
-        "at": {name: value.tolist() for name, value in found.values.items()},
-        "inside": found.inside,
-        "formulas": {name.name: formula_text(formula) for name, formula in found.formulas},
-        "true": [
-            {"what": truth.of.name, "true": truth.digits, "status": truth.status}
-            for truth in found.truths
-        ],
-        "undefined": list(found.undefined),
-        "statements": [_said_as_json(name, said) for name, said in found.statements],
-        "graph": [asdict(node) for node in found.graph],
-    })  # fmt: skip
-
-
-def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
-    return {
-        "witness": witness,
-        "label": said.label,
-        "index": said.index,
-        "got": said.got,
-        "true": said.true,
-        "radius": said.radius,
-        "ulps": said.ulps,
-        "relative": said.relative,
-        "verdict": said.ruling.value,
-        "reason": said.reason,
-    }
 
 
 def _truths(

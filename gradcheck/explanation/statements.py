@@ -18,7 +18,7 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.inline import NAME
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.query import Array, Query, complex_entries
+from gradcheck.query import Array, Port, Query, complex_entries
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.reference.reference import Reference
@@ -106,7 +106,11 @@ def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
 
     Of a real y by a complex z PyTorch's gradient is ∂y/∂re z + i ∂y/∂im z.
     """
-    names, inputs = coordinate_names(variant)
+    return derivatives_by(*coordinate_names(variant), order)
+
+
+def derivatives_by(names: list[str], inputs: list[str], order: int) -> list[Derivative]:
+    """All derivatives of ``order`` of what is called so by what is called so, flat."""
     if order == 0:
         return [Derivative(name, 0) for name in names]
     if order == 1:
@@ -119,18 +123,18 @@ def derivatives_of(variant: Variant, order: int) -> list[Derivative]:
     ]
 
 
-def coordinate_names(variant: Variant) -> list[list[str]]:
+def coordinate_names(variant: Variant) -> tuple[list[str], list[str]]:
     """What the real coordinates of outputs and of inputs are called: ``re z``, ``im z``."""
+    formula = variant.formula
+    outputs = _by_parts(output_names(variant), formula.judged)
+    return outputs, _by_parts(input_names(variant), formula.ports)
+
+
+def _by_parts(names: list[str], ports: Sequence[Port]) -> list[str]:
     return [
-        [
-            part + name
-            for name, kind in zip(names, complex_entries(ports), strict=True)
-            for part in (("re ", "im ") if kind else ("",))
-        ]
-        for names, ports in (
-            (output_names(variant), variant.formula.judged),
-            (input_names(variant), variant.formula.ports),
-        )
+        part + name
+        for name, kind in zip(names, complex_entries(ports), strict=True)
+        for part in (("re ", "im ") if kind else ("",))
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -24,8 +23,12 @@ def width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", *, styled: bool = False
+) -> str:
     """The table as text; a head that begins with ``>`` stands above numbers, at the right.
+
+    ``styled``: in the colours of a terminal.
 
     A column without any text is left out. The last column holds text and may be broken into lines;
     where that is not enough, every row becomes a list of its cells.
@@ -34,7 +37,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") 
     heads = [heads[k] for k in kept]
     rows = [[row[k] for k in kept] for row in rows]
     if min(_natural(heads, rows), _natural(heads[:-1], rows) + _LEAST_TEXT) <= width():
-        text = _drawn(_table(heads, rows))
+        text = _drawn(_table(heads, rows), styled=styled)
     else:
         text = "\n\n".join("\n".join(_listed(heads, row)) for row in rows) + "\n"
     return f"{to_width(title)}\n{text}" if title else text
@@ -67,10 +70,9 @@ def _natural(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     return Console(width=_UNLIMITED).measure(_table(heads, rows)).maximum
 
 
-def _drawn(drawing: Table) -> str:
+def _drawn(drawing: Table, *, styled: bool) -> str:
     page = io.StringIO()
-    looks_on = sys.stdout.isatty()
-    console = Console(file=page, width=width(), force_terminal=looks_on, highlight=False)
+    console = Console(file=page, width=width(), force_terminal=styled, highlight=False)
     console.print(drawing)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n") + "\n"
 
