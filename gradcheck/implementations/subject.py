@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from operator import attrgetter
@@ -121,11 +122,19 @@ def _with_parameters(
 
 
 def in_order(result: Any, outputs: Sequence[str]) -> Any:
-    """Return what a map gives for each of the outputs; all else as it is.
+    """Return what a map, or a record with such fields, gives for each of the outputs.
 
-    Errors: Misconduct where it has not all of them.
+    All else is returned as it is.
+
+    Errors: Misconduct where a map has not all of them.
     """
-    if not outputs or not isinstance(result, Mapping):
+    if not outputs:
+        return result
+    if is_dataclass(result) and not isinstance(result, type):
+        result = {each.name: getattr(result, each.name) for each in fields(result)}
+    elif set(outputs) <= set(getattr(result, "_fields", ())):  # a named tuple
+        result = result._asdict()
+    if not isinstance(result, Mapping):
         return result
     missing = [name for name in outputs if name not in result]
     if missing:

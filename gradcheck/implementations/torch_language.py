@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.errors import ExpressionError
+from gradcheck.errors import ExpressionError, Misconduct
 from gradcheck.implementations.interpreter import Scope, value_of
 from gradcheck.implementations.tensors import Home, as_tensor, items_of, plain
 from gradcheck.language.nodes import (
@@ -27,6 +27,7 @@ from gradcheck.language.torch_names import (
     allowed,
     dotted,
     is_of_function,
+    is_of_result,
 )
 
 
@@ -138,6 +139,8 @@ def _function(name: str) -> Any:
 
 
 def _attribute(node: Attribute, scope: Scope) -> Any:
+    if is_of_result(node):
+        return _held_by(value_of(node.base, scope), node.name)
     name = dotted(node, frozenset(scope.values))
     if name in TORCH_DTYPES:
         return _function(name)
@@ -149,6 +152,14 @@ def _attribute(node: Attribute, scope: Scope) -> Any:
             "leave it out",
         )
     return getattr(as_tensor(value_of(node.base, scope), scope.home), node.name)
+
+
+def _held_by(result: Any, name: str) -> Any:
+    try:
+        return getattr(result, name)
+    except AttributeError:
+        found = f"a {type(result).__name__}, which has no attribute {name!r}"
+        raise Misconduct(f"the code on trial gave {found}") from None
 
 
 def _argument(value: Any, scope: Scope) -> Any:

@@ -130,6 +130,19 @@ def is_of_function(node: object) -> bool:
     return isinstance(node, Call) and node.function == Name(FUNCTION)
 
 
+def is_of_result(node: object) -> bool:
+    """Whether the node takes an attribute of what ``f`` gives, as ``f(x).values``.
+
+    What tensors have too is read as theirs, and what is private is nobody's.
+    """
+    if not isinstance(node, Attribute) or node.name in ATTRIBUTES or node.name.startswith("_"):
+        return False
+    base: object = node.base
+    while isinstance(base, Attribute | Subscript):
+        base = base.base
+    return is_of_function(base)
+
+
 def mistakes_of_calling(tree: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
     """An error for everything that is not of the torch language, in which ``f`` may be called.
 
@@ -172,14 +185,20 @@ def _below(node: object) -> Iterator[object]:
 
 
 def _with_stand_in(node: Any) -> Any:
-    """The tree with a function of PyTorch in the place of each that is called by a plain name."""
+    """The tree with a function of PyTorch in the place of each that is called by a plain name, and
+    of what the attributes of its result are.
+    """
     if isinstance(node, tuple):
         return tuple(map(_with_stand_in, node))
+    if is_of_result(node):
+        return _with_stand_in(node.base)
     if not is_dataclass(node) or isinstance(node, type | Literal):
         return node
     parts = {each.name: _with_stand_in(getattr(node, each.name)) for each in fields(node)}
     if isinstance(node, Call) and isinstance(node.function, Name):
         parts["function"] = _STAND_IN
+    if isinstance(node, Call) and isinstance(node.function, Attribute):  # a method
+        parts["function"] = replace(node.function, base=_with_stand_in(node.function.base))
     return replace(node, **parts)
 
 

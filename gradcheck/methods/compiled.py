@@ -7,7 +7,7 @@ does not hang on. What the compiler refuses is an abstention.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -27,7 +27,7 @@ from gradcheck.methods._torch.calling import (
 )
 from gradcheck.methods._torch.compositions import cotangent_of, gradients, slopes_of
 from gradcheck.methods._torch.exceptions import guarded
-from gradcheck.methods._torch.lacks import WITHOUT_COMPILED, Lacking, shortened
+from gradcheck.methods._torch.lacks import Lacking, left_out, shortened
 from gradcheck.query import Query
 
 METHOD = Method(
@@ -40,32 +40,51 @@ METHOD = Method(
     by_default=False,
 )
 
-_BACKEND = "aot_eager"
-"""It runs the graph that is traced, with its backward, by PyTorch's own kernels: it compiles no
-machine code, which would take many times as long."""
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A backend of ``torch.compile``, and what a label adds about it."""
+
+    backend: str
+    by: str = ""
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
-    for label, asked in _asked(invocation).items():
+    # It runs the graph that is traced, with its backward, by PyTorch's own kernels: it compiles no
+    # machine code, which would take many times as long.
+    yield from asked_of(Compiler("aot_eager"), invocation)
+
+
+def asked_of(compiler: Compiler, invocation: Invocation) -> Iterator[Said]:
+    """Return all that is to be said of the code as it is compiled so."""
+    for label, asked in _asked(compiler, invocation).items():
         yield from guarded(label, partial(asked, label), invocation)
 
 
-def _asked(invocation: Invocation) -> dict[str, Callable[[str, Invocation], Iterator[Said]]]:
+def _asked(
+    compiler: Compiler, invocation: Invocation
+) -> dict[str, Callable[[str, Invocation], Iterator[Said]]]:
     """Return all calls by label."""
+    gradient = partial(_gradient, compiler)
     once: dict[str, Callable[[str, Invocation], Iterator[Said]]] = {
-        "under torch.compile": partial(_gradient, dynamic=False),
-        "under torch.compile with dynamic shapes": partial(_gradient, dynamic=True),
-        "under torch.compile with create_graph": partial(
-            _gradient, dynamic=False, create_graph=True
+        f"under torch.compile{compiler.by}": partial(gradient, dynamic=False),
+        f"under torch.compile{compiler.by} with dynamic shapes": partial(gradient, dynamic=True),
+        f"under torch.compile{compiler.by} with create_graph": partial(
+            gradient, dynamic=False, create_graph=True
         ),
     }
     if invocation.order < 2 or "second" in invocation.without:
         return once
-    return {**once, "at order 2 under torch.compile": _second}
+    return {**once, f"at order 2 under torch.compile{compiler.by}": partial(_second, compiler)}
 
 
 def _gradient(
-    label: str, invocation: Invocation, *, dynamic: bool, create_graph: bool = False
+    compiler: Compiler,
+    label: str,
+    invocation: Invocation,
+    *,
+    dynamic: bool,
+    create_graph: bool = False,
 ) -> Iterator[Said]:
     def call(compiled: Invocation) -> list[Said]:
         inputs, cotangent = input_leaves(compiled, requires_grad=True), cotangent_of(compiled)
@@ -76,10 +95,10 @@ def _gradient(
         value = Answer(label, Query(0), output_rows(results, compiled))
         return [value, Answer(label, Query(1, cotangent, (None,)), rows)]
 
-    yield from _freshly(call, invocation, dynamic=dynamic)
+    yield from _freshly(compiler, call, label, invocation, dynamic=dynamic)
 
 
-def _second(label: str, invocation: Invocation) -> Iterator[Said]:
+def _second(compiler: Compiler, label: str, invocation: Invocation) -> Iterator[Said]:
     def call(compiled: Invocation) -> list[Said]:
         inputs, cotangent = input_leaves(compiled, requires_grad=True), cotangent_of(compiled)
         tangent = directions.dense(compiled, input_ports(compiled), directions.FIRST_TANGENT)
@@ -89,11 +108,16 @@ def _second(label: str, invocation: Invocation) -> Iterator[Said]:
         rows = gradient_rows(found, compiled, inputs)
         return [Answer(label, Query(2, cotangent, (tangent, None)), rows)]
 
-    yield from _freshly(call, invocation, dynamic=False)
+    yield from _freshly(compiler, call, label, invocation, dynamic=False)
 
 
 def _freshly(
-    call: Callable[[Invocation], list[Said]], invocation: Invocation, *, dynamic: bool
+    compiler: Compiler,
+    call: Callable[[Invocation], list[Said]],
+    label: str,
+    invocation: Invocation,
+    *,
+    dynamic: bool,
 ) -> list[Said]:
     """What a call says of the implementation, compiled for it alone.
 
@@ -102,10 +126,10 @@ def _freshly(
     torch._dynamo.reset()
     try:
         compiled: Callable[..., Tensor] = torch.compile(
-            invocation.function, backend=_BACKEND, dynamic=dynamic
+            invocation.function, backend=compiler.backend, dynamic=dynamic
         )
         return call(replace(invocation, function=compiled))
     except torch._dynamo.exc.TorchDynamoException as error:
-        raise Lacking(f"{shortened(str(error))} ({WITHOUT_COMPILED})") from error
+        raise Lacking(f"{shortened(str(error))} ({left_out(label)})") from error
     finally:
         torch._dynamo.reset()

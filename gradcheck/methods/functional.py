@@ -65,6 +65,7 @@ middle, so that what takes the first for all, or the last, or a sum, is seen."""
 _Function = Callable[..., Any]
 _Transform = Callable[[_Function, tuple[int, ...]], _Function]
 _Asked = Callable[[str, Invocation], Iterator[Said]]
+_Calls = dict[str, _Asked]
 
 
 def answer(invocation: Invocation) -> Iterator[Said]:
@@ -309,11 +310,20 @@ def _value_at_points(dimension: int, label: str, invocation: Invocation) -> Iter
     yield _told_of_outputs(label, Query(0), found, invocation)
 
 
-def _vjp_at_points(dimension: int, label: str, invocation: Invocation) -> Iterator[Said]:
+def _vjp_at_points(
+    dimension: int | tuple[int | None, ...], label: str, invocation: Invocation
+) -> Iterator[Said]:
     cotangent = cotangent_of(invocation)
     weights = cotangent_tensors(cotangent, invocation)
     function = _function(invocation)
-    found = _at_points(lambda *xs: vjp(function, *xs)[1](weights), invocation, dimension)
+
+    def call(*tensors: Tensor) -> Any:
+        pulled = vjp(function, *tensors)
+        return pulled[0], pulled[1](weights)
+
+    results, found = _at_points(call, invocation, dimension)
+    if isinstance(dimension, tuple):  # else the value has a call of its own
+        yield _told_of_outputs(label, Query(0), results, invocation)
     yield _told_of_gradients(label, Query(1, cotangent, (None,)), found, invocation)
 
 
@@ -331,10 +341,31 @@ def _product_at_points(label: str, invocation: Invocation) -> Iterator[Said]:
     yield _told_of_gradients(label, Query(2, cotangent, (tangent, None)), found, invocation)
 
 
-def _at_points(call: _Function, invocation: Invocation, dimension: int = 0) -> Any:
-    """What a call gives at the point, where it takes it in a batch with others."""
-    batch = [torch.stack([x * k for k in _MULTIPLES], dimension) for x in _inputs(invocation)]
-    return tree_map(lambda each: each[_OWN], vmap(call, in_dims=dimension)(*batch))
+def _at_points(
+    call: _Function, invocation: Invocation, dimension: int | tuple[int | None, ...] = 0
+) -> Any:
+    """What a call gives at the point, where it takes it in a batch with others.
+
+    An input whose dimension is None is the same at each.
+    """
+    inputs = _inputs(invocation)
+    each = dimension if isinstance(dimension, tuple) else (dimension,) * len(inputs)
+    batch = [
+        x if axis is None else torch.stack([x * k for k in _MULTIPLES], axis)
+        for x, axis in zip(inputs, each, strict=True)
+    ]
+    return tree_map(lambda found: found[_OWN], vmap(call, in_dims=dimension)(*batch))
+
+
+def _at_points_of_one(invocation: Invocation) -> _Calls:
+    """The calls that take many values of one input beside one of each other: first, and last."""
+    count = len(invocation.inputs)
+    places = sorted({0, count - 1}) if count > 1 else []
+    chosen = [tuple(0 if k == place else None for k in range(count)) for place in places]
+    return {
+        f"under torch.vmap of points and a vjp with in_dims={each}": partial(_vjp_at_points, each)
+        for each in chosen
+    }
 
 
 # all of them, in the order in which they are asked
@@ -350,7 +381,8 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
         all(port.kind == "real" for port in ports) and n <= _MOST_INPUTS and n * m <= _MOST_ENTRIES
     )
     in_batch = invocation.batched
-    modes = [_REVERSE, _ROWS if few else _SOME_ROWS, {} if in_batch else _REVERSE_AT_POINTS]
+    modes = [_REVERSE, _ROWS if few else _SOME_ROWS]
+    modes += [] if in_batch else [_REVERSE_AT_POINTS, _at_points_of_one(invocation)]
     if "forward" not in invocation.without:
         modes += [_FORWARD, _COLUMNS if few else _SOME_COLUMNS]
         modes += [] if in_batch else [_FORWARD_AT_POINTS]
@@ -380,7 +412,6 @@ _AT_EVERY_POINT = (
 they are asked at one in so many."""
 _EVERY = 4
 _OF_POINTS = ", of points by torch.vmap"
-_Calls = dict[str, _Asked]
 _REVERSE: _Calls = {"under torch.func.vjp": _by_vjp, "under torch.func.grad": _by_grad}
 _FORWARD: _Calls = {"under torch.func.jvp": _by_jvp}
 _ROWS: _Calls = {

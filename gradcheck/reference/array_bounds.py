@@ -4,12 +4,13 @@ All bounds come from one pass in float64 (``float_arrays``), the scale from one 
 local derivatives where they differ. The conditioning is exact where there
 are few inputs: one more derivative along each. Points at which float64 says too little are run in
 balls: of the dtype's precision, and with balls of radius h |x_j| for the inputs, h small, whose
-answer has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2.
+answer has a radius of at least h sum |x_j dg/dx_j|, up to terms in h**2. At a kink each branch has
+its bounds, and the largest stands: how far the branches lie apart is no rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Query
 from gradcheck.reference.ball_arrays import Balls, is_finite, lift, magnitudes, radii
+from gradcheck.reference.branches import signs_of_branches
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.float_arrays import Measured
 from gradcheck.reference.interpret import evaluate
@@ -240,6 +242,32 @@ def _magnitudes_in_balls(graphs: DerivativeGraphs, nodes: Sequence[int], rows: R
     return np.where(np.isfinite(sizes), sizes, 0.0)
 
 
+_Decisions = Mapping[int, Array]
+"""Signs of what is undecided, as ``Balls`` takes them."""
+_Measure = Callable[[Rows, Array | None, Array, _Decisions], Array]
+"""What of an answer to some rows, under decisions; the array has the numbers of the rows."""
+
+
+def _over_branches(
+    graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, measure: _Measure
+) -> Array:
+    """A measure of the answer, at kinks the largest of all branches.
+
+    Shapes: [count, free].
+    """
+    found = measure(rows, cotangent, np.arange(rows.count), {})
+    touched = graphs.enclose(rows, _BITS).touched if rows.order else np.zeros(rows.count, bool)
+    kinks = np.flatnonzero(touched)
+    if kinks.size:
+        numbers, decisions = signs_of_branches(graphs, rows.take(kinks))
+        chosen = kinks[numbers]
+        part = None if cotangent is None else cotangent[chosen]
+        each = measure(rows.take(chosen), part, chosen, decisions)
+        starts = np.searchsorted(numbers, np.arange(kinks.size))
+        found[kinks] = np.maximum.reduceat(each, starts, axis=0)
+    return found
+
+
 def bounded_conditioning(
     graphs: DerivativeGraphs, rows: Rows, cotangent: Array | None, reach: Array
 ) -> Array:
@@ -247,8 +275,22 @@ def bounded_conditioning(
 
     Shapes: reach [count, n], as ``DerivativeGraphs.reach`` gives it; [count, free].
     """
+
+    def measure(some: Rows, part: Array | None, numbers: Array, decisions: _Decisions) -> Array:
+        return _conditioning_of_boxes(graphs, some, part, reach[numbers], decisions)
+
+    return _over_branches(graphs, rows, cotangent, measure)
+
+
+def _conditioning_of_boxes(
+    graphs: DerivativeGraphs,
+    rows: Rows,
+    cotangent: Array | None,
+    reach: Array,
+    decisions: _Decisions,
+) -> Array:
     exact = graphs.balls(rows)
-    answer = _answer(graphs, exact, cotangent, _BITS)
+    answer = _answer(graphs, exact, cotangent, _BITS, decisions)
     found = np.where(is_finite(answer), magnitudes(answer), 0.0)
     start = np.where(is_finite(answer), radii(answer), np.inf)
     todo = np.arange(rows.count)
@@ -257,7 +299,8 @@ def bounded_conditioning(
         widened = exact.take(todo)
         moved = Rows(rows.order, _widened(widened.points, step * reach[todo]), widened.cotangent,
                      widened.tangents)  # fmt: skip
-        wide = _answer(graphs, moved, part, _BITS)
+        signs = {node: each[todo] for node, each in decisions.items()}
+        wide = _answer(graphs, moved, part, _BITS, signs)
         finite = is_finite(wide)
         grown = np.where(finite, radii(wide) * _OUTWARDS - start[todo], 0.0) / step
         done = (finite | ~is_finite(answer[todo])).all(axis=1)
@@ -282,15 +325,16 @@ def _widened(points: Array, sizes: Array) -> Array:
         return np.asarray(np.frompyfunc(ball, 2, 1)(points, sizes), dtype=object)
 
 
-def _answer(
+def _answer(  # noqa: PLR0913 - all that an answer in balls hangs on
     graphs: DerivativeGraphs,
     rows: Rows,
     cotangent: Array | None,
     bits: int,
+    decisions: _Decisions,
     dtype: Dtype | None = None,
 ) -> Array:
     """The answer of rows that hold balls."""
-    algebra = Balls(dtype=dtype)
+    algebra = Balls(decisions, dtype=dtype)
     answer = graphs.run(rows, bits, algebra, exact=rows.order == 0).answer
     return answer if cotangent is None else inner_products(answer, lift(cotangent), bits)
 
@@ -303,5 +347,9 @@ def rounding_in_balls(
 
     Shapes: [count, free].
     """
-    answer = _answer(graphs, graphs.balls(rows), cotangent, dtype.precision, dtype)
-    return np.where(is_finite(answer), radii(answer), 0.0)
+
+    def measure(some: Rows, part: Array | None, _: Array, decisions: _Decisions) -> Array:
+        answer = _answer(graphs, graphs.balls(some), part, dtype.precision, decisions, dtype)
+        return np.where(is_finite(answer), radii(answer), 0.0)
+
+    return _over_branches(graphs, rows, cotangent, measure)

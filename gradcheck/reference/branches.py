@@ -84,28 +84,21 @@ class _Branch:
         return _Branch(self.row, self.taken + taken, signs, (*self.slopes, *known))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leaf:
+    """A branch in which nothing is left undecided, and what is there."""
+
+    branch: _Branch
+    answer: Array
+    lower: Array
+
+
 def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     """The union of the answers over all branches, point by point."""
     exact = graphs.enclose(Rows(0, rows.points, None, ()), _BITS, exact=True).lower[:, 0]
-    leaves: list[list[tuple[Array, Array]]] = [[] for _ in range(rows.count)]
-    decided = np.ones(rows.count, dtype=bool)
-    open_branches = [_Branch(row) for row in range(rows.count)]
-    while open_branches:
-        found, undecided = _examined(graphs, rows, open_branches)
-        width = found.answer.shape[1]
-        following: list[_Branch] = []
-        for k, branch in enumerate(open_branches):
-            implied, colours = undecided[k]
-            if implied:
-                following.append(branch.deciding(graphs.function.graph, implied, taken=0))
-            elif not colours:
-                leaves[branch.row].append((found.answer[k], found.lower[k]))
-            elif branch.taken + len(colours) > MOST_DECISIONS:
-                decided[branch.row] = False
-            else:
-                following += _both_ways(graphs.function.graph, branch, colours)
-        open_branches = [branch for branch in following if decided[branch.row]]
-    balls = np.full((rows.count, width), arb.nan(), dtype=object)
+    leaves = _leaves(graphs, rows)
+    decided = np.array([bool(each) for each in leaves], dtype=bool)
+    balls = np.full((rows.count, _width(graphs, rows)), arb.nan(), dtype=object)
     jumps = np.zeros(exact.shape, dtype=bool)
     for row in np.flatnonzero(decided):
         balls[row], jumps[row] = _united(leaves[row], exact[row])
@@ -113,14 +106,56 @@ def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     return Union(balls, jumps, decided, reason)
 
 
-def _united(leaves: Sequence[tuple[Array, Array]], exact: Array) -> tuple[Array, Array]:
+def signs_of_branches(graphs: DerivativeGraphs, rows: Rows) -> tuple[Array, dict[int, Array]]:
+    """All branches of all rows: of which row each is, in order, and the signs that it decides.
+
+    Where they are too many, one that decides nothing.
+
+    Shapes: [branches]; by node [branches, *shape of the node].
+    """
+    leaves = _leaves(graphs, rows)
+    branches = [
+        leaf.branch for row, each in enumerate(leaves)
+        for leaf in each or [_Leaf(_Branch(row), np.zeros(0), np.zeros(0))]
+    ]  # fmt: skip
+    numbers = np.array([branch.row for branch in branches], dtype=np.intp)
+    return numbers, _decisions(graphs.function.graph, branches)
+
+
+def _width(graphs: DerivativeGraphs, rows: Rows) -> int:
+    return graphs.function.size if rows.reverse else graphs.function.width
+
+
+def _leaves(graphs: DerivativeGraphs, rows: Rows) -> list[list[_Leaf]]:
+    """Of each row all branches; none where they are too many."""
+    leaves: list[list[_Leaf]] = [[] for _ in range(rows.count)]
+    decided = np.ones(rows.count, dtype=bool)
+    open_branches = [_Branch(row) for row in range(rows.count)]
+    while open_branches:
+        found, undecided = _examined(graphs, rows, open_branches)
+        following: list[_Branch] = []
+        for k, branch in enumerate(open_branches):
+            implied, colours = undecided[k]
+            if implied:
+                following.append(branch.deciding(graphs.function.graph, implied, taken=0))
+            elif not colours:
+                leaves[branch.row].append(_Leaf(branch, found.answer[k], found.lower[k]))
+            elif branch.taken + len(colours) > MOST_DECISIONS:
+                decided[branch.row] = False
+            else:
+                following += _both_ways(graphs.function.graph, branch, colours)
+        open_branches = [branch for branch in following if decided[branch.row]]
+    return [each if ok else [] for each, ok in zip(leaves, decided, strict=True)]
+
+
+def _united(leaves: Sequence[_Leaf], exact: Array) -> tuple[Array, Array]:
     """The union of the branches' answers, and which outputs they do not agree on below."""
-    balls, lower = leaves[0]
+    balls, lower = leaves[0].answer, leaves[0].lower
     jumps = _apart(lower[0], exact)
-    for answer, below in leaves[1:]:
+    for leaf in leaves[1:]:
         with working(_BITS, exact=False):
-            balls = np.asarray(union(balls, answer), dtype=object)
-        jumps = jumps | _apart(below[0], exact) | _apart(below, lower).any(axis=0)
+            balls = np.asarray(union(balls, leaf.answer), dtype=object)
+        jumps = jumps | _apart(leaf.lower[0], exact) | _apart(leaf.lower, lower).any(axis=0)
     return balls, jumps
 
 

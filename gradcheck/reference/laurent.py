@@ -123,14 +123,15 @@ def _constant(node: Operation) -> Array:
     return np.asarray(_fixed(constant_balls(node)), dtype=object)
 
 
-def _standing(ball: Any) -> Any:
+def standing(ball: Any) -> Any:
+    """One that does not move, of which a ball is known."""
     if not isinstance(ball, arb):
         return UNKNOWN
     series = Series(0, (ball, *(arb(0),) * (TERMS - 1)))
     return Sides(None, arb(0), series, series)
 
 
-_fixed = np.frompyfunc(_standing, 1, 1)
+_fixed = np.frompyfunc(standing, 1, 1)
 
 
 def _summed(x: Array, node: Operation) -> Array:

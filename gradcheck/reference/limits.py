@@ -4,6 +4,9 @@ Along x + v t let f be the sum of q_j(v) tʲ. If f can be differentiated k times
 degree j for j = 0 to k, and Dᵏf[t₁, ..., tₖ] is the k-th difference of q_k with steps t₁ to tₖ,
 begun anywhere. That the q_j are forms is held at random lines: differences of order k + 1 vanish.
 That lines tell all, is proved: the expansion is possible with balls for directions that cover all.
+Where a condition that is undecided hangs on some entries alone, it is settled along lines in those,
+from every point near this one in the others: f(y, v t) = q₀(y) + q₁(y, v) t + o(t), uniformly. Then
+that it fits f(y, 0) is held too: q₁(w + y) = q₁(w) + the slope of f(·, 0) for a step y.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from gradcheck.ops.balls import working
 from gradcheck.query import Array, flatten, split
 from gradcheck.randomness import derive_key, random_below, random_words
 from gradcheck.reference.ball_arrays import is_settled, union
+from gradcheck.reference.conditions import reach
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows
 from gradcheck.reference.interpret import evaluate
 from gradcheck.reference.laurent import (
@@ -31,9 +35,12 @@ from gradcheck.reference.laurent import (
     capped,
     line,
     on_line,
+    standing,
 )
 
 _BITS = 1_536
+_NEAR = 2.0**-30
+"""How far around a point lines begin, relative to it."""
 _MOST_INPUTS = 16
 _MOST_ENTRIES = 4_096
 _Step = TypeVar("_Step")
@@ -118,14 +125,16 @@ class _Lines:
         """The series of all outputs along a direction."""
         key = tuple(direction.tolist())
         if key not in self._known:
-            self._known[key] = self._expanded([arb(v) for v in key])
+            self._known[key] = self._expanded([arb(v) for v in key], self.rows.points[0].tolist())
         return self._known[key]
 
-    def _expanded(self, direction: Sequence[arb]) -> list[object]:
+    def _expanded(self, direction: Sequence[arb], point: Sequence[object]) -> list[object]:
         graph, function = self.graphs.function.graph, self.graphs.function
-        point = self.rows.points[0].tolist()
         flat = np.empty((1, self.size), dtype=object)
-        flat[0] = [line(k, *each) for k, each in enumerate(zip(point, direction, strict=True))]
+        flat[0] = [
+            standing(x) if isinstance(x, arb) else line(k, x, v)
+            for k, (x, v) in enumerate(zip(point, direction, strict=True))
+        ]
         parts = split(flat, [graph.shape(node) for node in function.inputs])
         by_number = {
             graph.nodes[node].attr: part for node, part in zip(function.inputs, parts, strict=True)
@@ -170,15 +179,59 @@ class _Lines:
         )
 
     def _covered(self) -> Array:
-        """Up to which order each output is expanded, -1 for none, with balls for all directions of
-        the largest entry 1: so an expansion holds uniformly."""
+        """Up to which order each output is expanded, -1 for none, for all directions at once: so
+        an expansion holds uniformly."""
+        found = self._covered_by(range(self.size))
+        if self.order == 1 and (found < 1).any():
+            deciding = self._deciding()
+            if 0 < deciding.size < self.size and self._fits_beside(deciding):
+                found = np.maximum(found, self._covered_by(deciding.tolist()))
+        return found
+
+    def _covered_by(self, entries: Sequence[int]) -> Array:
+        """The same for directions in some entries, with balls around the others' values.
+
+        The balls are for directions whose largest entry is 1.
+        """
+        inner = set(entries)
+        point = [
+            x if k in inner else arb(x, _NEAR * max(1.0, abs(x)))
+            for k, x in enumerate(self.rows.points[0].tolist())
+        ]
         found = np.full(self.width, self.order)
-        for entry, side in itertools.product(range(self.size), (1, -1)):
-            direction = [arb(0, 1)] * self.size
+        for entry, side in itertools.product(entries, (1, -1)):
+            direction = [arb(0, 1) if k in inner else arb(0) for k in range(self.size)]
             direction[entry] = arb(side)
-            known = [_known_orders(each) for each in self._expanded(direction)]
+            known = [_known_orders(each) for each in self._expanded(direction, point)]
             found = np.minimum(found, known)
         return found
+
+    def _deciding(self) -> Array:
+        """The input entries on which undecided conditions hang."""
+        graph, function = self.graphs.function.graph, self.graphs.function
+        undecided = sorted(self.graphs.enclose(self.rows, _BITS).undecided)
+        if not undecided:
+            return np.zeros(0, dtype=int)
+        units = split(
+            np.eye(self.size, dtype=bool), [graph.shape(each) for each in function.inputs]
+        )
+        seeds = dict(zip(function.inputs, units, strict=True))
+        return np.flatnonzero(reach(graph, undecided, seeds, self.size).any(axis=1))
+
+    def _fits_beside(self, deciding: Array) -> bool:
+        """Whether steps in the other entries alone change all outputs as steps beside them do.
+
+        Along such a step the undecided conditions stay what they are at the point.
+        """
+        before = self.expand(self.base)
+        for entry in np.setdiff1d(np.arange(self.size), deciding):
+            unit = np.eye(self.size)[entry]
+            step = Rows(1, self.rows.points, None, (unit[None],))
+            slopes = self.graphs.enclose(step, _BITS, exact=True).answer[0]
+            lines = zip(before, self.expand(self.base + unit), slopes, strict=True)
+            if not all(_differ_by(slope, *each) for *each, slope in lines):
+                return False
+        return True
 
     def difference(
         self, tangents: Sequence[Array], outputs: Array
@@ -236,6 +289,14 @@ def _is_form(chosen: Sequence[tuple[int, ...]], column: Sequence[object], j: int
     if abs(total) < SMALL:
         return True
     return None if total.contains(0) else False
+
+
+def _differ_by(slope: arb, before: object, after: object) -> bool:
+    """Whether the second of two series has the slope of the first and another one besides."""
+    if not isinstance(before, Series) or not isinstance(after, Series):
+        return False
+    first, second = (each.coefficient(RAMIFICATION) for each in (before, after))
+    return first is not None and second is not None and bool(abs(second - first - slope) < SMALL)
 
 
 def _known_orders(series: object) -> int:

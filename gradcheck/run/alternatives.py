@@ -24,7 +24,7 @@ MOST_DERIVATIVES = 1 << 17
 def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     """Yield what wrong code would have given where the evidence was, simple faults first."""
     zero, true = np.zeros(evidence.true.shape), evidence.true
-    yield Alternative(GuessKind.ZERO, "zero, where the truth is not", zero, simple=True)
+    yield Alternative(GuessKind.ZERO, _zero_text(evidence), zero, simple=True)
     yield Alternative(GuessKind.SIGN, "the sign", -true, simple=True)
     yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
     if evidence.parts.any():
@@ -36,6 +36,14 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
         yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
+
+
+def _zero_text(evidence: Evidence) -> str:
+    """Say what zeros are; of a user's own double backward, what its author is to do."""
+    is_own = evidence.session.check.implementation.is_own_code
+    if is_own and all(label.startswith("reverse over reverse") for label in evidence.labels):
+        return "double backward returns zeros: mark it once_differentiable"
+    return "zero, where the truth is not"
 
 
 def _of_order(evidence: Evidence) -> Iterator[Alternative]:

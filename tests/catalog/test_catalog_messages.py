@@ -1,6 +1,7 @@
 """What a writer of cases reads after each kind of mistake: the whole text of every message."""
 
 import pytest
+from default_witnesses import ALL_NAMES
 
 from gradcheck.catalog.load import load_text
 from gradcheck.errors import CatalogError
@@ -96,8 +97,7 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, requires: [foward]}",
         "f.yaml:1:47: the unknown witness 'foward'\n"
-        "  expected: one of value, reverse, functional, forward, compiled, contract, second, "
-        "third, gradcheck\n"
+        f"  expected: one of {ALL_NAMES}\n"
         "  fix:      write forward",
     ),
     (
@@ -499,8 +499,7 @@ MESSAGES = [
     (
         "c: {formula: x, inputs: {x: real}, without: {revers: x}}",
         "f.yaml:1:46: the unknown witness 'revers'\n"
-        "  expected: one of value, reverse, functional, forward, compiled, contract, second, "
-        "third, gradcheck\n"
+        f"  expected: one of {ALL_NAMES}\n"
         "  fix:      write reverse",
     ),
     (

@@ -1,7 +1,8 @@
 """How a user's own code is called: by `call`, and as a module with inputs for parameters."""
 
 import textwrap
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -120,6 +121,69 @@ def by_name(x, y):
 def test_a_map_that_the_function_returns_is_read_by_the_names_of_the_outputs():
     found = called(TWO, by_name, X, Y)
     assert [each.tolist() for each in found] == [[7.0, 10.0], [10.0, 21.0]]
+
+
+@dataclass
+class Record:
+    product: torch.Tensor
+    sum: torch.Tensor
+    rest: None = None
+
+
+class Named(NamedTuple):
+    product: torch.Tensor
+    sum: torch.Tensor
+
+
+@pytest.mark.parametrize("kind", [Record, Named])
+def test_a_record_that_the_function_returns_is_read_by_the_names_of_the_outputs(kind):
+    found = called(TWO, lambda x, y: kind(product=x * y, sum=x + y), X, Y)
+    assert [each.tolist() for each in found] == [[7.0, 10.0], [10.0, 21.0]]
+
+
+def test_a_tuple_with_other_names_is_read_in_order():
+    found = called(TWO.replace("sum:", "total:"), lambda x, y: Named(x + y, x * y), X, Y)
+    assert [each.tolist() for each in found] == [[7.0, 10.0], [10.0, 21.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "first"),
+    [
+        ("f(x, y).sum", [7.0, 10.0]),
+        ("f(x, y).product.flip(0)", [21.0, 10.0]),
+        ("f(x, y).rest[0].product + x", [12.0, 24.0]),
+    ],
+)
+def test_what_the_function_gives_is_taken_by_attribute(call, first):
+    def function(x, y):
+        return Record(x * y, x + y, rest=[Record(x * y, x)])
+
+    assert called(f"formula: x + y, {XY}, call: '{call}'", function, X, Y).tolist() == first
+
+
+def test_results_of_pytorch_are_taken_by_attribute():
+    found = called(f"formula: x + y, {XY}, call: 'f(x).values + y'", torch.sort, X, Y)
+    assert found.tolist() == [7.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("f(x, y).total", "a Record, which has no attribute 'total'"),
+        ("f(x, y).sum.total", "a Tensor, which has no attribute 'total'"),
+    ],
+)
+def test_an_attribute_that_is_not_there_is_told(call, said):
+    with pytest.raises(Misconduct) as caught:
+        called(f"formula: x + y, {XY}, call: '{call}'",
+               lambda x, y: Record(x * y, x + y), X, Y)  # fmt: skip
+    assert str(caught.value) == f"the code on trial gave {said}"
+
+
+@pytest.mark.parametrize("call", ["f(x).__class__", "x.values + f(x)", "f(x._values)"])
+def test_attributes_of_what_is_no_result_and_private_ones_are_refused(call):
+    with pytest.raises(CatalogError, match="the attribute '"):
+        case_of(f"formula: x + y, {XY}, call: '{call}'", pair)
 
 
 @pytest.mark.parametrize(

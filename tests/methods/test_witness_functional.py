@@ -21,6 +21,8 @@ AT_ONE_POINT = [
     "under torch.vmap with in_dims=-1",
     "under torch.vmap of points and a vjp",
     "under torch.vmap of points and a vjp with in_dims=-1",
+    "under torch.vmap of points and a vjp with in_dims=(0, None)",
+    "under torch.vmap of points and a vjp with in_dims=(None, 0)",
     "under torch.func.jvp",
     "under torch.func.jacfwd",
     "under torch.vmap of points and a jvp",
@@ -113,8 +115,15 @@ def test_second_derivatives_that_vanish_are_zeros(function):
 
 def test_what_the_case_does_without_is_not_asked():
     without = {"forward": "no jvp", "second": "no double backward"}
-    answers = said(functional.answer(invocation(lambda x: x * x, 3.0, without=without)))
-    assert labels(answers) == AT_ONE_POINT[:8]
+    answers = said(functional.answer(invocation(lambda x, y: x * y, 3.0, 5.0, without=without)))
+    assert labels(answers) == AT_ONE_POINT[:10]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_of_several_inputs_the_first_and_the_last_are_batched_alone(count):
+    answers = said(functional.answer(invocation(lambda *xs: sum(xs), *[2.0] * count)))
+    told = [each.partition("in_dims=(")[2] for each in labels(answers) if "in_dims=(" in each]
+    assert told == {1: [], 3: ["0, None, None)", "None, None, 0)"]}[count]
 
 
 def test_points_that_were_drawn_are_asked_few_calls():
@@ -186,7 +195,12 @@ def test_the_kernel_that_raises_under_vmap_on_its_own_is_convicted():
 
 
 class Product(torch.autograd.Function):
-    """x y, with rules of its own for every transform; ``spoil`` is what its vmap makes wrong."""
+    """x y, with rules of its own for every transform; ``spoil`` is what its vmap makes wrong.
+
+    Its derivatives are products too, by ``in_backward`` and ``in_jvp``.
+    """
+
+    in_backward = in_jvp = staticmethod(torch.mul)
 
     @staticmethod
     def forward(x, y):
@@ -197,15 +211,15 @@ class Product(torch.autograd.Function):
         context.save_for_backward(*inputs)
         context.save_for_forward(*inputs)
 
-    @staticmethod
-    def backward(context, cotangent):
+    @classmethod
+    def backward(cls, context, cotangent):
         x, y = context.saved_tensors
-        return cotangent * y, cotangent * x
+        return cls.in_backward(cotangent, y), cls.in_backward(cotangent, x)
 
-    @staticmethod
-    def jvp(context, tangent, other):
+    @classmethod
+    def jvp(cls, context, tangent, other):
         x, y = context.saved_tensors
-        return tangent * y + other * x
+        return cls.in_jvp(tangent, y) + cls.in_jvp(other, x)
 
     @classmethod
     def vmap(cls, info, in_dims, x, y):
@@ -225,6 +239,24 @@ def spoilt(change):
         spoil = staticmethod(change)
 
     return Spoilt.apply
+
+
+class Deep(Product):
+    """The product whose vmap is itself, so that what is below it meets its rules."""
+
+    @classmethod
+    def vmap(cls, info, in_dims, x, y):
+        sides = [
+            side if axis is None else side.movedim(axis, 0)
+            for side, axis in zip((x, y), in_dims, strict=True)
+        ]
+        return cls.apply(*torch.broadcast_tensors(*sides)), 0
+
+
+def deep(**rules):
+    return type(
+        "Culprit", (Deep,), {name: staticmethod(rule) for name, rule in rules.items()}
+    ).apply
 
 
 def square(product):
@@ -257,6 +289,30 @@ class Wave(torch.autograd.Function):
         return cls.apply(x), in_dims[0]
 
 
+class SpentWave(Wave):
+    """sin(x), which a transform can pull back along one cotangent, and eager mode along many."""
+
+    last = 1
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        under = torch._C._functorch.is_functorch_wrapped_tensor(inputs[0])
+        context.pulls = [] if under else None
+        Sine.setup_context(context, inputs, output)
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        slope = context.saved_tensors[0].cos()
+        if context.pulls is not None:
+            context.pulls.append(cotangent)
+            slope = slope * (2 if len(context.pulls) > cls.last else 1)
+        return cotangent * slope
+
+
+class UnspentWave(SpentWave):
+    last = 1_000
+
+
 def wave(**rules):
     return type(
         "Culprit", (Wave,), {name: staticmethod(rule) for name, rule in rules.items()}
@@ -279,13 +335,25 @@ def sign_of_the_first(info, in_dims, operand):
     return operand.abs() * operand[:1].sign() if operand.ndim > 1 else operand
 
 
+def one_for_all(info, in_dims, operand):
+    """Wrong where an operand alone is batched."""
+    alone = None in in_dims and operand.ndim > 1
+    return operand[:1].expand_as(operand) if alone else operand
+
+
 def wrong_in_last(info, in_dims, operand):
     return operand.mT if in_dims[0] == 1 else operand
 
 
 SQUARE = {"formula": "x**2", "inputs": {"x": {"domain": "(0.5, 1.5)", "shape": [3]}}}
 SINE = {**SQUARE, "formula": "sin(x)"}
+MIXED = {
+    "formula": "x*y",
+    "inputs": {name: {"domain": "(0.5, 1.5)", "shape": [3]} for name in "xy"},
+}
 CULPRITS = {
+    "one value for all": (MIXED, spoilt(one_for_all), "in_dims=(0, None)"),
+    "one pull": (SINE, SpentWave.apply, "jacrev with chunk_size=1"),
     "the first point for all": (SQUARE, square(spoilt(first_for_all)), "torch.vmap and"),
     "the last point for all": (SQUARE, square(spoilt(last_for_all)), "torch.vmap and"),
     "a sum over the points": (SQUARE, square(spoilt(a_sum)), "torch.vmap and"),
@@ -294,6 +362,8 @@ CULPRITS = {
     "the first tangent for all": (SINE, wave(in_jvp=spoilt(first_for_all)), "jacfwd"),
 }
 TWINS = {
+    "a product of two": (MIXED, Product.apply),
+    "many pulls": (SINE, UnspentWave.apply),
     "a product": (SQUARE, square(Product.apply)),
     "a rule of its own in reverse mode": (SINE, wave(in_backward=Product.apply)),
     "a rule of its own in forward mode": (SINE, wave(in_jvp=Product.apply)),
@@ -301,8 +371,8 @@ TWINS = {
 EAGER = ("value", "reverse", "forward", "contract")
 
 
-def judged(case, function, witness="functional"):
-    options = {"dtype": "float64", "points": 16, "order": 1, "witness": witness}
+def judged(case, function, witness="functional", order=1):
+    options = {"dtype": "float64", "points": 16, "order": order, "witness": witness}
     return gradcheck.verify(function, **case, **options)
 
 
@@ -320,6 +390,39 @@ def test_a_culprit_is_convicted_by_name(name):
 def test_no_other_witness_sees_it(name):
     case, function, _ = CULPRITS[name]
     assert judged(case, function, EAGER).verdict == "agree"
+
+
+SECOND = {
+    "forward over reverse": (wave(in_backward=deep(in_jvp=spoilt(first_for_all))), "hessian"),
+    "reverse over reverse": (
+        wave(in_backward=deep(in_backward=spoilt(first_for_all))),
+        "jacrev of jacrev",
+    ),
+    "reverse over forward": (
+        wave(in_jvp=deep(in_backward=spoilt(first_for_all))),
+        "jacrev of jacfwd",
+    ),
+}
+SECOND_TWINS = {
+    "forward over reverse": wave(in_backward=deep(in_jvp=Product.apply)),
+    "reverse over reverse": wave(in_backward=deep(in_backward=Product.apply)),
+    "reverse over forward": wave(in_jvp=deep(in_backward=Product.apply)),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_a_rule_that_is_wrong_for_second_derivatives_alone_is_convicted_by_its_call(name):
+    function, call = SECOND[name]
+    result = judged(SINE, function, order=2)
+    told = " ".join(result.blocks[0].split())
+    assert f"right in eager mode, wrong at order 2 under torch.func.{call}" in told
+    assert judged(SINE, function, (*EAGER, "second"), order=2).verdict == "agree"
+    assert judged(SINE, function).verdict == "agree"
+
+
+@pytest.mark.parametrize("name", SECOND_TWINS)
+def test_the_twin_of_a_wrong_second_derivative_is_acquitted(name):
+    assert judged(SINE, SECOND_TWINS[name], order=2).verdict == "agree"
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -15,6 +15,7 @@ PLANNED = (
     "forward",
     "compiled",
     "contract",
+    "inductor",
     "second",
     "third",
     "gradcheck",
@@ -26,7 +27,7 @@ def test_these_are_among_the_witnesses_and_are_planned_in_this_order():
 
 
 def test_what_is_too_dear_is_asked_only_by_name():
-    assert set(WITNESSES) - set(DEFAULT_WITNESSES) == {"compiled"}
+    assert set(WITNESSES) - set(DEFAULT_WITNESSES) == {"compiled", "inductor"}
 
 
 @pytest.mark.parametrize("name", WITNESSES)

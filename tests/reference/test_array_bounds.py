@@ -144,6 +144,16 @@ def test_a_product_that_is_subnormal_is_off_by_half_a_subnormal(x, expected, bou
     assert bounds(graphs, *part)[1].item() == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("x", [0.0, 0.5])
+def test_what_branches_do_not_share_is_no_rounding(x):
+    graphs = graphs_of("abs(x) - max(x, -x) + x**2", x=())
+    query = Query(1, np.ones((1, 1)), (None,))
+    (part,) = plan_rows(graphs, query, np.array([[x]])).parts
+    conditioning, rounding = in_balls(graphs, *part)
+    assert conditioning.item() == pytest.approx(4 * x, abs=1e-5)  # |2x| + |x| 2
+    assert rounding.item() < 16 * F32.unit_roundoff
+
+
 @pytest.mark.parametrize("bounds", [in_floats, in_balls])
 def test_a_sum_that_is_subnormal_is_exact(bounds):
     graphs = graphs_of("(x + y)*z", x=(), y=(), z=())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from asked import function_of
 from flint import arb
 
 from gradcheck.graph.lower import lower
@@ -82,3 +83,42 @@ def test_a_form_that_is_not_linear_is_no_derivative():
     """x³/(x² + y²) has a derivative along every line, and none."""
     found = asked("x**3/(x**2 + y**2)", 1, (0.0, 0.0))
     assert Status.SETTLED not in found.status
+
+
+SQUARES = "v[0]**2 + v[1]**2"
+LENGTH = f"sqrt(where({SQUARES} > 0, {SQUARES}, 1))"  # of v, but 1 for that of 0
+
+
+def beside(text, y):
+    """The gradient by y and v at v = 0, where a condition of v is undecided."""
+    graphs = DerivativeGraphs(function_of(text, y=(), v=(2,)))
+    found = enclose(graphs, Query(1, np.ones((1, 1)), (None,)), np.array([[y, 0.0, 0.0]]))
+    return found.status[0].tolist(), found.balls[0]
+
+
+def test_a_limit_written_out_for_some_inputs_alone_holds_from_every_value_of_the_others():
+    """atan(|v|/y)/|v| tends to 1/y as v does to 0 (DLMF 4.24.3); of that times v[0] the slope by
+    v[0] at -2 is -1/2."""
+    text = f"where({SQUARES} > 0, atan({LENGTH}/y)/{LENGTH}, 1/y)*v[0]"
+    status, balls = beside(text, -2.0)
+    assert status == [Status.SETTLED] * 3
+    for ball, true in zip(balls, (0, -0.5, 0), strict=True):
+        assert abs(ball - true) < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("text", "y"),
+    [
+        (f"where({SQUARES} > 0, y*sin({LENGTH})/{LENGTH}, 2*y)", 0.0),  # is 2 y where v is 0
+        (f"where({SQUARES} > 0, sin({LENGTH}*y)/{LENGTH}, y**2)", 1.0),  # has the slope 2 there
+        (f"where({SQUARES} > 0, sin({LENGTH}*y)/{LENGTH}, y + 1)", 1.0),  # jumps
+    ],
+)
+def test_what_does_not_fit_the_values_beside_it_is_not_settled(text, y):
+    assert beside(text, y)[0][0] != Status.SETTLED
+
+
+def test_one_that_does_is():
+    status, balls = beside(f"where({SQUARES} > 0, sin({LENGTH}*y)/{LENGTH}, y)", 1.0)
+    assert status == [Status.SETTLED] * 3
+    assert abs(balls[0] - 1) < 1e-14

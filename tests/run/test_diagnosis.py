@@ -390,6 +390,25 @@ def test_a_direction_that_is_ignored_is_guessed_in_other_modes(place, witness, g
     assert str(planted("ignores the direction", place, witness).guess) == guess
 
 
+class SineWithoutGraph(torch.autograd.Function):
+    """Its backward multiplies by a number of the forward, of which autograd knows nothing."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.cos())
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.saved_tensors[0]
+
+
+def test_a_double_backward_of_zeros_says_what_its_author_is_to_do():
+    sine = "{formula: sin(x), inputs: {x: '(-3, 3)'}}"
+    guess = convicted(sine, SineWithoutGraph.apply, "second").guess
+    assert str(guess) == "double backward returns zeros: mark it once_differentiable"
+
+
 def test_a_value_without_a_term_is_guessed():
     guess = planted("dropped term", "value", "value").guess
     assert str(guess) == "x*y is left out of sin(x)*cos(y) + x*y"

@@ -42,6 +42,34 @@ def test_what_is_no_subgradient_disagrees_at_a_kink(slope):
     assert outcome.smallest[0].true.startswith("[")
 
 
+FLAT = "{formula: 'abs(x) - max(x, -x)', inputs: {x: real}, order: 1, points: [{at: {x: 0}}]}"
+
+
+def flat(slope):
+    """0, with a gradient that is ``slope`` at 0."""
+
+    class Flat(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return 0 * x
+
+        @staticmethod
+        def backward(context, cotangent):
+            (x,) = context.saved_tensors
+            return cotangent * torch.where(x == 0, slope, 0 * x)
+
+    return Flat.apply
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, Ruling.AGREE), (1.0, Ruling.DISAGREE)])
+def test_how_far_branches_lie_apart_explains_nothing_where_their_sum_is_smooth(
+    slope, verdict, dtype
+):
+    assert ruled(FLAT, function=flat(slope), dtype=dtype).verdict is verdict
+
+
 def test_a_convention_is_honoured():
     assert ruled(RELU % PROMISE, function=relu_like(0.0)).verdict is Ruling.AGREE
     assert ruled(RELU % PROMISE, function=torch.relu).verdict is Ruling.AGREE

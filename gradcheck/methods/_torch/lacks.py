@@ -21,7 +21,6 @@ FIRST_ORDER = "`order: 1` leaves second derivatives out"
 SECOND_ORDER = "`order: 2` leaves third derivatives out"
 OTHER_DTYPES = "`dtypes` without this one leaves it out"
 NO_FORWARD = "`without: {forward: why}` leaves forward mode out"
-WITHOUT_COMPILED = "`without: {compiled: why}` leaves compiled code out"
 _COMPILED_CALLS = ("under torch.compile", "at order 2 under torch.compile")
 _FUNCTIONAL_CALLS = (
     "under torch.func",
@@ -34,7 +33,11 @@ _LEFT_OUT = (
     ("torch.autograd.gradcheck", "`without: {gradcheck: why}` leaves finite differences out"),
     ("torch.autograd.grad ", "`without: {reverse: why}` leaves reverse mode out"),
     ("Tensor.backward", "`without: {reverse: why}` leaves reverse mode out"),
-    (_COMPILED_CALLS, WITHOUT_COMPILED),
+    (
+        tuple(f"{call} by inductor" for call in _COMPILED_CALLS),
+        "`without: {inductor: why}` leaves inductor's code out",
+    ),
+    (_COMPILED_CALLS, "`without: {compiled: why}` leaves compiled code out"),
     (
         _FUNCTIONAL_CALLS,
         "`without: {functional: why}` leaves function transforms out",
@@ -197,7 +200,7 @@ def lack_of(error: BaseException, text: str, label: str) -> str | None:
     found = next((each for each in LACKS if each.means(text, label)), None)
     if found is None or raised_by_own_code(error):
         return None
-    return _of_order(f"{shortened(text)} ({found.fix or _left_out(label)})", label)
+    return _of_order(f"{shortened(text)} ({found.fix or left_out(label)})", label)
 
 
 def _of_order(text: str, label: str) -> str:
@@ -205,7 +208,8 @@ def _of_order(text: str, label: str) -> str:
     return text.replace(FIRST_ORDER, SECOND_ORDER) if label.count(" over ") == 2 else text
 
 
-def _left_out(label: str) -> str:
+def left_out(label: str) -> str:
+    """Return what leaves a call out, by its label."""
     return next(fix for start, fix in _LEFT_OUT if f"{label} ".startswith(start))
 
 

@@ -122,6 +122,8 @@ class Repeated:
                     self._still.append(self._by(None))
             while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
                 pass
+            if any(_are_far(self._still[0], each) for each in self._moved):
+                self._still.append(self._by(None))  # was it the moves, or the calls?
 
     def moved(self, key: AnswerKey) -> Array:
         """An answer by each pattern; none from code that is opaque.
@@ -138,8 +140,6 @@ class Repeated:
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS:
             self._moved.append(self._by(len(self._moved)))
-            if _are_far(self._still[0], self._moved[-1]):  # then is it the move, or the call?
-                self._still.append(self._by(None))
         elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
             self._ranged.append(self._by(len(self._ranged), into_range=True))
         else:
