@@ -67,6 +67,7 @@ class Invocation:
             ``own_code`` says that a user's code is under test, and so not PyTorch itself.
             ``without`` says of witnesses that the case does without why.
             ``elsewhere`` makes the implementation for the other dtypes of the case.
+            ``in_place`` makes the implementation's in-place spelling; None where there is none.
             ``again`` are labels of answers, where these alone are asked for once more.
     Units:  every number is exactly representable in ``dtype``.
     """
@@ -88,6 +89,7 @@ class Invocation:
     )
     second: FiniteDifferenceSettings | None = None  # the same for gradgradcheck
     elsewhere: Mapping[str, Callable[[], Callable[..., Any]]] = field(default_factory=dict)
+    in_place: Callable[[], Callable[..., Any] | None] = lambda: None
     again: frozenset[str] = frozenset()
 
     @property

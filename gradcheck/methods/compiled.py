@@ -52,10 +52,10 @@ class Compiler:
 def answer(invocation: Invocation) -> Iterator[Said]:
     # It runs the graph that is traced, with its backward, by PyTorch's own kernels: it compiles no
     # machine code, which would take many times as long.
-    yield from asked_of(Compiler("aot_eager"), invocation)
+    yield from said_of_compiled(Compiler("aot_eager"), invocation)
 
 
-def asked_of(compiler: Compiler, invocation: Invocation) -> Iterator[Said]:
+def said_of_compiled(compiler: Compiler, invocation: Invocation) -> Iterator[Said]:
     """Return all that is to be said of the code as it is compiled so."""
     for label, asked in _asked(compiler, invocation).items():
         yield from guarded(label, partial(asked, label), invocation)

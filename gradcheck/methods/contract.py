@@ -151,6 +151,7 @@ _DIRECTIONS: dict[str, directions.Direction] = {
 }
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
+    ("in the in-place spelling", clauses.in_place),
     ("on the second backward", clauses.second_backward),
     ("into a .grad that is there", clauses.added_to_grad),
     *(

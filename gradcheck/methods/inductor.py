@@ -12,7 +12,7 @@ import torch._inductor.config
 
 from gradcheck.answer import Invocation, Said
 from gradcheck.methods import Method
-from gradcheck.methods.compiled import Compiler, asked_of
+from gradcheck.methods.compiled import Compiler, said_of_compiled
 
 METHOD = Method(
     name="inductor",
@@ -28,4 +28,4 @@ METHOD = Method(
 def answer(invocation: Invocation) -> Iterator[Said]:
     # Files of earlier compilations would be taken for this one's.
     with torch._inductor.config.patch(force_disable_caches=True):
-        yield from asked_of(Compiler("inductor", by=" by inductor"), invocation)
+        yield from said_of_compiled(Compiler("inductor", by=" by inductor"), invocation)

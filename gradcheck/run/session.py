@@ -17,6 +17,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
+from gradcheck.implementations.in_place import in_place_subject, rewritten_in_place
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes, DifferenceSettings
@@ -129,6 +130,7 @@ class Session:
                 first=differences[numbers[0]].first,
                 second=differences[numbers[0]].second,
                 elsewhere=self._elsewhere(),
+                in_place=self._in_place,
                 again=again,
             )
             yield invocation, numbers
@@ -159,6 +161,15 @@ class Session:
         ]
         ends = np.cumsum(counts).tolist()
         return [found[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+    def _in_place(self) -> Subject | None:
+        """The implementation in its in-place spelling, made anew."""
+        check = self.check
+        if not check.implementation.is_own_code:
+            return partial(rewritten_in_place, self.subject)
+        return in_place_subject(
+            self.case, self.variant, check.implementation, check.dtype, check.device
+        )
 
     def _elsewhere(self) -> dict[str, Callable[[], Subject]]:
         """For each other dtype of the case how its implementation is made."""

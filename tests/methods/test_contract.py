@@ -586,3 +586,93 @@ def test_a_clause_of_code_that_cancels_is_asked_again_while_its_operations_round
     found = measure(ask, call, answers)
     assert {rounding.opaque for rounding in found.values()} == {""}
     assert min(rounding.spread.max() for rounding in found.values()) > 1e-9
+
+
+# the in-place spelling
+
+
+def switched(x, y, inplace=False):  # noqa: FBT002 - as PyTorch's own functions have it
+    return x.sin_().mul_(y) if inplace else x.sin() * y
+
+
+def wrongly_switched(x, y, inplace=False):  # noqa: FBT002
+    return x.sin_().mul_(y.detach()) if inplace else x.sin() * y
+
+
+def beside(x, y):
+    return x.sin() * y
+
+
+def beside_(x, y):
+    return x.sin_().mul_(y)
+
+
+def wrong_beside(x, y):
+    return x.sin() * y
+
+
+def wrong_beside_(x, y):
+    return x.sin_().mul_(y.detach())
+
+
+def apart(x, y):
+    return x.sin() * y
+
+
+def apart_(x, y, z):
+    raise NotImplementedError
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, wrong):
+        super().__init__()
+        self.inplace, self.wrong = False, wrong
+
+    def forward(self, x, y):
+        return (wrongly_switched if self.wrong else switched)(x, y, inplace=self.inplace)
+
+
+IN_PLACE_CULPRITS = {
+    "an argument": wrongly_switched,
+    "a function beside it": wrong_beside,
+    "an attribute of a module": Layer(wrong=True),
+}
+IN_PLACE_TWINS = {
+    "an argument": switched,
+    "a function beside it": beside,
+    "an attribute of a module": Layer(wrong=False),
+    "a function of another signature": apart,
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE_CULPRITS)
+def test_an_in_place_spelling_that_is_wrong_is_convicted_by_name(name):
+    result = gradcheck.verify(IN_PLACE_CULPRITS[name], **WAVE, **QUICK, witness="contract")
+    assert result.verdict == "disagree"
+    assert "in the in-place spelling" in " ".join(result.blocks[0].split())
+
+
+@pytest.mark.parametrize("name", IN_PLACE_CULPRITS)
+def test_no_other_witness_sees_what_is_wrong_in_place(name):
+    others = ("value", "reverse", "forward", "functional")
+    result = gradcheck.verify(IN_PLACE_CULPRITS[name], **WAVE, **QUICK, witness=others)
+    assert result.verdict == "agree"
+
+
+@pytest.mark.parametrize("name", IN_PLACE_TWINS)
+def test_a_right_in_place_spelling_is_acquitted(name):
+    result = gradcheck.verify(IN_PLACE_TWINS[name], **WAVE, **QUICK, witness="contract")
+    assert result.verdict == "agree"
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [(True, "disagree"), (False, "agree")])
+def test_pytorchs_operators_are_asked_in_place_too(monkeypatch, wrong, verdict):
+    write, calls = torch.Tensor.sin_, []
+
+    def sin_(tensor):
+        calls.append(tensor)
+        return write(tensor).mul(1.5 if wrong else 1.0)
+
+    monkeypatch.setattr(torch.Tensor, "sin_", sin_)
+    result = gradcheck.verify("torch.sin(x)*y", **WAVE, **QUICK, witness="contract")
+    assert (result.verdict, bool(calls)) == (verdict, True)

@@ -155,6 +155,21 @@ def value_beside_gradients(label: str, first: FirstCall) -> Iterator[Said]:
         yield Answer(label, Query(0), asked)
 
 
+def in_place(label: str, first: FirstCall) -> Iterator[Said]:
+    """By the spelling that writes into its argument, on clones: the value, and the gradient."""
+    function = first.invocation.in_place()
+    if function is None:
+        return
+    writing = replace(first.invocation, function=function)
+    inputs = first.leaves()
+    results = result_of(writing, [leaf.clone() for leaf in inputs])
+    asked = output_rows(results, first.invocation)
+    alone = output_rows(first.results(first.leaves()), first.invocation)
+    if first.invocation.again or not np.array_equal(asked, alone, equal_nan=True):
+        yield Answer(label, Query(0), asked)
+    yield from first.told(label, pulled(results, inputs, first.weights), inputs)
+
+
 # the same graph
 
 
