@@ -48,6 +48,12 @@ class GraphFunction:
         """The number of input entries."""
         return sum(math.prod(self.graph.shape(node)) for node in self.inputs)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` takes something for a constant, so that differences tell another slope."""
+        nodes = self.graph.nodes
+        return any(nodes[k].op == "detach" for k in self.graph.ancestors(self.outputs))
+
     def refuse_complex(self) -> None:
         """Errors: ValueError where an entry is complex."""
         if any(self.graph.kind(node) == "complex" for node in (*self.inputs, *self.outputs)):

@@ -53,12 +53,15 @@ class Reference:
     question alone, never on what was asked before. The outputs are those that are judged. Of an
     order for which the operator table states no derivative, every entry is undefined.
 
+    ``is_stopped`` says that the derivative that is meant is not that of the values.
+
     Units: ``outputs`` and ``size`` count entries; a complex entry is one.
     """
 
     def __init__(self, formula: Lowered) -> None:
         self._function = GraphFunction.of(formula)
         self.outputs, self.size = self._function.width, self._function.size
+        self.is_stopped = self._function.is_stopped
         self._graphs = DerivativeGraphs(self._function)
         self._sympy: dict[int, tuple[SymbolicDerivative | None, str]] = {}
 

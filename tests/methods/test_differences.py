@@ -146,6 +146,13 @@ def test_in_double_precision_gradgradcheck_passes_all_that_is_right(formula):
     assert not passes(torch.autograd.gradgradcheck, culprit, numbers, DOUBLE, settings)
 
 
+@pytest.mark.parametrize(
+    ("formula", "testify"), [("x + (sin(x) - x)", True), ("x + stop(sin(x) - x)", False)]
+)
+def test_of_a_gradient_that_is_meant_differences_say_nothing(formula, testify):
+    assert (first_difference(truth_of(formula), (0.7,), DOUBLE) is not None) is testify
+
+
 def test_the_default_settings_let_the_same_fault_pass():
     culprit = off_by(Scaled, torch.sin, 1 + 1e-4)
     assert torch.autograd.gradcheck(culprit, leaves([1.25], DOUBLE), check_batched_grad=False)

@@ -75,7 +75,7 @@ class Boxes:
         count = len(points)
         largest = np.abs(points).max(axis=1, initial=1.0)
         few = 0 < reference.outputs * reference.size**2 <= _MOST_ENTRIES
-        smooth = np.full(count, few) & (largest <= FARTHEST)
+        smooth = np.full(count, few and not reference.is_stopped) & (largest <= FARTHEST)
         numbers, balls = np.flatnonzero(smooth), list[Array]()
         exponents = np.ceil(np.log2(largest[numbers])).astype(int) - dtype.precision // 3
         steps = np.ldexp(1.0, exponents)
