@@ -109,19 +109,30 @@ def _errors(
     largest = max(graph.nodes[node].size for node in graph.ancestors(nodes))
     step = max(1, _MOST_AT_ONCE // max(1, largest * rows.count))
     true = graphs.in_floats(nodes, rows)
-    found = []
-    for start in range(0, SAMPLES, step):
-        chosen = range(start, min(start + step, SAMPLES))
-        algebra = Rounded(level, rows.count, chosen, number)
-        tiled = rows.take(np.tile(np.arange(rows.count), len(chosen)))
-        if level.perturbed:
-            tiled = replace(tiled, points=algebra.perturbed(tiled.points, dtype))
-        values = evaluate(graph, nodes, graphs.numbers(tiled), algebra)
-        answer = joined(values, tiled.count)
-        if level.operations != dtype:  # the result itself is of the dtype
-            answer = algebra.on_grid(answer, dtype, derive_key("result", number))
-        found.append(answer.reshape(len(chosen), rows.count, -1) - true)
-    return np.concatenate(found)
+
+    def sampled(*, has_end: bool) -> tuple[Floats, bool]:
+        """The errors, and whether a number was too small for the grid."""
+        found, underflows = [], False
+        for start in range(0, SAMPLES, step):
+            chosen = range(start, min(start + step, SAMPLES))
+            algebra = Rounded(level, rows.count, chosen, number, has_end=has_end)
+            tiled = rows.take(np.tile(np.arange(rows.count), len(chosen)))
+            if level.perturbed:
+                tiled = replace(tiled, points=algebra.perturbed(tiled.points, dtype))
+            values = evaluate(graph, nodes, graphs.numbers(tiled), algebra)
+            answer = joined(values, tiled.count)
+            if level.operations != dtype:  # the result itself is of the dtype
+                answer = algebra.on_grid(answer, dtype, derive_key("result", number))
+            found.append(answer.reshape(len(chosen), rows.count, -1) - true)
+            underflows |= algebra.underflows
+        return np.concatenate(found), underflows
+
+    errors, underflows = sampled(has_end=True)
+    if not underflows:
+        return errors
+    scaled, _ = sampled(has_end=False)
+    wider = (scaled**2).mean(axis=0) > (errors**2).mean(axis=0)
+    return np.where(wider, scaled, errors)
 
 
 @dataclass(slots=True)
@@ -129,13 +140,16 @@ class Rounded:
     """The algebra of floats that are rounded after each operation, several samples at once.
 
     Rows are samples × points. A node draws by what it computes, never by its number, which hangs
-    on what was asked before.
+    on what was asked before. ``underflows`` says afterwards whether a number other than 0 was below
+    the normal ones; without ``has_end`` it is rounded like any other.
     """
 
     level: Level
     count: int
     samples: range
     number: int
+    has_end: bool = True
+    underflows: bool = False
     zero: float = 0.0
     _plain: FloatAlgebra = field(default_factory=FloatAlgebra)
     _names: dict[int, int] = field(default_factory=dict)
@@ -222,7 +236,15 @@ class Rounded:
         if dtype == FLOAT64:
             return values
         shifts = self._shifts(key, values.ndim)
-        return np.asarray(_rounded(values * shifts, dtype) / shifts)
+        shifted = values * shifts
+        tiny = (np.abs(shifted) < dtype.smallest_normal) & (shifted != 0)
+        found = _rounded(shifted, dtype)
+        if tiny.any():
+            self.underflows = True
+            if self.has_end:
+                found = np.where(tiny, np.rint(shifted / dtype.smallest_subnormal)
+                                 * dtype.smallest_subnormal, found)  # fmt: skip
+        return np.asarray(found / shifts)
 
     def _spread(self, values: Array) -> Array:
         rows = len(self.samples) * self.count
@@ -252,14 +274,9 @@ def _normal(key: int, shape: tuple[int, ...]) -> Floats:
 
 
 def _rounded(values: Array, dtype: Dtype) -> Array:
-    """Numbers to nearest of a dtype without an end above. ``floats.round_to`` is exact and slow.
+    """Numbers to nearest of a dtype without ends. ``floats.round_to`` is exact and slow.
 
     Source: Dekker, "A floating-point technique for extending the available precision", 1971.
     """
     spread = values * (2.0 ** (53 - dtype.precision) + 1)
-    found = spread - (spread - values)
-    tiny = np.abs(values) < 2.0**dtype.emin
-    if tiny.any():
-        step = dtype.smallest_subnormal
-        found = np.where(tiny, np.rint(values / step) * step, found)
-    return np.asarray(found)
+    return np.asarray(spread - (spread - values))

@@ -24,7 +24,7 @@ from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wro
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask
-from gradcheck.run.ruling import Examination, FailingPoint, warnings_raise_nothing
+from gradcheck.run.ruling import Examination, FailingPoint, calm_warnings
 from gradcheck.run.session import Points, Session, session_of
 
 RANDOM = (
@@ -57,7 +57,7 @@ def examine(check: Check, run_options: RunOptions) -> Outcome:
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     else:
-        with warnings_raise_nothing():
+        with calm_warnings(check):
             examination = Examination(check, run_options)
             examination.run()
             failed = examination.has_failed

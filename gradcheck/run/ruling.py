@@ -85,19 +85,24 @@ def rule(check: Check, run_options: RunOptions) -> Outcome:
 
     Errors: CatalogError where the case's ``function`` cannot be loaded.
     """
-    with warnings_raise_nothing():
+    with calm_warnings(check):
         examination = Examination(check, run_options)
         examination.run()
         return examination.outcome()
 
 
 @contextmanager
-def warnings_raise_nothing() -> Iterator[None]:
-    """Show what a filter of the caller's would raise: a warning says nothing of a gradient."""
+def calm_warnings(check: Check) -> Iterator[None]:
+    """Show what a filter of the caller's would raise: a warning says nothing of a gradient.
+
+    What PyTorch says of its own operators is not shown: a catalog asks deprecated ones too.
+    """
     with warnings.catch_warnings():
         warnings.filters = [
             ("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters
         ]
+        if not check.implementation.is_own_code:
+            warnings.simplefilter("ignore", UserWarning)
         yield
 
 

@@ -62,6 +62,15 @@ def test_inputs_that_the_dtype_holds_do_not_move(dtype):
     assert spread(lambda x: (x > 2).to(x.dtype), 2.0, dtype=dtype) == [0.0]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kernel", [torch.log_softmax, torch.softmax])
+def test_kernels_that_compute_in_float32_round_their_result(kernel, dtype):
+    (found,) = spread(lambda x: kernel(torch.stack([x, 2 * x]), 0)[0], 1.25, dtype=dtype)
+    value = kernel(torch.tensor([1.25, 2.5]), 0)[0].to(getattr(torch, dtype))
+    ulp = torch.finfo(value.dtype).eps * 2.0 ** value.abs().log2().floor()
+    assert found >= 2 * ulp.item()
+
+
 def test_inputs_that_are_cast_move_where_that_rounds():
     (found,) = spread(lambda x: (x.double() * 3).float(), 1.1, dtype="float32")
     assert found > 0

@@ -7,8 +7,9 @@ from invocations import PlainSine, claims, invocation, remarks
 from torch.nn import functional
 
 from gradcheck.answer import Ruling
+from gradcheck.errors import Misconduct
 from gradcheck.methods import second
-from gradcheck.methods._torch.defects import DEFECTS
+from gradcheck.methods._torch.defects import DEFECTS, silent_defect
 
 pytestmark = pytest.mark.skipif(
     not torch.__version__.startswith("2.13"), reason="defects of PyTorch 2.13"
@@ -233,3 +234,16 @@ def test_each_defect_is_told_of_in_the_findings(request):
     issues = {each.issue.rpartition("/")[2] for each in DEFECTS if each.issue != "not reported"}
     assert issues
     assert [issue for issue in issues if issue not in told] == []
+
+
+def test_a_probe_that_sound_operators_fail_too_tells_nothing():
+    """As where PyTorch gives another dtype to all that a Python float takes part in."""
+    (softmax,) = (each for each in DEFECTS if each.name == "softmax")
+
+    def question(asked):
+        if asked.function is softmax.written:
+            raise Misconduct("the gradient of input 0 has dtype torch.float64")
+        return second.answer(asked)
+
+    call = invocation(attention, QKV)
+    assert silent_defect([softmax], "a probe", question, call) is None

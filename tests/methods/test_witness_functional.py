@@ -162,6 +162,10 @@ LACKS = {
     "random numbers": (lambda x: x + 0 * torch.rand(3), "random operation"),
     "in place": (in_place, "doesn't match the broadcast shape"),
     "in place by entry": (by_entry, "inplace arithmetic"),
+    "in place at indices": (
+        lambda x: torch.zeros(3, dtype=x.dtype).index_copy_(0, torch.arange(3), x),
+        "index_copy_(self, *extra_args) is not possible",
+    ),
     "NumPy": (lambda x: x * torch.from_numpy(x.detach().numpy()), "data pointer"),
     "an old autograd.Function": (PlainSine.apply, "must override the setup_context"),
     "no rule for vmap": (Sine.apply, "does not have vmap support"),

@@ -89,3 +89,14 @@ def test_a_point_has_the_same_samples_alone_and_beside_others():
 def test_the_longest_sum_is_counted():
     reference = reference_of("sum(x) + x[0]", x=(300,))
     assert reference.longest_sum(Query(0), np.ones((1, 300))) == 300
+
+
+FLOAT16 = DTYPES["float16"]
+
+
+def test_samples_err_as_code_that_scales_what_the_formula_loses_below_the_smallest_number():
+    """The slope of exp(x)/(exp(x) + 1) is p (1 - p): with a rounded p near 1 it is off by about u.
+    At 18 the formula's 1/(exp(x) + 1) is 0 in float16, and so would be all errors."""
+    shapes, points = {"x": (), "y": ()}, np.array([[18.0, 0.0]])
+    for each in samples("exp(x)/(exp(x) + exp(y))", shapes, GRADIENT, points, FLOAT16)[1:]:
+        assert rms(each) > FLOAT16.unit_roundoff / 16

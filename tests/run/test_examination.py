@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import torch
+from culprits import case_of, check_of
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling, RunOptions
@@ -15,7 +17,7 @@ from gradcheck.methods import METHODS
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.reference.reference import Reference
 from gradcheck.run import examination
-from gradcheck.run.ruling import Examination
+from gradcheck.run.ruling import Examination, calm_warnings
 
 # the record
 
@@ -327,3 +329,15 @@ def test_what_is_wrong_is_shown_before_what_is_inaccurate():
     outcome = ruled(lossy, function=wrong, run_options=strict)
     assert (outcome.verdict, outcome.blame) == (Ruling.DISAGREE, "the backward is wrong")
     assert outcome.smallest[0].ruling is Ruling.DISAGREE
+
+
+@pytest.mark.parametrize(("function", "told"), [(None, []), (torch.sin, ["it is deprecated"])])
+def test_what_pytorch_says_of_its_own_operators_is_not_shown(function, told):
+    check = check_of(
+        case_of("{formula: sin(x), inputs: {x: real}, torch: torch.sin(x)}", function), "value"
+    )
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        with calm_warnings(check):
+            warnings.warn("it is deprecated", UserWarning, stacklevel=1)
+    assert [str(each.message) for each in shown] == told

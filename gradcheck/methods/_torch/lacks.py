@@ -168,7 +168,8 @@ LACKS = (
     Lack(r"Batching rule not implemented for"),
     Lack(r"it does not have vmap support", calls=_FUNCTIONAL_CALLS),
     Lack(
-        r"vmap: (?:It looks like you're|called random operation|inplace arithmetic)"
+        r"vmap: (?:It looks like you're|called random operation)"
+        r"|vmap: .*\(self, \*extra_args\) is not possible because"  # in place, of one for many
         r"|vmap: We do not support|vmap: we do not yet support"
         r"|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -275,7 +275,8 @@ threshold_backward topk tril tril_indices triu triu_indices trunc where zero zer
 
 _OF_COMPLEX = frozenset({"abs", "sgn"})
 """They round complex numbers only."""
-_CASTS = frozenset({"_to_copy", "convert_element_type", "copy"})
+_CASTS = frozenset({"_to_copy", "convert_element_type", "copy", "to"})
+"""``to`` comes from PyTorch's decompositions: elsewhere autograd has made a copy of it."""
 
 _SINGLE = _CASTS | _names("""
 abs acos acosh add angle asin asinh atan atan2 atanh cos cosh deg2rad div erf erfc exp exp2 expm1
@@ -657,10 +658,16 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
         if not isinstance(args[0], Tensor):  # under vmap a number is cast too
             return False
         source = args[0].dtype
-        target = kwargs.get("dtype") or (args[1] if len(args) > 1 else None) or source
-    if not isinstance(target, torch.dtype) or not target.is_floating_point:
+        target = _dtype_among((kwargs.get("dtype"), *args[1:])) or source
+    if not target.is_floating_point:
         return False
     return not source.is_floating_point or torch.finfo(source).eps < torch.finfo(target).eps
+
+
+def _dtype_among(values: Iterable[Any]) -> torch.dtype | None:
+    """The dtype that is named, or that of a tensor."""
+    dtypes = (each.dtype if isinstance(each, Tensor) else each for each in values)
+    return next((each for each in dtypes if isinstance(each, torch.dtype)), None)
 
 
 def _loses_nothing(function: Any, args: Any, result: Any) -> bool:
