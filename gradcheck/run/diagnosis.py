@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gradcheck.answer import Agreement, EntryReport, Ruling, Statement, Violation
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.points.generate import to_coordinates
 from gradcheck.query import Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.entry_text import entry_report
@@ -44,10 +45,11 @@ def cross_check(session: Session, points: Points, seed: int, promises: Promises)
 
 
 def _symbolic(session: Session, points: Points) -> Statement:
-    query = Query(1, None, (None,)) if session.reference.size else Query(0)
-    found = session.reference.enclose(query, session.rows(points))
+    reference = session.in_real_coordinates
+    query = Query.of_all(1) if reference.size else Query(0)
+    found = reference.enclose(query, to_coordinates(session.variant.inputs, points))
     proved = int((found.status <= Status.KINK).sum())
-    note = session.reference.note(1)
+    note = reference.note(1)
     told = f"{proved} of {found.status.size} derivatives enclosed, by {found.route}"
     if note:
         told += f": {note}"

@@ -435,3 +435,33 @@ def test_a_gradient_where_there_is_none_is_guessed():
 def test_the_plane_is_still_smooth_enough_for_these_tests():
     check = check_of(case_of(PLANE.declaration), "reverse")
     assert examine(check, BRIEF).verdict is Ruling.AGREE
+
+
+class WrongPushOfComplexNumbers(torch.autograd.Function):
+    """|z|², whose jvp has a wrong sign in the imaginary part."""
+
+    @staticmethod
+    def forward(z):
+        return z.real**2 + z.imag**2
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_forward(*inputs)
+        context.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(context, cotangent):
+        return 2 * cotangent * context.saved_tensors[0]
+
+    @staticmethod
+    def jvp(context, tangent):
+        (z,) = context.saved_tensors
+        return 2 * (z.real * tangent.real - z.imag * tangent.imag)
+
+
+def test_who_is_wrong_is_said_of_complex_numbers_too():
+    case = case_of("{formula: re(z)**2 + im(z)**2, inputs: {z: complex}}",
+                   WrongPushOfComplexNumbers.apply)  # fmt: skip
+    outcome = examine(check_of(case, "forward", "complex128"), BRIEF)
+    assert outcome.blame == FORWARD
+    assert outcome.statements[0].note.startswith("2 of 2 derivatives enclosed")
