@@ -12,9 +12,12 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from gradcheck.catalog.case import Implementation
 from gradcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.case import Implementation
 
 
 def refusal(function: str, trusted: Collection[str]) -> str | None:
