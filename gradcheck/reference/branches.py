@@ -66,12 +66,12 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Branch:
-    """One point with some decisions taken: signs by node, flat, and the gradients that had them."""
+    """One point with some decisions taken: signs by node, flat, and the groups that had them."""
 
     row: int
     taken: int = 0
     signs: dict[int, Array] = field(default_factory=dict)
-    slopes: tuple[tuple[Array, int], ...] = ()
+    known: tuple[tuple[_Group, int], ...] = ()
 
     def deciding(self, graph: Graph, chosen: Sequence[tuple[_Group, int]], taken: int) -> _Branch:
         """The branch with the signs of some groups."""
@@ -80,8 +80,7 @@ class _Branch:
             for node, entry, sign in group.places:
                 array = signs.setdefault(node, np.zeros(graph.nodes[node].size, dtype=int))
                 array[entry] = side * sign
-        known = [(group.slope, side) for group, side in chosen if group.slope is not None]
-        return _Branch(self.row, self.taken + taken, signs, (*self.slopes, *known))
+        return _Branch(self.row, self.taken + taken, signs, (*self.known, *chosen))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,17 +183,29 @@ def _examined(
     undecided: list[_Undecided] = []
     for k, branch in enumerate(branches):
         groups = _grouped(places[k], slopes, k)
-        implied = [(group, sign) for group in groups if (sign := _implied(branch, group))]
+        implied = [
+            (group, sign) for group in groups if (sign := _implied(graphs, taken, branch, group))
+        ]
         undecided.append((implied, [] if implied else _coloured(graphs, taken, groups)))
     return found, undecided
 
 
-def _implied(branch: _Branch, group: _Group) -> int:
-    """The sign that a decision which was taken gives a group; 0 if none does."""
-    if group.slope is None:
-        return 0
-    found = (_parallel(slope, group.slope) * side for slope, side in branch.slopes)
-    return next((sign for sign in found if sign), 0)
+def _implied(graphs: DerivativeGraphs, rows: Rows, branch: _Branch, group: _Group) -> int:
+    """The sign that a decision which was taken gives a group; 0 if none does.
+
+    It reaches every number that the group reaches. Of others it says nothing: it may have been
+    taken at once with a decision that they hang on, by one sign alone beside each of that one's.
+    """
+    for known, side in branch.known:
+        if known.slope is None or group.slope is None:
+            continue
+        sign = _parallel(known.slope, group.slope) * side
+        if sign:
+            numbers = [*graphs.outputs_of(rows), *graphs.lower(rows.order)]
+            earlier, here = _reached(graphs.function.graph, numbers, [known, group])
+            if earlier[here].all():
+                return sign
+    return 0
 
 
 def _decisions(graph: Graph, branches: Sequence[_Branch]) -> dict[int, Array]:
@@ -284,19 +295,26 @@ def _coloured(graphs: DerivativeGraphs, rows: Rows, groups: list[_Group]) -> lis
     """
     if len(groups) < 2:
         return [[group] for group in groups]
-    graph = graphs.function.graph
+    graph, answers = graphs.function.graph, graphs.outputs_of(rows)
+    everything = [*answers, *graphs.lower(rows.order)]
+    colours = _joined(groups, _reached(graph, everything, groups))
+    if len(colours) <= MOST_DECISIONS:
+        return colours
+    return _joined(groups, _reached(graph, answers, groups))
+
+
+def _reached(graph: Graph, numbers: Sequence[int], groups: Sequence[_Group]) -> Array:
+    """Which entries of some nodes hang on which groups.
+
+    Shapes: [groups, entries].
+    """
     seeds: dict[int, Array] = {}
     for k, group in enumerate(groups):
         for node, entry, _ in group.places:
             seed = seeds.setdefault(node, np.zeros((len(groups), graph.nodes[node].size), bool))
             seed[k, entry] = True
     shaped = {node: seed.reshape(len(groups), *graph.shape(node)) for node, seed in seeds.items()}
-    answers = graphs.outputs_of(rows)
-    everything = reach(graph, [*answers, *graphs.lower(rows.order)], shaped, len(groups))
-    colours = _joined(groups, everything)
-    if len(colours) <= MOST_DECISIONS:
-        return colours
-    return _joined(groups, reach(graph, answers, shaped, len(groups)))
+    return reach(graph, numbers, shaped, len(groups))
 
 
 def _joined(groups: list[_Group], reached: Array) -> list[list[_Group]]:

@@ -1,15 +1,18 @@
 """Kinks: each undecided condition both ways, together wherever it occurs."""
 
+import textwrap
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from flint import arb
 
+from gradcheck.catalog.load import load_text
 from gradcheck.graph.graph import Graph
 from gradcheck.query import Port, Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.enclosures import Status, enclose
+from gradcheck.reference.reference import Reference
 
 
 def graphs_of(build, *shapes):
@@ -179,6 +182,21 @@ def test_which_kinks_are_decided_together_does_not_hang_on_what_was_written_firs
     found = enclose(crown(PAIRS, written_first), query, np.zeros((1, 2 * PAIRS)))
     assert (found.status == Status.KINK).all()
     assert np.allclose(hulls(found), (-2, 2), atol=1e-7, rtol=0)
+
+
+def test_what_one_output_decides_leaves_the_others_all_their_branches():
+    """Of three equal numbers each may be the least, the middle and the largest."""
+    text = """
+        c:
+          formula: {sorted: "[lo, mid, hi]", largest: "[hi, mid]"}
+          let: {lo: amin(x), mid: "max(min(x[0], x[1]), min(max(x[0], x[1]), x[2]))", hi: amax(x)}
+          inputs: {x: {shape: [3]}}
+          torch: "[torch.sort(x)[0], torch.topk(x, 2)[0]]"
+    """
+    (case,) = load_text(textwrap.dedent(text), "cases/sample.yaml")
+    found = Reference(case.variants[0].formula).enclose(Query.of_all(1), np.zeros((1, 3)))
+    assert (found.status == Status.KINK).all()
+    assert all(ball.contains(0) and ball.contains(1) for ball in found.balls.ravel())
 
 
 def operators_in_order(function):
