@@ -30,7 +30,7 @@ def choose(text: str, spelling: str = "--device") -> tuple[str, ...]:
         return there()
     words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for word in words:
-        if word != "cpu" and not _is_there(word):
+        if word != HOST and not _is_there(word):
             raise UsageError(
                 f"{spelling} {word}: no such device here",
                 f"one or more of {', '.join(there())}, or auto",
@@ -53,13 +53,13 @@ def choose_one(text: str) -> str:
 def there() -> tuple[str, ...]:
     """The CPU, and the accelerator that ``torch.accelerator`` reports."""
     if not may_have_accelerator():
-        return ("cpu",)
+        return (HOST,)
     import torch  # only where it may find something: it takes a second
 
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is None or not torch.accelerator.is_available():
-        return ("cpu",)
-    return ("cpu", accelerator.type)
+        return (HOST,)
+    return (HOST, accelerator.type)
 
 
 def may_have_accelerator() -> bool:
@@ -97,7 +97,7 @@ def has_dtype(device: str, dtype: str) -> bool:
 
 def name_of(device: str) -> str:
     """What the device calls itself; for the CPU its model."""
-    if device == "cpu":
+    if device == HOST:
         return _processor()
     import torch  # a device other than the CPU is known only after torch was asked for it
 
@@ -108,7 +108,7 @@ def name_of(device: str) -> str:
 
 def _is_there(word: str) -> bool:
     match = re.fullmatch(r"([a-z][a-z0-9_]*)(?::([0-9]{1,4}))?", word)
-    if match is None or match[1] == "cpu" or not may_have_accelerator():
+    if match is None or match[1] == HOST or not may_have_accelerator():
         return False
     import torch  # a device was asked for by name
 

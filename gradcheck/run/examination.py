@@ -37,7 +37,6 @@ STATE = (
     "buffer from one call for another"
 )
 KEEPS_STATE = "the implementation keeps state from call to call, which no formula does"
-LACKS_DTYPE = "the device {} has no {}"
 ARRAY = "{} is wrong, as its entries show together; each alone might be rounding"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
@@ -53,7 +52,7 @@ def examine(check: Check, run_options: RunOptions) -> Outcome:
     started = time.perf_counter()
     reason = check.case.without.get(check.witness)
     if reason is None and not has_dtype(check.device, check.dtype):
-        reason = LACKS_DTYPE.format(check.device, check.dtype)
+        reason = f"the device {check.device} has no {check.dtype}"
     if reason is not None:
         outcome = Outcome(Ruling.ABSTAIN, reason, 0, 0, 0, 0.0, {})
     else:

@@ -100,14 +100,17 @@ class FirstCall:
         return self.other(label, gradient_rows(gradients, self.invocation, inputs))
 
     def other(self, label: str, numbers: Array) -> Iterator[Answer]:
-        """The same question's answer, unless it is the first one's, bit for bit.
+        """The same question's answer, unless it is the first one's, bit for bit."""
+        return self._if_other(Answer(label, self.answer.query, numbers), self.answer.numbers)
 
-        Where it is asked for again it is given in any case.
-        """
-        if self.invocation.again or not np.array_equal(
-            numbers, self.answer.numbers, equal_nan=True
-        ):
-            yield Answer(label, self.answer.query, numbers)
+    def other_value(self, label: str, value: Array, usual: Array) -> Iterator[Answer]:
+        """The value, unless it is the usual one, which ``value`` judges, bit for bit."""
+        return self._if_other(Answer(label, Query(0), value), usual)
+
+    def _if_other(self, answer: Answer, usual: Array) -> Iterator[Answer]:
+        """An answer that differs; where it is asked for again it is given in any case."""
+        if self.invocation.again or not np.array_equal(answer.numbers, usual, equal_nan=True):
+            yield answer
 
     def is_far_from(self, said: Said) -> bool:
         return isinstance(said, Answer) and not are_close(said.numbers, self.answer.numbers)
@@ -151,8 +154,7 @@ def value_beside_gradients(label: str, first: FirstCall) -> Iterator[Said]:
     with torch.no_grad():
         inputs = input_leaves(first.invocation, requires_grad=False)
         alone = output_rows(first.results(inputs), first.invocation)
-    if first.invocation.again or not np.array_equal(asked, alone, equal_nan=True):
-        yield Answer(label, Query(0), asked)
+    yield from first.other_value(label, asked, alone)
 
 
 def in_place(label: str, first: FirstCall) -> Iterator[Said]:
@@ -165,8 +167,7 @@ def in_place(label: str, first: FirstCall) -> Iterator[Said]:
     results = result_of(writing, [leaf.clone() for leaf in inputs])
     asked = output_rows(results, first.invocation)
     alone = output_rows(first.results(first.leaves()), first.invocation)
-    if first.invocation.again or not np.array_equal(asked, alone, equal_nan=True):
-        yield Answer(label, Query(0), asked)
+    yield from first.other_value(label, asked, alone)
     yield from first.told(label, pulled(results, inputs, first.weights), inputs)
 
 
