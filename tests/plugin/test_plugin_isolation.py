@@ -259,13 +259,6 @@ def test_results_of_another_seed_or_release_are_not_those_of_this_run(kernels, f
     assert (code, len(records.read(kernels.path / "out"))) == (0, 2), out
 
 
-def test_results_that_are_not_there_cannot_be_resumed(kernels):
-    kernels.cases("right")
-    code, out = kernels.run("--gradcheck-resume", "nowhere")
-    assert code == pytest.ExitCode.USAGE_ERROR
-    assert "nowhere cannot be read: No such file or directory" in out
-
-
 def can_mount():
     tried = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     try:
