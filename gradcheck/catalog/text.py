@@ -26,9 +26,12 @@ _FORBIDDEN = re.compile(
 def read_text(path: Path, shown: str) -> str:
     """The file's text. ``shown`` is how messages name it.
 
-    Errors: CatalogError for what is no regular file, cannot be read, is larger than 1 MiB, or is
-            no text in UTF-8.
+    Errors: CatalogError for what is no regular file, cannot be read, is larger than 1 MiB, is no
+            text in UTF-8, or has a name that steers a terminal.
     """
+    if not shown.isprintable():
+        found = "a file name with control characters"
+        raise _refuse(ascii(shown), found, "a printable name", "rename the file")
     try:
         if path.exists() and not path.is_file():
             raise _refuse(shown, "no regular file", "a YAML file", "name a file")

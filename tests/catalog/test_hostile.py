@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcheck.catalog.load import load_text
+from gradcheck.catalog.load import load, load_text
 from gradcheck.catalog.text import decode
 from gradcheck.errors import CatalogError
 
@@ -46,6 +46,23 @@ def test_the_corpus_is_large_and_knows_what_is_only_odd():
     refused = [name for name, entry in FILES.items() if entry["says"]]
     assert len(refused) > 300
     assert len(FILES) - len(refused) > 10
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J.yaml", "a\u202e.yaml", "a\n.yaml"])
+def test_a_file_whose_name_steers_a_terminal_is_refused_and_not_printed(name, tmp_path):
+    (tmp_path / name).write_text("c: {formula: x, inputs: {x: real}}")
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path / name, shown=name)
+    assert str(caught.value) == (
+        f"{ascii(name)}:1:1: a file name with control characters\n"
+        "  expected: a printable name\n"
+        "  fix:      rename the file"
+    )
+
+
+def test_a_file_whose_name_is_foreign_is_read(tmp_path):
+    (tmp_path / "größe.yaml").write_text("c: {formula: x, inputs: {x: real}}")
+    assert [case.name for case in load(tmp_path / "größe.yaml")] == ["c"]
 
 
 WATCHED = """
