@@ -54,7 +54,7 @@ def test_a_file_whose_name_steers_a_terminal_is_refused_and_not_printed(name, tm
     with pytest.raises(CatalogError) as caught:
         load(tmp_path / name, shown=name)
     assert str(caught.value) == (
-        f"{ascii(name)}:1:1: a file name with control characters\n"
+        f"{name!a}:1:1: a file name with control characters\n"
         "  expected: a printable name\n"
         "  fix:      rename the file"
     )
