@@ -21,7 +21,7 @@ from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.plugin.folders import is_catalog, shown
-from gradcheck.plugin.isolation import Ended, Request, unjudged
+from gradcheck.plugin.isolation import Ended, CheckName, unjudged
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import (
@@ -91,7 +91,7 @@ def run_check(request: pytest.FixtureRequest) -> None:
 
 
 def _isolated(item: CheckItem) -> Ended:
-    question = Request(item.path, shown(item.path, item.config), item.check.name)
+    question = CheckName(item.path, shown(item.path, item.config), item.check.name)
     return examiner_of(item.config).ended(question)
 
 

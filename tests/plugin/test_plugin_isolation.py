@@ -105,6 +105,12 @@ class Kernels:
         found = records.read(self.path / folder)
         return {each.case: each.blame for each in found if each.verdict != "agree"}
 
+    def wait_for_a_result(self):
+        give_up = time.monotonic() + 100
+        files = self.path / "out"
+        while time.monotonic() < give_up and not any(f.stat().st_size for f in files.glob("*")):
+            time.sleep(0.02)
+
     def wait_for(self, name):
         give_up = time.monotonic() + 100
         while time.monotonic() < give_up and not (self.path / name).exists():
@@ -221,8 +227,9 @@ def test_after_a_kill_of_the_controller_nothing_runs_on_and_the_rest_is_resumed(
     kernels.cases("right", "right", "waits_for_a_kill", "right")
     process = kernels.start(*options)
     examiner = int(kernels.wait_for("waiting"))
+    kernels.wait_for_a_result()
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate(timeout=100)
     assert has_ended(examiner)
     done = kernels.verdicts()
     assert "c2_waits_for_a_kill" not in done
