@@ -29,7 +29,7 @@ from gradcheck.catalog.known_failures import read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.trust import ProjectModules
-from gradcheck.plugin.isolation import READY, Ended, CheckName, Setup, unjudged
+from gradcheck.plugin.isolation import READY, CheckName, Ended, Setup, unjudged
 from gradcheck.plugin.session import prepare_torch
 
 

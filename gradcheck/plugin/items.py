@@ -21,7 +21,7 @@ from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.plugin.folders import is_catalog, shown
-from gradcheck.plugin.isolation import Ended, CheckName, unjudged
+from gradcheck.plugin.isolation import CheckName, Ended, unjudged
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import (
