@@ -361,10 +361,9 @@ class _Told:
     @property
     def key(self) -> object:
         """The same for answers that are judged together: they leave the same sides free."""
+        free = tuple(side is None for side in self.answer.query.sides)
         apart = self.promises.about(self.answer.query.order)
-        return tuple(side is None for side in self.answer.query.sides), id(
-            self.promises
-        ) if apart else None
+        return free, self.measured, id(self.promises) if apart else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,16 +411,14 @@ def _alike(told: Sequence[_Told]) -> Iterator[list[_Told]]:
 
 def _judge(session: Session, told: Sequence[_Told]) -> None:
     """Judge one group of answers, each where it belongs."""
-    question = JointQuery.of(
-        session,
-        [each.answer.query for each in told],
-        [each.rows for each in told],
-        told[0].promises,
-    )
-    coordinates = question.coordinates
+    queries = [each.answer.query for each in told]
+    coordinates = Coordinates.of(queries[0], session.variant)
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
+    question = JointQuery.of(session, queries, [each.rows for each in told], got, told[0].promises)
+    truth, judgements = question.judged(
+        partial(_own_rounding, told, coordinates, question.claims.first)
+    )
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -430,7 +427,7 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     start = 0
     for each in told:
         part = slice(start, start := start + len(each.numbers))
-        judged = judgements.taken(part)
+        claims = question.claims.places[part]
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(
@@ -438,8 +435,8 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
                 each.numbers,
                 *about,
                 got[part],
-                truth.taken(part),
-                judged,
+                truth.taken(claims),
+                judgements.taken(claims),
                 each.call,
                 each.called,
             )
@@ -447,50 +444,62 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
 
 
 def _own_rounding(
-    told: Sequence[_Told], coordinates: Coordinates, mask: Mask, error: Floats
+    told: Sequence[_Told], coordinates: Coordinates, first: Array, mask: Mask, error: Floats
 ) -> OwnRounding:
-    """What rounding does to the code itself, for the answers that something in the mask is about.
+    """What rounding does to the code itself, for the claims that something in the mask is about.
 
-    A call is repeated until that explains the errors. One that is NaN asks for no repetition.
+    ``first`` are the rows of the answers that made the claims. A call is repeated until that
+    explains the errors. One that is NaN asks for no repetition.
 
-    Shapes: as the mask.
+    Shapes: as the mask; first [claims].
     """
-    found = OwnRounding.unknown(mask.shape, "")
-    ends = np.cumsum([len(each.numbers) for each in told])
-    parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
-    for each, part in zip(told, parts, strict=True):
-        found.opaque[part] = "" if each.measured else "not measured"
-    asked = [
-        (each, part)
-        for each, part in zip(told, parts, strict=True)
-        if each.measured and mask[part].any()
-    ]
-    calls: dict[int, list[tuple[_Told, slice]]] = {}
-    for each, part in asked:
-        calls.setdefault(id(each.call), []).append((each, part))
+    found = OwnRounding.unknown(mask.shape, "" if told[0].measured else "not measured")
+    if not told[0].measured:
+        return found
+    calls: dict[int, list[_Claimed]] = {}
+    end = 0
+    for each in told:
+        start, end = end, end + len(each.numbers)
+        part = slice(*np.searchsorted(first, [start, end]))
+        if mask[part].any():
+            wrong = np.where(mask[part], error[part], np.nan)
+            claimed = _Claimed(each, coordinates, part, first[part] - start, wrong)
+            calls.setdefault(id(each.call), []).append(claimed)
     for alike in calls.values():
-        errors = {each.called: np.where(mask[part], error[part], np.nan) for each, part in alike}
-        explained = partial(_is_explained, errors, coordinates)
-        alike[0][0].call.ask_until(list(errors), explained)
-    for each, part in asked:
-        rounding = each.call.rounding(each.called)
-        found.spread[part] = coordinates.of_numbers(_rows(rounding.spread))
-        found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
-        found.left[part] = np.array(rounding.left, dtype=object)[:, None]
-        found.opaque[part] = rounding.opaque
-        found.by_norm[part] = rounding.by_norm
+        keys = {claimed.told.called: claimed for claimed in alike}
+        alike[0].told.call.ask_until(list(keys), partial(_is_explained, keys))
+        for claimed in alike:
+            claimed.note(found)
     return found
 
 
 def _is_explained(
-    errors: Mapping[AnswerKey, Floats],
-    coordinates: Coordinates,
-    key: AnswerKey,
-    rounding: Rounding,
+    claimed: Mapping[AnswerKey, _Claimed], key: AnswerKey, rounding: Rounding
 ) -> bool:
-    allowed = MOVES_FACTOR * coordinates.of_numbers(_rows(rounding.ranged))
-    return not (errors[key] > allowed).any()
+    return claimed[key].is_explained(rounding)
 
 
-def _rows(numbers: Array) -> Array:
-    return numbers.reshape(len(numbers), -1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claimed:
+    """The claims that an answer was the first to make: where they are, its rows, their errors."""
+
+    told: _Told
+    coordinates: Coordinates
+    part: slice
+    rows: Array
+    error: Floats
+
+    def is_explained(self, rounding: Rounding) -> bool:
+        return not (self.error > MOVES_FACTOR * self._of(rounding.ranged)).any()
+
+    def note(self, found: OwnRounding) -> None:
+        """Write down what rounding does to the answer."""
+        rounding, part = self.told.call.rounding(self.told.called), self.part
+        found.spread[part] = self._of(rounding.spread)
+        found.ranged[part] = self._of(rounding.ranged)
+        found.left[part] = np.array(rounding.left, dtype=object)[self.rows, None]
+        found.opaque[part] = rounding.opaque
+        found.by_norm[part] = rounding.by_norm
+
+    def _of(self, numbers: Array) -> Floats:
+        return self.coordinates.of_numbers(numbers.reshape(len(numbers), -1)[self.rows])
