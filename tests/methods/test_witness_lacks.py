@@ -166,6 +166,9 @@ def scripted_cube(x):
 
 
 PROVOKED = {
+    "running statistics of a batch": lambda: torch.vmap(torch.nn.BatchNorm1d(2).train())(
+        torch.ones(3, 4, 2)
+    ),
     "forward mode": lambda: in_forward_mode(lambda x: torch.cdist(x[:, None], x[:, None])),
     "a jvp": lambda: in_forward_mode(PlainSine.apply),
     "a backward": lambda: WithoutBackward.apply(grown()).sum().backward(),

@@ -186,6 +186,13 @@ LACKS = (
         r"|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,
     ),
+    Lack(
+        r"Batch norm got a batched tensor as input while the running_mean"
+        r"|NYI: .* inside (?:of )?vmap|[Vv]map does not currently support"
+        r"|under vmap transform is not allowed"
+        r"|When vmap-ing torch\.nn\.functional\.one_hot, please",
+        calls=_FUNCTIONAL_CALLS,
+    ),
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
     Lack(r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS),
     # dtypes
