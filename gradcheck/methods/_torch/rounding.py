@@ -62,16 +62,6 @@ class Rounding:
     by_norm: str = ""
 
 
-def measure(
-    ask: Question, invocation: Invocation, answered: dict[AnswerKey, Answer]
-) -> dict[AnswerKey, Rounding]:
-    """Return what rounding does to each answer that a witness gave, from all repetitions."""
-    repeated = Repeated(ask, invocation)
-    repeated.answers.update(answered)
-    repeated.ask_until(list(answered), lambda _key, _rounding: False)
-    return {key: repeated.rounding(key) for key in answered}
-
-
 def keyed(said: Iterator[Said]) -> Iterator[tuple[AnswerKey | None, Said]]:
     """What a witness says, each answer with its key."""
     seen: Counter[str] = Counter()
@@ -124,6 +114,11 @@ class Repeated:
                 pass
             if any(_are_far(self._still[0], each) for each in self._moved):
                 self._still.append(self._by(None))  # was it the moves, or the calls?
+
+    @property
+    def patterns(self) -> int:
+        """By how many patterns the call was repeated."""
+        return len(self._moved)
 
     def moved(self, key: AnswerKey) -> Array:
         """An answer by each pattern; none from code that is opaque.
