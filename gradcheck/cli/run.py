@@ -56,6 +56,18 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts.")] = "",
     report: Annotated[str, typer.Option(metavar="FOLDER", help="Write the results there.")] = "",
+    resume: Annotated[
+        str, typer.Option(metavar="RESULTS", help="Do only the checks that these results lack.")
+    ] = "",
+    time_limit: Annotated[
+        str, typer.Option(metavar="SECONDS", help="End a check that takes longer; 0: no limit.")
+    ] = "",
+    memory_limit: Annotated[
+        str, typer.Option(metavar="GIB", help="End a check that holds more; 0: no limit.")
+    ] = "",
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Isolate no check, as for a debugger.")
+    ] = False,
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="A module that `function:` may import; repeatable."),
@@ -81,9 +93,13 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         "--seed": seed,
         "--shard": shard,
         "--report": report,
+        "--resume": resume,
+        "--time-limit": time_limit,
+        "--memory-limit": memory_limit,
     }
     given = [word for flag, value in valued.items() if value for word in (flag, value)]
     given += ["--strict-accuracy"] if strict_accuracy else []
+    given += ["--in-process"] if in_process else []
     given += ["-x"] * exit_first + ["-q"] * quiet + ["-v"] * verbose
     given += [word for module in trust or () for word in ("--trust", module)]
     command = [sys.executable, *pytest_command(paths or [], given)]

@@ -330,6 +330,14 @@ def test_the_usual_flags_of_pytest_are_passed_on(command, monkeypatch):
     assert became[0][became[0].index("-m", 4) :][:2] == ["-m", "value"]
 
 
+def test_what_limits_a_check_and_what_is_resumed_is_passed_on(command, monkeypatch):
+    became = []
+    monkeypatch.setattr("gradcheck.cli.run._become", became.append)
+    given = ("--resume", "out", "--time-limit", "9", "--memory-limit", "2", "--in-process")
+    assert command("run", *given).code == 0
+    assert [word for word in became[0] if word in given] == list(given)
+
+
 BAD = {
     ("square_times_thre",): (
         "square_times_thre: neither a file or folder here nor a case of the packaged catalog\n"
