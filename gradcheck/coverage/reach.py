@@ -32,6 +32,7 @@ from gradcheck.coverage.inventory import (
     listed,
 )
 from gradcheck.dtypes import DTYPES
+from gradcheck.implementations.overridable import function_of
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods._torch.calling import (
     dual_level,
@@ -207,24 +208,23 @@ def _operators() -> Mapping[Any, tuple[str, ...]]:
 
 
 _HOMES: tuple[Callable[[str], str], ...] = (
-    lambda name: name,
+    lambda name: name.removeprefix("torch."),
     lambda name: f"functional.{name}",
     lambda name: f"Tensor.{name}",
     lambda name: f"Tensor.{name}_",
     lambda name: f"Tensor.__{name}__",
     lambda name: f"Tensor.__i{name}__",
-    lambda name: name.replace("nn.functional.", "_C._nn."),
-    lambda name: name.removeprefix("torch."),
-    lambda name: f"ops.aten.{name}",
+    lambda name: f"ops.aten.{name.removeprefix('torch.ops.aten.').removesuffix('.default')}",
 )
 """Where the function, the methods and the operator of a name may stand in torch."""
 
 
 def _functions(name: str) -> Iterator[Any]:
     for home in _HOMES:
-        found: Any = torch
-        for part in home(name).split("."):
-            found = getattr(found, part, None)
+        try:
+            found = function_of(f"torch.{home(name)}")
+        except AttributeError:
+            continue
         if callable(found):
             yield found
         elif hasattr(found, "__get__"):  # an attribute such as T

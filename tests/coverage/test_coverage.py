@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
 for_this_release = pytest.mark.skipif(RELEASE != (2, 13), reason="the lists are those of 2.13")
 
-FLOOR = {"operator": 431, "core": 187, "backward": 380, "double backward": 50, "forward": 366}
+FLOOR = {"operator": 471, "core": 188, "backward": 485, "double backward": 64, "forward": 416}
 """What the shipped catalog has reached; it is raised, never lowered."""
 
 
