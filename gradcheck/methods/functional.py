@@ -359,13 +359,24 @@ def _at_points(
 
 def _at_points_of_one(invocation: Invocation) -> _Calls:
     """The calls that take many values of one input beside one of each other: first, and last."""
-    count = len(invocation.inputs)
-    places = sorted({0, count - 1}) if count > 1 else []
-    chosen = [tuple(0 if k == place else None for k in range(count)) for place in places]
+    places = (0, -1) if len(invocation.inputs) > 1 else ()
     return {
-        f"under torch.vmap of points and a vjp with in_dims={each}": partial(_vjp_at_points, each)
-        for each in chosen
+        f"under torch.vmap of points and a vjp with in_dims={_in_dims(place, invocation)}": partial(
+            _vjp_at_points_of_one, place
+        )
+        for place in places
     }
+
+
+def _in_dims(place: int, invocation: Invocation) -> tuple[int | None, ...]:
+    """The dimension of the points of one input, and None of each other."""
+    count = len(invocation.inputs)
+    return tuple(0 if k == place % count else None for k in range(count))
+
+
+def _vjp_at_points_of_one(place: int, label: str, invocation: Invocation) -> Iterator[Said]:
+    # of this invocation's inputs: the question is put to operators with other ones too
+    yield from _vjp_at_points(_in_dims(place, invocation), label, invocation)
 
 
 # all of them, in the order in which they are asked

@@ -211,6 +211,23 @@ def test_code_with_a_memory_is_not_measured():
     assert "asked again" in first(function, 1.3).opaque
 
 
+def test_an_operator_that_goes_another_way_where_it_is_looked_at_is_measured():
+    """Under a mode the backward of a running product divides nowhere, and rounds otherwise."""
+    question = {"witness": "second", "output_shape": (3,), "order": 2}
+    found = asked(lambda x: 1 / x.cumprod(0), [0.3, 0.6, 1.9], **question)[1]
+    assert {each.opaque for each in found.values()} == {""}
+
+
+def test_another_way_that_is_off_by_more_than_rounding_is_not_measured():
+    calls = []
+
+    def function(x):
+        calls.append(0)
+        return x * (1.5 + 1e-13 * (len(calls) == 1))
+
+    assert "asked again" in first(function, 1.3).opaque
+
+
 def test_whole_numbers_and_conditions_do_not_move():
     def function(x):
         return x * (torch.arange(4).sum() == 6) * torch.tensor(3)

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from gradcheck.answer import Ruling
 from gradcheck.errors import Misconduct
+from gradcheck.methods import functional as transforms
 from gradcheck.methods import second
 from gradcheck.methods._torch.defects import DEFECTS, silent_defect
 
@@ -247,3 +248,12 @@ def test_a_probe_that_sound_operators_fail_too_tells_nothing():
 
     call = invocation(attention, QKV)
     assert silent_defect([softmax], "a probe", question, call) is None
+
+
+def test_code_of_several_inputs_that_meets_a_defect_is_asked_all_transforms():
+    """The operator alone has one input: a call that names the dimension of each is made for it."""
+    function = lambda x, w: torch.softmax(x, 0) * w  # noqa: E731
+    inputs = ([0.5, 1.0, -1.0], [1.0, 2.0, 3.0])
+    call = invocation(function, *inputs, output_shape=(3,), own_code=True)
+    told = [each.label for each in transforms.answer(call)]
+    assert "under torch.vmap of points and a vjp with in_dims=(None, 0)" in told

@@ -25,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.answer import Answer, Floats, Invocation, Question, Said
+from gradcheck.judge.judge import MOVES_FACTOR
 from gradcheck.methods._torch.calling import are_close
 from gradcheck.methods._torch.exceptions import eagerly
 from gradcheck.query import Array
@@ -97,7 +98,8 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque.
+    again. Code that says something else when nothing is moved is opaque, unless that is rounding:
+    some operators of PyTorch go another way where a mode looks on (``cumprod_backward``).
     """
 
     ask: Question
@@ -118,12 +120,25 @@ class Repeated:
         with eagerly():
             if not self._still:
                 self._still.append(self._by(None))
-                if self._still[0].mode.decomposed:  # else the answers themselves are as good
+                if not all(map(self._repeats, keys)):  # else the answers themselves are as good
                     self._still.append(self._by(None))
-            while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
+            while not all(self._is_explained(key, explained) for key in keys) and self._grows():
                 pass
             if any(_are_far(self._still[0], each) for each in self._moved):
                 self._still.append(self._by(None))  # was it the moves, or the calls?
+
+    def _repeats(self, key: AnswerKey) -> bool:
+        """Whether the code gave the very numbers again as it was looked at."""
+        found = self._still[0].numbers.get(key)
+        return found is not None and np.array_equal(
+            found, self.answers[key].numbers, equal_nan=True
+        )
+
+    def _is_explained(
+        self, key: AnswerKey, explained: Callable[[AnswerKey, Rounding], bool]
+    ) -> bool:
+        rounding = self.rounding(key)
+        return explained(key, rounding) and rounding.opaque != _SAYS_ELSE
 
     def moved(self, key: AnswerKey) -> Array:
         """An answer by each pattern; none from code that is opaque.
@@ -172,16 +187,34 @@ class Repeated:
         )
         if any(each.shape != answer.shape for each in (*still, *moved, *ranged)):
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-        same = still[1:] if mode.decomposed else [*still[1:], answer]
-        if not all(np.array_equal(still[0], each, equal_nan=True) for each in same):
-            opaque = opaque or "code that says something else when it is asked again"
-            return Rounding(nothing, nothing, left, opaque)
         spread = _range_of(moved) if moved else nothing
+        same = all(np.array_equal(still[0], each, equal_nan=True) for each in still[1:])
+        if not same or not (mode.decomposed or _is_rounding(still[0], answer, spread)):
+            return Rounding(nothing, nothing, left, opaque or _SAYS_ELSE)
         if not ranged:
             return Rounding(spread, spread, left, opaque, by_norm)
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
         return Rounding(spread, np.where(stays, spread, both), left, opaque, by_norm)
+
+
+_SAYS_ELSE = "code that says something else when it is asked again"
+
+
+def _is_rounding(numbers: Array, answer: Array, spread: Array) -> bool:
+    """Whether moves explain all that lies between two answers.
+
+    Shapes: all alike.
+    """
+    if np.iscomplexobj(spread):
+        parts = zip(*((each.real, each.imag) for each in (numbers, answer, spread)), strict=True)
+        return all(_is_rounding(*each) for each in parts)
+    if not are_close(numbers, answer):  # what moves explain there may be the code's memory
+        return False
+    with np.errstate(invalid="ignore"):
+        near = np.abs(numbers - answer) <= MOVES_FACTOR * spread
+    same = (numbers == answer) | (np.isnan(numbers) & np.isnan(answer))
+    return bool(np.all(near | same))
 
 
 def _are_far(heard: _Heard, other: _Heard) -> bool:
