@@ -49,6 +49,10 @@ def test_one_operation_moves_by_two_ulps_from_end_to_end(function):
         lambda x: x.clamp(min=1.0),
         lambda x: x.expand(3).max(),
         lambda x: torch.stack([x, x])[1],
+        lambda x: torch.stack([x, x]).unique()[0],
+        lambda x: torch.zeros(2, dtype=x.dtype).scatter_reduce(
+            0, torch.tensor([0, 0]), torch.stack([x, x]), "amax"
+        )[0],
         lambda x: x.float().double(),
     ],
 )

@@ -288,21 +288,23 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index
-_unsafe_view abs amax amin
-aminmax any all allclose arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unique _unique2
+_unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose amax amin
+aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or bitwise_xor
 broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
 conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
 diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
-floor fmax fmin fmod frexp full full_like gather ge gt hardtanh hardtanh_backward heaviside index
-index_copy index_fill index_select iota is_same_size isfinite isinf isnan isneginf isposinf
-kthvalue ldexp le lift lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or
-logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices maximum median
-min minimum mode nan_to_num nanmedian ne neg new_empty new_empty_strided new_full new_ones
-new_zeros nextafter nonzero ones ones_like pad relu repeat repeat_interleave resize
-resolve_conj resolve_neg rev roll round scalar_tensor scatter searchsorted select_backward
-select_scatter set sgn sign signbit slice_backward slice_scatter sort stack threshold
-threshold_backward topk tril tril_indices triu triu_indices trunc where zero zeros zeros_like
+floor fmax fmin fmod fractional_max_pool2d fractional_max_pool3d frexp full full_like gather ge gt
+hardtanh hardtanh_backward heaviside im2col index index_copy index_fill index_select iota
+is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift lift_fresh
+lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt masked_fill
+masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices max_unpool2d
+max_unpool3d maximum median min minimum mode nan_to_num nanmedian ne neg new_empty
+new_empty_strided new_full new_ones new_zeros nextafter nonzero nonzero_static ones ones_like pad
+relu repeat repeat_interleave resize resolve_conj resolve_neg rev roll round scalar_tensor scatter
+searchsorted select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort
+stack take threshold threshold_backward topk tril tril_indices triu triu_indices trunc
+unique_consecutive unique_dim unique_dim_consecutive where zero zeros zeros_like
 """)
 """They move numbers or choose among them, and round none."""
 
@@ -317,6 +319,9 @@ hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sin
 tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
+
+_CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
+"""They choose among numbers where they are asked for the largest or smallest."""
 
 _CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
@@ -667,6 +672,8 @@ def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
         return not _narrows(function, args, kwargs)
     if name in _OF_COMPLEX:
         return not args[0].is_complex()
+    if name in _CHOOSING:
+        return "amax" in args or "amin" in args
     if name == "index_put":
         return not (kwargs.get("accumulate") or args[3:4] == (True,))
     return _is_always_exact(function) or kwargs.get("rounding_mode") is not None
