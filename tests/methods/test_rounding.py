@@ -269,6 +269,8 @@ def test_what_overflows_is_told_for_its_own_point():
         (torch.exp, 100.0, "float32 overflows in exp at x = 100"),
         (torch.exp, -200.0, "float32 underflows in exp at x = -200"),
         (lambda x: x * x, 1e-30, "float32 underflows in mul at x = 1e-30, y = 1e-30"),
+        (lambda x: x.expand(2) @ x.expand(2), 1e-30, "float32 underflows in dot"),
+        (lambda x: x.expand(2) @ torch.stack([x, -x]), 1.0, ""),  # that cancels
         (lambda x: x * 2e30, 1e30, "float32 overflows in mul at x = 1e+30"),
         (lambda x: 1 / x, 0.0, ""),  # a pole
         (torch.log, 0.0, ""),

@@ -432,6 +432,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
+        before = _seeing_lost(before, name, (function, args, kwargs), result)
         if name in _CASTS and _loses_nothing(function, args, result):
             return result
         for tensor in written or _leaves((result,)):
@@ -489,7 +490,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.into_range and not tensor.is_complex():
             limits = torch.finfo(tensor.dtype)
             if lost is not None:
-                tensor[lost] = limits.smallest_normal * limits.eps
+                tensor[lost] = limits.smallest_normal  # which later operations do not lose again
             if grown is not None:
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
@@ -530,6 +531,9 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         lost = grown = None
         if name in _NEVER_ZERO and (tensor == 0).any():
             lost = (tensor == 0) & before.ordinary(tensor, self._rows_of, not_zero=True)
+            self._note(lost, "underflows", name, before)
+        if before.vanished is not None and before.vanished.any():
+            lost = before.vanished
             self._note(lost, "underflows", name, before)
         # sums of products may be infinity less infinity, as the product of complex numbers is
         inner = tensor.is_complex() or name in _CONTRACTIONS
@@ -572,6 +576,7 @@ class _Operands:
     tensors: tuple[Tensor, ...]
     numbers: tuple[float, ...]
     zeros: bool
+    vanished: Tensor | None = None  # where all products of a sum of products are lost
 
     @classmethod
     def of(cls, leaves: Sequence[Any], written: Sequence[Tensor]) -> _Operands:
@@ -608,6 +613,41 @@ class _Operands:
         return " at " + ", ".join(
             f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
         )
+
+
+def _seeing_lost(
+    before: _Operands | None, name: str, call: tuple[Any, Any, Any], result: Any
+) -> _Operands | None:
+    """The operands, with where a sum of products of them vanished."""
+    if before is None or name not in _CONTRACTIONS or not isinstance(result, Tensor):
+        return before
+    return replace(before, vanished=_vanished(*call, result))
+
+
+def _vanished(function: Any, args: Any, kwargs: Any, result: Tensor) -> Tensor | None:
+    """Where a sum of products is 0 though some have no factor 0: no number is large enough.
+
+    The same sum of magnitudes is 0 there, and that of a 1 for each number that is not 0 is not.
+    """
+    floats = [each for each in _leaves((*args, *kwargs.values())) if _is_plain(each)]
+    if function._schema.is_mutable or not _is_plain(result) or not (result == 0).any():
+        return None
+    least = torch.finfo(result.dtype).smallest_normal ** 0.5
+    if not any(((each != 0) & (each.abs() < least)).any() for each in floats):
+        return None
+    sizes, ones = (
+        function(*tree_map(change, args), **tree_map(change, kwargs))
+        for change in (
+            lambda each: each.abs() if _is_plain(each) else each,
+            lambda each: (each != 0).to(each.dtype) if _is_plain(each) else each,
+        )
+    )
+    found: Tensor = (sizes == 0) & (ones > 0)
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and _is_readable(value)
 
 
 def _leaves(values: Any) -> list[Any]:
