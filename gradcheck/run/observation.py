@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -32,6 +32,7 @@ from gradcheck.judge.judge import (
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.rounding import AnswerKey, Repeated, Rounding, keyed
 from gradcheck.query import Array, Query
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.joint_query import NO_PROMISES, Coordinates, JointQuery, Promises
@@ -346,6 +347,17 @@ _Said = list[tuple[Answer, Array]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Along:
+    """That numbers are some rows of a call's gradients times a tangent.
+
+    Shapes: rows [count], tangent [entries].
+    """
+
+    rows: Array
+    tangent: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Told:
     """An answer with the numbers and the rows of its points, and where it belongs."""
 
@@ -357,6 +369,28 @@ class _Told:
     call: Repeated
     called: AnswerKey
     measured: bool
+    along: _Along | None = None
+
+    def taken(self, rows: Array) -> _Told:
+        """Some of its rows."""
+        query = self.answer.query.mapped(
+            lambda side: np.broadcast_to(side, (len(self.numbers), side.shape[1]))[rows]
+        )
+        answer = replace(self.answer, query=query, numbers=self.answer.numbers[rows])
+        return replace(self, answer=answer, numbers=self.numbers[rows], rows=self.rows[rows])
+
+    def spread(self, numbers: Array) -> Array:
+        """How far these numbers lie apart where the call's do so. Shapes: [count, k]."""
+        rows = numbers.reshape(len(numbers), -1)
+        if self.along is None:
+            return rows
+        sizes = np.abs(rows[self.along.rows]) * np.abs(self.along.tangent)
+        return np.asarray(sizes.sum(axis=1, keepdims=True))
+
+    def left(self, words: tuple[str, ...]) -> Array:
+        """What is said of each row, of what is said of the call's. Shapes: [count, 1]."""
+        found = np.array(words, dtype=object)[:, None]
+        return found if self.along is None else found[self.along.rows]
 
     @property
     def key(self) -> object:
@@ -416,9 +450,9 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
     question = JointQuery.of(session, queries, [each.rows for each in told], got, told[0].promises)
-    truth, judgements = question.judged(
-        partial(_own_rounding, told, coordinates, question.claims.first)
-    )
+    claims = question.claims
+    truth, judgements = question.judged(partial(_own_rounding, told, coordinates, claims.first))
+    truth, judgements = truth.taken(claims.places), judgements.taken(claims.places)
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -426,21 +460,67 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     )
     start = 0
     for each in told:
-        part = slice(start, start := start + len(each.numbers))
-        claims = question.claims.places[part]
+        rows = np.arange(start, start := start + len(each.numbers))
+        if each.along is not None:  # nothing else is told that the gradient's entries did not tell
+            wrong = judgements.taken(rows).is_ruled(Ruling.DISAGREE).any(axis=1)
+            if not wrong.any():
+                continue
+            rows = rows[wrong]
+            each = each.taken(np.flatnonzero(wrong))  # noqa: PLW2901
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(
                 each.answer,
                 each.numbers,
                 *about,
-                got[part],
-                truth.taken(claims),
-                judgements.taken(claims),
+                got[rows],
+                truth.taken(rows),
+                judgements.taken(rows),
                 each.call,
                 each.called,
             )
         )
+    for along in _along_kinks(session, told, truth, judgements):
+        _judge(session, along)
+
+
+def _along_kinks(
+    session: Session, told: Sequence[_Told], truth: Expected, judgements: Judgements
+) -> Iterator[list[_Told]]:
+    """Of gradients with several hulls, at which nothing is wrong, the products with two tangents.
+
+    The entries of a row belong to one branch, or to a mixture of several, which a hull of each
+    alone does not tell: of a maximum at a tie they add up to 1. Forward mode is asked so itself,
+    and what a user wrote may have none.
+    """
+    query = told[0].answer.query
+    is_gradient = query.order == 1 and query.cotangent is not None and query.free_inputs == (0,)
+    if not (is_gradient and session.check.implementation.is_own_code) or truth.stated.any():
+        return
+    kinked = (truth.status == Status.KINK).sum(axis=1) > 1
+    proved = (truth.status <= Status.KINK).all(axis=1)
+    told_of = kinked & proved & ~judgements.is_ruled(Ruling.DISAGREE).any(axis=1)
+    if not told_of.any() or np.iscomplexobj(told[0].answer.numbers):
+        return
+    width = truth.status.shape[1]
+    mixed = random_signed(8, 16, derive_key("along kinks"), (width,)) / 8
+    places = np.split(told_of, np.cumsum([len(each.numbers) for each in told])[:-1])
+    for tangent in (np.ones(width), mixed):
+        yield [
+            _along(each, tangent, np.flatnonzero(here))
+            for each, here in zip(told, places, strict=True)
+            if here.any()
+        ]
+
+
+def _along(gradient: _Told, tangent: Array, rows: Array) -> _Told:
+    """What some rows of a gradient say of the derivative along a tangent."""
+    part = gradient.taken(rows)
+    numbers = (part.answer.numbers * tangent).sum(axis=-1)
+    tangents = np.broadcast_to(tangent, (len(rows), len(tangent)))
+    query = Query(1, part.answer.query.cotangent, (tangents,))
+    answer = Answer(gradient.answer.label, query, numbers)
+    return replace(part, answer=answer, along=_Along(rows, tangent))
 
 
 def _own_rounding(
@@ -497,9 +577,9 @@ class _Claimed:
         rounding, part = self.told.call.rounding(self.told.called), self.part
         found.spread[part] = self._of(rounding.spread)
         found.ranged[part] = self._of(rounding.ranged)
-        found.left[part] = np.array(rounding.left, dtype=object)[self.rows, None]
+        found.left[part] = self.told.left(rounding.left)[self.rows]
         found.opaque[part] = rounding.opaque
         found.by_norm[part] = rounding.by_norm
 
     def _of(self, numbers: Array) -> Floats:
-        return self.coordinates.of_numbers(numbers.reshape(len(numbers), -1)[self.rows])
+        return self.coordinates.of_numbers(self.told.spread(numbers)[self.rows])
