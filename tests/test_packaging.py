@@ -49,7 +49,9 @@ def test_the_wheel_holds_nothing_beside_the_package(wheel):
     assert tops == {"gradcheck", f"gradcheck-{PROJECT['version']}.dist-info"}
 
 
-@pytest.mark.parametrize("name", ["py.typed", "language/torch_names.txt", "plugin/__init__.py"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "language/torch_names.txt", "coverage/reasons.tsv", "plugin/__init__.py"]
+)
 def test_the_wheel_holds_what_is_no_case(wheel, name):
     assert f"gradcheck/{name}" in wheel.namelist()
 

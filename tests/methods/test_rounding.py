@@ -49,6 +49,10 @@ def test_one_operation_moves_by_two_ulps_from_end_to_end(function):
         lambda x: x.clamp(min=1.0),
         lambda x: x.expand(3).max(),
         lambda x: torch.stack([x, x])[1],
+        lambda x: torch.stack([x, x]).unique()[0],
+        lambda x: torch.zeros(2, dtype=x.dtype).scatter_reduce(
+            0, torch.tensor([0, 0]), torch.stack([x, x]), "amax"
+        )[0],
         lambda x: x.float().double(),
     ],
 )
@@ -211,6 +215,23 @@ def test_code_with_a_memory_is_not_measured():
     assert "asked again" in first(function, 1.3).opaque
 
 
+def test_an_operator_that_goes_another_way_where_it_is_looked_at_is_measured():
+    """Under a mode the backward of a running product divides nowhere, and rounds otherwise."""
+    question = {"witness": "second", "output_shape": (3,), "order": 2}
+    found = asked(lambda x: 1 / x.cumprod(0), [0.3, 0.6, 1.9], **question)[1]
+    assert {each.opaque for each in found.values()} == {""}
+
+
+def test_another_way_that_is_off_by_more_than_rounding_is_not_measured():
+    calls = []
+
+    def function(x):
+        calls.append(0)
+        return x * (1.5 + 1e-13 * (len(calls) == 1))
+
+    assert "asked again" in first(function, 1.3).opaque
+
+
 def test_whole_numbers_and_conditions_do_not_move():
     def function(x):
         return x * (torch.arange(4).sum() == 6) * torch.tensor(3)
@@ -248,6 +269,8 @@ def test_what_overflows_is_told_for_its_own_point():
         (torch.exp, 100.0, "float32 overflows in exp at x = 100"),
         (torch.exp, -200.0, "float32 underflows in exp at x = -200"),
         (lambda x: x * x, 1e-30, "float32 underflows in mul at x = 1e-30, y = 1e-30"),
+        (lambda x: x.expand(2) @ x.expand(2), 1e-30, "float32 underflows in dot"),
+        (lambda x: x.expand(2) @ torch.stack([x, -x]), 1.0, ""),  # that cancels
         (lambda x: x * 2e30, 1e30, "float32 overflows in mul at x = 1e+30"),
         (lambda x: 1 / x, 0.0, ""),  # a pole
         (torch.log, 0.0, ""),
