@@ -217,7 +217,7 @@ def test_a_check_whose_worker_is_killed_is_blamed_and_the_others_go_on(kernels):
     os.kill(stat_of(examiner)[1], signal.SIGKILL)
     out, _ = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert kernels.blame() == {"c1_waits_for_a_kill": "the worker that had it examined was killed"}
+    assert kernels.blame() == {"c1_waits_for_a_kill": "the worker that had it examined died"}
     assert "4 checks: 3 agree, 0 abstain, 0 known, 0 inaccurate, 1 disagree" in out
     assert has_ended(examiner)
 
