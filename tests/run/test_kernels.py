@@ -16,21 +16,23 @@ from gradcheck.run.ruling import Examination
 FOLDER = Path(__file__).parents[2] / "cases/kernels"
 ON_TRIAL = {  # case: a variant whose tiles do not fill the axis, and the kernel
     "softmax_of_long_rows": ("n=1000", tiled_kernels.softmax),
-    "attention_causal": ("n=100", partial(tiled_kernels.attention, "causal")),
-    "attention_masked": ("n=64", partial(tiled_kernels.attention, "masked")),
-    "attention_of_grouped_heads": ("n=64", partial(tiled_kernels.attention, "grouped")),
-    "layer_norm_of_many_rows": ("m=150,n=64", tiled_kernels.layer_norm),
-    "rms_norm_of_many_rows": ("m=8,n=200", tiled_kernels.rms_norm),
+    "attention_causal": ("n=40", partial(tiled_kernels.attention, "causal")),
+    "attention_masked": ("n=40", partial(tiled_kernels.attention, "masked")),
+    "attention_of_grouped_heads": ("n=40", partial(tiled_kernels.attention, "grouped")),
+    "layer_norm_of_many_rows": ("m=300,n=33", tiled_kernels.layer_norm),
+    "rms_norm_of_many_rows": ("m=150,n=33", tiled_kernels.rms_norm),
     "group_norm_of_images": ("n=16", tiled_kernels.group_norm),
     "batch_norm_of_many_images": ("m=70,n=16", tiled_kernels.batch_norm),
     "cross_entropy_of_many_classes": ("n=1000", tiled_kernels.cross_entropy),
     "conv2d_of_images": ("n=15,s=2", partial(tiled_kernels.conv2d, 2)),
-    "linear_of_many_rows": ("m=32,n=200", tiled_kernels.linear),
+    "linear_of_many_rows": ("m=70,n=64", tiled_kernels.linear),
     "embedding_of_repeated_rows": ("n=64", tiled_kernels.embedding),
     "swiglu_of_long_rows": ("n=1000", tiled_kernels.swiglu),
     "rotary_embedding_of_many_positions": ("n=32", tiled_kernels.rotary_embedding),
     "selective_scan_of_many_steps": ("n=20", tiled_kernels.selective_scan),
 }
+# Its cotangent of ones shows a sum that stops at 256; sums of mixed signs may be kept in the dtype.
+WITNESS = {"layer_norm_of_many_rows": "contract"}
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -43,12 +45,13 @@ def large_cases():
 
 
 def verdict(name, code, dtype):
-    """How a kernel that takes the place of PyTorch's is ruled, by its gradients at two points."""
+    """How a kernel in the place of PyTorch's is ruled, by its gradients at two points."""
     case, (variant, _) = large_cases()[name], ON_TRIAL[name]
     chosen = [each for each in case.variants if each.name == variant]
     own = Implementation("the kernel on trial", case.where, given=code)
     case = replace(case, variants=tuple(chosen), implementations=(own,))
-    examination = Examination(check_of(case, "reverse", dtype), RunOptions(points=2))
+    check = check_of(case, WITNESS.get(name, "reverse"), dtype)
+    examination = Examination(check, RunOptions(points=2))
     examination.run()
     return examination.outcome().verdict
 

@@ -5,6 +5,7 @@ Each comes right, and with one slip of the kind that its case is there to find.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -37,7 +38,7 @@ def kernel(
 
 
 def tiles(length: int, width: int, *, whole: bool = False) -> Iterator[slice]:
-    """The tiles of an axis; with ``whole`` those that it fills, as if its length were a multiple."""
+    """The tiles of an axis; with ``whole`` only those that it fills, as if there were no rest."""
     last = length - length % width if whole else length
     return (slice(start, min(start + width, last)) for start in range(0, last, width))
 
@@ -76,15 +77,12 @@ def attention(kind: str, *, slips: bool) -> Callable[..., Tensor]:
     the first alone gives keys and values a gradient.
     """
 
-    def seen(rows: int, tile: slice) -> Tensor:
-        row, column = torch.arange(rows)[:, None], torch.arange(rows)[None, tile]
-        if kind != "masked":
-            return column <= row
-        return (column <= row) & (column > row - (21 if slips else 20)) & (column < rows - 9)
-
     def scores(q: Tensor, k: Tensor, tile: slice) -> Tensor:
-        found = q @ k[:, :, tile].mT / 4
-        return found.masked_fill(~seen(q.shape[2], tile), -torch.inf)
+        row, column = torch.arange(q.shape[2])[:, None], torch.arange(q.shape[2])[None, tile]
+        seen = column <= row
+        if kind == "masked":
+            seen &= (column > row - (21 if slips else 20)) & (column < q.shape[2] - 9)
+        return (q @ k[:, :, tile].mT / 4).masked_fill(~seen, -torch.inf)
 
     def normalizer(q: Tensor, k: Tensor) -> Tensor:
         parts = [scores(q, k, tile) for tile in tiles(q.shape[2], 32)]
@@ -92,33 +90,35 @@ def attention(kind: str, *, slips: bool) -> Callable[..., Tensor]:
         return top + sum((part - top).exp().sum(3, keepdim=True) for part in parts).log()
 
     def forward(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        k, v = spread(q, k), spread(q, v)
-        norm, out = normalizer(q, k), torch.zeros_like(q)
-        for tile in tiles(q.shape[2], 32):
-            out = out + (scores(q, k, tile) - norm).exp() @ v[:, :, tile]
-        return out
+        k, v = _spread(q, k), _spread(q, v)
+        norm, parts = normalizer(q, k), tiles(q.shape[2], 32)
+        return sum((scores(q, k, tile) - norm).exp() @ v[:, :, tile] for tile in parts)
 
     def backward(q: Tensor, k: Tensor, v: Tensor, g: Tensor) -> Tensors:
         dot = (forward(q, k, v) * g).sum(3, keepdim=True)
-        groups, k, v = k.shape[1], spread(q, k), spread(q, v)
-        norm = normalizer(q, k)
+        members = slice(0, 1 if slips and kind == "grouped" else None)
+        shared, k, v = k, _spread(q, k), _spread(q, v)
+        norm, scale = normalizer(q, k), 1 if slips and kind == "causal" else 4
         dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for tile in tiles(q.shape[2], 32):
             weights = (scores(q, k, tile) - norm).exp()
             slope = weights * (g @ v[:, :, tile].mT - dot)
             dq = dq + slope @ k[:, :, tile] / 4
-            dk[:, :, tile] = slope.mT @ q / (1 if slips and kind == "causal" else 4)
-            dv[:, :, tile] = weights.mT @ g
-        return dq, gathered(dk, groups), gathered(dv, groups)
-
-    def spread(q: Tensor, shared: Tensor) -> Tensor:
-        return shared.repeat_interleave(q.shape[1] // shared.shape[1], 1)
-
-    def gathered(each: Tensor, groups: int) -> Tensor:
-        members = each.reshape(1, groups, -1, *each.shape[2:])
-        return members[:, :, 0] if slips and kind == "grouped" else members.sum(2)
+            dk[:, :, tile], dv[:, :, tile] = slope.mT @ q / scale, weights.mT @ g
+        return dq, _gathered(dk, shared, members), _gathered(dv, shared, members)
 
     return kernel(forward, backward)
+
+
+def _spread(q: Tensor, shared: Tensor) -> Tensor:
+    """Keys or values, each for every head of queries that shares them."""
+    return shared.repeat_interleave(q.shape[1] // shared.shape[1], 1)
+
+
+def _gathered(each: Tensor, shared: Tensor, members: slice) -> Tensor:
+    """The sum over the heads that share keys or values."""
+    heads = each.reshape(1, shared.shape[1], -1, *each.shape[2:])
+    return heads[:, :, members].sum(2)
 
 
 def layer_norm(*, slips: bool) -> Callable[..., Tensor]:
@@ -137,9 +137,8 @@ def layer_norm(*, slips: bool) -> Callable[..., Tensor]:
 
     def over_rows(terms: Tensor) -> Tensor:
         total = torch.zeros_like(terms[0])
-        for tile in tiles(len(terms), 4):
-            total = total + terms[tile].sum(0)
-            total = low(total) if slips else total
+        for row in terms:
+            total = low(total + row) if slips else total + row
         return total
 
     return kernel(lambda x, w, b: scaled(x)[0] * w + b, backward)
@@ -150,13 +149,13 @@ def rms_norm(*, slips: bool) -> Callable[..., Tensor]:
 
     def rstd(x: Tensor) -> Tensor:
         squares = torch.zeros_like(x[:, :1])
-        for tile in tiles(x.shape[1], 64):
+        for tile in tiles(x.shape[1], 32):
             squares = squares + x[:, tile].square().sum(1, keepdim=True)
         return (squares / x.shape[1] + EPS).rsqrt()
 
     def backward(x: Tensor, w: Tensor, g: Tensor) -> Tensors:
         y, slope = x * rstd(x), g * w
-        width = -(-x.shape[1] // 64) * 64 if slips else x.shape[1]
+        width = -(-x.shape[1] // 32) * 32 if slips else x.shape[1]
         dx = rstd(x) * (slope - y * (slope * y).sum(1, keepdim=True) / width)
         return dx, sum((g * y)[tile].sum(0) for tile in tiles(len(x), 32))
 
@@ -235,44 +234,40 @@ def cross_entropy(*, slips: bool) -> Callable[..., Tensor]:
 
 
 def conv2d(stride: int, *, slips: bool) -> Callable[..., Tensor]:
-    """A sum over the taps of the filter. Slip: the image's gradient has them one row further."""
-
-    def taps(padded: Tensor, size: int) -> Iterator[tuple[int, int, Tensor]]:
-        reach = stride * (size - 1) + 1
-        for i in range(3):
-            for j in range(3):
-                yield i, j, padded[:, :, i : i + reach : stride, j : j + reach : stride]
-
-    def padding(x: Tensor) -> Tensor:
-        return functional.pad(x, (1, 1, 1, 1))
+    """A sum over the taps of the filter. Slip: the image's gradient is cut one row too late."""
 
     def forward(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        size = (x.shape[2] - 1) // stride + 1
-        parts = taps(padding(x), size)
+        parts = _taps(functional.pad(x, (1, 1, 1, 1)), stride, (x.shape[2] - 1) // stride + 1)
         total = sum(torch.einsum("oc,nchw->nohw", w[:, :, i, j], part) for i, j, part in parts)
         return total + b[:, None, None]
 
     def backward(x: Tensor, w: Tensor, b: Tensor, g: Tensor) -> Tensors:
-        padded = padding(x)
+        padded = functional.pad(x, (1, 1, 1, 1))
         dx, dw = torch.zeros_like(padded), torch.zeros_like(w)
-        for i, j, part in taps(padded, g.shape[2]):
+        for i, j, part in _taps(padded, stride, g.shape[2]):
             dw[:, :, i, j] = torch.einsum("nohw,nchw->oc", g, part)
-        for i, j, part in taps(dx, g.shape[2]):
-            part += torch.einsum("nohw,oc->nchw", g, w[:, :, i, j])
+        for i, j, part in _taps(dx, stride, g.shape[2]):
+            part.add_(torch.einsum("nohw,oc->nchw", g, w[:, :, i, j]))
         kept = slice(2, None) if slips else slice(1, -1)
         return dx[:, :, kept, 1:-1], dw, g.sum((0, 2, 3))
 
     return kernel(forward, backward)
 
 
+def _taps(padded: Tensor, stride: int, size: int) -> Iterator[tuple[int, int, Tensor]]:
+    """Each place of a filter of 3 by 3, and what it meets of the image."""
+    reach = stride * (size - 1) + 1
+    for i, j in itertools.product(range(3), range(3)):
+        yield i, j, padded[:, :, i : i + reach : stride, j : j + reach : stride]
+
+
 def linear(*, slips: bool) -> Callable[..., Tensor]:
-    """Products by tiles of the axis that is summed. Slip: the sums are kept in bfloat16."""
+    """Products by tiles of the axis that is summed. Slip: they leave out one that is not full."""
 
     def product(a: Tensor, b: Tensor) -> Tensor:
         total = torch.zeros(len(a), b.shape[1])
-        for tile in tiles(a.shape[1], 8):
+        for tile in tiles(a.shape[1], 32, whole=slips):
             total = total + a[:, tile] @ b[tile]
-            total = low(total) if slips else total
         return total
 
     def backward(x: Tensor, w: Tensor, b: Tensor, g: Tensor) -> Tensors:
@@ -332,7 +327,8 @@ def selective_scan(*, slips: bool) -> Callable[..., Tensor]:
     def forward(x: Tensor, d: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
         return (states(x, d, a, b) * c[:, None]).sum(2)
 
-    def backward(x: Tensor, d: Tensor, a: Tensor, b: Tensor, c: Tensor, g: Tensor) -> Tensors:
+    def backward(*given: Tensor) -> Tensors:
+        x, d, a, b, c, g = given
         state = states(x, d, a, b)
         before = torch.cat([torch.zeros_like(a)[None], state[:-1]])
         dx, dd, da, db = (torch.zeros_like(each) for each in (x, d, a, b))
