@@ -288,7 +288,7 @@ def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
     """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
     settings = settings_of(config)
     bare = (device.partition(":")[0] for device in devices_of(config))
-    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+    for name in dict.fromkeys((*bare, *(settings.dtypes or DTYPES), *settings.witnesses, *_ORDERS)):
         _register(config, name, "checks of gradcheck")
         yield _marker(name)
 
