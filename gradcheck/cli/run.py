@@ -111,13 +111,15 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
     """What follows `python` to run these paths, whatever project the current folder belongs to.
 
     No conftest is read and of the project's ini file only our own keys, no cache is written, and
-    the catalog may be read-only.
+    the catalog may be read-only. The packaged catalog, taken whole, leaves out what is tagged
+    ``large``, unless the options say ``-m``.
     """
     first_extra = next((i for i, path in enumerate(paths) if path.startswith("-")), len(paths))
     extra = list(paths[first_extra:])
     targets = [target_of(path) for path in paths[:first_extra]] or [(catalog_folder(), "")]
     folder = catalog_folder().resolve()
-    packaged = all(path.resolve().is_relative_to(folder) for path, _ in targets)
+    resolved = [path.resolve() for path, _ in targets]
+    packaged = all(path.is_relative_to(folder) for path in resolved)
     root, keys = project_of([path for path, _ in targets])
     return [
         *(["-P"] if packaged else []),  # what lies in a foreign current folder is never imported
@@ -125,6 +127,7 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
         *("-p", "no:cacheprovider", "-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short"),
         *("-p", "gradcheck.plugin.command"),
         *_ini_keys(keys, [path for path, _ in targets]),
+        *(["-m", "not large"] if folder in resolved and "-m" not in options else []),
         *options,
         *extra,
         *(f"{path}::{name}" if name else str(path) for path, name in targets),

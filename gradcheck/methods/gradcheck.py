@@ -17,7 +17,6 @@ from torch.autograd.gradcheck import GradcheckError
 from gradcheck.answer import (
     Abstention,
     Agreement,
-    Answer,
     FiniteDifferenceSettings,
     Invocation,
     Remark,
@@ -39,7 +38,7 @@ from gradcheck.methods._torch.calling import (
 from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.lacks import shortened
-from gradcheck.methods._torch.rounding import PATTERNS, Repeated, keyed
+from gradcheck.methods._torch.rounding import PATTERNS, Repeated
 from gradcheck.methods.second import REVERSE_REVERSE
 
 METHOD = Method(
@@ -152,7 +151,12 @@ class _Noise:
         if label == SECOND:  # which holds differences of the gradient against its own gradient
             asked = [asked[1], ("second", REVERSE_REVERSE)]
         self._settings = settings
-        self._repeated = [_repeated(METHODS[name], call, point) for name, call in asked]
+        self._repeated = [
+            Repeated.of(
+                METHODS[name].answer, replace(point, again=frozenset({call} if call else ()))
+            )
+            for name, call in asked
+        ]
 
     def by(self, patterns: int) -> float:
         """What so many repetitions show of it, at most."""
@@ -160,15 +164,6 @@ class _Noise:
         if function is None or derivative is None:
             return self._settings.unseen
         return MOVES_FACTOR * (function / self._settings.step + derivative)
-
-
-def _repeated(method: Method, call: str, point: Invocation) -> Repeated:
-    """A witness's call, to be asked again."""
-    found = Repeated(method.answer, replace(point, again=frozenset({call} if call else ())))
-    for key, each in keyed(method.answer(found.invocation)):
-        if key is not None and isinstance(each, Answer):
-            found.answers[key] = each
-    return found
 
 
 def _spread(repeated: Repeated, patterns: int) -> float | None:

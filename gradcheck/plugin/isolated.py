@@ -29,7 +29,7 @@ from gradcheck.catalog.known_failures import read_known
 from gradcheck.catalog.load import load
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.trust import ProjectModules
-from gradcheck.plugin.isolation import READY, CheckName, Ended, Setup, unjudged
+from gradcheck.plugin.isolation import READY, CheckRequest, Ended, Setup, unjudged
 from gradcheck.plugin.session import prepare_torch
 
 
@@ -74,14 +74,14 @@ def serve() -> None:
     prepare_torch(setup.devices, worker=setup.one_thread)
     import_module("gradcheck.run")  # what a check is not to be charged for
     modules = ProjectModules(setup.root)
-    waiting: SimpleQueue[CheckName] = SimpleQueue()
+    waiting: SimpleQueue[CheckRequest] = SimpleQueue()
     Thread(target=_hear, args=(questions, waiting), daemon=True).start()
     _say(READY, answers)
     while True:
         _say(_answer(waiting.get(), setup, modules), answers)
 
 
-def _answer(question: CheckName, setup: Setup, modules: ProjectModules) -> Ended:
+def _answer(question: CheckRequest, setup: Setup, modules: ProjectModules) -> Ended:
     try:
         check = checks_of(question.path, question.shown, setup)[question.name]
         name = devices.name_of(check.device)
@@ -104,7 +104,7 @@ def checks_of(path: Path, shown: str, setup: Setup) -> dict[str, Check]:
     return {check.name: check for check in checks}
 
 
-def _hear(questions: BinaryIO, waiting: SimpleQueue[CheckName]) -> None:
+def _hear(questions: BinaryIO, waiting: SimpleQueue[CheckRequest]) -> None:
     with suppress(EOFError, OSError):
         while True:
             waiting.put(pickle.load(questions))

@@ -57,7 +57,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckName:
+class CheckRequest:
     """Which check is to be examined: its name, in a file that messages call ``shown``."""
 
     path: Path
@@ -110,7 +110,7 @@ class Examiner:
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: SimpleQueue[object] = SimpleQueue()
 
-    def ended(self, question: CheckName) -> Ended:
+    def ended(self, question: CheckRequest) -> Ended:
         """Return how the check ended, whether the process outlived it or not.
 
         Errors: IsolationError.
@@ -134,7 +134,7 @@ class Examiner:
             with suppress(OSError):  # of a question that it has not heard
                 process.stdin.close()  # type: ignore[union-attr]
 
-    def _asked(self, question: CheckName) -> Ended:
+    def _asked(self, question: CheckRequest) -> Ended:
         """Errors: _Lost, IsolationError."""
         was_fresh = self._process is None
         try:

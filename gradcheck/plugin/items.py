@@ -21,7 +21,7 @@ from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import METHODS, WITNESSES
 from gradcheck.plugin.folders import is_catalog, shown
-from gradcheck.plugin.isolation import CheckName, Ended, unjudged
+from gradcheck.plugin.isolation import CheckRequest, Ended, unjudged
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import (
@@ -91,7 +91,7 @@ def run_check(request: pytest.FixtureRequest) -> None:
 
 
 def _isolated(item: CheckItem) -> Ended:
-    question = CheckName(item.path, shown(item.path, item.config), item.check.name)
+    question = CheckRequest(item.path, shown(item.path, item.config), item.check.name)
     return examiner_of(item.config).ended(question)
 
 
@@ -314,7 +314,7 @@ def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
     """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
     settings = settings_of(config)
     bare = (device.partition(":")[0] for device in devices_of(config))
-    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+    for name in dict.fromkeys((*bare, *(settings.dtypes or DTYPES), *settings.witnesses, *_ORDERS)):
         _register(config, name, "checks of gradcheck")
         yield _marker(name)
 

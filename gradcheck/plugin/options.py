@@ -45,7 +45,7 @@ class Option:
 
 OPTIONS = (
     Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
-    Option("dtype", "LIST", "dtypes (default: those of each case)"),
+    Option("dtype", "LIST", "dtypes (default: those of each case; half precision by name)"),
     Option("witness", "LIST", f"witnesses (default: {','.join(DEFAULT_WITNESSES)})"),
     Option(
         "points",
@@ -90,7 +90,10 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the options say, read and checked; ``device`` is decided later, as it may need torch."""
+    """What the options say, read and checked; ``device`` is decided later, as it may need torch.
+
+    ``dtypes`` is empty where each case has its own.
+    """
 
     device: str
     dtypes: tuple[str, ...]
@@ -179,7 +182,7 @@ def settings(config: pytest.Config) -> Settings:
         report = resumed if resumed.is_dir() else resumed.parent
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES)) or tuple(DTYPES),
+        dtypes=_names(given, "dtype", tuple(DTYPES)),
         witnesses=_names(given, "witness", WITNESSES) or DEFAULT_WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),

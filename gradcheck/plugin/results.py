@@ -281,8 +281,7 @@ def header(
     run_options = settings.run_options
     strict = "; inaccurate fails" if run_options.strict_accuracy else ""
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
-    all_of_them = settings.dtypes == tuple(DTYPES)
-    dtypes = "those of each case" if all_of_them else ", ".join(settings.dtypes)
+    dtypes = ", ".join(settings.dtypes) or "those of each case"
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         f"gradcheck devices: {', '.join(devices)}; dtypes: {dtypes}",

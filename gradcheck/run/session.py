@@ -31,7 +31,7 @@ from gradcheck.reference.reference import Reference
 Points = dict[str, Array]
 """For each input an array [count, *shape]."""
 
-T = TypeVar("T")
+Kept = TypeVar("Kept")
 
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
@@ -80,14 +80,14 @@ class Session:
         """
         return _shared(self.variant).derivatives(order, point)
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+    def once(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """What several checks of one implementation ask alike: it is made by the first."""
         check = self.check
         where = check.implementation, check.dtype, check.device, key
         kept = _shared(self.variant).kept
         if where not in kept:
             kept[where] = make()
-        found: T = kept[where]
+        found: Kept = kept[where]
         return found
 
     def rows(self, points: Points) -> Array:

@@ -100,6 +100,20 @@ class Repeated:
     _moved: list[_Heard] = field(default_factory=list)
     _ranged: list[_Heard] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, ask: Question, invocation: Invocation) -> Repeated:
+        """The invocation, and what the witness answers at first."""
+        found = cls(ask, invocation)
+        for key, said in keyed(ask(invocation)):
+            if key is not None and isinstance(said, Answer):
+                found.answers[key] = said
+        return found
+
+    def in_full(self) -> dict[AnswerKey, Rounding]:
+        """What rounding does to each answer, from all repetitions."""
+        self.ask_until(list(self.answers), lambda _key, _rounding: False)
+        return {key: self.rounding(key) for key in self.answers}
+
     def ask_until(
         self, keys: Sequence[AnswerKey], explained: Callable[[AnswerKey, Rounding], bool]
     ) -> None:
