@@ -27,9 +27,9 @@ Right = tuple[str, Any, dict[str, Any], Callable[..., Tensor]]
 """What the code does, a formula, inputs, the code."""
 
 REAL, POSITIVE, UNIT = "real", "(0, inf)", "(-1, 1)"
-# Where a domain is narrower than the formula's, the code gives NaN beyond it, which convicts, or has
-# no digit left, in float32 already. Each has been looked at: e**-x**2 to a power underflows in a
-# second derivative from |x| = 5.9, 1/e**x in a first from x = -44, the logarithm of a rounded
+# Where a domain is narrower than the formula's, the code gives NaN beyond it, which convicts, or
+# has no digit left, in float32 already. Each has been looked at: e**-x**2 to a power underflows
+# in a second derivative from |x| = 5.9, 1/e**x in a first from x = -44, the logarithm of a rounded
 # normal density is -inf from |x| = 13, quotients and squares of numbers beyond 1e19 overflow and
 # are then subtracted or divided, exponentials of differences overflow from 88, and what atanh is
 # given for log1p rounds to 1 from 3e7.
