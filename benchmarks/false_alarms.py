@@ -621,6 +621,9 @@ KERNELS: tuple[Right, ...] = (
      "v": {"shape": [3]}}, _turned),
     ("Legendre by recurrence", "(231*x**6 - 315*x**4 + 105*x**2 - 5)/16", U, _legendre),
     ("Huber by clamp", _HUBER, X, lambda x: (near := x.clamp(-1, 1)) * (x - near / 2)),
+    ("two layers", "sum(max(max(x @ w, 0) @ w, 0))",
+     _square_shape("x", "w", domain="(-3, 3)", shape=[2, 2]),
+     lambda x, w: torch.relu(torch.relu(x @ w) @ w).sum()),
     ("relu by abs", "max(x, 0)", X, lambda x: (x + x.abs()) / 2),
     ("median by sort", _MEDIAN, {"x": {"shape": [3]}}, lambda x: x.sort()[0][1]),
     ("largest by hand", "amax(x)", V, _by_hand(
