@@ -21,7 +21,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run"},
-    {"explanation"},
+    {"coverage", "explanation"},
     {"plugin", "cli", "verification", "presentation", "strategies"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

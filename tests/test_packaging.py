@@ -39,8 +39,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_file_of_the_catalog(wheel):
     shipped = {name for name in wheel.namelist() if name.startswith("gradcheck/cases/")}
-    catalog = {f"gradcheck/cases/{path.name}" for path in (ROOT / "cases").glob("*.yaml")}
-    assert "gradcheck/cases/tutorial.yaml" in catalog
+    catalog = {f"gradcheck/{path.relative_to(ROOT)}" for path in (ROOT / "cases").rglob("*.yaml")}
+    assert {"gradcheck/cases/tutorial.yaml", "gradcheck/cases/kernels/softmax.yaml"} <= catalog
     assert shipped == catalog
 
 
@@ -49,7 +49,9 @@ def test_the_wheel_holds_nothing_beside_the_package(wheel):
     assert tops == {"gradcheck", f"gradcheck-{PROJECT['version']}.dist-info"}
 
 
-@pytest.mark.parametrize("name", ["py.typed", "language/torch_names.txt", "plugin/__init__.py"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "language/torch_names.txt", "coverage/reasons.tsv", "plugin/__init__.py"]
+)
 def test_the_wheel_holds_what_is_no_case(wheel, name):
     assert f"gradcheck/{name}" in wheel.namelist()
 

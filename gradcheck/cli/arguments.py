@@ -1,4 +1,4 @@
-"""What several commands take: NAME=VALUE pairs, and a case that is declared by them."""
+"""What several commands take: PATHs, NAME=VALUE pairs, and a case that is declared by them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,64 @@ import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.errors import CatalogError, UsageError
+from gradcheck.catalog.files import find_files, is_cases, no_case, target_of
+from gradcheck.errors import CatalogError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.case import Case
 
 _KINDS = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
+
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH", help="Files, folders, FILE::CASE or CASE; else the packaged catalog."
+    ),
+]
+
+
+def cases_of(paths: Sequence[str]) -> list[Case]:
+    """The cases that the paths mean, file by file.
+
+    Errors: CatalogError with the problems of all files; UsageError for what is no path, file or
+            case.
+    """
+    # The loader takes FLINT along, which `gradcheck --help` need not wait for.
+    from gradcheck.catalog.load import load, no_collection
+
+    found: list[Case] = []
+    problems: list[Problem] = []
+    with no_collection():
+        for path, names in _chosen(paths).items():
+            try:
+                cases = {case.name: case for case in load(path, shown=str(path))}
+            except CatalogError as error:
+                problems += error.problems
+                continue
+            for name in sorted(names - cases.keys()):
+                raise no_case(path, name, cases)
+            found += [case for name, case in cases.items() if not names or name in names]
+    if problems:
+        raise CatalogError(problems)
+    return found
+
+
+def _chosen(paths: Sequence[str]) -> dict[Path, set[str]]:
+    """The files, and of each the cases that are named; all of them where none is."""
+    chosen: dict[Path, set[str]] = {}
+    for path, name in map(target_of, paths):
+        if not name:
+            chosen.update((file, set()) for file in find_files([str(path)]) if is_cases(file))
+        elif chosen.get(path) != set():
+            chosen.setdefault(path, set()).add(name.partition("[")[0])
+    return chosen
 
 
 def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
@@ -86,9 +136,6 @@ def _is_data(value: Any) -> bool:
 def _refuse(text: str) -> Any:
     raise ValueError(text)
 
-
-if TYPE_CHECKING:
-    from gradcheck.catalog.case import Case
 
 SHOWN = "<command line>"
 LABELS = {

@@ -13,13 +13,13 @@ import operator
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.overrides import TorchFunctionMode
 
+from gradcheck.implementations.overridable import function_of
 from gradcheck.implementations.tensors import Home
 from gradcheck.language.torch_names import TENSOR_METHODS, allowed
 
@@ -238,7 +238,7 @@ def public_names() -> Mapping[Any, str]:
     found = {}
     for name in sorted(names, key=lambda name: (-len(name), name)):
         with suppress(AttributeError):  # the installed PyTorch may lack it
-            found[attrgetter(name.removeprefix("torch."))(torch)] = name
+            found[function_of(name)] = name
     return found
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gradcheck.errors import ExpressionError, Misconduct
 from gradcheck.implementations.interpreter import Scope, value_of
+from gradcheck.implementations.overridable import function_of
 from gradcheck.implementations.tensors import Home, as_tensor, items_of, plain
 from gradcheck.language.nodes import (
     Attribute,
@@ -107,7 +106,7 @@ def _call(node: Call, scope: Scope) -> Any:
         _permit(name, node)
         if keywords.get("inplace") is True:
             arguments = [_cloned(argument) for argument in arguments]
-        return _function(name)(*arguments, **keywords)
+        return function_of(name)(*arguments, **keywords)
     if not isinstance(node.function, Attribute):
         raise ExpressionError(
             node.place, "a call by a plain name", "torch.NAME", "write torch.NAME"
@@ -127,23 +126,12 @@ def _permit(name: str, node: Call) -> None:
         )
 
 
-@cache
-def _function(name: str) -> Any:
-    """The function of that dotted name; only for names on the list."""
-    found: Any = torch
-    for part in name.split(".")[1:]:
-        found = getattr(found, part, None)
-    if found is None:
-        raise AttributeError(f"PyTorch {torch.__version__} has no {name}")
-    return found
-
-
 def _attribute(node: Attribute, scope: Scope) -> Any:
     if is_of_result(node):
         return _held_by(value_of(node.base, scope), node.name)
     name = dotted(node, frozenset(scope.values))
     if name in TORCH_DTYPES:
-        return _function(name)
+        return function_of(name)
     if name is not None or node.name not in ATTRIBUTES:
         raise ExpressionError(
             node.place,

@@ -327,6 +327,16 @@ def _vjp_at_points(
     yield _told_of_gradients(label, Query(1, cotangent, (None,)), found, invocation)
 
 
+def _vjp_at_points_of_one(place: int, label: str, invocation: Invocation) -> Iterator[Said]:
+    yield from _vjp_at_points(_only(place, invocation), label, invocation)
+
+
+def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
+    """The ``in_dims`` by which one input alone differs from point to point."""
+    count = len(invocation.inputs)
+    return tuple(0 if k == place % count else None for k in range(count))
+
+
 def _jvp_at_points(label: str, invocation: Invocation) -> Iterator[Said]:
     tangent, function = _tangent(invocation), _function(invocation)
     side = tangent_tensors(tangent, invocation)
@@ -361,22 +371,11 @@ def _at_points_of_one(invocation: Invocation) -> _Calls:
     """The calls that take many values of one input beside one of each other: first, and last."""
     places = (0, -1) if len(invocation.inputs) > 1 else ()
     return {
-        f"under torch.vmap of points and a vjp with in_dims={_in_dims(place, invocation)}": partial(
+        f"under torch.vmap of points and a vjp with in_dims={_only(place, invocation)}": partial(
             _vjp_at_points_of_one, place
         )
         for place in places
     }
-
-
-def _in_dims(place: int, invocation: Invocation) -> tuple[int | None, ...]:
-    """The dimension of the points of one input, and None of each other."""
-    count = len(invocation.inputs)
-    return tuple(0 if k == place % count else None for k in range(count))
-
-
-def _vjp_at_points_of_one(place: int, label: str, invocation: Invocation) -> Iterator[Said]:
-    # of this invocation's inputs: the question is put to operators with other ones too
-    yield from _vjp_at_points(_in_dims(place, invocation), label, invocation)
 
 
 # all of them, in the order in which they are asked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -381,7 +381,7 @@ class _Told:
 
     def spread(self, numbers: Array) -> Array:
         """How far these numbers lie apart where the call's do so. Shapes: [count, k]."""
-        rows = _rows(numbers)
+        rows = numbers.reshape(len(numbers), -1)
         if self.along is None:
             return rows
         sizes = np.abs(rows[self.along.rows]) * np.abs(self.along.tangent)
@@ -395,10 +395,9 @@ class _Told:
     @property
     def key(self) -> object:
         """The same for answers that are judged together: they leave the same sides free."""
+        free = tuple(side is None for side in self.answer.query.sides)
         apart = self.promises.about(self.answer.query.order)
-        return tuple(side is None for side in self.answer.query.sides), id(
-            self.promises
-        ) if apart else None
+        return free, self.measured, id(self.promises) if apart else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,16 +445,14 @@ def _alike(told: Sequence[_Told]) -> Iterator[list[_Told]]:
 
 def _judge(session: Session, told: Sequence[_Told]) -> None:
     """Judge one group of answers, each where it belongs."""
-    question = JointQuery.of(
-        session,
-        [each.answer.query for each in told],
-        [each.rows for each in told],
-        told[0].promises,
-    )
-    coordinates = question.coordinates
+    queries = [each.answer.query for each in told]
+    coordinates = Coordinates.of(queries[0], session.variant)
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
+    question = JointQuery.of(session, queries, [each.rows for each in told], got, told[0].promises)
+    claims = question.claims
+    truth, judgements = question.judged(partial(_own_rounding, told, coordinates, claims.first))
+    truth, judgements = truth.taken(claims.places), judgements.taken(claims.places)
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -465,10 +462,11 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     for each in told:
         rows = np.arange(start, start := start + len(each.numbers))
         if each.along is not None:  # nothing else is told that the gradient's entries did not tell
-            rows = rows[judgements.taken(rows).is_ruled(Ruling.DISAGREE).any(axis=1)]
-            each = each.taken(rows - start + len(each.numbers))  # noqa: PLW2901
-        if not rows.size and each.along is not None:
-            continue
+            wrong = judgements.taken(rows).is_ruled(Ruling.DISAGREE).any(axis=1)
+            if not wrong.any():
+                continue
+            rows = rows[wrong]
+            each = each.taken(np.flatnonzero(wrong))  # noqa: PLW2901
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(
@@ -526,52 +524,62 @@ def _along(gradient: _Told, tangent: Array, rows: Array) -> _Told:
 
 
 def _own_rounding(
-    told: Sequence[_Told], coordinates: Coordinates, mask: Mask, error: Floats
+    told: Sequence[_Told], coordinates: Coordinates, first: Array, mask: Mask, error: Floats
 ) -> OwnRounding:
-    """What rounding does to the code itself, for the answers that something in the mask is about.
+    """What rounding does to the code itself, for the claims that something in the mask is about.
 
-    A call is repeated until that explains the errors. One that is NaN asks for no repetition.
+    ``first`` are the rows of the answers that made the claims. A call is repeated until that
+    explains the errors. One that is NaN asks for no repetition.
 
-    Shapes: as the mask.
+    Shapes: as the mask; first [claims].
     """
-    found = OwnRounding.unknown(mask.shape, "")
-    ends = np.cumsum([len(each.numbers) for each in told])
-    parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
-    for each, part in zip(told, parts, strict=True):
-        found.opaque[part] = "" if each.measured else "not measured"
-    asked = [
-        (each, part)
-        for each, part in zip(told, parts, strict=True)
-        if each.measured and mask[part].any()
-    ]
-    calls: dict[int, list[tuple[_Told, slice]]] = {}
-    for each, part in asked:
-        calls.setdefault(id(each.call), []).append((each, part))
+    found = OwnRounding.unknown(mask.shape, "" if told[0].measured else "not measured")
+    if not told[0].measured:
+        return found
+    calls: dict[int, list[_Claimed]] = {}
+    end = 0
+    for each in told:
+        start, end = end, end + len(each.numbers)
+        part = slice(*np.searchsorted(first, [start, end]))
+        if mask[part].any():
+            wrong = np.where(mask[part], error[part], np.nan)
+            claimed = _Claimed(each, coordinates, part, first[part] - start, wrong)
+            calls.setdefault(id(each.call), []).append(claimed)
     for alike in calls.values():
-        errors = {each.called: np.where(mask[part], error[part], np.nan) for each, part in alike}
-        spreads = {each.called: each.spread for each, _ in alike}
-        explained = partial(_is_explained, errors, spreads, coordinates)
-        alike[0][0].call.ask_until(list(errors), explained)
-    for each, part in asked:
-        rounding = each.call.rounding(each.called)
-        found.spread[part] = coordinates.of_numbers(each.spread(rounding.spread))
-        found.ranged[part] = coordinates.of_numbers(each.spread(rounding.ranged))
-        found.left[part] = each.left(rounding.left)
-        found.opaque[part] = rounding.opaque
-        found.by_norm[part] = rounding.by_norm
+        keys = {claimed.told.called: claimed for claimed in alike}
+        alike[0].told.call.ask_until(list(keys), partial(_is_explained, keys))
+        for claimed in alike:
+            claimed.note(found)
     return found
 
 
 def _is_explained(
-    errors: Mapping[AnswerKey, Floats],
-    spreads: Mapping[AnswerKey, Callable[[Array], Array]],
-    coordinates: Coordinates,
-    key: AnswerKey,
-    rounding: Rounding,
+    claimed: Mapping[AnswerKey, _Claimed], key: AnswerKey, rounding: Rounding
 ) -> bool:
-    allowed = MOVES_FACTOR * coordinates.of_numbers(spreads[key](rounding.ranged))
-    return not (errors[key] > allowed).any()
+    return claimed[key].is_explained(rounding)
 
 
-def _rows(numbers: Array) -> Array:
-    return numbers.reshape(len(numbers), -1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claimed:
+    """The claims that an answer was the first to make: where they are, its rows, their errors."""
+
+    told: _Told
+    coordinates: Coordinates
+    part: slice
+    rows: Array
+    error: Floats
+
+    def is_explained(self, rounding: Rounding) -> bool:
+        return not (self.error > MOVES_FACTOR * self._of(rounding.ranged)).any()
+
+    def note(self, found: OwnRounding) -> None:
+        """Write down what rounding does to the answer."""
+        rounding, part = self.told.call.rounding(self.told.called), self.part
+        found.spread[part] = self._of(rounding.spread)
+        found.ranged[part] = self._of(rounding.ranged)
+        found.left[part] = self.told.left(rounding.left)[self.rows]
+        found.opaque[part] = rounding.opaque
+        found.by_norm[part] = rounding.by_norm
+
+    def _of(self, numbers: Array) -> Floats:
+        return self.coordinates.of_numbers(self.told.spread(numbers)[self.rows])

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from gradcheck.errors import ExpressionError
 from gradcheck.implementations.overridable import (
+    ADDED,
     allowed_names,
+    function_of,
     overridable_names,
     reason_to_exclude,
 )
@@ -47,6 +50,16 @@ DANGEROUS_METHODS = [
 ]
 
 
+class Listener(TorchFunctionMode):
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        self.heard.append(function)
+        return function(*arguments, **(keywords or {}))
+
+
 def refused(text: str, names: frozenset[str] = frozenset({"x"})) -> ExpressionError:
     with pytest.raises(ExpressionError) as caught:
         check_tree(parse(text), names)
@@ -60,11 +73,38 @@ def test_every_name_that_the_installed_pytorch_allows_is_listed():
 
 @pytest.mark.skipif(INSTALLED < LISTED_FOR, reason="an older PyTorch lists less")
 def test_every_listed_name_is_overridable_in_the_installed_pytorch():
-    assert not allowed() - overridable_names()
+    assert not allowed() - overridable_names() - ADDED
+
+
+@pytest.mark.skipif(INSTALLED < LISTED_FOR, reason="an older PyTorch has less")
+@pytest.mark.parametrize("name", sorted(ADDED))
+def test_every_name_that_we_add_is_a_function_of_pytorch(name):
+    assert callable(function_of(name))
+
+
+def test_no_name_that_we_add_is_listed_by_pytorch():
+    assert not ADDED & overridable_names()
+
+
+def test_a_function_that_we_add_is_one_call_to_who_listens():
+    numbers, mask = torch.ones(2), torch.tensor([True, False])
+    with Listener() as listener:
+        result = function_of("torch.masked.sum")(numbers, 0, mask=mask)
+    assert listener.heard == [function_of("torch.masked.sum")]
+    assert result == 1
+
+
+def test_pytorchs_own_function_would_be_many_calls():
+    numbers, mask = torch.ones(2), torch.tensor([True, False])
+    with Listener() as listener:
+        torch.masked.sum(numbers, 0, mask=mask)
+    assert len(listener.heard) > 1
 
 
 def test_no_listed_name_is_of_an_excluded_kind():
-    assert not {name: reason_to_exclude(name) for name in allowed() if reason_to_exclude(name)}
+    assert not {
+        name: reason_to_exclude(name) for name in allowed() - ADDED if reason_to_exclude(name)
+    }
 
 
 def test_the_file_is_sorted_so_that_it_can_be_reviewed():

@@ -8,7 +8,7 @@ import torch
 from invocations import batch, invocation
 
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Repeated, keyed, measure
+from gradcheck.methods._torch.rounding import Repeated, keyed
 from gradcheck.query import Port
 
 ULP = 2.0**-52
@@ -17,10 +17,9 @@ ULP = 2.0**-52
 def asked(function, *inputs, witness="value", many=False, **options):
     """Every answer with what rounding does to it, by key."""
     call = (batch if many else invocation)(function, *inputs, **options)
-    ask = METHODS[witness].answer
-    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
-    assert answers
-    return answers, measure(ask, call, answers)
+    repeated = Repeated.of(METHODS[witness].answer, call)
+    assert repeated.answers
+    return repeated.answers, repeated.in_full()
 
 
 def first(function, *inputs, **options):
@@ -201,10 +200,9 @@ def test_zero_tensors_without_memory_are_let_be():
 
 def test_random_code_is_not_measured_and_leaves_the_generator_alone():
     call = invocation(lambda x: x * torch.rand((), dtype=x.dtype), 1.3)
-    ask = METHODS["value"].answer
-    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
+    repeated = Repeated.of(METHODS["value"].answer, call)
     before = torch.get_rng_state()
-    (found,) = measure(ask, call, answers).values()
+    (found,) = repeated.in_full().values()
     assert found.opaque == "code that says something else when it is asked again"
     assert torch.equal(before, torch.get_rng_state())
 

@@ -63,16 +63,6 @@ class Rounding:
     by_norm: str = ""
 
 
-def measure(
-    ask: Question, invocation: Invocation, answered: dict[AnswerKey, Answer]
-) -> dict[AnswerKey, Rounding]:
-    """Return what rounding does to each answer that a witness gave, from all repetitions."""
-    repeated = Repeated(ask, invocation)
-    repeated.answers.update(answered)
-    repeated.ask_until(list(answered), lambda _key, _rounding: False)
-    return {key: repeated.rounding(key) for key in answered}
-
-
 def keyed(said: Iterator[Said]) -> Iterator[tuple[AnswerKey | None, Said]]:
     """What a witness says, each answer with its key."""
     seen: Counter[str] = Counter()
@@ -110,6 +100,20 @@ class Repeated:
     _moved: list[_Heard] = field(default_factory=list)
     _ranged: list[_Heard] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, ask: Question, invocation: Invocation) -> Repeated:
+        """The invocation, and what the witness answers at first."""
+        found = cls(ask, invocation)
+        for key, said in keyed(ask(invocation)):
+            if key is not None and isinstance(said, Answer):
+                found.answers[key] = said
+        return found
+
+    def in_full(self) -> dict[AnswerKey, Rounding]:
+        """What rounding does to each answer, from all repetitions."""
+        self.ask_until(list(self.answers), lambda _key, _rounding: False)
+        return {key: self.rounding(key) for key in self.answers}
+
     def ask_until(
         self, keys: Sequence[AnswerKey], explained: Callable[[AnswerKey, Rounding], bool]
     ) -> None:
@@ -126,6 +130,11 @@ class Repeated:
                 pass
             if any(_are_far(self._still[0], each) for each in self._moved):
                 self._still.append(self._by(None))  # was it the moves, or the calls?
+
+    @property
+    def patterns(self) -> int:
+        """By how many patterns the call was repeated."""
+        return len(self._moved)
 
     def _repeats(self, key: AnswerKey) -> bool:
         """Whether the code gave the very numbers again as it was looked at."""

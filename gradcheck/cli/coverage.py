@@ -1,0 +1,52 @@
+"""`gradcheck coverage`: what of PyTorch's derivatives a catalog reaches, and what not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gradcheck.catalog.files import shown_folder
+from gradcheck.cli.arguments import Paths, Trust, cases_of
+from gradcheck.cli.output import READING, emit, emit_json
+from gradcheck.errors import UsageError
+from gradcheck.implementations.trust import refuse_untrusted
+
+
+def register(app: typer.Typer) -> None:
+    app.command("coverage", epilog=READING)(coverage_command)
+
+
+def coverage_command(
+    paths: Paths = None,
+    *,
+    trust: Trust = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List what is impossible too, and why.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the document docs/coverage.md.")
+    ] = False,
+) -> None:
+    """Count which of PyTorch's operators and derivative formulas the cases reach.
+
+    Every implementation is called once on the CPU, and PyTorch says what ran: names of its
+    operator database, nodes of the backward graph, forward formulas. Nothing is judged.
+    """
+    if as_json and markdown:
+        raise UsageError("both --json and --markdown", "one of them", "leave one out")
+    cases = cases_of(paths or [shown_folder()])
+    for case in cases:
+        refuse_untrusted(case.implementations, trust or ())
+    # What measures takes torch along: seconds that a wrong file need not wait for.
+    from gradcheck.coverage.figures import as_markdown, as_table, coverage_json
+    from gradcheck.coverage.reach import reach_of
+
+    reach = reach_of(cases)
+    if as_json:
+        emit_json(coverage_json(reach))
+    elif markdown:
+        emit(as_markdown(reach))
+    else:
+        emit(as_table(reach, len(cases), everything=everything))

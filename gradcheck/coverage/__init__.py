@@ -1,0 +1,1 @@
+"""What of PyTorch's derivatives a catalog reaches, measured while its code runs."""
