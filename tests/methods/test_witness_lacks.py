@@ -203,6 +203,7 @@ PROVOKED = {
     "CUDA": ONE.cuda,
     "a kernel in half precision": lambda: torch.linalg.det(torch.eye(2, dtype=torch.float16)),
     "half precision": lambda: torch.linalg.inv(torch.eye(2, dtype=torch.bfloat16)),
+    "complex outputs": lambda: torch.nn.functional.silu((1j * ONE).requires_grad_()),
     "an order of complex numbers": lambda: torch.maximum(1j * ONE, ONE + 1j),
 }
 

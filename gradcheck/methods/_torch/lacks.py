@@ -199,6 +199,7 @@ LACKS = (
     Lack(r"\"\w+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
     Lack(r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)", OTHER_DTYPES),
     Lack(r"not (?:supported|implemented) for complex (?:inputs|types|tensors)", OTHER_DTYPES),
+    Lack(r"does not support automatic differentiation for outputs with complex dtype"),
     # layouts and devices
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
