@@ -77,7 +77,7 @@ def verify(  # noqa: PLR0913 - the options of a run, each by its name
     checks = plan(
         [case],
         devices=(device,),
-        dtypes=_chosen("dtype", dtype, tuple(DTYPES), tuple(DTYPES)),
+        dtypes=_chosen("dtype", dtype, tuple(DTYPES), ()),
         witnesses=_chosen("witness", witness, WITNESSES, DEFAULT_WITNESSES),
         known=known_of(known_failures, case, name, f"{_SHOWN} known_failures"),
     )

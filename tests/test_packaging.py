@@ -39,8 +39,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_every_file_of_the_catalog(wheel):
     shipped = {name for name in wheel.namelist() if name.startswith("gradcheck/cases/")}
-    catalog = {f"gradcheck/cases/{path.name}" for path in (ROOT / "cases").glob("*.yaml")}
-    assert "gradcheck/cases/tutorial.yaml" in catalog
+    catalog = {f"gradcheck/{path.relative_to(ROOT)}" for path in (ROOT / "cases").rglob("*.yaml")}
+    assert {"gradcheck/cases/tutorial.yaml", "gradcheck/cases/kernels/softmax.yaml"} <= catalog
     assert shipped == catalog
 
 

@@ -56,7 +56,8 @@ def plan(
 ) -> list[Check]:
     """Every check of the cases, in an order that depends on nothing else.
 
-    A case's own dtypes limit ``dtypes``, and its order the witnesses. A witness that a case is
+    Without ``dtypes`` each case has its own; with them those of its own, and those in which it runs
+    on request alone, that are among them. Its order limits the witnesses. A witness that a case is
     `without` has its check all the same: it reports the reason.
     """
     chosen = [witness for witness in WITNESSES if witness in witnesses]
@@ -73,6 +74,12 @@ def _applies(witness: str, case: Case) -> bool:
     return METHODS[witness].order <= case.order
 
 
+def _dtypes(case: Case, asked: Sequence[str]) -> Sequence[str]:
+    if not asked:
+        return case.dtypes
+    return [each for each in (*case.dtypes, *case.on_request) if each in asked]
+
+
 def _checks(
     case: Case,
     devices: Sequence[str],
@@ -87,7 +94,7 @@ def _checks(
         enumerate(case.implementations),
         [each for each in witnesses if _applies(each, case)],
         devices,
-        [each for each in case.dtypes if each in dtypes],
+        _dtypes(case, dtypes),
     ):
         which = str(number) if len(case.implementations) > 1 else ""
         parts = (variant.name, which, witness, device, dtype)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
-from gradcheck.catalog.case import Calling, Implementation, Input, Parameter
+from gradcheck.catalog.case import Calling, Implementation, Input, Parameter, Variant
 from gradcheck.catalog.domain import Domain, parse_domain
 from gradcheck.catalog.expressions import Block, Written
 from gradcheck.catalog.keys import CaseKeys
@@ -25,7 +25,7 @@ from gradcheck.catalog.values import (
     fault_of_shape,
 )
 from gradcheck.catalog.yaml_document import UNNAMED, KeyPath, Pairs, inside, place_of
-from gradcheck.dtypes import DEFAULT_DTYPES, DTYPES
+from gradcheck.dtypes import BFLOAT16, DEFAULT_DTYPES, DTYPES, FLOAT16
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.functions import RESERVED
 from gradcheck.graph.steps import check_steps, constant_integer
@@ -269,6 +269,16 @@ def _check_floats(draft: CaseDraft, one: Input) -> None:
             "a domain with floating-point numbers in it",
             "widen the domain, or leave the dtype out under 'dtypes'",
         )
+
+
+def dtypes_on_request(draft: CaseDraft, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """Half precision, if a case of real inputs names no dtypes, and its domains hold some."""
+    if draft.keys.dtypes is not None or draft.is_complex:
+        return ()
+    domains = [each.domain for variant in variants for each in variant.inputs]
+    return tuple(
+        dtype.name for dtype in (FLOAT16, BFLOAT16) if all(each.spans(dtype) for each in domains)
+    )
 
 
 DEFAULT_ORDER = 2

@@ -145,7 +145,7 @@ def complete_case(incomplete: str) -> list[str]:
 
 def _packaged() -> Iterator[tuple[str, Path]]:
     """Names and files, by their keys alone: completion cannot wait for the loader."""
-    for path in sorted(Path(shown_folder()).glob("*.yaml")):
+    for path in sorted(Path(shown_folder()).rglob("*.yaml")):
         if is_cases(path):
             for match in _KEY.finditer(path.read_text(encoding="utf-8", errors="replace")):
                 yield match[2], path
@@ -155,8 +155,10 @@ def _file_of(case: str) -> Path:
     files = [path for name, path in _packaged() if name == case]
     if len(files) == 1:
         return files[0]
+    short = [path.relative_to(shown_folder()) for path in files]
     # A file of the same name that lies here would be taken first.
-    names = [str(path) if Path(path.name).exists() else path.name for path in files]
+    pairs = zip(files, short, strict=True)
+    names = [str(path if within.exists() else within) for path, within in pairs]
     raise UsageError(
         f"{case} is the name of a case in {' and in '.join(names)}",
         "FILE.yaml::CASE",
@@ -166,9 +168,9 @@ def _file_of(case: str) -> Path:
 
 def _located(file: str) -> Path:
     """The file of that name that is there; else the one of the packaged catalog."""
-    packaged = Path(shown_folder()) / file
-    is_packaged = Path(file).name == file and not Path(file).exists() and packaged.is_file()
-    return packaged if is_packaged else Path(file)
+    path, packaged = Path(file), Path(shown_folder()) / file
+    lies_within = not path.is_absolute() and ".." not in path.parts
+    return packaged if lies_within and not path.exists() and packaged.is_file() else path
 
 
 def _variant(case: Case, name: str) -> Variant:

@@ -15,6 +15,7 @@ from gradcheck.catalog.declaration import (
     check_labels,
     check_names,
     check_usage,
+    dtypes_on_request,
     has_symbols,
     read_calling,
     read_implementations,
@@ -130,6 +131,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
     if not variants:
         return None
     check_usage(draft)
+    on_request = dtypes_on_request(draft, variants)
     return Case(
         name=name,
         where=complaints.where(place),
@@ -147,7 +149,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         accuracy={
             dtype: Accuracy(said.because.text, said.ulps or 0, normwise=bool(said.normwise))
             for name, said in (keys.accuracy or {}).items()
-            for dtype in (draft.dtypes if name == UNNAMED else (name,))
+            for dtype in ((*draft.dtypes, *on_request) if name == UNNAMED else (name,))
         },
         without={witness: reason.text for witness, reason in (keys.without or {}).items()},
         tags=tuple(tag.text for tag in keys.tags or []),
@@ -155,6 +157,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         calling=calling,
         parameters=parameters,
         requires=tuple(keys.requires or []),
+        on_request=on_request,
     )
 
 

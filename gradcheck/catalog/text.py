@@ -16,15 +16,22 @@ LISTS = (_KNOWN_FAILURES, "known_failures.yml")
 """How the one YAML file of a catalog's folder that holds no cases may be called."""
 
 MOST_BYTES = 2**20
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DIRECTIONS = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Marks that let a text read otherwise than it is, and separators of lines."""
+_FORBIDDEN = re.compile(
+    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]" + f"|[{_DIRECTIONS}]"
+)
 
 
 def read_text(path: Path, shown: str) -> str:
     """The file's text. ``shown`` is how messages name it.
 
-    Errors: CatalogError for what is no regular file, cannot be read, is larger than 1 MiB, or is
-            no text in UTF-8.
+    Errors: CatalogError for what is no regular file, cannot be read, is larger than 1 MiB, is no
+            text in UTF-8, or has a name that steers a terminal.
     """
+    if not shown.isprintable():
+        found = "a file name with control characters"
+        raise _refuse(ascii(shown), found, "a printable name", "rename the file")
     try:
         if path.exists() and not path.is_file():
             raise _refuse(shown, "no regular file", "a YAML file", "name a file")
@@ -53,9 +60,21 @@ def decode(data: bytes, shown: str) -> str:
         raise _refuse(shown, found, "text in UTF-8", "save the file as UTF-8", before) from None
     odd = _FORBIDDEN.search(text)
     if odd:
-        found = f"the control character U+{ord(odd.group()):04X}"
-        raise _refuse(shown, found, "printable text", "remove it", text[: odd.start()])
+        raise _refuse(shown, *_control(odd.group()), text[: odd.start()])
     return text
+
+
+def control_in(text: str) -> tuple[str, str, str] | None:
+    """Say what is found, expected and to be done where a text steers a terminal; None where not.
+
+    Of what moves the cursor only new lines and tabs are data.
+    """
+    odd = _FORBIDDEN.search(text) or re.search(r"[\r\x85]", text)
+    return _control(odd.group()) if odd else None
+
+
+def _control(character: str) -> tuple[str, str, str]:
+    return f"the control character U+{ord(character):04X}", "printable text", "remove it"
 
 
 def _refuse(shown: str, found: str, expected: str, fix: str, before: str = "") -> CatalogError:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import yaml
 
 from gradcheck.catalog.problems import Complaint, Complaints, explained
+from gradcheck.catalog.text import control_in
 from gradcheck.errors import CatalogError, ExpressionError
 from gradcheck.language.nodes import Place
 
@@ -281,6 +282,9 @@ class _Composer:
             kind = kind_of_tag(event.tag, text)
             if kind is None:
                 self.refuse_tag(place, event.tag, text)
+        control = control_in(text) if style == '"' else None  # others have passed with the file
+        if control is not None:
+            self.complaints.add(place, *control)
         return YamlScalar(text, kind or kind_of(text), style, raw, place)
 
     def collection(self, event: Any, level: int) -> Yaml:

@@ -77,7 +77,7 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
         )
     keys = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let, **declared)
     witnesses = chosen("--witness", witness, WITNESSES) or DEFAULT_WITNESSES
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES)) or tuple(DTYPES)
+    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
     case = case_of_keys(keys, trust or ())
     _refuse_unreachable(case)
     run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)

@@ -56,6 +56,18 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts.")] = "",
     report: Annotated[str, typer.Option(metavar="FOLDER", help="Write the results there.")] = "",
+    resume: Annotated[
+        str, typer.Option(metavar="RESULTS", help="Do only the checks that these results lack.")
+    ] = "",
+    time_limit: Annotated[
+        str, typer.Option(metavar="SECONDS", help="End a check that takes longer; 0: no limit.")
+    ] = "",
+    memory_limit: Annotated[
+        str, typer.Option(metavar="GIB", help="End a check that holds more; 0: no limit.")
+    ] = "",
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Isolate no check, as for a debugger.")
+    ] = False,
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="A module that `function:` may import; repeatable."),
@@ -81,9 +93,13 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         "--seed": seed,
         "--shard": shard,
         "--report": report,
+        "--resume": resume,
+        "--time-limit": time_limit,
+        "--memory-limit": memory_limit,
     }
     given = [word for flag, value in valued.items() if value for word in (flag, value)]
     given += ["--strict-accuracy"] if strict_accuracy else []
+    given += ["--in-process"] if in_process else []
     given += ["-x"] * exit_first + ["-q"] * quiet + ["-v"] * verbose
     given += [word for module in trust or () for word in ("--trust", module)]
     command = [sys.executable, *pytest_command(paths or [], given)]
@@ -95,13 +111,15 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
     """What follows `python` to run these paths, whatever project the current folder belongs to.
 
     No conftest is read and of the project's ini file only our own keys, no cache is written, and
-    the catalog may be read-only.
+    the catalog may be read-only. The packaged catalog, taken whole, leaves out what is tagged
+    ``large``, unless the options say ``-m``.
     """
     first_extra = next((i for i, path in enumerate(paths) if path.startswith("-")), len(paths))
     extra = list(paths[first_extra:])
     targets = [target_of(path) for path in paths[:first_extra]] or [(catalog_folder(), "")]
     folder = catalog_folder().resolve()
-    packaged = all(path.resolve().is_relative_to(folder) for path, _ in targets)
+    resolved = [path.resolve() for path, _ in targets]
+    packaged = all(path.is_relative_to(folder) for path in resolved)
     root, keys = project_of([path for path, _ in targets])
     return [
         *(["-P"] if packaged else []),  # what lies in a foreign current folder is never imported
@@ -109,6 +127,7 @@ def pytest_command(paths: Sequence[str], options: Sequence[str]) -> list[str]:
         *("-p", "no:cacheprovider", "-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short"),
         *("-p", "gradcheck.plugin.command"),
         *_ini_keys(keys, [path for path, _ in targets]),
+        *(["-m", "not large"] if folder in resolved and "-m" not in options else []),
         *options,
         *extra,
         *(f"{path}::{name}" if name else str(path) for path, name in targets),

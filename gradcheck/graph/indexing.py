@@ -54,10 +54,11 @@ def _loop(reader: Reader, node: Comprehension, depth: int) -> list[int]:
         reader.refuse(node.place, "range with step 0", "a step that is not 0", "write 1")
     outer = reader.scope.get(loop.name)
     found: list[int] = []
-    for value in range(*bounds):
-        reader.steps += 1
-        if reader.steps > MOST_STEPS:
-            raise TooLarge(f"more than {MOST_STEPS:,} steps of comprehensions")
+    steps = range(*bounds)
+    reader.steps += (steps[-1] - steps[0]) // steps.step + 1 if steps else 0  # `len` overflows
+    if reader.steps > MOST_STEPS:
+        raise TooLarge(f"more than {MOST_STEPS:,} steps of comprehensions")
+    for value in steps:
         reader.scope[loop.name] = reader.graph.constant(value)
         found += _loop(reader, node, depth + 1)
     reader.scope.pop(loop.name, None)

@@ -136,7 +136,10 @@ class _Reader:
     def exact(self, node: ast.Constant) -> Fraction:
         digits = self.flat[node.col_offset : node.end_col_offset].replace("_", "").lower()
         if digits.startswith(("0x", "0o", "0b")):
-            return Fraction(int(digits, 0))
+            whole = int(digits, 0)
+            if whole >= 10**MOST_WRITTEN_DIGITS:
+                raise too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)
+            return Fraction(whole)
         mantissa, _, exponent = digits.partition("e")
         if len(mantissa) > MOST_WRITTEN_DIGITS:
             raise too_many_digits(self.place(node), MOST_WRITTEN_DIGITS)

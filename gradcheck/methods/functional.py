@@ -327,6 +327,16 @@ def _vjp_at_points(
     yield _told_of_gradients(label, Query(1, cotangent, (None,)), found, invocation)
 
 
+def _vjp_at_points_of_one(place: int, label: str, invocation: Invocation) -> Iterator[Said]:
+    yield from _vjp_at_points(_only(place, invocation), label, invocation)
+
+
+def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
+    """The ``in_dims`` by which one input alone differs from point to point."""
+    count = len(invocation.inputs)
+    return tuple(0 if k == place % count else None for k in range(count))
+
+
 def _jvp_at_points(label: str, invocation: Invocation) -> Iterator[Said]:
     tangent, function = _tangent(invocation), _function(invocation)
     side = tangent_tensors(tangent, invocation)
@@ -359,12 +369,12 @@ def _at_points(
 
 def _at_points_of_one(invocation: Invocation) -> _Calls:
     """The calls that take many values of one input beside one of each other: first, and last."""
-    count = len(invocation.inputs)
-    places = sorted({0, count - 1}) if count > 1 else []
-    chosen = [tuple(0 if k == place else None for k in range(count)) for place in places]
+    places = (0, -1) if len(invocation.inputs) > 1 else ()
     return {
-        f"under torch.vmap of points and a vjp with in_dims={each}": partial(_vjp_at_points, each)
-        for each in chosen
+        f"under torch.vmap of points and a vjp with in_dims={_only(place, invocation)}": partial(
+            _vjp_at_points_of_one, place
+        )
+        for place in places
     }
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from torch.autograd.gradcheck import GradcheckError
 from gradcheck.answer import (
     Abstention,
     Agreement,
-    Answer,
     FiniteDifferenceSettings,
     Invocation,
     Remark,
@@ -38,7 +38,7 @@ from gradcheck.methods._torch.calling import (
 from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.lacks import shortened
-from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.methods._torch.rounding import PATTERNS, Repeated
 from gradcheck.methods.second import REVERSE_REVERSE
 
 METHOD = Method(
@@ -53,6 +53,9 @@ METHOD = Method(
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
 _NOISY = "the rounding of the code itself drowns a difference of that step"
+_FEW_PATTERNS = 2
+_LITTLE = 1 / 64
+"""Of the widest allowance: so little noise of few patterns stays within it in all of them."""
 _FEWEST_DIGITS = 24
 """Bits of the dtype; a difference keeps at most two thirds of them."""
 
@@ -101,13 +104,13 @@ def _each(
     entries = coordinate_count(inputs) * coordinate_count(outputs)
     passed = 0
     for point in _points(invocation):
-        error = _error_in(point, examine, settings)
+        error: GradcheckError | None = _error_in(point, examine, settings)
         if error is not None:  # only then is it worth what it costs to ask the code for its noise
-            wider = replace(settings, atol=settings.atol + _noise(point, label, settings))
-            if not wider.atol <= settings.most:
+            noise = _Noise(point, label, settings)
+            error, drowned = _beyond(noise, partial(_error_in, point, examine), settings, error)
+            if drowned:
                 yield Abstention(_NOISY, label=label)
                 continue
-            error = _error_in(point, examine, wider)
         if error is not None:
             yield Violation(shortened(f"{_where(point)}: {error}"), label)
             break
@@ -116,26 +119,61 @@ def _each(
         yield Agreement(f"{label} passes", passed * entries, label)
 
 
-def _noise(point: Invocation, label: str, settings: FiniteDifferenceSettings) -> float:
+def _beyond(
+    noise: _Noise,
+    error_in: Callable[[FiniteDifferenceSettings], GradcheckError | None],
+    settings: FiniteDifferenceSettings,
+    error: GradcheckError | None,
+) -> tuple[GradcheckError | None, bool]:
+    """What is left of an error beside the code's own noise, or else whether that drowns it.
+
+    Most noise shows in the first repetitions. Where it is small beside the widest allowance, what
+    fails even there is not worth the others.
+    """
+    widest = error_in(replace(settings, atol=settings.most))
+    for patterns in (_FEW_PATTERNS, PATTERNS):
+        found = noise.by(patterns)
+        if not settings.atol + found <= settings.most:
+            return None, True
+        if widest is not None and found <= _LITTLE * settings.most:
+            return widest, False
+        error = error_in(replace(settings, atol=settings.atol + found))
+        if error is None:
+            break
+    return error, False
+
+
+class _Noise:
     """How far rounding in the code itself may put a difference and the derivative apart."""
-    asked = [(METHODS["value"], ""), (METHODS["reverse"], "")]
-    if label == SECOND:  # which holds differences of the gradient against its own gradient
-        asked = [asked[1], (METHODS["second"], REVERSE_REVERSE)]
-    function, derivative = (_spread(method, call, point) for method, call in asked)
-    if function is None or derivative is None:
-        return settings.unseen
-    return MOVES_FACTOR * (function / settings.step + derivative)
+
+    def __init__(self, point: Invocation, label: str, settings: FiniteDifferenceSettings) -> None:
+        asked = [("value", ""), ("reverse", "")]
+        if label == SECOND:  # which holds differences of the gradient against its own gradient
+            asked = [asked[1], ("second", REVERSE_REVERSE)]
+        self._settings = settings
+        self._repeated = [
+            Repeated.of(
+                METHODS[name].answer, replace(point, again=frozenset({call} if call else ()))
+            )
+            for name, call in asked
+        ]
+
+    def by(self, patterns: int) -> float:
+        """What so many repetitions show of it, at most."""
+        function, derivative = (_spread(each, patterns) for each in self._repeated)
+        if function is None or derivative is None:
+            return self._settings.unseen
+        return MOVES_FACTOR * (function / self._settings.step + derivative)
 
 
-def _spread(method: Method, call: str, point: Invocation) -> float | None:
-    """How far the numbers of a witness's call lie apart where operations round otherwise, at most.
+def _spread(repeated: Repeated, patterns: int) -> float | None:
+    """How far the numbers of a call lie apart where operations round otherwise, at most.
 
     None where the code cannot be looked into.
     """
-    point = replace(point, again=frozenset({call}) if call else frozenset())
-    said = keyed(method.answer(point))
-    answers = {key: each for key, each in said if key is not None and isinstance(each, Answer)}
-    found = measure(method.answer, point, answers).values()
+    keys = list(repeated.answers)
+    repeated.ask_until(keys, lambda _key, _rounding: repeated.patterns >= patterns)
+    found = [repeated.rounding(key) for key in keys]
     if not found or any(each.opaque for each in found):
         return None
     return float(max(np.abs(each.spread).max(initial=0.0) for each in found))

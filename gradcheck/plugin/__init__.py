@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gradcheck import devices
+from gradcheck.answer import Ruling
 from gradcheck.errors import UsageError
 from gradcheck.plugin import interruptions, results
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
@@ -23,6 +24,7 @@ from gradcheck.plugin.interruptions import Interruptions
 from gradcheck.plugin.items import (
     CheckItem,
     FaultItem,
+    lost_with_worker,
     plain_block,
     register_markers,
     skip_location,
@@ -35,8 +37,10 @@ from gradcheck.plugin.options import (
 )
 from gradcheck.plugin.results import FailureReports, Ledger
 from gradcheck.plugin.session import (
+    DONE,
     SETTINGS,
     devices_of,
+    done_of,
     has_workers,
     leave_one_thread,
     settings_of,
@@ -69,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if has_workers(config):
         config.add_cleanup(leave_one_thread())
     if worker_input(config) is None:
-        config.stash[_LEDGER] = Ledger(settings_of(config).report, settings_of(config).shard)
+        config.stash[_LEDGER] = _ledger(config)
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
         config.pluginmanager.register(Interruptions(), interruptions.PLUGIN_NAME)
@@ -133,11 +137,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Fil
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    shard = settings_of(config).shard
-    if shard is None:
-        return
+    shard, done = settings_of(config).shard, done_of(config)
     ours = [item for item in items if isinstance(item, CheckItem | FaultItem)]
-    left_out = [item for item in ours if not _is_in(item, *shard)]
+    left_out = [
+        item for item in ours if item.nodeid in done or (shard and not _is_in(item, *shard))
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         unwanted = set(map(id, left_out))
@@ -155,6 +159,26 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: Any, sched: Any) -> None:
+    """Give the report of a check whose worker died what every check's report carries."""
+    kept = lost_with_worker(crashitem, sched.config)
+    if kept is not None:
+        report.user_properties.append(kept)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Let what the results that are resumed hold decide the exit code with what is run."""
+    ran = yield
+    ledger = session.config.stash.get(_LEDGER, None)
+    if ledger is not None and ledger.earlier:
+        fails = settings_of(session.config).run_options.fails
+        session.testscollected += len(ledger.earlier)
+        session.testsfailed += sum(fails(Ruling(each.verdict)) for each in ledger.earlier)
+    return ran
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     ledger = config.stash.get(_LEDGER, None)
     if ledger is None or not ledger.verdicts:
@@ -162,6 +186,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("gradcheck")
     for line in results.summary(ledger):
         terminalreporter.write_line(line)
+
+
+def _ledger(config: pytest.Config) -> Ledger:
+    """The run's ledger, which knows what is done already, as this tells workers too."""
+    given = settings_of(config)
+    with _usage_errors():
+        earlier = results.earlier(given.resumed, given.run_options) if given.resumed else []
+    config.stash[DONE] = frozenset(record.id for record in earlier)
+    return Ledger(given.report, given.shard, earlier)
 
 
 def _is_in(item: pytest.Item, part: int, parts: int) -> bool:

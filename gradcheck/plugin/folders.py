@@ -48,7 +48,8 @@ def is_catalog(path: Path, *, named: bool, config: pytest.Config) -> bool:
 
 
 def is_catalog_name(name: str) -> bool:
-    return name.endswith(SUFFIXES) and name not in LISTS
+    """Whether a file may be a catalog; never one whose name would steer the reader's terminal."""
+    return name.endswith(SUFFIXES) and name not in LISTS and name.isprintable()
 
 
 def shown(path: Path, config: pytest.Config) -> str:

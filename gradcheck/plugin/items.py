@@ -8,21 +8,29 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradcheck.answer import CASE_ITSELF, OWN_DEFECT, Outcome, Ruling, RunOptions
+from gradcheck.answer import Outcome, Ruling, RunOptions
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import METHODS, WITNESSES
+from gradcheck.plugin.folders import is_catalog, shown
+from gradcheck.plugin.isolation import CheckRequest, Ended, unjudged
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
-from gradcheck.plugin.session import devices_of, project_modules, ready_device, settings_of
+from gradcheck.plugin.session import (
+    devices_of,
+    examiner_of,
+    project_modules,
+    ready_device,
+    settings_of,
+)
 from gradcheck.report import records
 from gradcheck.report.failure_text import CheckFacts, block, facts_of
 
@@ -73,34 +81,33 @@ class CheckItem(pytest.Function):
 
 
 def run_check(request: pytest.FixtureRequest) -> None:
-    """Examine the item's check, keep its record, and end as its verdict says."""
+    """Have the item's check examined, keep its record, and end as its verdict says."""
     item: CheckItem = request.node
+    ended = _in_process(item) if settings_of(item.config).in_process else _isolated(item)
+    _keep(item, ended.outcome, ended.device_name)
+    if ended.told:
+        pytest.fail(ended.told, pytrace=False)
+    _conclude(item, ended.outcome)
+
+
+def _isolated(item: CheckItem) -> Ended:
+    question = CheckRequest(item.path, shown(item.path, item.config), item.check.name)
+    return examiner_of(item.config).ended(question)
+
+
+def _in_process(item: CheckItem) -> Ended:
+    """Errors: what a defect of ours raises, with its traceback; the record is kept."""
+    from gradcheck.plugin.isolated import examined, own_defect  # with what reads a catalog
+
     with Deferred():  # within torch's own start a KeyboardInterrupt aborts the process
         device_name = ready_device(item.config, item.check.device)
-        from gradcheck.run import examine  # brings torch, which collecting must not pay for
-
+        import_module("gradcheck.run")
+    run_options = settings_of(item.config).run_options
     try:
-        with _own_code(item):
-            outcome = examine(item.check, settings_of(item.config).run_options)
-    except CatalogError as error:  # a `function` that is not there shows only now
-        _keep(item, _unjudged(Ruling.DISAGREE, str(error), CASE_ITSELF), device_name)
-        # Without the error itself behind it, which pytest would print once more.
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
-    except pytest.skip.Exception as error:  # by the code on trial
-        _keep(item, _unjudged(Ruling.ABSTAIN, f"skipped: {error.msg}"), device_name)
-        raise
+        return Ended(*examined(item.check, run_options, project_modules(item.config)), device_name)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        _keep(item, _unjudged(Ruling.DISAGREE, reason, OWN_DEFECT), device_name)
+        _keep(item, own_defect(error), device_name)
         raise
-    _keep(item, outcome, device_name)
-    _conclude(item, outcome)
-
-
-def _own_code(item: CheckItem) -> AbstractContextManager[None]:
-    """Let the check's own code be imported from the project's root, while the check runs."""
-    is_own = item.check.implementation.function is not None
-    return project_modules(item.config).in_use() if is_own else nullcontext()
 
 
 def plain_block(report: pytest.TestReport) -> None:
@@ -131,16 +138,35 @@ def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
         report.longrepr = (str(path), line + 1, report.longrepr[2])
 
 
-def _unjudged(ruling: Ruling, reason: str, blamed: str = "") -> Outcome:
-    return Outcome(ruling, reason, 0, 0, 0, 0.0, {}, blame=blamed)
-
-
 def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
     """Send the record to the controller, which writes it."""
-    file = item.nodeid.partition("::")[0]
-    facts = records.run_facts(file, settings_of(item.config).run_options, device_name)
-    record = records.record(item.check, outcome, facts)
-    item.user_properties.append((PROPERTY, records.encoded(record)))
+    item.user_properties.append(
+        _property(item.check, outcome, item.nodeid, device_name, item.config)
+    )
+
+
+def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | None:
+    """Return the property with the record of a check whose worker died; None for other tests."""
+    file, _, name = nodeid.partition("::")
+    path = config.rootpath / file
+    if not is_catalog(path, named=False, config=config):
+        return None
+    from gradcheck.plugin.isolated import checks_of  # the controller itself reads no catalog
+
+    check = checks_of(path, file, examiner_of(config).setup).get(name)
+    outcome = unjudged(Ruling.DISAGREE, _WORKER_DIED, _WORKER_DIED)
+    return None if check is None else _property(check, outcome, nodeid, "unknown", config)
+
+
+_WORKER_DIED = "the worker that had it examined was killed"
+
+
+def _property(
+    check: Check, outcome: Outcome, nodeid: str, device_name: str, config: pytest.Config
+) -> tuple[str, str]:
+    file = nodeid.partition("::")[0]
+    facts = records.run_facts(file, settings_of(config).run_options, device_name)
+    return PROPERTY, records.encoded(records.record(check, outcome, facts))
 
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:
@@ -288,7 +314,7 @@ def fault_markers(config: pytest.Config) -> Iterator[pytest.MarkDecorator]:
     """The markers of what fails instead of checks: those of all checks, so that ``-m`` keeps it."""
     settings = settings_of(config)
     bare = (device.partition(":")[0] for device in devices_of(config))
-    for name in dict.fromkeys((*bare, *settings.dtypes, *settings.witnesses, *_ORDERS)):
+    for name in dict.fromkeys((*bare, *(settings.dtypes or DTYPES), *settings.witnesses, *_ORDERS)):
         _register(config, name, "checks of gradcheck")
         yield _marker(name)
 

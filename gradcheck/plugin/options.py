@@ -15,6 +15,7 @@ from gradcheck.answer import RunOptions
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
+from gradcheck.plugin.isolation import CheckLimits
 from gradcheck.spelling import chosen, meant, nearest
 
 SHORT = "gradcheck.plugin.short"
@@ -44,7 +45,7 @@ class Option:
 
 OPTIONS = (
     Option("device", "LIST", "devices, such as cpu,cuda:1; auto (default): cpu and what is there"),
-    Option("dtype", "LIST", "dtypes (default: those of each case)"),
+    Option("dtype", "LIST", "dtypes (default: those of each case; half precision by name)"),
     Option("witness", "LIST", f"witnesses (default: {','.join(DEFAULT_WITNESSES)})"),
     Option(
         "points",
@@ -60,13 +61,39 @@ OPTIONS = (
         "FOLDER",
         "write the results there, a file for each run (report.html comes at a later stage)",
     ),
+    Option(
+        "resume",
+        "RESULTS",
+        "do only the checks that this file, or folder, of results lacks, and count the others; "
+        "the new results go beside them, unless a report folder is named",
+    ),
+    Option(
+        "time-limit",
+        "SECONDS",
+        f"end a check that takes longer, as failed (default: {CheckLimits().seconds:g}; 0: none)",
+    ),
+    Option(
+        "memory-limit",
+        "GIB",
+        "end a check whose process holds more memory, as failed "
+        f"(default: {CheckLimits().memory:g}; 0: none; on Linux alone)",
+    ),
+    Option(
+        "in-process",
+        None,
+        "run checks in pytest's own process, as for a debugger: a crash there ends the run, and "
+        "nothing is limited",
+    ),
     Option("trust", "MODULE", "a module that `function:` may import; repeatable", repeatable=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the options say, read and checked; ``device`` is decided later, as it may need torch."""
+    """What the options say, read and checked; ``device`` is decided later, as it may need torch.
+
+    ``dtypes`` is empty where each case has its own.
+    """
 
     device: str
     dtypes: tuple[str, ...]
@@ -74,6 +101,9 @@ class Settings:
     run_options: RunOptions
     shard: tuple[int, int] | None
     report: Path | None
+    resumed: Path | None
+    limits: CheckLimits
+    in_process: bool
     trusted: tuple[str, ...]
 
 
@@ -144,9 +174,15 @@ def settings(config: pytest.Config) -> Settings:
     Errors: UsageError, naming the option or the ini key that is wrong.
     """
     given = _Given(config)
+    report, resumed = (
+        config.invocation_params.dir / folder if (folder := given.text(name)) else None
+        for name in ("report", "resume")
+    )
+    if report is None and resumed is not None:
+        report = resumed if resumed.is_dir() else resumed.parent
     return Settings(
         device=given.text("device") or "auto",
-        dtypes=_names(given, "dtype", tuple(DTYPES)) or tuple(DTYPES),
+        dtypes=_names(given, "dtype", tuple(DTYPES)),
         witnesses=_names(given, "witness", WITNESSES) or DEFAULT_WITNESSES,
         run_options=RunOptions(
             points=_number(given, "points", RunOptions().points, range(1, _MOST_POINTS + 1)),
@@ -154,7 +190,13 @@ def settings(config: pytest.Config) -> Settings:
             strict_accuracy=given.switch("strict-accuracy"),
         ),
         shard=_shard(given),
-        report=config.invocation_params.dir / folder if (folder := given.text("report")) else None,
+        report=report,
+        resumed=resumed,
+        limits=CheckLimits(
+            seconds=_limit(given, "time-limit", CheckLimits().seconds),
+            memory=_limit(given, "memory-limit", CheckLimits().memory),
+        ),
+        in_process=given.switch("in-process") or config.option.usepdb or config.option.trace,
         trusted=(*given.list("trust"), *_trusted_by_project(config.rootpath)),
     )
 
@@ -212,6 +254,19 @@ def _number(given: _Given, name: str, default: int, allowed: range) -> int:
         f"{given.spelling(name)} {text}: not such a number",
         f"a whole number from {allowed[0]} to {allowed[-1]}",
         f"leave it out, which means {default}",
+    )
+
+
+def _limit(given: _Given, name: str, default: float) -> float:
+    text = given.text(name)
+    if not text:
+        return default
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
+    raise UsageError(
+        f"{given.spelling(name)} {text}: no limit",
+        "a number such as 60 or 0.5; 0 for no limit",
+        f"leave it out, which means {default:g}",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from gradcheck.answer import VARYING, VARYING_BY, Grade, Ruling
+from gradcheck.answer import VARYING, VARYING_BY, Grade, Ruling, RunOptions
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.methods import WITNESSES
@@ -29,6 +29,8 @@ from gradcheck.report.records import Record, decoded, version
 PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""
 
+_MOMENTS = ("call", "???")  # the second is pytest-xdist's, where a worker has died
+
 HEADLINE = "gradcheck fault"
 """The user property that says what is wrong with a catalog, in one line and without its place."""
 
@@ -36,8 +38,11 @@ HEADLINE = "gradcheck fault"
 class Ledger:
     """A pytest plugin of the controller alone. It has state, as reports come one by one."""
 
-    def __init__(self, folder: Path | None, shard: tuple[int, int] | None) -> None:
-        self.folder, self.shard = folder, shard
+    def __init__(
+        self, folder: Path | None, shard: tuple[int, int] | None, earlier: Sequence[Record] = ()
+    ) -> None:
+        """Begin with what ``earlier`` runs have found: it counts, and is not written again."""
+        self.folder, self.shard, self.earlier = folder, shard, earlier
         self.verdicts: Counter[str] = Counter()
         self.entries = 0
         self.abstained = 0
@@ -48,6 +53,8 @@ class Ledger:
         self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
         self._file: TextIO | None = None
+        for record in earlier:
+            self._count(record)
 
     def open(self) -> None:
         """Begin the run's own file. Errors: UsageError if it cannot be written."""
@@ -68,19 +75,20 @@ class Ledger:
         return self._file.name if self._file is not None else ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call":
+        if report.when not in _MOMENTS:
             return
         for name, text in report.user_properties:
             if name == PROPERTY:
-                self._add(records.decoded(str(text)))
+                record = records.decoded(str(text))
+                self._write(record)
+                self._count(record)
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:
             with suppress(OSError):  # a line that could not be written has been said to be lost
                 self._file.close()
 
-    def _add(self, record: Record) -> None:
-        self._write(record)
+    def _count(self, record: Record) -> None:
         self.verdicts[record.verdict] += 1
         self.entries += record.entries
         self.abstained += record.abstained
@@ -106,6 +114,22 @@ class Ledger:
             records.write(record, self._file)
         except OSError as error:  # a full disk: better no verdict than one that is not kept
             pytest.exit(f"{self.path} cannot be written: {error.strerror}", returncode=3)
+
+
+def earlier(results: Path, run_options: RunOptions) -> list[Record]:
+    """Return the last record of each check that such a run would ask for again.
+
+    Another seed draws other points, and other code is another check.
+
+    Errors: UsageError for what are no results.
+    """
+    sought = run_options.seed, version("torch"), version("gradcheck")
+    found = {
+        record.id: record
+        for record in records.read(results)
+        if (record.seed, record.torch, record.gradcheck) == sought
+    }
+    return list(found.values())
 
 
 def ulps(record: Record) -> float:
@@ -220,7 +244,7 @@ def _headline(report: pytest.TestReport) -> str | None:
 def _record(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
-    return decoded(str(found)) if found is not None and report.when == "call" else None
+    return decoded(str(found)) if found is not None and report.when in _MOMENTS else None
 
 
 def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
@@ -257,8 +281,7 @@ def header(
     run_options = settings.run_options
     strict = "; inaccurate fails" if run_options.strict_accuracy else ""
     part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
-    all_of_them = settings.dtypes == tuple(DTYPES)
-    dtypes = "those of each case" if all_of_them else ", ".join(settings.dtypes)
+    dtypes = ", ".join(settings.dtypes) or "those of each case"
     return [
         ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         f"gradcheck devices: {', '.join(devices)}; dtypes: {dtypes}",
@@ -273,6 +296,8 @@ def summary(ledger: Ledger) -> Iterator[str]:
     """The lines below a run: counts, losses, faults by cause, and what was not judged and why."""
     counts = [f"{ledger.verdicts[ruling.value]} {ruling.value}" for ruling in Ruling]
     yield f"{sum(ledger.verdicts.values())} checks: {', '.join(counts)}"
+    if ledger.earlier:
+        yield f"{len(ledger.earlier):,} of them in the results that were there"
     yield f"{ledger.entries:,} gradient entries judged, {ledger.abstained:,} not"
     if ledger.ill_conditioned:
         yield f"{ledger.ill_conditioned:,} of them ill-conditioned: they agree, and prove nothing"

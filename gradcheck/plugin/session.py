@@ -13,13 +13,17 @@ import pytest
 
 from gradcheck import devices
 from gradcheck.implementations.trust import ProjectModules
+from gradcheck.plugin.isolation import Examiner, Setup
 from gradcheck.plugin.options import Settings, spelling
 
 SETTINGS = pytest.StashKey[Settings]()
+DONE = pytest.StashKey[frozenset[str]]()
 _DEVICES = pytest.StashKey[tuple[str, ...]]()
 _NAMES = pytest.StashKey[dict[str, str]]()
 _DEVICES_FOR_WORKERS = "gradcheck_devices"
+_DONE_FOR_WORKERS = "gradcheck_done"
 _NAMES_PATHS = "gradcheck_names_paths"
+_EXAMINER = pytest.StashKey[Examiner]()
 _PROJECT = pytest.StashKey[ProjectModules]()
 
 
@@ -56,6 +60,12 @@ def devices_of(config: pytest.Config) -> tuple[str, ...]:
     return config.stash[_DEVICES]
 
 
+def done_of(config: pytest.Config) -> frozenset[str]:
+    """The ids of the checks that are not to be run, as the results that are resumed have them."""
+    given = worker_input(config)
+    return config.stash[DONE] if given is None else frozenset(given[_DONE_FOR_WORKERS])
+
+
 def names_paths(config: pytest.Config) -> bool:
     """Whether the command line, and not the ini file, says what is to be collected."""
     given = worker_input(config)
@@ -66,6 +76,7 @@ def names_paths(config: pytest.Config) -> bool:
 
 def tell_worker(config: pytest.Config, given: dict[str, Any], *, of_devices: bool) -> None:
     """Hand over what the controller knows; finding ``of_devices`` may need torch."""
+    given[_DONE_FOR_WORKERS] = sorted(done_of(config))  # a worker that starts late reads no more
     given[_NAMES_PATHS] = names_paths(config)
     given[_DEVICES_FOR_WORKERS] = list(devices_of(config)) if of_devices else []
 
@@ -79,6 +90,23 @@ def ready_device(config: pytest.Config, device: str) -> str:
     if device not in names:
         names[device] = devices.name_of(device)
     return names[device]
+
+
+def examiner_of(config: pytest.Config) -> Examiner:
+    """Return what has this process's checks examined; its process starts with the first check."""
+    if _EXAMINER not in config.stash:
+        settings = settings_of(config)
+        setup = Setup(
+            root=config.rootpath,
+            devices=devices_of(config),
+            dtypes=settings.dtypes,
+            witnesses=settings.witnesses,
+            run_options=settings.run_options,
+            one_thread=worker_input(config) is not None,
+        )
+        config.stash[_EXAMINER] = Examiner(setup, settings.limits)
+        config.add_cleanup(config.stash[_EXAMINER].end)
+    return config.stash[_EXAMINER]
 
 
 def project_modules(config: pytest.Config) -> ProjectModules:

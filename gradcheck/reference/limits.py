@@ -14,10 +14,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
-from flint import arb
+from flint import arb, fmpq
 
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, flatten, split
@@ -110,7 +111,7 @@ class _Lines:
         lines = 3.0 + 7 * places + random_below(7, derive_key(key), shape)
         self.base, self.steps = lines[0], lines[1:]
         self.steps[0] *= -self.base  # so that lines lie on both sides of the point
-        self._known: dict[tuple[float, ...], list[object]] = {}
+        self._known: dict[tuple[float | Fraction, ...], list[object]] = {}
         self._values: Array | None = None
 
     def question(self, entry: int) -> tuple[list[Array], Array]:
@@ -125,7 +126,8 @@ class _Lines:
         """The series of all outputs along a direction."""
         key = tuple(direction.tolist())
         if key not in self._known:
-            self._known[key] = self._expanded([arb(v) for v in key], self.rows.points[0].tolist())
+            balls = [arb(fmpq(*v.as_integer_ratio())) for v in key]
+            self._known[key] = self._expanded(balls, self.rows.points[0].tolist())
         return self._known[key]
 
     def _expanded(self, direction: Sequence[arb], point: Sequence[object]) -> list[object]:
@@ -251,7 +253,7 @@ class _Lines:
     def _difference(self, base: Array, tangents: Sequence[Array], outputs: Array) -> arb | None:
         total = arb(0)
         for steps in _subsets(tangents):
-            direction = base + sum(steps)
+            direction = _exact_sum(base, *steps)
             if not np.any(direction) and self.order:
                 continue
             sign = (-1) ** (len(tangents) - len(steps))
@@ -273,6 +275,13 @@ def _subsets(steps: Sequence[_Step]) -> list[tuple[_Step, ...]]:
     return [
         chosen for count in range(len(steps) + 1) for chosen in itertools.combinations(steps, count)
     ]
+
+
+def _exact_sum(*steps: Array) -> Array:
+    """A sum of arrays of floats, in fractions: a tangent keeps its bits beside a larger base."""
+    exact = [np.array([Fraction(v) for v in each.tolist()], dtype=object) for each in steps]
+    found: Array = np.sum(exact, axis=0)
+    return found
 
 
 def _is_form(chosen: Sequence[tuple[int, ...]], column: Sequence[object], j: int) -> bool | None:

@@ -318,8 +318,9 @@ def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
         got, true = each.got[asked], each.true[asked]
         if (true == 0).any():
             return None
-        errors.append(np.abs((got - true) / true))
-    relative = np.concatenate(errors)
+        errors.append((got - true) / true)
+    signed = np.concatenate(errors)
+    relative = np.abs(signed)
     if len(_failing_points(evidence)) < _FEWEST_IMPRECISE or relative.max() < 2 * relative.min():
         return None
     typical, most = float(np.median(relative)), float(relative.max())
@@ -327,7 +328,8 @@ def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
         u = DTYPES[name].unit_roundoff
         least, largest = (share * u for share in _TYPICAL)
         told = u > 4 * dtype.unit_roundoff and least <= typical <= largest
-        if told and (name == "float32" or _are_of(evidence, DTYPES[name])):
+        alike = name == "float32" and _are_like_rounding(signed)
+        if told and (alike or _are_of(evidence, DTYPES[name])):
             text = f"lost accuracy, as if computed in {name}"
             return Guess(GuessKind.PRECISION, text, _place(evidence))
     if most < NEAR_ONE:
@@ -337,6 +339,15 @@ def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
     return None
 
 
+def _are_like_rounding(errors: Floats) -> bool:
+    """Whether relative errors have both signs, or are few, and are mostly of one size."""
+    one_sided = abs(float(np.sign(errors).sum())) == len(errors) >= _FEWEST_SIGNED
+    low, high = np.quantile(np.abs(errors), (0.1, 0.9))
+    return not one_sided and bool(high <= _ONE_SIZE * low)
+
+
+_FEWEST_SIGNED = 8  # of one sign once in 128 times
+_ONE_SIZE = 256.0  # of errors that are even up to some size nine tenths of them are in 18
 _LADDER = ("bfloat16", "float16", "float32")
 _TYPICAL = 2.0**-5, 2.0**4
 """Typical errors of numbers computed in a precision, in its unit roundoff."""

@@ -106,17 +106,38 @@ def complex_sides(variant: Variant) -> tuple[Mask, Mask]:
     return complex_entries(variant.formula.judged), complex_entries(variant.formula.ports)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """What the rows of answers say, each once: the same numbers, to the same question, are one.
+
+    ``asked`` are the numbers of the rows that were asked, ``first`` those of the rows that said it
+    first, and ``places`` is, for each row of the answers, the number of its claim.
+
+    Shapes: got [claims, k]; asked, first [claims]; places [rows].
+    """
+
+    got: Floats
+    asked: Array
+    first: Array
+    places: Array
+
+    @classmethod
+    def of(cls, asked: Array, got: Floats) -> Claims:
+        first, places = _distinct(np.concatenate([asked[:, None], got], axis=1))
+        return cls(got[first], asked[first], first, places)
+
+
 class JointQuery:
     """The query of several answers at once, each distinct row of it asked once.
 
-    ``again`` are, for each row of the answers, the numbers of the row that was asked.
+    ``again`` are, for each claim of the answers, the numbers of the row that was asked.
     """
 
     def __init__(
-        self, session: Session, query: Query, points: Array, again: Array, promises: Promises
+        self, session: Session, query: Query, points: Array, claims: Claims, promises: Promises
     ) -> None:
-        self.session, self.promises, self.again = session, promises, again
-        self.query, self.points = query, points
+        self.session, self.promises, self.claims = session, promises, claims
+        self.query, self.points, self.again = query, points, claims.asked
         self.coordinates = Coordinates.of(query, session.variant)
         self.real = _in_real_coordinates(query, session.variant)
         self.stated: Enclosures | None = None
@@ -135,21 +156,29 @@ class JointQuery:
 
     @classmethod
     def of(
-        cls, session: Session, queries: Sequence[Query], rows: Sequence[Array], promises: Promises
+        cls,
+        session: Session,
+        queries: Sequence[Query],
+        rows: Sequence[Array],
+        got: Floats,
+        promises: Promises,
     ) -> JointQuery:
-        """That of queries which leave the same sides free, each with the rows of its points."""
+        """That of queries which leave the same sides free, each with the rows of its points.
+
+        ``got`` are all their answers' numbers, in real coordinates.
+        """
         points = np.concatenate(rows)
         sides = [_stacked(each) for each in zip(*(each.sides for each in queries), strict=True)]
         keyed = np.concatenate([points, *(side for side in sides if side is not None)], axis=1)
         first, again = _distinct(keyed)
         cotangent, *tangents = (None if side is None else side[first] for side in sides)
         query = Query(len(tangents), cotangent, tuple(tangents))
-        return cls(session, query, points[first], again, promises)
+        return cls(session, query, points[first], Claims.of(again, got), promises)
 
     def judged(
-        self, got: Floats, own_rounding: Callable[[Mask, Floats], OwnRounding]
+        self, own_rounding: Callable[[Mask, Floats], OwnRounding]
     ) -> tuple[Expected, Judgements]:
-        """The judgements of the numbers, and what they were held against.
+        """The judgements of the claims, and what they were held against.
 
         Where the case states answers, the formula is one thing that they must meet, and the
         formula with these answers another.
@@ -158,7 +187,7 @@ class JointQuery:
         for truth, by_entry in self._held():
             bounds = partial(self._by_norm, truth) if self._accuracy.normwise else by_entry
             judged = judge(
-                got,
+                self.claims.got,
                 truth,
                 self.session.dtype,
                 bounds,

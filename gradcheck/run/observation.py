@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -32,6 +32,7 @@ from gradcheck.judge.judge import (
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.rounding import AnswerKey, Repeated, Rounding, keyed
 from gradcheck.query import Array, Query
+from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.joint_query import NO_PROMISES, Coordinates, JointQuery, Promises
@@ -346,6 +347,17 @@ _Said = list[tuple[Answer, Array]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Along:
+    """That numbers are some rows of a call's gradients times a tangent.
+
+    Shapes: rows [count], tangent [entries].
+    """
+
+    rows: Array
+    tangent: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Told:
     """An answer with the numbers and the rows of its points, and where it belongs."""
 
@@ -357,14 +369,35 @@ class _Told:
     call: Repeated
     called: AnswerKey
     measured: bool
+    along: _Along | None = None
+
+    def taken(self, rows: Array) -> _Told:
+        """Some of its rows."""
+        query = self.answer.query.mapped(
+            lambda side: np.broadcast_to(side, (len(self.numbers), side.shape[1]))[rows]
+        )
+        answer = replace(self.answer, query=query, numbers=self.answer.numbers[rows])
+        return replace(self, answer=answer, numbers=self.numbers[rows], rows=self.rows[rows])
+
+    def spread(self, numbers: Array) -> Array:
+        """How far these numbers lie apart where the call's do so. Shapes: [count, k]."""
+        rows = numbers.reshape(len(numbers), -1)
+        if self.along is None:
+            return rows
+        sizes = np.abs(rows[self.along.rows]) * np.abs(self.along.tangent)
+        return np.asarray(sizes.sum(axis=1, keepdims=True))
+
+    def left(self, words: tuple[str, ...]) -> Array:
+        """What is said of each row, of what is said of the call's. Shapes: [count, 1]."""
+        found = np.array(words, dtype=object)[:, None]
+        return found if self.along is None else found[self.along.rows]
 
     @property
     def key(self) -> object:
         """The same for answers that are judged together: they leave the same sides free."""
+        free = tuple(side is None for side in self.answer.query.sides)
         apart = self.promises.about(self.answer.query.order)
-        return tuple(side is None for side in self.answer.query.sides), id(
-            self.promises
-        ) if apart else None
+        return free, self.measured, id(self.promises) if apart else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,16 +445,14 @@ def _alike(told: Sequence[_Told]) -> Iterator[list[_Told]]:
 
 def _judge(session: Session, told: Sequence[_Told]) -> None:
     """Judge one group of answers, each where it belongs."""
-    question = JointQuery.of(
-        session,
-        [each.answer.query for each in told],
-        [each.rows for each in told],
-        told[0].promises,
-    )
-    coordinates = question.coordinates
+    queries = [each.answer.query for each in told]
+    coordinates = Coordinates.of(queries[0], session.variant)
     numbers = [each.answer.numbers.reshape(len(each.numbers), -1) for each in told]
     got = coordinates.of_numbers(np.concatenate(numbers))
-    truth, judgements = question.judged(got, partial(_own_rounding, told, coordinates))
+    question = JointQuery.of(session, queries, [each.rows for each in told], got, told[0].promises)
+    claims = question.claims
+    truth, judgements = question.judged(partial(_own_rounding, told, coordinates, claims.first))
+    truth, judgements = truth.taken(claims.places), judgements.taken(claims.places)
     about = (
         coordinates.slots,
         coordinates.parts,
@@ -429,68 +460,126 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     )
     start = 0
     for each in told:
-        part = slice(start, start := start + len(each.numbers))
-        judged = judgements.taken(part)
+        rows = np.arange(start, start := start + len(each.numbers))
+        if each.along is not None:  # nothing else is told that the gradient's entries did not tell
+            wrong = judgements.taken(rows).is_ruled(Ruling.DISAGREE).any(axis=1)
+            if not wrong.any():
+                continue
+            rows = rows[wrong]
+            each = each.taken(np.flatnonzero(wrong))  # noqa: PLW2901
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(
             Judged(
                 each.answer,
                 each.numbers,
                 *about,
-                got[part],
-                truth.taken(part),
-                judged,
+                got[rows],
+                truth.taken(rows),
+                judgements.taken(rows),
                 each.call,
                 each.called,
             )
         )
+    for along in _along_kinks(session, told, truth, judgements):
+        _judge(session, along)
+
+
+def _along_kinks(
+    session: Session, told: Sequence[_Told], truth: Expected, judgements: Judgements
+) -> Iterator[list[_Told]]:
+    """Of gradients with several hulls, at which nothing is wrong, the products with two tangents.
+
+    The entries of a row belong to one branch, or to a mixture of several, which a hull of each
+    alone does not tell: of a maximum at a tie they add up to 1. Forward mode is asked so itself,
+    and what a user wrote may have none.
+    """
+    query = told[0].answer.query
+    is_gradient = query.order == 1 and query.cotangent is not None and query.free_inputs == (0,)
+    if not (is_gradient and session.check.implementation.is_own_code) or truth.stated.any():
+        return
+    kinked = (truth.status == Status.KINK).sum(axis=1) > 1
+    proved = (truth.status <= Status.KINK).all(axis=1)
+    told_of = kinked & proved & ~judgements.is_ruled(Ruling.DISAGREE).any(axis=1)
+    if not told_of.any() or np.iscomplexobj(told[0].answer.numbers):
+        return
+    width = truth.status.shape[1]
+    mixed = random_signed(8, 16, derive_key("along kinks"), (width,)) / 8
+    places = np.split(told_of, np.cumsum([len(each.numbers) for each in told])[:-1])
+    for tangent in (np.ones(width), mixed):
+        yield [
+            _along(each, tangent, np.flatnonzero(here))
+            for each, here in zip(told, places, strict=True)
+            if here.any()
+        ]
+
+
+def _along(gradient: _Told, tangent: Array, rows: Array) -> _Told:
+    """What some rows of a gradient say of the derivative along a tangent."""
+    part = gradient.taken(rows)
+    numbers = (part.answer.numbers * tangent).sum(axis=-1)
+    tangents = np.broadcast_to(tangent, (len(rows), len(tangent)))
+    query = Query(1, part.answer.query.cotangent, (tangents,))
+    answer = Answer(gradient.answer.label, query, numbers)
+    return replace(part, answer=answer, along=_Along(rows, tangent))
 
 
 def _own_rounding(
-    told: Sequence[_Told], coordinates: Coordinates, mask: Mask, error: Floats
+    told: Sequence[_Told], coordinates: Coordinates, first: Array, mask: Mask, error: Floats
 ) -> OwnRounding:
-    """What rounding does to the code itself, for the answers that something in the mask is about.
+    """What rounding does to the code itself, for the claims that something in the mask is about.
 
-    A call is repeated until that explains the errors. One that is NaN asks for no repetition.
+    ``first`` are the rows of the answers that made the claims. A call is repeated until that
+    explains the errors. One that is NaN asks for no repetition.
 
-    Shapes: as the mask.
+    Shapes: as the mask; first [claims].
     """
-    found = OwnRounding.unknown(mask.shape, "")
-    ends = np.cumsum([len(each.numbers) for each in told])
-    parts = [slice(end - len(each.numbers), end) for each, end in zip(told, ends, strict=True)]
-    for each, part in zip(told, parts, strict=True):
-        found.opaque[part] = "" if each.measured else "not measured"
-    asked = [
-        (each, part)
-        for each, part in zip(told, parts, strict=True)
-        if each.measured and mask[part].any()
-    ]
-    calls: dict[int, list[tuple[_Told, slice]]] = {}
-    for each, part in asked:
-        calls.setdefault(id(each.call), []).append((each, part))
+    found = OwnRounding.unknown(mask.shape, "" if told[0].measured else "not measured")
+    if not told[0].measured:
+        return found
+    calls: dict[int, list[_Claimed]] = {}
+    end = 0
+    for each in told:
+        start, end = end, end + len(each.numbers)
+        part = slice(*np.searchsorted(first, [start, end]))
+        if mask[part].any():
+            wrong = np.where(mask[part], error[part], np.nan)
+            claimed = _Claimed(each, coordinates, part, first[part] - start, wrong)
+            calls.setdefault(id(each.call), []).append(claimed)
     for alike in calls.values():
-        errors = {each.called: np.where(mask[part], error[part], np.nan) for each, part in alike}
-        explained = partial(_is_explained, errors, coordinates)
-        alike[0][0].call.ask_until(list(errors), explained)
-    for each, part in asked:
-        rounding = each.call.rounding(each.called)
-        found.spread[part] = coordinates.of_numbers(_rows(rounding.spread))
-        found.ranged[part] = coordinates.of_numbers(_rows(rounding.ranged))
-        found.left[part] = np.array(rounding.left, dtype=object)[:, None]
-        found.opaque[part] = rounding.opaque
-        found.by_norm[part] = rounding.by_norm
+        keys = {claimed.told.called: claimed for claimed in alike}
+        alike[0].told.call.ask_until(list(keys), partial(_is_explained, keys))
+        for claimed in alike:
+            claimed.note(found)
     return found
 
 
 def _is_explained(
-    errors: Mapping[AnswerKey, Floats],
-    coordinates: Coordinates,
-    key: AnswerKey,
-    rounding: Rounding,
+    claimed: Mapping[AnswerKey, _Claimed], key: AnswerKey, rounding: Rounding
 ) -> bool:
-    allowed = MOVES_FACTOR * coordinates.of_numbers(_rows(rounding.ranged))
-    return not (errors[key] > allowed).any()
+    return claimed[key].is_explained(rounding)
 
 
-def _rows(numbers: Array) -> Array:
-    return numbers.reshape(len(numbers), -1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claimed:
+    """The claims that an answer was the first to make: where they are, its rows, their errors."""
+
+    told: _Told
+    coordinates: Coordinates
+    part: slice
+    rows: Array
+    error: Floats
+
+    def is_explained(self, rounding: Rounding) -> bool:
+        return not (self.error > MOVES_FACTOR * self._of(rounding.ranged)).any()
+
+    def note(self, found: OwnRounding) -> None:
+        """Write down what rounding does to the answer."""
+        rounding, part = self.told.call.rounding(self.told.called), self.part
+        found.spread[part] = self._of(rounding.spread)
+        found.ranged[part] = self._of(rounding.ranged)
+        found.left[part] = self.told.left(rounding.left)[self.rows]
+        found.opaque[part] = rounding.opaque
+        found.by_norm[part] = rounding.by_norm
+
+    def _of(self, numbers: Array) -> Floats:
+        return self.coordinates.of_numbers(self.told.spread(numbers)[self.rows])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,6 +30,8 @@ from gradcheck.reference.reference import Reference
 
 Points = dict[str, Array]
 """For each input an array [count, *shape]."""
+
+Kept = TypeVar("Kept")
 
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
@@ -76,6 +79,16 @@ class Session:
         Shapes: point [1, n].
         """
         return _shared(self.variant).derivatives(order, point)
+
+    def once(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What several checks of one implementation ask alike: it is made by the first."""
+        check = self.check
+        where = check.implementation, check.dtype, check.device, key
+        kept = _shared(self.variant).kept
+        if where not in kept:
+            kept[where] = make()
+        found: Kept = kept[where]
+        return found
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -224,6 +237,7 @@ class _Shared:
         self._compared: dict[tuple[Implementation, str, str], tuple[float, ...]] = {}
         self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
         self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
+        self.kept: dict[Hashable, Any] = {}
         self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
         self._settings: dict[
             tuple[str, int, bytes], tuple[DifferenceSettings, DifferenceSettings]

@@ -83,6 +83,28 @@ def test_dtypes_that_the_case_does_not_have_are_not_planned(dtypes):
     assert names(SWEPT, dtypes=dtypes) == []
 
 
+HALF = ("float16", "bfloat16")
+TINY = "c: {formula: x, inputs: {x: '[1e-30, 1e-20]'}}"
+COMPLEX = "c: {formula: z, inputs: {z: complex}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "found"),
+    [
+        (PLAIN, (), ["float64", "float32"]),
+        (PLAIN, HALF, ["float16", "bfloat16"]),
+        (PLAIN, ("float32", "bfloat16"), ["float32", "bfloat16"]),
+        (TINY, HALF, ["bfloat16"]),
+        (COMPLEX, HALF, []),
+        (PLAIN.replace("}}", "}, dtypes: [float32]}"), HALF, []),
+        (PLAIN.replace("}}", "}, dtypes: [float32, bfloat16]}"), (), ["float32", "bfloat16"]),
+    ],
+)
+def test_a_case_that_names_no_dtypes_has_half_precision_where_it_is_asked_for(text, asked, found):
+    planned = names(text, dtypes=asked, witnesses=("value",))
+    assert planned == [f"c[value-cpu-{dtype}]" for dtype in found]
+
+
 def test_a_witness_that_a_case_is_without_is_planned_all_the_same():
     text = PLAIN.replace("}}", "}, without: {forward: no jvp}}")
     assert len(names(text, witnesses=("forward",))) == 2

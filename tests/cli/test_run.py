@@ -11,6 +11,7 @@ import pytest
 
 from gradcheck.catalog.files import catalog_folder, shown_folder
 from gradcheck.cli.run import pytest_command
+from gradcheck.errors import UsageError
 
 QUICK = ("--points", "2", "--device", "cpu", "--dtype", "float64", "--witness", "value")
 
@@ -108,7 +109,7 @@ def test_the_command_takes_no_part_in_the_current_project():
     assert words[:5] == ["-P", "-m", "pytest", "-c", os.devnull]
     assert f"--rootdir={folder.parent}" in words
     assert "--noconftest" in words
-    assert words[-3:] == ["-k", "exp", str(folder)]
+    assert words[-5:] == ["-m", "not large", "-k", "exp", str(folder)]
 
 
 def test_ids_are_relative_to_the_project_of_the_paths(catalog):
@@ -178,6 +179,50 @@ def test_a_packaged_case_is_named_as_explain_names_it():
     assert selected("square_times_three") == [f"{file}::square_times_three"]
     assert selected("tutorial.yaml::sum_of_squares") == [f"{file}::sum_of_squares"]
     assert selected("tutorial.yaml") == [str(file)]
+
+
+def test_a_packaged_case_in_a_subfolder_is_named_by_itself_or_by_its_path():
+    file = Path(shown_folder()) / "kernels" / "softmax.yaml"
+    assert selected("softmax_of_long_rows") == [f"{file}::softmax_of_long_rows"]
+    assert selected("kernels/softmax.yaml") == [str(file)]
+    assert selected("kernels/softmax.yaml::softmax_and_logsumexp") == [
+        f"{file}::softmax_and_logsumexp"
+    ]
+
+
+@pytest.mark.parametrize("path", ["../cases/tutorial.yaml", "/kernels/softmax.yaml"])
+def test_a_path_that_leaves_the_packaged_catalog_is_not_looked_for_in_it(
+    tmp_path, path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no such file"):
+        pytest_command([path], [])
+
+
+@pytest.mark.parametrize(
+    ("paths", "leaves_out"),
+    [
+        ([], True),
+        ([str(catalog_folder())], True),
+        (["kernels/softmax.yaml"], False),
+        (["softmax_of_long_rows"], False),
+        ([str(catalog_folder() / "kernels")], False),
+    ],
+    ids=["nothing", "the whole", "a file", "a case", "a folder"],
+)
+def test_what_is_tagged_large_is_left_out_where_the_whole_packaged_catalog_runs(paths, leaves_out):
+    assert ("not large" in pytest_command(paths, [])) is leaves_out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [((), {"softmax_and_logsumexp"}), (("-m", "large"), {"softmax_of_long_rows"})],
+)
+def test_a_marker_of_the_command_line_comes_before_that(tmp_path, options, names):
+    chosen = ("-k", "kernels and softmax", *options, *QUICK[:4], "--witness", "value")
+    done = run(tmp_path, *chosen, "--", "--collect-only", "-q")
+    found = re.findall(r"cases/kernels/softmax.yaml::(\w+)\[\S*value-", done.stdout)
+    assert set(found) == names
 
 
 def test_what_lies_here_comes_before_what_is_packaged(tmp_path, monkeypatch):
@@ -328,6 +373,14 @@ def test_the_usual_flags_of_pytest_are_passed_on(command, monkeypatch):
     assert command("run", "-xqvv", "-m", "value", "-k", "exp").code == 0
     assert [word for word in became[0] if word in ("-x", "-q", "-v")] == ["-x", "-q", "-v", "-v"]
     assert became[0][became[0].index("-m", 4) :][:2] == ["-m", "value"]
+
+
+def test_what_limits_a_check_and_what_is_resumed_is_passed_on(command, monkeypatch):
+    became = []
+    monkeypatch.setattr("gradcheck.cli.run._become", became.append)
+    given = ("--resume", "out", "--time-limit", "9", "--memory-limit", "2", "--in-process")
+    assert command("run", *given).code == 0
+    assert [word for word in became[0] if word in given] == list(given)
 
 
 BAD = {

@@ -13,7 +13,7 @@ import gradcheck
 from gradcheck.answer import Ruling
 from gradcheck.methods import contract
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.methods._torch.rounding import Repeated
 
 WAVE = {"formula": "sin(x)*y", "inputs": {"x": "(0.5, 1.5)", "y": "(0.5, 1.5)"}}
 SHAPED = {"domain": "(0.5, 1.5)", "shape": [2, 3]}
@@ -580,10 +580,9 @@ def test_pytorchs_own_operators_are_not_asked_what_autograd_answers_for():
 
 def test_a_clause_of_code_that_cancels_is_asked_again_while_its_operations_round_otherwise():
     call = invocation(lambda x: (x.exp() - 1 - x) / x, 1e-9)
-    ask = contract.answer
-    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
-    assert ("for a cotangent from .sum()", 0) in answers
-    found = measure(ask, call, answers)
+    repeated = Repeated.of(contract.answer, call)
+    assert ("for a cotangent from .sum()", 0) in repeated.answers
+    found = repeated.in_full()
     assert {rounding.opaque for rounding in found.values()} == {""}
     assert min(rounding.spread.max() for rounding in found.values()) > 1e-9
 

@@ -8,7 +8,7 @@ import torch
 from invocations import batch, invocation
 
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import Repeated, keyed, measure
+from gradcheck.methods._torch.rounding import Repeated, keyed
 from gradcheck.query import Port
 
 ULP = 2.0**-52
@@ -17,10 +17,9 @@ ULP = 2.0**-52
 def asked(function, *inputs, witness="value", many=False, **options):
     """Every answer with what rounding does to it, by key."""
     call = (batch if many else invocation)(function, *inputs, **options)
-    ask = METHODS[witness].answer
-    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
-    assert answers
-    return answers, measure(ask, call, answers)
+    repeated = Repeated.of(METHODS[witness].answer, call)
+    assert repeated.answers
+    return repeated.answers, repeated.in_full()
 
 
 def first(function, *inputs, **options):
@@ -49,6 +48,10 @@ def test_one_operation_moves_by_two_ulps_from_end_to_end(function):
         lambda x: x.clamp(min=1.0),
         lambda x: x.expand(3).max(),
         lambda x: torch.stack([x, x])[1],
+        lambda x: torch.stack([x, x]).unique()[0],
+        lambda x: torch.zeros(2, dtype=x.dtype).scatter_reduce(
+            0, torch.tensor([0, 0]), torch.stack([x, x]), "amax"
+        )[0],
         lambda x: x.float().double(),
     ],
 )
@@ -193,10 +196,9 @@ def test_zero_tensors_without_memory_are_let_be():
 
 def test_random_code_is_not_measured_and_leaves_the_generator_alone():
     call = invocation(lambda x: x * torch.rand((), dtype=x.dtype), 1.3)
-    ask = METHODS["value"].answer
-    answers = {key: said for key, said in keyed(ask(call)) if key is not None}
+    repeated = Repeated.of(METHODS["value"].answer, call)
     before = torch.get_rng_state()
-    (found,) = measure(ask, call, answers).values()
+    (found,) = repeated.in_full().values()
     assert found.opaque == "code that says something else when it is asked again"
     assert torch.equal(before, torch.get_rng_state())
 
@@ -207,6 +209,23 @@ def test_code_with_a_memory_is_not_measured():
     def function(x):
         calls.append(0)
         return x * (2.0 if len(calls) % 7 == 1 else 1.5)
+
+    assert "asked again" in first(function, 1.3).opaque
+
+
+def test_an_operator_that_goes_another_way_where_it_is_looked_at_is_measured():
+    """Under a mode the backward of a running product divides nowhere, and rounds otherwise."""
+    question = {"witness": "second", "output_shape": (3,), "order": 2}
+    found = asked(lambda x: 1 / x.cumprod(0), [0.3, 0.6, 1.9], **question)[1]
+    assert {each.opaque for each in found.values()} == {""}
+
+
+def test_another_way_that_is_off_by_more_than_rounding_is_not_measured():
+    calls = []
+
+    def function(x):
+        calls.append(0)
+        return x * (1.5 + 1e-13 * (len(calls) == 1))
 
     assert "asked again" in first(function, 1.3).opaque
 
@@ -248,6 +267,8 @@ def test_what_overflows_is_told_for_its_own_point():
         (torch.exp, 100.0, "float32 overflows in exp at x = 100"),
         (torch.exp, -200.0, "float32 underflows in exp at x = -200"),
         (lambda x: x * x, 1e-30, "float32 underflows in mul at x = 1e-30, y = 1e-30"),
+        (lambda x: x.expand(2) @ x.expand(2), 1e-30, "float32 underflows in dot"),
+        (lambda x: x.expand(2) @ torch.stack([x, -x]), 1.0, ""),  # that cancels
         (lambda x: x * 2e30, 1e30, "float32 overflows in mul at x = 1e+30"),
         (lambda x: 1 / x, 0.0, ""),  # a pole
         (torch.log, 0.0, ""),

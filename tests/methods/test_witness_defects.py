@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from gradcheck.answer import Ruling
 from gradcheck.errors import Misconduct
-from gradcheck.methods import second
+from gradcheck.methods import METHODS, second
 from gradcheck.methods._torch.defects import DEFECTS, silent_defect
 
 pytestmark = pytest.mark.skipif(
@@ -98,6 +98,16 @@ def test_a_known_defect_below_a_users_code_is_named_and_not_laid_on_it(function,
     assert all(each.reason.startswith(f"a known defect of PyTorch's {name}: ") for each in told)
 
 
+def test_a_defect_of_an_operator_without_forward_mode_is_named_where_it_shows():
+    def code(x):
+        return torch._weight_norm(x, x[:, :1], 0).sum()
+
+    told = remarks(second.answer(invocation(code, MATRIX, own_code=True)))
+    assert {each.ruling for each in told} == {Ruling.ABSTAIN}
+    named = [each for each in told if each.reason.startswith("a known defect of PyTorch's weight_")]
+    assert {each.label for each in named} == {RR}
+
+
 def test_the_reason_names_the_upstream_issue():
     (told,) = remarks(second.answer(invocation(attention, QKV, own_code=True)))
     assert told.reason == (
@@ -129,6 +139,19 @@ def test_arguments_of_another_kind_are_judged_in_all_four_calls(function, at):
     answers = list(second.answer(invocation(function, at, own_code=True)))
     assert not remarks(answers)
     assert len({each.label for each in claims(answers)}) == 4
+
+
+@pytest.mark.parametrize("witness", ["functional", "second"])
+def test_code_of_several_inputs_is_judged_beside_a_defect(witness):
+    """The defect is probed by an operator of one input."""
+
+    def code(x, y, z):
+        return torch.softmax(x * y, 0)[0] * z
+
+    asked = invocation(code, [0.5, 1.0], [1.0, 2.0], 3.0, own_code=True)
+    answers = list(METHODS[witness].answer(asked))
+    assert claims(answers)
+    assert {each.ruling for each in remarks(answers)} <= {Ruling.ABSTAIN}
 
 
 class SineOfWrongFactor(PlainSine):

@@ -16,11 +16,12 @@ from invocations import (
     claims,
     invocation,
     remarks,
+    said,
 )
 from torch.utils.checkpoint import checkpoint
 
-from gradcheck.answer import Ruling
-from gradcheck.methods import contract, forward, gradcheck, reverse, second, value
+from gradcheck.answer import Answer, Ruling
+from gradcheck.methods import contract, forward, functional, gradcheck, reverse, second, value
 from gradcheck.methods._torch.calling import densified, dual_level, layouts, warm_up
 from gradcheck.methods._torch.lacks import LACKS, Lack
 
@@ -165,6 +166,9 @@ def scripted_cube(x):
 
 
 PROVOKED = {
+    "running statistics of a batch": lambda: torch.vmap(torch.nn.BatchNorm1d(2).train())(
+        torch.ones(3, 4, 2)
+    ),
     "forward mode": lambda: in_forward_mode(lambda x: torch.cdist(x[:, None], x[:, None])),
     "a jvp": lambda: in_forward_mode(PlainSine.apply),
     "a backward": lambda: WithoutBackward.apply(grown()).sum().backward(),
@@ -479,6 +483,59 @@ def test_what_the_code_raises_itself_is_a_mistake_whatever_its_words():
             "raised NotImplementedError: the derivative for 'my_op' is not implemented",
         )
     }
+
+
+class WithoutOptionalRules(torch.autograd.Function):
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(context, cotangent):
+        return SlopeOfSine.apply(*context.saved_tensors) * cotangent
+
+    @staticmethod
+    def jvp(context, tangent):
+        raise NotImplementedError
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        raise NotImplementedError("no vmap yet")
+
+
+class SlopeOfSine(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x.cos()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(context, cotangent):
+        raise NotImplementedError("no double backward")
+
+
+@pytest.mark.parametrize(
+    ("witness", "reason"),
+    [
+        (forward, "the code raises NotImplementedError (`without: {forward: why}`"),
+        (second, "the code raises NotImplementedError: no double backward (`order: 1` "),
+        (functional, "the code raises NotImplementedError: no vmap yet (`without: {functional"),
+    ],
+)
+def test_a_rule_that_is_said_not_to_be_implemented_is_lacking(witness, reason):
+    answers = said(witness.answer(invocation(WithoutOptionalRules.apply, 1.0)))
+    lacking = [each for each in answers if not isinstance(each, Answer)]
+    assert {(each.ruling, each.incapable) for each in lacking} == {(Ruling.ABSTAIN, True)}
+    assert any(each.reason.startswith(reason) for each in lacking)
 
 
 def test_a_checkpoint_that_recomputes_something_else_is_a_mistake_in_reverse_mode():

@@ -106,11 +106,17 @@ def of_forward_over_forward(function, **settings):
     return [answer for answer in answers if answer.label == second.FORWARD_FORWARD]
 
 
-def test_that_pytorch_promotes_a_python_float_is_not_laid_on_the_user():
-    (mine,) = of_forward_over_forward(half_square, own_code=True)
+def stacked_half_square(x):
+    return torch.stack([half_square(x)])
+
+
+@pytest.mark.parametrize("function", [half_square, stacked_half_square])
+def test_that_pytorch_promotes_a_python_float_is_not_laid_on_the_user(function):
+    shape = np.shape(function(torch.zeros(())))
+    (mine,) = of_forward_over_forward(function, own_code=True, output_shape=shape)
     assert (mine.ruling, mine.incapable) == (Ruling.ABSTAIN, True)
     assert mine.reason.endswith("https://github.com/pytorch/pytorch/issues/90065")
-    (theirs,) = of_forward_over_forward(half_square)
+    (theirs,) = of_forward_over_forward(function, output_shape=shape)
     assert theirs.ruling is Ruling.DISAGREE
 
 

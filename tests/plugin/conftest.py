@@ -85,7 +85,9 @@ class Project:
 
 
 def flags():
-    return ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "-p", "no:cacheprovider")
+    """Checks are run where the stand-in is: tests/plugin/test_plugin_isolation.py has real ones."""
+    plugins = ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "-p", "no:cacheprovider")
+    return (*plugins, "--in-process")
 
 
 def line_count(folder):

@@ -42,6 +42,33 @@ def test_ids_name_variant_and_implementation_where_there_are_several(project):
     ]
 
 
+def test_ids_of_a_file_in_a_folder_of_a_catalog_have_its_path(project):
+    project.cases("agrees")
+    project.cases("agrees", file="cases/kernels/small.yaml")
+    options = ("--witness", "value", "--device", "cpu", "--dtype", "float64")
+    within = "cases/kernels/small.yaml::agrees[value-cpu-float64]"
+    assert project.ids(*options) == [within, "cases/small.yaml::agrees[value-cpu-float64]"]
+    assert project.ids("cases/kernels", *options) == [within]
+
+
+UNMATCHED = """
+- case: small.yaml::nowhere
+  issue: not reported
+  because: it is about this folder's file, which has no such case
+"""
+
+
+def test_a_folder_of_a_catalog_has_known_failures_of_its_own(project):
+    project.cases("agrees")
+    project.cases("agrees", file="cases/kernels/small.yaml")
+    project.write("cases/kernels/known_failures.yaml", UNMATCHED)
+    options = ("--witness", "value", "--device", "cpu", "--dtype", "float64")
+    assert "cases/kernels/small.yaml::known-failures" in project.ids("cases/kernels", *options)
+    assert project.ids("cases/small.yaml", *options) == [
+        "cases/small.yaml::agrees[value-cpu-float64]"
+    ]
+
+
 def test_a_case_named_on_the_command_line_is_taken_with_all_its_variants(project):
     project.write("cases/several.yaml", VARIANTS)
     ids = project.ids("cases/several.yaml::softmax", "--witness", "value", "--dtype", "float64")

@@ -135,7 +135,7 @@ def test_every_failure_keeps_its_whole_text_in_the_xml(failing, workers):
 
 def test_what_failed_last_is_run_again(failing):
     failing.cases("agrees", file="cases/right.yaml")
-    cached = ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", *CPU)
+    cached = ("-p", "gradcheck.plugin", "-p", "gradcheck.plugin.short", "--in-process", *CPU)
     first = failing.pytester.runpytest_inprocess(*cached)
     first.assert_outcomes(failed=len(CHECKS) + 1, passed=len(CHECKS))
     result = failing.pytester.runpytest_inprocess(*cached, "--lf")

@@ -103,6 +103,16 @@ def test_what_a_shard_leaves_out_is_reported(project):
         ),
         (("--device", "toaster"), ["ERROR: --device toaster: no such device here"]),
         (("--device", "meta"), ["ERROR: --device meta: no such device here"]),
+        (
+            ("--time-limit", "long"),
+            [
+                "ERROR: --time-limit long: no limit",
+                "  expected: a number such as 60 or 0.5; 0 for no limit",
+                "  fix:      leave it out, which means 300",
+            ],
+        ),
+        (("--memory-limit=-1",), ["ERROR: --memory-limit -1: no limit"]),
+        (("--resume", "nowhere"), ["ERROR: *nowhere cannot be read: No such file or directory"]),
         (("--report", "conftest.py"), ["ERROR: the report folder *conftest.py: File exists"]),
     ],
 )
@@ -149,6 +159,10 @@ NAMES = (
     "strict-accuracy",
     "shard",
     "report",
+    "resume",
+    "time-limit",
+    "memory-limit",
+    "in-process",
     "trust",
 )
 

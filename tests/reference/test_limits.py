@@ -50,6 +50,16 @@ def test_a_removable_singularity_has_the_limit(text, point, order, expected):
         assert abs(ball - true) < 1e-14
 
 
+def test_a_limit_keeps_all_bits_of_a_tiny_tangent():
+    """log(1 + x)/x = 1 - x/2 + ..., and a tangent of 1e-6 is small beside the lines' own."""
+    lowered = lower(parse("log(1 + x)/x"), inputs={"x": ()}, names={}, lets={}, conditions=())
+    graphs = DerivativeGraphs(GraphFunction(lowered.graph, lowered.inputs, lowered.results))
+    tangent = 1.4440433989081535e-06
+    query = Query(1, None, (np.array([[tangent]]),))
+    (ball,) = enclose(graphs, query, np.array([[0.0]])).balls.reshape(-1)
+    assert float(ball.mid()) == -tangent / 2
+
+
 def test_the_distance_has_a_kink_at_its_origin():
     found = asked(RADIUS, 1, (0.0, 0.0))
     assert (found.status == Status.KINK).all()

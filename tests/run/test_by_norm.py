@@ -6,7 +6,7 @@ import torch
 import gradcheck
 from gradcheck.answer import Invocation, Ruling
 from gradcheck.methods import METHODS
-from gradcheck.methods._torch.rounding import keyed, measure
+from gradcheck.methods._torch.rounding import Repeated
 from gradcheck.query import Port
 
 GRADED = "[[1e6, 2, 3e-6], [2, 5e-3, 7e-9], [3e-6, 7e-9, 4e-12]]"
@@ -45,8 +45,7 @@ def by_norm_of(code, matrix):
         outputs=(Port("y", tuple(code(matrix).shape)),), order=1, dtype="float64", device="cpu",
         seed=0,
     )  # fmt: skip
-    answered = dict(keyed(METHODS["value"].answer(shown)))
-    (found,) = measure(METHODS["value"].answer, shown, answered).values()
+    (found,) = Repeated.of(METHODS["value"].answer, shown).in_full().values()
     return found.by_norm
 
 

@@ -93,6 +93,20 @@ def test_a_constant_of_too_few_digits_is_named():
     assert (guess.kind, guess.text) == ("digits", "the constant 0.044715 is off by 0.0003 of it")
 
 
+# errors as small as those of a lower precision, which are none of its
+
+
+@pytest.mark.parametrize(
+    "excess",
+    [lambda x: 1e-7 * (2 + torch.cos(9 * x)), lambda x: 1e-7 * torch.sinh(6 * x)],
+    ids=["of one sign", "of many sizes"],
+)
+def test_errors_of_one_sign_or_of_many_sizes_are_not_those_of_a_lower_precision(excess):
+    sine = Plain("{formula: sin(x), inputs: {x: '(-3, 3)'}, order: 1}", torch.sin)
+    guess = guessed(sine, lambda call: (call.gradients()[0] * (1 + excess(call.inputs[0])),))
+    assert "as if computed" not in str(guess)
+
+
 # few numbers
 
 

@@ -42,6 +42,42 @@ def test_what_is_no_subgradient_disagrees_at_a_kink(slope):
     assert outcome.smallest[0].true.startswith("[")
 
 
+LARGEST = (
+    "{formula: 'amax(x)', inputs: {x: {shape: [3]}}, order: 1, points: [{at: {x: [2, 2, 1]}}]}"
+)
+
+
+def largest(share):
+    """The largest of three numbers; at a tie each has ``share`` of the gradient."""
+
+    class Largest(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return x.amax()
+
+        @staticmethod
+        def backward(context, cotangent):
+            (x,) = context.saved_tensors
+            is_largest = (x == x.amax()).to(x.dtype)
+            return cotangent * is_largest * share(is_largest)
+
+    return Largest.apply
+
+
+@pytest.mark.parametrize("share", [lambda most: 1 / most.sum(), lambda most: most.cumsum(0) == 1])
+def test_a_mixture_of_branches_agrees_at_a_tie(share):
+    assert ruled(LARGEST, function=largest(share)).verdict is Ruling.AGREE
+
+
+@pytest.mark.parametrize("witness", ["reverse", "contract"])
+def test_what_each_branch_of_a_tie_has_alone_disagrees_together(witness):
+    """Each entry is one that some branch has, and the sum of them is 2 where it is 1 in all."""
+    outcome = ruled(LARGEST, witness, function=largest(lambda _most: 1.0))
+    assert outcome.verdict is Ruling.DISAGREE
+    assert all(len(set(entry.at["x"])) < 3 for entry in outcome.failures)
+
+
 FLAT = "{formula: 'abs(x) - max(x, -x)', inputs: {x: real}, order: 1, points: [{at: {x: 0}}]}"
 
 

@@ -55,6 +55,18 @@ def test_a_known_failure_that_no_longer_fails_is_an_error():
     )
 
 
+@pytest.mark.parametrize(
+    ("when", "verdict"),
+    [({}, Ruling.AGREE), ({"dtype": "bfloat16"}, Ruling.DISAGREE)],
+    ids=["unnamed", "named"],
+)
+@pytest.mark.parametrize("at", ["41.5", None], ids=["at a point", "anywhere"])
+def test_in_a_dtype_on_request_only_an_entry_that_names_it_must_still_fail(at, when, verdict):
+    case = case_of(SQUARES, torch.square)
+    check = check_of(case, "reverse", "bfloat16", known=[known(at, **when)])
+    assert examine(check, BRIEF).verdict is verdict
+
+
 def test_a_known_failure_of_the_whole_check_excuses_every_point():
     culprit = with_gradient(torch.square, lambda slope, x: -slope)
     assert ruled_with([known()], culprit).verdict is Ruling.KNOWN

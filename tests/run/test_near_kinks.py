@@ -101,8 +101,8 @@ def test_whole_jacobians_too(at, ruling):
     """There two sides of the question are free: the outputs and the inputs."""
     declaration = STEP.replace("'[0, 2]'", "{shape: [2], domain: '[0, 2]'}") % "[1/2, 3/2]"
     session = session_of(check_of(case_of(declaration, lambda x: x), "reverse"))
-    asked = JointQuery.of(session, [Query.of_all(1)], [np.array([[at, 1.5]])], NO_PROMISES)
     later = np.array([[3.0, 0.0, 0.0, 3.0]])  # beyond the jump the slope is 3
-    _, judged = asked.judged(later, lambda mask, _: OwnRounding.unknown(mask.shape, ""))
+    asked = JointQuery.of(session, [Query.of_all(1)], [np.array([[at, 1.5]])], later, NO_PROMISES)
+    _, judged = asked.judged(lambda mask, _: OwnRounding.unknown(mask.shape, ""))
     assert RULINGS[judged.ruling[0, 0]] == ruling
     assert [RULINGS[each] for each in judged.ruling[0, 1:]] == ["agree"] * 3

@@ -3,7 +3,8 @@
 Also whether duals within duals (nested forward mode) can be believed of a user's own code. In
 PyTorch 2.13 the second derivative through any ``autograd.Function`` is silently zero there, be its
 ``jvp`` ever so right (https://github.com/pytorch/pytorch/issues/197867), and a 0-dimensional tensor
-times a Python float has a float64 tangent (https://github.com/pytorch/pytorch/issues/90065). The
+times a Python float has a float64 tangent (https://github.com/pytorch/pytorch/issues/90065), which
+what is stacked of such tensors takes over. The
 defects are not the user's, so the witness abstains until PyTorch gets the probes right.
 """
 
@@ -267,7 +268,7 @@ def reason_to_excuse(
 ) -> str | None:
     """Why second tangents of other dtypes than expected are PyTorch's doing, or None."""
     for tangent, like in zip(found, expected, strict=True):
-        if tangent.dtype != like.dtype and not tangent.ndim and promotes(composition, like.dtype):
+        if tangent.dtype != like.dtype and promotes(composition, like.dtype):
             return f"PyTorch's nested forward mode {PROMOTION}"
     return None
 

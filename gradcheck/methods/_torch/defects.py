@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -236,6 +235,15 @@ DEFECTS = (
         lambda node: bool(node._saved_training),
     ),
     Defect(
+        "weight_norm",
+        "WeightNormInterfaceBackward",
+        "the norms that the backward has saved are taken for constants when it is derived",
+        _UNREPORTED,
+        lambda x: torch._weight_norm(x[None], torch.ones_like(x[:1, None]))[0, 0],
+        lambda x: x[0] / (x * x).sum().sqrt(),
+        (0.5, 1.0),
+    ),
+    Defect(
         "eigh",
         "LinalgEighBackward",
         "the derivative of the eigenvectors' forward formula is not a number",
@@ -329,12 +337,19 @@ def raising_defect(
 _WRONG = "wrong"
 
 
-@lru_cache(maxsize=256)
-def _failure(defect: Defect, label: str, question: Question, home: tuple[str, str]) -> str:
-    """How PyTorch's operator alone fails: silently, with an error of this outline, or not at all.
+_FAILURES: dict[tuple[Defect, str, tuple[str, str]], str] = {}
+"""A label stands for its question, which may be a function made anew for each call."""
 
-    Part of the key is ``label``, because a question may be asked by a function made for it.
-    """
+
+def _failure(defect: Defect, label: str, question: Question, home: tuple[str, str]) -> str:
+    """How PyTorch's operator fails alone: silently, with an error of such an outline, or never."""
+    key = defect, label, home
+    if key not in _FAILURES:
+        _FAILURES[key] = _failure_anew(defect, question, home)
+    return _FAILURES[key]
+
+
+def _failure_anew(defect: Defect, question: Question, home: tuple[str, str]) -> str:
     try:
         found = _numbers(question, _invocation(defect.alone, defect.at, home))
     except (RuntimeError, Misconduct) as error:

@@ -1,7 +1,8 @@
 """What PyTorch or the code under test lacks, told apart from what it does wrong.
 
 An error is a lack where its words are PyTorch's for "not supported" and PyTorch raised it. What
-code of a user's own raises on purpose is never one, whatever its words.
+code of a user's own raises on purpose is none, whatever its words, but for NotImplementedError in
+a rule that nobody needs to write: a jvp, a vmap, the derivative of a backward.
 """
 
 from __future__ import annotations
@@ -52,10 +53,14 @@ _LEFT_OUT = (
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _LONGEST = 300
 _RAISE = dis.opmap["RAISE_VARARGS"]
-_CONTRACTS_CALLS_WITHOUT_GRAD = (
+_TANGENTS = (
     "for a large tangent",
+    "for a tangent with zeros",
     "for a tiny tangent",
     "for strided tangents",
+)
+_CONTRACTS_CALLS_WITHOUT_GRAD = (
+    *_TANGENTS,
     "in the value",
     "under torch.utils.checkpoint, reentrant",
     "where ",
@@ -75,6 +80,13 @@ _CALLS_OF_A_BACKWARD_AGAIN = (
     "forward over forward over reverse",
     "torch.autograd.gradgradcheck",
 )
+_OPTIONAL_CALLS = (
+    *_FORWARD_CALLS,
+    *_TANGENTS,
+    *_FUNCTIONAL_CALLS,
+    *_CALLS_OF_A_BACKWARD_AGAIN,
+)
+"""Calls for rules that an author may leave out."""
 
 
 class Lacking(Exception):
@@ -174,6 +186,13 @@ LACKS = (
         r"|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,
     ),
+    Lack(
+        r"Batch norm got a batched tensor as input while the running_mean"
+        r"|NYI: .* inside (?:of )?vmap|[Vv]map does not currently support"
+        r"|under vmap transform is not allowed"
+        r"|When vmap-ing torch\.nn\.functional\.one_hot, please",
+        calls=_FUNCTIONAL_CALLS,
+    ),
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
     Lack(r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS),
     # dtypes
@@ -198,8 +217,12 @@ def lack_of(error: BaseException, text: str, label: str) -> str | None:
     """Return what an error in a call says to be lacking, with what to do; None for a mistake."""
     if isinstance(error, Lacking):
         return _of_order(text, label)
+    own = raised_by_own_code(error)
+    if own and type(error) is NotImplementedError and label.startswith(_OPTIONAL_CALLS):
+        said = f": {shortened(text)}" if text else ""
+        return _of_order(f"the code raises NotImplementedError{said} ({left_out(label)})", label)
     found = next((each for each in LACKS if each.means(text, label)), None)
-    if found is None or raised_by_own_code(error):
+    if found is None or own:
         return None
     return _of_order(f"{shortened(text)} ({found.fix or left_out(label)})", label)
 

@@ -25,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.answer import Answer, Floats, Invocation, Question, Said
+from gradcheck.judge.judge import MOVES_FACTOR
 from gradcheck.methods._torch.calling import are_close
 from gradcheck.methods._torch.exceptions import eagerly
 from gradcheck.query import Array
@@ -62,16 +63,6 @@ class Rounding:
     by_norm: str = ""
 
 
-def measure(
-    ask: Question, invocation: Invocation, answered: dict[AnswerKey, Answer]
-) -> dict[AnswerKey, Rounding]:
-    """Return what rounding does to each answer that a witness gave, from all repetitions."""
-    repeated = Repeated(ask, invocation)
-    repeated.answers.update(answered)
-    repeated.ask_until(list(answered), lambda _key, _rounding: False)
-    return {key: repeated.rounding(key) for key in answered}
-
-
 def keyed(said: Iterator[Said]) -> Iterator[tuple[AnswerKey | None, Said]]:
     """What a witness says, each answer with its key."""
     seen: Counter[str] = Counter()
@@ -97,7 +88,8 @@ class Repeated:
 
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
-    again. Code that says something else when nothing is moved is opaque.
+    again. Code that says something else when nothing is moved is opaque, unless that is rounding:
+    some operators of PyTorch go another way where a mode looks on (``cumprod_backward``).
     """
 
     ask: Question
@@ -107,6 +99,20 @@ class Repeated:
     _still: list[_Heard] = field(default_factory=list)
     _moved: list[_Heard] = field(default_factory=list)
     _ranged: list[_Heard] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, ask: Question, invocation: Invocation) -> Repeated:
+        """The invocation, and what the witness answers at first."""
+        found = cls(ask, invocation)
+        for key, said in keyed(ask(invocation)):
+            if key is not None and isinstance(said, Answer):
+                found.answers[key] = said
+        return found
+
+    def in_full(self) -> dict[AnswerKey, Rounding]:
+        """What rounding does to each answer, from all repetitions."""
+        self.ask_until(list(self.answers), lambda _key, _rounding: False)
+        return {key: self.rounding(key) for key in self.answers}
 
     def ask_until(
         self, keys: Sequence[AnswerKey], explained: Callable[[AnswerKey, Rounding], bool]
@@ -118,12 +124,30 @@ class Repeated:
         with eagerly():
             if not self._still:
                 self._still.append(self._by(None))
-                if self._still[0].mode.decomposed:  # else the answers themselves are as good
+                if not all(map(self._repeats, keys)):  # else the answers themselves are as good
                     self._still.append(self._by(None))
-            while not all(explained(key, self.rounding(key)) for key in keys) and self._grows():
+            while not all(self._is_explained(key, explained) for key in keys) and self._grows():
                 pass
             if any(_are_far(self._still[0], each) for each in self._moved):
                 self._still.append(self._by(None))  # was it the moves, or the calls?
+
+    @property
+    def patterns(self) -> int:
+        """By how many patterns the call was repeated."""
+        return len(self._moved)
+
+    def _repeats(self, key: AnswerKey) -> bool:
+        """Whether the code gave the very numbers again as it was looked at."""
+        found = self._still[0].numbers.get(key)
+        return found is not None and np.array_equal(
+            found, self.answers[key].numbers, equal_nan=True
+        )
+
+    def _is_explained(
+        self, key: AnswerKey, explained: Callable[[AnswerKey, Rounding], bool]
+    ) -> bool:
+        rounding = self.rounding(key)
+        return explained(key, rounding) and rounding.opaque != _SAYS_ELSE
 
     def moved(self, key: AnswerKey) -> Array:
         """An answer by each pattern; none from code that is opaque.
@@ -172,16 +196,34 @@ class Repeated:
         )
         if any(each.shape != answer.shape for each in (*still, *moved, *ranged)):
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-        same = still[1:] if mode.decomposed else [*still[1:], answer]
-        if not all(np.array_equal(still[0], each, equal_nan=True) for each in same):
-            opaque = opaque or "code that says something else when it is asked again"
-            return Rounding(nothing, nothing, left, opaque)
         spread = _range_of(moved) if moved else nothing
+        same = all(np.array_equal(still[0], each, equal_nan=True) for each in still[1:])
+        if not same or not (mode.decomposed or _is_rounding(still[0], answer, spread)):
+            return Rounding(nothing, nothing, left, opaque or _SAYS_ELSE)
         if not ranged:
             return Rounding(spread, spread, left, opaque, by_norm)
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
         return Rounding(spread, np.where(stays, spread, both), left, opaque, by_norm)
+
+
+_SAYS_ELSE = "code that says something else when it is asked again"
+
+
+def _is_rounding(numbers: Array, answer: Array, spread: Array) -> bool:
+    """Whether moves explain all that lies between two answers.
+
+    Shapes: all alike.
+    """
+    if np.iscomplexobj(spread):
+        parts = zip(*((each.real, each.imag) for each in (numbers, answer, spread)), strict=True)
+        return all(_is_rounding(*each) for each in parts)
+    if not are_close(numbers, answer):  # what moves explain there may be the code's memory
+        return False
+    with np.errstate(invalid="ignore"):
+        near = np.abs(numbers - answer) <= MOVES_FACTOR * spread
+    same = (numbers == answer) | (np.isnan(numbers) & np.isnan(answer))
+    return bool(np.all(near | same))
 
 
 def _are_far(heard: _Heard, other: _Heard) -> bool:
@@ -255,21 +297,23 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unsafe_index
-_unsafe_view abs amax amin
-aminmax any all allclose arange argmax argmin argsort bitwise_and bitwise_not bitwise_or bitwise_xor
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unique _unique2
+_unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose amax amin
+aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or bitwise_xor
 broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
 conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
 diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
-floor fmax fmin fmod frexp full full_like gather ge gt hardtanh hardtanh_backward heaviside index
-index_copy index_fill index_select iota is_same_size isfinite isinf isnan isneginf isposinf
-kthvalue ldexp le lift lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or
-logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices maximum median
-min minimum mode nan_to_num nanmedian ne neg new_empty new_empty_strided new_full new_ones
-new_zeros nextafter nonzero ones ones_like pad relu repeat repeat_interleave resize
-resolve_conj resolve_neg rev roll round scalar_tensor scatter searchsorted select_backward
-select_scatter set sgn sign signbit slice_backward slice_scatter sort stack threshold
-threshold_backward topk tril tril_indices triu triu_indices trunc where zero zeros zeros_like
+floor fmax fmin fmod fractional_max_pool2d fractional_max_pool3d frexp full full_like gather ge gt
+hardtanh hardtanh_backward heaviside im2col index index_copy index_fill index_select iota
+is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift lift_fresh
+lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt masked_fill
+masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices max_unpool2d
+max_unpool3d maximum median min minimum mode nan_to_num nanmedian ne neg new_empty
+new_empty_strided new_full new_ones new_zeros nextafter nonzero nonzero_static ones ones_like pad
+relu repeat repeat_interleave resize resolve_conj resolve_neg rev roll round scalar_tensor scatter
+searchsorted select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort
+stack take threshold threshold_backward topk tril tril_indices triu triu_indices trunc
+unique_consecutive unique_dim unique_dim_consecutive where zero zeros zeros_like
 """)
 """They move numbers or choose among them, and round none."""
 
@@ -284,6 +328,9 @@ hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sin
 tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
+
+_CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
+"""They choose among numbers where they are asked for the largest or smallest."""
 
 _CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
@@ -394,6 +441,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_single and self.pattern is not None:
             args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         result = function(*args, **kwargs)
+        before = _seeing_lost(before, name, (function, args, kwargs), result)
         if name in _CASTS and _loses_nothing(function, args, result):
             return result
         for tensor in written or _leaves((result,)):
@@ -451,7 +499,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.into_range and not tensor.is_complex():
             limits = torch.finfo(tensor.dtype)
             if lost is not None:
-                tensor[lost] = limits.smallest_normal * limits.eps
+                tensor[lost] = limits.smallest_normal  # which later operations do not lose again
             if grown is not None:
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
@@ -492,6 +540,9 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         lost = grown = None
         if name in _NEVER_ZERO and (tensor == 0).any():
             lost = (tensor == 0) & before.ordinary(tensor, self._rows_of, not_zero=True)
+            self._note(lost, "underflows", name, before)
+        if before.vanished is not None and before.vanished.any():
+            lost = before.vanished
             self._note(lost, "underflows", name, before)
         # sums of products may be infinity less infinity, as the product of complex numbers is
         inner = tensor.is_complex() or name in _CONTRACTIONS
@@ -534,6 +585,7 @@ class _Operands:
     tensors: tuple[Tensor, ...]
     numbers: tuple[float, ...]
     zeros: bool
+    vanished: Tensor | None = None  # where all products of a sum of products are lost
 
     @classmethod
     def of(cls, leaves: Sequence[Any], written: Sequence[Tensor]) -> _Operands:
@@ -570,6 +622,41 @@ class _Operands:
         return " at " + ", ".join(
             f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
         )
+
+
+def _seeing_lost(
+    before: _Operands | None, name: str, call: tuple[Any, Any, Any], result: Any
+) -> _Operands | None:
+    """The operands, with where a sum of products of them vanished."""
+    if before is None or name not in _CONTRACTIONS or not isinstance(result, Tensor):
+        return before
+    return replace(before, vanished=_vanished(*call, result))
+
+
+def _vanished(function: Any, args: Any, kwargs: Any, result: Tensor) -> Tensor | None:
+    """Where a sum of products is 0 though some have no factor 0: no number is large enough.
+
+    The same sum of magnitudes is 0 there, and that of a 1 for each number that is not 0 is not.
+    """
+    floats = [each for each in _leaves((*args, *kwargs.values())) if _is_plain(each)]
+    if function._schema.is_mutable or not _is_plain(result) or not (result == 0).any():
+        return None
+    least = torch.finfo(result.dtype).smallest_normal ** 0.5
+    if not any(((each != 0) & (each.abs() < least)).any() for each in floats):
+        return None
+    sizes, ones = (
+        function(*tree_map(change, args), **tree_map(change, kwargs))
+        for change in (
+            lambda each: each.abs() if _is_plain(each) else each,
+            lambda each: (each != 0).to(each.dtype) if _is_plain(each) else each,
+        )
+    )
+    found: Tensor = (sizes == 0) & (ones > 0)
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and _is_readable(value)
 
 
 def _leaves(values: Any) -> list[Any]:
@@ -634,6 +721,8 @@ def _is_exact(function: Any, name: str, args: Any, kwargs: Any) -> bool:
         return not _narrows(function, args, kwargs)
     if name in _OF_COMPLEX:
         return not args[0].is_complex()
+    if name in _CHOOSING:
+        return "amax" in args or "amin" in args
     if name == "index_put":
         return not (kwargs.get("accumulate") or args[3:4] == (True,))
     return _is_always_exact(function) or kwargs.get("rounding_mode") is not None

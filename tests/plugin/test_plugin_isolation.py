@@ -1,0 +1,296 @@
+"""What crashes, hangs, bloats or is killed: it is blamed, in results and sums, and the run goes on.
+
+With real processes and signals. Each culprit stands beside checks that must be acquitted.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gradcheck.report import records
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, and what /proc tells")
+
+ROOT = str(Path(__file__).parent.parent.parent)
+
+KERNELS = """
+import ctypes
+import os
+import time
+from pathlib import Path
+
+import torch
+
+def right(x):
+    return x * x
+
+def segfault(x):
+    ctypes.string_at(0)
+
+def leaves(x):
+    os._exit(0)
+
+def hangs(x):
+    ctypes.PyDLL(None).pause()  # which keeps the interpreter's lock
+
+def bloats(x):
+    kept = [torch.ones(2**27) for _ in range(40)]  # 20 GiB
+
+def waits_for_a_kill(x):
+    if not Path("killed").exists():
+        Path("waiting").write_text(str(os.getpid()))
+        time.sleep(60)
+    return x * x
+
+def kills_itself(x):
+    os.kill(os.getpid(), 9)
+
+def crashes_after_others(x):
+    if Path("examined").exists():
+        ctypes.string_at(0)
+    return x * x
+
+def leaves_a_trace(x):
+    Path("examined").touch()
+    return x * x
+"""
+
+
+class Kernels:
+    """A project whose cases call kernels, each named as its kernel; and pytest in it."""
+
+    def __init__(self, path):
+        self.path = path
+        (path / "cases").mkdir()
+        (path / "pytest.ini").touch()
+        (path / "kernels.py").write_text(KERNELS)
+
+    def cases(self, *kernels):
+        lines = (
+            f"c{k}_{kernel}: {{formula: x**2, inputs: {{x: real}}, function: kernels:{kernel}}}"
+            for k, kernel in enumerate(kernels)
+        )
+        (self.path / "cases" / "some.yaml").write_text("\n".join(lines))
+
+    def start(self, *options, within=()):
+        words = ("cases", "-p", "no:cacheprovider", "--gradcheck-trust", "kernels")
+        checks = ("--gradcheck-witness", "value", "--gradcheck-dtype", "float64")
+        given = ("--gradcheck-points", "2", "--gradcheck-report", "out", *options)
+        return subprocess.Popen(
+            [*within, sys.executable, "-m", "pytest", *words, *checks, *given],
+            cwd=self.path,
+            env={**os.environ, "PYTHONPATH": ROOT},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *options, within=()):
+        process = self.start(*options, within=within)
+        out, _ = process.communicate(timeout=200)
+        return process.returncode, out
+
+    def verdicts(self, folder="out"):
+        return {each.case: each.verdict for each in records.read(self.path / folder)}
+
+    def blame(self, folder="out"):
+        found = records.read(self.path / folder)
+        return {each.case: each.blame for each in found if each.verdict != "agree"}
+
+    def wait_for(self, name):
+        give_up = time.monotonic() + 100
+        while time.monotonic() < give_up and not (self.path / name).exists():
+            time.sleep(0.02)
+        time.sleep(0.1)
+        return (self.path / name).read_text()
+
+
+@pytest.fixture
+def kernels(tmp_path):
+    return Kernels(tmp_path)
+
+
+def stat_of(pid):
+    """The state of a process, and its parent."""
+    state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return state, int(parent)
+
+
+def has_ended(pid):
+    """Whether a process ends within some seconds; of a zombie only the name is left."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        if not Path(f"/proc/{pid}").exists() or stat_of(pid)[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+SEGFAULT = "it crashes the process that examines it (SIGSEGV, Segmentation fault)"
+
+
+def test_more_than_eight_crashes_are_each_blamed_and_the_run_goes_on(kernels):
+    kernels.cases("right", *["segfault"] * 9, "right")
+    code, out = kernels.run()
+    assert code == pytest.ExitCode.TESTS_FAILED
+    crashes = [f"c{k}_segfault" for k in range(1, 10)]
+    assert kernels.blame() == dict.fromkeys(crashes, SEGFAULT)
+    assert set(kernels.verdicts()) == {"c0_right", *crashes, "c10_right"}
+    assert "11 checks: 2 agree, 0 abstain, 0 known, 0 inaccurate, 9 disagree" in out
+    assert re.search(r"  9  it crashes the process .*\n +cases/some.yaml::c1_segfault", out)
+    assert 'kernels.py", line 13 in segfault' in out  # the stack
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options", "blame"),
+    [
+        ("segfault", ("-n", "1"), SEGFAULT),
+        ("leaves", (), "it ends the process that examines it, with exit code 0"),
+        ("hangs", ("--gradcheck-time-limit", "10"), "it did not end within 10 s"),
+        ("bloats", ("--gradcheck-memory-limit", "1"), "it takes more than 1 GiB of memory"),
+        (
+            "kills_itself",
+            (),
+            "the process that examines it was killed (SIGKILL), by hand or for its memory",
+        ),
+    ],
+    ids=["segfault-worker", "leaves", "hangs", "bloats", "kills_itself"],
+)
+def test_the_culprit_is_blamed_and_the_others_are_acquitted(kernels, kernel, options, blame):
+    kernels.cases("right", kernel, "right")
+    code, out = kernels.run(*options)
+    assert (code, kernels.blame()) == (1, {f"c1_{kernel}": blame})
+    assert set(kernels.verdicts()) == {"c0_right", f"c1_{kernel}", "c2_right"}
+    assert "3 checks: 2 agree, 0 abstain, 0 known, 0 inaccurate, 1 disagree" in out
+    assert f"  1  {blame}\n" in out
+
+
+@pytest.mark.parametrize("option", ["time", "memory"])
+def test_what_is_well_within_the_limits_is_acquitted(kernels, option):
+    kernels.cases("right")
+    assert kernels.run(f"--gradcheck-{option}-limit", "100")[0] == 0
+
+
+def test_a_check_whose_process_is_killed_by_hand_is_examined_again(kernels):
+    kernels.cases("right", "waits_for_a_kill", "right")
+    process = kernels.start()
+    pid = int(kernels.wait_for("waiting"))
+    (kernels.path / "killed").touch()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=100)
+    assert (process.returncode, kernels.blame(), len(kernels.verdicts())) == (0, {}, 3)
+
+
+def test_a_crash_that_others_have_prepared_is_not_blamed_on_the_check_in_which_it_comes(kernels):
+    kernels.cases("leaves_a_trace", "crashes_after_others")
+    (kernels.path / "conftest.py").write_text(
+        "import pathlib, subprocess\n"
+        "start = subprocess.Popen.__init__\n"
+        "def afresh(self, *given, **named):\n"
+        "    pathlib.Path('examined').unlink(missing_ok=True)\n"
+        "    start(self, *given, **named)\n"
+        "subprocess.Popen.__init__ = afresh\n"
+    )
+    code, out = kernels.run()
+    assert (code, kernels.blame()) == (0, {}), out
+
+
+def test_a_check_whose_worker_is_killed_is_blamed_and_the_others_go_on(kernels):
+    kernels.cases("right", "waits_for_a_kill", "right", "right")
+    process = kernels.start("-n", "2")
+    examiner = int(kernels.wait_for("waiting"))
+    (kernels.path / "killed").touch()
+    os.kill(stat_of(examiner)[1], signal.SIGKILL)
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert kernels.blame() == {"c1_waits_for_a_kill": "the worker that had it examined was killed"}
+    assert "4 checks: 3 agree, 0 abstain, 0 known, 0 inaccurate, 1 disagree" in out
+    assert has_ended(examiner)
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_after_a_kill_of_the_controller_nothing_runs_on_and_the_rest_is_resumed(kernels, options):
+    kernels.cases("right", "right", "waits_for_a_kill", "right")
+    process = kernels.start(*options)
+    examiner = int(kernels.wait_for("waiting"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert has_ended(examiner)
+    done = kernels.verdicts()
+    assert "c2_waits_for_a_kill" not in done
+    (kernels.path / "killed").touch()
+    code, out = kernels.run("--gradcheck-resume", "out", *options)
+    assert (code, len(records.read(kernels.path / "out"))) == (0, 4), out
+    assert f"{len(done)} of them in the results that were there" in out
+    assert "4 checks: 4 agree" in out
+
+
+def test_ctrl_c_ends_a_check_that_hangs_and_keeps_what_had_ended(kernels):
+    kernels.cases("right", "waits_for_a_kill")
+    process = kernels.start()
+    examiner = int(kernels.wait_for("waiting"))
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=100)
+    assert (process.returncode, kernels.verdicts()) == (2, {"c0_right": "agree"})
+    assert "Traceback" not in out
+    assert has_ended(examiner)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "code", "counts"),
+    [("right", 0, "2 agree"), ("leaves", 1, "1 agree, 0 abstain, 0 known, 0 inaccurate, 1 dis")],
+)
+def test_what_is_done_is_not_done_again_and_decides_the_exit_code(kernels, kernel, code, counts):
+    kernels.cases("right", kernel)
+    kernels.run()
+    again, out = kernels.run("--gradcheck-resume", "out")
+    assert again == code
+    assert f"2 checks: {counts}" in out
+    assert len(records.read(kernels.path / "out")) == 2
+
+
+@pytest.mark.parametrize("field", ["seed", "torch", "gradcheck"])
+def test_results_of_another_seed_or_release_are_not_those_of_this_run(kernels, field):
+    kernels.cases("right")
+    kernels.run()
+    (file,) = (kernels.path / "out").glob("*.jsonl")
+    line = json.loads(file.read_text())
+    file.write_text(json.dumps({**line, field: 7 if field == "seed" else "1.0"}) + "\n")
+    code, out = kernels.run("--gradcheck-resume", "out")
+    assert (code, len(records.read(kernels.path / "out"))) == (0, 2), out
+
+
+def can_mount():
+    tried = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    try:
+        return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+SMALL_DISK = """
+mkdir out && mount -t tmpfs -o size=4k tmpfs out || exit 77
+"$@"; code=$?
+cp -r out kept
+exit $code
+"""
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small file system cannot be mounted here")
+@pytest.mark.parametrize(("count", "code"), [(8, 3), (2, 0)])
+def test_on_a_full_disk_the_run_ends_and_keeps_what_fitted(kernels, count, code):
+    kernels.cases(*["right"] * count)
+    found, out = kernels.run(within=("unshare", "-rm", "sh", "-c", SMALL_DISK, "sh"))
+    assert found == code, out
+    kept = records.read(kernels.path / "kept")
+    assert 2 <= len(kept) <= 4
+    assert out.count("No space left on device") == (code == 3)
+    assert "Traceback" not in out

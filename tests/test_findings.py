@@ -1,0 +1,52 @@
+"""The findings: each script still finds PyTorch wrong, and explains its known failures."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradcheck.catalog.known_failures import load_known
+
+ROOT = Path(__file__).parent.parent
+
+
+def loaded(name):
+    """A benchmark as a module; it stands in no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+findings = loaded("findings")
+LISTED = findings.findings()
+PAGE = (ROOT / "docs" / "findings.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("number", range(len(LISTED)), ids=lambda number: LISTED[number].what)
+def test_a_script_finds_pytorch_wrong(number):
+    found = findings.result_of(LISTED[number])
+    assert found.is_wrong, found
+
+
+def test_a_script_that_finds_nothing_is_told():
+    sine = findings.Finding(
+        "torch.sin", "torch.sin", "1.", "reverse", "mp.cos(1)", 1, "it is right"
+    )
+    assert not findings.result_of(sine).is_wrong
+
+
+@pytest.mark.parametrize("number", range(len(LISTED)), ids=lambda number: LISTED[number].what)
+def test_the_page_has_each_script(number):
+    script = "\n".join(f"   {line}" for line in LISTED[number].lines)
+    assert f"   ```py\n{script}\n   ```\n" in PAGE
+
+
+def test_each_known_failure_is_explained_by_a_finding():
+    explained = {case for each in LISTED for case in each.cases}
+    known = {f"{each.file}::{each.case}" for each in load_known(ROOT / "cases")}
+    kernels = load_known(ROOT / "cases/kernels")
+    known |= {f"kernels/{each.file}::{each.case}" for each in kernels}
+    assert explained == known
