@@ -64,6 +64,16 @@ def _quadratic_vjp(c: Tensor, a: Tensor, x: Tensor) -> list[Tensor]:
     return [c * x[:, None] * x, c * (x @ a + a @ x)]
 
 
+def _swiglu_slope(a: Tensor) -> Tensor:
+    return torch.sigmoid(a) * (1 + a * torch.sigmoid(-a))
+
+
+def _softmax_along(x: Tensor, side: Tensor) -> Tensor:
+    """The Jacobian of a softmax, which is symmetric, times a vector."""
+    y = x.softmax(0)
+    return y * (side - (side * y).sum())
+
+
 VECTOR, MATRIX = {"shape": [4]}, {"shape": [3, 3]}
 FUNCTIONS = (
     _entrywise("square", "3*x**2", lambda x: 3 * x * x, lambda x: 6 * x),
@@ -86,6 +96,14 @@ FUNCTIONS = (
              is_array=True),
     Function("cubes", "sum(x**3)", {"x": VECTOR}, lambda x: (x * x * x).sum(),
              lambda c, x: [c * 3 * x * x], lambda t, x: (t[0] * 3 * x * x).sum(), is_array=True),
+    Function("swiglu", "a/(1 + exp(-a))*b", {"a": VECTOR, "b": VECTOR},
+             lambda a, b: a * torch.sigmoid(a) * b,
+             lambda c, a, b: [c * b * _swiglu_slope(a), c * a * torch.sigmoid(a)],
+             lambda t, a, b: t[0] * b * _swiglu_slope(a) + t[1] * a * torch.sigmoid(a),
+             is_array=True),
+    Function("softmax", "exp(x)/sum(exp(x))", {"x": VECTOR}, lambda x: x.softmax(0),
+             lambda c, x: [_softmax_along(x, c)], lambda t, x: _softmax_along(x, t[0]),
+             is_array=True),
     Function("product", "a @ b", {"a": MATRIX, "b": MATRIX}, torch.matmul,
              lambda c, a, b: [c @ b.mT, a.mT @ c], lambda t, a, b: t[0] @ b + a @ t[1],
              is_array=True),

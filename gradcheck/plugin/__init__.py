@@ -194,7 +194,8 @@ def _ledger(config: pytest.Config) -> Ledger:
     with _usage_errors():
         earlier = results.earlier(given.resumed, given.run_options) if given.resumed else []
     config.stash[DONE] = frozenset(record.id for record in earlier)
-    return Ledger(given.report, given.shard, earlier)
+    looks_only = config.getoption("collectonly")
+    return Ledger(given.report, given.shard, [] if looks_only else earlier)
 
 
 def _is_in(item: pytest.Item, part: int, parts: int) -> bool:

@@ -158,7 +158,7 @@ def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | No
     return None if check is None else _property(check, outcome, nodeid, "unknown", config)
 
 
-_WORKER_DIED = "the worker that had it examined was killed"
+_WORKER_DIED = "the worker that had it examined died"
 
 
 def _property(

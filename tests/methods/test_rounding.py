@@ -74,6 +74,10 @@ def test_kernels_that_compute_in_float32_round_their_result(kernel, dtype):
     assert found >= 2 * ulp.item()
 
 
+def test_no_number_is_moved_to_zero():
+    assert spread(lambda x: (x * 1.0 > 0).to(x.dtype), 5e-324) == [0.0]
+
+
 def test_inputs_that_are_cast_move_where_that_rounds():
     (found,) = spread(lambda x: (x.double() * 3).float(), 1.1, dtype="float32")
     assert found > 0

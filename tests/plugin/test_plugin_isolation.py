@@ -3,7 +3,6 @@
 With real processes and signals. Each culprit stands beside checks that must be acquitted.
 """
 
-import json
 import os
 import re
 import signal
@@ -105,6 +104,12 @@ class Kernels:
         found = records.read(self.path / folder)
         return {each.case: each.blame for each in found if each.verdict != "agree"}
 
+    def wait_for_a_result(self):
+        give_up = time.monotonic() + 100
+        files = self.path / "out"
+        while time.monotonic() < give_up and not any(f.stat().st_size for f in files.glob("*")):
+            time.sleep(0.02)
+
     def wait_for(self, name):
         give_up = time.monotonic() + 100
         while time.monotonic() < give_up and not (self.path / name).exists():
@@ -154,7 +159,7 @@ def test_more_than_eight_crashes_are_each_blamed_and_the_run_goes_on(kernels):
     [
         ("segfault", ("-n", "1"), SEGFAULT),
         ("leaves", (), "it ends the process that examines it, with exit code 0"),
-        ("hangs", ("--gradcheck-time-limit", "10"), "it did not end within 10 s"),
+        ("hangs", ("--gradcheck-time-limit", "20"), "it did not end within 20 s"),
         ("bloats", ("--gradcheck-memory-limit", "1"), "it takes more than 1 GiB of memory"),
         (
             "kills_itself",
@@ -165,18 +170,18 @@ def test_more_than_eight_crashes_are_each_blamed_and_the_run_goes_on(kernels):
     ids=["segfault-worker", "leaves", "hangs", "bloats", "kills_itself"],
 )
 def test_the_culprit_is_blamed_and_the_others_are_acquitted(kernels, kernel, options, blame):
-    kernels.cases("right", kernel, "right")
+    kernels.cases(kernel, "right", "right")
     code, out = kernels.run(*options)
-    assert (code, kernels.blame()) == (1, {f"c1_{kernel}": blame})
-    assert set(kernels.verdicts()) == {"c0_right", f"c1_{kernel}", "c2_right"}
+    assert (code, kernels.blame()) == (1, {f"c0_{kernel}": blame})
+    assert set(kernels.verdicts()) == {f"c0_{kernel}", "c1_right", "c2_right"}
     assert "3 checks: 2 agree, 0 abstain, 0 known, 0 inaccurate, 1 disagree" in out
     assert f"  1  {blame}\n" in out
 
 
-@pytest.mark.parametrize("option", ["time", "memory"])
-def test_what_is_well_within_the_limits_is_acquitted(kernels, option):
+def test_what_is_well_within_the_limits_is_acquitted(kernels):
     kernels.cases("right")
-    assert kernels.run(f"--gradcheck-{option}-limit", "100")[0] == 0
+    limits = ("--gradcheck-time-limit", "100", "--gradcheck-memory-limit", "4.5")
+    assert kernels.run(*limits)[0] == 0
 
 
 def test_a_check_whose_process_is_killed_by_hand_is_examined_again(kernels):
@@ -211,7 +216,7 @@ def test_a_check_whose_worker_is_killed_is_blamed_and_the_others_go_on(kernels):
     os.kill(stat_of(examiner)[1], signal.SIGKILL)
     out, _ = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert kernels.blame() == {"c1_waits_for_a_kill": "the worker that had it examined was killed"}
+    assert kernels.blame() == {"c1_waits_for_a_kill": "the worker that had it examined died"}
     assert "4 checks: 3 agree, 0 abstain, 0 known, 0 inaccurate, 1 disagree" in out
     assert has_ended(examiner)
 
@@ -221,8 +226,9 @@ def test_after_a_kill_of_the_controller_nothing_runs_on_and_the_rest_is_resumed(
     kernels.cases("right", "right", "waits_for_a_kill", "right")
     process = kernels.start(*options)
     examiner = int(kernels.wait_for("waiting"))
+    kernels.wait_for_a_result()
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate(timeout=100)
     assert has_ended(examiner)
     done = kernels.verdicts()
     assert "c2_waits_for_a_kill" not in done
@@ -242,30 +248,6 @@ def test_ctrl_c_ends_a_check_that_hangs_and_keeps_what_had_ended(kernels):
     assert (process.returncode, kernels.verdicts()) == (2, {"c0_right": "agree"})
     assert "Traceback" not in out
     assert has_ended(examiner)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "code", "counts"),
-    [("right", 0, "2 agree"), ("leaves", 1, "1 agree, 0 abstain, 0 known, 0 inaccurate, 1 dis")],
-)
-def test_what_is_done_is_not_done_again_and_decides_the_exit_code(kernels, kernel, code, counts):
-    kernels.cases("right", kernel)
-    kernels.run()
-    again, out = kernels.run("--gradcheck-resume", "out")
-    assert again == code
-    assert f"2 checks: {counts}" in out
-    assert len(records.read(kernels.path / "out")) == 2
-
-
-@pytest.mark.parametrize("field", ["seed", "torch", "gradcheck"])
-def test_results_of_another_seed_or_release_are_not_those_of_this_run(kernels, field):
-    kernels.cases("right")
-    kernels.run()
-    (file,) = (kernels.path / "out").glob("*.jsonl")
-    line = json.loads(file.read_text())
-    file.write_text(json.dumps({**line, field: 7 if field == "seed" else "1.0"}) + "\n")
-    code, out = kernels.run("--gradcheck-resume", "out")
-    assert (code, len(records.read(kernels.path / "out"))) == (0, 2), out
 
 
 def can_mount():

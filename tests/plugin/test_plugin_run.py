@@ -314,3 +314,41 @@ def test_the_record_travels_as_json(project):
     text = (project.path / "junit.xml").read_text()
     assert '<property name="gradcheck" value="{' in text
     assert json.loads(json.dumps(text))
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    ("name", "code", "counts"),
+    [("agrees_too", 0, "2 agree, 0 abst*0 disagree"), ("disagrees", 1, "1 agree, *1 disagree")],
+)
+def test_what_is_done_is_not_done_again_and_decides_the_exit_code(
+    project, options, name, code, counts
+):
+    project.cases("agrees", name)
+    project.run("--report", "out", *ONE)
+    again = project.run_alone("--resume", "out", *ONE, *options)
+    assert again.ret == code
+    again.stdout.fnmatch_lines([f"2 checks: {counts}", "2 of them in the results that were there"])
+    assert len(project.results()) == 2
+
+
+def test_what_is_missing_is_done_and_kept_beside_the_rest(project):
+    project.cases("agrees")
+    project.run("--report", "out", *ONE)
+    project.cases("agrees", "agrees_too", "disagrees")
+    (first,) = (project.path / "out").glob("*")
+    result = project.run("--resume", str(first), *ONE)
+    result.assert_outcomes(passed=1, failed=1, deselected=1)
+    assert [each["case"] for each in project.results()] == ["agrees", "agrees_too", "disagrees"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", 7), ("torch", "1.0"), ("gradcheck", "0.0.1")]
+)
+def test_results_of_another_seed_or_release_are_not_those_of_this_run(project, field, value):
+    project.cases("agrees")
+    project.run("--report", "out", *ONE)
+    (file,) = (project.path / "out").glob("*")
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: value}) + "\n")
+    project.run("--resume", "out", *ONE).assert_outcomes(passed=1)
+    assert len(project.results()) == 2

@@ -504,12 +504,13 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
     def _shift(self, tensor: Tensor) -> None:
-        """Move each number by an ulp, in place; 0, the largest and what is not finite stay."""
+        """Move each number by an ulp, in place; 0, what would become 0, the largest and what is not
+        finite stay."""
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
-        size = tensor.abs()
-        moves = (size > 0) & (size < torch.finfo(tensor.dtype).max)
+        size, limits = tensor.abs(), torch.finfo(tensor.dtype)
+        moves = (size > limits.smallest_normal * limits.eps) & (size < limits.max)
         bits = tensor.view(_INTEGERS[tensor.element_size()])
         bits.add_(self._directions(tensor) * moves)
 
