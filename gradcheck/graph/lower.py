@@ -273,7 +273,20 @@ def _combine(reader: Reader, step: Binary, left: int) -> int:
         return matmul(reader.graph, left, right)
     if step.operator == "**":
         return _power(reader.graph, left, right)
+    if step.operator in ("//", "%"):
+        return _division_with_remainder(reader, step, left, right)
     return reader.graph.elementwise(_SYMBOLS[step.operator], left, right)
+
+
+def _division_with_remainder(reader: Reader, step: Binary, left: int, right: int) -> int:
+    """``a // b`` is floor(a/b), and ``a % b`` is a - b*floor(a/b), as in Python."""
+    for value, tree in ((left, step.left), (right, step.right)):
+        reader.must_be_real(value, tree, repr(step.operator))
+    graph = reader.graph
+    quotient = graph.elementwise("floor", graph.elementwise("div", left, right))
+    if step.operator == "//":
+        return quotient
+    return graph.elementwise("sub", left, graph.elementwise("mul", right, quotient))
 
 
 def _power(graph: Graph, base: int, exponent: int) -> int:

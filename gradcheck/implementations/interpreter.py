@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,8 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
     "**": operator.pow,
     "@": torch.matmul,
     "<": operator.lt,
@@ -236,6 +239,11 @@ _LOGICAL: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]]
     "and": (operator.and_, torch.logical_and),
     "or": (operator.or_, torch.logical_or),
 }
+_REAL: dict[str, Callable[..., Any]] = {
+    "//": partial(torch.div, rounding_mode="floor"),
+    "%": torch.remainder,
+}
+"""What a formula means by these, on tensors: Python's own operators may lack a derivative."""
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
@@ -254,6 +262,8 @@ def apply_binary(symbol: str, left: Any, right: Any, home: Home) -> Any:
         return torch.matmul(*(alike(matrices) if home.floats_as_tensors else matrices))
     if _is_number(left) and _is_number(right):
         return _exact(symbol, left, right)
+    if home.floats_as_tensors and symbol in _REAL:
+        return _REAL[symbol](as_tensor(left, home), as_tensor(right, home))
     if home.floats_as_tensors and symbol != "**":
         left, right = _off_python(left, home), _off_python(right, home)
     return _BINARY[symbol](_operand(left, home), _operand(right, home))
@@ -299,7 +309,10 @@ def _exact(symbol: str, left: Any, right: Any) -> Any:
     )
     if symbol == "**":
         return _as_written(_power(left, right), left, right)
-    return _as_written(_bounded(_BINARY[symbol](left, right)), left, right)
+    value = _BINARY[symbol](left, right)
+    if isinstance(value, int):  # what // gives of fractions
+        value = Fraction(value)
+    return _as_written(_bounded(value), left, right)
 
 
 def _as_written(value: Any, *operands: Any) -> Any:

@@ -48,6 +48,8 @@ _BINARY: dict[type[ast.operator], str] = {
     ast.Sub: "-",
     ast.Mult: "*",
     ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
     ast.Pow: "**",
     ast.MatMult: "@",
 }
@@ -274,8 +276,6 @@ class _Reader:
 
 _REFUSED: dict[type[ast.AST], tuple[str, str, str]] = {
     ast.BitXor: ("'^'", "'**' for a power", "write x**2 for x to the power of 2"),
-    ast.FloorDiv: ("'//'", "a division with '/'", "write floor(a / b)"),
-    ast.Mod: ("'%'", "arithmetic by + - * / **", "write a - b*floor(a / b)"),
     ast.BitAnd: ("'&'", "'and' between conditions", "write 'and'"),
     ast.BitOr: ("'|'", "'or' between conditions", "write 'or'"),
     ast.Invert: ("'~'", "'not' before a condition", "write 'not'"),

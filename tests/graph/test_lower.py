@@ -66,6 +66,24 @@ def test_an_error_in_one_of_several_outputs_says_which():
     assert caught.value.source == "formula total"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("x // 2", -4), ("x % 2", 1), ("x % (0 - 2)", -1), ("-7 // 2", -4),
+     ("7/2 % 1", Fraction(1, 2)), ("v[4 // 3]", 20), ("[v[i % 3] for i in range(4)][3]", 10)],
+)  # fmt: skip
+def test_a_division_with_remainder_is_pythons(text, expected):
+    formula = lowered(text, inputs={"x": (), "v": (3,)})
+    x, v = np.array(Fraction(-7), dtype=object), np.array([Fraction(k) for k in (10, 20, 30)])
+    (result,) = run(formula.graph, formula.results, [x, v])
+    assert result.item() == expected
+
+
+@pytest.mark.parametrize("text", ["z % 2", "x // z"])
+def test_a_division_with_remainder_is_of_real_numbers(text):
+    with pytest.raises(ExpressionError, match="of a complex number"):
+        lowered(text)
+
+
 def test_constants_are_folded_exactly_and_keep_their_identities():
     graph = Graph()
     x = graph.input(Port("x", (2,)))

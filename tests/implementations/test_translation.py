@@ -28,6 +28,9 @@ def value(text, *, lets=None, dtype="float64", **values):
     ("text", "expected"),
     [
         ("3*x**2 - 1/3", 3 * X**2 - 1 / 3),
+        ("x % 2", X % 2),
+        ("7 % (x + 10)", 7 % (X + 10)),
+        ("x // 2", X // 2),
         ("sum(x)", X.sum()),
         ("sum(x, dim=1, keepdim=True)", X.sum(1, keepdims=True)),
         ("sum(x, dim=[0, 1])", X.sum()),
@@ -91,6 +94,14 @@ def test_the_translation_is_what_numpy_says(text, expected):
 )
 def test_the_gamma_function_has_its_sign_at_negative_numbers(text, halves):
     assert value(text) == pytest.approx(halves * np.sqrt(np.pi), rel=1e-14)
+
+
+@pytest.mark.parametrize("text", ["x // 2", "7 // x", "7 % x"])
+def test_what_python_divides_without_a_derivative_has_one(text):
+    x = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(value(text, x=x).sum(), x)
+    expected = [-2.0, -1.0] if "%" in text else [0.0, 0.0]
+    assert gradient.tolist() == expected
 
 
 def test_lets_are_taken_in_order_and_may_take_the_name_e():

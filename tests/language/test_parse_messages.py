@@ -20,12 +20,6 @@ REFUSED = {
     "1 +\n  (y^2)": """2:4: '^'
   expected: '**' for a power
   fix:      write x**2 for x to the power of 2""",
-    "x // 2": """1:1: '//'
-  expected: a division with '/'
-  fix:      write floor(a / b)""",
-    "x % 2": """1:1: '%'
-  expected: arithmetic by + - * / **
-  fix:      write a - b*floor(a / b)""",
     "a & b": """1:1: '&'
   expected: 'and' between conditions
   fix:      write 'and'""",
