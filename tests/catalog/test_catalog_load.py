@@ -221,7 +221,8 @@ def test_all_other_keys_arrive():
 
 def test_an_accuracy_without_dtypes_is_for_all_of_the_case():
     case = only("c: {formula: x, inputs: {x: real}, accuracy: {ulps: 9, because: a long sum}}")
-    assert case.accuracy == dict.fromkeys(("float64", "float32"), Accuracy("a long sum", 9))
+    dtypes = ("float64", "float32", "float16", "bfloat16")  # the last two where a run names them
+    assert case.accuracy == dict.fromkeys(dtypes, Accuracy("a long sum", 9))
 
 
 def test_each_dtype_may_have_an_accuracy_of_its_own():
