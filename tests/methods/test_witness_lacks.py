@@ -202,6 +202,14 @@ PROVOKED = {
     "a kernel": of_a_missing_kernel,
     "CUDA": ONE.cuda,
     "a kernel in half precision": lambda: torch.linalg.det(torch.eye(2, dtype=torch.float16)),
+    "a dotted kernel in half precision": lambda: torch.linalg.lu_solve(
+        torch.eye(2, dtype=torch.bfloat16),
+        torch.tensor([1, 2], dtype=torch.int32),
+        torch.eye(2, dtype=torch.bfloat16),
+    ),
+    "a transform in half precision": lambda: torch.stft(
+        torch.ones(6, dtype=torch.bfloat16), 4, window=torch.ones(4).bfloat16(), return_complex=True
+    ),
     "half precision": lambda: torch.linalg.inv(torch.eye(2, dtype=torch.bfloat16)),
     "complex outputs": lambda: torch.nn.functional.silu((1j * ONE).requires_grad_()),
     "an order of complex numbers": lambda: torch.maximum(1j * ONE, ONE + 1j),

@@ -196,8 +196,12 @@ LACKS = (
     Lack(r"Cannot access data pointer of Tensor", calls=_CALLS_BY_TRANSFORMS),
     Lack(r"in-place operation \S+ that would mutate a captured Tensor", calls=_CALLS_BY_TRANSFORMS),
     # dtypes
-    Lack(r"\"\w+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
-    Lack(r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)", OTHER_DTYPES),
+    Lack(r"\"[\w.]+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
+    Lack(
+        r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)"
+        r"|MKL FFT doesn't support tensors of type: (?:Half|BFloat16)",
+        OTHER_DTYPES,
+    ),
     Lack(r"not (?:supported|implemented) for complex (?:inputs|types|tensors)", OTHER_DTYPES),
     Lack(r"does not support automatic differentiation for outputs with complex dtype"),
     # layouts and devices
