@@ -77,10 +77,9 @@ def test_the_document_says_what_is_measured(shipped):
     assert (REPOSITORY / "docs" / "coverage.md").read_text("utf-8") == as_markdown(shipped) + "\n"
 
 
-def test_every_implementation_of_the_shipped_catalog_is_measured(shipped):
-    (failed,) = shipped.failed.items()  # a known failure: where gradients are asked for it raises
-    assert failed[0] == "complex_elementary.yaml::complex_silu[-0]"
-    assert "silu does not support automatic differentiation" in failed[1]
+def test_every_implementation_is_measured_that_pytorch_does_not_refuse(shipped):
+    refused = "does not support automatic differentiation"
+    assert {name for name, reason in shipped.failed.items() if refused not in reason} == set()
 
 
 def test_nothing_is_reached_that_is_called_impossible(shipped):
