@@ -79,6 +79,12 @@ def may_have_accelerator() -> bool:
     return any(Path(driver).exists() for name in built_for for driver in _DRIVERS[name])
 
 
+def is_known_here_alone(device: str) -> bool:
+    """Whether a program in this process gave the device its name, so that a new one lacks it."""
+    announced = metadata.entry_points(group="torch.backends")
+    return device != HOST and _has_renamed_backend() and not announced
+
+
 @cache
 def has_dtype(device: str, dtype: str) -> bool:
     """Whether a device has numbers of a dtype, found by asking it for an array of none."""

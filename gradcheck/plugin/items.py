@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.answer import Outcome, Ruling, RunOptions
+from gradcheck.devices import is_known_here_alone
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
@@ -83,7 +84,8 @@ class CheckItem(pytest.Function):
 def run_check(request: pytest.FixtureRequest) -> None:
     """Have the item's check examined, keep its record, and end as its verdict says."""
     item: CheckItem = request.node
-    ended = _in_process(item) if settings_of(item.config).in_process else _isolated(item)
+    here = settings_of(item.config).in_process or is_known_here_alone(item.check.device)
+    ended = _in_process(item) if here else _isolated(item)
     _keep(item, ended.outcome, ended.device_name)
     if ended.told:
         pytest.fail(ended.told, pytrace=False)
