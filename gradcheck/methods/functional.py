@@ -337,6 +337,29 @@ def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
     return tuple(0 if k == place % count else None for k in range(count))
 
 
+def _vjp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
+    cotangent = cotangent_of(invocation)
+    weights = cotangent_tensors(cotangent, invocation)
+    pull = vjp(vmap(_function(invocation)), *_beside_others(_inputs(invocation)))[1]
+    gradients = [gradient[_OWN] for gradient in pull(_beside_others(weights, (1, 1, 1)))]
+    yield _told_of_gradients(label, Query(1, cotangent, (None,)), gradients, invocation)
+
+
+def _jvp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
+    tangent = _tangent(invocation)
+    sides = _beside_others(tangent_tensors(tangent, invocation), (1, 1, 1))
+    points = _beside_others(_inputs(invocation))
+    found = [slope[_OWN] for slope in jvp(vmap(_function(invocation)), points, sides)[1]]
+    yield _told_of_outputs(label, Query(1, None, (tangent,)), found, invocation)
+
+
+def _beside_others(
+    tensors: Sequence[Tensor], multiples: Sequence[float] = _MULTIPLES
+) -> tuple[Tensor, ...]:
+    """A batch of multiples of each."""
+    return tuple(torch.stack([tensor * k for k in multiples]) for tensor in tensors)
+
+
 def _jvp_at_points(label: str, invocation: Invocation) -> Iterator[Said]:
     tangent, function = _tangent(invocation), _function(invocation)
     side = tangent_tensors(tangent, invocation)
@@ -390,12 +413,14 @@ def _asked(invocation: Invocation) -> dict[str, _Asked]:
     few = (
         all(port.kind == "real" for port in ports) and n <= _MOST_INPUTS and n * m <= _MOST_ENTRIES
     )
-    in_batch = invocation.batched
+    in_batch, own_code = invocation.batched, invocation.own_code
     modes = [_REVERSE, _ROWS if few else _SOME_ROWS]
     modes += [] if in_batch else [_REVERSE_AT_POINTS, _at_points_of_one(invocation)]
+    modes += [_REVERSE_OF_POINTS] if own_code and not in_batch else []
     if "forward" not in invocation.without:
         modes += [_FORWARD, _COLUMNS if few else _SOME_COLUMNS]
         modes += [] if in_batch else [_FORWARD_AT_POINTS]
+        modes += [_FORWARD_OF_POINTS] if own_code and not in_batch else []
     if invocation.order >= 2 and "second" not in invocation.without:
         second = {**(_HESSIANS if few else _SOME_OF_HESSIANS)}
         second |= {} if in_batch else _SECOND_AT_POINTS
@@ -448,6 +473,11 @@ _REVERSE_AT_POINTS: _Calls = {
     "under torch.vmap of points and a vjp with in_dims=-1": partial(_vjp_at_points, -1),
 }
 _FORWARD_AT_POINTS: _Calls = {"under torch.vmap of points and a jvp": _jvp_at_points}
+_REVERSE_OF_POINTS: _Calls = {
+    "under torch.func.vjp of torch.vmap over points": _vjp_of_points,
+}
+"""These of a user's code alone: PyTorch's own is asked so at the drawn points, all at once."""
+_FORWARD_OF_POINTS: _Calls = {"under torch.func.jvp of torch.vmap over points": _jvp_of_points}
 _SECOND_AT_POINTS: _Calls = {
     "at order 2 under torch.vmap of points and a jvp of grad": _product_at_points
 }

@@ -226,4 +226,12 @@ def _by_calls(evidence: Evidence, inside: Mask, outside: Mask) -> str | None:
     wrong, right = set(labels[inside].tolist()), set(labels[outside].tolist())
     if wrong & right or not _is_telling(inside, outside):
         return None
-    return f"by {' and '.join(sorted(wrong))}"
+    return " and ".join(map(_how, sorted(wrong)))
+
+
+def _how(label: str) -> str:
+    """A call in words: most labels name it, and some tell the circumstances."""
+    return label if label.split()[0] in _CIRCUMSTANCES else f"by {label}"
+
+
+_CIRCUMSTANCES = {"after", "at", "for", "in", "into", "on", "under", "where", "with"}

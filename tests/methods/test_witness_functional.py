@@ -46,6 +46,54 @@ def test_every_call_finds_the_derivatives_of_x_squared_times_y():
     assert max(residual(each, np.array([hessian])) for each in found(answers, 2)) == 0
 
 
+class Exponential(torch.autograd.Function):
+    """Under ``torch.vmap`` it calls another function, as a kernel for batches would be."""
+
+    @staticmethod
+    def forward(x):
+        return x.exp()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(output)
+        context.save_for_forward(output)
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0]
+
+    @staticmethod
+    def jvp(context, tangent):
+        return tangent * context.saved_tensors[0]
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return torch.exp(x), in_dims[0]
+
+
+class CutOffInBatches(Exponential):
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return torch.exp(x.detach()), in_dims[0]
+
+
+OVER_POINTS = [
+    "under torch.func.vjp of torch.vmap over points",
+    "under torch.func.jvp of torch.vmap over points",
+]
+
+
+def wrong_labels(function):
+    answers = said(functional.answer(invocation(function.apply, 0.0, own_code=True)))
+    assert set(OVER_POINTS) <= set(labels(answers))
+    return [each.label for each in found(answers, 1) if residual(each, np.ones((1, 1, 1))) > 0.5]
+
+
+def test_the_derivative_of_a_rule_for_batches_is_asked_for_of_a_users_code():
+    assert wrong_labels(CutOffInBatches) == OVER_POINTS
+    assert not wrong_labels(Exponential)
+
+
 def test_every_call_takes_a_batch_of_points():
     x, y = np.array([3.0, -1.0, 0.5]), np.array([5.0, 2.0, -4.0])
     answers = said(functional.answer(batch(lambda x, y: x**2 * y, x, y)))

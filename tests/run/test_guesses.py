@@ -7,6 +7,7 @@ import torch
 from planted_errors import CONTROLS, FUNCTIONS, MIXED, PLANTED, Call, Plain, guess_of
 from wrongs import ruled
 
+import gradcheck
 from gradcheck.answer import Ruling
 
 POINTS = 24
@@ -126,3 +127,41 @@ def test_a_declared_point_alone_is_judged_beside_others():
     wrong = ruled(declared, function=lambda x: x**2 + 0.5 * (x**2 - (x**2).detach()))
     assert wrong.smallest[0].at == {"x": 1.0}
     assert str(wrong.guess) == "a constant factor of 3/2"
+
+
+class Exponential(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x.exp()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(output)
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0]
+
+
+class WrongGradient(Exponential):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def backward(context, cotangent):
+        return 2 * cotangent * context.saved_tensors[0]
+
+
+class WrongInBatches(Exponential):
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return WrongGradient.apply(x), in_dims[0]
+
+
+def test_calls_that_alone_are_wrong_are_told_by_how_they_ask():
+    result = gradcheck.verify(
+        WrongInBatches, "exp(x)", inputs={"x": "(-2, 2)"}, witness="functional", dtype="float64",
+        order=1,
+    )  # fmt: skip
+    ((_, outcome),) = result.outcomes.items()
+    told = "a constant factor of 2, only under torch.func.vjp of torch.vmap over points"
+    assert str(outcome.guess) == told
