@@ -226,12 +226,10 @@ def _by_calls(evidence: Evidence, inside: Mask, outside: Mask) -> str | None:
     wrong, right = set(labels[inside].tolist()), set(labels[outside].tolist())
     if wrong & right or not _is_telling(inside, outside):
         return None
-    return " and ".join(map(_how, sorted(wrong)))
-
-
-def _how(label: str) -> str:
-    """A call in words: most labels name it, and some tell the circumstances."""
-    return label if label.split()[0] in _CIRCUMSTANCES else f"by {label}"
+    named = sorted(label for label in wrong if label.split()[0] not in _CIRCUMSTANCES)
+    told = [f"by {' and '.join(named)}"] if named else []
+    return " and ".join([*told, *sorted(wrong - set(named))])
 
 
 _CIRCUMSTANCES = {"after", "at", "for", "in", "into", "on", "under", "where", "with"}
+"""How labels begin that tell in what circumstances a call is made; others name it."""
