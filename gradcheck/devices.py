@@ -81,8 +81,9 @@ def may_have_accelerator() -> bool:
 
 def is_known_here_alone(device: str) -> bool:
     """Whether a program in this process gave the device its name, so that a new one lacks it."""
-    announced = metadata.entry_points(group="torch.backends")
-    return device != HOST and _has_renamed_backend() and not announced
+    if device == HOST or not _has_renamed_backend():  # asked for each check: entry points are slow
+        return False
+    return not metadata.entry_points(group="torch.backends")
 
 
 @cache

@@ -4,8 +4,8 @@ Also whether duals within duals (nested forward mode) can be believed of a user'
 PyTorch 2.13 the second derivative through any ``autograd.Function`` is silently zero there, be its
 ``jvp`` ever so right (https://github.com/pytorch/pytorch/issues/197867), and a 0-dimensional tensor
 times a Python float has a float64 tangent (https://github.com/pytorch/pytorch/issues/90065), which
-what is stacked of such tensors takes over. The
-defects are not the user's, so the witness abstains until PyTorch gets the probes right.
+what is stacked of such tensors takes over. The defects are not the user's, so the witness abstains
+until PyTorch gets the probes right.
 """
 
 from __future__ import annotations
