@@ -108,6 +108,23 @@ def _step(graphs: DerivativeGraphs, rows: Rows) -> int:
     return max(1, MOST_ENTRIES_AT_ONCE // max(1, largest))
 
 
+def in_floats(graphs: DerivativeGraphs, query: Query, points: Array) -> Array:
+    """The answer to a query about a real function in plain float64, which nothing certifies.
+
+    Shapes: [count, *free].
+    Errors: NoDerivative.
+    """
+    planned = plan_rows(graphs, query, points)
+    found = []
+    with np.errstate(all="ignore"):
+        for rows, contracted in planned.parts:
+            answer = graphs.in_floats(graphs.outputs_of(rows), rows)
+            if contracted is not None:
+                answer = (answer * contracted).sum(axis=1, keepdims=True)
+            found.append(answer)
+    return planned.arranged(found)
+
+
 def inner_products(a: Array, b: Array, bits: int) -> Array:
     """The inner products of real coordinates, row by row, in balls.
 

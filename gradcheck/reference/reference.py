@@ -36,7 +36,7 @@ from gradcheck.reference.enclosures import (
     Enclosures,
     Status,
 )
-from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, plan_rows
+from gradcheck.reference.query_rows import MOST_ENTRIES_AT_ONCE, in_floats, plan_rows
 
 if TYPE_CHECKING:
     from gradcheck.reference.symbolic import SymbolicDerivative
@@ -81,6 +81,14 @@ class Reference:
         if symbolic is None:
             return found
         return self._held(symbolic, query, points, found)
+
+    def in_floats(self, query: Query, points: Array) -> Array:
+        """The answer to a query about a real function in plain float64, which nothing certifies.
+
+        Shapes: [count, *free].
+        Errors: NoDerivative.
+        """
+        return in_floats(self._graphs, query, points)
 
     def error_bounds(
         self, query: Query, points: Array, dtype: Dtype, *, normwise: bool = False

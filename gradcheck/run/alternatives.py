@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -29,9 +30,9 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
     if evidence.parts.any():
         yield Alternative(GuessKind.CONJUGATE, "the conjugate", true * (1 - 2 * evidence.parts))
-    if not evidence.is_real:
+    if not evidence.in_floats.any():
         return
-    yield from _of_order(evidence)
+    yield from (replace(each, in_floats=True) for each in _of_order(evidence))
     yield Alternative(GuessKind.SIGN, "the sign is lost: the absolute value", np.abs(true))
     for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind, Ruling, RunOptions
+from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.judge import Mask
 from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.points.plan import Recipe, Site, batch_of
 from gradcheck.query import Array, Port, Query, owners
-from gradcheck.reference.ball_arrays import floats_of
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
 from gradcheck.run.observation import ALL_CALLS, Asked, Judged, Observation, observe_each
@@ -33,9 +33,10 @@ class Evidence:
 
     ``allowed`` is what rounding explains, NaN where that was not asked for. ``usable`` are numbers
     that can be held against another: beside a truth that is a single finite number. ``right`` are
-    those that no fault touched, to all their digits; others neither fail nor say so. ``before`` is
-    the row of the call before, -1 where there is none that is known. ``absent`` says that no
-    gradient came.
+    those that no fault touched, to all their digits; others neither fail nor say so. ``in_floats``
+    are those whose truth the chain rule in plain float64 knows too: at no removable singularity, by
+    no cancellation. ``before`` is the row of the call before, -1 where there is none that is known.
+    ``absent`` says that no gradient came.
 
     Shapes: ``points`` [rows, n], each side of ``query`` [rows, entries], ``before`` and ``labels``
             [rows], the others [rows, k], ``slots`` and ``parts`` [k].
@@ -55,15 +56,18 @@ class Evidence:
     usable: Mask
     right: Mask
     absent: Mask
+    in_floats: Mask
 
     def answered(self, query: Query, points: Floats | None = None) -> Floats:
-        """What the true answers to another query, or at other points, would be. Shapes: [rows, k].
+        """What the true answers to another query, or at other points, would be, in float64.
 
         The query leaves the same sides free; functions of real numbers alone.
+
+        Shapes: [rows, k].
         """
-        found = self.session.reference.enclose(query, self.points if points is None else points)
-        numbers: Floats = floats_of(found.balls)[0].reshape(len(self.points), -1)
-        return numbers
+        asked_at = self.points if points is None else points
+        found = self.session.reference.in_floats(query, asked_at)
+        return found.reshape(len(self.points), -1)
 
     def directions(self) -> Iterator[Floats]:
         """What a constant derivative is multiplied by: the cotangent or tangent, or nothing."""
@@ -77,17 +81,14 @@ class Evidence:
         """The ports that the free side runs over; none where several sides are free, or none is."""
         return self.session.variant.formula.free_ports(self.query)
 
-    @property
-    def is_real(self) -> bool:
-        return not self.parts.any() and not np.iscomplexobj(self.points)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alternative:
     """Numbers that wrong code would have given.
 
     They are ``base``, or ``base + k * slope`` with one unknown k for all entries. ``simple`` is
-    believed also where no words tell in which places.
+    believed also where no words tell in which places. ``in_floats`` are computed by the chain rule
+    in plain float64, not from the certified truth.
 
     Shapes: [rows, k] each.
     """
@@ -97,6 +98,7 @@ class Alternative:
     base: Floats
     slope: Floats | None = None
     simple: bool = False
+    in_floats: bool = False
 
 
 def gather(
@@ -191,15 +193,16 @@ def _joined(session: Session, rows: Sequence[_Rows]) -> Evidence:
     ]
     got = np.concatenate([one.got for one in each])
     true = np.concatenate([np.ldexp(one.truth.middle, -one.truth.exponent) for one in each])
-    with np.errstate(all="ignore"):
-        near = np.abs(got - true) <= _DIGITS * session.dtype.unit_roundoff * np.abs(true)
     fails = np.concatenate([one.fails for one in rows])
     settled = [(one.truth.status == Status.SETTLED) | one.truth.stated for one in each]
     usable = np.concatenate(settled) & np.isfinite(true)
+    is_real = not each[0].parts.any() and not np.iscomplexobj(rows[0].points)
+    query = Query(len(sides) - 1, sides[0], tuple(sides[1:]))
+    points = np.concatenate([one.points for one in rows])
     return Evidence(
         session,
-        Query(len(sides) - 1, sides[0], tuple(sides[1:])),
-        np.concatenate([one.points for one in rows]),
+        query,
+        points,
         np.repeat([one.answer.label for one in each], counts),
         np.concatenate(before),
         each[0].slots,
@@ -209,9 +212,27 @@ def _joined(session: Session, rows: Sequence[_Rows]) -> Evidence:
         np.concatenate([one.judgements.allowed for one in each]),
         fails,
         usable,
-        usable & ~fails & near,
+        usable & ~fails & _is_near(session, got, true),
         np.concatenate([_absent(session, one) for one in each]),
+        _known_in_floats(session, query, points, true)
+        if is_real
+        else np.zeros(true.shape, dtype=bool),
     )
+
+
+def _known_in_floats(session: Session, query: Query, points: Floats, true: Floats) -> Mask:
+    """Which true numbers the chain rule in float64 gives, to all their digits."""
+    try:
+        found = session.reference.in_floats(query, points).reshape(true.shape)
+    except NoDerivative:
+        return np.zeros(true.shape, dtype=bool)
+    return _is_near(session, found, true)
+
+
+def _is_near(session: Session, numbers: Floats, true: Floats) -> Mask:
+    with np.errstate(all="ignore"):
+        far = np.abs(numbers - true) > _DIGITS * session.dtype.unit_roundoff * np.abs(true)
+    return np.asarray(~far & np.isfinite(numbers))
 
 
 def _spread(sides: Sequence[Array | None], counts: Sequence[int]) -> Array:

@@ -9,12 +9,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
-import numpy as np
-
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.graph import Frozen, Graph, Operation
-from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
+from gradcheck.reference.query_rows import in_floats
 from gradcheck.run.evidence import Alternative, Evidence
 
 _MOST_STEPS = 60
@@ -55,18 +54,13 @@ def _steps(function: GraphFunction) -> list[int]:
 def _answers(evidence: Evidence, function: GraphFunction) -> Floats | None:
     """What a function answers where the evidence was, in float64; None where it does not tell."""
     query = evidence.query
-    given = tuple(tangent for tangent in query.tangents if tangent is not None)
-    if len(given) < query.order and query.cotangent is None:
+    if query.cotangent is None and query.free_inputs:
         return None
-    cotangent = query.cotangent if len(given) < query.order else None
-    rows = Rows(query.order, evidence.points, cotangent, given)
-    graphs = DerivativeGraphs(function)
     try:
-        with np.errstate(all="ignore"):
-            found: Floats = graphs.in_floats(graphs.outputs_of(rows), rows)
+        found = in_floats(DerivativeGraphs(function), query, evidence.points)
     except (NoDerivative, ZeroDivisionError):
         return None
-    return found if found.shape == evidence.true.shape else None
+    return found.reshape(evidence.true.shape)
 
 
 _Change = Callable[[Graph, int, list[int]], int]

@@ -160,7 +160,8 @@ def _fit(
     wrong, right, bits = [], [], []
     points = set()
     for each, one in zip(evidence, several, strict=True):
-        asked = _is_compared(each)
+        told = _is_told(each, one)
+        asked = _is_compared(each) & told
         line = one.base if one.slope is None else one.base + factor * one.slope
         known = np.isfinite(line)
         rest = np.abs(each.got - line)
@@ -170,7 +171,7 @@ def _fit(
             return None
         apart = np.abs(line - each.true) > _slack(each, line)
         wrong.append(asked)
-        right.append(each.right & apart & known)
+        right.append(each.right & apart & known & told)
         bits.append(_bits(each, rest)[asked])
         numbers = np.stack([each.got[asked], each.true[asked]])
         bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
@@ -180,6 +181,11 @@ def _fit(
     if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
         return None
     return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _is_told(evidence: Evidence, alternative: Alternative) -> Mask:
+    """Of which numbers an alternative says anything."""
+    return evidence.in_floats | np.bool_(not alternative.in_floats)
 
 
 def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tuple[float, float]:
@@ -192,7 +198,7 @@ def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tup
         return 0.0, 0.0
     slopes, errors = [], []
     for each, one in zip(evidence, several, strict=True):
-        asked = _is_compared(each)
+        asked = _is_compared(each) & _is_told(each, one)
         tolerance = _tolerance(each, each.got)[asked]
         slopes.append(one.slope[asked] / tolerance)  # type: ignore[index]
         errors.append((each.got - one.base)[asked] / tolerance)
