@@ -183,6 +183,9 @@ PROVOKED = {
     ),
     "no rule for vmap": lambda: torch.vmap(Sine.apply)(torch.ones(2)),
     "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
+    "sparse gradients of many": lambda: torch.vmap(
+        lambda x: torch.func.vjp(looked_up, x)[1](torch.ones(2, 2))
+    )(torch.ones(3, 2, 2)),
     "reentrant checkpoint": lambda: torch.autograd.grad(reentrant(x := grown()).sum(), x),
     "TorchScript": lambda: checkpoint(scripted_cube, grown(), use_reentrant=False).sum().backward(),
     "what was saved, read twice": lambda: torch.autograd.grad(

@@ -207,7 +207,7 @@ LACKS = (
     # layouts and devices
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
-    Lack(r"is not implemented for sparse tensors"),
+    Lack(r"is (?:not implemented|unsupported) for [Ss]parse tensors"),
     Lack(r"Could not run '\S+' with arguments from the '\S+' backend"),
     Lack(
         r"is not currently implemented for the MPS device",
