@@ -22,6 +22,7 @@ from hand_made import (
 )
 
 from gradcheck.answer import Grade, Ruling
+from gradcheck.dtypes import DTYPES
 from gradcheck.judge.judge import OwnRounding, judge
 from gradcheck.ops.balls import working
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
@@ -377,6 +378,28 @@ def test_a_written_answer_is_allowed_the_same_rounding_as_the_truth(stress, last
     written = settled(1.5, "stated")
     assert how(ruled(1.5 + last * ULP, written, stress=stress)) is inside
     assert how(ruled(1.5 + (last + 1) * ULP, written, stress=stress)) is outside
+
+
+# sums in half precision
+
+SUM = replace(CALM, rounding=2000.0, scale=8000.0)
+"""Of 64 terms near 1,000 of both signs, added up in bfloat16."""
+
+
+@pytest.mark.parametrize(
+    ("got", "bounds", "dtype", "ruling"),
+    [
+        (32.0, SUM, "bfloat16", Ruling.INACCURATE),
+        (32.0, SUM, "float16", Ruling.INACCURATE),
+        (32.0, SUM, "float32", Ruling.DISAGREE),
+        (32.0, replace(SUM, scale=100.0), "bfloat16", Ruling.DISAGREE),
+        (32.0, replace(SUM, rounding=30.0), "bfloat16", Ruling.DISAGREE),
+    ],
+)
+def test_half_precision_is_not_blamed_for_what_its_own_sums_lose(got, bounds, dtype, ruling):
+    truth = settled(-48.0)
+    found = ruled_of_code_that_shows_itself(got, truth, bounds, dtype=DTYPES[dtype])
+    assert found.ruling is ruling
 
 
 # stability by norm
