@@ -155,3 +155,4 @@ class Case:
     parameters: tuple[Parameter, ...] = ()
     requires: tuple[str, ...] = ()  # witnesses that must be able to say something
     on_request: tuple[str, ...] = ()  # dtypes that it does not name, in which it runs when asked
+    written: str = ""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Calling, Implementation, Input, Parameter, Variant
@@ -93,6 +94,20 @@ class CaseDraft:
         return {name: block.tree if block else None for name, block in formula.items()}
 
     @property
+    def written(self) -> str:
+        """The formula's own text; a line ``where NAME = ...`` for each constant and let."""
+        lines = [
+            f"{name} = {_as_written(block)}" if name else _as_written(block)
+            for name, block in self.outputs.items()
+            if block
+        ]
+        numbers = (self.keys.constants or {}).items()
+        lines += [f"where {name} = {value}" for name, value in numbers if _is_short(value)]
+        lets = (self.keys.let or {}).items()
+        lines += [f"where {name} = {_on_one_line(let)}" for name, let in lets]
+        return "\n".join(lines)
+
+    @property
     def leaves(self) -> list[Written]:
         """All texts of the formula."""
         return [leaf for block in self.outputs.values() if block for leaf in block.leaves]
@@ -108,6 +123,24 @@ class CaseDraft:
         """Those that the case is for; none where all that it names are faulty."""
         default = COMPLEX_DTYPES if self.is_complex else DEFAULT_DTYPES
         return tuple(self.keys.dtypes or (() if self.has_lost("dtypes") else default))
+
+
+def _as_written(block: Block) -> str:
+    """An expression, or nested lists of such."""
+    texts = {id(leaf.tree): _on_one_line(leaf) for leaf in block.leaves}
+
+    def of(node: Any) -> str:
+        return texts.get(id(node)) or f"[{', '.join(map(of, node.items))}]"
+
+    return of(block.tree)
+
+
+def _on_one_line(written: Written) -> str:
+    return " ".join(written.scalar.text.split())
+
+
+def _is_short(constant: object) -> bool:
+    return isinstance(constant, bool | Fraction)
 
 
 def check_names(draft: CaseDraft) -> bool:

@@ -158,6 +158,7 @@ def _declare(name: str, root: Pairs, complaints: Complaints, budget: Budget) -> 
         parameters=parameters,
         requires=tuple(keys.requires or []),
         on_request=on_request,
+        written=draft.written,
     )
 
 

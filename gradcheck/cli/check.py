@@ -113,9 +113,7 @@ def _report(judged: _Judged, run_options: RunOptions) -> Iterator[str]:
 
     yield _table(judged)
     failures = [
-        Failure(record, _block(check, outcome))
-        for (check, outcome), record in zip(judged, _records(judged, run_options), strict=True)
-        if run_options.fails(outcome.verdict)
+        Failure(record, record.block) for record in _records(judged, run_options) if record.block
     ]
     yield from (f"{cause.text}\n" for cause in by_cause(failures))
     counts: dict[str, int] = {}
@@ -164,4 +162,12 @@ def _again(check: Check) -> str:
 
 def _records(judged: _Judged, run_options: RunOptions) -> list[Record]:
     facts = {each.device: records.run_facts(SHOWN, run_options, each.device) for each, _ in judged}
-    return [records.record(check, outcome, facts[check.device]) for check, outcome in judged]
+    return [
+        records.record(
+            check,
+            outcome,
+            facts[check.device],
+            _block(check, outcome) if run_options.fails(outcome.verdict) else "",
+        )
+        for check, outcome in judged
+    ]

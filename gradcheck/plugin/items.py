@@ -86,9 +86,10 @@ def run_check(request: pytest.FixtureRequest) -> None:
     item: CheckItem = request.node
     here = settings_of(item.config).in_process or is_known_here_alone(item.check.device)
     ended = _in_process(item) if here else _isolated(item)
-    _keep(item, ended.outcome, ended.device_name)
-    if ended.told:
-        pytest.fail(ended.told, pytrace=False)
+    text = ended.told or _block(item, ended.outcome)
+    _keep(item, ended.outcome, ended.device_name, text)
+    if text:
+        pytest.fail(text, pytrace=False)
     _conclude(item, ended.outcome)
 
 
@@ -140,11 +141,10 @@ def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
         report.longrepr = (str(path), line + 1, report.longrepr[2])
 
 
-def _keep(item: CheckItem, outcome: Outcome, device_name: str) -> None:
-    """Send the record to the controller, which writes it."""
-    item.user_properties.append(
-        _property(item.check, outcome, item.nodeid, device_name, item.config)
-    )
+def _keep(item: CheckItem, outcome: Outcome, device_name: str, text: str = "") -> None:
+    """Send the record, with the text of a failure, to the controller, which writes it."""
+    facts = _run_facts(item.nodeid, device_name, item.config)
+    item.user_properties.append(_property(item.check, outcome, facts, text))
 
 
 def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | None:
@@ -157,29 +157,38 @@ def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | No
 
     check = checks_of(path, file, examiner_of(config).setup).get(name)
     outcome = unjudged(Ruling.DISAGREE, _WORKER_DIED, _WORKER_DIED)
-    return None if check is None else _property(check, outcome, nodeid, "unknown", config)
+    facts = _run_facts(nodeid, "unknown", config)
+    return None if check is None else _property(check, outcome, facts, _WORKER_DIED)
 
 
 _WORKER_DIED = "the worker that had it examined died"
 
 
-def _property(
-    check: Check, outcome: Outcome, nodeid: str, device_name: str, config: pytest.Config
-) -> tuple[str, str]:
+def _run_facts(nodeid: str, device_name: str, config: pytest.Config) -> records.RunFacts:
     file = nodeid.partition("::")[0]
-    facts = records.run_facts(file, settings_of(config).run_options, device_name)
-    return PROPERTY, records.encoded(records.record(check, outcome, facts))
+    return records.run_facts(file, settings_of(config).run_options, device_name)
+
+
+def _property(
+    check: Check, outcome: Outcome, facts: records.RunFacts, text: str
+) -> tuple[str, str]:
+    return PROPERTY, records.encoded(records.record(check, outcome, facts, text))
+
+
+def _block(item: CheckItem, outcome: Outcome) -> str:
+    """The text of a failure; empty where the check passes in this run."""
+    settings = settings_of(item.config)
+    unexpected = outcome.verdict is Ruling.KNOWN and item.config.getoption("runxfail")
+    fails = unexpected or settings.run_options.fails(outcome.verdict)
+    return block(_facts(item, settings), outcome) if fails else ""
 
 
 def _conclude(item: CheckItem, outcome: Outcome) -> None:
-    settings = settings_of(item.config)
-    ruling = outcome.verdict
-    if ruling is Ruling.ABSTAIN:
+    """End a check that does not fail."""
+    if outcome.verdict is Ruling.ABSTAIN:
         pytest.skip(outcome.reason)
-    if ruling is Ruling.KNOWN and not item.config.getoption("runxfail"):
+    if outcome.verdict is Ruling.KNOWN:
         pytest.xfail(outcome.reason)
-    if ruling is Ruling.KNOWN or settings.run_options.fails(ruling):
-        pytest.fail(block(_facts(item, settings), outcome), pytrace=False)
 
 
 def _facts(item: CheckItem, settings: Settings) -> CheckFacts:

@@ -7,9 +7,8 @@ prints.
 from __future__ import annotations
 
 import copy
-import re
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,10 @@ from typing import Any, TextIO
 import pytest
 
 from gradcheck.answer import VARYING, VARYING_BY, Grade, Ruling, RunOptions
-from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.methods import WITNESSES
 from gradcheck.plugin.options import Settings
 from gradcheck.report import records
-from gradcheck.report.causes import Cause, Failure, by_cause, record_headline
+from gradcheck.report.causes import Cause, Failure, by_cause, in_catalog_order, record_headline
 from gradcheck.report.records import Record, decoded, version
 
 PROPERTY = "gradcheck"
@@ -137,8 +134,6 @@ def ulps(record: Record) -> float:
     return record.ulps or 0.0
 
 
-_NUMBER = re.compile(r"(\d+)")
-_WIDTH = 20  # digits: longer than any number in an id
 _FAILED = "failed"  # how the terminal reporter calls them in its ``stats``
 
 
@@ -245,27 +240,6 @@ def _record(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
     return decoded(str(found)) if found is not None and report.when in _MOMENTS else None
-
-
-def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
-    """Return the failures as the catalog has them, for workers report in any order."""
-    return sorted(failures, key=_place)
-
-
-def _place(failure: Failure) -> tuple[Any, ...]:
-    """Numbers in an id are compared as numbers: those of implementations, and of variants."""
-    record = failure.record
-    before, _, _ = record.id.rpartition(f"{record.witness}-{record.device}-")
-    parts = [part.zfill(_WIDTH) if part.isdecimal() else part for part in _NUMBER.split(before)]
-    dtypes = list(DTYPES)
-    return (
-        record.file,
-        record.line,
-        parts,
-        WITNESSES.index(record.witness),
-        record.device,
-        dtypes.index(record.dtype),
-    )
 
 
 _WORST = 5

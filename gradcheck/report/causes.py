@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gradcheck.answer import NO_CODE, NOTHING_JUDGED, Ruling
 from gradcheck.dtypes import DTYPES
+from gradcheck.methods import WITNESSES
 from gradcheck.report.failure_text import WIDTH, headline
 from gradcheck.report.records import Record
 
@@ -129,6 +130,35 @@ def _rank(failure: Failure) -> tuple[bool, bool, bool, int, int]:
         record.verdict != Ruling.DISAGREE.value,
         record.witness == _DIFFERENCES,
         record.order > 1,
-        list(DTYPES).index(record.dtype),
+        _number_in(tuple(DTYPES), record.dtype),
         record.order,
     )
+
+
+_NUMBER = re.compile(r"(\d+)")
+_DIGITS = 20  # longer than any number in an id
+
+
+def in_catalog_order(failures: Iterable[Failure]) -> list[Failure]:
+    """Return the failures as the catalog has them, for workers report in any order."""
+    return sorted(failures, key=_in_catalog)
+
+
+def _in_catalog(failure: Failure) -> tuple[Any, ...]:
+    """Numbers in an id are compared as numbers: those of implementations, and of variants."""
+    record = failure.record
+    before, _, _ = record.id.rpartition(f"{record.witness}-{record.device}-")
+    parts = [part.zfill(_DIGITS) if part.isdecimal() else part for part in _NUMBER.split(before)]
+    return (
+        record.file,
+        record.line,
+        parts,
+        _number_in(WITNESSES, record.witness),
+        record.device,
+        _number_in(tuple(DTYPES), record.dtype),
+    )
+
+
+def _number_in(names: tuple[str, ...], name: str) -> int:
+    """The place of a name among those that this version knows; others come last."""
+    return names.index(name) if name in names else len(names)

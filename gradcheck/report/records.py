@@ -1,6 +1,7 @@
 """Results as lines of JSON: made, written as they end, read again. A record is all that is kept.
 
-Each run has a file of its own, so that no run overwrites another's.
+Each run has a file of its own, so that no run overwrites another's. What is no record is named with
+its file and line, and the rest is read.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import math
 import os
 import platform
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -21,7 +21,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gradcheck.answer import Outcome, RunOptions
+from gradcheck.answer import Outcome, Ruling, RunOptions
 from gradcheck.errors import UsageError
 from gradcheck.methods import METHODS
 from gradcheck.report.failure_text import format_number
@@ -72,6 +72,8 @@ class Record:
     """One line of a run's results, all that is kept of a check; docs/interface.md explains it.
 
     From ``ulps`` to ``radius`` it is about the worst entry, and None where none was judged.
+    ``formula`` is what the case says it is, with a line ``where NAME = ...`` for each name of its
+    own. ``block`` is the text of a failure, which is empty where the check did not fail.
     """
 
     id: str
@@ -109,14 +111,19 @@ class Record:
     python: str
     platform: str
     seed: int
+    summary: str = ""
+    formula: str = ""
+    tags: list[str] = field(default_factory=list)
+    block: str = ""
 
 
+_LONGEST_FORMULA = 500  # letters
 _FLOATS = ("ulps", "relative", "got", "seconds")
 """The fields that may be infinite or NaN, which JSON holds as text."""
 
 
-def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
-    """Return what is kept of a check."""
+def record(check: Check, outcome: Outcome, facts: RunFacts, block: str = "") -> Record:
+    """Return what is kept of a check; ``block`` is the text of its failure."""
     worst = outcome.worst
     case = check.case
     return Record(
@@ -155,6 +162,10 @@ def record(check: Check, outcome: Outcome, facts: RunFacts) -> Record:
         python=facts.python,
         platform=facts.platform,
         seed=facts.seed,
+        summary=case.summary,
+        formula=shorten(case.written, _LONGEST_FORMULA),
+        tags=list(case.tags),
+        block=_with_utf8(block),
     )
 
 
@@ -172,18 +183,54 @@ def encoded(record: Record) -> str:
 
 
 def decoded(line: str | bytes) -> Record:
-    """Return the record that a line of JSON holds.
+    """Return the record that a line of JSON holds; fields that this version has not are left out.
 
     Errors: ValueError for any other text.
     """
-    value = json.loads(line)
-    if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
-        raise ValueError(f"no record of format {FORMAT}")
     try:
-        floats = {name: value[name] and float(value[name]) for name in _FLOATS}
-        return Record(**{**value, **floats})
-    except (KeyError, TypeError) as error:
+        value = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ValueError(f"no record of format {FORMAT}")
+    known = {name: value[name] for name in _IS_RIGHT if name in value}
+    try:
+        known |= {name: known[name] and float(known[name]) for name in _FLOATS}
+        found = Record(**known)
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(str(error)) from None
+    for name, is_right in _IS_RIGHT.items():
+        if not is_right(getattr(found, name)):
+            raise ValueError(f"{name} is no {Record.__annotations__[name]}")
+    if found.verdict not in list(Ruling):
+        raise ValueError(f"the verdict {found.verdict!r}")
+    return found
+
+
+def _is_a(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_a(int), value.values()))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_a(str), value))
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "str": _is_a(str),
+    "int": _is_a(int),
+    "float": _is_a(float, int),
+    "str | None": _is_a(str, type(None)),
+    "float | None": _is_a(float, int, type(None)),
+    "dict[str, Any] | None": _is_a(dict, type(None)),
+    "dict[str, int]": _is_counts,
+    "list[str]": _is_texts,
+}
+_IS_RIGHT = {each.name: _KINDS[str(each.type)] for each in fields(Record)}
+"""For each field whether a value from a file is one of its kind: anyone can write a file."""
 
 
 def begin(folder: Path, shard: tuple[int, int] | None) -> TextIO:
@@ -211,6 +258,60 @@ def write(record: Record, file: TextIO) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is no record: ``place`` is the file, and the line if it is one.
+
+    ``is_cut`` where it is a last line, as a kill leaves it.
+    """
+
+    place: str
+    found: str
+    fix: str
+    is_cut: bool = False
+
+    @property
+    def error(self) -> UsageError:
+        expected = f"a JSON object with format {FORMAT}"
+        return UsageError(f"{self.place}: {self.found}", expected, self.fix)
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What some files hold: the records of each in order, by its path, and what is none."""
+
+    files: dict[str, tuple[Record, ...]]
+    faults: tuple[Fault, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for records in self.files.values() for record in records]
+
+
+def gather(paths: Iterable[Path]) -> Results:
+    """Return all that can be read of files, and of the ``results*.jsonl`` in folders.
+
+    What else is in them is a fault, and stops nothing. A file that is named twice is read once.
+
+    Errors: UsageError if a file cannot be read, a folder holds no results, or no file has a record.
+    """
+    paths = list(paths)
+    found = {
+        path.resolve(): (str(path), *_read_file(path)) for each in paths for path in _files_of(each)
+    }
+    results = Results(
+        {name: tuple(records) for name, records, _ in found.values()},
+        tuple(fault for *_, faults in found.values() for fault in faults),
+    )
+    if not results.records:
+        named = ", ".join(map(str, paths))
+        raise UsageError(f"{named}: no record of a check", _RESULTS, _NAME_RESULTS)
+    return results
+
+
 def read(path: Path) -> list[Record]:
     """Return the records of a file, in order, or of all ``results*.jsonl`` in a folder, by name.
 
@@ -219,8 +320,23 @@ def read(path: Path) -> list[Record]:
     Errors: UsageError if a file cannot be read, another line is not a record, or the folder holds
             no results.
     """
+    found: list[Record] = []
+    for file in _files_of(path):
+        records, faults = _read_file(file)
+        for fault in faults:
+            if not fault.is_cut:
+                raise fault.error
+        found += records
+    return found
+
+
+_RESULTS = "the results of a run"
+_NAME_RESULTS = "name a file that `pytest cases --report FOLDER` wrote, or its folder"
+
+
+def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
-        return _read_file(path)
+        return [path]
     files = sorted(path.glob("results*.jsonl"))
     if not files:
         raise UsageError(
@@ -228,34 +344,62 @@ def read(path: Path) -> list[Record]:
             "a folder with the results of a run",
             "name the FOLDER of `pytest cases --report FOLDER`",
         )
-    return [record for file in files for record in _read_file(file)]
+    return files
 
 
-def _read_file(path: Path) -> list[Record]:
+_TOLD = 3
+"""Faults of one file that are told one by one."""
+
+
+def _read_file(path: Path) -> tuple[list[Record], list[Fault]]:
+    records: list[Record] = []
+    faults: list[Fault] = []
     try:
-        *lines, rest = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                found = _parsed(line, f"{path}:{number}")
+                if isinstance(found, Fault):
+                    faults.append(found)
+                else:
+                    records.append(found)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}",
-            "the results of a run",
-            "name a file that `pytest cases --report FOLDER` wrote, or its folder",
+            f"{path} cannot be read: {error.strerror}", _RESULTS, _NAME_RESULTS
         ) from None
-    records = [_parsed(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+    return records, _in_short(faults, str(path)) if records else _as_foreign(faults, str(path))
+
+
+def _in_short(faults: list[Fault], path: str) -> list[Fault]:
+    """The first faults, and how many more there are."""
+    rest = len(faults) - _TOLD
+    if rest <= 0:
+        return faults
+    return [*faults[:_TOLD], Fault(path, f"{rest:,} more lines are no records", _REMOVE)]
+
+
+def _as_foreign(faults: list[Fault], path: str) -> list[Fault]:
+    """Of a file without a record that it is none; what a kill left of one line stays that."""
+    return [Fault(path, "no line is a record", _REMOVE)] if len(faults) > 1 else faults
+
+
+_REMOVE = "remove the line, or run the checks again with --report"
+
+
+def _parsed(line: bytes, place: str) -> Record | Fault:
     try:
-        return [*records, _parsed(rest, str(path))]
-    except UsageError:
-        return records
-
-
-def _parsed(line: bytes, place: str) -> Record:
-    with suppress(ValueError):  # of JSON and of UTF-8 alike
         return decoded(line)
-    found = line[:40].decode("utf-8", "backslashreplace")
-    raise UsageError(
-        f"{place}: {found!r} is no record",
-        f"a JSON object with format {FORMAT}",
-        "remove the line, or run the checks again with --report",
-    )
+    except ValueError:  # of JSON and of UTF-8 alike
+        pass
+    found = line.rstrip(b"\n")[:40].decode("utf-8", "backslashreplace")
+    if not line.endswith(b"\n"):
+        fix = "the check that it is of is left out; `--resume` runs what lacks a record"
+        return Fault(place, f"{found!r} is cut off", fix, is_cut=True)
+    return Fault(place, f"{found!r} is no record", _REMOVE)
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text, or its beginning and an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 def _with_utf8(text: str) -> str:

@@ -91,6 +91,10 @@ RECORD = {
     "python": "3.11.7",
     "platform": "Linux",
     "seed": 7,
+    "summary": "a square",
+    "formula": "d*s\nwhere s = x**2",
+    "tags": ["short"],
+    "block": "disagree: NaN",
 }
 
 LINE = json.dumps(RECORD, ensure_ascii=False)
@@ -98,7 +102,10 @@ KEPT = records.decoded(LINE)
 
 CATALOG = """
 square:
-  formula: d*x**2
+  summary: a square
+  tags: [short]
+  let: {s: x**2}
+  formula: d*s
   inputs: {x: {shape: [2]}}
   sweep: {d: [1]}
   torch: [x**2 * d, torch.square(x) * d]
@@ -114,7 +121,7 @@ def check(tmp_path):
 
 
 def test_a_record_holds_every_field(check):
-    assert records.as_json(records.record(check, OUTCOME, FACTS)) == RECORD
+    assert records.as_json(records.record(check, OUTCOME, FACTS, "disagree: NaN")) == RECORD
 
 
 def test_where_nothing_was_judged_the_worst_entry_is_null(check):
@@ -164,16 +171,102 @@ def test_a_line_cut_within_a_character_is_left_out(tmp_path):
     assert [records.as_json(each) for each in records.read(path)] == [RECORD]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"format": 2}', '{"format": 1}', "\x00"])
+FOREIGN = [
+    "{",
+    "[]",
+    '{"format": 2}',
+    '{"format": 1}',
+    "\x00",
+    "[" * 100_000,
+    LINE.replace('"line": 2', '"line": "2"'),
+    LINE.replace('"line": 2', '"line": true'),
+    LINE.replace('{"agree": 11, "disagree": 1}', '{"agree": "11"}'),
+    LINE.replace('"verdict": "disagree"', '"verdict": "perhaps"'),
+    LINE.replace('"seconds": 0.25', '"seconds": "soon"'),
+    LINE.replace('["short"]', '"short"'),
+    LINE.replace('"case": "square", ', ""),
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=range(len(FOREIGN)))
 def test_another_line_that_is_no_record_is_named(tmp_path, line):
     path = tmp_path / "results.jsonl"
     path.write_text(f"{line}\n{json.dumps(RECORD)}\n", encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         records.read(path)
     assert str(caught.value) == (
-        f"{path}:1: {line!r} is no record\n"
+        f"{path}:1: {line[:40]!r} is no record\n"
         "  expected: a JSON object with format 1\n"
         "  fix:      remove the line, or run the checks again with --report"
+    )
+
+
+def test_a_line_of_an_older_version_has_no_new_fields_and_is_read():
+    new = ("summary", "formula", "tags", "block")
+    old = {name: value for name, value in RECORD.items() if name not in new}
+    read = records.decoded(json.dumps(old))
+    assert [getattr(read, name) for name in new] == ["", "", [], ""]
+    assert records.as_json(replace(read, **{name: RECORD[name] for name in new})) == RECORD
+
+
+def test_what_a_newer_version_adds_to_a_line_is_left_out():
+    assert records.decoded(json.dumps({**RECORD, "ulps": 1.0, "got": 2.0, "colour": "red"})) == (
+        replace(KEPT, ulps=1.0, got=2.0)
+    )
+
+
+def test_what_is_no_record_is_named_and_the_rest_is_gathered(tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other.jsonl"
+    out.mkdir()
+    (out / "results-1.jsonl").write_text(f"{LINE}\nfoo\n{LINE}\n{LINE[:50]}", encoding="utf-8")
+    (out / "results-2.jsonl").write_text("PNG\n1\n2\n", encoding="utf-8")
+    other.write_text(f"{LINE}\n" + "bad\n" * 5, encoding="utf-8")
+    results = records.gather([out, other, out / "results-1.jsonl"])
+    assert {Path(name).name: len(found) for name, found in results.files.items()} == {
+        "results-1.jsonl": 2,
+        "results-2.jsonl": 0,
+        "other.jsonl": 1,
+    }
+    assert [record.case for record in results.records] == ["square"] * 3
+    assert [str(fault).partition("\n")[0] for fault in results.faults] == [
+        f"{out}/results-1.jsonl:2: 'foo' is no record",
+        f"{out}/results-1.jsonl:4: {LINE[:40]!r} is cut off",
+        f"{out}/results-2.jsonl: no line is a record",
+        f"{other}:2: 'bad' is no record",
+        f"{other}:3: 'bad' is no record",
+        f"{other}:4: 'bad' is no record",
+        f"{other}: 2 more lines are no records",
+    ]
+
+
+def test_a_sound_file_has_no_fault(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{LINE}\n{LINE}", encoding="utf-8")
+    assert records.gather([path]).faults == ()
+
+
+def test_the_text_of_a_fault_says_what_to_do(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"foo\n{LINE}\nbar", encoding="utf-8")
+    assert "\n".join(map(str, records.gather([path]).faults)) == (
+        f"{path}:1: 'foo' is no record\n"
+        "  expected: a JSON object with format 1\n"
+        "  fix:      remove the line, or run the checks again with --report\n"
+        f"{path}:3: 'bar' is cut off\n"
+        "  expected: a JSON object with format 1\n"
+        "  fix:      the check that it is of is left out; `--resume` runs what lacks a record"
+    )
+
+
+def test_files_without_any_record_are_refused(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text("foo\nbar\n")
+    with pytest.raises(UsageError) as caught:
+        records.gather([path])
+    assert str(caught.value) == (
+        f"{path}: no record of a check\n"
+        "  expected: the results of a run\n"
+        "  fix:      name a file that `pytest cases --report FOLDER` wrote, or its folder"
     )
 
 
