@@ -279,7 +279,9 @@ class Outcome:
     (None where nothing fits). ``place`` is the ``file:line`` of a fault in the case itself, where
     it is not the whole case. ``route`` names the derivations that certified the derivatives,
     ``symbolic+forward`` or ``forward``; empty where none was judged. ``visited`` counts the points
-    by kind: declared ones, those of the covering set and drawn ones.
+    by kind: declared ones, those of the covering set and drawn ones. ``errors`` are pairs of an
+    input and the worst error there, in ulps, at some points; ``errors_over`` says what runs: the
+    only number by its name, or ``magnitude``, the largest among all entries.
     """
 
     verdict: Ruling
@@ -299,6 +301,8 @@ class Outcome:
     place: str = ""
     route: str = ""
     visited: dict[str, int] = field(default_factory=dict)
+    errors: tuple[tuple[float, float], ...] = ()
+    errors_over: str = ""
 
 
 @dataclass(frozen=True, slots=True)

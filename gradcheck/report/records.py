@@ -21,10 +21,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gradcheck.answer import Outcome, Ruling, RunOptions
+from gradcheck.answer import EntryReport, Outcome, Ruling, RunOptions
 from gradcheck.errors import UsageError
 from gradcheck.methods import METHODS
-from gradcheck.report.failure_text import format_number
+from gradcheck.report.failure_text import format_number, format_value
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -73,7 +73,8 @@ class Record:
 
     From ``ulps`` to ``radius`` it is about the worst entry, and None where none was judged.
     ``formula`` is what the case says it is, with a line ``where NAME = ...`` for each name of its
-    own. ``block`` is the text of a failure, which is empty where the check did not fail.
+    own. ``errors`` are pairs of an input and the worst error there in ulps, as ``Outcome`` says.
+    Where the check failed, ``block`` is its text and ``failures`` are its worst entries.
     """
 
     id: str
@@ -114,7 +115,10 @@ class Record:
     summary: str = ""
     formula: str = ""
     tags: list[str] = field(default_factory=list)
+    errors: list[list[Any]] = field(default_factory=list)
+    errors_over: str = ""
     block: str = ""
+    failures: list[dict[str, Any]] = field(default_factory=list)
 
 
 _LONGEST_FORMULA = 500  # letters
@@ -165,8 +169,31 @@ def record(check: Check, outcome: Outcome, facts: RunFacts, block: str = "") -> 
         summary=case.summary,
         formula=shorten(case.written, _LONGEST_FORMULA),
         tags=list(case.tags),
+        errors=[list(pair) for pair in outcome.errors],
+        errors_over=outcome.errors_over,
         block=_with_utf8(block),
+        failures=[_failure(each) for each in outcome.failures[:_MOST_FAILURES]],
     )
+
+
+_MOST_FAILURES = 5
+_MOST_NUMBERS = 64  # of an input: more are left out, but for the worst entry
+
+
+def _failure(entry: EntryReport) -> dict[str, Any]:
+    """An entry as a record has it."""
+    whole = len(format_value(list(entry.at.values())).split(",")) <= _MOST_NUMBERS
+    return {
+        "at": entry.at if whole else None,
+        "index": entry.index,
+        "call": entry.label,
+        "got": entry.got,
+        "true": entry.true,
+        "ulps": entry.ulps,
+        "relative": entry.relative,
+        "verdict": entry.ruling.value,
+        "reason": _with_utf8(entry.reason),
+    }
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -215,8 +242,17 @@ def _is_counts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_a(int), value.values()))
 
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_a(str), value))
+def _is_list(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_right, value))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    """A number in JSON, or the name of one that JSON lacks."""
+    return value in ("nan", "inf", "-inf") if isinstance(value, str) else _is_a(int, float)(value)
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -227,7 +263,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "float | None": _is_a(float, int, type(None)),
     "dict[str, Any] | None": _is_a(dict, type(None)),
     "dict[str, int]": _is_counts,
-    "list[str]": _is_texts,
+    "list[str]": _is_list(_is_a(str)),
+    "list[list[Any]]": _is_list(_is_pair),
+    "list[dict[str, Any]]": _is_list(_is_a(dict)),
 }
 _IS_RIGHT = {each.name: _KINDS[str(each.type)] for each in fields(Record)}
 """For each field whether a value from a file is one of its kind: anyone can write a file."""
@@ -291,7 +329,7 @@ class Results:
         return [record for records in self.files.values() for record in records]
 
 
-def gather(paths: Iterable[Path]) -> Results:
+def read_all(paths: Iterable[Path]) -> Results:
     """Return all that can be read of files, and of the ``results*.jsonl`` in folders.
 
     What else is in them is a fault, and stops nothing. A file that is named twice is read once.

@@ -40,6 +40,7 @@ from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.array_judging import array_findings
 from gradcheck.run.entry_text import entry_report
+from gradcheck.run.error_curve import error_curve
 from gradcheck.run.joint_query import NO_PROMISES, Promises
 from gradcheck.run.known_failures import Excuse, KnownFailureMatcher
 from gradcheck.run.observation import (
@@ -337,6 +338,7 @@ class Examination:
         """Return an outcome with all that was counted; ``found`` are further fields of it."""
         totals = self.totals
         found = {"failures": tuple(totals.failures), "worst": totals.worst, **found}
+        over, errors = error_curve(self.session, [observation for observation, _ in self.heard])
         return Outcome(
             verdict=ruling,
             reason=reason,
@@ -348,6 +350,8 @@ class Examination:
             visited=dict(totals.visited.most_common()),
             blame=blame,
             route=_route(totals.routes),
+            errors=errors,
+            errors_over=over,
             **found,
         )
 

@@ -52,6 +52,9 @@ OUTCOME = Outcome(
     guess=Guess(GuessKind.SIGN, "the sign", "in x"),
     route="symbolic+forward",
     visited={"plain": 4, "declared": 2},
+    errors=((-40.0, 0.5), (2.0, math.inf)),
+    errors_over="magnitude",
+    failures=(EVIDENCE,),
 )
 
 RECORD = {
@@ -94,7 +97,22 @@ RECORD = {
     "summary": "a square",
     "formula": "d*s\nwhere s = x**2",
     "tags": ["short"],
+    "errors": [[-40.0, 0.5], [2.0, "inf"]],
+    "errors_over": "magnitude",
     "block": "disagree: NaN",
+    "failures": [
+        {
+            "at": {"x": [-40.0, 2.0]},
+            "index": "∂/∂x[0]",
+            "call": "autograd.grad",
+            "got": "nan",
+            "true": "4.248e-18",
+            "ulps": "inf",
+            "relative": 1.0,
+            "verdict": "disagree",
+            "reason": "NaN",
+        }
+    ],
 }
 
 LINE = json.dumps(RECORD, ensure_ascii=False)
@@ -184,6 +202,8 @@ FOREIGN = [
     LINE.replace('"verdict": "disagree"', '"verdict": "perhaps"'),
     LINE.replace('"seconds": 0.25', '"seconds": "soon"'),
     LINE.replace('["short"]', '"short"'),
+    LINE.replace('[2.0, "inf"]', '[2.0, "far"]'),
+    LINE.replace('[2.0, "inf"]', "[2.0]"),
     LINE.replace('"case": "square", ', ""),
 ]
 
@@ -202,11 +222,17 @@ def test_another_line_that_is_no_record_is_named(tmp_path, line):
 
 
 def test_a_line_of_an_older_version_has_no_new_fields_and_is_read():
-    new = ("summary", "formula", "tags", "block")
+    new = ("summary", "formula", "tags", "errors", "errors_over", "block", "failures")
     old = {name: value for name, value in RECORD.items() if name not in new}
     read = records.decoded(json.dumps(old))
-    assert [getattr(read, name) for name in new] == ["", "", [], ""]
+    assert [getattr(read, name) for name in new] == ["", "", [], [], "", "", []]
     assert records.as_json(replace(read, **{name: RECORD[name] for name in new})) == RECORD
+
+
+def test_of_many_failures_the_worst_are_kept_and_of_a_large_input_none_of_its_numbers(check):
+    large = replace(EVIDENCE, at={"x": [[1.0] * 13] * 5})
+    kept = records.record(check, replace(OUTCOME, failures=(large, *[EVIDENCE] * 9)), FACTS)
+    assert [each["at"] for each in kept.failures] == [None, *[{"x": [-40.0, 2.0]}] * 4]
 
 
 def test_what_a_newer_version_adds_to_a_line_is_left_out():
@@ -215,13 +241,13 @@ def test_what_a_newer_version_adds_to_a_line_is_left_out():
     )
 
 
-def test_what_is_no_record_is_named_and_the_rest_is_gathered(tmp_path):
+def test_what_is_no_record_is_named_and_the_rest_is_read(tmp_path):
     out, other = tmp_path / "out", tmp_path / "other.jsonl"
     out.mkdir()
     (out / "results-1.jsonl").write_text(f"{LINE}\nfoo\n{LINE}\n{LINE[:50]}", encoding="utf-8")
     (out / "results-2.jsonl").write_text("PNG\n1\n2\n", encoding="utf-8")
     other.write_text(f"{LINE}\n" + "bad\n" * 5, encoding="utf-8")
-    results = records.gather([out, other, out / "results-1.jsonl"])
+    results = records.read_all([out, other, out / "results-1.jsonl"])
     assert {Path(name).name: len(found) for name, found in results.files.items()} == {
         "results-1.jsonl": 2,
         "results-2.jsonl": 0,
@@ -242,13 +268,13 @@ def test_what_is_no_record_is_named_and_the_rest_is_gathered(tmp_path):
 def test_a_sound_file_has_no_fault(tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text(f"{LINE}\n{LINE}", encoding="utf-8")
-    assert records.gather([path]).faults == ()
+    assert records.read_all([path]).faults == ()
 
 
 def test_the_text_of_a_fault_says_what_to_do(tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text(f"foo\n{LINE}\nbar", encoding="utf-8")
-    assert "\n".join(map(str, records.gather([path]).faults)) == (
+    assert "\n".join(map(str, records.read_all([path]).faults)) == (
         f"{path}:1: 'foo' is no record\n"
         "  expected: a JSON object with format 1\n"
         "  fix:      remove the line, or run the checks again with --report\n"
@@ -262,7 +288,7 @@ def test_files_without_any_record_are_refused(tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text("foo\nbar\n")
     with pytest.raises(UsageError) as caught:
-        records.gather([path])
+        records.read_all([path])
     assert str(caught.value) == (
         f"{path}: no record of a check\n"
         "  expected: the results of a run\n"
