@@ -45,7 +45,7 @@ def _places(session: Session, observation: Observation, *, alone: bool) -> Float
     if alone:
         return np.asarray(rows[:, 0], dtype=np.float64)
     sizes = np.abs(rows).astype(np.float64)
-    return sizes.max(axis=1, initial=0.0)
+    return np.asarray(sizes.max(axis=1, initial=0.0))
 
 
 def _worst_by_point(observation: Observation) -> Floats:

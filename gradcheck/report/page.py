@@ -1,0 +1,347 @@
+"""The page of some results: one file of HTML that asks nothing of the network.
+
+All that is there is in the HTML, so that it reads without scripts; the script sorts and filters.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gradcheck.answer import Ruling
+from gradcheck.report.causes import Cause
+from gradcheck.report.error_chart import error_chart
+from gradcheck.report.failure_text import format_value
+from gradcheck.report.mathematics import Printer
+from gradcheck.report.overview import (
+    MEANINGS,
+    Overview,
+    dtypes_of,
+    family,
+    title,
+    ulps,
+    witnesses_of,
+    worst_verdict,
+)
+from gradcheck.report.records import Record, shorten, version
+
+_HERE = Path(__file__).parent
+_MOST_BLOCKS = 200
+_MOST_WORST = 4
+_LONG = 120  # letters of an input
+_FEW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the matrix: what a check is asked by, where and in which dtype."""
+
+    witness: str
+    dtype: str
+    device: str
+    release: str
+
+    @classmethod
+    def of(cls, record: Record) -> Column:
+        return cls(record.witness, record.dtype, record.device, record.torch)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What the checks of a case in a column came to; ``cause`` is the number of a failure's."""
+
+    verdict: str
+    cause: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorstEntry:
+    """One of a case's worst entries, as it reads."""
+
+    record: Record
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """What the page shows of a case."""
+
+    number: int
+    records: list[Record]
+    cells: list[Cell | None]
+    grid: list[tuple[str, list[tuple[str, str] | None]]]
+    witnesses: list[str]
+    dtypes: list[str]
+    equations: list[Markup]
+    chart: Markup
+    worst_entries: list[WorstEntry]
+
+    @property
+    def first(self) -> Record:
+        return self.records[0]
+
+    @property
+    def verdict(self) -> Ruling:
+        return worst_verdict(self.records)
+
+    @property
+    def ulps(self) -> float:
+        return max(map(ulps, self.records))
+
+    @property
+    def seconds(self) -> float:
+        return math.fsum(each.seconds for each in self.records)
+
+
+def page(overview: Overview, *, seconds: float, now: datetime) -> str:
+    """Return the page; ``seconds`` are what writing derivatives down may take."""
+    printer = Printer(seconds)
+    causes = {id(each): k for k, cause in enumerate(overview.causes) for each in _failed(cause)}
+    columns = _columns(overview.records)
+    views = [
+        _view(number, records, columns, causes, printer)
+        for number, records in enumerate(overview.cases.values())
+    ]
+    style, script = (_source(name) for name in ("page.css", "page.js"))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            overview=overview,
+            title=title(overview),
+            places=_places(overview),
+            bar=_bar(overview),
+            failed=sum(len(_failed(cause)) for cause in overview.causes),
+            commands=[_command(cause.telling.block) for cause in overview.causes],
+            columns=columns,
+            groups=[(name, len(list(group))) for name, group in groupby(columns, _witness)],
+            views=views,
+            letters=_LETTERS,
+            meanings=MEANINGS,
+            most_blocks=_MOST_BLOCKS,
+            numbers={(view.first.file, view.first.case): view.number for view in views},
+            families=sorted({family(each.file) for each in overview.records}),
+            several_devices=len(overview.devices) > 1,
+            several_releases=len(overview.releases) > 1,
+            style=Markup(style),
+            script=Markup(script),
+            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+            f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+            left_out=printer.left_out,
+            written=f"{now:%Y-%m-%d %H:%M} UTC",
+            version=version("gradcheck"),
+        )
+    )
+
+
+_LETTERS = {"agree": "a", "abstain": "n", "known": "k", "inaccurate": "i", "disagree": "d"}
+"""The class of each verdict in the page: 20,000 cells have one."""
+
+
+def _places(overview: Overview) -> str:
+    """Where it was run, in short."""
+    devices = sorted({f"{each.device} ({each.device_name})" for each in overview.records})
+    few = devices if len(devices) <= _FEW else [*devices[:_FEW], f"{len(devices) - _FEW} more"]
+    return f"torch {', '.join(overview.releases)} on {', '.join(few)}"
+
+
+def _bar(overview: Overview) -> list[tuple[str, str, str]]:
+    """Each verdict, where its part of the bar begins, and how wide it is, of 1,000."""
+    found, start, total = [], 0.0, len(overview.records)
+    for ruling, number in overview.counts.items():
+        width = 1000 * number / total
+        found.append((ruling.value, f"{start:.1f}", f"{width:.1f}"))
+        start += width
+    return found
+
+
+_COMMAND = re.compile(r"^to run just this:\n  (.+)$", re.MULTILINE)
+
+
+def _command(block: str) -> str:
+    found = _COMMAND.search(block)
+    return found[1] if found else ""
+
+
+def _witness(column: Column) -> str:
+    return column.witness
+
+
+def _failed(cause: Cause) -> list[Record]:
+    return [failure.record for failure in (cause.telling, *cause.others)]
+
+
+def _columns(records: Sequence[Record]) -> list[Column]:
+    witnesses, dtypes = witnesses_of(records), dtypes_of(records)
+    return sorted(
+        {Column.of(record) for record in records},
+        key=lambda each: (
+            witnesses.index(each.witness),
+            dtypes.index(each.dtype),
+            each.device != "cpu",
+            each.device,
+            each.release,
+        ),
+    )
+
+
+def _view(
+    number: int,
+    records: list[Record],
+    columns: Sequence[Column],
+    causes: dict[int, int],
+    printer: Printer,
+) -> CaseView:
+    by_column: defaultdict[Column, list[Record]] = defaultdict(list)
+    for record in records:
+        by_column[Column.of(record)].append(record)
+    by_dtype = {
+        dtype: [each for each in records if each.dtype == dtype] for dtype in dtypes_of(records)
+    }
+    return CaseView(
+        number=number,
+        records=records,
+        cells=[
+            _cell(by_column[column], causes) if column in by_column else None for column in columns
+        ],
+        grid=_grid(records),
+        witnesses=witnesses_of(records),
+        dtypes=[dtype for dtype, found in by_dtype.items() if any(e.errors for e in found)],
+        equations=[Markup(each) for each in printer.equations(records)],
+        chart=Markup(error_chart(by_dtype)),
+        worst_entries=_worst_entries(records),
+    )
+
+
+def _cell(records: list[Record], causes: dict[int, int]) -> Cell:
+    known = (causes[id(each)] for each in records if id(each) in causes)
+    return Cell(worst_verdict(records).value, next(known, None), len(records))
+
+
+def _grid(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, str] | None]]]:
+    """A row for each code on trial, dtype and place: by witness the verdict and the error."""
+    witnesses = witnesses_of(records)
+    rows: dict[tuple[str, ...], dict[str, Record]] = defaultdict(dict)
+    for each in records:
+        where = each.variant, each.implementation, each.dtype, each.device, each.torch
+        rows[where][each.witness] = each
+    shown = _varying(list(rows))
+    return [
+        (
+            " · ".join(part for part, varies in zip(where, shown, strict=True) if varies and part),
+            [_figure(found[name]) if name in found else None for name in witnesses],
+        )
+        for where, found in rows.items()
+    ]
+
+
+def _varying(keys: Sequence[tuple[str, ...]]) -> list[bool]:
+    """Which parts tell the rows apart; the dtype is always told."""
+    return [
+        place == 2 or len(set(parts)) > 1 for place, parts in enumerate(zip(*keys, strict=True))
+    ]
+
+
+def _figure(record: Record) -> tuple[str, str]:
+    return record.verdict, _number(record.ulps) if record.ulps is not None else "–"
+
+
+def _worst_entries(records: Sequence[Record]) -> list[WorstEntry]:
+    judged = [each for each in records if each.at is not None and each.true is not None]
+    ranked = sorted(judged, key=lambda each: (-Ruling(each.verdict).severity, -ulps(each)))
+    found: dict[str, WorstEntry] = {}
+    for each in ranked:
+        at = _point(each.at or {})
+        found.setdefault(f"{each.index} {at} {each.dtype}", WorstEntry(each, at))
+    return list(found.values())[:_MOST_WORST]
+
+
+def _point(at: dict[str, Any]) -> str:
+    text = ", ".join(f"{name} = {_value(value)}" for name, value in at.items())
+    return shorten(text, _LONG)
+
+
+def _value(value: Any) -> str:
+    """Numbers as a case says them; a complex one is a text in a record already."""
+    try:
+        return format_value(value)
+    except (TypeError, ValueError):
+        return f"[{', '.join(map(_value, value))}]" if isinstance(value, list) else str(value)
+
+
+# how values read on the page
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(_HERE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+    )
+    made.filters |= {
+        "number": _number,
+        "count": "{:,}".format,
+        "family": family,
+        "short": shorten,
+        "duration": _duration,
+    }
+    return made
+
+
+def _visible(value: Any) -> Any:
+    """A text whose control characters and marks of direction are shown, not obeyed."""
+    if isinstance(value, str) and not isinstance(value, Markup) and _UNSEEN.search(value):
+        return "".join(
+            f"\\u{ord(letter):04x}" if unicodedata.category(letter) in _CONTROLS
+            and letter not in "\n\t" else letter for letter in value
+        )  # fmt: skip
+    return value
+
+
+_UNSEEN = re.compile(r"[^\n\t\x20-\x7e\u00a1-\u024f\u0370-\u03ff\u2100-\u22ff]")
+_CONTROLS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _number(number: float) -> str:
+    """Three digits at most, as people read them."""
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "∞"
+    if number and not 0.01 <= abs(number) < 1e4:
+        return f"{number:.1e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 120:
+        return f"{seconds / 60:,.1f} min"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+@cache
+def _source(name: str) -> str:
+    return (_HERE / name).read_text("utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
