@@ -14,6 +14,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 352, 12, 96
 _FAITHFUL = 4.0  # ulps
 _LEAST_TOP = 10.0
 _COLUMNS = 78  # as many marks fit beside each other: of those above each other the highest is drawn
+_APART = 9  # rows between two labels
 _MARKS = ("h0", "m-2 0h4", "m0 -2v4", "m-2 -2l4 4m0 -4l-4 4")
 """Dot, dash, bar, cross: dtypes are told apart without colour too."""
 
@@ -58,7 +59,7 @@ def _drawn(series: Mapping[str, list[_Point]], found: list[_Point], over: str) -
             f'{escape(f"Error over {name}, from {_short(low)} to {_short(high)}: {said}")}">',
             f'<path class=frame d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}"/>'
             f'<path class=limit d="M{_LEFT} {line:.0f}H{_RIGHT}"/>',
-            _label(_LEFT - 5, line + 3, "4", "end"),
+            _label(_LEFT - 5, line + 3, "4", "end") if line < _BOTTOM - _APART else "",
             _label(_LEFT - 5, _BOTTOM + 3, "0", "end"),
             _label(_LEFT - 5, _TOP + 4, _short(_worst(found)), "end"),
             _label(_LEFT, _HEIGHT - 10, _short(low), "start"),

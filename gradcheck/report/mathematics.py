@@ -14,7 +14,7 @@ from typing import Any
 
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.lower import lower
-from gradcheck.language.nodes import Name
+from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.reference import scalar_operations
@@ -24,6 +24,7 @@ _MOST_OPERATIONS = 24
 _MOST_INPUTS = 3
 _LONGEST = 1_600  # letters of MathML
 _WHERE = re.compile(r"where ([A-Za-z_]\w*) = (.*)", re.ASCII)
+_LONG_NUMBER = re.compile(r"-?\d+(/\d+)?(?<=.{8})")
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -65,12 +66,15 @@ def _equations(formula: str, names: Sequence[str]) -> Iterator[str]:
 
     from gradcheck.reference import symbolic
 
-    lowered = lower(**_in_parts(formula), inputs=dict.fromkeys(names, ()), names={}, conditions=())
+    tree, lets, constants = _in_parts(formula)
+    inputs = dict.fromkeys((*names, *constants), ())
+    lowered = lower(tree, inputs=inputs, names={}, lets=lets, conditions=())
     function = GraphFunction.of(lowered)
     if scalar_operations(function) > _MOST_OPERATIONS or function.width != 1:
         return
-    symbols = [sympy.Symbol(name, real=True) for name in names]
-    (value,) = symbolic.expressions(function, symbols)
+    every = [sympy.Symbol(name, real=True) for name in inputs]
+    (value,) = symbolic.expressions(function, every)
+    symbols = every[: len(names)]
     yield from islice(_printed("<mi>y</mi>", value), 1)
     for symbol in symbols:
         slope = sympy.diff(value, symbol)
@@ -78,20 +82,24 @@ def _equations(formula: str, names: Sequence[str]) -> Iterator[str]:
             yield from _printed(_quotient(symbol, alone=len(symbols) == 1), slope)
 
 
-def _in_parts(formula: str) -> dict[str, Any]:
-    """The formula and what it is made of as trees. Errors: ExpressionError."""
+def _in_parts(formula: str) -> tuple[Node, dict[str, Node], list[str]]:
+    """The formula and what it is made of as trees, and which constants keep their names.
+
+    Errors: ExpressionError.
+    """
     first, *lines = formula.split("\n")
     found = [_WHERE.fullmatch(line) for line in lines]
     if not all(found):
         raise ExpressionError((1, 1), "several outputs", "one", "")
-    lets = {match[1]: parse(match[2]) for match in found if match}
-    return {"formula": parse(first), "lets": {k: v for k, v in lets.items() if v != Name(k)}}
+    lets = {match[1]: match[2] for match in found if match}
+    long = [name for name, text in lets.items() if _LONG_NUMBER.fullmatch(text)]
+    return parse(first), {k: parse(lets[k]) for k in lets if k not in long}, long
 
 
 def _printed(left: str, expression: Any) -> Iterator[str]:
     right = _presented(expression)
     if right and len(right) <= _LONGEST:
-        yield f"<math><mrow>{left}<mo>=</mo>{right}</mrow></math>"
+        yield f"<math displaystyle=true><mrow>{left}<mo>=</mo>{right}</mrow></math>"
 
 
 def _presented(expression: Any) -> str:

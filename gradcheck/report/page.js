@@ -63,12 +63,25 @@
     if (hash.trim() !== location.hash) history.replaceState(null, "", hash.trim() || location.pathname + location.search);
   };
 
+  // What a case shows stands in a noscript element, which costs no time until it is opened.
+  const fill = (details) => {
+    const closed = details.querySelector(":scope > noscript");
+    if (!closed) return;
+    const shell = document.createElement("template");
+    shell.innerHTML = closed.textContent;
+    closed.replaceWith(shell.content);
+  };
+  document.addEventListener("toggle", (event) => fill(event.target), true);
+
   const go = (id) => {
     const target = byId(id);
     if (!target) return;
     at = id;
     if (target.hidden) { reset(); }
-    for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+    for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") {
+      fill(each);
+      each.open = true;
+    }
     target.scrollIntoView();
     (target.matches("details") ? target.firstElementChild : target).focus({ preventScroll: true });
   };

@@ -41,7 +41,7 @@ from gradcheck.report.records import Record, shorten, version
 
 _HERE = Path(__file__).parent
 _MOST_BLOCKS = 200
-_MOST_WORST = 4
+_MOST_WORST = 3
 _LONG = 120  # letters of an input
 _FEW = 4
 
@@ -132,6 +132,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
             groups=[(name, len(list(group))) for name, group in groupby(columns, _witness)],
             views=views,
             letters=_LETTERS,
+            signs=_SIGNS,
             meanings=MEANINGS,
             most_blocks=_MOST_BLOCKS,
             numbers={(view.first.file, view.first.case): view.number for view in views},
@@ -151,6 +152,10 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
 
 _LETTERS = {"agree": "a", "abstain": "n", "known": "k", "inaccurate": "i", "disagree": "d"}
 """The class of each verdict in the page: 20,000 cells have one."""
+
+
+_SIGNS = {"agree": "", "abstain": "", "known": "k ", "inaccurate": "≈ ", "disagree": "✗ "}
+"""What stands before an error, so that colour is not all that tells a verdict."""
 
 
 def _places(overview: Overview) -> str:
