@@ -12,20 +12,21 @@
     return {
       text: summary.textContent.toLowerCase(),
       family: row.dataset.f,
-      verdicts: new Set(cells.slice(4).map((cell) => cell.className)),
+      verdicts: new Set(cells.slice(4).map((cell) => cell.className[0])),
       keys: {
         case: cells[0].textContent.toLowerCase(),
         verdict: severity[cells[1].firstElementChild.classList[1]],
         ulps: Number(cells[2].dataset.v.replace("inf", "Infinity")),
         time: Number(cells[3].dataset.v),
       },
-      cell: (column) => severity[cells[column + 4].className] ?? -1,
+      cell: (column) => severity[cells[column + 4].className[0]] ?? -1,
     };
   });
   const fields = { q: byId("q"), verdict: byId("verdict"), family: byId("family") };
   const heads = [...document.querySelectorAll("[data-sort]")];
   let sort = "";
   let at = "";
+  let sorted = false;
 
   const say = (text) => { byId("told").textContent = text; };
   const key = (fact, name) => (name in fact.keys ? fact.keys[name] : fact.cell(Number(name)));
@@ -49,7 +50,8 @@
     const turn = sort.startsWith("-") ? -1 : 1;
     const places = rows.map((_, k) => k);
     if (name) places.sort((a, b) => turn * compare(key(facts[a], name), key(facts[b], name)) || a - b);
-    byId("rows").append(...places.map((k) => rows[k]));
+    if (name || sorted) byId("rows").append(...places.map((k) => rows[k]));
+    sorted = Boolean(name);
     heads.forEach((head) => head.setAttribute("aria-sort",
       head.dataset.sort !== name ? "none" : turn > 0 ? "ascending" : "descending"));
   };
@@ -130,8 +132,8 @@
     columns.forEach((head, k) => button(head, () => {
       const falling = head.getAttribute("aria-sort") !== "descending" && head.classList.contains("num")
         || head.getAttribute("aria-sort") === "ascending";
-      const sorted = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, k), value(b, k)) * (falling ? -1 : 1));
-      table.tBodies[0].append(...sorted);
+      const rising = [...table.tBodies[0].rows].sort((a, b) => compare(value(a, k), value(b, k)) * (falling ? -1 : 1));
+      table.tBodies[0].append(...rising);
       columns.forEach((each) => each.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
     }));
