@@ -186,6 +186,19 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("gradcheck")
     for line in results.summary(ledger):
         terminalreporter.write_line(line)
+    if ledger.path:
+        terminalreporter.write_line(_written_page(ledger))
+
+
+def _written_page(ledger: Ledger) -> str:
+    """Write ``report.html`` beside the results; whatever becomes of it, these stay."""
+    from gradcheck.report.page import write_page  # brings the templates, which a run begins without
+
+    try:
+        page = write_page(Path(ledger.path), ledger.earlier)
+    except Exception as error:
+        return f"report.html could not be written: {type(error).__name__}: {error}"
+    return f"report: {page}"
 
 
 def _ledger(config: pytest.Config) -> Ledger:

@@ -1,14 +1,18 @@
 """A case's function and derivatives as MathML, where they are small; else nothing.
 
-Records are anyone's: their formulas are parsed by our own grammar and never evaluated.
+Records are anyone's: their formulas are parsed by our own grammar and never evaluated, and sympy
+works on them in a process of its own, which ends where one of them takes too long.
 """
 
 from __future__ import annotations
 
+import faulthandler
+import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -22,33 +26,68 @@ from gradcheck.report.records import Record
 
 _MOST_OPERATIONS = 24
 _MOST_INPUTS = 3
+_SECONDS_EACH = 3.0  # the first waits for sympy
 _LONGEST = 1_600  # letters of MathML
 _WHERE = re.compile(r"where ([A-Za-z_]\w*) = (.*)", re.ASCII)
 _LONG_NUMBER = re.compile(r"-?\d+(/\d+)?(?<=.{8})")
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(slots=True)
-class Printer:
-    """Prints until its ``seconds`` are spent: it has state, as time goes by."""
+Asked = tuple[str, ...]
+"""A formula, and the names of its inputs."""
 
-    seconds: float
-    began: float = field(default_factory=time.monotonic)
-    left_out: int = 0
 
-    def equations(self, records: Sequence[Record]) -> list[str]:
-        """Return ``y = ...`` and the derivatives of a case of a few real numbers as MathML."""
-        names = _scalar_inputs(records)
-        formula = records[0].formula
-        if not formula or not 0 < len(names) <= _MOST_INPUTS or formula.endswith(" ..."):
-            return []
-        if time.monotonic() - self.began > self.seconds:
-            self.left_out += 1
-            return []
-        try:
-            return list(_equations(formula, names))
-        except Exception:  # sympy's, of whatever kind: a page without an equation is still a page
-            return []
+def asked(records: Sequence[Record]) -> Asked | None:
+    """Return what is to be written down of a case; None of one that is not of few real numbers."""
+    names = _scalar_inputs(records)
+    formula = records[0].formula
+    is_whole = formula and not formula.endswith(" ...")
+    return (formula, *names) if is_whole and 0 < len(names) <= _MOST_INPUTS else None
+
+
+def equations(wanted: Iterable[Asked], seconds: float) -> dict[Asked, list[str]]:
+    """Return ``y = ...`` and the derivatives of each as MathML, as far as the time goes.
+
+    What is too large has none; what took too long, and what there was no time for, is left out.
+    """
+    began = time.monotonic()
+    rest = list(dict.fromkeys(wanted))
+    found: dict[Asked, list[str]] = {}
+    while rest and (left := seconds - (time.monotonic() - began)) > 0:
+        answers = _answers(rest, left)
+        found |= dict(zip(rest, answers, strict=False))
+        rest = rest[len(answers) + 1 :]  # without the one at which the process ended
+    return found
+
+
+def _answers(wanted: Sequence[Asked], seconds: float) -> list[list[str]]:
+    """What a process of its own says to the first of them, until it ends or the time is up."""
+    command = [sys.executable, "-P", "-m", __name__]
+    questions = "\n".join(map(json.dumps, wanted)).encode()
+    try:
+        done = subprocess.run(
+            command, input=questions, capture_output=True, timeout=seconds, check=False
+        )
+        text: bytes | None = done.stdout
+    except subprocess.TimeoutExpired as error:
+        text = error.stdout
+    *lines, _ = (text or b"").split(b"\n")
+    return [json.loads(line) for line in lines]
+
+
+def main() -> None:
+    """Answer the questions of standard input, a line each; end where one takes too long."""
+    for line in sys.stdin:
+        faulthandler.dump_traceback_later(_SECONDS_EACH, exit=True)
+        formula, *names = json.loads(line)
+        print(json.dumps(_tried(formula, names)), flush=True)
+
+
+def _tried(formula: str, names: Sequence[str]) -> list[str]:
+    try:
+        return list(_equations(formula, names))
+    except Exception:  # sympy's, of whatever kind: a page without an equation is still a page
+        return []
 
 
 def _scalar_inputs(records: Iterable[Record]) -> list[str]:
@@ -62,7 +101,7 @@ _NO_JSON = ("nan", "inf", "-inf")
 
 
 def _equations(formula: str, names: Sequence[str]) -> Iterator[str]:
-    import sympy  # half a second that a run without formulas need not wait for
+    import sympy  # half a second that the page itself need not wait for
 
     from gradcheck.reference import symbolic
 
@@ -126,3 +165,7 @@ def _quotient(symbol: Any, *, alone: bool) -> str:
     d = "<mi>d</mi>" if alone else "<mo>∂</mo>"
     below = _presented(symbol)
     return f"<mfrac><mrow>{d}<mi>y</mi></mrow><mrow>{d}{below}</mrow></mfrac>"
+
+
+if __name__ == "__main__":
+    main()

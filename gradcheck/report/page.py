@@ -13,7 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +26,7 @@ from gradcheck.answer import Ruling
 from gradcheck.report.causes import Cause
 from gradcheck.report.error_chart import error_chart
 from gradcheck.report.failure_text import format_value
-from gradcheck.report.mathematics import Printer
+from gradcheck.report.mathematics import asked, equations
 from gradcheck.report.overview import (
     MEANINGS,
     Overview,
@@ -37,7 +37,7 @@ from gradcheck.report.overview import (
     witnesses_of,
     worst_verdict,
 )
-from gradcheck.report.records import Record, shorten, version
+from gradcheck.report.records import Record, Results, read, read_all, shorten, version
 
 _HERE = Path(__file__).parent
 _MOST_BLOCKS = 200
@@ -110,12 +110,13 @@ class CaseView:
 
 def page(overview: Overview, *, seconds: float, now: datetime) -> str:
     """Return the page; ``seconds`` are what writing derivatives down may take."""
-    printer = Printer(seconds)
+    wanted = {key: asked(records) for key, records in overview.cases.items()}
+    known = equations(filter(None, wanted.values()), seconds)
     causes = {id(each): k for k, cause in enumerate(overview.causes) for each in _failed(cause)}
     columns = _columns(overview.records)
     views = [
-        _view(number, records, columns, causes, printer)
-        for number, records in enumerate(overview.cases.values())
+        _view(number, records, columns, causes, known.get(wanted[key] or (), []))
+        for number, (key, records) in enumerate(overview.cases.items())
     ]
     style, script = (_source(name) for name in ("page.css", "page.js"))
     return (
@@ -143,7 +144,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
             f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
-            left_out=printer.left_out,
+            left_out=sum(each is not None and each not in known for each in wanted.values()),
             written=f"{now:%Y-%m-%d %H:%M} UTC",
             version=version("gradcheck"),
         )
@@ -187,6 +188,31 @@ def _witness(column: Column) -> str:
     return column.witness
 
 
+def write_page(path: Path, earlier: Sequence[Record] = ()) -> Path:
+    """Write the page of a run, whose results are in a file, beside it; return where it is.
+
+    Its derivatives are written down as long as a run can wait. A page that is there already is
+    replaced as a whole. ``earlier`` records are those that the run took over.
+
+    Errors: OSError where it cannot be written; UsageError where there is no record at all.
+    """
+    results = read_all([path]) if not earlier else _joined(path, earlier)
+    target = path.with_name(_PAGE)
+    text = page(Overview(results), seconds=_SECONDS_OF_A_RUN, now=datetime.now(UTC))
+    unfinished = path.with_suffix(".html")
+    unfinished.write_text(text, "utf-8", "backslashreplace", "\n")
+    unfinished.replace(target)
+    return target
+
+
+_PAGE = "report.html"
+_SECONDS_OF_A_RUN = 2.0
+
+
+def _joined(path: Path, earlier: Sequence[Record]) -> Results:
+    return Results({"earlier results": tuple(earlier), str(path): tuple(read(path))}, ())
+
+
 def _failed(cause: Cause) -> list[Record]:
     return [failure.record for failure in (cause.telling, *cause.others)]
 
@@ -210,7 +236,7 @@ def _view(
     records: list[Record],
     columns: Sequence[Column],
     causes: dict[int, int],
-    printer: Printer,
+    written: Sequence[str],
 ) -> CaseView:
     by_column: defaultdict[Column, list[Record]] = defaultdict(list)
     for record in records:
@@ -227,7 +253,7 @@ def _view(
         grid=_grid(records),
         witnesses=witnesses_of(records),
         dtypes=[dtype for dtype, found in by_dtype.items() if any(e.errors for e in found)],
-        equations=[Markup(each) for each in printer.equations(records)],
+        equations=[Markup(each) for each in written],
         chart=Markup(error_chart(by_dtype)),
         worst_entries=_worst_entries(records),
     )

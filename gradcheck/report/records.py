@@ -246,13 +246,18 @@ def _is_list(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(is_right, value))
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+def _is_pairs(value: Any) -> bool:
+    """Whether it is a list of pairs of numbers, of which JSON may lack some."""
+    return isinstance(value, list) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(type(each) in _NUMBERS or each in _NAMED for each in pair)
+        for pair in value
+    )
 
 
-def _is_number(value: Any) -> bool:
-    """A number in JSON, or the name of one that JSON lacks."""
-    return value in ("nan", "inf", "-inf") if isinstance(value, str) else _is_a(int, float)(value)
+_NUMBERS = {int, float}
+_NAMED = ("nan", "inf", "-inf")
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -264,7 +269,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "dict[str, Any] | None": _is_a(dict, type(None)),
     "dict[str, int]": _is_counts,
     "list[str]": _is_list(_is_a(str)),
-    "list[list[Any]]": _is_list(_is_pair),
+    "list[list[Any]]": _is_pairs,
     "list[dict[str, Any]]": _is_list(_is_a(dict)),
 }
 _IS_RIGHT = {each.name: _KINDS[str(each.type)] for each in fields(Record)}
