@@ -50,7 +50,11 @@ def test_the_wheel_holds_nothing_beside_the_package(wheel):
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "language/torch_names.txt", "coverage/reasons.tsv", "plugin/__init__.py"]
+    "name",
+    [
+        *("py.typed", "language/torch_names.txt", "coverage/reasons.tsv", "plugin/__init__.py"),
+        *("report/page.html", "report/page.css", "report/page.js"),
+    ],
 )
 def test_the_wheel_holds_what_is_no_case(wheel, name):
     assert f"gradcheck/{name}" in wheel.namelist()

@@ -352,3 +352,34 @@ def test_results_of_another_seed_or_release_are_not_those_of_this_run(project, f
     file.write_text(json.dumps({**json.loads(file.read_text()), field: value}) + "\n")
     project.run("--resume", "out", *ONE).assert_outcomes(passed=1)
     assert len(project.results()) == 2
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_the_page_of_a_run_is_written_beside_its_results(project, options):
+    project.cases("square", "cube")
+    result = project.run_alone(*ONE, "--report", "out", *options)
+    result.stdout.fnmatch_lines([f"report: *{Path('out') / 'report.html'}"])
+    page = (project.path / "out" / "report.html").read_text("utf-8")
+    assert "<b>square</b>" in page
+    assert "<b>cube</b>" in page
+    assert len(project.results()) == 2
+    assert sorted(path.suffix for path in (project.path / "out").iterdir()) == [".html", ".jsonl"]
+
+
+def test_a_resumed_run_has_what_it_took_over_on_its_page(project):
+    project.cases("square", "cube")
+    project.run(*ONE, "--report", "out", "-k", "square")
+    project.run(*ONE, "--resume", "out")
+    page = (project.path / "out" / "report.html").read_text("utf-8")
+    assert "<b>square</b>" in page
+    assert "<b>cube</b>" in page
+
+
+def test_a_page_that_cannot_be_written_loses_no_result(project):
+    project.cases("square")
+    (project.path / "out" / "report.html" / "full").mkdir(parents=True)
+    result = project.run(*ONE, "--report", "out")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["report.html could not be written: *"])
+    assert result.ret == 0
+    assert len(project.results()) == 1
