@@ -88,9 +88,11 @@ def _as_sarif(overview: Overview) -> str:
 
 
 def _as_json(overview: Overview) -> str:
-    from gradcheck.report.overview import as_json
+    from gradcheck.report.overview import overview_json
 
-    return json.dumps(json_ready(as_json(overview)), ensure_ascii=False, indent=2, allow_nan=False)
+    return json.dumps(
+        json_ready(overview_json(overview)), ensure_ascii=False, indent=2, allow_nan=False
+    )
 
 
 _FORMS: dict[str, Callable[[Any], str]] = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gradcheck.report.causes import Cause
-from gradcheck.report.overview import MEANINGS, Overview, dtypes_of, title, ulps
+from gradcheck.report.overview import MEANINGS, Overview, dtypes_of, title, worst_ulps
 from gradcheck.report.records import shorten
 
 _MOST_CAUSES = 20
@@ -67,7 +67,7 @@ def _accuracy(overview: Overview) -> Iterator[str]:
     rows = []
     for dtype in dtypes_of(found):
         ranked = [each for each in found if each.dtype == dtype][:_LEAST_ACCURATE]
-        told = ", ".join(f"{_code(each.case)} {ulps(each):.3g}" for each in ranked)
+        told = ", ".join(f"{_code(each.case)} {worst_ulps(each):.3g}" for each in ranked)
         rows.append((dtype, told))
     yield from _table(("dtype", "least accurate, in ulps"), rows, plain=False)
 

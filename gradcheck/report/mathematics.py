@@ -33,11 +33,11 @@ _LONG_NUMBER = re.compile(r"-?\d+(/\d+)?(?<=.{8})")
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-Asked = tuple[str, ...]
+Wanted = tuple[str, ...]
 """A formula, and the names of its inputs."""
 
 
-def asked(records: Sequence[Record]) -> Asked | None:
+def asked(records: Sequence[Record]) -> Wanted | None:
     """Return what is to be written down of a case; None of one that is not of few real numbers."""
     names = _scalar_inputs(records)
     formula = records[0].formula
@@ -45,14 +45,14 @@ def asked(records: Sequence[Record]) -> Asked | None:
     return (formula, *names) if is_whole and 0 < len(names) <= _MOST_INPUTS else None
 
 
-def equations(wanted: Iterable[Asked], seconds: float) -> dict[Asked, list[str]]:
+def equations(wanted: Iterable[Wanted], seconds: float) -> dict[Wanted, list[str]]:
     """Return ``y = ...`` and the derivatives of each as MathML, as far as the time goes.
 
     What is too large has none; what took too long, and what there was no time for, is left out.
     """
     began = time.monotonic()
     rest = list(dict.fromkeys(wanted))
-    found: dict[Asked, list[str]] = {}
+    found: dict[Wanted, list[str]] = {}
     while rest and (left := seconds - (time.monotonic() - began)) > 0:
         answers = _answers(rest, left)
         found |= dict(zip(rest, answers, strict=False))
@@ -60,7 +60,7 @@ def equations(wanted: Iterable[Asked], seconds: float) -> dict[Asked, list[str]]
     return found
 
 
-def _answers(wanted: Sequence[Asked], seconds: float) -> list[list[str]]:
+def _answers(wanted: Sequence[Wanted], seconds: float) -> list[list[str]]:
     """What a process of its own says to the first of them, until it ends or the time is up."""
     command = [sys.executable, "-P", "-m", __name__]
     questions = "\n".join(map(json.dumps, wanted)).encode()

@@ -61,7 +61,7 @@ class Untested:
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class AccuracyOf:
     """How far off agreeing and inaccurate checks of one file or witness are in one dtype.
 
     Units: ulps.
@@ -90,7 +90,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SideBySide:
     """Two devices, or two releases of torch, by the checks that both have."""
 
     what: str
@@ -170,7 +170,7 @@ class Overview:
         return sorted({record.device for record in self.records}, key=lambda name: name != "cpu")
 
     @cached_property
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[SideBySide]:
         """Each other device beside the first, and each release beside the one before it."""
         found = [
             self._compared("device", self.devices[0], device, ("torch", "seed"))
@@ -182,29 +182,29 @@ class Overview:
         ]
         return [each for each in found if each.pairs]
 
-    def _compared(self, what: str, one: str, other: str, same: Sequence[str]) -> Comparison:
+    def _compared(self, what: str, one: str, other: str, same: Sequence[str]) -> SideBySide:
         def by_check(name: str) -> dict[Any, Record]:
             chosen = (each for each in self.records if getattr(each, what) == name)
             return {(*_check(each), *(getattr(each, n) for n in same)): each for each in chosen}
 
         here, there = by_check(one), by_check(other)
         pairs = tuple(Difference(here[key], there[key]) for key in here if key in there)
-        return Comparison(what, one, other, pairs)
+        return SideBySide(what, one, other, pairs)
 
-    def accuracy(self, by: str) -> list[Accuracy]:
+    def accuracy(self, by: str) -> list[AccuracyOf]:
         """How accurate what passed is, by ``file`` or ``witness`` and by dtype."""
         found: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in self.records:
             if is_accurate_somehow(record):
                 found[getattr(record, by), record.dtype].append(record)
         return [
-            Accuracy(
+            AccuracyOf(
                 name=name,
                 dtype=dtype,
                 checks=len(group),
                 entries=sum(each.entries for each in group),
-                median=median(map(ulps, group)),
-                worst=max(group, key=ulps),
+                median=median(map(worst_ulps, group)),
+                worst=max(group, key=worst_ulps),
             )
             for (name, dtype), group in found.items()
         ]
@@ -215,9 +215,9 @@ class Overview:
         found: dict[tuple[str, str, str], Record] = {}
         for record in filter(is_accurate_somehow, self.records):
             key = record.file, record.case, record.dtype
-            if key not in found or ulps(record) > ulps(found[key]):
+            if key not in found or worst_ulps(record) > worst_ulps(found[key]):
                 found[key] = record
-        return sorted(found.values(), key=ulps, reverse=True)
+        return sorted(found.values(), key=worst_ulps, reverse=True)
 
     @cached_property
     def slowest(self) -> list[Record]:
@@ -253,7 +253,7 @@ def is_accurate_somehow(record: Record) -> bool:
     return passed and record.ulps is not None
 
 
-def ulps(record: Record) -> float:
+def worst_ulps(record: Record) -> float:
     """Return the worst error of a record; 0 where none was judged, or it is no number."""
     return 0.0 if record.ulps is None or math.isnan(record.ulps) else record.ulps
 
@@ -299,7 +299,7 @@ def _identity(record: Record) -> tuple[Any, ...]:
     return record.id, record.seed, *where
 
 
-def as_json(overview: Overview) -> dict[str, Any]:
+def overview_json(overview: Overview) -> dict[str, Any]:
     """Return what the page says as plain data: counts, causes, accuracy, what was not tested."""
     return {
         "title": title(overview),

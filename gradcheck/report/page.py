@@ -33,8 +33,8 @@ from gradcheck.report.overview import (
     dtypes_of,
     family,
     title,
-    ulps,
     witnesses_of,
+    worst_ulps,
     worst_verdict,
 )
 from gradcheck.report.records import Record, Results, read, read_all, shorten, version
@@ -101,7 +101,7 @@ class CaseView:
 
     @property
     def ulps(self) -> float:
-        return max(map(ulps, self.records))
+        return max(map(worst_ulps, self.records))
 
     @property
     def seconds(self) -> float:
@@ -200,8 +200,11 @@ def write_page(path: Path, earlier: Sequence[Record] = ()) -> Path:
     target = path.with_name(_PAGE)
     text = page(Overview(results), seconds=_SECONDS_OF_A_RUN, now=datetime.now(UTC))
     unfinished = path.with_suffix(".html")
-    unfinished.write_text(text, "utf-8", "backslashreplace", "\n")
-    unfinished.replace(target)
+    try:
+        unfinished.write_text(text, "utf-8", "backslashreplace", "\n")
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return target
 
 
@@ -294,7 +297,7 @@ def _figure(record: Record) -> tuple[str, str]:
 
 def _worst_entries(records: Sequence[Record]) -> list[WorstEntry]:
     judged = [each for each in records if each.at is not None and each.true is not None]
-    ranked = sorted(judged, key=lambda each: (-Ruling(each.verdict).severity, -ulps(each)))
+    ranked = sorted(judged, key=lambda each: (-Ruling(each.verdict).severity, -worst_ulps(each)))
     found: dict[str, WorstEntry] = {}
     for each in ranked:
         at = _point(each.at or {})

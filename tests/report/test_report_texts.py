@@ -13,7 +13,7 @@ from gradcheck.report import records
 from gradcheck.report.error_chart import error_chart
 from gradcheck.report.markdown import markdown
 from gradcheck.report.mathematics import asked, equations
-from gradcheck.report.overview import Overview, as_json
+from gradcheck.report.overview import Overview, overview_json
 from gradcheck.report.page import page
 from gradcheck.report.sarif import sarif
 
@@ -167,7 +167,7 @@ def test_each_cause_has_a_rule_of_its_kind_or_its_verdict():
 
 
 def test_the_data_are_what_the_page_says():
-    found = json.loads(json.dumps(as_json(overview())))
+    found = json.loads(json.dumps(overview_json(overview())))
     assert (found["title"], found["cases"], found["checks"]) == ("8 of 54 checks fail", 3, 54)
     assert [len(each["checks"]) for each in found["causes"]] == [8]
     assert sum(len(each["checks"]) for each in found["not_tested"]) == 4

@@ -43,7 +43,7 @@ def test_of_several_numbers_the_largest_magnitude_runs(inputs):
 
 
 def test_what_is_wrong_shows_where_it_is_wrong():
-    wrong = "{formula: x, inputs: {x: '(-3, 3)'}, torch: torch.where(x > 1, 2*x, x)}"
+    wrong = "{formula: x, inputs: {x: '(-3, 3)'}, torch: 'torch.where(x > 1, 2*x, x)'}"
     errors = outcome(wrong).errors
     assert all(error == 0 for x, error in errors if x <= 1)
     assert all(error > 1e10 for x, error in errors if x > 1.01)
