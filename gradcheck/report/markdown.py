@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 
 from gradcheck.report.causes import Cause
 from gradcheck.report.overview import MEANINGS, Overview, dtypes_of, title, worst_ulps
@@ -55,7 +56,7 @@ def _causes(causes: Sequence[Cause]) -> Iterator[str]:
     for cause in [each for each in causes if each.telling.block][:_MOST_BLOCKS]:
         record = cause.telling.record
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", record.block)), default=0))
-        yield from ("", f"<details><summary>{_plain(record.id)}</summary>", "")
+        yield from ("", f"<details><summary>{_in_html(record.id)}</summary>", "")
         yield from (f"{fence}text", record.block, fence, "", "</details>")
 
 
@@ -98,6 +99,11 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!&@$])")
 def _plain(text: str) -> str:
     """A text that is no markup, no link and no mention, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("\\@", "&#64;")
+
+
+def _in_html(text: str) -> str:
+    """A text within an element, where Markdown has no say."""
+    return escape(" ".join(text.split())).replace("@", "&#64;")
 
 
 def _code(text: str) -> str:

@@ -102,9 +102,11 @@ def test_a_summary_without_failures_has_no_causes():
 
 def test_a_hostile_name_is_no_markup_in_a_summary():
     culprit = "<img src=x> [a](http://b) @all | `c`"
-    text = markdown(overview(replace(FAILED, case=culprit, block="```\n</details>\n````")))
+    hostile = replace(FAILED, case=culprit, id=culprit, block="```\n</details>\n````")
+    text = markdown(overview(hostile))
     (cause,) = [line for line in text.splitlines() if line.startswith("- **")]
     assert "\\<img src=x\\> \\[a\\](http://b) &#64;all \\| \\`c\\`" in cause
+    assert "<summary>&lt;img src=x&gt; [a](http://b) &#64;all | `c`</summary>" in text
     assert "\n`````text\n" in text  # a fence that its block cannot end
 
 
