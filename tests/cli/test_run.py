@@ -343,7 +343,7 @@ def test_a_run_in_a_project_with_hostile_settings_has_its_points(catalog):
     )
     done = run(catalog.parent, "cases/small.yaml::square", "--witness", "value", "--report", "out")
     assert done.returncode == 0, done.stdout + done.stderr
-    (file,) = (catalog.parent / "out").iterdir()
+    (file,) = (catalog.parent / "out").glob("results*")
     points = {json.loads(line)["points"] for line in file.read_text().splitlines()}
     assert "gradcheck points: 3; seed: 0" in done.stdout
     assert points < set(range(3, 10))

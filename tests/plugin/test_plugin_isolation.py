@@ -274,5 +274,5 @@ def test_on_a_full_disk_the_run_ends_and_keeps_what_fitted(kernels, count, code)
     assert found == code, out
     kept = records.read(kernels.path / "kept")
     assert 2 <= len(kept) <= 4
-    assert out.count("No space left on device") == (code == 3)
+    assert out.count("cannot be written: No space left on device") == (code == 3)
     assert "Traceback" not in out
