@@ -261,6 +261,9 @@ CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT = (
 NO_CODE = (CASE_ITSELF, KNOWN_FAILURES, NOTHING_JUDGED, OWN_DEFECT)
 """Blame that falls on no code under test."""
 
+NO_LONGER_FAILS = "the known failure no longer fails"
+"""How the reason begins, after its place, of a check that is right and listed as failing."""
+
 
 VARYING, VARYING_BY = "varying", "varying by ulps"
 """Of an outcome's counts: how many numbers an accelerator gives otherwise when it is asked again,

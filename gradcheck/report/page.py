@@ -118,9 +118,9 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
         _view(number, records, columns, causes, known.get(wanted[key] or (), []))
         for number, (key, records) in enumerate(overview.cases.items())
     ]
-    style, script = (_source(name) for name in ("page.css", "page.js"))
+    style, script = (page_source(name) for name in ("page.css", "page.js"))
     return (
-        _environment()
+        page_environment()
         .get_template("page.html")
         .render(
             overview=overview,
@@ -143,7 +143,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
             style=Markup(style),
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+            f"style-src '{content_hash(style)}'; script-src '{content_hash(script)}'",
             left_out=sum(each is not None and each not in known for each in wanted.values()),
             written=f"{now:%Y-%m-%d %H:%M} UTC",
             version=version("gradcheck"),
@@ -322,7 +322,7 @@ def _value(value: Any) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
     made = Environment(
         autoescape=True,
         loader=FileSystemLoader(_HERE),
@@ -373,9 +373,9 @@ def _duration(seconds: float) -> str:
 
 
 @cache
-def _source(name: str) -> str:
+def page_source(name: str) -> str:
     return (_HERE / name).read_text("utf-8").strip()
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

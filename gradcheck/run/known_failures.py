@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from gradcheck.answer import NO_LONGER_FAILS
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.dtypes import Dtype
@@ -93,7 +94,7 @@ class KnownFailureMatcher:
                 "the known failure fails at drawn points alone, which change with the seed: "
                 "pin it to a point, with `at`"
             )
-        return "the known failure no longer fails: remove the entry"
+        return f"{NO_LONGER_FAILS}: remove the entry"
 
     def reason(self) -> str:
         """Why the check may fail; empty where nothing was excused."""

@@ -7,7 +7,10 @@ import pytest
 
 from gradcheck.cli.app import app
 
-COMMANDS = ("run", "check", "explain", "plot", "list", "coverage", "validate", "schema", "report")
+COMMANDS = (
+    *("run", "check", "explain", "plot", "list", "coverage"),
+    *("validate", "schema", "report", "compare"),
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,40 @@
+"""A comparison of two runs as a page without network or script, in the style of the report."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from gradcheck.report.comparison import WORSE, RunComparison
+from gradcheck.report.comparison_text import (
+    CHANGE_MEANINGS,
+    changes_by_kind,
+    conclusion,
+    family_rows,
+    told_change,
+    verdict_rows,
+)
+from gradcheck.report.page import content_hash, page_environment, page_source
+from gradcheck.report.records import version
+
+
+def comparison_page(comparison: RunComparison) -> str:
+    """Return the page: the conclusion, both runs, and every change by its kind and file."""
+    style = page_source("page.css")
+    return (
+        page_environment()
+        .get_template("comparison.html")
+        .render(
+            comparison=comparison,
+            conclusion=conclusion(comparison),
+            verdicts=verdict_rows(comparison),
+            families=family_rows(comparison),
+            kinds=list(changes_by_kind(comparison)),
+            meanings=CHANGE_MEANINGS,
+            worse=WORSE,
+            told=told_change,
+            style=Markup(style),
+            policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+            f"style-src '{content_hash(style)}'",
+            version=version("gradcheck"),
+        )
+    )
