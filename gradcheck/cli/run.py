@@ -56,6 +56,9 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     ] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N parts.")] = "",
     report: Annotated[str, typer.Option(metavar="FOLDER", help="Write the results there.")] = "",
+    junitxml: Annotated[
+        str, typer.Option(metavar="FILE", help="Write JUnit's XML there, for a build server.")
+    ] = "",
     resume: Annotated[
         str, typer.Option(metavar="RESULTS", help="Do only the checks that these results lack.")
     ] = "",
@@ -98,6 +101,8 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         "--memory-limit": memory_limit,
     }
     given = [word for flag, value in valued.items() if value for word in (flag, value)]
+    if junitxml:  # of pytest's formats the one that has attributes for file and line
+        given += ["--junitxml", junitxml, "-o", "junit_family=xunit1"]
     given += ["--strict-accuracy"] if strict_accuracy else []
     given += ["--in-process"] if in_process else []
     given += ["-x"] * exit_first + ["-q"] * quiet + ["-v"] * verbose

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gradcheck.answer import Ruling
 from gradcheck.errors import UsageError
 from gradcheck.plugin import interruptions, results
 from gradcheck.plugin.folders import in_sight, is_catalog, shown
+from gradcheck.plugin.github import GitHubReports
 from gradcheck.plugin.interruptions import Interruptions
 from gradcheck.plugin.items import (
     CheckItem,
@@ -29,6 +30,7 @@ from gradcheck.plugin.items import (
     register_markers,
     skip_location,
 )
+from gradcheck.plugin.junit import JUnitProperties
 from gradcheck.plugin.options import (
     add_ini_keys,
     add_options,
@@ -47,6 +49,8 @@ from gradcheck.plugin.session import (
     tell_worker,
     worker_input,
 )
+from gradcheck.plugin.summary import header, summary
+from gradcheck.report.failure_text import filled
 
 _LEDGER = pytest.StashKey[Ledger]()
 
@@ -77,6 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
         config.pluginmanager.register(Interruptions(), interruptions.PLUGIN_NAME)
+        if config.getoption("xmlpath", None):
+            config.pluginmanager.register(JUnitProperties(config), "gradcheck junit")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            config.pluginmanager.register(GitHubReports(config), "gradcheck github")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -116,13 +124,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if not found.catalogs:
         return passed_over
-    header = results.header(
+    lines = header(
         settings_of(config),
         devices=[f"{device} ({devices.name_of(device)})" for device in devices_of(config)],
         threads=_threads(config),
         catalogs=[shown(folder, config) for folder in found.catalogs],
     )
-    return [*header, *passed_over]
+    return [*_fitting(lines, config), *passed_over]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
@@ -184,7 +192,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if ledger is None or not ledger.verdicts:
         return
     terminalreporter.section("gradcheck")
-    for line in results.summary(ledger):
+    for line in _fitting(summary(ledger, settings_of(config)), config):
         terminalreporter.write_line(line)
     if ledger.path:
         terminalreporter.write_line(_written_page(ledger))
@@ -199,6 +207,16 @@ def _written_page(ledger: Ledger) -> str:
     except Exception as error:
         return f"report.html could not be written: {type(error).__name__}: {error}"
     return f"report: {page}"
+
+
+def _fitting(lines: Iterable[str], config: pytest.Config) -> Iterator[str]:
+    """The lines as they are in a file; in a terminal none is broken within a word."""
+    writer = config.get_terminal_writer()
+    for line in lines:
+        yield filled(line, writer.fullwidth, indent=_HANGING) if writer.hasmarkup else line
+
+
+_HANGING = 13  # columns: behind the numbers of a list
 
 
 def _ledger(config: pytest.Config) -> Ledger:

@@ -15,6 +15,7 @@ from gradcheck.interruption import end_at_once, hold, release
 from gradcheck.plugin import interruptions
 from gradcheck.plugin.folders import as_of_items, is_catalog_name
 from gradcheck.plugin.items import BAD_FILE
+from gradcheck.plugin.progress import register_progress
 from gradcheck.plugin.session import has_workers, worker_input
 
 _NARROWED = pytest.StashKey[list[tuple[Path, str, str]]]()
@@ -26,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker_input(config) is None:
         config.pluginmanager.get_plugin(interruptions.PLUGIN_NAME).watch.begin()  # type: ignore[union-attr]
         config.pluginmanager.register(_BadFiles(), "gradcheck bad files")
+        register_progress(config)
     release()
 
 

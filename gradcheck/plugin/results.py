@@ -1,4 +1,4 @@
-"""What a run of pytest tells: each record as it comes, each cause of failure once, and the sums.
+"""What a run of pytest finds: each record as it comes, and each cause of failure once.
 
 Of pytest's reports only those of checks and catalogs are touched, and only in the process that
 prints.
@@ -7,7 +7,7 @@ prints.
 from __future__ import annotations
 
 import copy
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,9 +16,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from gradcheck.answer import VARYING, VARYING_BY, Grade, Ruling, RunOptions
+from gradcheck.answer import VARYING, VARYING_BY, Grade, RunOptions
 from gradcheck.errors import UsageError
-from gradcheck.plugin.options import Settings
 from gradcheck.report import records
 from gradcheck.report.causes import Cause, Failure, by_cause, in_catalog_order, record_headline
 from gradcheck.report.records import Record, decoded, version
@@ -27,6 +26,9 @@ PROPERTY = "gradcheck"
 """The user property by which a record travels from a worker, as JSON."""
 
 _MOMENTS = ("call", "???")  # the second is pytest-xdist's, where a worker has died
+
+_SLOW = 1.0  # seconds: less is nothing to tell
+_SLOWEST = 5
 
 HEADLINE = "gradcheck fault"
 """The user property that says what is wrong with a catalog, in one line and without its place."""
@@ -49,6 +51,7 @@ class Ledger:
         self.worst: dict[str, Record] = {}  # of each case that did not fail
         self.disagreements: list[Record] = []
         self.untested: Counter[str] = Counter()
+        self.slowest: list[Record] = []  # worst first
         self._file: TextIO | None = None
         for record in earlier:
             self._count(record)
@@ -101,8 +104,12 @@ class Ledger:
             self.untested[f"{record.witness}: {reason}"] += 1
         if record.verdict in {"agree", "inaccurate"} and record.ulps is not None:
             case = f"{record.file}::{record.case}"
-            if case not in self.worst or ulps(record) > ulps(self.worst[case]):
+            if case not in self.worst or record.ulps > (self.worst[case].ulps or 0.0):
                 self.worst[case] = record
+
+        if record.seconds > _SLOW:
+            ranked = sorted([*self.slowest, record], key=lambda each: -each.seconds)
+            self.slowest = ranked[:_SLOWEST]
 
     def _write(self, record: Record) -> None:
         if self._file is None:
@@ -127,11 +134,6 @@ def earlier(results: Path, run_options: RunOptions) -> list[Record]:
         if (record.seed, record.torch, record.gradcheck) == sought
     }
     return list(found.values())
-
-
-def ulps(record: Record) -> float:
-    """Return the worst error of a record; 0 where none was judged."""
-    return record.ulps or 0.0
 
 
 _FAILED = "failed"  # how the terminal reporter calls them in its ``stats``
@@ -208,7 +210,7 @@ def _once(reports: list[Any], *, short: bool) -> Iterator[Any]:
     """Other people's reports as they are, then a report for each cause, in the catalog's order."""
     checks = {}
     for report in reports:
-        record = _record(report)
+        record = record_of(report)
         if record is not None and isinstance(report.longrepr, Told):
             checks[record.id] = report, Failure(record, report.longrepr.text)
         else:
@@ -232,88 +234,11 @@ def _in_short(longrepr: Told, cause: Cause) -> Told:
 
 def _headline(report: pytest.TestReport) -> str | None:
     """What the failure of a check, or of a catalog, is in one line; None for anybody else's."""
-    record = _record(report)
+    record = record_of(report)
     return dict(report.user_properties).get(HEADLINE) if record is None else record_headline(record)  # type: ignore[return-value]
 
 
-def _record(report: Any) -> Record | None:
+def record_of(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
     return decoded(str(found)) if found is not None and report.when in _MOMENTS else None
-
-
-_WORST = 5
-_IDS = 3  # of each cause
-_REASONS = 8
-_LIBRARIES = ("gradcheck", "torch", "sympy", "python-flint", "hypothesis")
-
-
-def header(
-    settings: Settings, *, devices: Sequence[str], threads: str, catalogs: Sequence[str]
-) -> list[str]:
-    """The lines above a run; ``devices`` are described, ``catalogs`` are folders."""
-    run_options = settings.run_options
-    strict = "; inaccurate fails" if run_options.strict_accuracy else ""
-    part = "; part {} of {}".format(*settings.shard) if settings.shard else ""
-    dtypes = ", ".join(settings.dtypes) or "those of each case"
-    return [
-        ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-        f"gradcheck devices: {', '.join(devices)}; dtypes: {dtypes}",
-        f"gradcheck witnesses: {', '.join(settings.witnesses)}",
-        f"gradcheck points: {run_options.points}; seed: {run_options.seed}; "
-        f"threads: {threads}{strict}{part}",
-        f"gradcheck catalogs: {', '.join(catalogs)}",
-    ]
-
-
-def summary(ledger: Ledger) -> Iterator[str]:
-    """The lines below a run: counts, losses, faults by cause, and what was not judged and why."""
-    counts = [f"{ledger.verdicts[ruling.value]} {ruling.value}" for ruling in Ruling]
-    yield f"{sum(ledger.verdicts.values())} checks: {', '.join(counts)}"
-    if ledger.earlier:
-        yield f"{len(ledger.earlier):,} of them in the results that were there"
-    yield f"{ledger.entries:,} gradient entries judged, {ledger.abstained:,} not"
-    if ledger.ill_conditioned:
-        yield f"{ledger.ill_conditioned:,} of them ill-conditioned: they agree, and prove nothing"
-    for device, count in ledger.varying.items():
-        by = f"by up to {ledger.varying_by[device]:,} ulps"
-        yield f"{count:,} numbers of {device} vary from call to call, {by}; each was judged"
-    yield from _worst(ledger)
-    yield from _causes(ledger.disagreements)
-    yield from _untested(ledger)
-    if ledger.path:
-        yield f"results: {ledger.path}"
-
-
-def _worst(ledger: Ledger) -> Iterator[str]:
-    ranked = sorted(ledger.worst.values(), key=ulps, reverse=True)[:_WORST]
-    if ranked:
-        yield "worst accuracy without a disagreement, in ulps:"
-    for record in ranked:
-        note = "  inaccurate" if record.verdict == "inaccurate" else ""
-        yield f"  {ulps(record):>9.3g}  {record.id}  {record.index}{note}"
-
-
-def _causes(disagreements: Sequence[Record]) -> Iterator[str]:
-    causes: defaultdict[str, list[str]] = defaultdict(list)
-    for cause in by_cause(in_catalog_order(map(Failure, disagreements))):
-        failures = cause.telling, *cause.others
-        causes[cause.headline] += [failure.record.id for failure in failures]
-    if causes:
-        yield "disagreements, by cause:"
-    for headline, ids in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
-        yield f"  {len(ids)}  {headline}"
-        yield from (f"       {name}" for name in ids[:_IDS])
-        if len(ids) > _IDS:
-            yield f"       and {len(ids) - _IDS} more"
-
-
-def _untested(ledger: Ledger) -> Iterator[str]:
-    ranked = sorted(ledger.untested.items(), key=lambda item: (-item[1], item[0]))
-    if ranked:
-        yield "not tested, and why:"
-    for reason, count in ranked[:_REASONS]:
-        yield f"  {count}  {reason}"
-    if len(ranked) > _REASONS:
-        rest = sum(count for _, count in ranked[_REASONS:])
-        yield f"  {rest}  for {len(ranked) - _REASONS} other reasons; -rs lists them"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gradcheck.report.failure_text import filled
 
-_COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
+COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
 _LEAST_TEXT = 26  # columns, beside the others, in which the last one may be broken into lines
 _UNLIMITED = 100_000
 
@@ -58,7 +58,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
             overflow="fold",
         )
     for row in rows:
-        cells = (Text(cell, style=_COLOURS.get(cell, "")) for cell in row[: len(heads)])
+        cells = (Text(cell, style=COLOURS.get(cell, "")) for cell in row[: len(heads)])
         drawing.add_row(*cells)
     return drawing
 

@@ -383,6 +383,14 @@ def test_what_limits_a_check_and_what_is_resumed_is_passed_on(command, monkeypat
     assert [word for word in became[0] if word in given] == list(given)
 
 
+def test_the_xml_of_a_build_server_has_file_and_line(command, monkeypatch):
+    became = []
+    monkeypatch.setattr("gradcheck.cli.run._become", became.append)
+    assert command("run", "--junitxml", "out.xml").code == 0
+    words = became[0][became[0].index("--junitxml") :]
+    assert words[:4] == ["--junitxml", "out.xml", "-o", "junit_family=xunit1"]
+
+
 BAD = {
     ("square_times_thre",): (
         "square_times_thre: neither a file or folder here nor a case of the packaged catalog\n"
