@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -207,6 +208,77 @@ def test_a_plot_runs_over_the_number_that_is_named():
     assert [curve.numbers.tolist() for curve in seen.curves] == [[0, 0, 0], [0, 0, 0]]
     with pytest.raises(ValueError, match="over q: no such single number"):
         gradcheck.plot("x**2", at={"x": 1}, over="q", points=3)
+
+
+def test_a_plot_has_tangents_second_derivatives_and_several_dtypes():
+    options = {"order": 2, "dtype": ["float64", "float32"], "points": 3}
+    seen = gradcheck.plot("x**3", at={"x": 1}, tangent=[2], **options)
+    assert [(each.x, each.slope) for each in seen.tangents] == [(2, 12), (1, 3)]
+    assert len(seen.curves) == 3
+    assert [each.setting for each in seen.errors] == ["float64 on cpu", "float32 on cpu"]
+    assert gradcheck.plot("x**3", tangent={"x": 2}, points=3).tangents == seen.tangents[:1]
+
+
+def test_a_plot_over_two_numbers_is_a_surface():
+    seen = gradcheck.plot("u*v", over=("u", "v"), start=0, end=1, points=2)
+    assert seen.fields[0].numbers.tolist() == [[0, 0], [0, 1]]
+    assert ET.fromstring(seen._repr_svg_()).tag == f"{SVG}svg"
+    assert repr(seen).startswith("<gradcheck plot: u*v over u and v; float64 on cpu")
+
+
+@pytest.fixture
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_a_plot_is_drawn_into_the_axes_of_matplotlib(axes):
+    assert gradcheck.plot("3*x**2", start=0, end=3, points=4, order=2, ax=axes) is axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["y = 3x²", "dy/dx = 6x", "d²y/dx² = 6"]
+    assert axes.get_lines()[1].get_ydata().tolist() == [0, 6, 12, 18]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y, dy/dx, d²y/dx²")
+
+
+def test_a_surface_is_drawn_into_the_axes_of_matplotlib(axes):
+    assert gradcheck.plot("u*v", over=("u", "v"), points=3, ax=axes) is axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("u", "v")
+    assert len(axes.collections) == 1
+
+
+PLOTS_REFUSED = {
+    "points is 1, expected at least 2": {"points": 1},
+    "order is 3, expected 1 or 2": {"order": 3},
+    "ax: drawn by matplotlib, which is not installed\n"
+    "  expected: the package matplotlib\n"
+    "  fix:      run: pip install matplotlib, or draw an SVG, which needs no package": {"ax": 1},
+    "over w: a third number that runs\n"
+    "  expected: one for a curve, two for a surface\n"
+    "  fix:      fix it by at": {"over": ("u", "v", "w")},
+}
+
+
+@pytest.mark.parametrize(("message", "options"), PLOTS_REFUSED.items(), ids=str)
+def test_what_cannot_be_plotted_is_refused_in_pythons_words(monkeypatch, message, options):
+    monkeypatch.setattr("gradcheck.explanation.request.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="expected") as refusal:
+        gradcheck.plot("x**2", **options)
+    assert str(refusal.value) == message
+
+
+HOSTILE = '</svg></script><script>alert("1")</script>'
+
+
+@pytest.mark.parametrize("over", ["x", ("x", "y")])
+def test_a_hostile_summary_runs_no_script_in_a_plot(over):
+    keys = {"inputs": {"x": "real", "y": "real"}, "at": {"y": 1}, "points": 2}
+    seen = gradcheck.plot(None, "x*y", over=over, summary=HOSTILE, **keys)
+    title = f"{seen.title}{HOSTILE}"
+    hostile = replace(seen, title=title, subtitle=HOSTILE)
+    for shown in (hostile._repr_svg_(), hostile._repr_html_()):
+        assert "script" not in {each.tag.removeprefix(SVG) for each in ET.fromstring(shown).iter()}
+        assert "<script" not in shown
 
 
 def test_the_public_names_are_those_that_are_documented():

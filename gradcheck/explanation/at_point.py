@@ -14,16 +14,18 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
-from gradcheck.explanation.backward_graph import GraphNode, backward_graph
+from gradcheck.explanation.backward_graph import backward_graph
 from gradcheck.explanation.explanation import CertifiedValue, Explanation
 from gradcheck.explanation.formulas import formulas_of
-from gradcheck.explanation.point import is_inside, row_of, values_at
+from gradcheck.explanation.graph_drawing import BackwardGraph
+from gradcheck.explanation.point import is_inside, numbers_text, row_of, values_at
 from gradcheck.explanation.statements import (
     Derivative,
     certain,
     derivatives_at,
     derivatives_of,
     heard,
+    title_of,
     with_witness,
 )
 from gradcheck.graph.graph import Graph, Operation
@@ -38,6 +40,7 @@ from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.interpret import MOVES, evaluate, move
 from gradcheck.report.failure_text import format_number, without_zeros
+from gradcheck.report.records import version
 from gradcheck.run.session import real_reference_of
 
 
@@ -63,7 +66,7 @@ def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanati
         statements=tuple(
             (name, said) for name in names for said in heard(with_witness(check, name), values)
         ),
-        graph=_graph(check, values) if graph else (),
+        graph=_graph(check, values) if graph else BackwardGraph(),
     )
 
 
@@ -92,9 +95,23 @@ def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Array) -> Iter
             yield f"{cause(check.variant, output, x)}: {truth.of.name} has no value there"
 
 
-def _graph(check: Check, values: Mapping[str, Array]) -> tuple[GraphNode, ...]:
+def graph_at(check: Check, at: Mapping[str, str]) -> BackwardGraph:
+    """The backward graph of the code on trial at one point.
+
+    Errors: UsageError for a point that is none of this function.
+    """
+    return _graph(check, values_at(check.case, check.variant, at, DTYPES[check.dtype]))
+
+
+def _graph(check: Check, values: Mapping[str, Array]) -> BackwardGraph:
     subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
-    return backward_graph(subject, _leaves(check, values))
+    code = check.implementation.text
+    place = ", ".join(f"{name} = {numbers_text(x.tolist(), most=3)}" for name, x in values.items())
+    return BackwardGraph(
+        title=f"{title_of(check)}: {code}" if code else title_of(check),
+        subtitle=f"at {place}, {check.dtype} on {check.device}, torch {version('torch')}",
+        nodes=backward_graph(subject, _leaves(check, values)),
+    )
 
 
 def _leaves(check: Check, values: Mapping[str, Array]) -> dict[str, Tensor]:

@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from gradcheck.answer import EntryReport, Ruling
 from gradcheck.catalog.checks import Check
-from gradcheck.explanation.backward_graph import GraphNode
 from gradcheck.explanation.formulas import (
     Formula,
     Formulas,
@@ -23,9 +20,11 @@ from gradcheck.explanation.formulas import (
     latex_equation,
     latex_name,
 )
+from gradcheck.explanation.graph_drawing import BackwardGraph, tree_lines
+from gradcheck.explanation.point import numbers_text
 from gradcheck.explanation.statements import FEW, Derivative, Line, lines_of, title_of
 from gradcheck.query import Array
-from gradcheck.report.failure_text import format_number, without_zeros
+from gradcheck.report.failure_text import without_zeros
 from gradcheck.report.records import in_json_types
 from gradcheck.report.result import html_row
 from gradcheck.report.table import table, to_width, width
@@ -68,7 +67,7 @@ class Explanation:
     truths: tuple[CertifiedValue, ...]
     undefined: tuple[str, ...]
     statements: tuple[tuple[str, EntryReport], ...]
-    graph: tuple[GraphNode, ...]
+    graph: BackwardGraph
 
     def text(self, *, everything: bool = False) -> str:
         """Return it for people; ``everything``: each number of each witness, each formula."""
@@ -121,7 +120,16 @@ class _Rows:
     notes: tuple[_Words, ...] = ()
 
 
-_Block = _Words | _Equation | _Rows
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A backward graph; of an array of more than ``most`` numbers the first ones are told."""
+
+    title: str
+    graph: BackwardGraph
+    most: float
+
+
+_Block = _Words | _Equation | _Rows | _Tree
 
 
 def as_text(found: Explanation, manner: Manner) -> str:
@@ -136,6 +144,9 @@ def _block_text(block: _Block, manner: Manner) -> str:
             return to_width(block.text, block.indent) + "\n"
         case _Equation():
             return _equation(block, manner, width())
+        case _Tree():
+            lines = tree_lines(block.graph, block.most)
+            return "\n".join([to_width(block.title), *lines]) + "\n"
     drawn = table(block.heads, block.rows, title=block.title, styled=manner.styled)
     return drawn + "".join(f"{to_width(note.text, note.indent)}\n" for note in block.notes)
 
@@ -153,6 +164,8 @@ def _html(found: Explanation) -> Iterator[str]:
                 yield f"<pre>{escape(_equation(block, manner, _WIDE))}</pre>"
             case _Rows():
                 yield from _html_table(block)
+            case _Tree():
+                yield f"<p>{escape(block.title)}</p>{block.graph.svg()}"
 
 
 _WIDE = 200  # letters of a drawn formula in a notebook, which scrolls
@@ -260,7 +273,7 @@ def _body(found: Explanation, manner: Manner) -> Iterator[_Block]:
         yield _truth_rows(found, manner)
         yield _every_statement(found) if manner.everything else _statement_rows(found, manner)
     if found.graph:
-        yield _graph_rows(found, manner)
+        yield _tree(found, manner)
 
 
 def _formula_blocks(order: int, level: Sequence[Formula], manner: Manner) -> Iterator[_Block]:
@@ -408,36 +421,12 @@ def _ulps(said: EntryReport) -> str:
     return "" if math.isnan(said.ulps) else f"{said.ulps:.3g}"
 
 
-def _graph_rows(found: Explanation, manner: Manner) -> _Rows:
-    rows = [
-        [
-            str(number),
-            node.name,
-            node.grad_fn,
-            str(node.is_leaf),
-            str(node.requires_grad),
-            "" if node.data is None else _entries(node.data, manner),
-            _entries(node.grad, manner),
-            ", ".join(map(str, node.parents)),
-        ]
-        for number, node in enumerate(found.graph)
-    ]
-    heads = (">#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next")
+def _tree(found: Explanation, manner: Manner) -> _Tree:
     what = "the output" if found.check.variant.is_scalar else "the sum of the output"
     title = f"the backward graph, after retain_grad() and backward() from {what}"
-    return _Rows(title, heads, rows)
+    return _Tree(title, found.graph, math.inf if manner.everything else _ENTRIES)
 
 
 def _entries(value: Any, manner: Manner) -> str:
     """A number or an array; of a long one the first entries, each whole."""
-    flat = np.ravel(value)
-    if manner.everything or len(flat) <= _ENTRIES:
-        return _written(value)
-    first = ", ".join(map(_written, flat[:3].tolist()))
-    return f"[{first}, ...] ({len(flat)} numbers)"
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_written, value))}]"
-    return format_number(value) if isinstance(value, complex) else str(value)
+    return numbers_text(value, most=math.inf if manner.everything else _ENTRIES)

@@ -123,6 +123,26 @@ def drawn_equation(name: str, expression: Any) -> list[str]:
     return [line.rstrip() for line in drawn.splitlines()]
 
 
+def short_equation(name: str, expression: Any) -> str:
+    """``dy/dx = 6x``: one line for a legend, as it is written by hand."""
+    text = re.sub(r"\*\*(\d+)(?![\w.])", lambda power: power[1].translate(_RAISED),
+                  formula_text(expression))  # fmt: skip
+    text = re.sub(r"(?<![\w.])(\d+)\*(?=[A-Za-z(])", r"\1", text).replace("*", "⋅")
+    return f"{name} = {text.replace('⋅⋅', '**')}"
+
+
+def written_name(name: str, *, alone: bool) -> str:
+    """``∂²y/∂u²`` for ``∂²y/∂u∂u``; where there is one input ``alone``, ``d²y/du²``."""
+    top, slash, below = name.partition("/")
+    factors = below.split("∂")[1:]
+    if slash and len(factors) > 1 and len(set(factors)) == 1:
+        name = f"{top}/∂{factors[0]}{str(len(factors)).translate(_RAISED)}"
+    return name.replace("∂", "d") if alone else name
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def latex_equation(name: str, expression: Any) -> str:
     """``name = expression`` in LaTeX, aligned at its sign."""
     symbols = {each: latex_name(each.name) for each in expression.free_symbols}

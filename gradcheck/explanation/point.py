@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from flint import acb
@@ -16,6 +18,7 @@ from gradcheck.points.fixed import fixed_points
 from gradcheck.query import Array, Port
 from gradcheck.reference.conditions import holds
 from gradcheck.reference.exact import enclose_constant, nearest_numbers
+from gradcheck.report.failure_text import format_number
 
 
 def values_at(
@@ -105,3 +108,23 @@ def _no_value(option: str, text: str, found: str, fix: str) -> UsageError:
         "a number, a constant such as pi/2, or nested lists of them",
         fix,
     )
+
+
+def numbers_text(value: Any, *, most: float = math.inf, digits: int | None = None) -> str:
+    """A number or nested lists of them, each whole or to so many ``digits``; of more than ``most``
+    numbers the first three."""
+    if isinstance(value, str) or value is None:
+        return str(value)
+    flat = np.ravel(value).tolist()
+    if len(flat) <= most:
+        return _written(value, digits)
+    first = ", ".join(_written(each, digits) for each in flat[:3])
+    return f"[{first}, ...] ({len(flat)} numbers)"
+
+
+def _written(value: Any, digits: int | None) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_written(each, digits) for each in value)}]"
+    if isinstance(value, (bool, int, str)) or value is None:
+        return str(value)
+    return format_number(value, repr if digits is None else lambda part: f"{part:.{digits}g}")

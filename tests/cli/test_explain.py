@@ -88,6 +88,8 @@ def test_the_graph_shows_what_the_tutorial_prints(command):
         "data": 9.0,
         "grad": 1.0,
         "parents": [1],
+        "expression": "x ** 2",
+        "saved": {"exponent": 2, "self": 3.0},
     }
     assert leaf == {
         "name": "x",
@@ -97,14 +99,28 @@ def test_the_graph_shows_what_the_tutorial_prints(command):
         "data": 3.0,
         "grad": 6.0,
         "parents": [],
+        "expression": "",
+        "saved": {},
     }
 
 
-def test_the_graph_as_a_table_names_the_attributes(command):
-    out = command("explain", "x**2", "--at", "x=3", "--graph").out
-    (head,) = [line for line in out.splitlines() if "is_leaf" in line]
-    heads = ["#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next"]
-    assert head.split() == heads
+def test_the_graph_is_a_tree_with_each_attribute_and_each_node_once(command):
+    out = command("explain", "x**2 + x*y", "--at", "x=3", "--at", "y=2", "--graph").out
+    assert out.partition("and backward() from the output\n")[2] == (
+        "#0 output: x ** 2 + x * y = 15.0\n"
+        "│   grad_fn AddBackward0; is_leaf False; requires_grad True; .grad 1.0\n"
+        "├─ #3 x ** 2 = 9.0\n"
+        "│  │   grad_fn PowBackward0; is_leaf False; requires_grad True; .grad 1.0; "
+        "saved exponent 2, self 3.0\n"
+        "│  #4 x = 3.0\n"
+        "│      grad_fn None; is_leaf True; requires_grad True; .grad 8.0\n"
+        "└─ #1 x * y = 6.0\n"
+        "   │   grad_fn MulBackward0; is_leaf False; requires_grad True; .grad 1.0; "
+        "saved other 2.0, self 3.0\n"
+        "   ├─ #4 x (see above)\n"
+        "   └─ #2 y = 2.0\n"
+        "       grad_fn None; is_leaf True; requires_grad True; .grad 3.0\n"
+    )
 
 
 def test_at_a_kink_the_truth_is_a_hull(command):
