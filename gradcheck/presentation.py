@@ -40,6 +40,7 @@ def explain(  # noqa: PLR0913 - the options of the command, each by its name
     device: str = "cpu",
     implementation: int = 0,
     graph: bool = False,
+    order: int | None = None,
     trust: Sequence[str] = (),
     **keys: Any,
 ) -> Explanation:
@@ -49,18 +50,21 @@ def explain(  # noqa: PLR0913 - the options of the command, each by its name
     packaged catalog, ``FILE.yaml::CASE``, or a formula. ``at`` gives the inputs their values,
     numbers, arrays or texts such as ``pi/2``, by default those of the case's first point; inputs
     that nothing declares are real or complex, and of the shape, as their value is. ``keys`` are
-    further keys of a case. ``graph`` adds the backward graph.
+    further keys of a case. ``graph`` adds the backward graph. Derivatives go up to ``order``, 1
+    to 3, if it is given.
 
     Errors: CatalogError for what the case format refuses; ValueError for what is not there, and
             for a point that is none of this function.
     """
     with _options({"input": "inputs"}):
+        if order not in (None, 1, 2, 3):
+            raise ValueError(f"order is {order}, expected 1, 2 or 3")
         values = _values(at or {})
         declared = {**keys, **({} if inputs is None else {"inputs": dict(inputs)})}
         asker = Asker("gradcheck.explain")
         request = Request(str(subject), asker, values, declared, trust, implementation)
         check = _check(subject, formula, request, dtype, device)
-        return explain_at(check, values, graph=graph)
+        return explain_at(check, values, graph=graph, order=order)
 
 
 def plot(  # noqa: PLR0913 - the options of the command, each by its name

@@ -36,7 +36,7 @@ def cube():
 def test_an_explanation_reads_as_what_the_command_prints(cube):
     text = str(cube)
     assert text.startswith("x**3  at x = 2.0  (float64 on cpu)\n")
-    assert "∂y/∂x     12          12.0\n" in text  # 3x² at 2
+    assert "∂y/∂x     12          0  12.0\n" in text  # 3x² at 2
     assert not text.endswith("\n")
     assert "--all" not in text
 

@@ -77,8 +77,13 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     dtype: OneDtype = "",
     device: OneDevice = "cpu",
     graph: Annotated[
-        bool, typer.Option("--graph", help="Add the backward graph, node by node.")
+        bool, typer.Option("--graph", help="Add the backward graph, as a tree.")
     ] = False,
+    order: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="Up to which derivative; by default as the case asks."),
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the formulas in LaTeX.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Print each witness's every number, and all formulas.")
     ] = False,
@@ -92,11 +97,14 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     check = _check(request, dtype, device)
     # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
     from gradcheck.explanation import at_point
-    from gradcheck.explanation.explanation import Manner, as_text, json_of
+    from gradcheck.explanation.blocks import Manner, as_text, latex_of
+    from gradcheck.explanation.explanation import json_of
 
-    found = at_point.explain_at(check, request.at, graph=graph)
+    found = at_point.explain_at(check, request.at, graph=graph, order=order)
     if as_json:
         emit_json(json_of(found))
+    elif latex:
+        emit(latex_of(found))
     else:
         manner = Manner(everything, more="--all prints", styled=sys.stdout.isatty())
         emit(as_text(found, manner))

@@ -14,6 +14,8 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
+from gradcheck.errors import UsageError
+from gradcheck.explanation.accuracy import allowances_at, precisions_at
 from gradcheck.explanation.backward_graph import backward_graph
 from gradcheck.explanation.explanation import CertifiedValue, Explanation
 from gradcheck.explanation.formulas import formulas_of
@@ -44,14 +46,19 @@ from gradcheck.report.records import version
 from gradcheck.run.session import real_reference_of
 
 
-def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
-    """Put the function to every witness at one point.
+def explain_at(
+    check: Check, at: Mapping[str, str], *, graph: bool, order: int | None = None
+) -> Explanation:
+    """Put the function to every witness at one point; derivatives up to an ``order``, if it is
+    given, else as far as the case asks, of arrays the first ones.
 
-    Errors: UsageError for a point that is none of this function.
+    Errors: UsageError for a point that is none of this function, and for too many derivatives.
     """
     case, variant = check.case, check.variant
     values = values_at(case, variant, at, DTYPES[check.dtype])
-    orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
+    usual = 2 if case.order >= 2 and variant.is_scalar else 1
+    orders = tuple(range((usual if order is None else order) + 1))
+    _refuse_many(check, orders[-1])
     names = [name for name in DEFAULT_WITNESSES
              if name not in case.without and METHODS[name].order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
@@ -66,8 +73,24 @@ def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanati
         statements=tuple(
             (name, said) for name in names for said in heard(with_witness(check, name), values)
         ),
+        allowances=tuple(allowances_at(check, values)),
+        precisions=tuple(precisions_at(check, at)),
         graph=_graph(check, values) if graph else BackwardGraph(),
     )
+
+
+_MOST = 4_096  # derivatives of one order
+
+
+def _refuse_many(check: Check, order: int) -> None:
+    real = real_reference_of(check.variant)
+    count = real.outputs * real.size**order
+    if order > 1 and count > _MOST:
+        raise UsageError(
+            f"--order {order}: {count:,} derivatives",
+            f"at most {_MOST:,}",
+            f"write --order {order - 1}",
+        )
 
 
 def _truths(
@@ -82,7 +105,8 @@ def _truths(
         names = derivatives_of(check.variant, order)
         for name, ball, status in zip(names, found.balls.flat, found.status.flat, strict=True):
             known = Status(status)
-            yield CertifiedValue(name, certain(ball, known), known.name.lower())
+            radius = ball.rad().str(3, radius=False) if known == Status.SETTLED else ""
+            yield CertifiedValue(name, certain(ball, known), known.name.lower(), radius)
 
 
 def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Array) -> Iterator[str]:

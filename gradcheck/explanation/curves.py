@@ -19,7 +19,13 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.explanation.formulas import formulas_of, latex_equation, short_equation, written_name
+from gradcheck.explanation.formulas import (
+    formula_text,
+    formulas_of,
+    latex_equation,
+    short_equation,
+    written_name,
+)
 from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent
 from gradcheck.explanation.point import is_inside, number, numbers_text, values_at
 from gradcheck.explanation.statements import (
@@ -43,6 +49,7 @@ from gradcheck.run.session import Points, Session, count_of, reference_of, sessi
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
 _POINTS = 401
+_LONGEST = 400  # letters of a formula that stands in a legend, or beside the picture
 _FAR = 1e4  # an end beyond it is as good as none
 _WITNESSES = ("value", "reverse", "second")  # who says what PyTorch's numbers of an order are
 
@@ -156,9 +163,13 @@ def picture_title(check: Check) -> str:
 
 
 def equations_of(variant: Variant, order: int, labels: set[str]) -> dict[str, Any]:
-    """Sympy's expressions of the derivatives that are called so, where there are any."""
+    """Sympy's expressions of the derivatives that are called so, as far as these are short."""
     formulas = formulas_of(variant, tuple(range(order + 1)))
-    return {of.name: formula for of, formula in formulas if of.name in labels}
+    return {
+        of.name: formula
+        for of, formula in formulas
+        if of.name in labels and len(formula_text(formula)) <= _LONGEST
+    }
 
 
 def labels_of(variant: Variant, output: int, coordinate: int, order: int) -> list[str]:

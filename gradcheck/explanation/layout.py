@@ -65,7 +65,8 @@ def _chains(
     ranks: list[int], edges: Sequence[tuple[int, int]]
 ) -> tuple[list[tuple[int, int]], list[list[int]]]:
     """Each edge as a chain from layer to layer; the ranks of the bends are added."""
-    links, chains = [], []
+    links: list[tuple[int, int]] = []
+    chains: list[list[int]] = []
     for start, end in edges:
         bends = list(range(len(ranks), len(ranks) + ranks[end] - ranks[start] - 1))
         ranks += range(ranks[start] + 1, ranks[end])

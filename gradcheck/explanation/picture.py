@@ -27,7 +27,9 @@ from gradcheck.explanation.svg import (
 _WIDTH = 820
 _LEFT, _RIGHT = 92, 796
 _CURVES, _ERRORS = 312, 112  # pixels: how high the panels are
-_HUES = {  # of one curve of each order, and of two: the parts of a complex result
+_HUES: dict[
+    int, dict[int, tuple[str, ...]]
+] = {  # of one curve of each order, and of two: the parts of a complex result
     1: {0: ("blue",), 1: ("orange",), 2: ("green",)},
     2: {0: ("blue", "sky"), 1: ("orange", "amber"), 2: ("green", "frame")},
 }

@@ -103,6 +103,7 @@ def fitted(content: str, size: float, room: float) -> str:
     """The text, its end left out where it is too long."""
     if text_width(content, size) <= room:
         return content
+    content = content[: int(room / (0.38 * size))]  # more letters never fit
     while content and text_width(f"{content}…", size) > room:
         content = content[:-1]
     return f"{content.rstrip()}…"

@@ -443,11 +443,13 @@ class Margins:
     """How far off numbers may be and agree, and what allows it; `judge` rules by the same.
 
     ``ulp`` is what errors are counted in: of a truth of 0 an ulp of the terms that cancel.
+    ``slack`` is the rounding of the result itself, which is part of all others.
 
     Shapes: those of the truths.
     """
 
     ulp: Floats
+    slack: Floats
     faithful: Floats
     stable: Floats
     explained: Floats
@@ -463,10 +465,10 @@ def margins(truth: Floats, dtype: Dtype, stress: ErrorBounds) -> Margins:
     with np.errstate(all="ignore"):
         space = spacing(np.abs(truth), dtype)
         terms = np.maximum(stress.conditioning, stress.scale)
-        _, stable, explained = _allowed(space, dtype, stress)
+        slack, stable, explained = _allowed(space, dtype, stress)
         digits = np.where(truth == 0, math.inf, NO_DIGIT * np.abs(truth))
         ulp = np.maximum(space, _spacing_of_zero(space, terms, dtype))
-        return Margins(ulp, FAITHFUL_ULPS * space, stable, np.minimum(explained, digits))
+        return Margins(ulp, slack, FAITHFUL_ULPS * space, stable, np.minimum(explained, digits))
 
 
 def _rule_own(
