@@ -1,5 +1,6 @@
 """`gradcheck.explain` and `gradcheck.plot` from Python: what the commands show, as objects."""
 
+import json
 import re
 import subprocess
 import sys
@@ -107,6 +108,29 @@ def test_code_of_ones_own_is_explained_as_verify_judges_it():
 def test_wrong_code_of_ones_own_is_shown_to_be_wrong():
     found = gradcheck.explain(torch.cos, "sin(x)", {"x": "real"}, at={"x": "pi/3"})
     assert Ruling.DISAGREE in {said.ruling for _, said in found.statements}
+
+
+def test_an_explanation_has_a_picture_only_with_its_graph(cube):
+    assert cube._repr_svg_() is None
+    with_graph = gradcheck.explain("x**3", at={"x": 2}, graph=True)
+    assert with_graph._repr_svg_() == with_graph.graph.svg()
+    assert with_graph.graph.svg() in with_graph._repr_html_()
+
+
+def test_derivatives_of_order_three_are_told_where_they_are_asked_for():
+    found = gradcheck.explain("x**4", at={"x": 2}, order=3)
+    assert {truth.of.name: truth.digits for truth in found.truths}["∂³y/∂x∂x∂x"] == "48"
+    with pytest.raises(ValueError, match=r"^order is 4, expected 1, 2 or 3$"):
+        gradcheck.explain("x**4", at={"x": 2}, order=4)
+
+
+def test_an_explanation_has_allowances_and_precisions_as_values(cube):
+    assert [each.of for each in cube.allowances] == ["y", "∂y/∂x"]
+    assert all(each.agrees >= 4 for each in cube.allowances)
+    assert [each.dtype for each in cube.precisions[::2]] == [
+        *("float64", "float32", "float16", "bfloat16"),
+    ]
+    assert {each.said.got for each in cube.precisions} == {8, 12}
 
 
 def test_a_case_of_the_catalog_is_explained_with_its_backward_graph():
@@ -267,18 +291,73 @@ def test_what_cannot_be_plotted_is_refused_in_pythons_words(monkeypatch, message
     assert str(refusal.value) == message
 
 
-HOSTILE = '</svg></script><script>alert("1")</script>'
+HOSTILE = '</svg></script><script>alert("1")</script>\\\\href{javascript:alert(1)}{x}'
+
+
+class _Elements(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.links, self.listeners = set(), set(), set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.links |= {value for name, value in attrs if "href" in name}
+        self.listeners |= {name for name, _ in attrs if name.startswith("on")}
+
+
+def runs_script(page):
+    found = _Elements(page)
+    return "script" in found.names or bool(found.links) or bool(found.listeners)
+
+
+def test_a_script_and_a_listener_would_be_seen():
+    assert runs_script("<p><script>1</script></p>")
+    assert runs_script('<img onerror="1">')
+    assert not runs_script("<p>&lt;script&gt;</p>")
+
+
+@pytest.fixture(scope="module")
+def hostile_case(tmp_path_factory):
+    """A case of someone else's, whose texts are scripts."""
+    file = tmp_path_factory.mktemp("hostile") / "theirs.yaml"
+    summary = json.dumps(HOSTILE)
+    text = f"f: {{summary: {summary}, formula: x*y, inputs: {{x: real, y: real}}, order: 1}}\n"
+    file.write_text(text)
+    return f"{file}::f"
+
+
+def test_a_hostile_summary_is_text_in_an_explanation(hostile_case):
+    found = gradcheck.explain(hostile_case, at={"x": 1, "y": 2}, graph=True)
+    assert HOSTILE in str(found)
+    assert not runs_script(found._repr_html_())
+    assert not runs_script(found._repr_svg_())
+    assert "href" not in found._repr_latex_()
 
 
 @pytest.mark.parametrize("over", ["x", ("x", "y")])
-def test_a_hostile_summary_runs_no_script_in_a_plot(over):
-    keys = {"inputs": {"x": "real", "y": "real"}, "at": {"y": 1}, "points": 2}
-    seen = gradcheck.plot(None, "x*y", over=over, summary=HOSTILE, **keys)
-    title = f"{seen.title}{HOSTILE}"
-    hostile = replace(seen, title=title, subtitle=HOSTILE)
-    for shown in (hostile._repr_svg_(), hostile._repr_html_()):
-        assert "script" not in {each.tag.removeprefix(SVG) for each in ET.fromstring(shown).iter()}
-        assert "<script" not in shown
+def test_a_hostile_title_is_text_in_a_plot(hostile_case, over):
+    seen = gradcheck.plot(hostile_case, over=over, at={"y": 1}, points=2)
+    hostile = replace(seen, title=HOSTILE, subtitle=HOSTILE)
+    assert not runs_script(hostile._repr_svg_())
+    assert not runs_script(hostile._repr_html_())
+    assert ET.fromstring(str(hostile)).find(f"{SVG}title").text == HOSTILE
+    assert "x y" in hostile._repr_latex_()
+
+
+def wrong(x):
+    return x + torch.zeros(())
+
+
+def test_a_hostile_name_is_text_in_a_result():
+    wrong.__name__ = wrong.__qualname__ = HOSTILE
+    result = gradcheck.verify(wrong, "2*x", inputs={"x": "real"}, points=2, witness="reverse")
+    page, latex = result._repr_html_(), result._repr_latex_()
+    assert not runs_script(page)
+    assert "&lt;script&gt;" in page
+    assert latex.startswith("$$\\begin{array}{llrrll}\n\\text{check} & \\text{verdict} & ")
+    assert "\\href" not in latex
+    assert "disagree" in latex
 
 
 def test_the_public_names_are_those_that_are_documented():

@@ -65,6 +65,9 @@ class Explanation:
     def _repr_latex_(self) -> str:
         return latex_of(self)
 
+    def _repr_svg_(self) -> str | None:
+        return self.graph.svg() if self.graph else None
+
 
 def json_of(found: Explanation) -> Any:
     """In types that JSON has."""

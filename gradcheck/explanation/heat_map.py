@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.explanation.axes import Axis, span, svg_number, tick_labels, ticks
+from gradcheck.explanation.formulas import latex_block
 from gradcheck.explanation.svg import document, fitted, paint, text, wrapped
 
 _WIDTH, _LEFT, _RIGHT = 820, 72, 796
@@ -35,7 +36,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Surface:
-    """A function over two numbers that run: ``fields`` are the value and both slopes.
+    """A function over two numbers that run: ``fields`` are the value and both slopes, and
+    ``equations`` say in LaTeX what these are, as far as that is short.
 
     Units: ``errors`` are those of PyTorch's slopes, the larger one, in ulps.
     """
@@ -48,6 +50,7 @@ class Surface:
     fields: tuple[Field, ...]
     errors: Floats
     setting: str
+    equations: tuple[str, ...] = ()
 
     def svg(self) -> str:
         """Return the picture as an SVG document."""
@@ -65,6 +68,9 @@ class Surface:
 
     def _repr_html_(self) -> str:
         return self.svg()
+
+    def _repr_latex_(self) -> str | None:
+        return latex_block(self.equations) if self.equations else None
 
 
 def maps_of(surface: Surface) -> list[tuple[str, Floats, list[float]]]:

@@ -27,7 +27,7 @@ from gradcheck.explanation.curves import (
     survey,
     truths,
 )
-from gradcheck.explanation.formulas import short_equation
+from gradcheck.explanation.formulas import latex_equation, short_equation
 from gradcheck.explanation.heat_map import Field, Surface
 from gradcheck.explanation.picture import Picture
 from gradcheck.explanation.statements import coordinate_names
@@ -78,6 +78,7 @@ def _surface(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> 
         ),
         errors=_errors(lines, rows).reshape(shape),
         setting=f"{check.dtype} on {check.device}",
+        equations=tuple(latex_equation(*each) for each in equations.items()),
     )
 
 
