@@ -163,7 +163,7 @@ def _latex_value(digits: str) -> str:
 
 def _head(found: Explanation, manner: Manner) -> Iterator[_Words]:
     check = found.check
-    yield _Words(place_of(found, manner), 2)
+    yield _Words(heading_of(found, manner), 2)
     if check.case.summary not in ("", title_of(check)):
         yield _Words(check.case.summary)
     yield _Words(f"on trial: {check.implementation.text or _OWN}", 2)
@@ -171,7 +171,7 @@ def _head(found: Explanation, manner: Manner) -> Iterator[_Words]:
         yield _Words("note: this point lies outside of the case's domain, where it is not tested")
 
 
-def place_of(found: Explanation, manner: Manner) -> str:
+def heading_of(found: Explanation, manner: Manner) -> str:
     check = found.check
     place = ", ".join(
         f"{name} = {_entries(value.tolist(), manner)}" for name, value in found.values.items()

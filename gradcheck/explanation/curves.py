@@ -75,7 +75,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Transect:
     """A line laid through a point: ``coordinate`` counts over those of all inputs.
 
     ``session`` has one output entry, the one that is drawn.
@@ -273,11 +273,11 @@ def _default_range(check: Check, coordinate: int) -> tuple[float, float]:
     return (high - _WIDTH if low < -_FAR else low), high
 
 
-def line_of(check: Check, output: int | None, coordinate: int, at: Mapping[str, str]) -> Line:
+def line_of(check: Check, output: int | None, coordinate: int, at: Mapping[str, str]) -> Transect:
     """The line of one output entry, or of all of them."""
     name = coordinate_names(check.variant)[1][coordinate]
     session = session_of(check) if output is None else _of_one_entry(check, output)
-    return Line(session, _point(check, name, at), coordinate)
+    return Transect(session, _point(check, name, at), coordinate)
 
 
 def _of_one_entry(check: Check, output: int) -> Session:
@@ -323,7 +323,7 @@ def _point(check: Check, name: str, at: Mapping[str, str]) -> Floats:
     return found
 
 
-def inside_of(line: Line, rows: Floats) -> tuple[Array, Points]:
+def inside_of(line: Transect, rows: Floats) -> tuple[Array, Points]:
     """Which points lie in the domain, and these as arrays of each input."""
     check = line.session.check
     points = from_coordinates(check.variant.inputs, rows)
@@ -334,7 +334,7 @@ def inside_of(line: Line, rows: Floats) -> tuple[Array, Points]:
     return inside, {name: value[inside] for name, value in points.items()}
 
 
-def truths(line: Line, rows: Floats, order: int) -> Floats:
+def truths(line: Transect, rows: Floats, order: int) -> Floats:
     """Certified derivatives along the line; NaN outside of the domain, at kinks and poles.
 
     Shapes: rows [count, coordinates]; [parts, count].
@@ -349,7 +349,7 @@ def truths(line: Line, rows: Floats, order: int) -> Floats:
     return numbers
 
 
-def allowances(line: Line, rows: Floats, truth: Floats) -> Floats:
+def allowances(line: Transect, rows: Floats, truth: Floats) -> Floats:
     """How many ulps the slope may be off and agree. Shapes: truth [parts, count]; [count]."""
     known = np.isfinite(truth).all(axis=0)
     found = np.full(len(rows), math.nan)
@@ -373,7 +373,7 @@ class _Heard:
     judged: tuple[Judgement, ...]
 
     @classmethod
-    def of(cls, line: Line, x: Floats, order: int) -> _Heard:
+    def of(cls, line: Transect, x: Floats, order: int) -> _Heard:
         inside, points = inside_of(line, line.rows(x))
         got = np.full((line.parts, len(x)), math.nan)
         judged = [Judgement(Ruling.ABSTAIN, "outside of the domain")] * len(x)
@@ -385,7 +385,7 @@ class _Heard:
         return cls(got, tuple(judged))
 
 
-def heard_of(line: Line, points: Points, order: int) -> Iterator[tuple[list[float], Judgement]]:
+def heard_of(line: Transect, points: Points, order: int) -> Iterator[tuple[list[float], Judgement]]:
     """Of each point what PyTorch says of the derivative along the line, and the judge of it; of
     both parts of a complex output the worse."""
     session = replace(line.session, check=with_witness(line.session.check, _WITNESSES[order]))
@@ -417,7 +417,7 @@ def _badness(judgement: Judgement) -> tuple[int, float]:
     return judgement.ruling.severity, judgement.ulps
 
 
-def _errors(line: Line, x: Floats, heard: _Heard) -> Errors:
+def _errors(line: Transect, x: Floats, heard: _Heard) -> Errors:
     check, rows = line.session.check, line.rows(x)
     return Errors(
         setting=f"{check.dtype} on {check.device}",
@@ -429,7 +429,7 @@ def _errors(line: Line, x: Floats, heard: _Heard) -> Errors:
 
 
 def _claims(
-    line: Line, x: Floats, heard: _Heard, labels: Sequence[str], order: int
+    line: Transect, x: Floats, heard: _Heard, labels: Sequence[str], order: int
 ) -> Iterator[Claim]:
     """PyTorch's own curves, where the judge did not find them as accurate as they can be."""
     wrong = np.array([word.ruling.severity > Ruling.KNOWN.severity for word in heard.judged])
@@ -440,7 +440,7 @@ def _claims(
             yield Claim(label, setting, x, np.where(differs, numbers, math.nan), order)
 
 
-def _tangents(line: Line, course: Course, at: Mapping[str, str]) -> Iterator[Tangent]:
+def _tangents(line: Transect, course: Course, at: Mapping[str, str]) -> Iterator[Tangent]:
     """At each place that was asked for; --at of what runs is one, too.
 
     Errors: UsageError where the function has no derivative.
@@ -469,7 +469,7 @@ def _tangents(line: Line, course: Course, at: Mapping[str, str]) -> Iterator[Tan
             yield Tangent(float(place[0]), float(value), float(slope))
 
 
-def subtitle_of(lines: Sequence[Line], points: int, running: Sequence[str] = ()) -> str:
+def subtitle_of(lines: Sequence[Transect], points: int, running: Sequence[str] = ()) -> str:
     """Where it was computed, and the values of the inputs that do not run."""
     line, variant = lines[0], lines[0].session.variant
     values = from_coordinates(variant.inputs, line.point)

@@ -8,7 +8,7 @@ from typing import Any
 from gradcheck.answer import EntryReport
 from gradcheck.catalog.checks import Check
 from gradcheck.explanation.accuracy import Allowance, Precision
-from gradcheck.explanation.blocks import Manner, as_text, html_of, latex_of, place_of
+from gradcheck.explanation.blocks import Manner, as_text, heading_of, html_of, latex_of
 from gradcheck.explanation.formulas import Formulas, formula_text
 from gradcheck.explanation.graph_drawing import BackwardGraph
 from gradcheck.explanation.statements import Derivative, title_of
@@ -57,7 +57,7 @@ class Explanation:
         return self.text().rstrip("\n")
 
     def __repr__(self) -> str:
-        return f"<gradcheck explanation: {place_of(self, Manner())}>"
+        return f"<gradcheck explanation: {heading_of(self, Manner())}>"
 
     def _repr_html_(self) -> str:
         return "".join(html_of(self))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from gradcheck.explanation.backward_graph import GraphNode
-from gradcheck.explanation.layout import Layout, layered
+from gradcheck.explanation.layout import Placement, layered
 from gradcheck.explanation.point import numbers_text
 from gradcheck.explanation.svg import MONO, document, paint, smooth, text, wrapped
 from gradcheck.report.failure_text import filled
@@ -141,7 +141,7 @@ def _heading(graph: BackwardGraph, across: float) -> list[str]:
     return lines
 
 
-def _arrows(placed: Layout) -> Iterator[str]:
+def _arrows(placed: Placement) -> Iterator[str]:
     for spots in placed.edges:
         *before, (column, row) = spots
         yield f'<path d="{smooth([*before, (column, row - 6)])}" {paint("frame")}/>'

@@ -26,7 +26,7 @@ _FINER = 4  # so many times: cells between points, by which the levels have smoo
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class HeatMap:
     """One map. Shapes: numbers [len(y), len(x)]; NaN is a gap."""
 
     label: str
@@ -47,7 +47,7 @@ class Surface:
     variables: tuple[str, str]
     x: Floats
     y: Floats
-    fields: tuple[Field, ...]
+    fields: tuple[HeatMap, ...]
     errors: Floats
     setting: str
     equations: tuple[str, ...] = ()

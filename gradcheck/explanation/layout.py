@@ -14,23 +14,23 @@ _SWEEPS = 12
 _GAP = (28.0, 44.0)  # between boxes of a layer, and between layers
 _THIN = 10.0  # the room of an edge that passes a layer
 
-Spot = tuple[float, float]
-Size = tuple[float, float]
+_Spot = tuple[float, float]
+_Size = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Placement:
     """The centre of each box; of each edge the spots that it passes, its two ends included.
 
     ``size`` is that of the whole, whose upper left corner is the origin.
     """
 
-    centres: tuple[Spot, ...]
-    edges: tuple[tuple[Spot, ...], ...]
-    size: Size
+    centres: tuple[_Spot, ...]
+    edges: tuple[tuple[_Spot, ...], ...]
+    size: _Size
 
 
-def layered(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
+def layered(sizes: Sequence[_Size], edges: Sequence[tuple[int, int]]) -> Placement:
     """Lay out boxes of these sizes. Each box comes before those that its edges lead to."""
     ranks = _ranks(len(sizes), edges)
     links, chains = _chains(ranks, edges)
@@ -46,7 +46,7 @@ def layered(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
         half = (sizes[k][1] if k < len(sizes) else bottom - top) / 2
         ends.append((columns[k] - left, (top + bottom) / 2 - half, (top + bottom) / 2 + half))
     right = max(columns[k] + widths[k] / 2 for k in range(len(widths))) - left
-    return Layout(
+    return Placement(
         tuple((column, (top + bottom) / 2) for column, top, bottom in ends[: len(sizes)]),
         tuple(_route([ends[k] for k in chain]) for chain in chains),
         (right, rows[-1][1]),
@@ -126,7 +126,7 @@ def _kept_apart(wanted: Sequence[float], apart: Sequence[float]) -> list[float]:
     return [number + shift for number, shift in zip(flat, shifts, strict=True)]
 
 
-def _rows(layers: Sequence[Sequence[int]], heights: Sequence[float]) -> list[Spot]:
+def _rows(layers: Sequence[Sequence[int]], heights: Sequence[float]) -> list[_Spot]:
     """The top and the bottom of each layer."""
     rows, top = [], 0.0
     for layer in layers:
@@ -136,7 +136,7 @@ def _rows(layers: Sequence[Sequence[int]], heights: Sequence[float]) -> list[Spo
     return rows
 
 
-def _route(ends: Sequence[tuple[float, float, float]]) -> tuple[Spot, ...]:
+def _route(ends: Sequence[tuple[float, float, float]]) -> tuple[_Spot, ...]:
     """From the lower edge of a box, upright through each layer, to the upper edge of another."""
     spots = [(column, row) for column, *rows in ends for row in rows]
     return tuple(spots[1:-1])

@@ -13,7 +13,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.explanation.curves import (
     Course,
-    Line,
+    Transect,
     coordinate_of,
     equations_of,
     heard_of,
@@ -28,7 +28,7 @@ from gradcheck.explanation.curves import (
     truths,
 )
 from gradcheck.explanation.formulas import latex_equation, short_equation
-from gradcheck.explanation.heat_map import Field, Surface
+from gradcheck.explanation.heat_map import HeatMap, Surface
 from gradcheck.explanation.picture import Picture
 from gradcheck.explanation.statements import coordinate_names
 from gradcheck.floats import round_to
@@ -73,7 +73,7 @@ def _surface(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> 
         x=sides[0],
         y=sides[1],
         fields=tuple(
-            Field(label, whole[0].reshape(shape), written.get(label, ""))
+            HeatMap(label, whole[0].reshape(shape), written.get(label, ""))
             for label, whole in zip(labels, wholes, strict=True)
         ),
         errors=_errors(lines, rows).reshape(shape),
@@ -115,7 +115,7 @@ def _fixed(
     return {**{port.name: "0" for port in ports if port.name in plain}, **at}
 
 
-def _grid(line: Line, both: Sequence[int], sides: Sequence[Floats]) -> Floats:
+def _grid(line: Transect, both: Sequence[int], sides: Sequence[Floats]) -> Floats:
     """Every point of the surface, row by row. Shapes: [count, coordinates]."""
     across, up = np.meshgrid(sides[0], sides[1])
     rows = np.repeat(line.point[None], across.size, axis=0)
@@ -123,7 +123,7 @@ def _grid(line: Line, both: Sequence[int], sides: Sequence[Floats]) -> Floats:
     return rows
 
 
-def _errors(lines: Sequence[Line], rows: Floats) -> Floats:
+def _errors(lines: Sequence[Transect], rows: Floats) -> Floats:
     """The larger error of both slopes, in ulps; NaN where nothing was judged."""
     inside, points = inside_of(lines[0], rows)
     errors = np.full((2, len(rows)), math.nan)
