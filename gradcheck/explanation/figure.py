@@ -10,7 +10,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from gradcheck.answer import Floats, Ruling
-from gradcheck.explanation.axes import breaks, span
+from gradcheck.explanation.axes import breaks, span, svg_number
 from gradcheck.explanation.heat_map import Surface, maps_of
 from gradcheck.explanation.picture import (
     Errors,
@@ -83,7 +83,7 @@ def _draw_panels(picture: Picture, figure: Figure) -> None:
     panels = figure.subplots(len(heights), squeeze=False, sharex=True, height_ratios=heights)
     draw_curves(picture, panels[0, 0]).get_legend().remove()
     handles = panels[0, 0].get_legend_handles_labels()
-    _plain(figure.legend(*handles, loc="outside upper left", ncols=2, fontsize="small"))
+    _plain(figure.legend(*handles, loc="outside lower left", ncols=2, fontsize="small"))
     for errors, ax in zip(picture.errors, panels[1:, 0], strict=True):
         _draw_errors(errors, ax)
     panels[-1, 0].set_xlabel(picture.variable, parse_math=False)
@@ -119,7 +119,8 @@ def _draw_map(surface: Surface, place: int, ax: Any) -> None:
     title, numbers, levels = maps_of(surface)[place]
     norm = BoundaryNorm(levels, 256, extend="both")
     drawn = ax.pcolormesh(surface.x, surface.y, numbers, norm=norm, shading="nearest")
-    ax.figure.colorbar(drawn, ax=ax)
+    shown = levels[:: max(1, len(levels) // 10)]
+    ax.figure.colorbar(drawn, ax=ax).set_ticks(shown, labels=list(map(svg_number, shown)))
     ax.set_title(title, fontsize="small", parse_math=False)
     ax.set_xlabel(surface.variables[0], parse_math=False)
     ax.set_ylabel(surface.variables[1], parse_math=False)

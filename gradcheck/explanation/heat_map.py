@@ -21,6 +21,7 @@ _SIDE = 270  # pixels of a map
 _GAP = 132  # between the maps of a row: room for the numbers
 _BAR = 14  # pixels: the width of the scale
 _LEVELS = 14
+_POLE = 100.0  # a range this many times that of the middle nine tenths is a pole's
 _COLOURS = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]  # viridis
 _FINER = 4  # so many times: cells between points, by which the levels have smooth borders
 
@@ -84,7 +85,11 @@ def maps_of(surface: Surface) -> list[tuple[str, Floats, list[float]]]:
 
 
 def _levels(numbers: Floats) -> list[float]:
-    low, high = span(numbers)
+    """Round numbers from the least to the largest, unless a pole would swallow all others."""
+    low, high = inner = span(numbers)
+    finite = numbers[np.isfinite(numbers)]
+    if finite.size and np.ptp(finite) < _POLE * (inner[1] - inner[0]):
+        low, high = span(np.array([finite.min(), finite.max()]))
     return ticks(low, high, _LEVELS)
 
 

@@ -16,6 +16,7 @@ from gradcheck.explanation.axes import (
     tick_labels,
     ticks,
 )
+from gradcheck.explanation.heat_map import HeatMap, Surface, band_of, colour_of, maps_of
 from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent, draw_svg
 from gradcheck.explanation.svg import STYLE, fitted, text_width, wrapped
 
@@ -204,3 +205,24 @@ def test_pixels_stay_finite_far_outside_of_the_range():
     axis = Axis(0.0, 1.0, 100.0, 200.0)
     assert axis.pixel(0.5) == 150.0
     assert axis.pixels(np.array([-1e308, 1e308])).tolist() == [-100.0, 400.0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "most"),
+    [
+        (np.where(np.arange(900) < 20, 1.0, 0.01 * np.sin(np.arange(900))), 1.0),  # a hill
+        (np.where(np.arange(900) < 2, 1e9, np.linspace(0, 1, 900)), 2.0),  # a pole
+    ],
+)
+def test_the_levels_of_a_map_reach_over_a_hill_and_not_up_a_pole(numbers, most):
+    square = numbers.reshape(30, 30)
+    places = np.arange(30.0)
+    heat_map = HeatMap("y", square)
+    surface = Surface("f", "", ("u", "v"), places, places, (heat_map,), square, "float64 on cpu")
+    _, _, levels = maps_of(surface)[0]
+    assert 0.5 * most <= levels[-1] <= 1.1 * most
+
+
+def test_a_map_has_a_cell_for_each_number_and_none_for_a_gap():
+    assert band_of(np.array([np.nan, -1.0, 0.0, 0.5, 9.0]), [0.0, 1.0]).tolist() == [-1, 0, 1, 1, 2]
+    assert len({colour_of(band, 10) for band in range(11)}) == 11
