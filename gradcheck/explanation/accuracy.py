@@ -25,6 +25,7 @@ from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.points.generate import to_coordinates
 from gradcheck.query import Array, Query
 from gradcheck.reference.enclosures import Status
+from gradcheck.run.joint_query import MOST_PARTS
 from gradcheck.run.observation import Judged, observe
 from gradcheck.run.session import real_reference_of, session_of
 
@@ -61,6 +62,8 @@ def allowances_at(check: Check, values: Mapping[str, Array]) -> Iterator[Allowan
     real, dtype = real_reference_of(check.variant), DTYPES[check.dtype]
     point = to_coordinates(check.variant.inputs, {name: x[None] for name, x in values.items()})
     for order, witness in enumerate(_WITNESSES):
+        if real.outputs * real.size**order > MOST_PARTS:
+            return  # nobody reads so many
         found = derivatives_at(real, order, point)
         truth = np.array([float(ball.mid()) for ball in found.balls.flat])
         with np.errstate(all="ignore"):
@@ -111,18 +114,23 @@ def _spread(judged: Judged) -> Floats:
     return np.where(judged.parts == 0, numbers.real, numbers.imag)
 
 
-def precisions_at(check: Check, at: Mapping[str, str]) -> Iterator[Precision]:
-    """What PyTorch gives in each dtype of the inputs' kind, the most precise first."""
+def precisions_at(
+    check: Check, at: Mapping[str, str], values: Mapping[str, Array]
+) -> Iterator[Precision]:
+    """What PyTorch gives in each dtype of the inputs' kind, the most precise first.
+
+    ``values`` are those at the point in the check's dtype: of inputs that ``at`` leaves out.
+    """
     is_complex = DTYPES[check.dtype].is_complex
     kinds = [dtype for dtype in DTYPES.values() if dtype.is_complex == is_complex]
     for dtype in sorted(kinds, key=lambda each: -each.precision):
         here = replace(check, dtype=dtype.name)
         try:
-            values = values_at(check.case, check.variant, at, dtype)
+            rounded = values_at(check.case, check.variant, at, dtype, values)
         except UsageError as error:
             yield Precision(dtype.name, None, str(error).partition("\n")[0])
             continue
-        yield from _precision(here, values)
+        yield from _precision(here, rounded)
 
 
 def _precision(check: Check, values: Mapping[str, Array]) -> Iterator[Precision]:

@@ -43,6 +43,7 @@ from gradcheck.reference.enclosures import Status
 from gradcheck.reference.interpret import MOVES, evaluate, move
 from gradcheck.report.failure_text import format_number, without_zeros
 from gradcheck.report.records import version
+from gradcheck.run.joint_query import MOST_PARTS
 from gradcheck.run.session import real_reference_of
 
 
@@ -74,21 +75,18 @@ def explain_at(
             (name, said) for name in names for said in heard(with_witness(check, name), values)
         ),
         allowances=tuple(allowances_at(check, values)),
-        precisions=tuple(precisions_at(check, at)),
+        precisions=tuple(precisions_at(check, at, values)),
         graph=_graph(check, values) if graph else BackwardGraph(),
     )
-
-
-_MOST = 4_096  # derivatives of one order
 
 
 def _refuse_many(check: Check, order: int) -> None:
     real = real_reference_of(check.variant)
     count = real.outputs * real.size**order
-    if order > 1 and count > _MOST:
+    if order > 1 and count > MOST_PARTS:
         raise UsageError(
             f"--order {order}: {count:,} derivatives",
-            f"at most {_MOST:,}",
+            f"at most {MOST_PARTS:,}",
             f"write --order {order - 1}",
         )
 

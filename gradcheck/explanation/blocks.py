@@ -351,7 +351,9 @@ def _allowance_rows(found: Explanation, manner: Manner) -> Iterator[_Block]:
     """Where the error comes from that each number may have; of many numbers the first."""
     told = {truth.of.name: truth.of.tells(is_zero=truth.digits == "0") for truth in found.truths}
     telling = [each for each in found.allowances if manner.everything or told.get(each.of)]
-    shown = telling if manner.everything else telling[:_SHOWN]
+    by_order = ([each for each in telling if each.of.startswith("∂") == of] for of in (False, True))
+    most = None if manner.everything else FEW
+    shown = [each for group in by_order for each in group[:most]]
     rows = [
         [each.of, *(_figure(number) for number in (
             each.condition, each.by_conditioning, each.by_rounding, each.by_moves, each.agrees
@@ -369,7 +371,10 @@ def _notes(found: Explanation, more: int, manner: Manner) -> Iterator[_Words]:
         yield _Words(f"... and {more} more; {manner.more} them")
     yield _Words(_MEANING)
     if any(math.isnan(each.by_moves) for each in found.allowances):
-        yield _Words("W is not told where the code cannot be looked into")
+        yield _Words(
+            "W is not told where PyTorch gives sums of derivatives alone, as of an array, or where "
+            "the code cannot be looked into"
+        )
 
 
 _MEANING = (

@@ -12,6 +12,7 @@ from flint import acb
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.dtypes import Dtype
 from gradcheck.errors import ExpressionError, UsageError
+from gradcheck.floats import round_to
 from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
@@ -22,15 +23,22 @@ from gradcheck.report.failure_text import format_number
 
 
 def values_at(
-    case: Case, variant: Variant, at: Mapping[str, str], dtype: Dtype
+    case: Case,
+    variant: Variant,
+    at: Mapping[str, str],
+    dtype: Dtype,
+    otherwise: Mapping[str, Array] | None = None,
 ) -> dict[str, Array]:
-    """The value of each input: what ``at`` says, else that of the case's first point.
+    """The value of each input: what ``at`` says, else ``otherwise`` does, else the case's first
+    point.
 
     Errors: UsageError for an input without a value, or a value that is no finite constant of the
             input's shape, or whose name is no input.
     """
-    declared = fixed_points(case, variant, dtype)
+    declared = fixed_points(case, variant, dtype) if otherwise is None else ()
     values = dict(declared[0].at) if declared else {}
+    values |= {name: _rounded(name, x, dtype) for name, x in (otherwise or {}).items()
+               if name not in at}  # fmt: skip
     ports = {port.name: port for port in variant.formula.ports}
     for name, text in at.items():
         if name not in ports:
@@ -92,6 +100,17 @@ def _numbers(option: str, text: str, port: Port, dtype: Dtype) -> Array:
         raise _no_value(option, text, "a complex number", "write a real one, or declare the input "
                         f"complex: --input {port.name or 'z'}=complex")  # fmt: skip
     return rounded
+
+
+def _rounded(name: str, value: Array, dtype: Dtype) -> Array:
+    """A value of another dtype. Errors: UsageError for one that is not finite in this one."""
+    found: Array = round_to(value, dtype)
+    if not np.isfinite(found).all():
+        text = numbers_text(value.tolist(), most=3)
+        raise _no_value(
+            f"--at {name}", text, f"not finite in {dtype.name}", "write a finite number"
+        )
+    return found
 
 
 def _balls(option: str, text: str) -> Array:

@@ -364,6 +364,20 @@ def test_a_point_that_a_dtype_does_not_reach_is_noted(command):
     assert "bfloat16  y" in out
 
 
+def test_a_written_point_is_rounded_to_each_precision(command, catalog):
+    (catalog / "third.yaml").write_text(
+        "third: {formula: x/3, inputs: {x: real}, dtypes: [float64], points: [{at: {x: 1/3}}]}\n"
+    )
+    found = json.loads(command("explain", "cases/third.yaml::third", "--json").out)["precisions"]
+    assert {each["dtype"]: each["note"] for each in found} == dict.fromkeys(
+        ("float64", "float32", "float16", "bfloat16"), ""
+    )
+    assert [float(each["true"]) for each in found if each["dtype"] == "bfloat16"] == [
+        pytest.approx(171 / 512 / 3, rel=1e-15),
+        pytest.approx(1 / 3, rel=1e-15),
+    ]
+
+
 def test_of_complex_numbers_both_precisions_are_told(command):
     found = json.loads(command("explain", "z**2", "--at", "z=1+I", "--json").out)["precisions"]
     assert {each["dtype"] for each in found} == {"complex128", "complex64"}
