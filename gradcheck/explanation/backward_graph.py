@@ -158,33 +158,54 @@ def _plain(value: Any) -> Any:
 
 
 def backward_graph(
-    function: Callable[..., Tensor], inputs: dict[str, Tensor]
+    function: Callable[..., Any], inputs: dict[str, Tensor]
 ) -> tuple[GraphNode, ...]:
-    """Call the function, run backward from the sum of its output, and describe every node.
+    """Call the function, run backward from the sum of its outputs, and describe every node.
 
-    The output comes first and the inputs last; each node stands before those that its gradient
+    The outputs come first and the inputs last; each node stands before those that its gradient
     flows to. The inputs must be leaves that require a gradient; their ``.grad`` is filled.
     """
     with _Recorder(inputs) as recorder:
-        output = function(*inputs.values())
-    if output.grad_fn is None:
-        return (_alone(output), *(_leaf(name, tensor) for name, tensor in inputs.items()))
-    nodes = _ordered(output.grad_fn)
+        result = function(*inputs.values())
+    outputs = _named([result] if isinstance(result, Tensor) else result)
+    roots = {output.grad_fn: name for name, output in outputs.items() if output.grad_fn is not None}
+    nodes = _ordered(list(roots))
     unseen = {node: _Computed(None, "", _saved(node)) for node in nodes}
     found = {**unseen, **recorder.found}
-    found[output.grad_fn] = replace(found[output.grad_fn], value=output.detach())
+    for output in outputs.values():
+        if output.grad_fn is not None:
+            found[output.grad_fn] = replace(found[output.grad_fn], value=output.detach())
     grads: dict[_Edge, Any] = {}
     for node in nodes:
         node.register_prehook(_keeper(grads, node))
-    output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
-    return tuple(_described(nodes, found, grads, inputs))
+    differentiable = [output for output in outputs.values() if output.grad_fn is not None]
+    if differentiable:
+        ones = [torch.ones_like(output) for output in differentiable]
+        torch.autograd.backward(differentiable, ones)
+    alone = (_alone(name, each) for name, each in outputs.items() if each.grad_fn is None)
+    return (*_described(nodes, found, roots, grads, inputs), *alone, *_unreached(nodes, inputs))
 
 
-def _ordered(root: _Edge) -> list[_Edge]:
+def _named(results: Sequence[Any]) -> dict[str, Tensor]:
+    """``output``; of several ``output 0``, ``output 1``, ..."""
+    if len(results) == 1:
+        return {"output": results[0]}
+    return {f"output {k}": each for k, each in enumerate(results) if isinstance(each, Tensor)}
+
+
+def _ordered(roots: Sequence[_Edge]) -> list[_Edge]:
     """Every node once, each before its parents: a depth-first post-order, reversed."""
     done: dict[_Edge, None] = {}
+    seen: set[_Edge] = set()
+    for root in reversed(roots):
+        if root not in seen:
+            seen.add(root)
+            _visit(root, seen, done)
+    return list(reversed(done))
+
+
+def _visit(root: _Edge, seen: set[_Edge], done: dict[_Edge, None]) -> None:
     stack: list[tuple[_Edge, Iterator[_Edge]]] = [(root, iter(_parents(root)))]
-    seen = {root}
     while stack:
         node, rest = stack[-1]
         following = next((parent for parent in rest if parent not in seen), None)
@@ -194,7 +215,6 @@ def _ordered(root: _Edge) -> list[_Edge]:
         else:
             seen.add(following)
             stack.append((following, iter(_parents(following))))
-    return list(reversed(done))
 
 
 def _parents(node: _Edge) -> tuple[_Edge, ...]:
@@ -212,6 +232,7 @@ def _keeper(grads: dict[_Edge, Any], node: _Edge) -> Callable[[Any], None]:
 def _described(
     nodes: list[_Edge],
     found: Mapping[_Edge, _Computed],
+    roots: Mapping[_Edge, str],
     grads: dict[_Edge, Any],
     inputs: dict[str, Tensor],
 ) -> Iterator[GraphNode]:
@@ -224,7 +245,7 @@ def _described(
         else:
             computed = found[node]
             yield GraphNode(
-                name="" if position[node] else "output",
+                name=roots.get(node, ""),
                 grad_fn=node.name().rpartition("::")[2],
                 is_leaf=False,
                 requires_grad=True,
@@ -234,6 +255,9 @@ def _described(
                 expression=computed.text,
                 saved=computed.saved,
             )
+
+
+def _unreached(nodes: list[_Edge], inputs: dict[str, Tensor]) -> Iterator[GraphNode]:
     reached = {id(getattr(node, "variable", None)) for node in nodes}
     for name, tensor in inputs.items():
         if id(tensor) not in reached:
@@ -250,7 +274,7 @@ def _leaf(name: str, tensor: Tensor) -> GraphNode:
     return GraphNode(name, "None", tensor.is_leaf, tensor.requires_grad, data, grad, ())
 
 
-def _alone(output: Tensor) -> GraphNode:
-    """An output that does not depend on the inputs."""
+def _alone(name: str, output: Tensor) -> GraphNode:
+    """An output that does not depend on the inputs, or is one of them."""
     data = output.detach().tolist()
-    return GraphNode("output", "None", output.is_leaf, output.requires_grad, data, None, ())
+    return GraphNode(name, "None", output.is_leaf, output.requires_grad, data, None, ())

@@ -64,7 +64,7 @@ class BackwardGraph:
 def _lines(node: GraphNode) -> list[str]:
     """What a box says: its name, the value, the gradient, what is saved, and what kind it is."""
     head = node.name if node.is_leaf else node.grad_fn
-    lines = [f"output: {head}" if node.name == "output" and not node.is_leaf else head]
+    lines = [f"{node.name}: {head}" if node.name and not node.is_leaf else head]
     value = "" if node.data is None else f"= {_short(node.data)}"
     computed = "" if node.is_leaf else node.expression or "a result inside of PyTorch"
     if len(computed) + len(value) < _LETTERS:
@@ -207,10 +207,12 @@ def tree_lines(graph: BackwardGraph, most: float = math.inf) -> list[str]:
 
     ``most``: of a longer array the first entries alone are told.
     """
-    if not graph:
-        return []
     done: set[int] = set()
-    return list(_branch(graph, 0, ("", ""), done, most))
+    lines: list[str] = []
+    for place in range(len(graph)):  # below the first output stands nearly all of it
+        if place not in done:
+            lines += _branch(graph, place, ("", ""), done, most)
+    return lines
 
 
 def _branch(

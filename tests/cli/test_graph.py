@@ -1,5 +1,6 @@
 """`gradcheck graph`: the backward graph as SVG and as DOT."""
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -121,6 +122,29 @@ def test_without_being_asked_for_there_is_no_graph():
 )
 def test_a_sub_expression_is_named_as_it_would_be_written(function, text):
     assert expressions(function, x=2.0, y=3.0)[0] == text
+
+
+def test_of_several_outputs_each_is_a_root():
+    leaves = {name: torch.tensor(2.0, requires_grad=True) for name in ("x", "unused")}
+    nodes = backward_graph(lambda x, _: (x**2, x.sin(), torch.tensor(1.0)), leaves)
+    graph = BackwardGraph("f", "", nodes)
+    names = {node.name: node.grad_fn for node in graph}
+    assert names == {
+        **{"output 0": "PowBackward0", "output 1": "SinBackward0", "output 2": "None"},
+        **{"x": "None", "unused": "None"},
+    }
+    # 2x + cos x at 2: the gradient of the sum
+    assert next(node for node in graph if node.name == "x").grad == pytest.approx(4 + math.cos(2))
+    assert [line[:2] for line in str(graph).splitlines() if line.startswith("#")] == [
+        *("#0", "#2", "#1", "#2", "#3", "#4"),
+    ]
+    assert ET.fromstring(graph.svg()).tag == f"{SVG}svg"
+
+
+def test_a_case_with_several_outputs_is_drawn(command):
+    ended = command("graph", "kernels/softmax.yaml::softmax_and_logsumexp", "-o", "-")
+    assert (ended.code, ended.err) == (0, "")
+    assert {"output 0: SoftmaxBackward0", "output 1: LogsumexpBackward0"} <= set(texts(ended.out))
 
 
 class Cube(torch.autograd.Function):
