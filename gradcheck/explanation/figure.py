@@ -12,14 +12,8 @@ from matplotlib.figure import Figure
 from gradcheck.answer import Floats, Ruling
 from gradcheck.explanation.axes import breaks, span, svg_number
 from gradcheck.explanation.heat_map import Surface, maps_of
-from gradcheck.explanation.picture import (
-    Errors,
-    Picture,
-    claim_legend,
-    legend_of,
-    summary_of,
-    tangent_legend,
-)
+from gradcheck.explanation.panels import claim_legend, legend_of, summary_of, tangent_legend
+from gradcheck.explanation.picture import Errors, Picture
 
 _STYLES = {0: "-", 1: "--", 2: ":"}
 _MARKS = {Ruling.AGREE: ("C0", "."), Ruling.INACCURATE: ("C1", "."), Ruling.DISAGREE: ("C3", "x")}

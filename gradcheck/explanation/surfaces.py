@@ -13,24 +13,20 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.explanation.curves import (
     Course,
-    Transect,
     coordinate_of,
     equations_of,
-    heard_of,
-    inside_of,
     labels_of,
-    line_of,
     output_of,
     picture_title,
     range_of,
     subtitle_of,
     survey,
-    truths,
 )
 from gradcheck.explanation.formulas import latex_equation, short_equation
 from gradcheck.explanation.heat_map import HeatMap, Surface
 from gradcheck.explanation.picture import Picture
 from gradcheck.explanation.statements import coordinate_names
+from gradcheck.explanation.transects import Transect, heard_of, inside_of, line_of, truths
 from gradcheck.floats import round_to
 
 _SIDE = 41  # points of each side

@@ -17,7 +17,8 @@ from gradcheck.explanation.axes import (
     ticks,
 )
 from gradcheck.explanation.heat_map import HeatMap, Surface, band_of, colour_of, maps_of
-from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent, draw_svg
+from gradcheck.explanation.panels import draw_svg
+from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent
 from gradcheck.explanation.svg import STYLE, fitted, text_width, wrapped
 
 SVG = "{http://www.w3.org/2000/svg}"
