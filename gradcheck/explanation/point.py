@@ -53,6 +53,18 @@ def values_at(
     return {name: values[name] for name in ports}
 
 
+def refuse_empty(variant: Variant) -> None:
+    """Errors: UsageError for a function of nothing, or with nothing as its result."""
+    formula = variant.formula
+    for what, ports in (("inputs", formula.ports), ("results", formula.judged)):
+        if not sum(math.prod(port.shape) for port in ports):
+            raise UsageError(
+                f"a function whose {what} have no entries",
+                "one entry at least, of which something can be told",
+                "give an array with entries",
+            )
+
+
 def number(option: str, text: str, dtype: Dtype) -> float:
     """One number, such as ``3`` or ``pi/2``. Errors: UsageError for anything else."""
     return float(_numbers(option, text, Port("", ()), dtype))

@@ -415,6 +415,18 @@ def test_too_many_derivatives_are_refused(command):
     )
 
 
+@pytest.mark.parametrize("arguments", [("explain",), ("plot", "-o", "-")], ids=" ".join)
+def test_a_function_of_nothing_is_refused(command, arguments):
+    name, *others = arguments
+    ended = command(name, "2*x", "--at", "x=[]", *others)
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "a function whose inputs have no entries\n"
+        "  expected: one entry at least, of which something can be told\n"
+        "  fix:      give an array with entries\n"
+    )
+
+
 def test_the_formulas_are_printed_in_latex(command):
     assert command("explain", "3*x**2", "--at", "x=3", "--order", "3", "--latex").out == (
         "$$\\begin{aligned}\n"
