@@ -20,7 +20,13 @@ from gradcheck.explanation.backward_graph import backward_graph
 from gradcheck.explanation.explanation import CertifiedValue, Explanation
 from gradcheck.explanation.formulas import formulas_of
 from gradcheck.explanation.graph_drawing import BackwardGraph
-from gradcheck.explanation.point import is_inside, numbers_text, refuse_empty, row_of, values_at
+from gradcheck.explanation.point import (
+    is_inside,
+    numbers_text,
+    refuse_no_entries,
+    row_of,
+    values_at,
+)
 from gradcheck.explanation.statements import (
     Derivative,
     certain,
@@ -56,7 +62,7 @@ def explain_at(
     Errors: UsageError for a point that is none of this function, and for too many derivatives.
     """
     case, variant = check.case, check.variant
-    refuse_empty(variant)
+    refuse_no_entries(variant)
     values = values_at(case, variant, at, DTYPES[check.dtype])
     usual = 2 if case.order >= 2 and variant.is_scalar else 1
     orders = tuple(range((usual if order is None else order) + 1))

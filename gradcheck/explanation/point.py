@@ -53,7 +53,7 @@ def values_at(
     return {name: values[name] for name in ports}
 
 
-def refuse_empty(variant: Variant) -> None:
+def refuse_no_entries(variant: Variant) -> None:
     """Errors: UsageError for a function of nothing, or with nothing as its result."""
     formula = variant.formula
     for what, ports in (("inputs", formula.ports), ("results", formula.judged)):

@@ -25,7 +25,7 @@ from gradcheck.explanation.curves import (
 from gradcheck.explanation.formulas import latex_equation, short_equation
 from gradcheck.explanation.heat_map import HeatMap, Surface
 from gradcheck.explanation.picture import Picture
-from gradcheck.explanation.point import refuse_empty
+from gradcheck.explanation.point import refuse_no_entries
 from gradcheck.explanation.statements import coordinate_names
 from gradcheck.explanation.transects import Transect, heard_of, inside_of, line_of, truths
 from gradcheck.floats import round_to
@@ -39,7 +39,7 @@ def picture_of(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -
 
     Errors: UsageError for an input, an output or a range that is not there.
     """
-    refuse_empty(checks[0].variant)
+    refuse_no_entries(checks[0].variant)
     return _surface(checks, course, at) if course.other else survey(checks, course, at)
 
 
