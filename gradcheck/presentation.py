@@ -8,13 +8,23 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradcheck.catalog.checks import Check
-from gradcheck.devices import choose_one
+from gradcheck.devices import choose, choose_one
 from gradcheck.errors import UsageError
 from gradcheck.explanation.at_point import explain_at
-from gradcheck.explanation.curves import Course, survey
+from gradcheck.explanation.curves import Course
 from gradcheck.explanation.explanation import Explanation
-from gradcheck.explanation.request import Asker, Request, check_of, check_on
-from gradcheck.explanation.svg import Picture
+from gradcheck.explanation.request import (
+    Asker,
+    Request,
+    check_of,
+    check_on,
+    checks_like,
+    need_matplotlib,
+    owner_of,
+    that_run,
+)
+from gradcheck.explanation.statements import coordinate_names
+from gradcheck.explanation.surfaces import picture_of
 from gradcheck.implementations.given import case_given
 
 _At = Mapping[str, Any]
@@ -30,6 +40,7 @@ def explain(  # noqa: PLR0913 - the options of the command, each by its name
     device: str = "cpu",
     implementation: int = 0,
     graph: bool = False,
+    order: int | None = None,
     trust: Sequence[str] = (),
     **keys: Any,
 ) -> Explanation:
@@ -39,18 +50,21 @@ def explain(  # noqa: PLR0913 - the options of the command, each by its name
     packaged catalog, ``FILE.yaml::CASE``, or a formula. ``at`` gives the inputs their values,
     numbers, arrays or texts such as ``pi/2``, by default those of the case's first point; inputs
     that nothing declares are real or complex, and of the shape, as their value is. ``keys`` are
-    further keys of a case. ``graph`` adds the backward graph.
+    further keys of a case. ``graph`` adds the backward graph. Derivatives go up to ``order``, 1
+    to 3, if it is given.
 
     Errors: CatalogError for what the case format refuses; ValueError for what is not there, and
             for a point that is none of this function.
     """
     with _options({"input": "inputs"}):
+        if order not in (None, 1, 2, 3):
+            raise ValueError(f"order is {order}, expected 1, 2 or 3")
         values = _values(at or {})
         declared = {**keys, **({} if inputs is None else {"inputs": dict(inputs)})}
         asker = Asker("gradcheck.explain")
         request = Request(str(subject), asker, values, declared, trust, implementation)
         check = _check(subject, formula, request, dtype, device)
-        return explain_at(check, values, graph=graph)
+        return explain_at(check, values, graph=graph, order=order)
 
 
 def plot(  # noqa: PLR0913 - the options of the command, each by its name
@@ -58,38 +72,80 @@ def plot(  # noqa: PLR0913 - the options of the command, each by its name
     formula: Any = None,
     inputs: Mapping[str, Any] | None = None,
     *,
-    over: str = "",
+    over: str | Sequence[str] = "",
     start: Any = "",
     end: Any = "",
     at: _At | None = None,
-    entry: int = 0,
-    points: int = 401,
-    dtype: str = "",
+    tangent: Any = None,
+    order: int = 1,
+    entry: int | None = None,
+    points: int | None = None,
+    dtype: str | Sequence[str] = "",
     device: str = "cpu",
     implementation: int = 0,
     trust: Sequence[str] = (),
+    ax: Any = None,
     **keys: Any,
-) -> Picture:
-    """Return the picture of a function with its derivative, and the error of PyTorch's gradient.
+) -> Any:
+    """Return the picture of a function with its derivatives, and the error of PyTorch's gradient.
 
     ``over`` names the number that runs, from ``start`` to ``end``: ``x``, ``x[0, 1]``, ``im z``;
-    ``at`` fixes the others; ``entry`` says which output entry is drawn. All else is as for
-    `explain`. ``str`` of the picture is an SVG.
+    two of them make a surface. ``at`` fixes the others, and of what runs asks for a tangent, as
+    ``tangent`` does: a place, several, or a mapping of names to places. ``order`` 2 adds the second
+    derivative; ``entry`` says which output entry is drawn. ``dtype`` and ``device`` may be lists: a
+    panel of errors each. All else is as for `explain`. ``str`` of the picture is an SVG. With
+    ``ax``, axes of matplotlib's, the curves are drawn there, and the axes are returned.
 
     Errors: as for `explain`.
     """
     with _options({"input": "over", "from": "start", "to": "end"}):
-        if points < 2:
-            raise ValueError(f"points is {points}, expected at least 2")
-        owner = over.strip().removeprefix("re ").removeprefix("im ").partition("[")[0].strip()
+        _refuse_numbers(points, order)
+        if ax is not None:
+            need_matplotlib("ax")
+        both = that_run([over] if isinstance(over, str) else list(over))
         values = _values(at or {})
         declared = {**keys, **({} if inputs is None else {"inputs": dict(inputs)})}
         asker = Asker("gradcheck.plot")
-        request = Request(str(subject), asker, values, declared, trust, implementation, owner)
-        check = _check(subject, formula, request, dtype, device)
-        ends = {"start": _written(start), "end": _written(end)}
-        course = Course(over.strip(), **ends, points=points, output=entry)
-        return survey(check, course, values)
+        running = tuple(owner_of(each) for each in both if each)
+        request = Request(str(subject), asker, values, declared, trust, implementation, running)
+        check = _check(subject, formula, request, "", "cpu")
+        dtypes = dtype if isinstance(dtype, str) else ",".join(dtype)
+        course = Course(
+            both[0].strip(),
+            _written(start),
+            _written(end),
+            points=points,
+            output=entry,
+            order=order,
+            tangents=tuple(_tangents(tangent, both[0] or next(iter(_names_of(check))))),
+            other=both[1].strip(),
+        )
+        picture = picture_of(checks_like(check, dtypes, choose(device)), course, values)
+    if ax is None:
+        return picture
+    from gradcheck.explanation.figure import draw_curves
+
+    return draw_curves(picture, ax)
+
+
+def _refuse_numbers(points: int | None, order: int) -> None:
+    if points is not None and points < 2:
+        raise ValueError(f"points is {points}, expected at least 2")
+    if order not in (1, 2):
+        raise ValueError(f"order is {order}, expected 1 or 2")
+
+
+def _names_of(check: Check) -> list[str]:
+    """What may run."""
+    return coordinate_names(check.variant)[1]
+
+
+def _tangents(asked: Any, running: str) -> Iterator[tuple[str, str]]:
+    if isinstance(asked, Mapping):
+        yield from _values(asked).items()
+    elif asked is not None:
+        several = isinstance(asked, (list, tuple))
+        yield from ((running, _written(each)) for each in (asked if several else [asked]))
 
 
 def _check(subject: Any, formula: Any, request: Request, dtype: str, device: str) -> Check:

@@ -1,9 +1,11 @@
 """`gradcheck.explain` and `gradcheck.plot` from Python: what the commands show, as objects."""
 
+import json
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def cube():
 def test_an_explanation_reads_as_what_the_command_prints(cube):
     text = str(cube)
     assert text.startswith("x**3  at x = 2.0  (float64 on cpu)\n")
-    assert "∂y/∂x     12          12.0\n" in text  # 3x² at 2
+    assert "∂y/∂x     12          0  12.0\n" in text  # 3x² at 2
     assert not text.endswith("\n")
     assert "--all" not in text
 
@@ -106,6 +108,29 @@ def test_code_of_ones_own_is_explained_as_verify_judges_it():
 def test_wrong_code_of_ones_own_is_shown_to_be_wrong():
     found = gradcheck.explain(torch.cos, "sin(x)", {"x": "real"}, at={"x": "pi/3"})
     assert Ruling.DISAGREE in {said.ruling for _, said in found.statements}
+
+
+def test_an_explanation_has_a_picture_only_with_its_graph(cube):
+    assert cube._repr_svg_() is None
+    with_graph = gradcheck.explain("x**3", at={"x": 2}, graph=True)
+    assert with_graph._repr_svg_() == with_graph.graph.svg()
+    assert with_graph.graph.svg() in with_graph._repr_html_()
+
+
+def test_derivatives_of_order_three_are_told_where_they_are_asked_for():
+    found = gradcheck.explain("x**4", at={"x": 2}, order=3)
+    assert {truth.of.name: truth.digits for truth in found.truths}["∂³y/∂x∂x∂x"] == "48"
+    with pytest.raises(ValueError, match=r"^order is 4, expected 1, 2 or 3$"):
+        gradcheck.explain("x**4", at={"x": 2}, order=4)
+
+
+def test_an_explanation_has_allowances_and_precisions_as_values(cube):
+    assert [each.of for each in cube.allowances] == ["y", "∂y/∂x"]
+    assert all(each.agrees >= 4 for each in cube.allowances)
+    assert [each.dtype for each in cube.precisions[::2]] == [
+        *("float64", "float32", "float16", "bfloat16"),
+    ]
+    assert {each.said.got for each in cube.precisions} == {8, 12}
 
 
 def test_a_case_of_the_catalog_is_explained_with_its_backward_graph():
@@ -207,6 +232,132 @@ def test_a_plot_runs_over_the_number_that_is_named():
     assert [curve.numbers.tolist() for curve in seen.curves] == [[0, 0, 0], [0, 0, 0]]
     with pytest.raises(ValueError, match="over q: no such single number"):
         gradcheck.plot("x**2", at={"x": 1}, over="q", points=3)
+
+
+def test_a_plot_has_tangents_second_derivatives_and_several_dtypes():
+    options = {"order": 2, "dtype": ["float64", "float32"], "points": 3}
+    seen = gradcheck.plot("x**3", at={"x": 1}, tangent=[2], **options)
+    assert [(each.x, each.slope) for each in seen.tangents] == [(2, 12), (1, 3)]
+    assert len(seen.curves) == 3
+    assert [each.setting for each in seen.errors] == ["float64 on cpu", "float32 on cpu"]
+    assert gradcheck.plot("x**3", tangent={"x": 2}, points=3).tangents == seen.tangents[:1]
+
+
+def test_a_plot_over_two_numbers_is_a_surface():
+    seen = gradcheck.plot("u*v", over=("u", "v"), start=0, end=1, points=2)
+    assert seen.fields[0].numbers.tolist() == [[0, 0], [0, 1]]
+    assert ET.fromstring(seen._repr_svg_()).tag == f"{SVG}svg"
+    assert repr(seen).startswith("<gradcheck plot: u*v over u and v; float64 on cpu")
+
+
+@pytest.fixture
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_a_plot_is_drawn_into_the_axes_of_matplotlib(axes):
+    assert gradcheck.plot("3*x**2", start=0, end=3, points=4, order=2, ax=axes) is axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["y = 3x²", "dy/dx = 6x", "d²y/dx² = 6"]
+    assert axes.get_lines()[1].get_ydata().tolist() == [0, 6, 12, 18]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y, dy/dx, d²y/dx²")
+
+
+def test_a_surface_is_drawn_into_the_axes_of_matplotlib(axes):
+    assert gradcheck.plot("u*v", over=("u", "v"), points=3, ax=axes) is axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("u", "v")
+    assert len(axes.collections) == 1
+
+
+PLOTS_REFUSED = {
+    "points is 1, expected at least 2": {"points": 1},
+    "order is 3, expected 1 or 2": {"order": 3},
+    "ax: drawn by matplotlib, which is not installed\n"
+    "  expected: the package matplotlib\n"
+    "  fix:      run: pip install matplotlib, or draw an SVG, which needs no package": {"ax": 1},
+    "over w: a third number that runs\n"
+    "  expected: one for a curve, two for a surface\n"
+    "  fix:      fix it by at": {"over": ("u", "v", "w")},
+}
+
+
+@pytest.mark.parametrize(("message", "options"), PLOTS_REFUSED.items(), ids=str)
+def test_what_cannot_be_plotted_is_refused_in_pythons_words(monkeypatch, message, options):
+    monkeypatch.setattr("gradcheck.explanation.request.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="expected") as refusal:
+        gradcheck.plot("x**2", **options)
+    assert str(refusal.value) == message
+
+
+HOSTILE = '</svg></script><script>alert("1")</script>\\\\href{javascript:alert(1)}{x}'
+
+
+class _Elements(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.links, self.listeners = set(), set(), set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.links |= {value for name, value in attrs if "href" in name}
+        self.listeners |= {name for name, _ in attrs if name.startswith("on")}
+
+
+def runs_script(page):
+    found = _Elements(page)
+    return "script" in found.names or bool(found.links) or bool(found.listeners)
+
+
+def test_a_script_and_a_listener_would_be_seen():
+    assert runs_script("<p><script>1</script></p>")
+    assert runs_script('<img onerror="1">')
+    assert not runs_script("<p>&lt;script&gt;</p>")
+
+
+@pytest.fixture(scope="module")
+def hostile_case(tmp_path_factory):
+    """A case of someone else's, whose texts are scripts."""
+    file = tmp_path_factory.mktemp("hostile") / "theirs.yaml"
+    summary = json.dumps(HOSTILE)
+    text = f"f: {{summary: {summary}, formula: x*y, inputs: {{x: real, y: real}}, order: 1}}\n"
+    file.write_text(text)
+    return f"{file}::f"
+
+
+def test_a_hostile_summary_is_text_in_an_explanation(hostile_case):
+    found = gradcheck.explain(hostile_case, at={"x": 1, "y": 2}, graph=True)
+    assert HOSTILE in str(found)
+    assert not runs_script(found._repr_html_())
+    assert not runs_script(found._repr_svg_())
+    assert "href" not in found._repr_latex_()
+
+
+@pytest.mark.parametrize("over", ["x", ("x", "y")])
+def test_a_hostile_title_is_text_in_a_plot(hostile_case, over):
+    seen = gradcheck.plot(hostile_case, over=over, at={"y": 1}, points=2)
+    hostile = replace(seen, title=HOSTILE, subtitle=HOSTILE)
+    assert not runs_script(hostile._repr_svg_())
+    assert not runs_script(hostile._repr_html_())
+    assert ET.fromstring(str(hostile)).find(f"{SVG}title").text == HOSTILE
+    assert "x y" in hostile._repr_latex_()
+
+
+def wrong(x):
+    return x + torch.zeros(())
+
+
+def test_a_hostile_name_is_text_in_a_result():
+    wrong.__name__ = wrong.__qualname__ = HOSTILE
+    result = gradcheck.verify(wrong, "2*x", inputs={"x": "real"}, points=2, witness="reverse")
+    page, latex = result._repr_html_(), result._repr_latex_()
+    assert not runs_script(page)
+    assert "&lt;script&gt;" in page
+    assert latex.startswith("$$\\begin{array}{llrrll}\n\\text{check} & \\text{verdict} & ")
+    assert "\\href" not in latex
+    assert "disagree" in latex
 
 
 def test_the_public_names_are_those_that_are_documented():

@@ -1,13 +1,15 @@
-"""`gradcheck explain` and `gradcheck plot`: a function, and what witnesses say of it.
+"""`gradcheck explain`, `graph` and `plot`: a function, and what witnesses say of it.
 
-`explain` shows one point, `plot` draws a line of them.
+`explain` tells of one point, `graph` draws the backward graph there, `plot` a line of points.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,8 +28,12 @@ from gradcheck.cli.arguments import (
     typed_keys,
 )
 from gradcheck.cli.output import READING, emit, emit_json
-from gradcheck.devices import choose_one
+from gradcheck.devices import choose, choose_one
 from gradcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.checks import Check
+    from gradcheck.explanation.request import Request
 
 CaseOrFormula = Annotated[
     str,
@@ -53,6 +59,7 @@ Which = Annotated[
 
 def register(app: typer.Typer) -> None:
     app.command("explain", epilog=READING)(explain_command)
+    app.command("graph", epilog=READING)(graph_command)
     app.command("plot", epilog=READING)(plot_command)
 
 
@@ -70,108 +77,196 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     dtype: OneDtype = "",
     device: OneDevice = "cpu",
     graph: Annotated[
-        bool, typer.Option("--graph", help="Add the backward graph, node by node.")
+        bool, typer.Option("--graph", help="Add the backward graph, as a tree.")
     ] = False,
+    order: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="Up to which derivative; by default as the case asks."),
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the formulas in LaTeX.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Print each witness's every number, and all formulas.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show value, derivatives, and what every witness says of them, at one point."""
-    # The loader takes FLINT along, which --help need not wait for.
-    from gradcheck.explanation.request import Asker, Request, check_of
-
-    request = Request(
-        subject=case,
-        asker=Asker(SHOWN, LABELS, CommandLineError),
-        at=pairs("--at", at or ()),
-        keys=typed_keys(
-            inputs=inputs, constants=constants, let=let, torch=torch or (), function=function or ()
-        ),
-        trusted=trust or (),
-        implementation=implementation,
+    keys = typed_keys(
+        inputs=inputs, constants=constants, let=let, torch=torch or (), function=function or ()
     )
-    check = check_of(request, dtype, choose_one(device))
+    request = _request(case, at, keys, trust, implementation)
+    check = _check(request, dtype, device)
     # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
     from gradcheck.explanation import at_point
-    from gradcheck.explanation.explanation import Manner, as_text, json_of
+    from gradcheck.explanation.blocks import Manner, as_text, latex_of
+    from gradcheck.explanation.explanation import json_of
 
-    found = at_point.explain_at(check, request.at, graph=graph)
+    found = at_point.explain_at(check, request.at, graph=graph, order=order)
     if as_json:
         emit_json(json_of(found))
+    elif latex:
+        emit(latex_of(found))
     else:
         manner = Manner(everything, more="--all prints", styled=sys.stdout.isatty())
         emit(as_text(found, manner))
+
+
+def graph_command(  # noqa: PLR0913 - one argument an option, as typer reads them
+    case: CaseOrFormula,
+    *,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output-file", metavar="FILE.svg|.dot", help="Where to; - to stdout."),
+    ],
+    at: At = None,
+    torch: Torch = None,
+    inputs: Inputs = None,
+    let: Let = None,
+    constants: Constants = None,
+    function: Function = None,
+    trust: Trust = None,
+    implementation: Which = 0,
+    dtype: OneDtype = "",
+    device: OneDevice = "cpu",
+) -> None:
+    """Draw the backward graph at one point: values, gradients, and what each node saves."""
+    ending = _check_file(output, (".svg", ".dot"))
+    keys = typed_keys(
+        inputs=inputs, constants=constants, let=let, torch=torch or (), function=function or ()
+    )
+    request = _request(case, at, keys, trust, implementation)
+    check = _check(request, dtype, device)
+    # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
+    from gradcheck.explanation.at_point import graph_at
+
+    graph = graph_at(check, request.at)
+    _write(output, graph.dot() if ending == ".dot" else graph.svg())
+
+
+def _request(
+    case: str, at: list[str] | None, keys: dict[str, Any], trust: list[str] | None, which: int
+) -> Request:
+    # The loader takes FLINT along, which --help need not wait for.
+    from gradcheck.explanation.request import Asker, Request
+
+    asker = Asker(SHOWN, LABELS, CommandLineError)
+    return Request(case, asker, pairs("--at", at or ()), keys, trust or (), which)
+
+
+def _check(request: Request, dtype: str, device: str) -> Check:
+    from gradcheck.explanation.request import check_of
+
+    return check_of(request, dtype, choose_one(device))
 
 
 def plot_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     case: CaseOrFormula,
     *,
     output: Annotated[
-        str, typer.Option("-o", "--output-file", metavar="FILE.svg", help="Where to; - to stdout.")
-    ],
-    running: Annotated[
         str,
         typer.Option(
-            "--input", metavar="NAME[=DOMAIN]", help="What runs, as x, 'x[0, 1]' or 'im z'."
+            "-o", "--output-file", metavar="FILE.svg|.png|.pdf", help="Where to; - to stdout."
         ),
-    ] = "",
+    ],
+    running: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME[=DOMAIN]",
+            help="What runs, as x, 'x[0, 1]' or 'im z'; twice for a surface.",
+        ),
+    ] = None,
     start: Annotated[str, typer.Option("--from", metavar="A", help="Where it begins.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="B", help="Where it ends.")] = "",
     at: At = None,
+    tangent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Draw the tangent there; repeatable."),
+    ] = None,
+    order: Annotated[int, typer.Option(min=1, max=2, help="Up to which derivative: 1 or 2.")] = 1,
     torch: Torch = None,
     let: Let = None,
     constants: Constants = None,
     function: Function = None,
     trust: Trust = None,
     implementation: Which = 0,
-    entry: Annotated[int, typer.Option("--entry", min=0, help="Which output entry.")] = 0,
-    points: Annotated[int, typer.Option(min=2, max=20_000, help="How many points.")] = 401,
-    dtype: OneDtype = "",
-    device: OneDevice = "cpu",
-) -> None:
-    """Draw a function with its derivative over one input, and the error of PyTorch's gradient."""
-    # The loader takes FLINT along, which --help need not wait for.
-    from gradcheck.explanation.request import Asker, Request, check_of
-
-    name, declares, domain = running.partition("=")
-    owner = name.strip().removeprefix("re ").removeprefix("im ").partition("[")[0].strip()
-    request = Request(
-        subject=case,
-        asker=Asker(SHOWN, LABELS, CommandLineError),
-        at=pairs("--at", at or ()),
-        keys=typed_keys(
-            inputs=[f"{owner}={domain}"] if declares else (),
-            constants=constants, let=let, torch=torch or (), function=function or (),
+    entry: Annotated[
+        int | None,
+        typer.Option(
+            "--entry", min=0, help="Which output entry, else the first that depends on what runs."
         ),
-        running=owner,
-        trusted=trust or (),
-        implementation=implementation,
+    ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option(min=2, max=20_000, help="How many points: 401, of a surface 41 a side."),
+    ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Such as float64,float32: a panel of errors each. By default the widest.",
+        ),
+    ] = "",
+    device: Annotated[str, typer.Option(metavar="LIST", help="Such as cpu,cuda.")] = "cpu",
+) -> None:
+    """Draw a function with its derivatives over one input, and the error of PyTorch's gradient."""
+    # The loader takes FLINT along, which --help need not wait for.
+    from gradcheck.explanation.request import checks_like, need_matplotlib, owner_of, that_run
+
+    ending = _check_file(output, (".svg", ".png", ".pdf"))
+    if ending != ".svg":
+        need_matplotlib(f"-o {output}")
+    names = [each.partition("=")[::2] for each in running or ()]
+    keys = typed_keys(
+        inputs=[f"{owner_of(name)}={domain}" for name, domain in names if domain],
+        constants=constants, let=let, torch=torch or (), function=function or (),
     )  # fmt: skip
-    _check_file(output)
-    check = check_of(request, dtype, choose_one(device))
+    request = _request(case, at, keys, trust, implementation)
+    request = replace(request, running=tuple(owner_of(name) for name, _ in names))
+    checks = checks_like(_check(request, "", "cpu"), dtype, choose(device))
     # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
-    from gradcheck.explanation.curves import Course, survey
+    from gradcheck.explanation.curves import Course
+    from gradcheck.explanation.surfaces import picture_of
 
-    course = Course(name.strip(), start, end, points, entry)
-    _write(output, str(survey(check, course, request.at)))
+    first, other = that_run([name.strip() for name, _ in names])
+    course = Course(
+        first,
+        start,
+        end,
+        points=points,
+        output=entry,
+        order=order,
+        tangents=tuple(pairs("--tangent", tangent or ()).items()),
+        other=other,
+    )
+    picture = picture_of(checks, course, request.at)
+    if ending == ".svg":
+        _write(output, picture.svg())
+    else:
+        from gradcheck.explanation.figure import save
+
+        save(picture, output)
+        emit(f"wrote {output}")
 
 
-def _check_file(name: str) -> None:
-    """Errors: UsageError for a file that cannot be written; before the work, not after it."""
+def _check_file(name: str, endings: Sequence[str]) -> str:
+    """The ending of a file's name, the first of ``endings`` where it has none.
+
+    Errors: UsageError for a file that cannot be written; before the work, not after it.
+    """
     path = Path(name)
     if name != "-" and (path.is_dir() or not path.parent.is_dir()):
         raise UsageError(
             f"-o {name}: {'a folder' if path.is_dir() else 'its folder is not there'}",
             "a file in a folder that is there",
-            "write -o out.svg",
+            f"write -o out{endings[0]}",
         )
-    if path.suffix.lower() not in ("", ".svg"):
+    if path.suffix.lower() not in ("", *endings):
         raise UsageError(
-            f"-o {name}: the picture is an SVG, and {path.suffix} another format",
-            "a file whose name ends in .svg",
-            f"write -o {path.with_suffix('.svg')}",
+            f"-o {name}: pictures are not written as {path.suffix}",
+            f"a file whose name ends in {', '.join(endings[:-1])} or {endings[-1]}",
+            f"write -o {path.with_suffix(endings[0])}",
         )
+    return path.suffix.lower() or endings[0]
 
 
 def _write(name: str, text: str) -> None:

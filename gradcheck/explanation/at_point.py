@@ -14,16 +14,26 @@ from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.domain import parse_domain
 from gradcheck.dtypes import DTYPES
-from gradcheck.explanation.backward_graph import GraphNode, backward_graph
+from gradcheck.errors import UsageError
+from gradcheck.explanation.accuracy import allowances_at, precisions_at
+from gradcheck.explanation.backward_graph import backward_graph
 from gradcheck.explanation.explanation import CertifiedValue, Explanation
 from gradcheck.explanation.formulas import formulas_of
-from gradcheck.explanation.point import is_inside, row_of, values_at
+from gradcheck.explanation.graph_drawing import BackwardGraph
+from gradcheck.explanation.point import (
+    is_inside,
+    numbers_text,
+    refuse_no_entries,
+    row_of,
+    values_at,
+)
 from gradcheck.explanation.statements import (
     Derivative,
     certain,
     derivatives_at,
     derivatives_of,
     heard,
+    title_of,
     with_witness,
 )
 from gradcheck.graph.graph import Graph, Operation
@@ -38,17 +48,25 @@ from gradcheck.reference.digits import decimal
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.interpret import MOVES, evaluate, move
 from gradcheck.report.failure_text import format_number, without_zeros
+from gradcheck.report.records import version
+from gradcheck.run.joint_query import MOST_PARTS
 from gradcheck.run.session import real_reference_of
 
 
-def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanation:
-    """Put the function to every witness at one point.
+def explain_at(
+    check: Check, at: Mapping[str, str], *, graph: bool, order: int | None = None
+) -> Explanation:
+    """Put the function to every witness at one point; derivatives up to an ``order``, if it is
+    given, else as far as the case asks, of arrays the first ones.
 
-    Errors: UsageError for a point that is none of this function.
+    Errors: UsageError for a point that is none of this function, and for too many derivatives.
     """
     case, variant = check.case, check.variant
+    refuse_no_entries(variant)
     values = values_at(case, variant, at, DTYPES[check.dtype])
-    orders = (0, 1, 2) if case.order >= 2 and variant.is_scalar else (0, 1)
+    usual = 2 if case.order >= 2 and variant.is_scalar else 1
+    orders = tuple(range((usual if order is None else order) + 1))
+    _refuse_many(check, orders[-1])
     names = [name for name in DEFAULT_WITNESSES
              if name not in case.without and METHODS[name].order in orders]  # fmt: skip
     truths = tuple(_truths(check, values, orders))
@@ -63,8 +81,21 @@ def explain_at(check: Check, at: Mapping[str, str], *, graph: bool) -> Explanati
         statements=tuple(
             (name, said) for name in names for said in heard(with_witness(check, name), values)
         ),
-        graph=_graph(check, values) if graph else (),
+        allowances=tuple(allowances_at(check, values)),
+        precisions=tuple(precisions_at(check, at, values)),
+        graph=_graph(check, values) if graph else BackwardGraph(),
     )
+
+
+def _refuse_many(check: Check, order: int) -> None:
+    real = real_reference_of(check.variant)
+    count = real.outputs * real.size**order
+    if order > 1 and count > MOST_PARTS:
+        raise UsageError(
+            f"--order {order}: {count:,} derivatives",
+            f"at most {MOST_PARTS:,}",
+            f"write --order {order - 1}",
+        )
 
 
 def _truths(
@@ -79,7 +110,8 @@ def _truths(
         names = derivatives_of(check.variant, order)
         for name, ball, status in zip(names, found.balls.flat, found.status.flat, strict=True):
             known = Status(status)
-            yield CertifiedValue(name, certain(ball, known), known.name.lower())
+            radius = ball.rad().str(3, radius=False) if known == Status.SETTLED else ""
+            yield CertifiedValue(name, certain(ball, known), known.name.lower(), radius)
 
 
 def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Array) -> Iterator[str]:
@@ -92,9 +124,23 @@ def _undefined(check: Check, truths: Sequence[CertifiedValue], x: Array) -> Iter
             yield f"{cause(check.variant, output, x)}: {truth.of.name} has no value there"
 
 
-def _graph(check: Check, values: Mapping[str, Array]) -> tuple[GraphNode, ...]:
+def graph_at(check: Check, at: Mapping[str, str]) -> BackwardGraph:
+    """The backward graph of the code on trial at one point.
+
+    Errors: UsageError for a point that is none of this function.
+    """
+    return _graph(check, values_at(check.case, check.variant, at, DTYPES[check.dtype]))
+
+
+def _graph(check: Check, values: Mapping[str, Array]) -> BackwardGraph:
     subject = subject_of(check.case, check.variant, check.implementation, check.dtype, check.device)
-    return backward_graph(subject, _leaves(check, values))
+    code = check.implementation.text
+    place = ", ".join(f"{name} = {numbers_text(x.tolist(), most=3)}" for name, x in values.items())
+    return BackwardGraph(
+        title=f"{title_of(check)}: {code}" if code else title_of(check),
+        subtitle=f"at {place}, {check.dtype} on {check.device}, torch {version('torch')}",
+        nodes=backward_graph(subject, _leaves(check, values)),
+    )
 
 
 def _leaves(check: Check, values: Mapping[str, Array]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A function along one input: certified value and slope, and the error of PyTorch's gradient.
+"""A function along one input: certified value and derivatives, and what PyTorch makes of them.
 
 The line runs along one real coordinate: an entry of a real input, or one of the parts of a complex
 one. A complex output has two curves, and two slopes.
@@ -7,42 +7,42 @@ one. A complex output has two curves, and two slopes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.explanation.formulas import formulas_of, latex_equation
-from gradcheck.explanation.point import is_inside, number, values_at
+from gradcheck.explanation.formulas import (
+    formula_text,
+    formulas_of,
+    latex_equation,
+    short_equation,
+    written_name,
+)
+from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent
+from gradcheck.explanation.point import number, numbers_text
 from gradcheck.explanation.statements import (
     coordinate_names,
-    derivative_place,
-    derivatives_at,
     derivatives_of,
     title_of,
 )
-from gradcheck.explanation.svg import Curve, Picture
+from gradcheck.explanation.transects import Testimony, Transect, allowances, line_of, truths
 from gradcheck.floats import round_to
-from gradcheck.graph.lower import Lowered
-from gradcheck.judge.judge import Judgement
-from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.generate import coordinate_spans, from_coordinates, to_coordinates
-from gradcheck.query import Port, complex_entries
-from gradcheck.reference.enclosures import Enclosures, Status
-from gradcheck.report.failure_text import format_number
+from gradcheck.points.generate import coordinate_spans, from_coordinates
+from gradcheck.query import complex_entries
 from gradcheck.report.records import version
 from gradcheck.run.entry_text import output_names
-from gradcheck.run.observation import observe
-from gradcheck.run.session import Points, Session, count_of, reference_of, session_of
+from gradcheck.run.session import session_of
 
 _WIDTH = 10.0  # of what is shown of a domain without ends
+_POINTS = 401
+_LONGEST = 400  # letters of a formula that stands in a legend, or beside the picture
 _FAR = 1e4  # an end beyond it is as good as none
 
 
@@ -50,89 +50,98 @@ _FAR = 1e4  # an end beyond it is as good as none
 class Course:
     """Which real coordinate runs, from where to where, as it was typed; empty for what was not.
 
-    A complex entry without ``re`` or ``im`` before its name runs by its real part.
+    A complex entry without ``re`` or ``im`` before its name runs by its real part. ``other`` is
+    what runs beside it, over a surface; ``points`` are those of each side. ``output`` is the output
+    entry that is drawn, None for the first that depends on what runs. ``tangents`` are names and
+    places, as typed, at which the function's tangent is drawn.
     """
 
     entry: str = ""
     start: str = ""
     end: str = ""
-    points: int = 401
-    output: int = 0
+    points: int | None = None
+    output: int | None = None
+    order: int = 1
+    tangents: tuple[tuple[str, str], ...] = ()
+    other: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    values: tuple[float, ...]
-    slopes: tuple[float, ...]
-    ulps: float = math.nan
-    ruling: Ruling = Ruling.ABSTAIN
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    """The line laid through a point: ``coordinate`` counts over those of all inputs.
-
-    ``session`` has one output entry, the one that is drawn.
-
-    Shapes: point [coordinates].
-    """
-
-    session: Session
-    point: Floats
-    coordinate: int
-
-    @property
-    def parts(self) -> int:
-        """How many real numbers the output is."""
-        return self.session.in_real_coordinates.outputs
-
-
-def survey(check: Check, line: Course, at: Mapping[str, str]) -> Picture:
-    """Everything that the picture shows.
+def survey(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> Picture:
+    """Everything that the picture shows: the curves in the first check's dtype, errors in each.
 
     Errors: UsageError for an input, an output or a range that is not there.
     """
-    variant = check.variant
-    names = coordinate_names(variant)[1]
-    coordinate = _coordinate(line.entry, names)
-    _check_output(line.output, len(output_names(variant)))
-    x = _positions(check, coordinate, line)
-    laid = _Survey(_scene(check, line.output), _point(check, names[coordinate], at), coordinate)
-    samples = _samples(laid, x)
-    code = check.implementation.text
-    values, slopes = _labels(variant, line.output, coordinate)
-    return Picture(
-        title=f"{title_of(check)}: {code}" if code else title_of(check),
-        subtitle=_subtitle(laid, len(x)),
-        variable=names[coordinate],
-        x=x,
-        curves=(
-            *(Curve(label, np.array([sample.values[k] for sample in samples]))
-              for k, label in enumerate(values)),
-            *(Curve(label, np.array([sample.slopes[k] for sample in samples]))
-              for k, label in enumerate(slopes)),
-        ),
-        ulps=np.array([sample.ulps for sample in samples]),
-        rulings=tuple(sample.ruling for sample in samples),
-        equations=tuple(
-            latex_equation(of.name, formula)
-            for of, formula in formulas_of(variant, (0, 1))
-            if of.name in (*values, *slopes)
-        ),
+    first = checks[0]
+    names = coordinate_names(first.variant)[1]
+    coordinate = coordinate_of(course.entry, names)
+    output = output_of(first, course.output, (coordinate,), at)
+    lines = [line_of(check, output, coordinate, at) for check in checks]
+    x = [_positions(check, coordinate, course) for check in checks]
+    labels = [
+        labels_of(first.variant, output, coordinate, order) for order in range(course.order + 1)
+    ]
+    curves = tuple(
+        Curve(label, numbers, order=order)
+        for order in range(course.order + 1)
+        for label, numbers in zip(labels[order], truths(lines[0], lines[0].rows(x[0]), order),
+                                  strict=True)
     )  # fmt: skip
+    errors, claims = [], dict[str, Claim]()
+    for line, places in zip(lines, x, strict=True):
+        heard = [Testimony.of(line, places, order) for order in range(course.order + 1)]
+        errors.append(_errors(line, places, heard[1]))
+        for order, said in enumerate(heard):
+            for claim in _claims(line, places, said, labels[order], order):
+                claims.setdefault(claim.of, claim)
+    equations = equations_of(first.variant, course.order, {curve.label for curve in curves})
+    alone = len(names) == 1 and len(coordinate_names(first.variant)[0]) == 1
+    shown = {curve.label: written_name(curve.label, alone=alone) for curve in curves}
+    written = {of: short_equation(shown[of], formula) for of, formula in equations.items()}
+    return Picture(
+        title=picture_title(first),
+        subtitle=subtitle_of(lines, len(x[0])),
+        variable=names[coordinate],
+        x=x[0],
+        curves=tuple(
+            replace(each, name=shown[each.label], legend=written.get(each.label, ""))
+            for each in curves
+        ),
+        errors=tuple(errors),
+        claims=tuple(claims.values()),
+        tangents=tuple(_tangents(lines[0], course, at)),
+        equations=tuple(latex_equation(*each) for each in equations.items()),
+    )
 
 
-def _labels(variant: Variant, output: int, coordinate: int) -> tuple[list[str], list[str]]:
-    """What the values of an output entry, and their slopes, are called."""
-    names, inputs = coordinate_names(variant)
+def picture_title(check: Check) -> str:
+    code = check.implementation.text
+    return f"{title_of(check)}: {code}" if code else title_of(check)
+
+
+def equations_of(variant: Variant, order: int, labels: set[str]) -> dict[str, Any]:
+    """Sympy's expressions of the derivatives that are called so, as far as these are short."""
+    formulas = formulas_of(variant, tuple(range(order + 1)))
+    return {
+        of.name: formula
+        for of, formula in formulas
+        if of.name in labels and len(formula_text(formula)) <= _LONGEST
+    }
+
+
+def labels_of(variant: Variant, output: int, coordinate: int, order: int) -> list[str]:
+    """What the derivatives of an output entry along a coordinate are called."""
+    inputs = coordinate_names(variant)[1]
     is_complex = complex_entries(variant.formula.judged)
     first = int((1 + is_complex[:output]).sum())
-    rows = range(first, first + 1 + int(is_complex[output]))
-    slopes = derivatives_of(variant, 1)
-    return [names[k] for k in rows], [slopes[k * len(inputs) + coordinate].name for k in rows]
+    derivatives = derivatives_of(variant, order)
+    place = sum(coordinate * len(inputs) ** k for k in range(order))
+    return [
+        derivatives[row * len(inputs) ** order + place].name
+        for row in range(first, first + 1 + int(is_complex[output]))
+    ]
 
 
-def _coordinate(text: str, names: list[str]) -> int:
+def coordinate_of(text: str, names: list[str]) -> int:
     """The coordinate that ``x``, ``im z`` or ``x[0,1]`` names; the first where nothing is said."""
     plain = [name.replace(" ", "") for name in names]
     wanted = text.replace(" ", "") or plain[0]
@@ -146,29 +155,66 @@ def _coordinate(text: str, names: list[str]) -> int:
     )
 
 
-def _check_output(output: int, count: int) -> None:
+def output_of(
+    check: Check, output: int | None, coordinates: Sequence[int], at: Mapping[str, str]
+) -> int:
+    """The output entry that is drawn: the one asked for, else the first that depends on what runs.
+
+    Errors: UsageError for one that is not there.
+    """
+    count = len(output_names(check.variant))
+    if output is None:
+        return _first_that_depends(check, coordinates, at) if count > 1 else 0
     if output >= count:
         raise UsageError(
             f"--entry {output}: the function has {count} output entries",
             f"a number from 0 to {count - 1}",
             "leave it out for the first",
         )
+    return output
 
 
-def _positions(check: Check, coordinate: int, line: Course) -> Floats:
+_PROBES = 5
+
+
+def _first_that_depends(check: Check, coordinates: Sequence[int], at: Mapping[str, str]) -> int:
+    """The first output entry whose slope is not 0 everywhere; the first of all if none is."""
+    real = session_of(check).in_real_coordinates
+    depends = np.zeros(real.outputs, dtype=bool)
+    for coordinate in coordinates:
+        line = line_of(check, None, coordinate, at)
+        low, high = _default_range(check, coordinate)
+        probes = round_to(np.linspace(low, high, _PROBES + 2)[1:-1], DTYPES[check.dtype])
+        slopes = real.enclose(line.query(1), line.rows(probes)).balls
+        depends |= np.array([[not ball.is_zero() for ball in row] for row in slopes]).any(axis=0)
+    owners = np.repeat(
+        np.arange(len(output_names(check.variant))),
+        1 + complex_entries(check.variant.formula.judged),
+    )
+    return int(owners[int(depends.argmax())])
+
+
+def _positions(check: Check, coordinate: int, course: Course) -> Floats:
+    low, high = range_of(check, coordinate, course.start, course.end)
+    places = np.linspace(low, high, course.points or _POINTS)
+    return np.unique(round_to(places, DTYPES[check.dtype]))
+
+
+def range_of(check: Check, coordinate: int, first: str, last: str) -> tuple[float, float]:
+    """From where to where a coordinate runs. Errors: UsageError for an empty range."""
     dtype = DTYPES[check.dtype]
     low, high = _default_range(check, coordinate)
-    start = number("--from", line.start, dtype) if line.start else low
-    end = number("--to", line.end, dtype) if line.end else high
-    if line.start and not line.end:
+    start = number("--from", first, dtype) if first else low
+    end = number("--to", last, dtype) if last else high
+    if first and not last:
         end = high if start < high else start + _WIDTH
-    if line.end and not line.start:
+    if last and not first:
         start = low if low < end else end - _WIDTH
     if not start < end:
         raise UsageError(
             f"--from {start:g} --to {end:g}: an empty range", "--from below --to", "swap them"
         )
-    return np.unique(round_to(np.linspace(start, end, line.points), dtype))
+    return start, end
 
 
 def _default_range(check: Check, coordinate: int) -> tuple[float, float]:
@@ -183,121 +229,70 @@ def _default_range(check: Check, coordinate: int) -> tuple[float, float]:
     return (high - _WIDTH if low < -_FAR else low), high
 
 
-def _scene(check: Check, output: int) -> Session:
-    """The check as it stands for one output entry: a function with a scalar result."""
-    formula, whole = check.variant.formula, session_of(check)
-    if check.variant.is_scalar:
-        return whole
-    graph = formula.graph
-    results = [node for node in formula.results if node is not None]
-    ends = np.cumsum([graph.nodes[node].size for node in results])
-    which = int(np.searchsorted(ends, output, side="right"))
-    place = output - int(ends[which] - graph.nodes[results[which]].size)
-    entry = graph.gather(results[which], np.array(place))
-    alone = replace(formula, outputs=(Port("", (), graph.kind(entry)),), results=(entry,))
-    variant = replace(check.variant, formula=alone)
-    return replace(
-        whole,
-        check=replace(check, variant=variant),
-        reference=reference_of(variant),
-        subject=lambda *tensors: _entry_of(whole.subject(*tensors), which, place, formula),
+def _errors(line: Transect, x: Floats, heard: Testimony) -> Errors:
+    check, rows = line.session.check, line.rows(x)
+    return Errors(
+        setting=f"{check.dtype} on {check.device}",
+        x=x,
+        ulps=np.array([word.ulps for word in heard.judged]),
+        allowed=allowances(line, rows, truths(line, rows, 1)),
+        rulings=tuple(word.ruling for word in heard.judged),
     )
 
 
-def _entry_of(result: Any, which: int, place: int, formula: Lowered) -> Tensor:
-    """One entry of what an implementation gives, a tensor or several."""
-    tensors = [result] if isinstance(result, Tensor) else result
-    judged = [
-        tensor for tensor, node in zip(tensors, formula.results, strict=True) if node is not None
-    ]
-    found: Tensor = judged[which].reshape(-1)[place]
-    return found
+def _claims(
+    line: Transect, x: Floats, heard: Testimony, labels: Sequence[str], order: int
+) -> Iterator[Claim]:
+    """PyTorch's own curves, where the judge did not find them as accurate as they can be."""
+    wrong = np.array([word.ruling.severity > Ruling.KNOWN.severity for word in heard.judged])
+    for label, numbers in zip(labels, heard.got, strict=True):
+        differs = wrong & np.isfinite(numbers)
+        if differs.any():
+            setting = line.session.check.dtype
+            yield Claim(label, setting, x, np.where(differs, numbers, math.nan), order)
 
 
-def _point(check: Check, name: str, at: Mapping[str, str]) -> Floats:
-    """Shapes: [coordinates]."""
-    owner = name.removeprefix("re ").removeprefix("im ")
-    fixed = {owner: "0", **at} if "[" not in owner else at  # what runs needs no value
-    values = values_at(check.case, check.variant, fixed, DTYPES[check.dtype])
-    points = {name: value[None] for name, value in values.items()}
-    found: Floats = to_coordinates(check.variant.inputs, points)[0]
-    return found
+def _tangents(line: Transect, course: Course, at: Mapping[str, str]) -> Iterator[Tangent]:
+    """At each place that was asked for; --at of what runs is one, too.
 
-
-def _samples(laid: _Survey, x: Floats) -> list[_Sample]:
-    """What is to be seen at each position; nothing outside of the domain."""
-    check = laid.session.check
-    rows = np.repeat(laid.point[None], len(x), axis=0)
-    rows[:, laid.coordinate] = x
-    points = from_coordinates(check.variant.inputs, rows)
-    inside = np.array([
-        is_inside(check.case, check.variant, {name: value[k] for name, value in points.items()})
-        for k in range(len(x))
-    ])  # fmt: skip
-    judged = iter(_judged(laid, {name: value[inside] for name, value in points.items()}))
-    nothing = (math.nan,) * laid.parts
-    return [
-        _sample(laid, row[None], next(judged)) if known else _Sample(nothing, nothing)
-        for row, known in zip(rows, inside, strict=True)
-    ]
-
-
-def _judged(laid: _Survey, points: Points) -> Iterator[Judgement]:
-    """The judge's word on the slope at each place, as `torch.autograd.grad` gives it; of those of
-    both parts of a complex output the worse.
+    Errors: UsageError where the function has no derivative.
     """
-    count = count_of(points)
-    together = laid.session.batched and count
-    for numbers in [slice(None)] if together else [slice(k, k + 1) for k in range(count)]:
-        some = {name: value[numbers] for name, value in points.items()}
-        observation = observe(laid.session, some, PLAIN)
-        slopes: dict[tuple[int, int], Judgement] = {}
-        for each in observation.entries:
-            if each.weights.count == 1:
-                place = derivative_place(laid.session.variant, each)
-                slopes.setdefault((each.point, place), each.judgement)
-        findings = {each.point: each.judgement for each in observation.findings}
-        inputs = laid.session.in_real_coordinates.size
-        for point in range(count if together else 1):
-            places = [part * inputs + laid.coordinate for part in range(laid.parts)]
-            known = [slopes[point, k] for k in places if (point, k) in slopes]
-            yield max(known, key=_badness) if known else findings[point]
+    dtype = line.session.dtype
+    asked = [("--tangent", text) for name, text in course.tangents if name == line.name]
+    for name, text in course.tangents:
+        if name != line.name:
+            raise UsageError(
+                f"--tangent {name}={text}: {name} does not run",
+                f"the name of what runs, {line.name}",
+                f"write --tangent '{line.name}={text}'",
+            )
+    if line.name in at and line.name.isidentifier():
+        asked.append(("--at", at[line.name]))
+    for option, text in asked:
+        place = np.array([number(f"{option} {line.name}", text, dtype)])
+        values, slopes = (truths(line, line.rows(place), order)[:, 0] for order in (0, 1))
+        for value, slope in zip(values, slopes, strict=True):
+            if not (math.isfinite(value) and math.isfinite(slope)):
+                raise UsageError(
+                    f"{option} {line.name}={text}: the function has no derivative there",
+                    "a place inside of the domain, and no kink",
+                    "name another place, or leave it out",
+                )
+            yield Tangent(float(place[0]), float(value), float(slope))
 
 
-def _badness(judgement: Judgement) -> tuple[int, float]:
-    return judgement.ruling.severity, judgement.ulps
-
-
-def _sample(laid: _Survey, row: Floats, judged: Judgement) -> _Sample:
-    real = laid.session.in_real_coordinates
-    values, slopes = (derivatives_at(real, order, row) for order in (0, 1))
-    places = [part * real.size + laid.coordinate for part in range(laid.parts)]
-    return _Sample(
-        tuple(_middle(values, k) for k in range(laid.parts)),
-        tuple(_middle(slopes, k) for k in places),
-        judged.ulps,
-        judged.ruling,
-    )
-
-
-def _middle(found: Enclosures, k: int) -> float:
-    """The number that a narrow enclosure holds; a gap at a kink, a pole or an edge."""
-    is_settled = found.status.flat[k] == Status.SETTLED
-    return float(found.balls.flat[k].mid()) if is_settled else math.nan
-
-
-def _subtitle(laid: _Survey, points: int) -> str:
-    check = laid.session.check
-    names = coordinate_names(check.variant)[1]
-    running = names[laid.coordinate]
-    values = from_coordinates(check.variant.inputs, laid.point)
+def subtitle_of(lines: Sequence[Transect], points: int, running: Sequence[str] = ()) -> str:
+    """Where it was computed, and the values of the inputs that do not run."""
+    line, variant = lines[0], lines[0].session.variant
+    values = from_coordinates(variant.inputs, line.point)
     fixed = "".join(
-        f", {name} = {_written(value.tolist())}"
+        f", {name} = {numbers_text(value.tolist(), most=_SHOWN)}"
         for name, value in values.items()
-        if name != running
+        if name not in (line.name, *running)
     )
-    return f"{check.dtype} on {check.device}, torch {version('torch')}, {points} points{fixed}"
+    settings = ", ".join(f"{each.session.check.dtype} on {each.session.check.device}"
+                         for each in lines)  # fmt: skip
+    return f"{settings}, torch {version('torch')}, {points} points{fixed}"
 
 
-def _written(value: Any) -> str:
-    return format_number(value) if isinstance(value, complex) else str(value)
+_SHOWN = 6  # numbers of an array in a line

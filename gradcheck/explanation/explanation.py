@@ -1,63 +1,40 @@
-"""An explanation of a function at one point, and how it reads: as text, in a notebook, as JSON."""
+"""An explanation of a function at one point: what is true, what each witness says, and why."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
 
-import numpy as np
-
-from gradcheck.answer import EntryReport, Ruling
+from gradcheck.answer import EntryReport
 from gradcheck.catalog.checks import Check
-from gradcheck.explanation.backward_graph import GraphNode
-from gradcheck.explanation.formulas import (
-    Formula,
-    Formulas,
-    drawn_equation,
-    formula_text,
-    latex_block,
-    latex_equation,
-    latex_name,
-)
-from gradcheck.explanation.statements import FEW, Derivative, Line, lines_of, title_of
+from gradcheck.explanation.accuracy import Allowance, Precision
+from gradcheck.explanation.blocks import Manner, as_text, heading_of, html_of, latex_of
+from gradcheck.explanation.formulas import Formulas, formula_text
+from gradcheck.explanation.graph_drawing import BackwardGraph
+from gradcheck.explanation.statements import Derivative, title_of
 from gradcheck.query import Array
-from gradcheck.report.failure_text import format_number, without_zeros
 from gradcheck.report.records import in_json_types
-from gradcheck.report.result import html_row
-from gradcheck.report.table import table, to_width, width
-
-_ENTRIES = 16  # of an array that is printed whole, unless all are asked for
-_TRUTHS = 24  # rows of certified numbers, unless all are asked for
-_SHOWN = 6  # of one order, unless all are asked for
-_LONGEST = 240  # letters of a formula, unless all are asked for
-_BY_PARTS = (
-    "complex numbers stand by their real and imaginary parts; PyTorch's gradient of a real y by a "
-    "complex z is ∂y/∂re z + i ∂y/∂im z"
-)
-
-_OWN = "the formula, translated to PyTorch"
 
 
 @dataclass(frozen=True, slots=True)
 class CertifiedValue:
-    """A derivative, its certified digits, and what kind of knowledge they are."""
+    """A derivative, its certified digits, what kind of knowledge they are, and the radius of the
+    enclosure: empty at a kink, whose digits are the ends of a hull."""
 
     of: Derivative
     digits: str
     status: str
+    radius: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """A function at one point.
 
-    ``formulas`` pairs a derivative with a sympy expression; empty where they are too large.
-    ``undefined`` says, for each output that has no value there, why; ``statements`` pairs a
-    witness with one thing that it says.
+    ``formulas`` pairs a derivative with a sympy expression, of many the first; empty where they are
+    too large. ``undefined`` says, for each output that has no value there, why; ``statements``
+    pairs a witness with one thing that it says. ``allowances`` tell where the error comes from that
+    values and first derivatives may have, and ``precisions`` what PyTorch gives in each dtype.
     """
 
     check: Check
@@ -68,7 +45,9 @@ class Explanation:
     truths: tuple[CertifiedValue, ...]
     undefined: tuple[str, ...]
     statements: tuple[tuple[str, EntryReport], ...]
-    graph: tuple[GraphNode, ...]
+    allowances: tuple[Allowance, ...]
+    precisions: tuple[Precision, ...]
+    graph: BackwardGraph
 
     def text(self, *, everything: bool = False) -> str:
         """Return it for people; ``everything``: each number of each witness, each formula."""
@@ -78,119 +57,16 @@ class Explanation:
         return self.text().rstrip("\n")
 
     def __repr__(self) -> str:
-        return f"<gradcheck explanation: {_place(self, Manner())}>"
+        return f"<gradcheck explanation: {heading_of(self, Manner())}>"
 
     def _repr_html_(self) -> str:
-        return "".join(_html(self))
+        return "".join(html_of(self))
 
     def _repr_latex_(self) -> str:
-        return _latex(self)
+        return latex_of(self)
 
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How it is told: whether nothing is left out, and what a reader does who wants it all.
-
-    ``styled``: in the colours of a terminal.
-    """
-
-    everything: bool = False
-    more: str = ".text(everything=True) has"
-    styled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    text: str
-    indent: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Equation:
-    name: str
-    expression: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A table, and the sentences below it; a head that begins with ``>`` stands above numbers."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: list[list[str]]
-    notes: tuple[_Words, ...] = ()
-
-
-_Block = _Words | _Equation | _Rows
-
-
-def as_text(found: Explanation, manner: Manner) -> str:
-    """Return it for people, as wide as the terminal."""
-    head = "".join(f"{to_width(each.text, each.indent)}\n" for each in _head(found, manner))
-    return "\n".join([head, *(_block_text(each, manner) for each in _body(found, manner))])
-
-
-def _block_text(block: _Block, manner: Manner) -> str:
-    match block:
-        case _Words():
-            return to_width(block.text, block.indent) + "\n"
-        case _Equation():
-            return _equation(block, manner, width())
-    drawn = table(block.heads, block.rows, title=block.title, styled=manner.styled)
-    return drawn + "".join(f"{to_width(note.text, note.indent)}\n" for note in block.notes)
-
-
-def _html(found: Explanation) -> Iterator[str]:
-    manner = Manner()
-    first, *others = _head(found, manner)
-    yield f"<p><b>{escape(first.text)}</b></p>"
-    yield from (f"<p>{escape(words.text)}</p>" for words in others)
-    for block in _body(found, manner):
-        match block:
-            case _Words():
-                yield f"<p>{escape(block.text)}</p>"
-            case _Equation():
-                yield f"<pre>{escape(_equation(block, manner, _WIDE))}</pre>"
-            case _Rows():
-                yield from _html_table(block)
-
-
-_WIDE = 200  # letters of a drawn formula in a notebook, which scrolls
-
-
-def _html_table(block: _Rows) -> Iterator[str]:
-    kept = [k for k in range(len(block.heads)) if any(row[k] for row in block.rows)]
-    yield f"<p>{escape(block.title)}</p><table>"
-    yield html_row("th", [block.heads[k].removeprefix(">") for k in kept])
-    yield from (html_row("td", [row[k] for k in kept]) for row in block.rows)
-    yield "</table>"
-    yield from (f"<p>{escape(note.text)}</p>" for note in block.notes)
-
-
-def _latex(found: Explanation) -> str:
-    """The formulas with their values at the point, aligned; values alone where there are none."""
-    digits = {truth.of.name: truth.digits for truth in found.truths if truth.digits}
-    shown = [
-        each
-        for order in found.orders
-        for each in _telling([e for e in found.formulas if e[0].order == order], Manner())
-    ]
-    lines = [
-        latex_equation(of.name, formula)
-        + ("" if formula.is_number else _latex_value(digits.get(of.name, "")))
-        for of, formula in shown
-    ]
-    if not lines:
-        alone = list(digits.items())[:_TRUTHS]
-        lines = [f"{latex_name(name)} &{_latex_value(number)}" for name, number in alone]
-    return latex_block(lines)
-
-
-def _latex_value(digits: str) -> str:
-    """``= 1.5 \\cdot 10^{-3}``; empty where nothing is certified."""
-    number, exponent, power = digits.partition("e")
-    scale = rf" \cdot 10^{{{int(power)}}}" if exponent and "[" not in digits else ""
-    return f" = {number if scale else digits}{scale}" if digits else ""
+    def _repr_svg_(self) -> str | None:
+        return self.graph.svg() if self.graph else None
 
 
 def json_of(found: Explanation) -> Any:
@@ -203,13 +79,26 @@ def json_of(found: Explanation) -> Any:
         "device": found.check.device,
         "at": {name: value.tolist() for name, value in found.values.items()},
         "inside": found.inside,
+        "orders": list(found.orders),
+        "latex": latex_of(found),
         "formulas": {name.name: formula_text(formula) for name, formula in found.formulas},
         "true": [
-            {"what": truth.of.name, "true": truth.digits, "status": truth.status}
+            {
+                "what": truth.of.name,
+                "true": truth.digits,
+                "radius": truth.radius,
+                "status": truth.status,
+            }
             for truth in found.truths
         ],
         "undefined": list(found.undefined),
         "statements": [_said_as_json(name, said) for name, said in found.statements],
+        "allowances": [asdict(each) for each in found.allowances],
+        "precisions": [
+            {"dtype": each.dtype, "note": each.note}
+            | ({} if each.said is None else _said_as_json("", each.said))
+            for each in found.precisions
+        ],
         "graph": [asdict(node) for node in found.graph],
     })  # fmt: skip
 
@@ -227,217 +116,3 @@ def _said_as_json(witness: str, said: EntryReport) -> dict[str, Any]:
         "verdict": said.ruling.value,
         "reason": said.reason,
     }
-
-
-def _head(found: Explanation, manner: Manner) -> Iterator[_Words]:
-    check = found.check
-    yield _Words(_place(found, manner), 2)
-    if check.case.summary not in ("", title_of(check)):
-        yield _Words(check.case.summary)
-    yield _Words(f"on trial: {check.implementation.text or _OWN}", 2)
-    if not found.inside:
-        yield _Words("note: this point lies outside of the case's domain, where it is not tested")
-
-
-def _place(found: Explanation, manner: Manner) -> str:
-    check = found.check
-    place = ", ".join(
-        f"{name} = {_entries(value.tolist(), manner)}" for name, value in found.values.items()
-    )
-    return f"{title_of(check)}  at {place}  ({check.dtype} on {check.device})"
-
-
-def _body(found: Explanation, manner: Manner) -> Iterator[_Block]:
-    formula = found.check.variant.formula
-    if any(port.kind == "complex" for port in (*formula.ports, *formula.judged)):
-        yield _Words(_BY_PARTS)
-    for order in found.orders:
-        level = [each for each in found.formulas if each[0].order == order]
-        yield from _formula_blocks(order, level, manner)
-    yield from _undefined_words(found)
-    outputs = sum(truth.of.order == 0 for truth in found.truths)
-    if manner.everything or not outputs or len(found.undefined) < outputs:
-        yield _truth_rows(found, manner)
-        yield _every_statement(found) if manner.everything else _statement_rows(found, manner)
-    if found.graph:
-        yield _graph_rows(found, manner)
-
-
-def _formula_blocks(order: int, level: Sequence[Formula], manner: Manner) -> Iterator[_Block]:
-    """Each formula of an order as an equation; zeros and repetitions are only counted."""
-    telling = _telling(level, manner)
-    whole = manner.everything or len(level) <= FEW
-    shown = telling if whole else telling[:_SHOWN]
-    yield from (_Equation(of.name, expression) for of, expression in shown)
-    left_out = _left_out(order, len(level), len(telling), len(shown), manner)
-    if left_out:
-        yield _Words(left_out)
-
-
-def _telling(level: Sequence[Formula], manner: Manner) -> list[Formula]:
-    """The formulas of one order that are worth a line; of few all."""
-    whole = manner.everything or len(level) <= FEW
-    return [each for each in level if whole or each[0].tells(is_zero=each[1] == 0)]
-
-
-def _left_out(order: int, count: int, telling: int, shown: int, manner: Manner) -> str:
-    """What is not shown of one order, in a sentence; empty where nothing is left out."""
-    kind = ("value", "first derivative", "second derivative")[order]
-    if not count:
-        return f"the {kind}s are too long to be printed"
-    if shown < telling:
-        return f"... and {telling - shown} more {kind}s that are not 0; {manner.more} them"
-    if not shown:
-        return f"every {kind} is 0"
-    swapped = ", or repeats one of these in the other order" if order == 2 else ""
-    return f"every other {kind} is 0{swapped}" if shown < count else ""
-
-
-def _equation(block: _Equation, manner: Manner, columns: int) -> str:
-    drawn = drawn_equation(block.name, block.expression)
-    if drawn and max(map(len, drawn)) <= columns:
-        return "\n".join(drawn) + "\n"
-    text = formula_text(block.expression)
-    if len(text) > _LONGEST and not manner.everything:
-        text = f"{text[:_LONGEST]}... ({len(text)} letters; {manner.more} them)"
-    return to_width(f"{block.name} = {text}", 4) + "\n"
-
-
-def _undefined_words(found: Explanation) -> Iterator[_Words]:
-    """The sentence for a point outside of the domain, and what PyTorch gives all the same."""
-    for reason in dict.fromkeys(found.undefined):
-        yield _Words(f"{reason}, and no derivative")
-    given: dict[str, str] = {}
-    for _, said in found.statements:
-        if found.undefined and said.true:
-            given.setdefault(said.index, repr(said.got))
-    if given:
-        numbers = ", ".join(f"{got} for {index}" for index, got in list(given.items())[:_ENTRIES])
-        yield _Words(f"PyTorch gives {numbers}; no number is right there, so none is judged")
-
-
-def _truth_rows(found: Explanation, manner: Manner) -> _Rows:
-    """Certified numbers beside PyTorch's first answer; zeros that all agree on are counted."""
-    given: dict[str, EntryReport] = {}
-    for _, said in found.statements:
-        given.setdefault(said.index, said)
-    doubted = {said.index for _, said in found.statements if said.ruling is not Ruling.AGREE}
-    sizes = Counter(truth.of.order for truth in found.truths)
-    telling = [
-        truth
-        for truth in found.truths
-        if manner.everything
-        or truth.of.name in doubted
-        or sizes[truth.of.order] <= FEW
-        or truth.of.tells(is_zero=truth.digits == "0")
-    ]
-    shown = telling if manner.everything else telling[:_TRUTHS]
-    rows = [
-        [truth.of.name, truth.digits or truth.status, _got(given.get(truth.of.name))]
-        for truth in shown
-    ]
-    kinks = any(truth.status == "kink" for truth in shown)
-    note = "; [low, high] holds every one-sided value of a kink" if kinks else ""
-    not_shown = _not_shown(len(shown), len(telling), len(found.truths), manner)
-    return _Rows(f"certified{note}", ("of", "true value", "PyTorch"), rows, not_shown)
-
-
-def _got(said: EntryReport | None) -> str:
-    return repr(said.got) if said is not None and said.true else ""
-
-
-def _not_shown(shown: int, telling: int, count: int, manner: Manner) -> tuple[_Words, ...]:
-    rest = count - shown
-    if shown < telling:
-        return (_Words(f"... and {rest} more; {manner.more} them"),)
-    if not rest:
-        return ()
-    others = f"{rest:,} other derivative{'' if rest == 1 else 's'}"
-    return (_Words(f"{others} not shown: 0, or as above in the other order; {manner.more} them"),)
-
-
-def _statement_rows(found: Explanation, manner: Manner) -> _Rows:
-    """One line for each witness that says one thing; why, where it does not agree, below."""
-    lines = lines_of(found.statements)
-    reasons: dict[tuple[str, ...], str] = {}
-    for line in lines:  # of many numbers the worst is told first, and its reason alone
-        told = line.worst.reason if line.worst.ruling is Ruling.ABSTAIN else ""
-        reasons.setdefault((line.witness, line.worst.ruling, told), _reason(line))
-    return _Rows(
-        f"what each witness says; {manner.more} every number",
-        ("witness", "of", "PyTorch", ">ulps", "verdict"),
-        [_line_cells(line) for line in lines],
-        tuple(_Words(reason, 2) for reason in reasons.values() if reason),
-    )
-
-
-def _line_cells(line: Line) -> list[str]:
-    said = line.worst
-    of, got = said.index, _got(said)
-    if line.entries > 1:
-        of, got = f"{line.entries} entries", ""
-    return [line.witness, of, got, _ulps(said), said.ruling.value]
-
-
-def _reason(line: Line) -> str:
-    """Why a witness does not agree, and by which of its calls; empty where it does."""
-    said = line.worst
-    if said.ruling is Ruling.AGREE:
-        return ""
-    by = ", ".join(line.by)
-    return f"{line.witness} {said.ruling.value}: {said.reason} (by {by})"
-
-
-def _every_statement(found: Explanation) -> _Rows:
-    rows = [
-        [witness, said.label, *_numbers(said), _ulps(said), said.ruling.value, said.reason]
-        for witness, said in found.statements
-    ]
-    heads = ("witness", "by", "of", "PyTorch", "true", ">ulps", "verdict", "reason")
-    return _Rows("what each witness says", heads, rows)
-
-
-def _numbers(said: EntryReport) -> list[str]:
-    """Which derivative, what PyTorch gave, and what is true; blank where nothing was given."""
-    if not said.true:
-        return [said.index, "", ""]
-    return [said.index, repr(said.got), "" if said.true == "nan" else without_zeros(said.true)]
-
-
-def _ulps(said: EntryReport) -> str:
-    return "" if math.isnan(said.ulps) else f"{said.ulps:.3g}"
-
-
-def _graph_rows(found: Explanation, manner: Manner) -> _Rows:
-    rows = [
-        [
-            str(number),
-            node.name,
-            node.grad_fn,
-            str(node.is_leaf),
-            str(node.requires_grad),
-            "" if node.data is None else _entries(node.data, manner),
-            _entries(node.grad, manner),
-            ", ".join(map(str, node.parents)),
-        ]
-        for number, node in enumerate(found.graph)
-    ]
-    heads = (">#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next")
-    what = "the output" if found.check.variant.is_scalar else "the sum of the output"
-    title = f"the backward graph, after retain_grad() and backward() from {what}"
-    return _Rows(title, heads, rows)
-
-
-def _entries(value: Any, manner: Manner) -> str:
-    """A number or an array; of a long one the first entries, each whole."""
-    flat = np.ravel(value)
-    if manner.everything or len(flat) <= _ENTRIES:
-        return _written(value)
-    first = ", ".join(map(_written, flat[:3].tolist()))
-    return f"[{first}, ...] ({len(flat)} numbers)"
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_written, value))}]"
-    return format_number(value) if isinstance(value, complex) else str(value)

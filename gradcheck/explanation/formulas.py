@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice, product
 from typing import Any
 
 import sympy
@@ -22,8 +23,9 @@ from gradcheck.run.entry_text import input_names, output_names
 Formula = tuple[Derivative, Any]
 Formulas = tuple[Formula, ...]
 
-_MOST_OPERATIONS = 120
+_MOST_OPERATIONS = 2_000
 _MOST_FORMULAS = 64  # of one order
+_BUDGET = 8_000  # operations of all formulas of an order: about a second
 
 _NAMES = {each.sympy: name for name, each in OPERATORS.items() if each.sympy.isidentifier()}
 _NAMES |= {"Abs": "abs", "loggamma": "lgamma", "arg": "arg"}
@@ -31,24 +33,28 @@ _DRAWN_OTHERWISE = {"gamma", "zeta", "digamma", "polygamma"}  # by sympy, with o
 
 
 def formulas_of(variant: Variant, orders: Sequence[int]) -> Formulas:
-    """Sympy's expression for each derivative; none where they are too many or too long.
+    """Sympy's expression for each derivative, of many the first; none where they are too long.
 
     Of complex numbers those by the numbers themselves where the function is holomorphic in each,
     else those of real and imaginary parts: the symbols are named ``re(z)`` and ``im(z)``.
     """
     function = GraphFunction.of(variant.formula)
-    if scalar_operations(function) > _MOST_OPERATIONS:
+    operations = scalar_operations(function)
+    if operations > _MOST_OPERATIONS:
         return ()
+    most = min(_MOST_FORMULAS, _BUDGET // max(1, operations))
     try:
         names, symbols, level = _values(variant, function)
     except Untranslatable:
         return ()
     found: list[tuple[Derivative, Any]] = []
     for order in orders:
-        if len(level) > _MOST_FORMULAS or any(each.has(*_UNWRITTEN) for each in level):
+        if any(each.has(*_UNWRITTEN) for each in level):
             break
-        found += zip(derivatives_by(*names, order), level, strict=True)
-        level = [sympy.diff(expression, symbol) for expression in level for symbol in symbols]
+        level = level[:most]
+        found += zip(islice(derivatives_by(*names, order), most), level, strict=False)
+        level = [sympy.diff(each, symbol)
+                 for each, symbol in islice(product(level, symbols), most)]  # fmt: skip
     return tuple(found)
 
 
@@ -123,6 +129,26 @@ def drawn_equation(name: str, expression: Any) -> list[str]:
     return [line.rstrip() for line in drawn.splitlines()]
 
 
+def short_equation(name: str, expression: Any) -> str:
+    """``dy/dx = 6x``: one line for a legend, as it is written by hand."""
+    text = re.sub(r"\*\*(\d+)(?![\w.])", lambda power: power[1].translate(_RAISED),
+                  formula_text(expression))  # fmt: skip
+    text = re.sub(r"(?<![\w.])(\d+)\*(?=[A-Za-z(])", r"\1", text).replace("*", "⋅")
+    return f"{name} = {text.replace('⋅⋅', '**')}"
+
+
+def written_name(name: str, *, alone: bool) -> str:
+    """``∂²y/∂u²`` for ``∂²y/∂u∂u``; where there is one input ``alone``, ``d²y/du²``."""
+    top, slash, below = name.partition("/")
+    factors = below.split("∂")[1:]
+    if slash and len(factors) > 1 and len(set(factors)) == 1:
+        name = f"{top}/∂{factors[0]}{str(len(factors)).translate(_RAISED)}"
+    return name.replace("∂", "d") if alone else name
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def latex_equation(name: str, expression: Any) -> str:
     """``name = expression`` in LaTeX, aligned at its sign."""
     symbols = {each: latex_name(each.name) for each in expression.free_symbols}
@@ -140,12 +166,12 @@ def latex_name(name: str) -> str:
     return rf"\frac{{{top}}}{{{below}}}" if slash else top
 
 
-_ENTRY = re.compile(r"(∂²?)?(?:(re|im)[ (])?([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\))?", re.ASCII)
+_ENTRY = re.compile(r"(∂[²³]?)?(?:(re|im)[ (])?([A-Za-z_]\w*)(?:\[([^\]]*)\])?(\))?", re.ASCII)
 
 
 def _latex_entry(match: re.Match[str]) -> str:
     sign, part, word, index, closed = match.groups()
-    before = {None: "", "∂": r"\partial ", "∂²": r"\partial^2 "}[sign]
+    before = {None: "", "∂": r"\partial ", "∂²": r"\partial^2 ", "∂³": r"\partial^3 "}[sign]
     letter = sympy.latex(sympy.Symbol(word))
     entry = f"{{{letter}}}_{{{index}}}" if index else letter
     inner = f"({entry})" if closed else f" {entry}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from gradcheck.catalog.case import Case, Implementation, Variant
@@ -33,7 +34,7 @@ class Asker:
 class Request:
     """``subject`` is a case or a formula; ``keys`` are further keys of a formula's case.
 
-    ``running`` is an input that needs no value, as a plot gives it many.
+    ``running`` are inputs that need no value, as a plot gives them many.
     """
 
     subject: str
@@ -42,7 +43,7 @@ class Request:
     keys: Mapping[str, Any] = field(default_factory=dict)
     trusted: Sequence[str] = ()
     implementation: int = 0
-    running: str = ""
+    running: tuple[str, ...] = ()
 
 
 def check_of(request: Request, dtype: str, device: str) -> Check:
@@ -50,10 +51,6 @@ def check_of(request: Request, dtype: str, device: str) -> Check:
 
     Errors: UsageError and CatalogError for whatever is not there, or not so.
     """
-    if dtype and dtype not in DTYPES:
-        raise UsageError(
-            f"--dtype {dtype}: unknown name", f"one of {', '.join(DTYPES)}", "leave it out"
-        )
     case, variant = _case(request)
     implementation = implementation_of(case, request.implementation)
     refuse_untrusted([implementation], request.trusted)
@@ -65,8 +62,12 @@ def check_on(
 ) -> Check:
     """The check, in the dtype that is asked for, else in the widest one.
 
-    Errors: UsageError for a dtype that is not of the inputs' kind.
+    Errors: UsageError for a dtype that is none, or not of the inputs' kind.
     """
+    if dtype and dtype not in DTYPES:
+        raise UsageError(
+            f"--dtype {dtype}: unknown name", f"one of {', '.join(DTYPES)}", "leave it out"
+        )
     is_complex = any(port.kind == "complex" for port in variant.formula.ports)
     dtype = dtype or ("complex128" if is_complex else "float64")
     if DTYPES[dtype].is_complex != is_complex:
@@ -78,8 +79,48 @@ def check_on(
     return Check(case, variant, implementation, "reverse", device, dtype, case.name, ())
 
 
+def checks_like(check: Check, dtypes: str, devices: Sequence[str]) -> tuple[Check, ...]:
+    """The same check in each dtype of a list such as ``float64,float32`` on each device.
+
+    Errors: as for `check_on`.
+    """
+    words = [word.strip() for word in dtypes.split(",") if word.strip()] or [check.dtype]
+    return tuple(
+        check_on(check.case, check.variant, check.implementation, word, device)
+        for device in devices
+        for word in dict.fromkeys(words)
+    )
+
+
+def owner_of(name: str) -> str:
+    """The input that ``x[0, 1]`` or ``im z`` is a number of."""
+    return name.strip().removeprefix("re ").removeprefix("im ").partition("[")[0].strip()
+
+
+def that_run(names: Sequence[str]) -> tuple[str, str]:
+    """The one number that runs, or both. Errors: UsageError for more."""
+    if len(names) > 2:
+        raise UsageError(
+            f"--input {names[2]}: a third number that runs",
+            "one for a curve, two for a surface",
+            "fix it by --at",
+        )
+    first, other = (*names, "", "")[:2]
+    return first, other
+
+
+def need_matplotlib(asked: str) -> None:
+    """Errors: UsageError where matplotlib is not installed, before the work and not after it."""
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            f"{asked}: drawn by matplotlib, which is not installed",
+            "the package matplotlib",
+            "run: pip install matplotlib, or draw an SVG, which needs no package",
+        )
+
+
 def _case(request: Request) -> tuple[Case, Variant]:
-    declared = (*request.at, *request.keys.get("inputs", ()), request.running)
+    declared = (*request.at, *request.keys.get("inputs", ()), *request.running)
     reference = case_name_in(request.subject, declared)
     if reference is None:
         case = _formula_case(request)

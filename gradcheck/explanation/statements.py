@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from flint import arb
@@ -79,9 +80,9 @@ def certain(ball: arb, status: Status) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """Which derivative: ``y``, ``∂y/∂x`` or ``∂²y/∂x∂x``.
+    """Which derivative: ``y``, ``∂y/∂x``, ``∂²y/∂x∂x`` or ``∂³y/∂x∂x∂x``.
 
-    ``repeats``: an earlier one is the same with its two directions swapped.
+    ``repeats``: an earlier one is the same with its directions in another order.
     """
 
     name: str
@@ -113,13 +114,15 @@ def derivatives_by(names: list[str], inputs: list[str], order: int) -> list[Deri
     """All derivatives of ``order`` of what is called so by what is called so, flat."""
     if order == 0:
         return [Derivative(name, 0) for name in names]
-    if order == 1:
-        return [Derivative(f"∂{name}/∂{x}", 1) for name in names for x in inputs]
+    sign = "∂" if order == 1 else f"∂{'²³'[order - 2]}"
     return [
-        Derivative(f"∂²{name}/∂{a}∂{b}", 2, repeats=i > j)
+        Derivative(
+            f"{sign}{name}/{''.join(f'∂{inputs[k]}' for k in places)}",
+            order,
+            repeats=list(places) != sorted(places),
+        )
         for name in names
-        for i, a in enumerate(inputs)
-        for j, b in enumerate(inputs)
+        for places in product(range(len(inputs)), repeat=order)
     ]
 
 

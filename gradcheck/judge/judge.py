@@ -438,6 +438,39 @@ def _allowed(space: Floats, dtype: Dtype, stress: ErrorBounds) -> tuple[Floats, 
     return slack, stable, slack + ROUNDING_FACTOR * stress.rounding
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """How far off numbers may be and agree, and what allows it; `judge` rules by the same.
+
+    ``ulp`` is what errors are counted in: of a truth of 0 an ulp of the terms that cancel.
+    ``slack`` is the rounding of the result itself, which is part of all others.
+
+    Shapes: those of the truths.
+    """
+
+    ulp: Floats
+    slack: Floats
+    faithful: Floats
+    stable: Floats
+    explained: Floats
+
+    @property
+    def agreeing(self) -> Floats:
+        """The largest error that agrees."""
+        return np.maximum(np.maximum(self.faithful, self.stable), self.explained)
+
+
+def margins(truth: Floats, dtype: Dtype, stress: ErrorBounds) -> Margins:
+    """What errors of numbers are held against whose truths are these, away from kinks."""
+    with np.errstate(all="ignore"):
+        space = spacing(np.abs(truth), dtype)
+        terms = np.maximum(stress.conditioning, stress.scale)
+        slack, stable, explained = _allowed(space, dtype, stress)
+        digits = np.where(truth == 0, math.inf, NO_DIGIT * np.abs(truth))
+        ulp = np.maximum(space, _spacing_of_zero(space, terms, dtype))
+        return Margins(ulp, slack, FAITHFUL_ULPS * space, stable, np.minimum(explained, digits))
+
+
 def _rule_own(
     sheet: _Sheet,
     dtype: Dtype,

@@ -59,6 +59,9 @@ class Result:
     def _repr_html_(self) -> str:
         return "".join(_html(self))
 
+    def _repr_latex_(self) -> str:
+        return _latex(self)
+
 
 def were_on(modes: tuple[str, ...]) -> str:
     """Say which modes were on, in one sentence."""
@@ -161,12 +164,34 @@ def _html(result: Result) -> Iterator[str]:
         yield f"<p>{escape(were_on(result.modes))}</p>"
     yield "<table>"
     yield html_row("th", _HEADS)
+    yield from (html_row("td", row) for row in _rows(result))
+    yield "</table>"
+
+
+def _rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """One row for each check, below ``_HEADS``."""
     for name, outcome in result.outcomes.items():
         worst = "" if outcome.worst is None else format_error(outcome.worst)
         reason = outcome.blame or outcome.reason
         counts = (str(outcome.entries), str(outcome.abstained))
-        yield html_row("td", (name, outcome.verdict.value, *counts, worst, reason))
-    yield "</table>"
+        yield name, outcome.verdict.value, *counts, worst, reason
+
+
+def _latex(result: Result) -> str:
+    """The same table as an array in LaTeX, for a notebook that is printed."""
+    rows = [_HEADS, *_rows(result)]
+    cells = [" & ".join(f"\\text{{{_latex_text(cell)}}}" for cell in row) for row in rows]
+    return "$$\\begin{array}{llrrll}\n" + " \\\\\n".join(cells) + "\n\\end{array}$$"
+
+
+def _latex_text(text: str) -> str:
+    """A text in which nothing is a command of LaTeX's."""
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+_LATEX = {letter: f"\\{letter}" for letter in "#$%&_{}"}
+_SIGNS = {"\\": "backslash", "~": "sim", "^": "wedge", "<": "lt", ">": "gt"}
+_LATEX |= {letter: f"$\\{name}$" for letter, name in _SIGNS.items()}
 
 
 def html_row(tag: str, cells: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from gradcheck.cli.app import app
 
 COMMANDS = (
-    *("run", "check", "explain", "plot", "list", "coverage"),
+    *("run", "check", "explain", "graph", "plot", "list", "coverage"),
     *("validate", "schema", "report", "compare"),
 )
 

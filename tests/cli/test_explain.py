@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,8 @@ def test_the_graph_shows_what_the_tutorial_prints(command):
         "data": 9.0,
         "grad": 1.0,
         "parents": [1],
+        "expression": "x ** 2",
+        "saved": {"exponent": 2, "self": 3.0},
     }
     assert leaf == {
         "name": "x",
@@ -97,14 +100,28 @@ def test_the_graph_shows_what_the_tutorial_prints(command):
         "data": 3.0,
         "grad": 6.0,
         "parents": [],
+        "expression": "",
+        "saved": {},
     }
 
 
-def test_the_graph_as_a_table_names_the_attributes(command):
-    out = command("explain", "x**2", "--at", "x=3", "--graph").out
-    (head,) = [line for line in out.splitlines() if "is_leaf" in line]
-    heads = ["#", "name", "grad_fn", "is_leaf", "requires_grad", "data", ".grad", "next"]
-    assert head.split() == heads
+def test_the_graph_is_a_tree_with_each_attribute_and_each_node_once(command):
+    out = command("explain", "x**2 + x*y", "--at", "x=3", "--at", "y=2", "--graph").out
+    assert out.partition("and backward() from the output\n")[2] == (
+        "#0 output: x ** 2 + x * y = 15.0\n"
+        "│   grad_fn AddBackward0; is_leaf False; requires_grad True; .grad 1.0\n"
+        "├─ #3 x ** 2 = 9.0\n"
+        "│  │   grad_fn PowBackward0; is_leaf False; requires_grad True; .grad 1.0; "
+        "saved exponent 2, self 3.0\n"
+        "│  #4 x = 3.0\n"
+        "│      grad_fn None; is_leaf True; requires_grad True; .grad 8.0\n"
+        "└─ #1 x * y = 6.0\n"
+        "   │   grad_fn MulBackward0; is_leaf False; requires_grad True; .grad 1.0; "
+        "saved other 2.0, self 3.0\n"
+        "   ├─ #4 x (see above)\n"
+        "   └─ #2 y = 2.0\n"
+        "          grad_fn None; is_leaf True; requires_grad True; .grad 3.0\n\n"
+    )
 
 
 def test_at_a_kink_the_truth_is_a_hull(command):
@@ -291,6 +308,143 @@ def test_a_function_is_refused_unless_its_module_is_trusted(command):
     assert "--trust os" in ended.err
 
 
+def test_the_enclosure_stands_beside_the_true_value(command):
+    out = command("explain", "sin(x)/3", "--at", "x=1").out
+    line = next(line for line in out.splitlines() if line.startswith("y  "))
+    _, digits, radius, got = line.split()
+    # sin(1)/3 by mpmath at 45 digits
+    assert abs(Decimal(digits) - Decimal("0.2804903282692988355508341072101")) < Decimal("1e-20")
+    assert 0 < float(radius) < 1e-30
+    assert got == "0.2804903282692988"
+
+
+def figures(command, *arguments):
+    found = json.loads(command("explain", *arguments, "--json").out)["allowances"]
+    return {each.pop("of"): each for each in found}
+
+
+def test_where_the_allowance_comes_from_is_told(command):
+    told = figures(command, "x**2", "--at", "x=3")
+    # S of y is |x²| + |x·2x| = 27, three times y, and of ∂y/∂x |2x| + |x·2| = 12, twice 6.
+    assert (told["y"]["condition"], told["∂y/∂x"]["condition"]) == (3, 2)
+    # ½ ulp + 16 u S: u S is 27·2⁻⁵³, and an ulp of 9 is 2⁻⁴⁹.
+    assert told["y"]["by_conditioning"] == pytest.approx(0.5 + 16 * 27 / 16)
+    assert {each["agrees"] >= each["by_conditioning"] for each in told.values()} == {True}
+
+
+def test_a_function_that_is_ill_conditioned_may_be_far_off(command):
+    good, bad = (figures(command, "sin(x)", "--at", at)["y"] for at in ("x=1", "x=1e6"))
+    assert bad["condition"] > 1e5 * good["condition"]
+    assert bad["agrees"] > 1e4 * good["agrees"]
+
+
+def test_what_the_codes_own_steps_round_is_told(command):
+    arguments = ("(exp(x) + exp(-x))/2", "--at", "x=1e-3")
+    smooth = figures(command, *arguments)["∂y/∂x"]
+    torch = "(torch.exp(x + 1000.0 - 1000.0) + torch.exp(-x))/2"  # loses digits on its way
+    loses = figures(command, *arguments, "--torch", torch)["∂y/∂x"]
+    assert loses["by_moves"] > 100 * smooth["by_moves"]
+
+
+def test_the_same_number_in_each_precision_has_its_own_error(command):
+    found = json.loads(command("explain", "x**2/3", "--at", "x=1/3", "--json").out)["precisions"]
+    slopes = {each["dtype"]: each for each in found if each["index"] == "∂y/∂x"}
+    assert list(slopes) == ["float64", "float32", "float16", "bfloat16"]
+    assert {each["verdict"] for each in slopes.values()} == {"agree"}
+    # 1/3 in bfloat16 is 171/512, two thirds of which are 57/256 = 0.22265625.
+    assert float(slopes["bfloat16"]["true"]) == 0.22265625
+    far = [abs(each["got"] - 2 / 9) for each in slopes.values()]
+    assert far == sorted(far)
+    assert far[0] < 1e-16 < 1e-5 < far[2]
+
+
+def test_a_point_that_a_dtype_does_not_reach_is_noted(command):
+    out = command("explain", "x/3", "--at", "x=1e6").out
+    assert "float16: --at x=1e6: not finite in float16\n" in out
+    assert "bfloat16  y" in out
+
+
+def test_a_written_point_is_rounded_to_each_precision(command, catalog):
+    (catalog / "third.yaml").write_text(
+        "third: {formula: x/3, inputs: {x: real}, dtypes: [float64], points: [{at: {x: 1/3}}]}\n"
+    )
+    found = json.loads(command("explain", "cases/third.yaml::third", "--json").out)["precisions"]
+    assert {each["dtype"]: each["note"] for each in found} == dict.fromkeys(
+        ("float64", "float32", "float16", "bfloat16"), ""
+    )
+    assert [float(each["true"]) for each in found if each["dtype"] == "bfloat16"] == [
+        pytest.approx(171 / 512 / 3, rel=1e-15),
+        pytest.approx(1 / 3, rel=1e-15),
+    ]
+
+
+def test_of_complex_numbers_both_precisions_are_told(command):
+    found = json.loads(command("explain", "z**2", "--at", "z=1+I", "--json").out)["precisions"]
+    assert {each["dtype"] for each in found} == {"complex128", "complex64"}
+
+
+def test_of_many_numbers_the_worst_of_each_precision_is_told(command):
+    out = command("explain", "x**2/3", "--at", "x=[1, 2, 3, 4, 5, 6]").out
+    assert "worst of 36" in out.partition("the same in each precision")[2]
+
+
+def test_third_derivatives_are_told_where_they_are_asked_for(command):
+    arguments = ("x**4", "--at", "x=2", "--json")
+    found = json.loads(command("explain", *arguments, "--order", "3").out)
+    true = {each["what"]: each["true"] for each in found["true"]}
+    assert true["∂³y/∂x∂x∂x"] == "48"  # 24x
+    assert found["formulas"]["∂³y/∂x∂x∂x"] == "24*x"
+    assert found["orders"] == [0, 1, 2, 3]
+    assert "third" in {each["witness"] for each in found["statements"]}
+    fewer = json.loads(command("explain", *arguments, "--order", "1").out)
+    assert [each["what"] for each in fewer["true"]] == ["y", "∂y/∂x"]
+
+
+def test_second_derivatives_of_an_array_are_told_where_they_are_asked_for(command):
+    found = json.loads(command("explain", "x**3", "--at", "x=[1, 2]", "--order", "2", "--json").out)
+    true = {each["what"]: each["true"] for each in found["true"]}
+    assert (true["∂²y[1]/∂x[1]∂x[1]"], true["∂²y[1]/∂x[0]∂x[1]"]) == ("12", "0")
+
+
+def test_too_many_derivatives_are_refused(command):
+    numbers = ", ".join(map(str, range(20)))
+    ended = command("explain", "x**2", "--at", f"x=[{numbers}]", "--order", "3")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "--order 3: 160,000 derivatives\n  expected: at most 4,096\n  fix:      write --order 2\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("explain",), ("plot", "-o", "-")], ids=" ".join)
+def test_a_function_of_nothing_is_refused(command, arguments):
+    name, *others = arguments
+    ended = command(name, "2*x", "--at", "x=[]", *others)
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "a function whose inputs have no entries\n"
+        "  expected: one entry at least, of which something can be told\n"
+        "  fix:      give an array with entries\n"
+    )
+
+
+def test_the_formulas_are_printed_in_latex(command):
+    assert command("explain", "3*x**2", "--at", "x=3", "--order", "3", "--latex").out == (
+        "$$\\begin{aligned}\n"
+        "y &= 3 x^{2} = 27 \\\\\n"
+        "\\frac{\\partial y}{\\partial x} &= 6 x = 18 \\\\\n"
+        "\\frac{\\partial^2 y}{\\partial x\\partial x} &= 6 \\\\\n"
+        "\\frac{\\partial^3 y}{\\partial x\\partial x\\partial x} &= 0\n"
+        "\\end{aligned}$$\n"
+    )
+
+
+def test_of_many_formulas_the_first_are_derived_and_the_rest_are_counted(command):
+    numbers = ", ".join(map(str, range(1, 12)))
+    out = command("explain", "sin(x)*sum(x)", "--at", f"x=[{numbers}]").out
+    assert "∂y[0]/∂x[0] = " in out.replace("\n", " ")
+    assert "57 more of order 1 are not derived as formulas" in out
+
+
 # in a terminal
 
 POINTS = {
@@ -316,10 +470,10 @@ def explained_once(monkeypatch, kept):
     """What a point's text is made of is worked out for the first width alone."""
     explain_at = at_point.explain_at
 
-    def explain_once(check, at, *, graph):
-        key = title_of(check), check.implementation.text, tuple(at.items()), graph
+    def explain_once(check, at, **options):
+        key = title_of(check), check.implementation.text, tuple(at.items()), *options.items()
         if key not in kept:
-            kept[key] = explain_at(check, at, graph=graph)
+            kept[key] = explain_at(check, at, **options)
         return kept[key]
 
     monkeypatch.setattr(at_point, "explain_at", explain_once)
@@ -374,7 +528,7 @@ def test_a_terminal_without_columns_in_its_environment_has_its_own_width(columns
 
 
 def statement_rows(out):
-    table = out.partition("what each witness says")[2]
+    table = out.partition("what each witness says")[2].partition("how many ulps")[0]
     return [line for line in table.splitlines()[3:] if line.strip()]
 
 

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from gradcheck.answer import Ruling
-from gradcheck.explanation.curves import Course, survey
-from gradcheck.explanation.request import Asker, Request, check_of
+from gradcheck.explanation.curves import Course
+from gradcheck.explanation.request import Asker, Request, check_of, checks_like
+from gradcheck.explanation.surfaces import picture_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def seen(subject, line=None, at=None, running="", **keys):
-    request = Request(subject, Asker("test"), at or {}, keys, running=running)
-    return survey(check_of(request, "", "cpu"), line or Course(points=41), request.at)
+def seen(subject, line=None, at=None, running="", dtype="", **keys):
+    request = Request(subject, Asker("test"), at or {}, keys, running=(running,))
+    checks = checks_like(check_of(request, "", "cpu"), dtype, ["cpu"])
+    return picture_of(checks, line or Course(points=41), request.at)
 
 
 def test_the_picture_of_a_case_is_written(command, tmp_path):
@@ -174,14 +176,203 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(command, tmp_p
 
 
 def test_a_picture_is_not_written_under_the_name_of_another_format(command, tmp_path):
-    ended = command("plot", "x**2", "-o", tmp_path / "out.png")
+    ended = command("plot", "x**2", "-o", tmp_path / "out.gif")
     assert (ended.code, ended.out) == (4, "")
     assert ended.err == (
-        f"-o {tmp_path}/out.png: the picture is an SVG, and .png another format\n"
-        "  expected: a file whose name ends in .svg\n"
+        f"-o {tmp_path}/out.gif: pictures are not written as .gif\n"
+        "  expected: a file whose name ends in .svg, .png or .pdf\n"
         f"  fix:      write -o {tmp_path}/out.svg\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("ending", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_papers_get_their_formats(command, tmp_path, ending, begins):
+    file = tmp_path / f"out.{ending}"
+    arguments = ("--points", "9", "--order", "2", "--tangent", "x=1", "--dtype", "float64,float32")
+    ended = command("plot", "sin(x)", "--torch", "torch.cos(x)", *arguments, "-o", file)
+    assert (ended.code, ended.out) == (0, f"wrote {file}\n")
+    assert file.read_bytes().startswith(begins)
+
+
+def test_a_surface_is_written_for_papers(command, tmp_path):
+    file = tmp_path / "out.png"
+    both = ("--input", "u", "--input", "v", "--points", "4")
+    assert command("plot", "u*v", *both, "-o", file).code == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_it_is_said_what_to_install(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("gradcheck.explanation.request.find_spec", lambda name: None)
+    ended = command("plot", "x**2", "-o", tmp_path / "out.png")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        f"-o {tmp_path}/out.png: drawn by matplotlib, which is not installed\n"
+        "  expected: the package matplotlib\n"
+        "  fix:      run: pip install matplotlib, or draw an SVG, which needs no package\n"
+    )
+    assert command("plot", "x**2", "--points", "3", "-o", tmp_path / "out.svg").code == 0
+
+
+def legend(picture):
+    return {each.text for each in ET.fromstring(picture.svg()).iter(f"{SVG}text")}
+
+
+def test_the_tutorials_picture_has_each_equation_in_its_legend():
+    line = Course(start="-5", end="5", points=11, order=2, tangents=(("x", "3"),))
+    picture = seen("3*x**2", line)
+    assert [curve.label for curve in picture.curves] == ["y", "∂y/∂x", "∂²y/∂x∂x"]
+    assert picture.curves[2].numbers.tolist() == [6] * 11
+    assert {"y = 3x²", "dy/dx = 6x", "d²y/dx² = 6", "tangent at x = 3, slope 18"} <= legend(picture)
+    assert [(each.x, each.y, each.slope) for each in picture.tangents] == [(3, 27, 18)]
+
+
+def test_the_place_of_what_runs_asks_for_a_tangent():
+    picture = seen("x**2", Course(points=3), {"x": "2"})
+    assert [(each.x, each.y, each.slope) for each in picture.tangents] == [(2, 4, 4)]
+
+
+def test_the_options_of_the_command_reach_the_picture(command):
+    arguments = ("--order", "2", "--tangent", "x=3", "--dtype", "float64,bfloat16", "--points", "5")
+    drawn = ET.fromstring(command("plot", "3*x**2", *arguments, "-o", "-").out)
+    shown = " ".join(each.text for each in drawn.iter(f"{SVG}text"))
+    assert "tangent at x = 3, slope 18" in shown
+    assert "d²y/dx² = 6" in shown
+    assert "error of PyTorch's dy/dx in bfloat16 on cpu" in shown
+
+
+def test_each_dtype_has_its_own_errors_and_allowance():
+    picture = seen("exp(x)", Course(points=22), dtype="float64, float32")
+    assert [each.setting for each in picture.errors] == ["float64 on cpu", "float32 on cpu"]
+    assert all((each.ulps <= each.allowed).all() for each in picture.errors)
+    assert all((each.allowed >= 4).all() for each in picture.errors)
+    assert picture.errors[0].x.tolist() != picture.errors[1].x.tolist()  # rounded to float32
+
+
+def test_an_error_beyond_the_allowance_stands_above_the_band():
+    picture = seen("sin(x)", Course(points=21), torch=["torch.sin(x) + 1e-9*x"])
+    wrong = [ruling is Ruling.DISAGREE for ruling in picture.rulings]
+    assert (picture.ulps > picture.errors[0].allowed).tolist() == wrong
+    assert any(wrong)
+
+
+def test_a_wrong_gradient_is_in_the_picture_and_a_right_one_is_not_drawn_twice():
+    # The value is right, and the slope that autograd sees is sigmoid(x).
+    torch = ["x*torch.sigmoid(x).detach()"]
+    picture = seen("x/(1 + exp(-x))", Course(start="1", end="3", points=3), torch=torch)
+    (claim,) = picture.claims
+    assert (claim.of, claim.dtype, claim.order) == ("∂y/∂x", "float64", 1)
+    # 1/(1 + e⁻ˣ) at 1, 2 and 3, by bc
+    assert claim.numbers == pytest.approx(
+        [0.7310585786300049, 0.8807970779778823, 0.9525741268224334]
+    )
+    assert "PyTorch's dy/dx in float64, where it differs" in legend(picture)
+    assert seen("x/(1 + exp(-x))", Course(points=3)).claims == ()
+
+
+def test_a_wrong_value_and_a_wrong_second_derivative_are_in_the_picture_too():
+    picture = seen("x**3", Course(start="1", end="2", points=2, order=2), torch=["2*x**3"])
+    assert [claim.of for claim in picture.claims] == ["y", "∂y/∂x", "∂²y/∂x∂x"]
+    assert [claim.numbers.tolist() for claim in picture.claims] == [[2, 16], [6, 24], [12, 24]]
+
+
+def test_where_nothing_is_said_nothing_is_claimed():
+    points = Course(start="-1", end="1", points=5)
+    picture = seen("sqrt(x)", points, torch=["2*torch.sqrt(x)"])
+    (_, slope) = picture.claims
+    assert np.isnan(slope.numbers[:3]).all()
+    assert np.isfinite(slope.numbers[3:]).all()
+
+
+def test_the_output_entry_that_depends_on_what_runs_is_chosen():
+    picture = seen("x**2", Course("x[2]", "0", "2", 3), {"x": "[5, 7, 9]"})
+    assert [curve.label for curve in picture.curves] == ["y[2]", "∂y[2]/∂x[2]"]
+    assert picture.curves[1].numbers.tolist() == [0, 2, 4]
+
+
+def test_over_two_inputs_there_is_a_surface():
+    line = Course("u", "0", "2", 3, other="v")
+    surface = seen("u**3 + v**2 + 4*u*v", line)
+    assert (surface.variables, surface.x.tolist()) == (("u", "v"), [0, 1, 2])
+    value, by_u, by_v = (each.numbers for each in surface.fields)
+    assert value.tolist() == [[0, 1, 8], [1, 6, 17], [4, 13, 28]]  # rows are those of v
+    assert by_u.tolist() == [[0, 3, 12], [4, 7, 16], [8, 11, 20]]  # 3u² + 4v
+    assert by_v.tolist() == [[0, 4, 8], [2, 6, 10], [4, 8, 12]]  # 2v + 4u
+    assert (surface.errors == 0).all()
+    assert {"∂y/∂u = 3u² + 4v", "u", "v", "ulps in float64 on cpu: 9 of 9 judged"} <= legend(
+        surface
+    )
+
+
+def test_a_wrong_gradient_is_seen_in_a_surface():
+    line = Course("u", "1", "2", 2, other="v")
+    assert (seen("u*v", line, torch=["u*v.detach()"]).errors > 1e10).all()
+    gaps = seen("sqrt(u)*v", Course("u", "-1", "1", 3, other="v")).errors
+    assert np.isnan(gaps).all(axis=0).tolist() == [True, False, False]
+    assert np.isnan(gaps).any(axis=0).tolist() == [True, False, False]
+
+
+def test_a_surface_of_two_entries_of_an_array_is_drawn_by_the_command(command, tmp_path):
+    file = tmp_path / "out.svg"
+    both = ("--input", "x[0]", "--input", "x[2]", "--at", "x=[1, 2, 3]", "--points", "5")
+    assert command("plot", "exp(x)/sum(exp(x))", *both, "-o", file).code == 0
+    shown = {each.text for each in ET.parse(file).getroot().iter(f"{SVG}text")}
+    assert {"x[0]", "x[2]"} <= shown
+
+
+SURFACES_REFUSED = {
+    ("--input", "u", "--input", "v", "--input", "w"): (
+        "--input w: a third number that runs\n"
+        "  expected: one for a curve, two for a surface\n"
+        "  fix:      fix it by --at\n"
+    ),
+    ("--input", "u", "--input", "u"): (
+        "--input u: twice\n  expected: two numbers that run\n  fix:      name another one\n"
+    ),
+    ("--input", "u", "--input", "v", "--order", "2"): (
+        "--order 2 of a surface\n  expected: one --input, for a curve\n  fix:      leave it out\n"
+    ),
+    ("--input", "u", "--input", "v", "--dtype", "float64,float32"): (
+        "--dtype several of a surface\n"
+        "  expected: one --input, for a curve\n"
+        "  fix:      leave it out\n"
+    ),
+    ("--input", "u", "--input", "v", "--points", "500"): (
+        "--points 500 a side of a surface\n  expected: at most 201\n  fix:      leave it out\n"
+    ),
+    ("--tangent", "v=1"): (
+        "--tangent v=1: v does not run\n"
+        "  expected: the name of what runs, u\n"
+        "  fix:      write --tangent 'u=1'\n"
+    ),
+    ("--dtype", "float64,float99"): (
+        "--dtype float99: unknown name\n"
+        "  expected: one of float64, float32, float16, bfloat16, complex128, complex64\n"
+        "  fix:      leave it out\n"
+    ),
+    ("--device", "nonsense"): (
+        "--device nonsense: no such device here\n"
+        "  expected: one or more of cpu, or auto\n"
+        "  fix:      write auto to run on what is there\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", SURFACES_REFUSED, ids=" ".join)
+def test_what_no_picture_shows_is_refused_by_one_message(command, monkeypatch, arguments):
+    monkeypatch.setattr("gradcheck.devices.there", lambda: ("cpu",))
+    ended = command("plot", "partial_derivatives", "-o", "-", *arguments)
+    assert (ended.code, ended.out, ended.err) == (4, "", SURFACES_REFUSED[arguments])
+
+
+def test_at_a_kink_there_is_no_tangent(command):
+    ended = command("plot", "abs(x)", "--tangent", "x=0", "-o", "-", "--points", "3")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "--tangent x=0: the function has no derivative there\n"
+        "  expected: a place inside of the domain, and no kink\n"
+        "  fix:      name another place, or leave it out\n"
+    )
 
 
 def test_the_names_of_cases_are_completed():

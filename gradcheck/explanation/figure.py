@@ -1,0 +1,120 @@
+"""A picture by matplotlib, which comes with the extra `plot`: axes for papers, PNG and PDF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
+
+from gradcheck.answer import Floats, Ruling
+from gradcheck.explanation.axes import breaks, span, svg_number
+from gradcheck.explanation.heat_map import Surface, maps_of
+from gradcheck.explanation.panels import claim_legend, legend_of, summary_of, tangent_legend
+from gradcheck.explanation.picture import Errors, Picture
+
+_STYLES = {0: "-", 1: "--", 2: ":"}
+_MARKS = {Ruling.AGREE: ("C0", "."), Ruling.INACCURATE: ("C1", "."), Ruling.DISAGREE: ("C3", "x")}
+
+
+def save(picture: Picture | Surface, path: str) -> None:
+    """Write it to a file, in the format that the file's ending names."""
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    if isinstance(picture, Surface):
+        _draw_maps(picture, figure)
+    else:
+        _draw_panels(picture, figure)
+    title = f"{picture.title}\n{picture.subtitle}"
+    figure.suptitle(title, fontsize="medium", wrap=True, parse_math=False)
+    figure.savefig(path, dpi=150)
+
+
+def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
+    """Draw the curves, or the map of a surface, into matplotlib's axes, and return these."""
+    if isinstance(picture, Surface):
+        _draw_map(picture, 0, ax)
+        return ax
+    low, high = span(np.concatenate([curve.numbers for curve in picture.curves]))
+    for curve in picture.curves:
+        line = _interrupted(curve.numbers, low, high)
+        ax.plot(picture.x, line, _STYLES[curve.order], label=legend_of(curve))
+    for claim in picture.claims:
+        line = _interrupted(claim.numbers, low, high)
+        ax.plot(claim.x, line, "-.", color="C3", label=claim_legend(picture, claim))
+    for tangent in picture.tangents:
+        label = tangent_legend(picture, tangent)
+        ax.axline((tangent.x, tangent.y), slope=tangent.slope, color="0.5", lw=1, label=label)
+        ax.plot([tangent.x], [tangent.y], "o", color="0.5")
+    ax.set_xlim(picture.x[0], picture.x[-1])
+    ax.set_ylim(low, high)
+    ax.set_xlabel(picture.variable, parse_math=False)
+    ax.set_ylabel(", ".join(curve.name or curve.label for curve in picture.curves),
+                  parse_math=False)  # fmt: skip
+    _plain(ax.legend(fontsize="small"))
+    ax.grid(alpha=0.3)
+    return ax
+
+
+def _plain(legend: Any) -> None:
+    """Take its texts as they are: a name with dollars is no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _interrupted(numbers: Floats, low: float, high: float) -> Floats:
+    """The numbers with a gap at each pole and jump."""
+    broken = numbers.copy()
+    broken[breaks(numbers, low, high)] = np.nan
+    return broken
+
+
+def _draw_panels(picture: Picture, figure: Figure) -> None:
+    heights = [3.0, *(1.2 for _ in picture.errors)]
+    figure.set_size_inches(8, 1 + 1.35 * sum(heights))
+    panels = figure.subplots(len(heights), squeeze=False, sharex=True, height_ratios=heights)
+    draw_curves(picture, panels[0, 0]).get_legend().remove()
+    handles = panels[0, 0].get_legend_handles_labels()
+    _plain(figure.legend(*handles, loc="outside lower left", ncols=2, fontsize="small"))
+    for errors, ax in zip(picture.errors, panels[1:, 0], strict=True):
+        _draw_errors(errors, ax)
+    panels[-1, 0].set_xlabel(picture.variable, parse_math=False)
+
+
+def _draw_errors(errors: Errors, ax: Any) -> None:
+    known = np.isfinite(errors.ulps)
+    top = max([10.0, *errors.ulps[known]])
+    ax.fill_between(errors.x, 0, errors.allowed, color="C2", alpha=0.15, lw=0)
+    for ruling, (colour, mark) in _MARKS.items():
+        chosen = np.array([each is ruling for each in errors.rulings], dtype=bool)
+        heights = np.where(known, errors.ulps, 2 * top)
+        ax.plot(errors.x[chosen], heights[chosen], mark, color=colour, ms=4)
+    unjudged = np.array([each is Ruling.ABSTAIN for each in errors.rulings], dtype=bool)
+    ax.plot(errors.x[unjudged], np.zeros(unjudged.sum()), "|", color="0.5")
+    ax.set_yscale("asinh", linear_width=1.0)
+    decades = int(np.log10(top))
+    ax.set_yticks([0.0, *(10.0**k for k in range(1, decades + 1, max(1, -(-decades // 4))))])
+    ax.minorticks_off()
+    ax.set_ylim(-0.2, 3 * top)
+    ax.set_ylabel("ulps")
+    ax.set_title(f"error in {errors.setting}: {summary_of(errors)}", fontsize="small", loc="left")
+    ax.grid(alpha=0.3)
+
+
+def _draw_maps(surface: Surface, figure: Figure) -> None:
+    figure.set_size_inches(9, 8)
+    for place, ax in enumerate(figure.subplots(2, 2).ravel()):
+        _draw_map(surface, place, ax)
+
+
+def _draw_map(surface: Surface, place: int, ax: Any) -> None:
+    title, numbers, levels = maps_of(surface)[place]
+    norm = BoundaryNorm(levels, 256, extend="both")
+    drawn = ax.pcolormesh(surface.x, surface.y, numbers, norm=norm, shading="nearest")
+    shown = levels[:: max(1, len(levels) // 10)]
+    ax.figure.colorbar(drawn, ax=ax).set_ticks(shown, labels=list(map(svg_number, shown)))
+    ax.set_title(title, fontsize="small", parse_math=False)
+    ax.set_xlabel(surface.variables[0], parse_math=False)
+    ax.set_ylabel(surface.variables[1], parse_math=False)
