@@ -177,6 +177,15 @@ Trust = Annotated[
     list[str] | None, typer.Option(metavar="MODULE", help="A module that --function may import.")
 ]
 
+Order = Annotated[int, typer.Option(min=1, max=3, help="The highest derivative.")]
+Devices = Annotated[str, typer.Option("--device", metavar="LIST", help="auto, or cpu,cuda:1.")]
+Dtypes = Annotated[str, typer.Option("--dtype", metavar="LIST", help="Such as float64,float32.")]
+Witnesses = Annotated[
+    str, typer.Option("--witness", metavar="LIST", help="Such as reverse,forward.")
+]
+PointCount = Annotated[int, typer.Option(min=1, max=1_000_000, help="Drawn points.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawn points.")]
+
 
 def typed_keys(
     *,
@@ -199,8 +208,8 @@ def typed_keys(
     return {key: value for key, value in keys.items() if value}
 
 
-def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
-    """The case, read by the catalog's own loader.
+def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = (), *, name: str = "") -> Case:
+    """The case, read by the catalog's own loader; ``name`` is what was typed, if anything was.
 
     Errors: CommandLineError for what the format refuses, UsageError for untrusted code.
     """
@@ -209,7 +218,10 @@ def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
     from gradcheck.implementations.trust import refuse_untrusted
 
     try:
-        case = case_of(keys, shown=SHOWN, labels=LABELS)
+        if name:
+            case = case_of(keys, shown=SHOWN, labels={"": "NAME", **LABELS}, name=name)
+        else:
+            case = case_of(keys, shown=SHOWN, labels=LABELS)
     except CatalogError as error:
         raise CommandLineError(error.problems) from None
     refuse_untrusted(case.implementations, trusted)

@@ -5,20 +5,15 @@ Runs nothing and imports no torch.
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 from gradcheck.catalog.files import find_files, is_cases
-from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.text import LISTS
-from gradcheck.catalog.validation import Key, keys_of
-from gradcheck.catalog.values import DEFINITIONS
 from gradcheck.cli.output import MEANING, READING, ExitCode, counted, emit, emit_json, epilog
 from gradcheck.errors import CatalogError, Problem
 
@@ -38,7 +33,7 @@ _SHOWN = 3
 
 def register(app: typer.Typer) -> None:
     app.command("validate", epilog=_CODES)(validate_command)
-    app.command("schema", epilog=READING)(schema)
+    app.command("schema", epilog=READING)(schema_command)
 
 
 def validate_command(
@@ -144,58 +139,14 @@ def _summary(files: int, cases: int, problems: Sequence[Problem]) -> str:
     return f"{counted(len(problems), 'problem')} in {bad} of {read}"
 
 
-def schema() -> None:
+def schema_command(
+    *,
+    known_failures: Annotated[
+        bool, typer.Option("--known-failures", help="Of known_failures.yaml instead.")
+    ] = False,
+) -> None:
     """Print the case format as JSON Schema (draft-07), for editors."""
-    from gradcheck.cli.validate import json_schema
+    # The tables take FLINT along, which --help need not wait for.
+    from gradcheck.catalog.schema import case_schema, known_failures_schema
 
-    emit_json(json_schema())
-
-
-DRAFT = "http://json-schema.org/draft-07/schema#"
-ID = "urn:gradcheck:catalog:1"
-"""The format's version, which is a contract, names it; it stands under no address."""
-
-
-def json_schema() -> dict[str, Any]:
-    """The schema of a catalog file. What the loader takes, it takes; the loader refuses more."""
-    tables = (AccuracyKeys, CaseKeys, InputKeys, PointKeys)
-    definitions = {**DEFINITIONS, **{table.__name__: _table(table) for table in tables}}
-    return {
-        "$schema": DRAFT,
-        "$id": ID,
-        "title": "gradcheck catalog",
-        "description": "a map from the names of cases to their declarations",
-        "additionalProperties": {"$ref": "#/definitions/CaseKeys"},
-        "type": "object",
-        "minProperties": 1,
-        "examples": [{"square": {"formula": "x**2", "inputs": {"x": "real"}}}],
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-        "definitions": dict(sorted(definitions.items())),
-    }
-
-
-def _table(table: type) -> dict[str, Any]:
-    keys = keys_of(table)
-    needed = [name for name, key in keys.items() if key.is_required]
-    return {
-        "additionalProperties": False,
-        "description": inspect.getdoc(table),
-        "properties": {name: _property(key) for name, key in keys.items()},
-        **({"required": needed} if needed else {}),
-        "type": "object",
-    }
-
-
-def _property(key: Key) -> dict[str, Any]:
-    """Draft-07 ignores what stands beside a $ref, and a kind's own examples stay its own."""
-    about: dict[str, Any] = {
-        "description": key.description,
-        "examples": [yaml.safe_load(key.example)],
-    }
-    if key.default is not None:
-        about["default"] = list(key.default)
-    if "$ref" in key.kind.schema:
-        return {"allOf": [key.kind.schema], **about}
-    if about.keys() & key.kind.schema.keys():
-        return {"anyOf": [key.kind.schema], **about}
-    return {**key.kind.schema, **about}
+    emit_json(known_failures_schema() if known_failures else case_schema())

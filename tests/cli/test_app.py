@@ -7,7 +7,7 @@ import pytest
 
 from gradcheck.cli.app import app
 
-COMMANDS = ("run", "check", "explain", "plot", "list", "coverage", "validate", "schema")
+COMMANDS = ("run", "check", "explain", "plot", "list", "coverage", "new", "validate", "schema")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
