@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.catalog.files import find_files, is_cases, no_case, target_of
+from gradcheck.catalog.files import complete_target, find_files, is_cases, no_case, target_of
 from gradcheck.errors import CatalogError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH", help="Files, folders, FILE::CASE or CASE; else the packaged catalog."
+        metavar="PATH",
+        help="Files, folders, FILE::CASE or CASE; else the packaged catalog.",
+        autocompletion=complete_target,
     ),
 ]
 
@@ -177,14 +179,14 @@ Trust = Annotated[
     list[str] | None, typer.Option(metavar="MODULE", help="A module that --function may import.")
 ]
 
-Order = Annotated[int, typer.Option(min=1, max=3, help="The highest derivative.")]
+Order = Annotated[int, typer.Option(metavar="N", min=1, max=3, help="The highest derivative.")]
 Devices = Annotated[str, typer.Option("--device", metavar="LIST", help="auto, or cpu,cuda:1.")]
 Dtypes = Annotated[str, typer.Option("--dtype", metavar="LIST", help="Such as float64,float32.")]
 Witnesses = Annotated[
     str, typer.Option("--witness", metavar="LIST", help="Such as reverse,forward.")
 ]
-PointCount = Annotated[int, typer.Option(min=1, max=1_000_000, help="Drawn points.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawn points.")]
+PointCount = Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Drawn points.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of the drawn points.")]
 
 
 def typed_keys(

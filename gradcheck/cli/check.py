@@ -31,7 +31,7 @@ from gradcheck.cli.arguments import (
     case_of_keys,
     typed_keys,
 )
-from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
+from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short, with_examples
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
@@ -49,7 +49,16 @@ JudgedChecks = Sequence[tuple["Check", "Outcome"]]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("check", epilog=RUNNING)(check_command)
+    examples = with_examples(
+        RUNNING,
+        "gradcheck check '3*x**2' --torch '3*x*x' --input x=real",
+        "gradcheck check 'sum(log(x))' --input 'x=(0, 10):8' --dtype float32",
+        "gradcheck check 'x/(1 + exp(-x))' --function my_ops:swish --trust my_ops \\",
+        "    --input 'x=(-5, 5)'",
+    )
+    app.command("check", epilog=examples, short_help="Check one function without a file.")(
+        check_command
+    )
 
 
 def check_command(  # noqa: PLR0913 - one argument an option, as typer reads them
@@ -75,7 +84,12 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
-    """Check one function without a file, with every witness in every dtype."""
+    """Check one function without a file, with every witness in every dtype.
+
+    FORMULA is the truth. What is on trial is the PyTorch code of --torch, your own of --function,
+    or else the formula's own translation. Its derivatives are compared with certified ones, at
+    fixed and at drawn points, and each cause of failure is explained once.
+    """
     declared = {"torch": torch, "function": function, "where": where, "order": order}
     refuse_no_input(inputs)
     keys = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let, **declared)

@@ -44,7 +44,7 @@ from gradcheck.cli.check import (
     refuse_no_input,
     report,
 )
-from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
+from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog, with_examples
 from gradcheck.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,15 @@ _TRIES = 24  # points, the plainest first, of which one must have certain answer
 
 
 def register(app: typer.Typer) -> None:
-    app.command("new", epilog=_CODES)(new_command)
+    examples = with_examples(
+        _CODES,
+        "gradcheck new cube --formula 'x**3' --input x=real --torch 'x*x*x'",
+        "gradcheck new swish --formula 'x/(1 + exp(-x))' --input 'x=(-5, 5)' \\",
+        "    --torch 'x*torch.sigmoid(x)' --at x=1 -o cases/mine.yaml",
+    )
+    app.command("new", epilog=examples, short_help="Write a case, after a run that agrees.")(
+        new_command
+    )
 
 
 def new_command(  # noqa: PLR0913 - one argument an option, as typer reads them
@@ -93,7 +101,12 @@ def new_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     points: PointCount = 64,
     seed: Seed = 0,
 ) -> None:
-    """Write a complete, commented case, after one run that agrees."""
+    """Write a complete, commented case, after one run that agrees.
+
+    The case goes to standard output, or to the end of FILE, whose other text stays as it is. It has
+    a point whose value and derivatives are certified; comments say what else a case can say. Where
+    the code disagrees, the failure is explained and nothing is written.
+    """
     refuse_no_input(inputs)
     typed = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let,
                        torch=torch, function=function, where=where, order=order)  # fmt: skip

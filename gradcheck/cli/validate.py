@@ -14,7 +14,16 @@ import typer
 
 from gradcheck.catalog.files import find_files, is_cases
 from gradcheck.catalog.text import LISTS
-from gradcheck.cli.output import MEANING, READING, ExitCode, counted, emit, emit_json, epilog
+from gradcheck.cli.output import (
+    MEANING,
+    READING,
+    ExitCode,
+    counted,
+    emit,
+    emit_json,
+    epilog,
+    with_examples,
+)
 from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:
@@ -32,8 +41,20 @@ _SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
-    app.command("validate", epilog=_CODES)(validate_command)
-    app.command("schema", epilog=READING)(schema_command)
+    validating = with_examples(
+        _CODES, "gradcheck validate cases", "gradcheck validate cases/mine.yaml --json"
+    )
+    printing = with_examples(
+        READING,
+        "gradcheck schema > gradcheck.json",
+        "gradcheck schema --known-failures > gradcheck-known.json",
+    )
+    app.command("validate", epilog=validating, short_help="Report every problem in case files.")(
+        validate_command
+    )
+    app.command("schema", epilog=printing, short_help="Print the case format as JSON Schema.")(
+        schema_command
+    )
 
 
 def validate_command(
@@ -41,7 +62,11 @@ def validate_command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
-    """Read case files and report every problem in them; run nothing."""
+    """Read case files and report every problem in them; run nothing.
+
+    Each problem has its place, what was found, what was expected, and a fix. The list of known
+    failures beside a file is read too, and answers that the formula excludes are problems.
+    """
     files = _with_lists(find_files(paths))
     cases, problems = _examine(files)
     if as_json:
@@ -145,7 +170,12 @@ def schema_command(
         bool, typer.Option("--known-failures", help="Of known_failures.yaml instead.")
     ] = False,
 ) -> None:
-    """Print the case format as JSON Schema (draft-07), for editors."""
+    """Print the case format as JSON Schema (draft-07), for editors.
+
+    An editor with a YAML language server completes keys with it, shows what they mean, and marks
+    mistakes as you type, once the first line of a file of cases names it:
+    # yaml-language-server: $schema=gradcheck.json
+    """
     # The tables take FLINT along, which --help need not wait for.
     from gradcheck.catalog.schema import case_schema, known_failures_schema
 
