@@ -27,7 +27,7 @@ def names_in(text: str) -> list[str]:
         for name in plain
         if (re.split(r"[/.]", name)[0] in OURS or re.fullmatch(r"\w+/.*\.py", name))
         and (_PATH.fullmatch(name) or _DOTTED.fullmatch(name))
-        and not name.endswith((".html", ".jsonl"))
+        and not name.endswith((".html", ".jsonl", ".json"))
     ]
 
 
