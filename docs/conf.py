@@ -12,6 +12,7 @@ version = release = installed("gradcheck")
 root_doc = "docs/index"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 include_patterns = ["docs/**.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
+default_role = "code"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", ".*")
