@@ -27,7 +27,7 @@ def names_in(text: str) -> list[str]:
         for name in plain
         if (re.split(r"[/.]", name)[0] in OURS or re.fullmatch(r"\w+/.*\.py", name))
         and (_PATH.fullmatch(name) or _DOTTED.fullmatch(name))
-        and not name.endswith((".html", ".jsonl"))
+        and not name.endswith((".html", ".jsonl", ".json"))
     ]
 
 
@@ -87,3 +87,18 @@ HERE += ["spelling.nearest", "gradcheck.strategies.points"]
 def test_what_is_here_is_found(name):
     assert is_there(name)
     assert names_in(f"See `{name}`.") == [name]
+
+
+def _said_by_code():
+    texts = [path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))]
+    return " ".join(" ".join(texts).split())
+
+
+TRIAGE = (REPOSITORY / "docs" / "triage.md").read_text("utf-8").partition("## 2.")[0]
+PHRASES = re.findall(r"^\| `(.*?)(?: \.\.\.)?` \|", TRIAGE, re.MULTILINE)
+
+
+def test_what_the_guide_to_triage_quotes_is_what_a_block_says():
+    assert len(PHRASES) > 5
+    code = _said_by_code()
+    assert [phrase for phrase in PHRASES if phrase not in code] == []

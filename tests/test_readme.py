@@ -3,6 +3,7 @@
 The two set-up commands themselves are what `.ci/run` does; here each part of them is looked at.
 """
 
+import json
 import re
 import runpy
 import shlex
@@ -18,7 +19,7 @@ import yaml
 
 from gradcheck.catalog.known_failures import load_known
 from gradcheck.catalog.load import load
-from gradcheck.cli.app import app
+from gradcheck.cli.app import app, main
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,7 +43,7 @@ def blocks_of(path: Path, language: str) -> list[Block]:
     text = path.read_text("utf-8")
     return [
         Block(path, text[: found.start()].count("\n") + 1, language, found.group(2))
-        for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for found in re.finditer(r"^```([\w{}-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         if found.group(1) == language
     ]
 
@@ -69,7 +70,8 @@ KNOWN = [block for block in every("yaml") if isinstance(yaml.safe_load(block.tex
 def test_every_command_is_of_a_kind_that_is_checked_here():
     others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
     assert others == {
-        *("tox -e cuda", "tox -e field", "python -m pip install path/to/gradcheck"),
+        *("tox -e cuda", "tox -e field", "tox -e docs"),
+        "python -m pip install path/to/gradcheck",
         *TRITON,
     }
 
@@ -95,13 +97,67 @@ def parse_command(line: str) -> None:
 
     Errors: click's UsageError for an option or an argument that is not there.
     """
-    name, *arguments = shlex.split(line)[1:]
+    name, *arguments = shlex.split(line.partition(" > ")[0])[1:]
     typer.main.get_command(app).commands[name].make_context(name, arguments)
 
 
 @pytest.mark.parametrize("line", GRADCHECKS)
 def test_a_gradcheck_command_is_understood(line):
     parse_command(line)
+
+
+CHEAP = [
+    line
+    for line in GRADCHECKS
+    if re.match(r"gradcheck (explain|schema|list|validate cases$|plot (?!.*docs/))", line)
+]
+
+
+@pytest.mark.parametrize("line", CHEAP)
+def test_a_cheap_gradcheck_command_ends_well(line, tmp_path, capsys, monkeypatch):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "mine.yaml").write_text("square: {formula: x**2, inputs: {x: real}}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ending:
+        main(shlex.split(line.partition(" > ")[0])[1:])
+    assert (ending.value.code, capsys.readouterr().err) == (0, "")
+
+
+LANGUAGES = {
+    "console": "each command is run, or looked at, here",
+    "python": "run here, or by the test of its document",
+    "yaml": "read as cases or known failures, here",
+    "json": "read here",
+    "toml": "run by test_guide",
+    "diff": "applied by test_guide",
+    "text": "output: held by test_guide, test_tutorial and the commands' page; else to look at",
+    "py": "scripts of docs/findings.md, which test_findings runs; all are compiled here",
+    "{toctree}": "built by sphinx, which misses a page that is not there",
+    "{eval-rst}": "built by sphinx, which misses a name that is not there",
+}
+"""Of each kind of block, what holds it."""
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_block_is_of_a_kind_that_a_test_holds(path):
+    fences = re.findall(r"^```(.*)$", path.read_text("utf-8"), re.MULTILINE)
+    assert set(fences[::2]) <= LANGUAGES.keys()
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("block", every("py"), ids=str)
+def test_a_script_is_python(block):
+    assert compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("block", every("json"), ids=str)
+def test_a_block_of_json_is_json(block):
+    assert json.loads(block.text)
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_print():
+    made = runpy.run_path(str(ROOT / "docs" / "command_line.py"))["page"]()
+    assert made == (ROOT / "docs" / "command-line.md").read_text("utf-8")
 
 
 def test_a_gradcheck_command_with_an_option_that_is_not_there_is_not_understood():
@@ -132,8 +188,8 @@ def test_a_pytest_command_that_names_a_witness_that_is_not_there_is_refused(tmp_
     assert collect(["cases", "--witness", "nobody"], tmp_path).returncode == 4
 
 
-GUIDES = {"your-own-operator.md", "triton.md"}
-"""Their Python is parts of files, which ``test_guide`` and ``test_examples`` run."""
+GUIDES = {"your-own-operator.md", "triton.md", "tutorial.md"}
+"""Whose Python ``test_guide``, ``test_examples`` and ``test_tutorial`` run."""
 PYTHON = [block for block in every("python") if block.path.name not in GUIDES]
 
 

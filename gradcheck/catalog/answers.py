@@ -1,7 +1,8 @@
 """A point's written answers: which derivatives they are, and whether their formula allows them.
 
 ``contradicted`` asks the array graph over balls alone, without torch or sympy, once and in so many
-bits. A run asks its reference too (``excluded``): more bits, sympy and limits.
+bits, and so does ``certified``, which says what could be written. A run asks its reference too
+(``excluded``): more bits, sympy and limits.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from gradcheck.catalog.case import Case, Point, Variant
 from gradcheck.errors import Problem
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.lower import Lowered
-from gradcheck.language.nodes import Node
+from gradcheck.language.nodes import Name, Node
 from gradcheck.ops.balls import working
 from gradcheck.query import Array, Port
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
@@ -37,6 +39,7 @@ _AT_MOST = f"at most {MOST_ANSWER_STEPS:,} operations on balls for the answers o
 _FIX = "correct the answer, or the formula"
 _FEW_BITS = 50
 """Less than the digits of a message: a hull."""
+_NO_TEXT = Name("", (1, 1))
 
 Enclose = Callable[[Rows], Array | None]
 """Balls that hold the answers to rows, [rows, free]; None where the array graph is to be asked."""
@@ -148,6 +151,31 @@ def excluded(point: Point, variant: Variant, enclose: Enclose) -> list[Problem]:
     return [problem for _, problem in _excluded(questions, (point,), variant, enclose)]
 
 
+def certified(point: Point, variant: Variant, order: int) -> Iterator[tuple[WrittenAnswer, Array]]:
+    """Return what could be written at a point, up to an order, and the balls that hold its entries.
+
+    Of a single real number that is its gradient and Hessian, of all else its Jacobians; nothing
+    that no single complex number states. The answers have no text.
+    """
+    graphs, at = _graphs_of(variant.formula), [exactly(point, variant.formula)]
+    for answer in _statable(variant, order):
+        yield answer, _question(graphs, variant.formula, [(0, answer)], at).answers(None)[0]
+
+
+def _statable(variant: Variant, order: int) -> Iterator[WrittenAnswer]:
+    ports = variant.formula.ports
+    for output in variant.formula.judged:
+        yield WrittenAnswer("value", output.name, (), _NO_TEXT, ())
+        key = "gradient" if variant.is_scalar and output.kind == "real" else "jacobian"
+        for port in ports:
+            if "real" in (output.kind, port.kind):
+                yield WrittenAnswer(key, output.name, (port.name,), _NO_TEXT, ())
+    everything = (*ports, *variant.formula.judged)
+    if order > 1 and variant.is_scalar and all(port.kind == "real" for port in everything):
+        for first, second in product(ports, ports):
+            yield WrittenAnswer("hessian", "", (first.name, second.name), _NO_TEXT, ())
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     """One derivative, asked at all points that state it: each with its number among all points.
@@ -188,8 +216,7 @@ class _Question:
 def _questions(points: Sequence[Point], variant: Variant) -> list[_Question]:
     """What is asked of a variant's formula: each derivative once, at all its points together."""
     formula = variant.formula
-    judged = tuple(node for node in formula.results if node is not None)
-    graphs = DerivativeGraphs(GraphFunction(formula.graph, formula.inputs, judged))
+    graphs = _graphs_of(formula)
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[int, WrittenAnswer]]] = {}
     for number, point in enumerate(points):
         for answer in answers(point, formula):
@@ -197,6 +224,11 @@ def _questions(points: Sequence[Point], variant: Variant) -> list[_Question]:
                 groups.setdefault((answer.output, answer.inputs), []).append((number, answer))
     rows = [exactly(point, formula) for point in points] if groups else []
     return [_question(graphs, formula, stated, rows) for stated in groups.values()]
+
+
+def _graphs_of(formula: Lowered) -> DerivativeGraphs:
+    judged = tuple(node for node in formula.results if node is not None)
+    return DerivativeGraphs(GraphFunction(formula.graph, formula.inputs, judged))
 
 
 def _question(

@@ -136,19 +136,42 @@ def implementation_of(case: Case, number: int) -> Implementation:
 
 
 def complete_case(incomplete: str) -> list[str]:
-    """The case names of the packaged catalog that begin so; nothing where it cannot be read."""
+    """The cases that begin so, of the packaged catalog or, behind `FILE::`, of a file."""
+    file, colons, _ = incomplete.partition("::")
     try:
-        return sorted({name for name, _ in _packaged() if name.startswith(incomplete)})
-    except (UsageError, OSError):
+        if colons:
+            names = [f"{file}::{name}" for name in _keys(_located(file))]
+        else:
+            names = [name for name, _ in _packaged()]
+    except (UsageError, OSError):  # nothing that can be read: nothing to complete
         return []
+    return sorted({name for name in names if name.startswith(incomplete)})
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """The files and folders here that begin so and may hold cases, and the cases that do."""
+    head, _, start = incomplete.rpartition("/")
+    folder = f"{head}/" if head or incomplete.startswith("/") else ""
+    try:
+        here = sorted(path for path in Path(folder).iterdir() if path.name.startswith(start))
+    except OSError:
+        here = []
+    shown = [path for path in here if start.startswith(".") or not path.name.startswith(".")]
+    folders = [f"{folder}{path.name}/" for path in shown if path.is_dir()]
+    files_here = [f"{folder}{path.name}" for path in shown if path.suffix in SUFFIXES]
+    return [*folders, *files_here, *complete_case(incomplete)]
 
 
 def _packaged() -> Iterator[tuple[str, Path]]:
     """Names and files, by their keys alone: completion cannot wait for the loader."""
     for path in sorted(Path(shown_folder()).rglob("*.yaml")):
         if is_cases(path):
-            for match in _KEY.finditer(path.read_text(encoding="utf-8", errors="replace")):
-                yield match[2], path
+            yield from ((name, path) for name in _keys(path))
+
+
+def _keys(path: Path) -> Iterator[str]:
+    for match in _KEY.finditer(path.read_text(encoding="utf-8", errors="replace")):
+        yield match[2]
 
 
 def _file_of(case: str) -> Path:

@@ -29,17 +29,19 @@ class _Line:
     start: int
 
 
-def case_of(keys: Mapping[str, Any], *, shown: str, labels: Mapping[str, str]) -> Case:
+def case_of(
+    keys: Mapping[str, Any], *, shown: str, labels: Mapping[str, str], name: str = NAME
+) -> Case:
     """The case that these keys declare, as a file of the case format would.
 
     Values are what YAML can say: text, numbers (exact ones too), booleans, None, lists and
     mappings of them. ``shown`` stands for the file in messages, ``labels`` for keys (`torch`
-    becomes `--torch`).
+    becomes `--torch`, and "" is the label of the case's own name).
 
     Errors: CatalogError with every problem, whose places name the key instead of a line;
             TypeError for a value that YAML cannot say.
     """
-    lines = [_Line(f"{NAME}:", "", 1), *_lines(keys, "", "  ")]
+    lines = [_Line(f"{flow(name)}:", "", 1), *_lines(keys, "", "  ")]
     try:
         (case,) = load_text("\n".join(line.text for line in lines) + "\n", shown)
     except CatalogError as error:

@@ -14,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from gradcheck.catalog.domain import Domain
 from gradcheck.catalog.expressions import Block, Constant, Written
+from gradcheck.catalog.patterns import OWN_NAME_PATTERN
 from gradcheck.catalog.problems import Refused
 from gradcheck.catalog.validation import (
     Spot,
@@ -45,6 +46,7 @@ from gradcheck.catalog.values import (
     STRUCTURE,
     TAG,
     TEXT,
+    TORCH,
     ULPS,
     Dimension,
     SweptDomain,
@@ -91,6 +93,16 @@ def _read_outputs(value: Yaml, spot: Spot) -> Block | dict[str, Block | None]:
 
 
 OUTPUTS = ValueKind(_read_outputs, {"anyOf": [*FORMULA.schema["anyOf"], _SEVERAL.schema]})
+
+
+def named(kind: ValueKind[dict[str, T]]) -> ValueKind[dict[str, T]]:
+    """Return the kind of such maps whose names are a case's own, as editors are told."""
+    return ValueKind(kind.read, {**kind.schema, "propertyNames": {"pattern": OWN_NAME_PATTERN}})
+
+
+DTYPE_LIST = ValueKind(
+    list_of(DTYPE).read, {**list_of(DTYPE).schema, "minItems": 1, "uniqueItems": True}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,7 @@ class PointKeys:
     )
     because: YamlScalar | None = optional(TEXT, "a text: where the answers come from", "by hand")
     dtypes: list[str] | None = optional(
-        list_of(DTYPE), "a list of the dtypes that the point is for", "[float64]"
+        DTYPE_LIST, "a list of the dtypes that the point is for", "[float64]"
     )
 
 
@@ -226,6 +238,12 @@ def one_or_many(kind: ValueKind[T]) -> ValueKind[list[T]]:
     return ValueKind(read, {"anyOf": [kind.schema, many.schema]})
 
 
+_WITNESS = plain_kind(read_word("witness", WITNESSES), {"type": "string", "enum": list(WITNESSES)})
+_WITHOUT = ValueKind(
+    map_of(TEXT).read, {**map_of(TEXT).schema, "propertyNames": {"enum": list(WITNESSES)}}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CaseKeys:
     """One mathematical function, where it lives, and the PyTorch code that claims to compute it."""
@@ -237,29 +255,29 @@ class CaseKeys:
         "3*x**2",
     )
     inputs: dict[str, InputKeys] = required(
-        map_of(INPUT),
+        named(map_of(INPUT)),
         "a map from each input's name to its domain, or to a map with domain, shape and kind",
         "{x: real}",
     )
     summary: YamlScalar | None = optional(LINE, "one line: what it is", '"y = 3x²"')
     let: dict[str, Written] | None = optional(
-        map_of(EXPRESSION),
+        named(map_of(EXPRESSION)),
         "a map from names to expressions, in order: intermediate results of the formula",
         '{s: "sum(x)"}',
     )
     constants: dict[str, Constant] | None = optional(
-        map_of(DATA),
+        named(map_of(DATA)),
         "a map from names to numbers, booleans or nested lists of them: data that is "
         "not differentiated",
         "{index: [0, 2]}",
     )
     sweep: dict[str, list[YamlScalar]] | None = optional(
-        map_of(list_of(CHOICE)),
+        named(map_of(list_of(CHOICE))),
         "a map from names to lists of values; each combination is a variant",
         "{d: [0, 1]}",
     )
     torch: list[Written] | None = optional(
-        one_or_many(EXPRESSION),
+        one_or_many(TORCH),
         "an expression of the torch language, or a list of them: the code on trial",
         '"torch.softmax(x, dim=d)"',
     )
@@ -291,7 +309,7 @@ class CaseKeys:
     )
     order: int | None = optional(ORDER, "the highest derivative that is verified: 1, 2 or 3", "2")
     dtypes: list[str] | None = optional(
-        list_of(DTYPE),
+        DTYPE_LIST,
         "a list of dtypes; default float64 and float32, or complex128 and complex64 where an "
         "input is complex",
         "[float64, float32]",
@@ -303,12 +321,12 @@ class CaseKeys:
         "{ulps: 1000, because: a long sum}",
     )
     without: dict[str, YamlScalar] | None = optional(
-        map_of(TEXT),
+        _WITHOUT,
         "a map from a witness's name to the reason why it cannot apply: " + ", ".join(WITNESSES),
         "{forward: no formula in PyTorch}",
     )
     requires: list[str] | None = optional(
-        list_of(_text(read_word("witness", WITNESSES))),
+        list_of(_WITNESS),
         "a list of witnesses that must testify: where one lacks the means, as a jvp that nobody "
         "wrote, the check fails",
         "[forward]",
@@ -327,25 +345,25 @@ CASE = table_of(CaseKeys)
 NOT_REPORTED = "not reported"
 
 
-def _read_case(value: Yaml) -> YamlScalar:
-    return _matched(value, r"[^:/\\]+\.ya?ml::\w+", "file::case", "tutorial.yaml::expm1")
+def _matching(pattern: str, expected: str, example: str) -> ValueKind[YamlScalar]:
+    """Return the kind of texts that match; blanks around them do not count."""
+
+    def read(value: Yaml) -> YamlScalar:
+        scalar = read_words(value)
+        if re.fullmatch(pattern, scalar.text.strip(), re.ASCII):
+            return scalar
+        raise Refused((scalar.place, describe(scalar), expected, f"write it like {example}"))
+
+    return plain_kind(read, {"type": "string", "pattern": rf"^\s*(?:{pattern})\s*$"})
 
 
-def _read_issue(value: Yaml) -> YamlScalar:
-    pattern = rf"https?://\S+|{NOT_REPORTED}"
-    example = "https://github.com/pytorch/pytorch/issues/192406"
-    return _matched(value, pattern, f"a URL, or {NOT_REPORTED!r}", example)
-
-
-def _read_device(value: Yaml) -> YamlScalar:
-    return _matched(value, r"[a-z]+(?::\d+)?", "a device", "cuda")
-
-
-def _matched(value: Yaml, pattern: str, expected: str, example: str) -> YamlScalar:
-    scalar = read_words(value)
-    if re.fullmatch(pattern, scalar.text.strip(), re.ASCII):
-        return scalar
-    raise Refused((scalar.place, describe(scalar), expected, f"write it like {example}"))
+_CASE_NAME = _matching(r"[^:/\\]+\.ya?ml::\w+", "file::case", "tutorial.yaml::expm1")
+_ISSUE = _matching(
+    rf"https?://\S+|{NOT_REPORTED}",
+    f"a URL, or {NOT_REPORTED!r}",
+    "https://github.com/pytorch/pytorch/issues/192406",
+)
+_DEVICE = _matching(r"[a-z]+(?::\d+)?", "a device", "cuda")
 
 
 def _read_torch(value: Yaml) -> YamlScalar:
@@ -371,12 +389,10 @@ _ANY = plain_kind(_read_any_scalar, {"type": ["string", "integer"]})
 class WhenKeys:
     """Where an entry holds; each key optional."""
 
-    witness: str | None = optional(
-        _text(read_word("witness", WITNESSES)), "a witness's name", "reverse"
-    )
+    witness: str | None = optional(_WITNESS, "a witness's name", "reverse")
     dtype: str | None = optional(DTYPE, "a dtype", "float64")
     device: YamlScalar | None = optional(
-        _text(_read_device), "a device; cuda means cuda:0 and the others too", "cpu"
+        _DEVICE, "a device; cuda means cuda:0 and the others too", "cpu"
     )
     torch: YamlScalar | None = optional(
         _text(_read_torch), "versions of PyTorch, as pip writes them", '">=2.0"'
@@ -406,7 +422,7 @@ class KnownKeys:
     """One known failure."""
 
     case: YamlScalar = required(
-        _text(_read_case), "the file and the case, as file::case", '"tutorial.yaml::expm1"'
+        _CASE_NAME, "the file and the case, as file::case", '"tutorial.yaml::expm1"'
     )
     at: dict[str, Block] | None = optional(
         map_of(NUMBERS), "a map: the point of the case that shows it", "{x: -40}"
@@ -417,7 +433,7 @@ class KnownKeys:
         "{witness: reverse}",
     )
     issue: YamlScalar = required(
-        _text(_read_issue), f"the URL of the report, or {NOT_REPORTED!r}", NOT_REPORTED
+        _ISSUE, f"the URL of the report, or {NOT_REPORTED!r}", NOT_REPORTED
     )
     because: YamlScalar = required(TEXT, "a text: why it fails", "the backward cancels")
 

@@ -22,6 +22,13 @@ from gradcheck.catalog.expressions import (
     read_constant,
     read_expression,
 )
+from gradcheck.catalog.patterns import (
+    CALL_PATTERN,
+    FORMULA_PATTERN,
+    LINE_PATTERN,
+    TEXT_PATTERN,
+    torch_pattern,
+)
 from gradcheck.catalog.problems import Refused
 from gradcheck.catalog.validation import Spot, ValueKind, plain_kind
 from gradcheck.catalog.yaml_document import (
@@ -36,6 +43,7 @@ from gradcheck.catalog.yaml_document import (
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.shapes import MOST_DIMENSIONS, MOST_ELEMENTS
+from gradcheck.language.limits import MOST_CHARACTERS
 from gradcheck.query import MOST_ORDER
 from gradcheck.spelling import nearest
 
@@ -207,12 +215,33 @@ def read_order(value: Yaml) -> int:
 
 STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 
-_TEXT = {"type": "string"}
-_NUMBER_OR_TEXT = {"type": ["number", "string"]}
+_TEXT = {"type": "string", "pattern": TEXT_PATTERN}
 _LISTS = {"type": "array", "items": {"$ref": "#/definitions/Numbers"}}
+
+
+def _expression(pattern: str, language: str, examples: list[str]) -> dict[str, Any]:
+    """Of a number or a text; ``patternErrorMessage`` is what editors say instead of the pattern."""
+    return {
+        "type": ["number", "string"],
+        "pattern": pattern,
+        "patternErrorMessage": f"no expression of the {language}",
+        "maxLength": MOST_CHARACTERS,
+        "examples": examples,
+    }
+
+
+_EXPRESSION = {"$ref": "#/definitions/Expression"}
 DEFINITIONS = {
+    "Expression": {
+        **_expression(FORMULA_PATTERN, "formula language", ["3*x**2", "exp(x) / (1 + exp(x))"]),
+        "description": "an expression of the formula language, or a number",
+    },
+    "TorchExpression": {
+        **_expression(torch_pattern(), "torch language", ["torch.exp(x)", "x.softmax(-1)"]),
+        "description": "an expression of the torch language: PyTorch's functions and methods",
+    },
     "Numbers": {
-        "anyOf": [_NUMBER_OR_TEXT, _LISTS],
+        "anyOf": [_EXPRESSION, _LISTS],
         "description": "a number, or nested lists of them",
     },
     "Data": {
@@ -227,6 +256,8 @@ DEFINITIONS = {
 
 _DOMAIN = {
     "type": "string",
+    "pattern": FORMULA_PATTERN,
+    "patternErrorMessage": "no domain: real, positive, complex, an interval such as (0, 1), ...",
     "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
     "examples": [
         *(*DOMAIN_NAMES, "(0, 1)", "[-pi/2, pi/2]", "(-inf, 0) | (0, inf)"),
@@ -235,20 +266,21 @@ _DOMAIN = {
 }
 _FORMULA: dict[str, Any] = {
     "anyOf": [
-        _NUMBER_OR_TEXT,
+        _EXPRESSION,
         {
             "type": "array",
-            "items": {"anyOf": [_NUMBER_OR_TEXT, {"type": "array", "items": _NUMBER_OR_TEXT}]},
+            "items": {"anyOf": [_EXPRESSION, {"type": "array", "items": _EXPRESSION}]},
         },
     ]
 }
 _CHOICE = {"type": ["number", "boolean", "string", "null"]}
 _SHAPE = {
     "type": "array",
+    "maxItems": MOST_DIMENSIONS,
     "items": {
         "anyOf": [
             {"type": "integer", "minimum": 0, "maximum": MOST_IN_A_DIMENSION},
-            {"type": "string"},
+            {"type": "string", "pattern": FORMULA_PATTERN},
         ]
     },
 }
@@ -259,11 +291,14 @@ def _words(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 TEXT = plain_kind(read_words, _TEXT)
-LINE = plain_kind(read_line, _TEXT)
-REFERENCE = plain_kind(read_reference, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"})
-TAG = plain_kind(read_tag, {"type": "string", "pattern": r"^[A-Za-z_]\w*$"})
-EXPRESSION = plain_kind(read_expression, _NUMBER_OR_TEXT)
-CALLING = plain_kind(partial(read_expression, dictionaries=True), {"type": "string"})
+LINE = plain_kind(read_line, {"type": "string", "pattern": LINE_PATTERN})
+REFERENCE = plain_kind(read_reference, {"type": "string", "pattern": f"^(?:{_REFERENCE.pattern})$"})
+TAG = plain_kind(read_tag, {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})
+EXPRESSION = plain_kind(read_expression, _EXPRESSION)
+TORCH = plain_kind(read_expression, {"$ref": "#/definitions/TorchExpression"})
+CALLING = plain_kind(
+    partial(read_expression, dictionaries=True), {"type": "string", "pattern": CALL_PATTERN}
+)
 FORMULA = plain_kind(read_block(2), _FORMULA)
 NUMBERS = plain_kind(read_block(64), {"$ref": "#/definitions/Numbers"})
 DATA = plain_kind(read_constant, {"$ref": "#/definitions/Data"})

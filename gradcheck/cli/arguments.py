@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.catalog.files import find_files, is_cases, no_case, target_of
+from gradcheck.catalog.files import complete_target, find_files, is_cases, no_case, target_of
 from gradcheck.errors import CatalogError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ _NEXT_PAIR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH", help="Files, folders, FILE::CASE or CASE; else the packaged catalog."
+        metavar="PATH",
+        help="Files, folders, FILE::CASE or CASE; else the packaged catalog.",
+        autocompletion=complete_target,
     ),
 ]
 
@@ -177,6 +179,15 @@ Trust = Annotated[
     list[str] | None, typer.Option(metavar="MODULE", help="A module that --function may import.")
 ]
 
+Order = Annotated[int, typer.Option(metavar="N", min=1, max=3, help="The highest derivative.")]
+Devices = Annotated[str, typer.Option("--device", metavar="LIST", help="auto, or cpu,cuda:1.")]
+Dtypes = Annotated[str, typer.Option("--dtype", metavar="LIST", help="Such as float64,float32.")]
+Witnesses = Annotated[
+    str, typer.Option("--witness", metavar="LIST", help="Such as reverse,forward.")
+]
+PointCount = Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Drawn points.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of the drawn points.")]
+
 
 def typed_keys(
     *,
@@ -199,8 +210,8 @@ def typed_keys(
     return {key: value for key, value in keys.items() if value}
 
 
-def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
-    """The case, read by the catalog's own loader.
+def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = (), *, name: str = "") -> Case:
+    """The case, read by the catalog's own loader; ``name`` is what was typed, if anything was.
 
     Errors: CommandLineError for what the format refuses, UsageError for untrusted code.
     """
@@ -209,7 +220,10 @@ def case_of_keys(keys: dict[str, Any], trusted: Sequence[str] = ()) -> Case:
     from gradcheck.implementations.trust import refuse_untrusted
 
     try:
-        case = case_of(keys, shown=SHOWN, labels=LABELS)
+        if name:
+            case = case_of(keys, shown=SHOWN, labels={"": "NAME", **LABELS}, name=name)
+        else:
+            case = case_of(keys, shown=SHOWN, labels=LABELS)
     except CatalogError as error:
         raise CommandLineError(error.problems) from None
     refuse_untrusted(case.implementations, trusted)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,15 +17,21 @@ from gradcheck.cli.arguments import (
     CommandLineError,
     Conditions,
     Constants,
+    Devices,
+    Dtypes,
     Function,
     Inputs,
     Let,
+    Order,
+    PointCount,
+    Seed,
     Torch,
     Trust,
+    Witnesses,
     case_of_keys,
     typed_keys,
 )
-from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short
+from gradcheck.cli.output import RUNNING, ExitCode, counted, emit, emit_json, short, with_examples
 from gradcheck.devices import choose
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
@@ -37,11 +45,20 @@ if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
     from gradcheck.catalog.checks import Check
 
-_Judged = Sequence[tuple["Check", "Outcome"]]
+JudgedChecks = Sequence[tuple["Check", "Outcome"]]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("check", epilog=RUNNING)(check_command)
+    examples = with_examples(
+        RUNNING,
+        "gradcheck check '3*x**2' --torch '3*x*x' --input x=real",
+        "gradcheck check 'sum(log(x))' --input 'x=(0, 10):8' --dtype float32",
+        "gradcheck check 'x/(1 + exp(-x))' --function my_ops:swish --trust my_ops \\",
+        "    --input 'x=(-5, 5)'",
+    )
+    app.command("check", epilog=examples, short_help="Check one function without a file.")(
+        check_command
+    )
 
 
 def check_command(  # noqa: PLR0913 - one argument an option, as typer reads them
@@ -56,41 +73,74 @@ def check_command(  # noqa: PLR0913 - one argument an option, as typer reads the
     constants: Constants = None,
     function: Function = None,
     trust: Trust = None,
-    order: Annotated[int, typer.Option(min=1, max=3, help="The highest derivative.")] = 2,
-    device: Annotated[str, typer.Option(metavar="LIST", help="auto, or cpu,cuda:1.")] = "auto",
-    dtype: Annotated[str, typer.Option(metavar="LIST", help="Such as float64,float32.")] = "",
-    witness: Annotated[str, typer.Option(metavar="LIST", help="Such as reverse,forward.")] = "",
-    points: Annotated[int, typer.Option(min=1, max=1_000_000, help="Drawn points.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the drawn points.")] = 0,
+    order: Order = 2,
+    device: Devices = "auto",
+    dtype: Dtypes = "",
+    witness: Witnesses = "",
+    points: PointCount = 64,
+    seed: Seed = 0,
     strict_accuracy: Annotated[
         bool, typer.Option("--strict-accuracy", help="An `inaccurate` verdict fails too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
-    """Check one function without a file, with every witness in every dtype."""
+    """Check one function without a file, with every witness in every dtype.
+
+    FORMULA is the truth. What is on trial is the PyTorch code of --torch, your own of --function,
+    or else the formula's own translation. Its derivatives are compared with certified ones, at
+    fixed and at drawn points, and each cause of failure is explained once.
+    """
     declared = {"torch": torch, "function": function, "where": where, "order": order}
+    refuse_no_input(inputs)
+    keys = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let, **declared)
+    choice = chosen_checks(device, dtype, witness)
+    run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)
+    judged = judge_case(case_of_keys(keys, trust or ()), choice, run_options)
+    if as_json:
+        emit_json([records.as_json(each) for each in _records(judged, run_options)])
+    else:
+        emit("\n".join(report(judged, run_options)))
+    raise typer.Exit(exit_code(judged, run_options))
+
+
+def refuse_no_input(inputs: Sequence[str] | None) -> None:
+    """Errors: UsageError where no input is declared."""
     if not inputs:
         raise UsageError(
             "no --input: the function has nothing to be differentiated by",
             "--input NAME=DOMAIN for each input of the formula",
             "write --input x=real",
         )
-    keys = typed_keys(formula=formula, inputs=inputs, constants=constants, let=let, **declared)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which checks of a case are made: ``device`` is as it was typed."""
+
+    device: str
+    dtypes: tuple[str, ...]
+    witnesses: tuple[str, ...]
+
+
+def chosen_checks(device: str, dtype: str, witness: str) -> Choice:
+    """Errors: UsageError for names that are none."""
     witnesses = chosen("--witness", witness, WITNESSES) or DEFAULT_WITNESSES
-    dtypes = chosen("--dtype", dtype, tuple(DTYPES))
-    case = case_of_keys(keys, trust or ())
+    return Choice(device, chosen("--dtype", dtype, tuple(DTYPES)), witnesses)
+
+
+def judge_case(case: Case, choice: Choice, run_options: RunOptions) -> JudgedChecks:
+    """Every check of a case that is declared on the command line, one after the other.
+
+    Errors: CommandLineError where no input meets its conditions; UsageError for a device that is
+            not there.
+    """
     _refuse_unreachable(case)
-    run_options = RunOptions(points=points, seed=seed, strict_accuracy=strict_accuracy)
     from gradcheck.catalog.checks import plan  # FLINT, which --help need not wait for
     from gradcheck.run import examine  # torch, which a wrong formula need not wait for
 
-    checks = plan([case], devices=choose(device), dtypes=dtypes, witnesses=witnesses)
-    judged = [(each, examine(each, run_options)) for each in checks]
-    if as_json:
-        emit_json([records.as_json(each) for each in _records(judged, run_options)])
-    else:
-        emit("\n".join(_report(judged, run_options)))
-    raise typer.Exit(_exit_code(judged, run_options))
+    devices = choose(choice.device)
+    checks = plan([case], devices=devices, dtypes=choice.dtypes, witnesses=choice.witnesses)
+    return [(each, examine(each, run_options)) for each in checks]
 
 
 def _refuse_unreachable(case: Case) -> None:
@@ -101,13 +151,13 @@ def _refuse_unreachable(case: Case) -> None:
         raise CommandLineError(problems)
 
 
-def _exit_code(judged: _Judged, run_options: RunOptions) -> ExitCode:
+def exit_code(judged: JudgedChecks, run_options: RunOptions) -> ExitCode:
     if any(run_options.fails(outcome.verdict) for _, outcome in judged):
         return ExitCode.DISAGREE
     return ExitCode.OK if judged else ExitCode.NOTHING
 
 
-def _report(judged: _Judged, run_options: RunOptions) -> Iterator[str]:
+def report(judged: JudgedChecks, run_options: RunOptions) -> Iterator[str]:
     """A table of the verdicts, each cause of failure once, and the counts."""
     from gradcheck.report.causes import Failure, by_cause
 
@@ -116,12 +166,15 @@ def _report(judged: _Judged, run_options: RunOptions) -> Iterator[str]:
         Failure(record, record.block) for record in _records(judged, run_options) if record.block
     ]
     yield from (f"{cause.text}\n" for cause in by_cause(failures))
-    counts: dict[str, int] = {}
-    for _, outcome in judged:
-        counts[outcome.verdict.value] = counts.get(outcome.verdict.value, 0) + 1
+    yield counts_of(judged)
+
+
+def counts_of(judged: JudgedChecks) -> str:
+    """One line: how many checks, their verdicts, and how many entries were judged."""
+    counts = Counter(outcome.verdict.value for _, outcome in judged)
     verdicts = ", ".join(f"{number} {word}" for word, number in counts.items())
     entries = sum(outcome.entries for _, outcome in judged)
-    yield f"{counted(len(judged), 'check')}: {verdicts}; {entries:,} gradient entries judged"
+    return f"{counted(len(judged), 'check')}: {verdicts}; {entries:,} gradient entries judged"
 
 
 def _block(check: Check, outcome: Outcome) -> str:
@@ -130,7 +183,7 @@ def _block(check: Check, outcome: Outcome) -> str:
     return block(facts_of(check, SHOWN, _again(check)), outcome)
 
 
-def _table(judged: _Judged) -> str:
+def _table(judged: JudgedChecks) -> str:
     from gradcheck.report.table import table
 
     several = len({check.implementation.text for check, _ in judged}) > 1
@@ -160,7 +213,7 @@ def _again(check: Check) -> str:
     return shlex.join([*words, *(word for option in options.items() for word in option)])
 
 
-def _records(judged: _Judged, run_options: RunOptions) -> list[Record]:
+def _records(judged: JudgedChecks, run_options: RunOptions) -> list[Record]:
     facts = {each.device: records.run_facts(SHOWN, run_options, each.device) for each, _ in judged}
     return [
         records.record(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gradcheck.cli.output import ExitCode, complain, emit, emit_json, epilog
+from gradcheck.cli.output import ExitCode, complain, emit, emit_json, epilog, with_examples
 from gradcheck.errors import UsageError
 from gradcheck.report import records
 from gradcheck.report.comparison import RunComparison, compare, comparison_json, on_device
@@ -26,7 +26,13 @@ _EPILOG = epilog(
 
 
 def register(app: typer.Typer) -> None:
-    app.command("compare", epilog=_EPILOG)(compare_command)
+    examples = with_examples(
+        _EPILOG,
+        "gradcheck compare before/ after/",
+        "gradcheck compare out/ out/ --devices cpu,cuda",
+        "gradcheck compare before/ after/ -o compare.html",
+    )
+    app.command("compare", epilog=examples)(compare_command)
 
 
 def compare_command(  # noqa: PLR0913 - one argument an option, as typer reads them

@@ -8,13 +8,18 @@ import typer
 
 from gradcheck.catalog.files import shown_folder
 from gradcheck.cli.arguments import Paths, Trust, cases_of
-from gradcheck.cli.output import READING, emit, emit_json
+from gradcheck.cli.output import READING, emit, emit_json, with_examples
 from gradcheck.errors import UsageError
 from gradcheck.implementations.trust import refuse_untrusted
 
 
 def register(app: typer.Typer) -> None:
-    app.command("coverage", epilog=READING)(coverage_command)
+    examples = with_examples(
+        READING, "gradcheck coverage tutorial.yaml", "gradcheck coverage --all"
+    )
+    app.command("coverage", epilog=examples, short_help="Say what of PyTorch a catalog reaches.")(
+        coverage_command
+    )
 
 
 def coverage_command(

@@ -27,7 +27,7 @@ from gradcheck.cli.arguments import (
     pairs,
     typed_keys,
 )
-from gradcheck.cli.output import READING, emit, emit_json
+from gradcheck.cli.output import READING, emit, emit_json, with_examples
 from gradcheck.devices import choose, choose_one
 from gradcheck.errors import UsageError
 
@@ -58,9 +58,33 @@ Which = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.command("explain", epilog=READING)(explain_command)
-    app.command("graph", epilog=READING)(graph_command)
-    app.command("plot", epilog=READING)(plot_command)
+    explaining = with_examples(
+        READING,
+        "gradcheck explain square_times_three",
+        "gradcheck explain 'u**3 + v**2 + 4*u*v' --at u=3 --at v=4",
+        "gradcheck explain 'expm1(x)' --at x=-40 --all",
+        "gradcheck explain 'x**2' --at x=3 --graph",
+    )
+    drawing = with_examples(
+        READING,
+        "gradcheck graph square_times_three -o square.svg",
+        "gradcheck graph 'x*sin(x)' --at x=3 -o -",
+    )
+    plotting = with_examples(
+        READING,
+        "gradcheck plot square_times_three -o square.svg",
+        "gradcheck plot 'sin(x)/x' --from -10 --to 10 -o sinc.svg",
+        "gradcheck plot 'tanh(x)' --torch 'torch.tanh(x)' --dtype float32 -o -",
+    )
+    app.command("explain", epilog=explaining, short_help="Explain a function at one point.")(
+        explain_command
+    )
+    app.command("graph", epilog=drawing, short_help="Draw the backward graph at one point.")(
+        graph_command
+    )
+    app.command("plot", epilog=plotting, short_help="Draw a function with its derivative.")(
+        plot_command
+    )
 
 
 def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads them

@@ -10,14 +10,22 @@ import typer
 
 from gradcheck.catalog.files import shown_folder
 from gradcheck.cli.arguments import Paths, cases_of
-from gradcheck.cli.output import READING, counted, emit, emit_json
+from gradcheck.cli.output import READING, counted, emit, emit_json, with_examples
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
 
 
 def register(app: typer.Typer) -> None:
-    app.command("list", epilog=READING)(listing)
+    examples = with_examples(
+        READING,
+        "gradcheck list",
+        "gradcheck list tutorial.yaml",
+        "gradcheck list cases --json",
+    )
+    app.command("list", epilog=examples, short_help="List cases and how many checks they make.")(
+        listing
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,10 @@ def listing(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List cases, their variants, and how many checks they make on the CPU."""
+    """List cases, their variants, and how many checks they make on the CPU.
+
+    Without a PATH these are the cases of the packaged catalog. Nothing is run.
+    """
     entries = [_entry(case) for case in cases_of(paths or [shown_folder()])]
     if as_json:
         emit_json([asdict(entry) for entry in entries])

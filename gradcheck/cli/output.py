@@ -76,6 +76,12 @@ def epilog(meanings: dict[ExitCode, str]) -> str:
     return "Exit codes: " + "; ".join(parts) + "."
 
 
+def with_examples(codes: str, *commands: str) -> str:
+    """The end of a command's help: commands to type as they are, then the exit codes."""
+    lines = "\n".join(f"  {command}" for command in commands)
+    return f"\b\nExamples:\n{lines}\n\n{codes}"  # \b: lines that are not joined
+
+
 RUNNING = epilog(MEANING)
 READING = epilog(
     {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradcheck.cli.output import READING, complain, counted, emit, json_ready
+from gradcheck.cli.output import READING, complain, counted, emit, json_ready, with_examples
 from gradcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,13 @@ _SECONDS = 20.0
 
 
 def register(app: typer.Typer) -> None:
-    app.command("report", epilog=READING)(report)
+    examples = with_examples(
+        READING,
+        "gradcheck report out/",
+        "gradcheck report cpu/ cuda/ -o both.html",
+        "gradcheck report out/ --markdown",
+    )
+    app.command("report", epilog=examples)(report)
 
 
 def report(

@@ -20,15 +20,27 @@ from typing import Annotated, Any
 import iniconfig
 import typer
 
-from gradcheck.catalog.files import catalog_folder, holds_no_cases_folder, target_of
+from gradcheck.catalog.files import (
+    catalog_folder,
+    complete_target,
+    holds_no_cases_folder,
+    target_of,
+)
 from gradcheck.catalog.text import absolute_path
-from gradcheck.cli.output import RUNNING, emit
+from gradcheck.cli.output import RUNNING, emit, with_examples
 from gradcheck.errors import UsageError
 from gradcheck.interruption import hold
 
 
 def register(app: typer.Typer) -> None:
-    app.command("run", epilog=RUNNING)(run)
+    examples = with_examples(
+        RUNNING,
+        "gradcheck run -n auto",
+        "gradcheck run tutorial.yaml --dtype float32 --points 1000",
+        "gradcheck run cases --report out --trust my_ops",
+        "gradcheck run softmax --witness reverse,forward",
+    )
+    app.command("run", epilog=examples, short_help="Run the catalog, or your own case files.")(run)
 
 
 def run(  # noqa: PLR0913 - one argument an option, as typer reads them
@@ -38,6 +50,7 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
             metavar="PATH",
             help="Files, folders, FILE::CASE, or a packaged case; the packaged catalog if there "
             "is none. What stands after `--` goes to pytest as it is.",
+            autocompletion=complete_target,
         ),
     ] = None,
     *,
@@ -84,7 +97,11 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     quiet: Annotated[int, typer.Option("-q", count=True, help="As pytest's -q.")] = 0,
     verbose: Annotated[int, typer.Option("-v", count=True, help="As pytest's -v.")] = 0,
 ) -> None:
-    """Run the packaged catalog, or the case files or cases named, through pytest."""
+    """Run the packaged catalog, or the case files or cases named, through pytest.
+
+    Each case is put to every witness, in each of its dtypes, on each device. The summary counts
+    the verdicts and groups failures by cause. The pytest command that does the same is printed.
+    """
     valued = {
         "-n": _workers(processes),
         "-k": keyword,

@@ -5,21 +5,25 @@ Runs nothing and imports no torch.
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 from gradcheck.catalog.files import find_files, is_cases
-from gradcheck.catalog.keys import AccuracyKeys, CaseKeys, InputKeys, PointKeys
 from gradcheck.catalog.text import LISTS
-from gradcheck.catalog.validation import Key, keys_of
-from gradcheck.catalog.values import DEFINITIONS
-from gradcheck.cli.output import MEANING, READING, ExitCode, counted, emit, emit_json, epilog
+from gradcheck.cli.output import (
+    MEANING,
+    READING,
+    ExitCode,
+    counted,
+    emit,
+    emit_json,
+    epilog,
+    with_examples,
+)
 from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:
@@ -37,8 +41,20 @@ _SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
-    app.command("validate", epilog=_CODES)(validate_command)
-    app.command("schema", epilog=READING)(schema)
+    validating = with_examples(
+        _CODES, "gradcheck validate cases", "gradcheck validate cases/mine.yaml --json"
+    )
+    printing = with_examples(
+        READING,
+        "gradcheck schema > gradcheck.json",
+        "gradcheck schema --known-failures > gradcheck-known.json",
+    )
+    app.command("validate", epilog=validating, short_help="Report every problem in case files.")(
+        validate_command
+    )
+    app.command("schema", epilog=printing, short_help="Print the case format as JSON Schema.")(
+        schema_command
+    )
 
 
 def validate_command(
@@ -46,7 +62,11 @@ def validate_command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
-    """Read case files and report every problem in them; run nothing."""
+    """Read case files and report every problem in them; run nothing.
+
+    Each problem has its place, what was found, what was expected, and a fix. The list of known
+    failures beside a file is read too, and answers that the formula excludes are problems.
+    """
     files = _with_lists(find_files(paths))
     cases, problems = _examine(files)
     if as_json:
@@ -144,58 +164,19 @@ def _summary(files: int, cases: int, problems: Sequence[Problem]) -> str:
     return f"{counted(len(problems), 'problem')} in {bad} of {read}"
 
 
-def schema() -> None:
-    """Print the case format as JSON Schema (draft-07), for editors."""
-    from gradcheck.cli.validate import json_schema
+def schema_command(
+    *,
+    known_failures: Annotated[
+        bool, typer.Option("--known-failures", help="Of known_failures.yaml instead.")
+    ] = False,
+) -> None:
+    """Print the case format as JSON Schema (draft-07), for editors.
 
-    emit_json(json_schema())
+    An editor with a YAML language server completes keys with it, shows what they mean, and marks
+    mistakes as you type, once the first line of a file of cases names it:
+    # yaml-language-server: $schema=gradcheck.json
+    """
+    # The tables take FLINT along, which --help need not wait for.
+    from gradcheck.catalog.schema import case_schema, known_failures_schema
 
-
-DRAFT = "http://json-schema.org/draft-07/schema#"
-ID = "urn:gradcheck:catalog:1"
-"""The format's version, which is a contract, names it; it stands under no address."""
-
-
-def json_schema() -> dict[str, Any]:
-    """The schema of a catalog file. What the loader takes, it takes; the loader refuses more."""
-    tables = (AccuracyKeys, CaseKeys, InputKeys, PointKeys)
-    definitions = {**DEFINITIONS, **{table.__name__: _table(table) for table in tables}}
-    return {
-        "$schema": DRAFT,
-        "$id": ID,
-        "title": "gradcheck catalog",
-        "description": "a map from the names of cases to their declarations",
-        "additionalProperties": {"$ref": "#/definitions/CaseKeys"},
-        "type": "object",
-        "minProperties": 1,
-        "examples": [{"square": {"formula": "x**2", "inputs": {"x": "real"}}}],
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-        "definitions": dict(sorted(definitions.items())),
-    }
-
-
-def _table(table: type) -> dict[str, Any]:
-    keys = keys_of(table)
-    needed = [name for name, key in keys.items() if key.is_required]
-    return {
-        "additionalProperties": False,
-        "description": inspect.getdoc(table),
-        "properties": {name: _property(key) for name, key in keys.items()},
-        **({"required": needed} if needed else {}),
-        "type": "object",
-    }
-
-
-def _property(key: Key) -> dict[str, Any]:
-    """Draft-07 ignores what stands beside a $ref, and a kind's own examples stay its own."""
-    about: dict[str, Any] = {
-        "description": key.description,
-        "examples": [yaml.safe_load(key.example)],
-    }
-    if key.default is not None:
-        about["default"] = list(key.default)
-    if "$ref" in key.kind.schema:
-        return {"allOf": [key.kind.schema], **about}
-    if about.keys() & key.kind.schema.keys():
-        return {"anyOf": [key.kind.schema], **about}
-    return {**key.kind.schema, **about}
+    emit_json(known_failures_schema() if known_failures else case_schema())

@@ -9,7 +9,7 @@ from gradcheck.cli.app import app
 
 COMMANDS = (
     *("run", "check", "explain", "graph", "plot", "list", "coverage"),
-    *("validate", "schema", "report", "compare"),
+    *("new", "validate", "schema", "report", "compare"),
 )
 
 
