@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gradcheck.cli import check, coverage, explain, listing, run, validate
+from gradcheck.cli import check, coverage, explain, fuzz, listing, run, validate
 from gradcheck.cli.arguments import CommandLineError
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, validate):
+for room in (run, check, explain, listing, coverage, fuzz, validate):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]

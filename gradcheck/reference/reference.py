@@ -256,12 +256,17 @@ def _contracted(symbolic: SymbolicDerivative, query: Query, points: Array, bits:
             if tangent is not None:
                 count, size = tangent.shape
                 sides = lift(tangent).reshape(count, *(1,) * (found.ndim - 2), size)
-                found = np.asarray((found * sides).sum(axis=-1, initial=ZERO), dtype=object)
+                found = _added(found * sides, -1)
         if query.cotangent is not None:
             sides = lift(query.cotangent)
             sides = sides.reshape(*sides.shape, *(1,) * (found.ndim - 2))
-            found = np.asarray((found * sides).sum(axis=1, initial=ZERO), dtype=object)
+            found = _added(found * sides, 1)
     return found
+
+
+def _added(balls: Array, axis: int) -> Array:
+    """Their sum along an axis; of none a ball too."""
+    return np.asarray(np.add.reduce(balls, axis=axis, initial=ZERO), dtype=object)
 
 
 def _sympy_derivative(function: GraphFunction, order: int) -> tuple[SymbolicDerivative | None, str]:

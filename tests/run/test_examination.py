@@ -196,7 +196,7 @@ def test_tensors_without_elements_agree(witness):
 def test_a_product_over_no_entries_is_zero(witness):
     case = "{formula: A @ B, inputs: {A: {shape: [2, 0]}, B: {shape: [0, 3]}}}"
     assert ruled(case, witness).verdict is Ruling.AGREE
-    wrong = ruled(case, witness, function=lambda A, B: A @ B + 1)
+    wrong = ruled(case, witness, function=lambda a, b: a @ b + 1)
     assert (wrong.verdict is Ruling.DISAGREE) == (witness == "value")
 
 
