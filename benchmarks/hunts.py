@@ -1,10 +1,10 @@
 """PyTorch's own modes against each other, on its own samples: no formula is needed.
 
-Run by `tox -e samples`; it needs the extra `samples`. On thousands of PyTorch's samples the Jacobian
-by `torch.autograd.grad`, row by row, is held against `torch.func.jacrev`, `jacfwd` and dual tensors,
-and the Hessian of a weighted sum by reverse over reverse against the four nestings of `torch.func`.
-Which of two is wrong it does not say: where modes differ a case has to be written. What is known is in
-`hunts.yaml`, and docs/findings.md tells why; what is not makes the exit code 1.
+Run by `tox -e samples`; it needs the extra `samples`. On thousands of samples the Jacobian by
+`torch.autograd.grad`, row by row, is held against `torch.func.jacrev`, `jacfwd` and dual
+tensors, and the Hessian of a weighted sum by reverse over reverse against the four nestings of
+`torch.func`. Which of two is wrong it does not say: where modes differ a case has to be written.
+What is known is in `hunts.yaml`, and docs/findings.md tells why; what is new is printed first.
 """
 
 from __future__ import annotations

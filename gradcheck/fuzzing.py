@@ -231,10 +231,10 @@ def _called(tree: object) -> Iterator[str]:
 
 
 def excused_by(known: Sequence[KnownFailure], cases: Sequence[Case]) -> tuple[Cause, ...]:
-    """The causes that known failures tell of: those of cases that name one function alone."""
+    """The causes that known failures tell of: those of cases that name one function alone.
+
+    Whatever the witness: a value that is wrong is a derivative that is wrong of another function.
+    """
     by_name = {(Path(case.where.path).name, case.name): functions_of(case) for case in cases}
-    named = ((each, by_name.get((each.file, each.case), frozenset())) for each in known)
-    return tuple({
-        Cause(each.when.get("witness", ""), functions)
-        for each, functions in named if len(functions) == 1
-    })  # fmt: skip
+    named = {by_name.get((each.file, each.case), frozenset()) for each in known}
+    return tuple(Cause("", functions) for functions in named if len(functions) == 1)
