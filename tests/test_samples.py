@@ -1,4 +1,4 @@
-"""PyTorch's samples: how one is bound to a formula, and that a wrong formula or mode is convicted."""
+"""PyTorch's samples: how one is bound to a formula; a wrong formula or mode is convicted."""
 
 import importlib.util
 import sys
