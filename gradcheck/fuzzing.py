@@ -44,7 +44,7 @@ _SHAPES = ((), (), (1,), (2,), (3,), (2, 2), (2, 3), (5,), (3, 3))
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class FuzzCause:
     """What fails alike: a witness, and the functions that the formula needs to fail.
 
     A formula that fails so and names all of them, and more, fails for this cause.
@@ -58,13 +58,13 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FuzzFailure:
     """A failure: the case as text, the block of its check, and where it is kept."""
 
     case: str
     block: str
     path: Path
-    cause: Cause
+    cause: FuzzCause
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class Campaign:
     """What was looked at and found so far. State: it grows as functions are judged."""
 
     folder: Path
-    excused: Sequence[Cause]
-    found: list[Found] = field(default_factory=list)
+    excused: Sequence[FuzzCause]
+    found: list[FuzzFailure] = field(default_factory=list)
     functions: int = 0
     known: int = 0
     mended: list[Path] = field(default_factory=list)
@@ -96,7 +96,7 @@ def _functions(names: tuple[str, ...], shape: tuple[int, ...]) -> SearchStrategy
     return st.one_of(plain, shared).map(lambda keys: {**keys, "inputs": declared})
 
 
-def fuzz(campaign: Campaign, *, seed: int, until: float) -> Iterator[Found]:
+def fuzz(campaign: Campaign, *, seed: int, until: float) -> Iterator[FuzzFailure]:
     """Yield each failure of a cause that was not there before, as it is found.
 
     What earlier campaigns left in the folder is looked at first. ``until`` is a moment of
@@ -121,15 +121,15 @@ def _shape(number: int) -> tuple[int, ...]:
     return tuple(length + growth for length in _SHAPES[number % len(_SHAPES)])
 
 
-def _replayed(campaign: Campaign) -> Iterator[Found]:
+def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
     for path in sorted(campaign.folder.glob("*.yaml")):
         for case in load(path):
             check = failing(campaign, case, again=True)
             if check is None:
                 campaign.mended.append(path)
                 continue
-            cause = Cause(check.witness, functions_of(case))
-            found = Found(path.read_text("utf-8"), _block(check, str(path)), path, cause)
+            cause = FuzzCause(check.witness, functions_of(case))
+            found = FuzzFailure(path.read_text("utf-8"), _block(check, str(path)), path, cause)
             campaign.found.append(found)
             yield found
 
@@ -192,7 +192,7 @@ def failing(campaign: Campaign, case: Case, *, again: bool = False) -> Check | N
     return None
 
 
-def _kept(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> Found:
+def _kept(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> FuzzFailure:
     """Write the case into the folder, whole or not at all."""
     text = _as_yaml(keys)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -201,8 +201,8 @@ def _kept(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> Found:
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(text, "utf-8")
     draft.replace(path)
-    cause = Cause(check.witness, functions_of(check.case))
-    return Found(text, _block(check, str(path)), path, cause)
+    cause = FuzzCause(check.witness, functions_of(check.case))
+    return FuzzFailure(text, _block(check, str(path)), path, cause)
 
 
 def _as_yaml(keys: Mapping[str, Any]) -> str:
@@ -230,11 +230,11 @@ def _called(tree: object) -> Iterator[str]:
         yield from _called(below)
 
 
-def excused_by(known: Sequence[KnownFailure], cases: Sequence[Case]) -> tuple[Cause, ...]:
+def excused_by(known: Sequence[KnownFailure], cases: Sequence[Case]) -> tuple[FuzzCause, ...]:
     """The causes that known failures tell of: those of cases that name one function alone.
 
     Whatever the witness: a value that is wrong is a derivative that is wrong of another function.
     """
     by_name = {(Path(case.where.path).name, case.name): functions_of(case) for case in cases}
     named = {by_name.get((each.file, each.case), frozenset()) for each in known}
-    return tuple(Cause("", functions) for functions in named if len(functions) == 1)
+    return tuple(FuzzCause("", functions) for functions in named if len(functions) == 1)

@@ -11,7 +11,7 @@ from gradcheck.catalog.inline import case_of
 from gradcheck.catalog.known_failures import load_known
 from gradcheck.catalog.load import load
 from gradcheck.cli.app import app
-from gradcheck.fuzzing import Campaign, Cause, excused_by, failing, functions_of, fuzz
+from gradcheck.fuzzing import Campaign, FuzzCause, excused_by, failing, functions_of, fuzz
 from gradcheck.implementations import translation
 
 
@@ -65,10 +65,10 @@ def test_right_operators_are_acquitted_and_what_agrees_now_is_told(tmp_path):
 @pytest.mark.usefixtures("wrong_sine")
 def test_a_cause_of_a_known_failure_is_counted_and_not_told(tmp_path):
     sine = case_of({"formula": "sin(x)", "inputs": {"x": "real"}}, shown="test", labels={})
-    excused = Campaign(tmp_path, (Cause("reverse", frozenset({"sin"})),))
+    excused = Campaign(tmp_path, (FuzzCause("reverse", frozenset({"sin"})),))
     assert failing(excused, sine) is None
     assert excused.known == 2  # float64 and float32
-    assert failing(Campaign(tmp_path, (Cause("value", frozenset({"sin"})),)), sine) is not None
+    assert failing(Campaign(tmp_path, (FuzzCause("value", frozenset({"sin"})),)), sine) is not None
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -94,7 +94,7 @@ def test_known_failures_of_one_function_excuse_it(tmp_path):
         "- {case: some.yaml::two, issue: 'https://a.org', because: b}\n"
     )
     known = load_known(tmp_path)
-    assert excused_by(known, load(tmp_path / "some.yaml")) == (Cause("", frozenset({"sin"})),)
+    assert excused_by(known, load(tmp_path / "some.yaml")) == (FuzzCause("", frozenset({"sin"})),)
 
 
 @pytest.fixture
