@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -140,13 +140,17 @@ _INSIDE = {
 
 
 def formulas(
-    *names: str, kinks: bool = False, domain: Literal["real", "complex"] = "real"
+    *names: str,
+    kinks: bool = False,
+    domain: Literal["real", "complex"] = "real",
+    shape: Sequence[int] = (),
 ) -> SearchStrategy[str]:
     """Return a strategy of texts in the formula language, defined for all numbers of its inputs.
 
     ``names`` are those of the inputs, ``x`` alone where none is given; a formula uses them all, as
     the case format demands. With ``kinks`` some have kinks and jumps, else all are smooth: as
-    functions of the two parts of each number where ``domain`` is ``complex``.
+    functions of the two parts of each number where ``domain`` is ``complex``. Inputs of a
+    ``shape`` are also added up, shared and multiplied as arrays; the result then has this shape.
 
     Errors: CatalogError for a name that the case format refuses, or another domain.
     """
@@ -165,8 +169,32 @@ def formulas(
         leaves = st.sampled_from(names) | st.sampled_from(numbers)
         functions = [name for name in _callable() if kinks or not OPERATORS[name].kinks]
         compound = _compound(partial(_calls, functions), below="(1 + ({0})**2)")
+    if shape:
+        compound = _of_arrays(compound, tuple(shape), kinks=kinks)
     texts = st.recursive(leaves, compound, max_leaves=_MOST_LEAVES)
     return texts.map(lambda text: " + ".join([text, *_unused(names, text)]))
+
+
+def _of_arrays(
+    compound: Callable[[SearchStrategy[str]], SearchStrategy[str]],
+    shape: tuple[int, ...],
+    *,
+    kinks: bool,
+) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
+    """What is made of parts by functions of arrays too: each result broadcasts to the shape."""
+    whole = f"({{0}} + zeros({list(shape)}))"
+    reductions = ["sum", "mean", *(("amin", "amax") if kinks else ())]
+    texts = [f"{name}({whole}, dim={axis}, keepdim=True)"
+             for name in reductions for axis in range(len(shape))]  # fmt: skip
+    texts += [f"cumsum({whole}, {axis})" for axis in range(len(shape))]
+    if len(shape) == 2:
+        texts.append(f"({whole} @ transpose({whole}) @ {whole})")
+
+    def extend(parts: SearchStrategy[str]) -> SearchStrategy[str]:
+        arrays = st.builds(lambda text, part: text.format(part), st.sampled_from(texts), parts)
+        return compound(parts) | arrays
+
+    return extend
 
 
 def _unused(names: tuple[str, ...], text: str) -> list[str]:

@@ -20,9 +20,9 @@ FLOORS = (
     {"implementations"},
     {"points"},
     {"report"},
-    {"run"},
-    {"coverage", "explanation"},
-    {"plugin", "cli", "verification", "presentation", "strategies"},
+    {"run", "strategies"},
+    {"coverage", "explanation", "fuzzing"},
+    {"plugin", "cli", "verification", "presentation"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

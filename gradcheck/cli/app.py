@@ -11,7 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from gradcheck.cli import check, compare, coverage, explain, listing, new, report, run, validate
+from gradcheck.cli import (
+    check,
+    compare,
+    coverage,
+    explain,
+    fuzz,
+    listing,
+    new,
+    report,
+    run,
+    validate,
+)
 from gradcheck.cli.arguments import CommandLineError
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
@@ -23,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, new, validate, report, compare):
+for room in (run, check, explain, listing, coverage, new, fuzz, validate, report, compare):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]

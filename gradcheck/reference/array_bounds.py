@@ -225,7 +225,7 @@ def exact_conditioning(
         unsure = np.repeat(doubt[cut], size) | ~np.isfinite(slopes).all(axis=1)
         if unsure.any():
             slopes[unsure] = _magnitudes_in_balls(graphs, graphs.moved(rows), along.take(unsure))
-        terms = reach[cut][:, :, None] * slopes.reshape(some.count, size, -1)
+        terms = reach[cut][:, :, None] * slopes.reshape(some.count, size, slopes.shape[1])
         total.append(terms.sum(axis=1))
     return np.asarray(magnitude + np.concatenate(total))
 

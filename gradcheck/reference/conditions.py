@@ -136,7 +136,8 @@ def reach(graph: Graph, outputs: Sequence[int], seeds: Mapping[int, Array], coun
         if graph.nodes[node].op == "input":
             inputs[int(graph.nodes[node].attr)] = seed  # type: ignore[arg-type]
     found = evaluate(graph, outputs, inputs, _Dependence(seeds))
-    flat = [np.broadcast_to(each.reshape(each.shape[0], -1), (count, each[0].size))
+    flat = [np.broadcast_to(each.reshape(len(each), math.prod(each.shape[1:])),
+                            (count, math.prod(each.shape[1:])))
             for each in found]  # fmt: skip
     return np.concatenate(flat, axis=1)
 

@@ -229,7 +229,8 @@ class DerivativeGraphs:
         answer, below = (
             joined(arrays, rows.count) for arrays in (found[: len(answers)], found[len(answers) :])
         )
-        levels = below.reshape(rows.count, max(1, rows.order), -1)
+        orders = max(1, rows.order)
+        levels = below.reshape(rows.count, orders, below.shape[1] // orders)
         return Pass(answer, levels, touched_rows(algebra, rows.count), algebra.undecided)
 
     def in_floats(self, nodes: Sequence[int], rows: Rows) -> Array:
@@ -301,6 +302,6 @@ class DerivativeGraphs:
 
 def joined(arrays: Sequence[Array], count: int) -> Array:
     """Flat rows, each of them there also where a constant has one for all."""
-    flat = [array.reshape(array.shape[0], -1) for array in arrays]
+    flat = [array.reshape(len(array), math.prod(array.shape[1:])) for array in arrays]
     rows = [np.broadcast_to(array, (count, array.shape[1])) for array in flat]
     return np.concatenate(rows, axis=1) if rows else np.empty((count, 0), dtype=object)

@@ -24,6 +24,7 @@ from gradcheck.reference.array_bounds import ArrayErrorBounds
 from gradcheck.reference.ball_arrays import (
     MOST_BITS,
     START_BITS,
+    ZERO,
     is_finite,
     is_settled,
     lift,
@@ -203,7 +204,7 @@ class Reference:
             x = points[place[0] if len(points) > 1 else 0].tolist()[:8]
             ours, theirs = (each[place].str(20) for each in (balls, second))
             raise DerivationsDiffer(f"at {x} the chain rule gives {ours}, sympy {theirs}")
-        vague = (status == Status.VAGUE).reshape(len(status), -1).any(axis=1)
+        vague = (status == Status.VAGUE).any(axis=tuple(range(1, status.ndim)))
         for row in np.flatnonzero(vague).tolist():
             self._fill(symbolic, *_at(query, points, row), balls[row], status[row])
         return found
@@ -253,13 +254,19 @@ def _contracted(symbolic: SymbolicDerivative, query: Query, points: Array, bits:
     with working(bits, exact=False):
         for tangent in query.tangents:
             if tangent is not None:
-                sides = lift(tangent).reshape(len(tangent), *(1,) * (found.ndim - 2), -1)
-                found = np.asarray((found * sides).sum(axis=-1), dtype=object)
+                count, size = tangent.shape
+                sides = lift(tangent).reshape(count, *(1,) * (found.ndim - 2), size)
+                found = _added(found * sides, -1)
         if query.cotangent is not None:
             sides = lift(query.cotangent)
             sides = sides.reshape(*sides.shape, *(1,) * (found.ndim - 2))
-            found = np.asarray((found * sides).sum(axis=1), dtype=object)
+            found = _added(found * sides, 1)
     return found
+
+
+def _added(balls: Array, axis: int) -> Array:
+    """Their sum along an axis; of none a ball too."""
+    return np.asarray(np.add.reduce(balls, axis=axis, initial=ZERO), dtype=object)
 
 
 def _sympy_derivative(function: GraphFunction, order: int) -> tuple[SymbolicDerivative | None, str]:

@@ -75,7 +75,7 @@ def index_text(observation: Observation, entry: Entry) -> str:
     shape = (session.reference.outputs, *(n for _ in range(order)))
     count = entry.weights.count
     terms = entry.terms(MOST_PARTS)
-    if count <= MOST_PARTS and math.prod(shape) <= MOST_PARTS:
+    if count <= MOST_PARTS and 0 < math.prod(shape) <= MOST_PARTS:
         terms = _without_zeros(observation, entry, terms)
         count = len(terms)
     told = terms if count <= _MOST_TERMS else terms[: _MOST_TERMS - 1]

@@ -193,6 +193,14 @@ def test_tensors_without_elements_agree(witness):
 
 
 @pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
+def test_a_product_over_no_entries_is_zero(witness):
+    case = "{formula: A @ B, inputs: {A: {shape: [2, 0]}, B: {shape: [0, 3]}}}"
+    assert ruled(case, witness).verdict is Ruling.AGREE
+    wrong = ruled(case, witness, function=lambda a, b: a @ b + 1)
+    assert (wrong.verdict is Ruling.DISAGREE) == (witness == "value")
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward", "second"])
 def test_the_shape_of_a_tensor_without_elements_is_judged(witness):
     empty = "{formula: sin(x), inputs: {x: {shape: [2, 0]}}}"
     outcome = ruled(empty, witness, function=lambda x: x.reshape(0))
