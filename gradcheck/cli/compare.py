@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
         "gradcheck compare out/ out/ --devices cpu,cuda",
         "gradcheck compare before/ after/ -o compare.html",
     )
-    app.command("compare", epilog=examples)(compare_command)
+    app.command("compare", epilog=examples, short_help="Say what changed between two runs.")(
+        compare_command
+    )
 
 
 def compare_command(  # noqa: PLR0913 - one argument an option, as typer reads them

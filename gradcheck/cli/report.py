@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         "gradcheck report cpu/ cuda/ -o both.html",
         "gradcheck report out/ --markdown",
     )
-    app.command("report", epilog=examples)(report)
+    app.command("report", epilog=examples, short_help="Make a page of results.")(report)
 
 
 def report(
