@@ -56,7 +56,9 @@ COMMANDS = sorted({line for block in every("console") for line in block.text.spl
 SETUPS = [line for line in COMMANDS if line.startswith(SETUP)]
 PYTESTS = [line for line in COMMANDS if line.startswith("pytest ")]
 GRADCHECKS = [line for line in COMMANDS if line.startswith("gradcheck ")]
-CASES = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+MAPS = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
+WORKFLOWS = [block for block in MAPS if "jobs" in yaml.safe_load(block.text)]
+CASES = [block for block in MAPS if block not in WORKFLOWS]
 TRITON = {
     "python -m pip install path/to/gradcheck[triton]",
     "cd examples/triton_softmax",
@@ -71,6 +73,8 @@ def test_every_command_is_of_a_kind_that_is_checked_here():
     others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
     assert others == {
         *("tox -e cuda", "tox -e field", "tox -e docs"),
+        *("TORCH_RELEASE=2.14.1 tox -e release -- cases",),
+        *(f"{each}/bin/gradcheck run -n auto --report {each}-results" for each in ("old", "new")),
         "python -m pip install path/to/gradcheck",
         *TRITON,
     }
@@ -97,12 +101,26 @@ def parse_command(line: str) -> None:
 
     Errors: click's UsageError for an option or an argument that is not there.
     """
-    name, *arguments = shlex.split(line.partition(" > ")[0])[1:]
+    name, *arguments = shlex.split(re.split(" >>? ", line)[0])[1:]
     typer.main.get_command(app).commands[name].make_context(name, arguments)
 
 
 @pytest.mark.parametrize("line", GRADCHECKS)
 def test_a_gradcheck_command_is_understood(line):
+    parse_command(line)
+
+
+STEPS = [
+    step["run"]
+    for block in WORKFLOWS
+    for job in yaml.safe_load(block.text)["jobs"].values()
+    for step in job["steps"]
+    if step.get("run", "").startswith("gradcheck ")
+]
+
+
+@pytest.mark.parametrize("line", STEPS)
+def test_a_step_of_a_workflow_is_understood(line):
     parse_command(line)
 
 
@@ -119,7 +137,7 @@ def test_a_cheap_gradcheck_command_ends_well(line, tmp_path, capsys, monkeypatch
     (tmp_path / "cases" / "mine.yaml").write_text("square: {formula: x**2, inputs: {x: real}}\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ending:
-        main(shlex.split(line.partition(" > ")[0])[1:])
+        main(shlex.split(re.split(" >>? ", line)[0])[1:])
     assert (ending.value.code, capsys.readouterr().err) == (0, "")
 
 

@@ -28,10 +28,10 @@ def register(app: typer.Typer) -> None:
         "gradcheck report cpu/ cuda/ -o both.html",
         "gradcheck report out/ --markdown",
     )
-    app.command("report", epilog=examples, short_help="Make a page of results.")(report)
+    app.command("report", epilog=examples, short_help="Make a page of results.")(report_command)
 
 
-def report(
+def report_command(
     results: Annotated[
         list[Path],
         typer.Argument(metavar="RESULTS...", help="Files of results, or folders of --report."),
