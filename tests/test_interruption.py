@@ -58,8 +58,11 @@ def python(program, *arguments, folder=None):
 
 
 TAKEN_BY_A_THREAD = """
-import signal, threading
+import os, signal, threading
 from gradcheck.interruption import Deferred
+taken, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told)  # Python writes there when a signal has come
 end = threading.Event()
 thread = threading.Thread(target=end.wait)
 thread.start()
@@ -80,7 +83,10 @@ print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 @pytest.mark.parametrize(
     ("send", "then"),
-    [("signal.pthread_kill(thread.ident, signal.SIGINT)", "raised"), ("pass", "nothing raised")],
+    [
+        ("signal.pthread_kill(thread.ident, signal.SIGINT); os.read(taken, 1)", "raised"),
+        ("pass", "nothing raised"),
+    ],
 )
 def test_what_is_deferred_waits_for_the_end_of_the_block(send, then):
     done = python(TAKEN_BY_A_THREAD.format(send=send))

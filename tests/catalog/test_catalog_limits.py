@@ -245,8 +245,14 @@ def test_no_clock_decides_what_is_valid():
         for path in sorted(package.rglob("*.py"))
         if re.search(r"^(import time|from time import)", path.read_text("utf-8"), re.MULTILINE)
     ]
-    # For the time limit of a check, and the `seconds` of a record.
-    assert reads == ["plugin/isolation.py", "run/examination.py"]
+    assert reads == [
+        "cli/fuzz.py",  # how long to look for failures
+        "fuzzing.py",
+        "plugin/isolation.py",  # the time limit of a check
+        "report/mathematics.py",  # how long a page waits for derivatives to print
+        "report/progress.py",  # what is left, and how often that is said
+        "run/examination.py",  # the `seconds` of a record
+    ]
 
 
 EVIL = [
