@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from gradcheck.plugin.results import PROPERTY
-from gradcheck.report.records import decoded
+from gradcheck.plugin.results import PROPERTY, record_told
 
 
 class JUnitProperties:
@@ -40,7 +39,7 @@ class JUnitProperties:
 
 
 def _readable(report: pytest.TestReport, told: str) -> Iterator[tuple[str, object]]:
-    record = decoded(told)
+    record = record_told(told)
     yield from ((name, value) for name, value in report.user_properties if name != PROPERTY)
     yield from {
         "file": record.file,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -75,13 +76,10 @@ class Ledger:
         return self._file.name if self._file is not None else ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when not in _MOMENTS:
-            return
-        for name, text in report.user_properties:
-            if name == PROPERTY:
-                record = records.decoded(str(text))
-                self._write(record)
-                self._count(record)
+        record = record_of(report)
+        if record is not None:
+            self._write(record)
+            self._count(record)
 
     def pytest_unconfigure(self) -> None:
         if self._file is not None:
@@ -241,4 +239,10 @@ def _headline(report: pytest.TestReport) -> str | None:
 def record_of(report: Any) -> Record | None:
     """What a check's report carries; None for a report of anybody else's."""
     found = dict(getattr(report, "user_properties", ())).get(PROPERTY)
-    return decoded(str(found)) if found is not None and report.when in _MOMENTS else None
+    return record_told(str(found)) if found is not None and report.when in _MOMENTS else None
+
+
+@lru_cache(maxsize=1)
+def record_told(text: str) -> Record:
+    """Return the record that travelled as JSON; several plugins look at one report in turn."""
+    return decoded(text)
