@@ -53,7 +53,7 @@ def test_the_wheel_holds_nothing_beside_the_package(wheel):
     "name",
     [
         *("py.typed", "language/torch_names.txt", "coverage/reasons.tsv", "plugin/__init__.py"),
-        *("report/page.html", "report/page.css", "report/page.js"),
+        *("report/layout.html", "report/page.html", "report/page.css", "report/page.js"),
     ],
 )
 def test_the_wheel_holds_what_is_no_case(wheel, name):

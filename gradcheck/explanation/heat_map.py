@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradcheck.answer import Floats
 from gradcheck.explanation.axes import Axis, span, svg_number, tick_labels, ticks
-from gradcheck.explanation.formulas import latex_block
+from gradcheck.explanation.drawn import Drawn
 from gradcheck.explanation.svg import document, fitted, paint, text, wrapped
 
 _WIDTH, _LEFT, _RIGHT = 820, 72, 796
@@ -36,7 +36,7 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Surface:
+class Surface(Drawn):
     """A function over two numbers that run: ``fields`` are the value and both slopes, and
     ``equations`` say in LaTeX what these are, as far as that is short.
 
@@ -57,21 +57,9 @@ class Surface:
         """Return the picture as an SVG document."""
         return _draw(self)
 
-    def __str__(self) -> str:
-        return self.svg()
-
     def __repr__(self) -> str:
         over = " and ".join(self.variables)
         return f"<gradcheck plot: {self.title} over {over}; {self.subtitle}>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def _repr_html_(self) -> str:
-        return self.svg()
-
-    def _repr_latex_(self) -> str | None:
-        return latex_block(self.equations) if self.equations else None
 
 
 def maps_of(surface: Surface) -> list[tuple[str, Floats, list[float]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradcheck.answer import Floats, Ruling
-from gradcheck.explanation.formulas import latex_block
+from gradcheck.explanation.drawn import Drawn
 from gradcheck.explanation.panels import draw_svg
 
 
@@ -58,7 +58,7 @@ class Tangent:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Picture:
+class Picture(Drawn):
     """What is drawn over ``x``, which is sorted: of a real output the value and its derivatives, of
     a complex one both parts of each. ``claims`` are PyTorch's own curves where they differ;
     ``errors`` has an element for each dtype and device; ``equations`` say in LaTeX what the curves
@@ -91,17 +91,5 @@ class Picture:
         """Return the picture as an SVG document."""
         return draw_svg(self)
 
-    def __str__(self) -> str:
-        return self.svg()
-
     def __repr__(self) -> str:
         return f"<gradcheck plot: {self.title} over {self.variable}; {self.subtitle}>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def _repr_html_(self) -> str:
-        return self.svg()
-
-    def _repr_latex_(self) -> str | None:
-        return latex_block(self.equations) if self.equations else None

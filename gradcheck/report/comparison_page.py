@@ -13,7 +13,7 @@ from gradcheck.report.comparison_text import (
     told_change,
     verdict_rows,
 )
-from gradcheck.report.page import content_hash, page_environment, page_source
+from gradcheck.report.page import content_policy, page_environment, page_source
 from gradcheck.report.records import version
 
 
@@ -24,8 +24,9 @@ def comparison_page(comparison: RunComparison) -> str:
         page_environment()
         .get_template("comparison.html")
         .render(
+            command="compare",
+            title=conclusion(comparison),
             comparison=comparison,
-            conclusion=conclusion(comparison),
             verdicts=verdict_rows(comparison),
             families=family_rows(comparison),
             kinds=list(changes_by_kind(comparison)),
@@ -33,8 +34,7 @@ def comparison_page(comparison: RunComparison) -> str:
             worse=WORSE,
             told=told_change,
             style=Markup(style),
-            policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"style-src '{content_hash(style)}'",
+            policy=content_policy(style),
             version=version("gradcheck"),
         )
     )

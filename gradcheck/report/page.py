@@ -124,6 +124,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
         .get_template("page.html")
         .render(
             overview=overview,
+            command="report",
             title=title(overview),
             places=_places(overview),
             bar=_bar(overview),
@@ -142,8 +143,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
             several_releases=len(overview.releases) > 1,
             style=Markup(style),
             script=Markup(script),
-            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"style-src '{content_hash(style)}'; script-src '{content_hash(script)}'",
+            policy=content_policy(style, script),
             left_out=sum(each is not None and each not in known for each in wanted.values()),
             written=f"{now:%Y-%m-%d %H:%M} UTC",
             version=version("gradcheck"),
@@ -377,5 +377,14 @@ def page_source(name: str) -> str:
     return (_HERE / name).read_text("utf-8").strip()
 
 
-def content_hash(text: str) -> str:
+def content_policy(style: str, script: str = "") -> str:
+    """Return what a page may load: nothing but its own style and script."""
+    scripts = f"; script-src '{_hash(script)}'" if script else ""
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'{scripts}"
+    )
+
+
+def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
