@@ -10,18 +10,17 @@ What is known is in `hunts.yaml`, and docs/findings.md tells why; what is new is
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from samples import limited
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.func import jacfwd, jacrev
@@ -168,22 +167,6 @@ class Late(Exception):
     """A sample takes too long."""
 
 
-@contextmanager
-def limited() -> Iterator[None]:
-    """Raise Late in what takes longer than SECONDS."""
-
-    def late(*_: object) -> None:
-        raise Late
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def hunt(op: Any, most: int) -> tuple[int, list[Difference]]:
     """How many samples of an operator were held, and each mode that differs on one."""
     count, found = 0, {}
@@ -193,7 +176,7 @@ def hunt(op: Any, most: int) -> tuple[int, list[Difference]]:
             continue
         count += 1
         try:
-            with limited():
+            with limited(SECONDS, Late()):
                 for mode, error in differences(trial):
                     text = f"{sample.summary()}"[:200]
                     found.setdefault(mode, Difference(name_of(op), mode, error, text))

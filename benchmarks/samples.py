@@ -491,12 +491,14 @@ def _ruling(check: Check, points: Mapping[str, Any]) -> tuple[Ruling, str]:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def limited(seconds: int, error: Exception) -> Iterator[None]:
+    """Raise the error in what takes longer."""
+
     def late(*_: object) -> None:
-        raise NotHeld(4, f"takes longer than {SECONDS} s")
+        raise error
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    signal.alarm(seconds)
     try:
         yield
     finally:
@@ -517,7 +519,7 @@ def hold(op: Any, sample: Any, rules: Sequence[Rule]) -> Held | NotHeld:
             continue
         for rule in rules:
             try:
-                with _limited():
+                with limited(SECONDS, NotHeld(4, f"takes longer than {SECONDS} s")):
                     return judged(rule, op, sample, given, signature)
             except NotHeld as found:
                 best = found if found.rank > best.rank else best

@@ -55,10 +55,17 @@ def every(language: str) -> list[Block]:
 COMMANDS = sorted({line for block in every("console") for line in block.text.splitlines()})
 SETUPS = [line for line in COMMANDS if line.startswith(SETUP)]
 PYTESTS = [line for line in COMMANDS if line.startswith("pytest ")]
-GRADCHECKS = [line for line in COMMANDS if line.startswith("gradcheck ")]
 MAPS = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
 WORKFLOWS = [block for block in MAPS if "jobs" in yaml.safe_load(block.text)]
 CASES = [block for block in MAPS if block not in WORKFLOWS]
+STEPS = [
+    step["run"]
+    for block in WORKFLOWS
+    for job in yaml.safe_load(block.text)["jobs"].values()
+    for step in job["steps"]
+    if "run" in step
+]
+GRADCHECKS = [line for line in (*COMMANDS, *STEPS) if line.startswith("gradcheck ")]
 TRITON = {
     "python -m pip install path/to/gradcheck[triton]",
     "cd examples/triton_softmax",
@@ -107,20 +114,6 @@ def parse_command(line: str) -> None:
 
 @pytest.mark.parametrize("line", GRADCHECKS)
 def test_a_gradcheck_command_is_understood(line):
-    parse_command(line)
-
-
-STEPS = [
-    step["run"]
-    for block in WORKFLOWS
-    for job in yaml.safe_load(block.text)["jobs"].values()
-    for step in job["steps"]
-    if step.get("run", "").startswith("gradcheck ")
-]
-
-
-@pytest.mark.parametrize("line", STEPS)
-def test_a_step_of_a_workflow_is_understood(line):
     parse_command(line)
 
 

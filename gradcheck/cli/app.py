@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from gradcheck.cli import (
     validate,
 )
 from gradcheck.cli.arguments import CommandLineError
+from gradcheck.cli.cache import cache_folder
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
 
@@ -72,12 +72,10 @@ def _keep_current_folder_clean() -> None:
     """Send Hypothesis, which else makes a folder here, to the user's cache; pytest inherits it."""
     if _HYPOTHESIS in os.environ:
         return
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     try:
-        folder = Path(base) if base else Path.home() / ".cache"
+        os.environ[_HYPOTHESIS] = str(cache_folder() / "hypothesis")
     except RuntimeError:  # no home: Hypothesis decides, and does without a folder if it must
         return
-    os.environ[_HYPOTHESIS] = str(folder / "gradcheck" / "hypothesis")
 
 
 def _run(arguments: list[str]) -> int:

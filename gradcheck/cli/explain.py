@@ -114,10 +114,8 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show value, derivatives, and what every witness says of them, at one point."""
-    keys = typed_keys(
-        inputs=inputs, constants=constants, let=let, torch=torch or (), function=function or ()
-    )
-    request = _request(case, at, keys, trust, implementation)
+    keys = {"inputs": inputs, "constants": constants, "let": let}
+    request = _request(case, at, trust, implementation, **keys, torch=torch, function=function)
     check = _check(request, dtype, device)
     # What listens takes torch and sympy along: seconds that a wrong formula need not wait for.
     from gradcheck.explanation import at_point
@@ -154,10 +152,8 @@ def graph_command(  # noqa: PLR0913 - one argument an option, as typer reads the
 ) -> None:
     """Draw the backward graph at one point: values, gradients, and what each node saves."""
     ending = _check_file(output, (".svg", ".dot"))
-    keys = typed_keys(
-        inputs=inputs, constants=constants, let=let, torch=torch or (), function=function or ()
-    )
-    request = _request(case, at, keys, trust, implementation)
+    keys = {"inputs": inputs, "constants": constants, "let": let}
+    request = _request(case, at, trust, implementation, **keys, torch=torch, function=function)
     check = _check(request, dtype, device)
     # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.
     from gradcheck.explanation.at_point import graph_at
@@ -167,8 +163,13 @@ def graph_command(  # noqa: PLR0913 - one argument an option, as typer reads the
 
 
 def _request(
-    case: str, at: list[str] | None, keys: dict[str, Any], trust: list[str] | None, which: int
+    case: str, at: list[str] | None, trust: list[str] | None, which: int, **typed: Any
 ) -> Request:
+    """What is asked about; ``typed`` are options that declare a function.
+
+    Errors: UsageError for options that are no pairs.
+    """
+    keys = typed_keys(**typed)
     # The loader takes FLINT along, which --help need not wait for.
     from gradcheck.explanation.request import Asker, Request
 
@@ -240,11 +241,9 @@ def plot_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     if ending != ".svg":
         need_matplotlib(f"-o {output}")
     names = [each.partition("=")[::2] for each in running or ()]
-    keys = typed_keys(
-        inputs=[f"{owner_of(name)}={domain}" for name, domain in names if domain],
-        constants=constants, let=let, torch=torch or (), function=function or (),
-    )  # fmt: skip
-    request = _request(case, at, keys, trust, implementation)
+    inputs = [f"{owner_of(name)}={domain}" for name, domain in names if domain]
+    keys = {"inputs": inputs, "constants": constants, "let": let}
+    request = _request(case, at, trust, implementation, **keys, torch=torch, function=function)
     request = replace(request, running=tuple(owner_of(name) for name, _ in names))
     checks = checks_like(_check(request, "", "cpu"), dtype, choose(device))
     # What is drawn takes torch and sympy along: seconds that a wrong formula need not wait for.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from gradcheck.catalog.files import catalog_folder
 from gradcheck.cli.arguments import cases_of
+from gradcheck.cli.cache import cache_folder
 from gradcheck.cli.output import MEANING, ExitCode, counted, emit, emit_json, epilog, with_examples
 
 _CODES = {
@@ -56,7 +56,7 @@ def fuzz_command(
     warm_up()
     cases = catalog_folder()
     excused = excused_by(load_known(cases), cases_of([str(cases)]))
-    campaign = Campaign(folder or _cache(), excused)
+    campaign = Campaign(folder or cache_folder() / "fuzz", excused)
     for found in fuzz(campaign, seed=seed, until=until):
         if not as_json:
             emit(f"{found.block}\n\nthe case, kept in {found.path}:\n\n{found.case}")
@@ -72,8 +72,3 @@ def fuzz_command(
         emit(f"{counted(campaign.functions, 'function')}, {len(campaign.found)} found, "
              f"{campaign.known} of known causes (seed {seed})")  # fmt: skip
     raise typer.Exit(ExitCode.DISAGREE if campaign.found else ExitCode.OK)
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "gradcheck" / "fuzz"
