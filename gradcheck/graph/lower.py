@@ -337,6 +337,8 @@ def _comparison(reader: Reader, node: Comparison) -> int:
 
 
 def _compare(graph: Graph, operator: str, left: int, right: int) -> int:
+    if left == right and graph.nodes[left].op == "input":  # what is computed may be undefined
+        return graph.constant(operator in ("==", "<=", ">="), graph.shape(left))
     if operator in (">", ">="):
         operator, left, right = operator.replace(">", "<"), right, left
     if operator == "!=":

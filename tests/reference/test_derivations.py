@@ -76,6 +76,21 @@ def test_on_any_formula_what_both_derivations_settle_overlaps(tree, point):
     enclosures(Reference(formula_of(tree)), 1, point)  # raises DerivationsDiffer
 
 
+@pytest.mark.parametrize(
+    ("comparison", "slopes"),
+    [
+        *((f"x {sign} x", [1, 0]) for sign in ("==", "<=", ">=")),
+        *((f"x {sign} x", [0, 1]) for sign in ("!=", "<", ">")),
+        ("y < x + 3", [1, 0]),
+    ],
+)
+def test_a_number_equals_itself_on_either_side_of_any_point(comparison, slopes):
+    found = derivatives_of(f"where({comparison}, x, y)", 1, (0.0, 0.0))
+    assert [(each.status, float(each.ball)) for each in found] == [
+        ("settled", slope) for slope in slopes
+    ]
+
+
 @settings(PATIENT, max_examples=25)
 @given(SMOOTH_FORMULAS, REGULAR_POINTS)
 def test_the_gradient_is_the_numerical_one_of_mpmath(tree, point):
