@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import re
 import subprocess
 import sys
@@ -64,9 +65,15 @@ def _answers(wanted: Sequence[Wanted], seconds: float) -> list[list[str]]:
     """What a process of its own says to the first of them, until it ends or the time is up."""
     command = [sys.executable, "-P", "-m", __name__]
     questions = "\n".join(map(json.dumps, wanted)).encode()
+    environment = os.environ | {"PYTHONHASHSEED": "0"}  # sympy's ways, and its time, differ with it
     try:
         done = subprocess.run(
-            command, input=questions, capture_output=True, timeout=seconds, check=False
+            command,
+            input=questions,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env=environment,
         )
         text: bytes | None = done.stdout
     except subprocess.TimeoutExpired as error:
