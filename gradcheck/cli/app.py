@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gradcheck.cli import (
+    bench,
     check,
     compare,
     coverage,
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, new, fuzz, validate, report, compare):
+for room in (run, check, explain, listing, coverage, new, fuzz, bench, validate, report, compare):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]
