@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gradcheck.cache import cache_folder
 from gradcheck.cli import (
     bench,
     check,
@@ -24,7 +25,6 @@ from gradcheck.cli import (
     validate,
 )
 from gradcheck.cli.arguments import CommandLineError
-from gradcheck.cli.cache import cache_folder
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
 
