@@ -74,9 +74,7 @@ class _Writer(pickle.Pickler):
             # By its constructor: dataclasses' own way with slots takes four times as long.
             return kind, tuple(getattr(value, name) for name in kind.__dataclass_fields__)
         if kind is arb:
-            parts = _exactly(value.mid()), _exactly(value.rad())
-            if not _is_same(_ball(*parts), value):
-                raise pickle.PicklingError(f"{value} would be another")
+            parts = _parts(value)
             return _ball, parts
         if kind is acb:
             return _complex_ball, (value.real, value.imag)
@@ -84,6 +82,25 @@ class _Writer(pickle.Pickler):
 
 
 Exactly = tuple[int, int] | str
+
+
+_RADIUS_BITS = 30
+
+
+def _parts(ball: arb) -> tuple[Exactly, Exactly]:
+    """Middle and radius, from which the same ball is made.
+
+    Errors: PicklingError where it would be another.
+    """
+    mid, rad = _exactly(ball.mid()), _exactly(ball.rad())
+    tried = [rad]
+    if not isinstance(rad, str) and rad[0]:  # FLINT may round a radius up when it takes it
+        shift = _RADIUS_BITS - rad[0].bit_length()
+        tried.append(((rad[0] << shift) - 1, rad[1] - shift))
+    for each in tried:
+        if _is_same(_ball(mid, each), ball):
+            return mid, each
+    raise pickle.PicklingError(f"{ball} would be another")
 
 
 def _exactly(number: arb) -> Exactly:
