@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "dtypes", "interruption", "query"},
+    {"cache", "errors", "dtypes", "interruption", "query"},
     {"answer", "spelling"},
     {"language", "ops", "devices", "floats", "randomness"},
     {"graph"},

@@ -35,7 +35,7 @@ def kernels(*, names: Collection[str] = ()) -> Iterator[Figures]:
     for case in load(SIZES):
         if names and case.name not in names:
             continue
-        done = spent([sys.executable, "-c", _PROGRAM, case.name], Path.cwd())
+        done = spent([sys.executable, "-c", _PROGRAM, case.name], Path.cwd(), {})
         found = json.loads(done.printed)
         entries = sum(math.prod(each.shape) for each in case.inputs)
         rows.append(

@@ -31,11 +31,22 @@ _COMPLETED += (
     "_TYPER_COMPLETE_ARGS='gradcheck explain squ', _TYPER_COMPLETE_FISH_ACTION='get-args')"
 )
 _COMPLETED += "; from gradcheck.__main__ import main; main()"
+_UNKEPT = "import os; os.environ['GRADCHECK_NO_CACHE'] = '1'; "
+_UNKEPT += "from gradcheck.cli.app import main; main(['validate', {catalog!r}])"
+_PLAIN = """\
+import pytest
+
+@pytest.mark.parametrize("number", range({count}))
+def test_plain(number):
+    assert True
+"""
 
 BARE, PLUGIN = "pytest, without the plugin", "pytest, with the plugin"
 HELP, COMPLETE = "gradcheck --help", "completion of a case"
 LIST, VALIDATE = "gradcheck list", "gradcheck validate, the catalog"
 COLLECT, MANY = "pytest --collect-only, the catalog", "pytest --collect-only, many items"
+AS_MANY = "pytest --collect-only, as many plain tests"
+FIRST = "gradcheck validate, as if for the first time"
 FEW_IDLE, MORE_IDLE = "pytest, checks without work", "pytest, three times as many"
 PAGE = "gradcheck report, many results"
 _MOST = {HELP: 0.4, COMPLETE: 0.4, LIST: 0.5, VALIDATE: 0.5, COLLECT: 0.6, MANY: 3.0}
@@ -64,7 +75,8 @@ def startup(cases: Sequence[Case], *, seconds: float, items: int = ITEMS) -> Ite
         "Start-up, collection and reporting",
         f"seconds of the processor, {len(taken[BARE])} rounds: the median, the least and the most. "
         f"Many items: {commands.items:,}; many results: {items:,}; checks without work: "
-        f"{commands.idle:,}, which abstain at once. What was read before is read from the cache.",
+        f"{commands.idle:,}, which abstain at once. Bytecode and what is kept of case files are "
+        "there from a round before, but for what is done as if for the first time.",
         ("command", "seconds", "times a bare pytest", "peak, MiB"),
         tuple(
             (name, spread, spread.median / bare, max(each.peak for each in taken[name]) / 2**20)
@@ -88,9 +100,14 @@ def _in_turn(commands: Commands, seconds: float) -> dict[str, list[Spent]]:
     """All commands, round by round, until time is up; the first round is not kept."""
     taken: dict[str, list[Spent]] = {name: [] for name in commands.words}
     used = 0.0
+    surroundings = {
+        "XDG_CACHE_HOME": str(commands.folder / "cache"),
+        "PYTHONPYCACHEPREFIX": str(commands.folder / "compiled"),
+        "PYTHONDONTWRITEBYTECODE": "",  # as it is where a user has installed it
+    }
     for number in range(100):
         for name, words in commands.words.items():
-            found = spent([sys.executable, *words], commands.folder)
+            found = spent([sys.executable, *words], commands.folder, surroundings)
             used += found.seconds if number else 0.0
             taken[name] += [found] if number else []
         if number and used > seconds:
@@ -104,6 +121,7 @@ def _written(folder: Path, cases: Sequence[Case], items: int) -> Commands:
     (folder / "test_plain.py").write_text("def test_plain():\n    assert True\n")
     count = _write_many(folder / "many", items)
     idle = max(1, items // 20)
+    (folder / "test_many.py").write_text(_PLAIN.format(count=count))
     _write_idle(folder / "idle", idle)
     _write_idle(folder / "more", 3 * idle)
     _write_results(folder / "results", cases, items)
@@ -116,7 +134,9 @@ def _written(folder: Path, cases: Sequence[Case], items: int) -> Commands:
         LIST: (*module, "list"),
         VALIDATE: (*module, "validate", catalog),
         COLLECT: ("-m", *_COLLECT, "--rootdir", ".", catalog),
+        FIRST: ("-c", _UNKEPT.format(catalog=catalog)),
         MANY: ("-m", *_COLLECT, "many"),
+        AS_MANY: ("-m", *_PYTEST, "-p", "no:gradcheck.plugin", "--collect-only", "test_many.py"),
         FEW_IDLE: ("-m", *_IDLE, "idle"),
         MORE_IDLE: ("-m", *_IDLE, "more"),
         PAGE: (*module, "report", "results", "-o", "page.html"),

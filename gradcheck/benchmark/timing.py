@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -83,13 +84,14 @@ print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss
 """
 
 
-def spent(command: Sequence[str], folder: Path) -> Spent:
-    """Return what a command took that is run in a folder.
+def spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Spent:
+    """Return what a command took that is run in a folder, with more in its environment.
 
     Errors: RuntimeError where it did not end well.
     """
     between = [sys.executable, "-c", _BETWEEN, *command]
-    done = subprocess.run(between, cwd=folder, capture_output=True, text=True, check=True)
+    env = {**os.environ, **environment}
+    done = subprocess.run(between, cwd=folder, env=env, capture_output=True, text=True, check=True)
     code, seconds, peak, printed = json.loads(done.stdout)
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{printed}")

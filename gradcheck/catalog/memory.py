@@ -84,7 +84,7 @@ class _Writer(pickle.Pickler):
 Exactly = tuple[int, int] | str
 
 
-_RADIUS_BITS = 30
+_RADIUS_BITS = 64  # more than the 30 of a radius
 
 
 def _parts(ball: arb) -> tuple[Exactly, Exactly]:
@@ -93,13 +93,10 @@ def _parts(ball: arb) -> tuple[Exactly, Exactly]:
     Errors: PicklingError where it would be another.
     """
     mid, rad = _exactly(ball.mid()), _exactly(ball.rad())
-    tried = [rad]
-    if not isinstance(rad, str) and rad[0]:  # FLINT may round a radius up when it takes it
-        shift = _RADIUS_BITS - rad[0].bit_length()
-        tried.append(((rad[0] << shift) - 1, rad[1] - shift))
-    for each in tried:
-        if _is_same(_ball(mid, each), ball):
-            return mid, each
+    if not isinstance(rad, str) and rad[0]:  # FLINT rounds a radius up when it takes it
+        rad = (rad[0] << _RADIUS_BITS) - 1, rad[1] - _RADIUS_BITS
+    if _is_same(_ball(mid, rad), ball):
+        return mid, rad
     raise pickle.PicklingError(f"{ball} would be another")
 
 

@@ -1,6 +1,7 @@
 """`gradcheck bench`: that it runs, and how it reads; never how fast anything is."""
 
 import json
+import sys
 
 import pytest
 
@@ -111,15 +112,17 @@ def test_the_slope_is_the_exponent_of_growth():
 
 
 def test_a_process_is_measured_by_itself(tmp_path):
-    much = spent(["python3", "-c", "x = bytearray(10**8); print(len(x))"], tmp_path)
-    little = spent(["python3", "-c", "print(1)"], tmp_path)
+    much = spent([sys.executable, "-c", "x = bytearray(10**8); print(len(x))"], tmp_path, {})
+    little = spent(
+        [sys.executable, "-c", "import os; print(os.environ['ONE'])"], tmp_path, {"ONE": "1"}
+    )
     assert (much.printed, little.printed) == ("100000000\n", "1\n")
     assert little.peak < 10**8 < much.peak
 
 
 def test_a_process_that_ends_badly_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="ended with 3:\nhalf"):
-        spent(["python3", "-c", "print('half'); raise SystemExit(3)"], tmp_path)
+        spent([sys.executable, "-c", "print('half'); raise SystemExit(3)"], tmp_path, {})
 
 
 # tables
@@ -179,9 +182,10 @@ def test_every_kernel_is_a_sound_case_and_only_the_named_are_measured():
 def test_every_command_is_measured_and_what_takes_too_long_misses_its_target(monkeypatch, catalog):
     asked = []
 
-    def fake(command, folder):
+    def fake(command, folder, environment):
         asked.append([word for word in command if "gradcheck" in word or word == "many"])
         assert (folder / "many" / "file0.yaml").exists()
+        assert environment["XDG_CACHE_HOME"].startswith(str(folder))
         return Spent(2.0, 50 << 20, "")
 
     monkeypatch.setattr(startup_module, "spent", fake)
