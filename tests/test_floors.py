@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "dtypes", "interruption", "query"},
+    {"cache", "errors", "dtypes", "interruption", "query"},
     {"answer", "spelling"},
     {"language", "ops", "devices", "floats", "randomness"},
     {"graph"},
@@ -21,7 +21,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run", "strategies"},
-    {"coverage", "explanation", "fuzzing"},
+    {"benchmark", "coverage", "explanation", "fuzzing"},
     {"plugin", "cli", "verification", "presentation"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gradcheck.catalog.budget import Budget
 from gradcheck.catalog.case import Accuracy, Case
@@ -23,6 +25,7 @@ from gradcheck.catalog.declaration import (
     read_parameters,
 )
 from gradcheck.catalog.keys import CASE, CaseKeys, PointKeys
+from gradcheck.catalog.memory import remembered
 from gradcheck.catalog.points import read_points
 from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, decode, read_text
@@ -38,7 +41,7 @@ from gradcheck.catalog.yaml_document import (
     compose,
     describe,
 )
-from gradcheck.errors import CatalogError
+from gradcheck.errors import CatalogError, Problem
 from gradcheck.spelling import meant
 
 DEFINING = (
@@ -48,19 +51,54 @@ DEFINING = (
 """Keys without which nothing else about a case can be judged but its labels."""
 _WHOLE = (*DEFINING, "accuracy")
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A file of cases as it stood when it was read; ``shown`` is how messages name it.
+
+    What is found of it is kept for other processes: each worker reads each file.
+    """
+
+    text: str
+    shown: str
+
+    @classmethod
+    def at(cls, path: Path, shown: str | None = None) -> CaseFile:
+        """Errors: CatalogError for what cannot be read, and for a list of known failures."""
+        name = str(path) if shown is None else shown
+        if path.name in LISTS:
+            complaints = Complaints(name)
+            found, fix = "a list of known failures", "name a file of cases"
+            complaints.add((1, 1), found, "a file of cases", fix)
+            complaints.raise_any()
+        return cls(read_text(path, name), name)
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return the cases, in the file's order.
+
+        Errors: CatalogError with all problems of the file.
+        """
+        return self._remembered("cases", lambda: _read(self.text, Complaints(self.shown)))
+
+    def problems(
+        self, find: Callable[[Iterable[Case]], Iterable[Problem]], cases: Iterable[Case]
+    ) -> tuple[Problem, ...]:
+        """Return what ``find`` finds in its cases, which hangs on nothing but them."""
+        name = f"{find.__module__}.{find.__qualname__}"
+        return self._remembered(name, lambda: tuple(find(cases)))
+
+    def _remembered(self, what: str, make: Callable[[], T]) -> T:
+        return remembered((what, self.shown, self.text), make)
+
 
 def load(path: Path, *, shown: str | None = None) -> tuple[Case, ...]:
     """The cases of a file, in its order. ``shown`` is how messages name the file.
 
     Errors: CatalogError with all problems of the file.
     """
-    name = str(path) if shown is None else shown
-    complaints = Complaints(name)
-    if path.name in LISTS:
-        found, fix = "a list of known failures", "name a file of cases"
-        complaints.add((1, 1), found, "a file of cases", fix)
-        complaints.raise_any()
-    return _read(read_text(path, name), complaints)
+    return CaseFile.at(path, shown).cases()
 
 
 def load_text(text: str, shown: str) -> tuple[Case, ...]:

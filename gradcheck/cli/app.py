@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from gradcheck.cache import cache_folder
 from gradcheck.cli import (
+    bench,
     check,
     compare,
     coverage,
@@ -23,7 +25,6 @@ from gradcheck.cli import (
     validate,
 )
 from gradcheck.cli.arguments import CommandLineError
-from gradcheck.cli.cache import cache_folder
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, new, fuzz, validate, report, compare):
+for room in (run, check, explain, listing, coverage, new, fuzz, bench, validate, report, compare):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from gradcheck.cache import cache_folder
 from gradcheck.catalog.files import catalog_folder
 from gradcheck.cli.arguments import cases_of
-from gradcheck.cli.cache import cache_folder
 from gradcheck.cli.output import MEANING, ExitCode, counted, emit, emit_json, epilog, with_examples
 
 _CODES = {

@@ -28,6 +28,7 @@ from gradcheck.errors import CatalogError, Problem
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
+    from gradcheck.catalog.load import CaseFile
 
 _CODES = epilog(
     {
@@ -104,7 +105,7 @@ def _unseen(cases: Sequence[Case]) -> Iterator[str]:
 def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
     """The sound cases, and every problem."""
     # This takes FLINT along, which `gradcheck --help` need not wait for.
-    from gradcheck.catalog.load import load, no_collection
+    from gradcheck.catalog.load import CaseFile, no_collection
 
     loaded: dict[Path, dict[str, tuple[Case, ...]]] = defaultdict(dict)
     sound: list[Case] = []
@@ -113,8 +114,10 @@ def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
         for path in files:
             try:
                 if is_cases(path):
-                    cases = loaded[path.parent][path.name] = load(path, shown=str(path))
-                    sound += _sound(cases)
+                    file = CaseFile.at(path, str(path))
+                    cases = loaded[path.parent][path.name] = file.cases()
+                    _check_sound(file, cases)
+                    sound += cases
                 else:
                     _check_list(path, loaded[path.parent])
             except CatalogError as error:
@@ -122,19 +125,16 @@ def _examine(files: Sequence[Path]) -> tuple[list[Case], list[Problem]]:
     return sound, list(problems)
 
 
-def _sound(cases: Sequence[Case]) -> Sequence[Case]:
-    """The cases of a file.
-
-    Errors: CatalogError where no input meets their conditions, and for written answers that their
-            formula excludes.
+def _check_sound(file: CaseFile, cases: Sequence[Case]) -> None:
+    """Errors: CatalogError where no input meets a case's conditions, and for written answers that
+    its formula excludes.
     """
     from gradcheck.catalog.answers import contradicted
     from gradcheck.points.feasibility import infeasible
 
-    found = (*infeasible(cases), *contradicted(cases))
+    found = (*file.problems(infeasible, cases), *file.problems(contradicted, cases))
     if found:
         raise CatalogError(found)
-    return cases
 
 
 def _check_list(path: Path, loaded: Mapping[str, Sequence[Case]]) -> None:

@@ -43,6 +43,9 @@ class Frozen:
         self._key = (array.shape, entries)
         self._hash = hash(self._key)
 
+    def __reduce__(self) -> tuple[type[Frozen], tuple[Array]]:
+        return Frozen, (self.array,)  # a hash is another in each process
+
     def __hash__(self) -> int:
         return self._hash
 

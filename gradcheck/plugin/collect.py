@@ -10,7 +10,7 @@ import pytest
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.known_failures import KnownFailure, check_known, list_beside, read_known
-from gradcheck.catalog.load import load
+from gradcheck.catalog.load import CaseFile
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.implementations.trust import refusal
 from gradcheck.plugin.folders import asked_of, shown
@@ -47,8 +47,9 @@ class CatalogFile(pytest.File):
 
     def _cases(self) -> tuple[Case, ...]:
         """Errors: CatalogError with all problems of the file."""
-        cases = load(self.path, shown=shown(self.path, self.config))
-        problems = infeasible(cases)
+        file = CaseFile.at(self.path, shown(self.path, self.config))
+        cases = file.cases()
+        problems = file.problems(infeasible, cases)
         if problems:
             raise CatalogError(problems)
         return cases

@@ -42,10 +42,10 @@ def test_the_version_is_printed(command):
 
 
 def test_a_command_that_is_not_there_is_bad_use(command):
-    ended = command("bench", "--json")
+    ended = command("prove", "--json")
     assert (ended.code, ended.out) == (4, "")
     assert ended.err == (
-        "gradcheck: No such command 'bench'.\n  fix:      see `gradcheck --help`\n"
+        "gradcheck: No such command 'prove'.\n  fix:      see `gradcheck --help`\n"
     )
 
 

@@ -1,0 +1,1 @@
+"""What gradcheck costs, measured beside what its users would do without it. Judges nothing."""
