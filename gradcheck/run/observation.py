@@ -187,6 +187,11 @@ class Observation:
     agreed: set[int] = field(default_factory=set)  # points of which a remark says that all agrees
     routes: dict[str, None] = field(default_factory=dict)
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers were judged."""
+        return sum(each.got.size for each in self.judged)
+
     def failing(self, ruling: Ruling) -> list[Entry | Finding]:
         """What is ruled so, or worse."""
         fatal = (Ruling.DISAGREE, *((ruling,) if ruling is not Ruling.DISAGREE else ()))
