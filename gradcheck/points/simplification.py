@@ -101,7 +101,7 @@ class FailureTest:
         return self._known[key]
 
 
-def smallest(
+def smallest(  # noqa: PLR0913 - what is shrunk, and within what
     point: Values,
     fails: Callable[[Values], bool],
     inputs: tuple[Input, ...],
@@ -112,9 +112,9 @@ def smallest(
 ) -> Values:
     """Return the simplest input found for which ``fails`` holds, or ``point`` if none is simpler.
 
-    ``fails`` is asked at most ``most`` times, and 400, and only about floats of the dtype that lie in the
-    domains, are matrices of their kind, and meet the formula's `where`. The result depends on
-    nothing but the arguments.
+    ``fails`` is asked at most ``most`` times, never more than 400, and only about floats of the
+    dtype that lie in the domains, are matrices of their kind, and meet the formula's `where`. The
+    result depends on nothing but the arguments.
 
     Shapes: each array has its input's shape, without an axis for points.
     """

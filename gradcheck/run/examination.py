@@ -71,7 +71,8 @@ def _diagnosed(examination: Examination) -> Outcome:
         failing_point = _chief_failing_point(examination)
         if failing_point.array:
             blame = ARRAY.format(METHODS[examination.check.witness].subject)
-            return examination.ended(worst.ruling, worst.reason, blame=blame)
+            guess = examination.guess_of_array
+            return examination.ended(worst.ruling, worst.reason, blame=blame, guess=guess)
         failing = frozenset(entry.label for _, entry in examination.totals.failing)
         differs = _why_calls_differ(examination.check, failing_point, failing)
         if differs is not None:
@@ -84,7 +85,9 @@ def _diagnosed(examination: Examination) -> Outcome:
     told = found["failures"][0]
     if examination.totals.worst == worst:
         found["worst"] = told
-    if told.true:  # what was not a number looks like nothing
+    if told in examination.of_arrays:
+        found["guess"] = examination.guess_of_array
+    elif told.true:  # what was not a number looks like nothing
         found |= _looks_like(examination, failing_point, found["blame"])
     return examination.ended(told.ruling, told.reason, **found)
 

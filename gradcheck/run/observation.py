@@ -16,6 +16,7 @@ from gradcheck.answer import (
     Agreement,
     Answer,
     Floats,
+    Guess,
     Remark,
     Ruling,
     Violation,
@@ -156,10 +157,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something said without a number, about a point."""
+    """Something said without a number, about a point; of an array what kind of error it may be."""
 
     point: int
     remark: Abstention | Violation
+    guess: Guess | None = None
 
     @property
     def label(self) -> str:
