@@ -8,13 +8,13 @@ rounding allow (``reference.rounded``). Every constant is derived in docs/judge.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from gradcheck.answer import Floats
+from gradcheck.answer import Floats, GuessKind
 from gradcheck.dtypes import Dtype
 
 MOST_SIGMA = 16.0
@@ -37,10 +37,23 @@ _STEPS = 20  # of the ways from a level to the next
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """What a term of the derivative, or a constant, that is a little off would add, per its size.
+
+    Shapes: numbers [*shape].
+    """
+
+    kind: GuessKind
+    text: str
+    numbers: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SampledArray:
     """The numbers of an array, the truth, and samples of right code's errors, by level.
 
-    ``terms`` is how many the longest sum has that it is computed from.
+    ``terms`` is how many the longest sum has that it is computed from. ``lines`` are asked for
+    where nothing simpler is wrong.
 
     Shapes: [*shape] each; samples [count, *shape].
     """
@@ -50,6 +63,7 @@ class SampledArray:
     samples: tuple[Floats, ...]
     dtype: Dtype
     terms: int = 0
+    lines: Callable[[], Iterator[Line]] = lambda: iter(())
 
     @property
     def error(self) -> Floats:
@@ -95,6 +109,7 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     yield from _scattered(fit)
     yield from _whole(array, fit)
     yield from _parts(array, fit)
+    yield from _terms_off(array, fit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,6 +295,88 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 f"{abs(value) / spread:.0f} standard errors",
                 statistic,
             )
+
+
+# terms
+
+
+def _terms_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    """The term of the derivative, or the constant, that stands out most: wrong by a factor."""
+    found = _leading(array, array.lines(), fit)
+    if found is not None and found.errors > MOST_ERRORS:
+        statistic = partial(_along, found.line.numbers, fit.weight)
+        yield Oddity(f"{found.text}, {found.errors:.0f} standard errors", statistic)
+
+
+def resemblance(array: SampledArray) -> Resemblance | None:
+    """Return the one factor, of all answers, or else of a term or constant, that is all that is
+    wrong; None where what it leaves would be convicted too.
+    """
+    fit = _fitted(array)
+    factor = Line(GuessKind.FACTOR, "a constant factor", array.true)
+    for lines in ([factor], array.lines()):
+        found = _leading(array, lines, fit)
+        if found is not None and found.errors > MOST_ERRORS:
+            left = oddities(replace(found.rest, lines=lambda: iter(())), ordinary=True)
+            if not any(True for _ in left):
+                return found
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resemblance:
+    """A line that errors have much of: ``value`` of it, so many standard ``errors``.
+
+    ``rest`` is the array without it.
+    """
+
+    line: Line
+    value: float
+    errors: float
+    rest: SampledArray
+
+    @property
+    def doubt(self) -> float:
+        """A standard error of the value."""
+        return abs(self.value) / self.errors
+
+    @property
+    def text(self) -> str:
+        text = self.line.text
+        if self.line.kind is GuessKind.DIGITS:
+            return f"{text} is off by {abs(self.value):.1g} of it"
+        return f"a factor of {1 + self.value:.4g} in a term: {text}"
+
+
+def _leading(array: SampledArray, lines: Iterable[Line], fit: _Fit) -> Resemblance | None:
+    """The line of which the errors have most, in standard errors.
+
+    How right code would scatter is read off the errors less what that line explains.
+    """
+    measured = [(line, *_measured(array, line, fit)) for line in lines]
+    line, value, errors = max(measured, key=lambda each: each[2], default=(None, 0.0, 0.0))
+    if line is None or not errors:
+        return None
+    rest = replace(array, got=array.got - value * line.numbers)
+    value, errors = _measured(array, line, _fitted(rest))
+    return Resemblance(line, value, errors, rest)
+
+
+def _measured(array: SampledArray, line: Line, fit: _Fit) -> tuple[float, float]:
+    """How much of a line the errors have, and how many standard errors that is."""
+    statistic = partial(_along, line.numbers, fit.weight)
+    value = statistic(array.error)
+    if not math.isfinite(value):
+        return 0.0, 0.0
+    samples = [[statistic(each) for each in level] for level in array.samples]
+    return value, abs(value) / _spread_of(samples, fit.place) / max(1.0, fit.scatter)
+
+
+def _along(numbers: Floats, weight: Floats, errors: Floats) -> float:
+    """The slope of errors against numbers; NaN where these vanish."""
+    weighted = _zeroed(numbers, weight) * weight
+    norm = float((_zeroed(numbers, weight) * weighted).sum())
+    return float((_zeroed(errors, weight) * weighted).sum()) / norm if norm > 0 else math.nan
 
 
 def _zeroed(errors: Floats, weight: Floats) -> Floats:

@@ -50,7 +50,7 @@ Values = dict[str, Array]
 _MOST_SLOTS = 64  # that are shrunk on their own; more are put together in groups
 _MOST_RANKS = 47
 _HIGHEST = 98  # rank that is drawn; Hypothesis mixes in larger ones that it finds in loaded modules
-_CALLS = 400  # of ``fails``, in all
+MOST_CALLS = 400  # of ``fails``, in all
 _ROUNDS = 3
 _EVERY_SETTING = settings(
     max_examples=300,
@@ -86,31 +86,35 @@ class FailureTest:
     After the last call that is allowed, nothing new fails: so shrinking ends, wherever it stands.
     """
 
-    def __init__(self, fails: Callable[[Values], bool], fits: Callable[[Floats], bool]) -> None:
-        self._fails, self._fits = fails, fits
+    def __init__(
+        self, fails: Callable[[Values], bool], fits: Callable[[Floats], bool], most: int
+    ) -> None:
+        self._fails, self._fits, self._most = fails, fits, most
         self._known: dict[bytes, bool] = {}
 
     def ask(self, row: Floats, point: Values) -> bool:
         key = row.tobytes()
         if key not in self._known:
-            if len(self._known) >= _CALLS or not self._fits(row):
+            if len(self._known) >= self._most or not self._fits(row):
                 return False
             self._known[key] = self._fails(point)
         return self._known[key]
 
 
-def smallest(
+def smallest(  # noqa: PLR0913 - what is shrunk, and within what
     point: Values,
     fails: Callable[[Values], bool],
     inputs: tuple[Input, ...],
     formula: Lowered,
     dtype: Dtype,
+    *,
+    most: int = MOST_CALLS,
 ) -> Values:
     """Return the simplest input found for which ``fails`` holds, or ``point`` if none is simpler.
 
-    ``fails`` is asked at most 400 times, and only about floats of the dtype that lie in the
-    domains, are matrices of their kind, and meet the formula's `where`. The result depends on
-    nothing but the arguments.
+    ``fails`` is asked at most ``most`` times, never more than 400, and only about floats of the
+    dtype that lie in the domains, are matrices of their kind, and meet the formula's `where`. The
+    result depends on nothing but the arguments.
 
     Shapes: each array has its input's shape, without an axis for points.
     """
@@ -126,7 +130,7 @@ def smallest(
             return False
         return holds(formula, to_rows(inputs, points))[0] is True
 
-    test = FailureTest(fails, fits)
+    test = FailureTest(fails, fits, min(most, MOST_CALLS))
     before = -1
     for _ in range(_ROUNDS):
         slots = _slots(row, inputs, dtype)

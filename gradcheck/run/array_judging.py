@@ -11,21 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.answer import Floats, Ruling, Violation
+from gradcheck.answer import Floats, Guess, GuessKind, Ruling, Violation
 from gradcheck.dtypes import FLOAT32
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.arrays import (
     FEWEST_ENTRIES,
+    Line,
     Oddity,
     SampledArray,
     may_stagnate,
     oddities,
+    resemblance,
     stagnation,
 )
 from gradcheck.judge.judge import RANGE
 from gradcheck.methods._torch.rounding import AnswerKey
 from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.enclosures import Status
+from gradcheck.run.factors import factor_text, term_text
+from gradcheck.run.faulty_formulas import lines
 from gradcheck.run.observation import Finding, Judged, Observation
 from gradcheck.run.session import Session
 
@@ -154,8 +158,24 @@ def _found(
     for oddity in _unexplained(array, rows, ordinary=ordinary):
         text = f"{first.port.name or 'output'}: {oddity.text}"
         remark = Violation(text, first.judged.answer.label)
-        yield first.observation, Finding(first.point, remark)
+        guess = _guess(session, array)
+        yield first.observation, Finding(first.point, remark, guess)
         return
+
+
+def _guess(session: Session, array: SampledArray) -> Guess | None:
+    """What kind of error it looks like; of few entries nothing is told."""
+    found = resemblance(array) if array.true.size >= FEWEST_ENTRIES else None
+    if found is None:
+        return None
+    line = found.line
+    if line.kind is GuessKind.DIGITS:
+        return Guess(line.kind, found.text)
+    if line.kind is GuessKind.TERM:
+        text = term_text(line.text, found.value, found.doubt, session, of_mean=True)
+        return Guess(line.kind, text)
+    factor = factor_text(1 + found.value, found.doubt, session, of_mean=True)
+    return Guess(line.kind, f"{line.text} of {factor}")
 
 
 def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -> Iterator[Oddity]:
@@ -187,7 +207,12 @@ def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
     got = np.stack([row.got for row in rows]).reshape(shape)
     true = np.stack([row.true for row in rows]).reshape(shape)
     samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
-    return SampledArray(got, true, samples, session.dtype, terms)
+
+    def changes() -> Iterator[Line]:
+        for kind, text, numbers in lines(session.variant.formula, query, points):
+            yield Line(kind, text, numbers[:, columns].reshape(shape))
+
+    return SampledArray(got, true, samples, session.dtype, terms, changes)
 
 
 def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:

@@ -113,13 +113,23 @@ def failing_entries(
     only_so = False
     for each in (PLAIN, seed):
         observation = observe(session, points, each, promises=promises)
-        found = failing(observation)
+        found = sorted(failing(observation), key=_badness, reverse=True)[:_MOST_TOLD]
         plain = [each for each in found if isinstance(each, Finding) or each.is_plain]
         if plain:
             return _each_once([entry_report(observation, entry) for entry in plain])
         only_so |= observation.judges_plain()
         contractions = contractions or [entry_report(observation, entry) for entry in found]
     return _each_once([replace(entry, only_so=only_so) for entry in contractions])
+
+
+_MOST_TOLD = 64
+"""Entries of one input, worst first: more are worded for nobody."""
+
+
+def _badness(failing: Entry | Finding) -> tuple[bool, float]:
+    """What is plain first, of these what is farthest off."""
+    plain = isinstance(failing, Finding) or failing.is_plain
+    return plain, failing.judgement.ulps
 
 
 def _each_once(found: Sequence[EntryReport]) -> list[EntryReport]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from gradcheck.answer import EntryReport, Ruling
 from gradcheck.catalog.case import Variant
 from gradcheck.judge.contraction import Term
 from gradcheck.judge.judge import Judgement
+from gradcheck.query import Port
 from gradcheck.run.joint_query import MOST_PARTS, Coordinates, all_derivatives, complex_sides
 from gradcheck.run.observation import Entry, Finding, Observation
 from gradcheck.run.session import Session
@@ -74,16 +76,17 @@ def index_text(observation: Observation, entry: Entry) -> str:
     n = session.reference.size
     shape = (session.reference.outputs, *(n for _ in range(order)))
     count = entry.weights.count
-    terms = entry.terms(MOST_PARTS)
     if count <= MOST_PARTS and 0 < math.prod(shape) <= MOST_PARTS:
-        terms = _without_zeros(observation, entry, terms)
+        terms = _without_zeros(observation, entry, entry.terms(MOST_PARTS))
         count = len(terms)
+    else:
+        terms = entry.terms(_MOST_TERMS)
     told = terms if count <= _MOST_TERMS else terms[: _MOST_TERMS - 1]
-    outputs, inputs = output_names(session.variant), input_names(session.variant)
+    outputs, inputs = session.variant.formula.judged, session.variant.formula.ports
     parts = []
     for weight, flat in told:
-        below = "".join(f"∂{inputs[flat // n**k % n]}" for k in reversed(range(order)))
-        output = outputs[flat // n**order]
+        below = "".join(f"∂{_name(inputs, flat // n**k % n)}" for k in reversed(range(order)))
+        output = _name(outputs, flat // n**order, "y")
         text = f"{_TOP[order]}{output}/{below}" if order else output
         parts.append(text if weight == 1.0 else f"{weight:g}·{text}")
     text = " + ".join(parts) + ("" if count == len(told) else f" + ... ({count} terms)")
@@ -107,17 +110,26 @@ _is_zero = np.frompyfunc(lambda ball: ball.is_zero(), 1, 1)
 
 def output_names(variant: Variant) -> list[str]:
     """What the output entries are called: ``y``, ``y[0, 1]``, or after their output's name."""
-    ports = variant.formula.judged
-    return [name for port in ports for name in _positions(port.name or "y", port.shape)]
+    return _names(variant.formula.judged, "y")
 
 
 def input_names(variant: Variant) -> list[str]:
     """What the input entries are called: ``x``, ``x[0, 1]``."""
-    ports = variant.formula.ports
-    return [name for port in ports for name in _positions(port.name, port.shape)]
+    return _names(variant.formula.ports)
 
 
-def _positions(name: str, shape: tuple[int, ...]) -> list[str]:
-    if shape == ():
-        return [name]
-    return [f"{name}[{', '.join(map(str, index))}]" for index in np.ndindex(shape)]
+def _names(ports: Sequence[Port], unnamed: str = "") -> list[str]:
+    return [_name(ports, k, unnamed) for k in range(sum(math.prod(port.shape) for port in ports))]
+
+
+def _name(ports: Sequence[Port], number: int, unnamed: str = "") -> str:
+    """What an entry of several arrays, numbered throughout, is called."""
+    for port in ports:
+        size = math.prod(port.shape)
+        if number < size:
+            break
+        number -= size
+    name = port.name or unnamed
+    if port.shape == ():
+        return name
+    return f"{name}[{', '.join(map(str, map(int, np.unravel_index(number, port.shape))))}]"

@@ -23,7 +23,7 @@ from gradcheck.query import Array
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
-from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask
+from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, calm_warnings
 from gradcheck.run.session import Points, Session, session_of
 
@@ -71,7 +71,8 @@ def _diagnosed(examination: Examination) -> Outcome:
         failing_point = _chief_failing_point(examination)
         if failing_point.array:
             blame = ARRAY.format(METHODS[examination.check.witness].subject)
-            return examination.ended(worst.ruling, worst.reason, blame=blame)
+            guess = examination.guess_of_array
+            return examination.ended(worst.ruling, worst.reason, blame=blame, guess=guess)
         failing = frozenset(entry.label for _, entry in examination.totals.failing)
         differs = _why_calls_differ(examination.check, failing_point, failing)
         if differs is not None:
@@ -84,7 +85,9 @@ def _diagnosed(examination: Examination) -> Outcome:
     told = found["failures"][0]
     if examination.totals.worst == worst:
         found["worst"] = told
-    if told.true:  # what was not a number looks like nothing
+    if told in examination.of_arrays:
+        found["guess"] = examination.guess_of_array
+    elif told.true:  # what was not a number looks like nothing
         found |= _looks_like(examination, failing_point, found["blame"])
     return examination.ended(told.ruling, told.reason, **found)
 
@@ -189,16 +192,27 @@ def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
     if not failing_point.drawn or not METHODS[examination.check.witness].by_default:
         return failing_point.points  # where a call is dear, hundreds of them are too many
 
+    session, seed, ruling = examination.session, failing_point.seed, failing_point.ruling
+    observation = observe(session, failing_point.points, seed)
+    calls = _MOST_SHRUNK // max(1, observation.numbers)
+    # it may fail only beside other points
+    if calls < _FEWEST_CALLS or not examination.failing(observation, ruling):
+        return failing_point.points
+
     def fails(point: Mapping[str, object]) -> bool:
         points = {name: np.asarray(values)[None] for name, values in point.items()}
-        return examination.fails(points, failing_point.seed, failing_point.ruling)
+        return examination.fails(points, seed, ruling)
 
     first = {name: values[0] for name, values in failing_point.points.items()}
-    if not fails(first):  # it fails only beside other points
-        return failing_point.points
-    session = examination.session
-    found = smallest(first, fails, session.variant.inputs, session.variant.formula, session.dtype)
+    formula = session.variant.formula
+    found = smallest(first, fails, session.variant.inputs, formula, session.dtype, most=calls)
     return {name: values[None] for name, values in found.items()}
+
+
+_MOST_SHRUNK = 1 << 16
+"""Numbers that are judged while an input is made smaller: some seconds."""
+_FEWEST_CALLS = 32
+"""Fewer make nothing simple of an array; it is told as it is."""
 
 
 def _at(points: Points) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from gradcheck.run.evidence import Evidence
+from gradcheck.run.session import Session
 
 NEAR_ONE = 1e-3
 """A factor so near to 1 is a constant of too few digits."""
@@ -19,16 +19,22 @@ _ROUNDING = 64.0
 """Units of rounding that a factor may be off by itself."""
 
 
-def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
+def factor_text(factor: float, doubt: float, session: Session, *, of_mean: bool = False) -> str:
     """Return the factor, and what it is if that can be told: ``1/2``, ``3.14159 (pi)``.
 
-    A name must meet the factor to within its doubt.
+    A name must meet the factor to within its doubt. ``of_mean``: it is known better than a number
+    of the dtype, and told to as many digits.
     """
     if factor == 0:
         return "0"
-    off = max(
-        8 * doubt / abs(factor), min(_ROUNDING * evidence.session.dtype.unit_roundoff, _ROUGH)
-    )
+    off = 8 * doubt / abs(factor)
+    if of_mean:
+        digits = math.ceil(-math.log10(max(doubt, 1e-12)))
+        off, factor = off / 2, round(factor, digits)
+        if factor == 0:
+            return "0"
+    else:
+        off = max(off, min(_ROUNDING * session.dtype.unit_roundoff, _ROUGH))
     excess = factor - 1
     if abs(excess) < NEAR_ONE:
         digits = round(-math.log10(abs(excess)))
@@ -37,10 +43,25 @@ def factor_text(factor: float, doubt: float, evidence: Evidence) -> str:
     size = abs(factor)
     fraction = _fraction(size) if off <= _ROUGH else ""
     fraction = fraction if fraction and abs(size / _value(fraction) - 1) <= off else ""
-    names = _names(evidence, simple=bool(fraction)) if fraction or off <= _EXACT else ()
+    names = _names(session, simple=bool(fraction)) if fraction or off <= _EXACT else ()
     name = next((text for text, value in names if abs(size / value - 1) <= off), "")
     number = f"{'-' if factor < 0 else ''}{fraction or f'{size:.6g}'}"
     return f"{number} ({name})" if name else number
+
+
+def term_text(
+    text: str, excess: float, doubt: float, session: Session, *, of_mean: bool = False
+) -> str:
+    """Return what error of a term makes ``excess`` of its derivative too many."""
+    for known, told in (
+        (-1.0, "a missing term"),
+        (-2.0, "the sign of a term"),
+        (1.0, "a term twice"),
+    ):
+        if abs(excess - known) <= max(1e-6, 4 * doubt):
+            return f"{told}: {text}"
+    factor = factor_text(1 + excess, doubt, session, of_mean=of_mean)
+    return f"a factor of {factor} in a term: {text}"
 
 
 def _fraction(size: float) -> str:
@@ -62,9 +83,9 @@ def _value(fraction: str) -> float:
     return int(above) / int(below or 1)
 
 
-def _names(evidence: Evidence, *, simple: bool) -> Iterator[tuple[str, float]]:
+def _names(session: Session, *, simple: bool) -> Iterator[tuple[str, float]]:
     """Numbers that a factor may be, with their names; ``simple``: those of the case alone."""
-    own = [each for each in _numbers_of(evidence) if each[1] != 1]
+    own = [each for each in _numbers_of(session) if each[1] != 1]
     for name, value in own:
         yield from ((name, value), (f"1/{name}", 1 / value))
     if simple:
@@ -90,9 +111,8 @@ _CONSTANTS = {
 }
 
 
-def _numbers_of(evidence: Evidence) -> Iterator[tuple[str, float]]:
+def _numbers_of(session: Session) -> Iterator[tuple[str, float]]:
     """The numbers that the case itself has: constants, swept values, lengths and sizes."""
-    session = evidence.session
     for name, value in {**session.case.constants, **session.variant.values}.items():
         if isinstance(value, int | float | Fraction) and value > 0:
             yield name, float(value)

@@ -12,6 +12,8 @@ from fractions import Fraction
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.graph import Frozen, Graph, Operation
+from gradcheck.graph.lower import Lowered
+from gradcheck.query import Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.query_rows import in_floats
 from gradcheck.run.evidence import Alternative, Evidence
@@ -24,21 +26,49 @@ _STEP = 1e-5
 def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with one fault in one step."""
     function = GraphFunction.of(evidence.session.variant.formula)
-    yield from _of_constants(evidence, function)
+    shape, true, at = evidence.true.shape, evidence.true, (evidence.query, evidence.points)
+    for text, slope in _of_constants(function, *at):
+        yield Alternative(GuessKind.DIGITS, text, true, slope.reshape(shape))
     faults = _FAULTS if evidence.query.order else _VALUE_FAULTS
+    for node, k in _arguments(function):
+        for kind, text, change, is_line in faults:
+            base = _answers(change(function, node, k), *at)
+            if base is None:
+                continue
+            base, told = base.reshape(shape), _told(function, text, node, k)
+            yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
+
+
+def lines(
+    formula: Lowered, query: Query, points: Floats
+) -> Iterator[tuple[GuessKind, str, Floats]]:
+    """Yield what one term of the derivative, or one constant, that is a little off would change.
+
+    Times by how much it is too large, relatively.
+
+    Shapes: points [count, n]; [count, *free].
+    """
+    function = GraphFunction.of(formula)
+    true = _answers(function, query, points)
+    if true is None or not query.order:
+        return
+    for text, slope in _of_constants(function, query, points):
+        yield GuessKind.DIGITS, text, slope
+    for node, k in _arguments(function):
+        base = _answers(_cut(function, node, k), query, points)
+        if base is not None:
+            yield GuessKind.TERM, _told(function, _TERM, node, k), true - base
+
+
+def _arguments(function: GraphFunction) -> Iterator[tuple[int, int]]:
+    """The arguments of the steps that depend on an input: a step and a place."""
     for node in _steps(function):
-        for k in range(len(function.graph.nodes[node].args)):
-            for kind, text, change, is_line in faults:
-                faulty = change(function, node, k)
-                if faulty is None:
-                    continue
-                base = _answers(evidence, faulty)
-                if base is None:
-                    continue
-                arg = text_of(function.graph, function.graph.nodes[node].args[k])
-                told = text.format(text_of(function.graph, node), arg)
-                slope = evidence.true - base if is_line else None
-                yield Alternative(kind, told, evidence.true if is_line else base, slope)
+        yield from ((node, k) for k in range(len(function.graph.nodes[node].args)))
+
+
+def _told(function: GraphFunction, text: str, node: int, k: int) -> str:
+    arg = function.graph.nodes[node].args[k]
+    return text.format(text_of(function.graph, node), text_of(function.graph, arg))
 
 
 def _steps(function: GraphFunction) -> list[int]:
@@ -51,16 +81,17 @@ def _steps(function: GraphFunction) -> list[int]:
     return found if len(found) <= _MOST_STEPS else []
 
 
-def _answers(evidence: Evidence, function: GraphFunction) -> Floats | None:
-    """What a function answers where the evidence was, in float64; None where it does not tell."""
-    query = evidence.query
-    if query.cotangent is None and query.free_inputs:
+def _answers(function: GraphFunction | None, query: Query, points: Floats) -> Floats | None:
+    """What a function, if there is one, answers in float64; None where it does not tell.
+
+    Shapes: points [count, n]; [count, *free].
+    """
+    if function is None or (query.cotangent is None and query.free_inputs):
         return None
     try:
-        found = in_floats(DerivativeGraphs(function), query, evidence.points)
+        return in_floats(DerivativeGraphs(function), query, points)
     except (NoDerivative, ZeroDivisionError):
         return None
-    return found.reshape(evidence.true.shape)
 
 
 _Change = Callable[[Graph, int, list[int]], int]
@@ -141,16 +172,19 @@ def _left_out(function: GraphFunction, node: int, k: int) -> GraphFunction | Non
     return _rewritten(function, node, change)
 
 
+_TERM = "in {0} the derivative by {1}"
 _FAULTS = (
-    (GuessKind.TERM, "in {0} the derivative by {1}", _cut, True),
+    (GuessKind.TERM, _TERM, _cut, True),
     (GuessKind.CHAIN, "a missing factor: the derivative of {0} by {1}", _with_slope_one, False),
     (GuessKind.CHAIN, "the value of {0} in place of its derivative by {1}", _with_its_value, False),
 )
 _VALUE_FAULTS = ((GuessKind.TERM, "{1} is left out of {0}", _left_out, False),)
 
 
-def _of_constants(evidence: Evidence, function: GraphFunction) -> Iterator[Alternative]:
-    """Answers with a constant of the formula that is a little off."""
+def _of_constants(
+    function: GraphFunction, query: Query, points: Floats
+) -> Iterator[tuple[str, Floats]]:
+    """What constants of the formula that are a little off change, times by how much of them."""
     for node in function.graph.ancestors(function.outputs):
         found = function.graph.nodes[node]
         if found.op != "constant" or found.shape != () or found.kind != "real":
@@ -159,13 +193,12 @@ def _of_constants(evidence: Evidence, function: GraphFunction) -> Iterator[Alter
         if number is None or number == round(number):
             continue
         low, high = (
-            _answers(evidence, _rewritten(function, node, _constant(number * (1 + step))))
+            _answers(_rewritten(function, node, _constant(number * (1 + step))), query, points)
             for step in (-_STEP, _STEP)
         )
         if low is not None and high is not None:
             told = f"the constant {text_of(function.graph, node)}"
-            slope = (high - low) / (2 * _STEP)
-            yield Alternative(GuessKind.DIGITS, told, evidence.true, slope)
+            yield told, (high - low) / (2 * _STEP)
 
 
 def _constant(number: float) -> _Change:

@@ -19,7 +19,7 @@ from gradcheck.judge.judge import Mask
 from gradcheck.query import owners
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
-from gradcheck.run.factors import NEAR_ONE, factor_text
+from gradcheck.run.factors import NEAR_ONE, factor_text, term_text
 from gradcheck.run.places import wrong_place
 
 _ROUNDING = 64.0
@@ -282,25 +282,13 @@ def _told(fit: _Fit, evidence: Sequence[Evidence], place: str) -> Guess:
     if one.slope is None:
         return Guess(one.kind, one.text, place)
     if one.kind is GuessKind.FACTOR:
-        return Guess(one.kind, f"{one.text} of {factor_text(k, doubt, evidence[0])}", place)
+        return Guess(one.kind, f"{one.text} of {factor_text(k, doubt, evidence[0].session)}", place)
     if one.kind is GuessKind.TERM:
-        return Guess(one.kind, _term_text(one.text, k, doubt, evidence[0]), place)
+        return Guess(one.kind, term_text(one.text, k, doubt, evidence[0].session), place)
     if one.kind is GuessKind.DIGITS:
         return Guess(one.kind, f"{one.text} is off by {abs(k):.1g} of it", place)
     number = f"{k:.6g}"
     return Guess(one.kind, f"{one.text}: {number}", place)
-
-
-def _term_text(text: str, k: float, doubt: float, evidence: Evidence) -> str:
-    """What error of a term makes ``k`` of its derivative too many."""
-    for excess, told in (
-        (-1.0, "a missing term"),
-        (-2.0, "the sign of a term"),
-        (1.0, "a term twice"),
-    ):
-        if abs(k - excess) <= max(1e-6, 4 * doubt):
-            return f"{told}: {text}"
-    return f"a factor of {factor_text(1 + k, doubt, evidence)} in a term: {text}"
 
 
 # where the truth is zero

@@ -16,6 +16,7 @@ from gradcheck.answer import (
     Agreement,
     Answer,
     Floats,
+    Guess,
     Remark,
     Ruling,
     Violation,
@@ -156,10 +157,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something said without a number, about a point."""
+    """Something said without a number, about a point; of an array what kind of error it may be."""
 
     point: int
     remark: Abstention | Violation
+    guess: Guess | None = None
 
     @property
     def label(self) -> str:
@@ -186,6 +188,11 @@ class Observation:
     remarks: list[Remark] = field(default_factory=list)
     agreed: set[int] = field(default_factory=set)  # points of which a remark says that all agrees
     routes: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers were judged."""
+        return sum(each.got.size for each in self.judged)
 
     def failing(self, ruling: Ruling) -> list[Entry | Finding]:
         """What is ruled so, or worse."""

@@ -25,6 +25,7 @@ from gradcheck.answer import (
     EntryReport,
     Floats,
     Grade,
+    Guess,
     Outcome,
     Ruling,
     RunOptions,
@@ -123,6 +124,7 @@ class Examination:
         self.failing_points: list[FailingPoint] = []
         self.heard: list[tuple[Observation, tuple[str, ...]]] = []  # with the kinds of their points
         self.of_arrays: list[EntryReport] = []  # what is wrong with arrays as such
+        self.guess_of_array: Guess | None = None  # the first of which there is one
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
 
@@ -246,6 +248,7 @@ class Examination:
         for observation, finding in array_findings(self.session, self.heard):
             excuse = self.known_failures.at(None)
             failing = self.totals.add_finding(observation, finding, excuse)
+            self.guess_of_array = self.guess_of_array or finding.guess
             self.of_arrays += [entry_report(observation, each) for each in failing]
             if failing and self._leads(failing):
                 point = single(observation.points, finding.point)

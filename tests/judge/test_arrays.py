@@ -1,11 +1,14 @@
 """What entries of low precision show together: a factor, an offset, a row, a stopped sum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gradcheck.answer import GuessKind
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
-from gradcheck.judge.arrays import SampledArray, oddities
+from gradcheck.judge.arrays import Line, SampledArray, oddities, resemblance
 from gradcheck.randomness import random_words
 
 BFLOAT16 = DTYPES["bfloat16"]
@@ -131,3 +134,42 @@ def test_what_the_code_itself_moves_by_is_no_oddity():
     assert oddity.is_explained(found.error, swinging)
     still = np.stack([found.got, found.got * (1 + U * evenly(9, SHAPE))])
     assert not oddity.is_explained(found.error, still)
+
+
+TERM = evenly(3, SHAPE) / 4
+
+
+def with_term(got):
+    """An array whose truth has a term, and what a relative change of that would add."""
+    return replace(array(got), lines=lambda: iter([Line(GuessKind.TERM, "t", TERM)]))
+
+
+def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_nothing():
+    got = rounded(TRUE + 0.01 * TERM)
+    assert told(array(got)) == []
+    (text,) = told(with_term(got))
+    assert text.startswith("a factor of 1.01 in a term: t, ")
+
+
+def test_of_right_code_no_term_is_off():
+    assert told(with_term(rounded(TRUE))) == []
+
+
+def test_errors_resemble_what_leaves_nothing_that_is_wrong():
+    found = resemblance(with_term(rounded(TRUE - TERM)))
+    assert found.line.kind is GuessKind.TERM
+    assert abs(found.value + 1) < 4 * found.doubt < 0.1
+
+
+def test_a_factor_of_all_is_told_before_a_term():
+    assert resemblance(with_term(rounded(1.01 * TRUE))).line.kind is GuessKind.FACTOR
+
+
+def test_errors_that_no_single_factor_explains_resemble_nothing():
+    wrong = TRUE - TERM
+    wrong[5] *= 1.5
+    assert resemblance(with_term(rounded(wrong))) is None
+
+
+def test_right_code_resembles_nothing():
+    assert resemblance(with_term(rounded(TRUE))) is None

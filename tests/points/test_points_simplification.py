@@ -149,3 +149,18 @@ def test_a_ladder_ends_at_its_number_and_holds_nothing_twice(value):
     assert rungs[-1] == value
     assert len(rungs) <= 47
     assert len(set(rungs)) == len(rungs) - (value == 0 and len(rungs) > 1)
+
+
+def test_no_more_is_asked_than_is_allowed():
+    asked = []
+
+    def fails(candidate):
+        asked.append(candidate)
+        return bool((candidate["x"] != 0).any())
+
+    x = variable("x", shape=(8,))
+    start = {"x": np.arange(1.0, 9.0) / 7}
+    formula = lowered("sum(0*x)", (x,))
+    found = smallest(start, fails, (x,), formula, DOUBLE, most=20)
+    assert 0 < len(asked) <= 20
+    assert fails(found)

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 import gradcheck
-from gradcheck.answer import Ruling
+from gradcheck.answer import GuessKind, Ruling
 
 ROWS = {"x": {"shape": [16, 32], "domain": "(-4, 4)"}}
 SOFTMAX = {
@@ -125,3 +125,55 @@ def test_a_sum_that_does_not_is_acquitted():
         return functional.layer_norm(x, (2,), None, None, 0.5) + b
 
     assert outcome_of(layer_norm, BIAS, "bfloat16", "contract").verdict is not Ruling.DISAGREE
+
+
+RMS_NORM = {
+    "formula": "x/sqrt(mean(x*x, dim=1, keepdim=True) + 1/100000)",
+    "inputs": {"x": {"shape": [32, 96], "domain": "(-3, 3)"}},
+    "points": 8,
+}
+
+
+def rms_norm(divided_by):
+    """RMS norm, fused: computed in float32, rounded once, with its backward written out."""
+
+    class Fused(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            wide = x.float()
+            return (wide * inverse(wide)).to(x.dtype)
+
+        @staticmethod
+        def backward(context, cotangent):
+            x, given = context.saved_tensors[0].float(), cotangent.float()
+            r = inverse(x)
+            inner = (given * x).sum(1, keepdim=True) / divided_by
+            return (r * (given - x * r * r * inner)).to(cotangent.dtype)
+
+    def inverse(x):
+        return torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-5)
+
+    return Fused.apply
+
+
+def test_a_mean_over_one_too_few_is_convicted_and_guessed_though_each_number_rounds_as_much():
+    outcome = outcome_of(rms_norm(95), RMS_NORM, "bfloat16")
+    assert outcome.verdict is Ruling.DISAGREE
+    assert "in a term: in x/(sqrt(" in outcome.reason
+    assert str(outcome.guess).startswith("a factor of 1.01")
+    assert outcome.guess.kind is GuessKind.TERM
+
+
+def test_the_mean_over_all_is_acquitted():
+    assert outcome_of(rms_norm(96), RMS_NORM, "bfloat16").verdict is not Ruling.DISAGREE
+
+
+def test_of_a_kernel_that_is_wrong_everywhere_the_worst_entries_are_told():
+    outcome = outcome_of(scaled(softmax, 2.0), {**SOFTMAX, **WIDE}, "float32")
+    assert str(outcome.guess) == "a constant factor of 2"
+    assert 1 < len(outcome.smallest) <= 64  # of 3,072
+    assert outcome.smallest[0].ulps == max(each.ulps for each in outcome.smallest)
+
+
+WIDE = {"inputs": {"x": {"shape": [48, 64], "domain": "(-4, 4)"}}, "points": 2}
