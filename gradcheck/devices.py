@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -37,6 +38,22 @@ def choose(text: str, spelling: str = "--device") -> tuple[str, ...]:
                 "write auto to run on what is there",
             )
     return tuple(words) or there()
+
+
+def choose_among(text: str, spelling: str, offered: Sequence[str]) -> tuple[str, ...]:
+    """As ``choose``, of the devices that other machines offer.
+
+    Errors: UsageError if none of them offers one.
+    """
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words if text != "auto" else []:
+        if word.partition(":")[0] not in offered:
+            raise UsageError(
+                f"{spelling} {word}: no worker offers such a device",
+                f"one or more of {', '.join(offered)}, or auto",
+                "start a worker where there is one: dask worker ADDRESS --resources GPU=1",
+            )
+    return tuple(offered if text == "auto" else words)
 
 
 def choose_one(text: str) -> str:

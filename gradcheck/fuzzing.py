@@ -8,6 +8,7 @@ only where it ends.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -27,6 +28,7 @@ from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import case_of, flow
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.catalog.load import load
+from gradcheck.cluster import Cluster, Feed, Unit, done
 from gradcheck.errors import CatalogError
 from gradcheck.language.nodes import Call, Name
 from gradcheck.language.torch_names import children
@@ -77,6 +79,8 @@ class Campaign:
     functions: int = 0
     known: int = 0
     mended: list[Path] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """Batches over which workers died, as the seed of each."""
 
 
 def functions(shape: tuple[int, ...]) -> SearchStrategy[dict[str, Any]]:
@@ -105,15 +109,86 @@ def fuzz(campaign: Campaign, *, seed: int, until: float) -> Iterator[FuzzFailure
     yield from _replayed(campaign)
     number = 0
     while time.monotonic() < until:
-        shape = _shape(number)
-        failure = _smallest(campaign, functions(shape), f"{seed}/{number}", until)
-        if failure is None:
+        found = _of_batch(campaign, f"{seed}/{number}", _shape(number), until)
+        if found is None:
             number += 1  # else the same functions again, now that this cause is known
             continue
-        keys, check = failure
-        found = _kept(campaign, keys, check)
-        campaign.found.append(found)
+        _keep(campaign, found)
         yield found
+
+
+def fuzz_on(
+    cluster: Cluster, campaign: Campaign, *, seed: int, until: float
+) -> Iterator[FuzzFailure]:
+    """As ``fuzz``, the batches of functions by the workers of a cluster, several at once.
+
+    Which functions come hangs on the seed alone; which of two failures of one cause is told, on who
+    is first. A batch over which workers die is told as lost. Errors: as ``gradcheck.cluster.done``.
+    """
+    yield from _replayed(campaign)
+    again: list[int] = []
+    numbers = itertools.count()
+
+    def batches() -> Iterator[Unit]:
+        while time.monotonic() < until:
+            yield _batch(campaign, seed, again.pop() if again else next(numbers), until)
+
+    for each in done(cluster, "gradcheck.fuzzing:look_at_batch", [Feed(batches())]):
+        number, answer = each.unit["number"], each.answer
+        if answer is None:
+            campaign.lost.append(f"{seed}/{number}")
+            continue
+        campaign.functions += answer["functions"]
+        campaign.known += answer["known"]
+        if answer["found"] is None:
+            continue
+        again.append(number)  # there may be another cause behind this one
+        found = _failure_of(answer["found"])
+        if any(each.cause.explains(found.cause.witness, found.cause.functions)
+               for each in campaign.found):  # fmt: skip
+            campaign.known += 1  # another batch was first
+            continue
+        _keep(campaign, found)
+        yield found
+
+
+def _batch(campaign: Campaign, seed: int, number: int, until: float) -> Unit:
+    causes = [*campaign.excused, *(each.cause for each in campaign.found)]
+    return {
+        "seed": seed,
+        "number": number,
+        "folder": str(campaign.folder),
+        "causes": [[cause.witness, sorted(cause.functions)] for cause in causes],
+        "until": time.time() + until - time.monotonic(),
+    }
+
+
+def look_at_batch(unit: Unit) -> dict[str, Any]:
+    """On a worker: look at a batch of functions, and return what was found, as plain data."""
+    causes = [FuzzCause(witness, frozenset(names)) for witness, names in unit["causes"]]
+    campaign = Campaign(Path(unit["folder"]), causes)
+    number = unit["number"]
+    until = time.monotonic() + unit["until"] - time.time()
+    found = _of_batch(campaign, f"{unit['seed']}/{number}", _shape(number), until)
+    told = None
+    if found is not None:
+        cause = [found.cause.witness, sorted(found.cause.functions)]
+        told = {"case": found.case, "block": found.block, "path": str(found.path), "cause": cause}
+    return {"functions": campaign.functions, "known": campaign.known, "found": told}
+
+
+def _failure_of(told: Mapping[str, Any]) -> FuzzFailure:
+    witness, names = told["cause"]
+    cause = FuzzCause(witness, frozenset(names))
+    return FuzzFailure(told["case"], told["block"], Path(told["path"]), cause)
+
+
+def _of_batch(
+    campaign: Campaign, seed: str, shape: tuple[int, ...], until: float
+) -> FuzzFailure | None:
+    """The smallest failing function of a batch, told; None where none fails."""
+    failure = _smallest(campaign, functions(shape), seed, until)
+    return None if failure is None else _told(campaign, *failure)
 
 
 def _shape(number: int) -> tuple[int, ...]:
@@ -192,17 +267,21 @@ def failing(campaign: Campaign, case: Case, *, again: bool = False) -> Check | N
     return None
 
 
-def _kept(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> FuzzFailure:
-    """Write the case into the folder, whole or not at all."""
+def _told(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> FuzzFailure:
     text = _as_yaml(keys)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]
     path = campaign.folder / f"fuzz-{name}.yaml"
-    campaign.folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(text, "utf-8")
-    draft.replace(path)
     cause = FuzzCause(check.witness, functions_of(check.case))
     return FuzzFailure(text, _block(check, str(path)), path, cause)
+
+
+def _keep(campaign: Campaign, found: FuzzFailure) -> None:
+    """Write the case into the folder, whole or not at all."""
+    campaign.folder.mkdir(parents=True, exist_ok=True)
+    draft = found.path.with_suffix(f".{os.getpid()}")
+    draft.write_text(found.case, "utf-8")
+    draft.replace(found.path)
+    campaign.found.append(found)
 
 
 def _as_yaml(keys: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 FLOORS = (
     {"cache", "errors", "dtypes", "interruption", "query"},
-    {"answer", "spelling"},
+    {"answer", "cluster", "spelling"},
     {"language", "ops", "devices", "floats", "randomness"},
     {"graph"},
     {"reference"},

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from stand_in_scheduler import StandIn
 from typer.testing import CliRunner
 
 from gradcheck import fuzzing, strategies
@@ -11,7 +12,16 @@ from gradcheck.catalog.inline import case_of
 from gradcheck.catalog.known_failures import load_known
 from gradcheck.catalog.load import load
 from gradcheck.cli.app import app
-from gradcheck.fuzzing import Campaign, FuzzCause, excused_by, failing, functions_of, fuzz
+from gradcheck.cluster import Cluster
+from gradcheck.fuzzing import (
+    Campaign,
+    FuzzCause,
+    excused_by,
+    failing,
+    functions_of,
+    fuzz,
+    fuzz_on,
+)
 from gradcheck.implementations import translation
 
 
@@ -124,3 +134,40 @@ def test_the_command_ends_with_1_where_what_was_found_still_fails(tmp_path):
     assert done.exit_code == 1
     assert len(told["found"]) == 1
     assert told["functions"] == 1
+
+
+@pytest.fixture
+def wrong_everywhere(monkeypatch, tmp_path):
+    """Every batch meets the same cause, told as plain data."""
+    found = {"case": "a case", "block": "", "path": str(tmp_path / "fuzz-1.yaml")}
+    answer = {"functions": 1, "known": 0, "found": {**found, "cause": ["reverse", ["sin"]]}}
+    monkeypatch.setattr(fuzzing, "look_at_batch", lambda unit: answer)
+
+
+@pytest.mark.usefixtures("wrong_everywhere")
+def test_a_cause_that_several_batches_of_a_cluster_meet_is_kept_and_told_once(tmp_path):
+    pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    campaign, cluster = Campaign(tmp_path, ()), Cluster(StandIn(), "")
+    found = list(fuzz_on(cluster, campaign, seed=1, until=time.monotonic() + 0.05))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["a case"]
+    assert found == campaign.found
+    assert (len(found), campaign.known) == (1, campaign.functions - 1)
+    assert campaign.functions > 3
+
+
+@pytest.mark.usefixtures("wrong_sine")
+def test_a_batch_finds_what_is_not_known_and_tells_it_as_plain_data(tmp_path):
+    campaign = Campaign(tmp_path, ())
+    unit = fuzzing._batch(campaign, 1, 2, time.monotonic() + 100)
+    answer = json.loads(json.dumps(fuzzing.look_at_batch(json.loads(json.dumps(unit)))))
+    assert answer["found"]["cause"] == ["reverse", ["sin"]]
+    assert "looks like: a constant factor of 2" in answer["found"]["block"]
+    known = {**unit, "causes": [answer["found"]["cause"]]}
+    assert fuzzing.look_at_batch(known)["found"] is None
+
+
+def test_a_batch_over_which_workers_die_is_told_as_lost(tmp_path):
+    pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    campaign, cluster = Campaign(tmp_path, ()), Cluster(StandIn(kills=lambda unit: True), "")
+    assert list(fuzz_on(cluster, campaign, seed=7, until=time.monotonic() + 0.05)) == []
+    assert campaign.lost[0] == "7/0"

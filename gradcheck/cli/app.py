@@ -26,6 +26,7 @@ from gradcheck.cli import (
 )
 from gradcheck.cli.arguments import CommandLineError
 from gradcheck.cli.output import MEANING, ExitCode, complain, emit, epilog
+from gradcheck.cluster import ClusterLost
 from gradcheck.errors import CatalogError, ExpressionError, UsageError
 
 app = typer.Typer(
@@ -89,6 +90,9 @@ def _run(arguments: list[str]) -> int:
     except (UsageError, ExpressionError) as error:
         complain(str(error))
         return ExitCode.BAD_USE
+    except ClusterLost as error:
+        complain(f"{error}; what had ended is kept")
+        return ExitCode.INTERRUPTED
     except CatalogError as error:
         complain(str(error))
         return ExitCode.BAD_USE if isinstance(error, CommandLineError) else ExitCode.BAD_FILE

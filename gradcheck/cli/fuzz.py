@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from gradcheck.cache import cache_folder
 from gradcheck.catalog.files import catalog_folder
 from gradcheck.cli.arguments import cases_of
 from gradcheck.cli.output import MEANING, ExitCode, counted, emit, emit_json, epilog, with_examples
+from gradcheck.cluster import connect
 
 _CODES = {
     ExitCode.OK: "nothing found",
@@ -26,6 +28,7 @@ def register(app: typer.Typer) -> None:
         epilog(_CODES),
         "gradcheck fuzz --minutes 10 --seed 7",
         "gradcheck fuzz --minutes 60 --report found/",
+        "gradcheck fuzz --minutes 60 --scheduler tcp://host:8786",
     )
     app.command("fuzz", epilog=examples, short_help="Put random functions to every witness.")(
         fuzz_command
@@ -40,6 +43,9 @@ def fuzz_command(
         Path | None,
         typer.Option("--report", help="Where findings are kept, and replayed from first."),
     ] = None,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler look.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Put random functions to every witness until time is up.
@@ -50,14 +56,16 @@ def fuzz_command(
     until = time.monotonic() + 60 * minutes
     # What judges takes torch, sympy and Hypothesis along: seconds that --help need not wait for.
     from gradcheck.catalog.known_failures import load_known
-    from gradcheck.fuzzing import Campaign, excused_by, fuzz
+    from gradcheck.fuzzing import Campaign, excused_by, fuzz, fuzz_on
     from gradcheck.methods._torch.calling import warm_up
 
+    cluster = connect(scheduler) if scheduler else None
     warm_up()
     cases = catalog_folder()
     excused = excused_by(load_known(cases), cases_of([str(cases)]))
     campaign = Campaign(folder or cache_folder() / "fuzz", excused)
-    for found in fuzz(campaign, seed=seed, until=until):
+    look = fuzz if cluster is None else partial(fuzz_on, cluster)
+    for found in look(campaign, seed=seed, until=until):
         if not as_json:
             emit(f"{found.block}\n\nthe case, kept in {found.path}:\n\n{found.case}")
     if as_json:
@@ -69,6 +77,9 @@ def fuzz_command(
     else:
         for path in campaign.mended:
             emit(f"{path}: agrees now; remove it, or keep it as a test")
+        for batch in campaign.lost:
+            emit(f"workers died over the functions of {batch}: their logs say of what")
         emit(f"{counted(campaign.functions, 'function')}, {len(campaign.found)} found, "
              f"{campaign.known} of known causes (seed {seed})")  # fmt: skip
-    raise typer.Exit(ExitCode.DISAGREE if campaign.found else ExitCode.OK)
+    failed = campaign.found or campaign.lost
+    raise typer.Exit(ExitCode.DISAGREE if failed else ExitCode.OK)

@@ -84,6 +84,10 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Isolate no check, as for a debugger.")
     ] = False,
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler examine."),
+    ] = "",
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="A module that `function:` may import; repeatable."),
@@ -116,6 +120,7 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         "--resume": resume,
         "--time-limit": time_limit,
         "--memory-limit": memory_limit,
+        "--scheduler": scheduler,
     }
     given = [word for flag, value in valued.items() if value for word in (flag, value)]
     if junitxml:  # of pytest's formats the one that has attributes for file and line

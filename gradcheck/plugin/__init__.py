@@ -41,6 +41,7 @@ from gradcheck.plugin.results import FailureReports, Ledger
 from gradcheck.plugin.session import (
     DONE,
     SETTINGS,
+    cluster_of,
     devices_of,
     done_of,
     has_workers,
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     with _usage_errors():
         config.stash[SETTINGS] = settings(config)
+        cluster = cluster_of(config)
         if settings_of(config).device != "auto":
             devices_of(config)
     if has_workers(config):
@@ -81,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[_LEDGER], "gradcheck ledger")
         config.pluginmanager.register(FailureReports(), "gradcheck failures")
         config.pluginmanager.register(Interruptions(), interruptions.PLUGIN_NAME)
+        if cluster is not None:
+            from gradcheck.plugin.distribution import Distribution  # with what reads a catalog
+
+            config.pluginmanager.register(Distribution(cluster, config), "gradcheck distribution")
         if config.getoption("xmlpath", None):
             config.pluginmanager.register(JUnitProperties(config), "gradcheck junit")
         if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -126,7 +132,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return passed_over
     lines = header(
         settings_of(config),
-        devices=[f"{device} ({devices.name_of(device)})" for device in devices_of(config)],
+        devices=_described(config),
         threads=_threads(config),
         catalogs=[shown(folder, config) for folder in found.catalogs],
     )
@@ -234,7 +240,16 @@ def _is_in(item: pytest.Item, part: int, parts: int) -> bool:
     return int.from_bytes(digest, "big") % parts == part - 1
 
 
+def _described(config: pytest.Config) -> list[str]:
+    if cluster_of(config) is not None:
+        return [f"{device} (the workers')" for device in devices_of(config)]
+    return [f"{device} ({devices.name_of(device)})" for device in devices_of(config)]
+
+
 def _threads(config: pytest.Config) -> str:
+    cluster = cluster_of(config)
+    if cluster is not None:
+        return f"1 for each of {cluster.capacity({})} checks at once, by {cluster.address}"
     if has_workers(config):
         return f"{os.environ['OMP_NUM_THREADS']} in each worker"
     return os.environ.get("OMP_NUM_THREADS", "as torch decides")

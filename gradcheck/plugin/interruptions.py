@@ -57,6 +57,10 @@ class Interruptions:
         self.watch.check()
         return result
 
+    def pause(self) -> None:
+        """Let Ctrl-C in, while nothing but other machines works. Errors: KeyboardInterrupt."""
+        self.watch.check()
+
     def pytest_keyboard_interrupt(self) -> None:
         self.watch.finish()  # the second time, while the run is being wound up
 

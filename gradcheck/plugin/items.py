@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradcheck.answer import Outcome, Ruling, RunOptions
+from gradcheck.answer import Ruling, RunOptions
 from gradcheck.devices import is_known_here_alone
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError, Problem
 from gradcheck.interruption import Deferred
 from gradcheck.methods import METHODS, WITNESSES
+from gradcheck.plugin.check_report import CheckReport, Teller
 from gradcheck.plugin.folders import is_catalog, shown
-from gradcheck.plugin.isolation import CheckRequest, Ended, unjudged
+from gradcheck.plugin.isolation import CheckRequest, Ended
 from gradcheck.plugin.options import Settings
 from gradcheck.plugin.results import HEADLINE, PROPERTY
 from gradcheck.plugin.session import (
@@ -32,8 +33,6 @@ from gradcheck.plugin.session import (
     ready_device,
     settings_of,
 )
-from gradcheck.report import records
-from gradcheck.report.failure_text import CheckFacts, block, facts_of
 
 if TYPE_CHECKING:
     from gradcheck.catalog.checks import Check
@@ -43,6 +42,7 @@ class CheckItem(pytest.Function):
     """A check; a Function, since plugins such as Hypothesis's look only at those."""
 
     check: Check
+    report: CheckReport | None = None  # where another machine has examined the check
 
     @classmethod
     def all_of(cls, parent: pytest.File, checks: Iterable[Check]) -> Iterator[CheckItem]:
@@ -82,15 +82,22 @@ class CheckItem(pytest.Function):
 
 
 def run_check(request: pytest.FixtureRequest) -> None:
-    """Have the item's check examined, keep its record, and end as its verdict says."""
+    """Have the check examined, unless it was; keep its record, and end as its verdict says."""
     item: CheckItem = request.node
+    report = item.report or _examined(item)
+    item.user_properties.append((PROPERTY, report.record))
+    if report.text:
+        pytest.fail(report.text, pytrace=False)
+    if report.verdict == Ruling.ABSTAIN:
+        pytest.skip(report.reason)
+    if report.verdict == Ruling.KNOWN:
+        pytest.xfail(report.reason)
+
+
+def _examined(item: CheckItem) -> CheckReport:
     here = settings_of(item.config).in_process or is_known_here_alone(item.check.device)
     ended = _in_process(item) if here else _isolated(item)
-    text = ended.told or _block(item, ended.outcome)
-    _keep(item, ended.outcome, ended.device_name, text)
-    if text:
-        pytest.fail(text, pytrace=False)
-    _conclude(item, ended.outcome)
+    return teller_of(item).report(item.check, ended)
 
 
 def _isolated(item: CheckItem) -> Ended:
@@ -109,7 +116,9 @@ def _in_process(item: CheckItem) -> Ended:
     try:
         return Ended(*examined(item.check, run_options, project_modules(item.config)), device_name)
     except Exception as error:
-        _keep(item, own_defect(error), device_name)
+        ended = Ended(own_defect(error), device_name=device_name)
+        record = teller_of(item).report(item.check, ended).record
+        item.user_properties.append((PROPERTY, record))
         raise
 
 
@@ -141,12 +150,6 @@ def skip_location(item: pytest.Item, report: pytest.TestReport) -> None:
         report.longrepr = (str(path), line + 1, report.longrepr[2])
 
 
-def _keep(item: CheckItem, outcome: Outcome, device_name: str, text: str = "") -> None:
-    """Send the record, with the text of a failure, to the controller, which writes it."""
-    facts = _run_facts(item.nodeid, device_name, item.config)
-    item.user_properties.append(_property(item.check, outcome, facts, text))
-
-
 def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | None:
     """Return the property with the record of a check whose worker died; None for other tests."""
     file, _, name = nodeid.partition("::")
@@ -156,44 +159,16 @@ def lost_with_worker(nodeid: str, config: pytest.Config) -> tuple[str, str] | No
     from gradcheck.plugin.isolated import checks_of  # the controller itself reads no catalog
 
     check = checks_of(path, file, examiner_of(config).setup).get(name)
-    outcome = unjudged(Ruling.DISAGREE, _WORKER_DIED, _WORKER_DIED)
-    facts = _run_facts(nodeid, "unknown", config)
-    return None if check is None else _property(check, outcome, facts, _WORKER_DIED)
+    teller = Teller(file, "", settings_of(config).run_options)
+    return None if check is None else (PROPERTY, teller.lost(check).record)
 
 
-_WORKER_DIED = "the worker that had it examined died"
-
-
-def _run_facts(nodeid: str, device_name: str, config: pytest.Config) -> records.RunFacts:
-    file = nodeid.partition("::")[0]
-    return records.run_facts(file, settings_of(config).run_options, device_name)
-
-
-def _property(
-    check: Check, outcome: Outcome, facts: records.RunFacts, text: str
-) -> tuple[str, str]:
-    return PROPERTY, records.encoded(records.record(check, outcome, facts, text))
-
-
-def _block(item: CheckItem, outcome: Outcome) -> str:
-    """The text of a failure; empty where the check passes in this run."""
+def teller_of(item: CheckItem) -> Teller:
+    """Return what tells of the item's check, here or wherever it is examined."""
     settings = settings_of(item.config)
-    unexpected = outcome.verdict is Ruling.KNOWN and item.config.getoption("runxfail")
-    fails = unexpected or settings.run_options.fails(outcome.verdict)
-    return block(_facts(item, settings), outcome) if fails else ""
-
-
-def _conclude(item: CheckItem, outcome: Outcome) -> None:
-    """End a check that does not fail."""
-    if outcome.verdict is Ruling.ABSTAIN:
-        pytest.skip(outcome.reason)
-    if outcome.verdict is Ruling.KNOWN:
-        pytest.xfail(outcome.reason)
-
-
-def _facts(item: CheckItem, settings: Settings) -> CheckFacts:
-    where = item.check.case.where
-    return facts_of(item.check, f"{where.path}:{where.line}", _command(item, settings))
+    file = item.nodeid.partition("::")[0]
+    unexpected = bool(item.config.getoption("runxfail"))
+    return Teller(file, _command(item, settings), settings.run_options, unexpected)
 
 
 def _command(item: CheckItem, settings: Settings) -> str:

@@ -84,6 +84,11 @@ OPTIONS = (
         "run checks in pytest's own process, as for a debugger: a crash there ends the run, and "
         "nothing is limited",
     ),
+    Option(
+        "scheduler",
+        "ADDRESS",
+        "have the checks examined by the workers of this Dask scheduler, such as tcp://host:8786",
+    ),
     Option("trust", "MODULE", "a module that `function:` may import; repeatable", repeatable=True),
 )
 
@@ -104,6 +109,7 @@ class Settings:
     resumed: Path | None
     limits: CheckLimits
     in_process: bool
+    scheduler: str
     trusted: tuple[str, ...]
 
 
@@ -197,6 +203,7 @@ def settings(config: pytest.Config) -> Settings:
             memory=_limit(given, "memory-limit", CheckLimits().memory),
         ),
         in_process=given.switch("in-process") or config.option.usepdb or config.option.trace,
+        scheduler=given.text("scheduler"),
         trusted=(*given.list("trust"), *_trusted_by_project(config.rootpath)),
     )
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gradcheck import devices
+from gradcheck.errors import UsageError
 from gradcheck.implementations.trust import ProjectModules
 from gradcheck.plugin.isolation import Examiner, Setup
 from gradcheck.plugin.options import Settings, spelling
+
+if TYPE_CHECKING:
+    from gradcheck.cluster import Cluster
 
 SETTINGS = pytest.StashKey[Settings]()
 DONE = pytest.StashKey[frozenset[str]]()
@@ -25,6 +29,7 @@ _DONE_FOR_WORKERS = "gradcheck_done"
 _NAMES_PATHS = "gradcheck_names_paths"
 _EXAMINER = pytest.StashKey[Examiner]()
 _PROJECT = pytest.StashKey[ProjectModules]()
+_CLUSTER = pytest.StashKey["Cluster | None"]()
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -50,14 +55,55 @@ def devices_of(config: pytest.Config) -> tuple[str, ...]:
     """
     if _DEVICES not in config.stash:
         told = (worker_input(config) or {}).get(_DEVICES_FOR_WORKERS)
-        chosen = (
-            tuple(told)
-            if told
-            else devices.choose(settings_of(config).device, spelling(config, "device"))
-        )
+        chosen = tuple(told) if told else _chosen_devices(config)
         config.add_cleanup(make_repeatable(chosen))
         config.stash[_DEVICES] = chosen
     return config.stash[_DEVICES]
+
+
+def _chosen_devices(config: pytest.Config) -> tuple[str, ...]:
+    text, option = settings_of(config).device, spelling(config, "device")
+    cluster = cluster_of(config)
+    if cluster is None:
+        return devices.choose(text, option)
+    return devices.choose_among(text, option, _offered(cluster))
+
+
+def _offered(cluster: Cluster) -> list[str]:
+    """The CPU, and the accelerators of workers that say that they have one to offer."""
+    workers, found = cluster.workers(), {devices.HOST: None}
+    for address, told in sorted(cluster.everywhere("gradcheck.devices:there").items()):
+        if "GPU" in (workers.get(address, {}).get("resources") or {}):
+            found |= dict.fromkeys(told["answer"])
+    return list(found)
+
+
+def cluster_of(config: pytest.Config) -> Cluster | None:
+    """Return the workers that the checks are for; None where they are examined here.
+
+    Errors: UsageError where they cannot be had, or with what else examines checks.
+    """
+    if _CLUSTER not in config.stash:
+        address = settings_of(config).scheduler if worker_input(config) is None else ""
+        config.stash[_CLUSTER] = _connected(config, address) if address else None
+    return config.stash[_CLUSTER]
+
+
+def _connected(config: pytest.Config, address: str) -> Cluster:
+    option = spelling(config, "scheduler")
+    other = "--in-process" if settings_of(config).in_process else ""
+    other = "-n" if has_workers(config) else other
+    if other:
+        raise UsageError(
+            f"{option} and {other}: checks cannot be examined both here and there",
+            "the workers of a scheduler, or processes of this machine",
+            f"leave one of them out; {option} has as many processes as there are workers",
+        )
+    from gradcheck.cluster import connect  # a project without a scheduler need not pay for it
+
+    cluster = connect(address, option)
+    config.add_cleanup(cluster.close)
+    return cluster
 
 
 def done_of(config: pytest.Config) -> frozenset[str]:

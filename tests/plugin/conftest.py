@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from kernel_project import Kernels
 
 import gradcheck.plugin.collect
 import gradcheck.plugin.short
@@ -101,3 +102,8 @@ def project(pytester, monkeypatch):
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester)
+
+
+@pytest.fixture
+def kernels(tmp_path):
+    return Kernels(tmp_path)
