@@ -17,6 +17,7 @@ from gradcheck.cli import (
     explain,
     fuzz,
     listing,
+    mutate,
     new,
     report,
     run,
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, new, fuzz, validate, report, compare):
+for room in (run, check, explain, listing, coverage, new, fuzz, mutate, validate, report, compare):
     room.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]

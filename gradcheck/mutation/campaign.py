@@ -11,7 +11,8 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import DEFAULT_WITNESSES
-from gradcheck.mutation.equivalence import certified, proof, stands, widened, within_rounding
+from gradcheck.mutation.equivalence import certified_reason, proof, stands, widened, within_rounding
 from gradcheck.mutation.kinds import TWIN, FaultKind, FaultPlace
 from gradcheck.mutation.planting import Mutant, Strikes
 from gradcheck.mutation.rivals import RIVAL_POINTS, RivalTrial, convicting
@@ -43,13 +44,19 @@ _PLACES_FIRST = {
 }  # fmt: skip
 
 
+_NEEDED = {
+    FaultPlace.JVP: "forward", FaultPlace.SECOND: "second", FaultPlace.COMPILED: "compiled",
+}  # fmt: skip
+"""The witness that must have something to say of the right code."""
+
+
 @dataclass(frozen=True, slots=True)
 class MutationOptions:
     """What every mutant of a campaign has in common.
 
     ``cases`` and ``each`` are how many are drawn, of cases and of the kinds in each, 0 for all;
     ``entries`` is how many an input must have. ``every_witness`` asks those that follow the first
-    that convicts too.
+    that convicts too; ``compiled`` is asked about what strikes only there.
     """
 
     kinds: tuple[FaultKind, ...]
@@ -60,6 +67,7 @@ class MutationOptions:
     each: int = 24
     entries: int = 0
     every_witness: bool = False
+    witnesses: tuple[str, ...] = DEFAULT_WITNESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,8 @@ class MutantResult:
     """How one mutant ended.
 
     ``killed_by`` are the witnesses that convict, of those that were ``asked``; ``cause`` says of a
-    survivor what numbers tell, and of an equivalent mutant why it is. ``rivals`` says who else
+    survivor what numbers tell, of an equivalent mutant why it is, and else what is wrong.
+    ``silent`` are the witnesses that have nothing to say of a twin. ``rivals`` says who else
     convicts; those that convict the twin too are left out.
     """
 
@@ -80,6 +89,7 @@ class MutantResult:
     asked: tuple[str, ...] = ()
     killed_by: tuple[str, ...] = ()
     cause: str = ""
+    silent: tuple[str, ...] = ()
     rivals: Mapping[str, bool] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -98,14 +108,24 @@ class PlantedIn:
         return self.case.variants[0]
 
 
-def drawn(cases: Sequence[Case], known: frozenset[str], options: MutationOptions) -> list[PlantedIn]:
-    """Return what is planted where: PyTorch's own code, in cases that no known failure is about."""
+def case_id(case: Case) -> str:
+    """``elementary.yaml::sine``."""
+    return f"{PurePath(case.where.path).name}::{case.name}"
+
+
+def drawn_mutants(
+    cases: Sequence[Case], known: frozenset[str], options: MutationOptions
+) -> list[PlantedIn]:
+    """Return what is planted where: PyTorch's own code, in cases that no known failure is about.
+
+    ``known`` are the ids of those.
+    """
     own = [each for each in cases if not each.implementations[0].is_own_code]
     found: list[PlantedIn] = []
-    for case in sorted(own, key=lambda each: _rank(options.seed, each.name)):
+    for case in sorted(own, key=lambda each: _rank(options.seed, case_id(each))):
         dtype = _dtype_of(case, options.dtype)
         sizes = [math.prod(each.shape) for each in case.variants[0].inputs]
-        if case.name in known or dtype is None or max(sizes) < options.entries:
+        if case_id(case) in known or dtype is None or max(sizes) < options.entries:
             continue
         planted = _planted(case, dtype, options)
         if planted.kinds or planted.settled:
@@ -131,7 +151,7 @@ def _planted(case: Case, dtype: str, options: MutationOptions) -> PlantedIn:
     kinds: list[FaultKind] = []
     settled: list[MutantResult] = []
     standing = [kind for kind in options.kinds if stands(kind, case, variant)]
-    for kind in sorted(standing, key=lambda each: _rank(options.seed, case.name, each.name)):
+    for kind in sorted(standing, key=lambda each: _rank(options.seed, case_id(case), each.name)):
         if options.each and len(kinds) == options.each:
             break
         for outcome, why in (
@@ -147,11 +167,13 @@ def _planted(case: Case, dtype: str, options: MutationOptions) -> PlantedIn:
 
 
 def _result(case: Case, dtype: str, kind: FaultKind, outcome: str, **facts: Any) -> MutantResult:
-    return MutantResult(case.name, kind.name, kind.group, str(kind.place), dtype, outcome, **facts)
+    return MutantResult(
+        case_id(case), kind.name, kind.group, str(kind.place), dtype, outcome, **facts
+    )
 
 
 def results(
-    planted: Sequence[PlantedIn], options: MutationOptions, kept: Kept
+    planted: Sequence[PlantedIn], options: MutationOptions, kept: KeptResults
 ) -> Iterator[MutantResult]:
     """Yield each result as it ends: of each case the twin's, then those of its mutants.
 
@@ -164,8 +186,8 @@ def results(
         if twin.outcome == ALARM:
             continue
         yield from each.settled
-        for kind in each.kinds:
-            yield kept.or_new(each, kind, lambda kind=kind, twin=twin: trials.mutant(kind, twin))
+        for kind in trials.plantable(twin):
+            yield kept.or_new(each, kind, partial(trials.mutant, kind, twin))
 
 
 class _Trials:
@@ -178,18 +200,32 @@ class _Trials:
         widths = widened(planted.variant)
         self._wide = widths if self._takes(widths) else [None] * len(widths)
 
+    def plantable(self, twin: MutantResult) -> list[FaultKind]:
+        """The kinds that the code can have.
+
+        Without those of broadcast inputs where it takes none that are wide, and of derivatives
+        that PyTorch lacks there.
+        """
+        takes_wide = any(self._wide)
+        return [
+            kind for kind in self.planted.kinds
+            if (takes_wide or kind.place is not FaultPlace.REDUCTION)
+            and _NEEDED.get(kind.place) not in twin.silent
+        ]  # fmt: skip
+
     def twin(self) -> MutantResult:
         began = time.monotonic()
         subject = self._of(TWIN, Strikes())
-        witnesses = [*DEFAULT_WITNESSES]
+        witnesses = [*self.options.witnesses]
         if any(kind.place is FaultPlace.COMPILED for kind in self.planted.kinds):
             witnesses.append("compiled")
         found = self._rulings(TWIN, subject, witnesses, self.options.points)
         alarms = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
         cause = "; ".join(f"{name}: {found[name][1]}" for name in alarms)
+        silent = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.ABSTAIN)
         return _result(
             self.planted.case, self.planted.dtype, TWIN, ALARM if alarms else ACQUITTED,
-            asked=tuple(found), killed_by=alarms, cause=cause,
+            asked=tuple(found), killed_by=alarms, cause=cause, silent=silent,
             rivals=self._rivals(TWIN), seconds=round(time.monotonic() - began, 2),
         )  # fmt: skip
 
@@ -198,11 +234,14 @@ class _Trials:
         case, dtype = self.planted.case, self.planted.dtype
         strikes = Strikes()
         asked, killed_by, worst = self._judged(kind, strikes)
-        outcome, cause = (KILLED, "") if killed_by else (SURVIVED, _cause(strikes, worst, dtype))
+        outcome, cause = SURVIVED, _cause(strikes, worst, dtype)
+        if killed_by:
+            outcome, cause = KILLED, worst[killed_by[0]][1]
         if not killed_by:
-            why = certified(kind, self.planted.variant, DTYPES[dtype], self.options.seed)
-            why = why or ("" if kind.place is not FaultPlace.REDUCTION or any(self._wide) else
-                          "its code takes no widened input")  # fmt: skip
+            why = certified_reason(
+                kind, self.planted.variant, DTYPES[dtype], self.options.seed,
+                is_passed=strikes.calls > 0,
+            )  # fmt: skip
             outcome, cause = (EQUIVALENT, why) if why else (outcome, cause)
         rivals = {
             name: convicts
@@ -218,9 +257,10 @@ class _Trials:
     ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, tuple[Ruling, str]]]:
         """Who was asked, who convicts, and what was ruled: first at few points, then at all."""
         first = _PLACES_FIRST.get(kind.place, "reverse")
-        others = [name for name in DEFAULT_WITNESSES if name not in (first, "value")]
+        others = [name for name in self.options.witnesses if name not in (first, "value")]
         others.sort(key="functional".__eq__)  # it costs most
-        witnesses = [first] if kind.place is FaultPlace.COMPILED else [first, *others]
+        asked = [first] if first in (*self.options.witnesses, "compiled") else []
+        witnesses = asked if kind.place is FaultPlace.COMPILED else [*asked, *others]
         found: dict[str, tuple[Ruling, str]] = {}
         for points in sorted({min(_FEW, self.options.points), self.options.points}):
             for witness in witnesses:
@@ -228,7 +268,10 @@ class _Trials:
                     continue
                 subject = self._of(kind, strikes)
                 found |= self._rulings(kind, subject, [witness], points)
-                if found.get(witness, ("",))[0] is Ruling.DISAGREE and not self.options.every_witness:
+                if (
+                    found.get(witness, ("",))[0] is Ruling.DISAGREE
+                    and not self.options.every_witness
+                ):
                     return tuple(found), (witness,), found
         killed = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
         return tuple(found), killed, found
@@ -274,8 +317,12 @@ class _Trials:
             return False
         wide = [x if w is None else x.expand(w) for x, w in zip(inputs[0], widths, strict=True)]
         try:
-            pairs = zip(_tensors(self._right(*inputs[0])), _tensors(self._right(*wide)), strict=True)
-            return all(a.shape == b.shape and torch.allclose(a, b, equal_nan=True) for a, b in pairs)
+            pairs = zip(
+                _tensors(self._right(*inputs[0])), _tensors(self._right(*wide)), strict=True
+            )
+            return all(
+                a.shape == b.shape and torch.allclose(a, b, equal_nan=True) for a, b in pairs
+            )
         except (RuntimeError, IndexError, ValueError, TypeError):
             return False
 
@@ -327,7 +374,7 @@ def _cause(strikes: Strikes, found: Mapping[str, tuple[Ruling, str]], dtype: str
     return f"it changed {strikes.changed} numbers, {size}{told}"
 
 
-class Kept:
+class KeptResults:
     """Results in a folder, one line each, written as they end. State: the file grows.
 
     Without a folder nothing is kept. Of an earlier campaign with the same settings, results are
@@ -337,6 +384,7 @@ class Kept:
     def __init__(self, folder: Path | None, options: MutationOptions) -> None:
         self._path = None if folder is None else folder / _FILE
         common = {key: value for key, value in asdict(options).items() if key in _COMMON}
+        common["witnesses"] = list(options.witnesses)  # as JSON has it
         self._settings = {**common, "torch": torch.__version__}
         self._found: dict[tuple[str, str, str], MutantResult] = {}
         if self._path is not None:
@@ -366,7 +414,7 @@ class Kept:
 
     def or_new(self, planted: PlantedIn, kind: FaultKind, make: Any) -> MutantResult:
         """The result that is kept, or a new one, which is."""
-        key = planted.case.name, kind.name, planted.dtype
+        key = case_id(planted.case), kind.name, planted.dtype
         if key in self._found:
             return self._found[key]
         found: MutantResult = make()
@@ -377,4 +425,4 @@ class Kept:
         return found
 
 
-_COMMON = ("points", "seed", "every_witness")
+_COMMON = ("points", "seed", "every_witness", "witnesses")

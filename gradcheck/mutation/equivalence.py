@@ -14,14 +14,13 @@ import torch
 
 from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.judge.judge import FAITHFUL_ULPS
 from gradcheck.mutation.kinds import FaultKind, FaultPlace, Region
 from gradcheck.points.generate import generate, to_coordinates
 from gradcheck.query import Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.session import real_reference_of
 
-FAITHFUL_ULPS = 4
-"""A derivative that is moved by no more is one that right code may give: see docs/judge.md."""
 _LOOKED_AT = 8  # points
 _MOST_DERIVATIVES = 1 << 12
 
@@ -69,9 +68,9 @@ def proof(kind: FaultKind, variant: Variant, dtype: Dtype) -> str:
 
 
 def _proofs(kind: FaultKind, variant: Variant, dtype: Dtype) -> Iterator[str]:
-    if kind.region is not None:
-        if not any(_meets(kind.region, each, dtype) for each in variant.inputs):
-            yield "no number of the domain lies there"
+    region = kind.region
+    if region is not None and not any(_meets(region, each, dtype) for each in variant.inputs):
+        yield "no number of the domain lies there"
     if kind.through and _holds(DTYPES[kind.through], dtype):
         yield f"{kind.through} holds every number of {dtype.name}"
     if kind.moves and not variant.is_elementwise and not any(_moved(kind, variant)):
@@ -125,15 +124,19 @@ def _moved(kind: FaultKind, variant: Variant) -> Iterator[bool]:
         yield bool(count) and not kind.act(tensor, tensor).equal(tensor)
 
 
-def certified(kind: FaultKind, variant: Variant, dtype: Dtype, seed: int) -> str:
+def certified_reason(
+    kind: FaultKind, variant: Variant, dtype: Dtype, seed: int, *, is_passed: bool = True
+) -> str:
     """Return why certified truth says that the fault changes nothing, empty where it does not.
 
-    The derivatives that it multiplies, moves or rounds are exactly 0 at all points looked at; or
-    there is no derivative at the one number where it strikes.
+    The derivatives that it multiplies, moves or rounds are exactly 0 at all points looked at, or
+    those of order 2, which autograd then takes as 0 without anything that is passed; or there is no
+    derivative at the one number where it strikes.
     """
     order = 2 if kind.place is FaultPlace.SECOND else 1
     multiplies = kind.factor is not None and math.isfinite(kind.factor)
-    if multiplies or kind.moves or kind.through:
+    keeps_zero = multiplies or kind.moves or bool(kind.through)
+    if keeps_zero or (order == 2 and not is_passed):
         points = generate(variant.inputs, "bulk", seed, _LOOKED_AT, dtype)
         if _are_zero(variant, order, to_coordinates(variant.inputs, points), kind.concerned):
             return f"every derivative of order {order} is certified to be 0"

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import torch
@@ -146,7 +147,7 @@ _SMALL = (
 )
 
 
-def _beyond(x: Tensor, low: float, high: float) -> Tensor:
+def _between(x: Tensor, low: float, high: float) -> Tensor:
     return (x > low) & (x < high)
 
 
@@ -159,7 +160,7 @@ _BANDS = {
 _SPECIAL = (0.0, 1.0, -1.0, 2.0, 3.0, 0.5)
 _CONDITIONS = (
     *(
-        _kind(f"at {value:g}", "at special values", _where(lambda x, value=value: x == value),
+        _kind(f"at {value:g}", "at special values", _where(partial(torch.eq, other=value)),
               region=Region(points=(value,)))
         for value in _SPECIAL
     ),
@@ -168,7 +169,7 @@ _CONDITIONS = (
     _kind("at integers", "at special values", _where(lambda x: x == x.round()),
           region=Region(integers=True)),
     *(
-        _kind(name, "in a band", _where(lambda x, ends=ends: _beyond(x, *ends)),
+        _kind(name, "in a band", _where(partial(_between, low=ends[0], high=ends[1])),
               region=Region(*ends))
         for name, ends in _BANDS.items()
     ),
@@ -258,8 +259,8 @@ _RANGE = (
 )
 _OF_ONE_INPUT = (
     *(
-        _kind(f"{what} of the {which} input", "of one input", lambda g, x, factor=factor: g * factor,
-              factor=factor, concerned=which, inputs=2, real_only=False)
+        replace(_factor(f"{what} of the {which} input", factor), group="of one input",
+                concerned=which, inputs=2)
         for which, (what, factor) in itertools.product(
             ("first", "last"), {"zero": 0.0, "sign": -1.0, "half": 0.5}.items()
         )
@@ -382,7 +383,7 @@ def _named(kind: FaultKind) -> FaultKind:
     return replace(kind, name=f"{place}: {kind.name}")
 
 
-KINDS: dict[str, FaultKind] = {kind.name: kind for kind in map(_named, _kinds())}
+FAULT_KINDS: dict[str, FaultKind] = {kind.name: kind for kind in map(_named, _kinds())}
 """All kinds by name, in the order in which they are shown."""
 
 TWIN = FaultKind("twin", "twin", FaultPlace.BACKWARD, real_only=False)

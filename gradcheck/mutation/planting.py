@@ -6,7 +6,7 @@ them is altered. The derivatives of the code itself stay PyTorch's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
+from gradcheck.implementations.subject import Subject
 from gradcheck.mutation.kinds import FaultKind, FaultPlace, FaultyCall, is_wrapped
-
-Subject = Callable[..., Any]
 
 
 @dataclass(slots=True)
@@ -98,9 +97,11 @@ class Mutant:
 
     def acted(self, number: Tensor, x: Tensor) -> Tensor:
         """The altered number. Nobody listens: a kernel shows none of its comparisons either."""
+        is_listened_to = torch._C._len_torch_dispatch_stack() > 0  # what is not judged
         with _disable_current_modes():
             found = self.kind.act(number, x)
-            self.strikes.note(number, found)
+            if not is_listened_to:
+                self.strikes.note(number, found)
         return found
 
 
@@ -162,6 +163,8 @@ def _sloped(gradient: Tensor, x: Tensor, mutant: Mutant) -> Tensor:
     """The gradient, with a fault in its tangent, if it has one of ``forward_ad``."""
     if forward_ad._current_level < 0 or is_wrapped(gradient):
         return gradient
+    if forward_ad.unpack_dual(gradient).tangent is None:  # type: ignore[no-untyped-call]
+        return gradient
     found: Tensor = _Sloped.apply(gradient, x, mutant)  # type: ignore[no-untyped-call]
     return found
 
@@ -185,8 +188,7 @@ class _Sloped(torch.autograd.Function):
 
     @staticmethod
     def jvp(context: Any, tangent: Tensor | None, *_: Any) -> Tensor | None:
-        if tangent is None:
-            return None
+        assert tangent is not None
         found: Tensor = context.mutant.acted(tangent, context.saved_tensors[0])
         return found.clone()
 
@@ -294,7 +296,7 @@ class _CompiledNegatives(_WhenCompiled):
 
 
 def _when_compiling(function: Any, x: Tensor) -> Tensor:
-    return function.apply(x) if torch.compiler.is_compiling() else x  # type: ignore[no-any-return]
+    return function.apply(x) if torch.compiler.is_compiling() else x
 
 
 _COMPILED = {

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.gradcheck import GradcheckError
 
-Function = Callable[..., tuple[Tensor, ...]]
+_Differentiable = Callable[..., tuple[Tensor, ...]]
 
 RIVAL_POINTS = 4
 _SLOW_ENTRIES = 32  # beyond, torch.autograd.gradcheck is asked in its fast mode
@@ -27,14 +27,14 @@ _SLOW_ENTRIES = 32  # beyond, torch.autograd.gradcheck is asked in its fast mode
 class RivalTrial:
     """A function on trial, the right one beside it, inputs, and which derivatives there are."""
 
-    mutant: Function
-    right: Function
+    mutant: _Differentiable
+    right: _Differentiable
     inputs: Sequence[tuple[Tensor, ...]]
     order: int
     forward: bool
 
 
-def _torch_gradcheck(trial: RivalTrial, **tolerances: float) -> bool:
+def _torch_gradcheck(trial: RivalTrial, **tolerances: Any) -> bool:
     for inputs in trial.inputs:
         leaves = _leaves(inputs)
         fast = sum(x.numel() for x in leaves) > _SLOW_ENTRIES
@@ -68,7 +68,7 @@ def _jax_style(trial: RivalTrial) -> bool:
     return False
 
 
-def _pulled(function: Function, *inputs: Tensor) -> tuple[Tensor, ...]:
+def _pulled(function: _Differentiable, *inputs: Tensor) -> tuple[Tensor, ...]:
     """The gradient by one cotangent, which can be differentiated."""
     leaves = inputs if any(x.requires_grad for x in inputs) else _leaves(inputs)
     results = [each for each in function(*leaves) if each.requires_grad]
@@ -79,7 +79,7 @@ def _pulled(function: Function, *inputs: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def _jax_differs(function: Function, inputs: Sequence[Tensor], *, forward: bool) -> bool:
+def _jax_differs(function: _Differentiable, inputs: Sequence[Tensor], *, forward: bool) -> bool:
     tangents = _drawn(inputs, seed=0)
     ahead, behind = (
         [each.detach() for each in function(*_moved(inputs, tangents, step))]
@@ -117,7 +117,7 @@ def _jax_close(found: Tensor, expected: Tensor) -> bool:
 
 
 def _pushed(
-    function: Function, inputs: Sequence[Tensor], tangents: Sequence[Tensor]
+    function: _Differentiable, inputs: Sequence[Tensor], tangents: Sequence[Tensor]
 ) -> list[Tensor]:
     with forward_ad.dual_level():
         duals = [
@@ -137,7 +137,9 @@ def _assert_close(trial: RivalTrial) -> bool:
     return False
 
 
-def _all(trial: RivalTrial, function: Function, inputs: Sequence[Tensor]) -> Iterator[Tensor]:
+def _all(
+    trial: RivalTrial, function: _Differentiable, inputs: Sequence[Tensor]
+) -> Iterator[Tensor]:
     """Gradients, tangents and second derivatives along drawn directions."""
     leaves = _leaves(inputs)
     slopes = _pulled(function, *leaves)
