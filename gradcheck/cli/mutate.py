@@ -174,7 +174,7 @@ def _gather(
     until = time.monotonic() + 60 * minutes if minutes else math.inf
     watch = _watched()
     try:
-        for result in results(planted, options, KeptResults(folder, options)):
+        for result in results(planted, options, KeptResults(folder, options, until)):
             found.append(result)
             survives = result.cause if result.outcome in ("survived", "alarm") else ""
             name = f"{result.case}, {result.kind}"
@@ -183,8 +183,6 @@ def _gather(
             )
             display.show()
             watch.check()
-            if time.monotonic() > until:
-                break
     finally:
         display.step_aside()
         watch.end()

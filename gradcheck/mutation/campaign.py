@@ -9,7 +9,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -182,12 +182,16 @@ def results(
     for each in planted:
         trials = _Trials(each, options)
         twin = kept.or_new(each, TWIN, trials.twin)
+        if twin is None:
+            continue
         yield twin
         if twin.outcome == ALARM:
             continue
         yield from each.settled
         for kind in trials.plantable(twin):
-            yield kept.or_new(each, kind, partial(trials.mutant, kind, twin))
+            found = kept.or_new(each, kind, partial(trials.mutant, kind, twin))
+            if found is not None:
+                yield found
 
 
 class _Trials:
@@ -378,10 +382,13 @@ class KeptResults:
     """Results in a folder, one line each, written as they end. State: the file grows.
 
     Without a folder nothing is kept. Of an earlier campaign with the same settings, results are
-    taken over.
+    taken over. After ``until``, a moment of ``time.monotonic``, there are no new ones.
     """
 
-    def __init__(self, folder: Path | None, options: MutationOptions) -> None:
+    def __init__(
+        self, folder: Path | None, options: MutationOptions, until: float = math.inf
+    ) -> None:
+        self._until = until
         self._path = None if folder is None else folder / _FILE
         common = {key: value for key, value in asdict(options).items() if key in _COMMON}
         common["witnesses"] = list(options.witnesses)  # as JSON has it
@@ -412,12 +419,16 @@ class KeptResults:
                 found = MutantResult(**record)
                 self._found[found.case, found.kind, found.dtype] = found
 
-    def or_new(self, planted: PlantedIn, kind: FaultKind, make: Any) -> MutantResult:
-        """The result that is kept, or a new one, which is."""
+    def or_new(
+        self, planted: PlantedIn, kind: FaultKind, make: Callable[[], MutantResult]
+    ) -> MutantResult | None:
+        """The result that is kept, or a new one, which is; None where time is up."""
         key = case_id(planted.case), kind.name, planted.dtype
         if key in self._found:
             return self._found[key]
-        found: MutantResult = make()
+        if time.monotonic() > self._until:
+            return None
+        found = make()
         if self._path is not None:
             line = json.dumps({**asdict(found), "settings": self._settings}, ensure_ascii=False)
             with self._path.open("a", encoding="utf-8") as file:

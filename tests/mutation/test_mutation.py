@@ -186,6 +186,17 @@ def test_what_ended_before_a_kill_is_taken_over_and_a_line_cut_off_done_again(
     ]
 
 
+def test_when_time_is_up_there_is_what_was_kept_and_nothing_new(tmp_path):
+    first = ended(SQUARE, ["backward: sign"], ("reverse",), tmp_path)
+    options = MutationOptions(
+        (FAULT_KINDS["backward: sign"], FAULT_KINDS["backward: zero"]), each=0,
+        witnesses=("reverse",),
+    )  # fmt: skip
+    planted = drawn_mutants([SQUARE], frozenset(), options)
+    assert list(results(planted, options, KeptResults(tmp_path, options, until=0.0))) == first
+    assert list(results(planted, options, KeptResults(None, options, until=0.0))) == []
+
+
 def test_results_of_other_settings_are_not_taken_over(tmp_path):
     ended(SQUARE, ["backward: sign"], ("reverse",), tmp_path)
     ended(SQUARE, ["backward: sign"], ("reverse",), tmp_path, points=8)
