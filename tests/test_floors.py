@@ -21,7 +21,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run", "strategies"},
-    {"benchmark", "coverage", "explanation", "fuzzing"},
+    {"benchmark", "coverage", "explanation", "fuzzing", "mutation"},
     {"plugin", "cli", "verification", "presentation"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -19,6 +19,7 @@ from gradcheck.cli import (
     explain,
     fuzz,
     listing,
+    mutate,
     new,
     report,
     run,
@@ -36,8 +37,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (run, check, explain, listing, coverage, new, fuzz, bench, validate, report, compare):
-    room.register(app)
+_COMMANDS = (
+    *(run, check, explain, listing, coverage, new),
+    *(fuzz, mutate, bench, validate, report, compare),
+)
+for command in _COMMANDS:
+    command.register(app)
 
 _BadCommandLine: Any = typer.BadParameter.__mro__[2]
 """Click's ClickException, which typer keeps in another place in each of its releases."""

@@ -1,0 +1,1 @@
+"""Faults planted in the derivatives of right code, and who notices them."""
