@@ -127,13 +127,13 @@ def _is_a_race(trial: Trial, result: Tensor) -> bool:
     """Whether inputs are written to one place, and PyTorch does not promise which one stays."""
     if result.count_nonzero() >= trial.at.count_nonzero():
         return False
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(mode=True)
     try:
         trial.function(trial.at)
     except RuntimeError as error:
         return "deterministic" in str(error)
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(mode=False)
     return False
 
 

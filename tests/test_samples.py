@@ -109,8 +109,8 @@ def database_entry(function, *some, wrapper=plain):
     """An operator with samples, as the hunt asks PyTorch's database for it."""
     given = [SimpleNamespace(**vars(each), output_process_fn_grad=lambda result: result,
                              summary=lambda: "a sample") for each in some]  # fmt: skip
-    return SimpleNamespace(op=function, name="planted", variant_test_name="",
-                           gradcheck_wrapper=wrapper, sample_inputs=lambda *_, **__: given)  # fmt: skip
+    names = {"name": "planted", "variant_test_name": "", "gradcheck_wrapper": wrapper}
+    return SimpleNamespace(op=function, sample_inputs=lambda *_, **__: given, **names)
 
 
 def hunted(function, *some, **more):
@@ -160,8 +160,8 @@ def test_its_twin_is_acquitted():
     assert hunted(torch.square, *SOME) == (3, set())
 
 
-def triangle(function, A):
-    return function(A + A.mT)
+def triangle(function, matrix):
+    return function(matrix + matrix.mT)
 
 
 triangle.__name__ = "gradcheck_wrapper_hermitian_input"
