@@ -101,33 +101,123 @@ def test_a_case_of_the_catalog_holds_samples_where_its_formula_says_something(
     assert held(function, sample(numbers), BY_FUNCTION[function]) == expected
 
 
-class WrongTangent(torch.autograd.Function):
-    @staticmethod
-    def forward(x):
-        return x**2
-
-    @staticmethod
-    def setup_context(ctx, inputs, _output):
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
-
-    @staticmethod
-    def backward(ctx, cotangent):
-        return 2 * cotangent * ctx.saved_tensors[0]
-
-    @staticmethod
-    def jvp(ctx, tangent):
-        return 3 * tangent * ctx.saved_tensors[0]
+def plain(function, *arguments, **keywords):
+    return function(*arguments, **keywords)
 
 
-def differing(function):
-    trial = hunts.trial_of(SimpleNamespace(op=function), sample([1.0, 2.0]))
-    return dict(hunts.differences(trial))
+def database_entry(function, *some, wrapper=plain):
+    """An operator with samples, as the hunt asks PyTorch's database for it."""
+    given = [SimpleNamespace(**vars(each), output_process_fn_grad=lambda result: result,
+                             summary=lambda: "a sample") for each in some]  # fmt: skip
+    names = {"name": "planted", "variant_test_name": "", "gradcheck_wrapper": wrapper}
+    return SimpleNamespace(op=function, sample_inputs=lambda *_, **__: given, **names)
 
 
-def test_a_mode_that_differs_from_eager_is_found():
-    assert differing(WrongTangent.apply)["dual tensors"] == "5.0e-01 of the largest"
+def hunted(function, *some, **more):
+    count, found = hunts.hunt(database_entry(function, *some, **more), 10)
+    return count, {each.mode for each in found}
 
 
-def test_modes_that_are_one_are_acquitted():
-    assert differing(torch.sin) == {}
+def square_of(reverse, forward):
+    """x**2 with slopes of its own in reverse and forward mode."""
+
+    class Square(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x**2
+
+        @staticmethod
+        def setup_context(ctx, inputs, _output):
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx, cotangent):
+            return reverse * cotangent * ctx.saved_tensors[0]
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return forward * tangent * ctx.saved_tensors[0]
+
+    return Square.apply
+
+
+SOME = (sample([1.0, 2.0]), sample([[0.5, -3.0]]), sample([4.0]))
+
+
+PYTORCHS_OWN = {"jacfwd of jacfwd"}  # of any Function with a jvp: pytorch/pytorch#197867
+
+
+def test_a_planted_tangent_that_is_wrong_is_hunted_down():
+    count, modes = hunted(square_of(reverse=2, forward=3), *SOME)
+    assert (count, modes - PYTORCHS_OWN) == (3, {"jacfwd", "dual tensors", "jacrev of jacfwd"})
+
+
+def test_its_twin_is_acquitted():
+    assert hunted(square_of(reverse=2, forward=2), *SOME) == (3, PYTORCHS_OWN)
+    assert hunted(torch.square, *SOME) == (3, set())
+
+
+def triangle(function, matrix):
+    return function(matrix + matrix.mT)
+
+
+triangle.__name__ = "gradcheck_wrapper_hermitian_input"
+SYMMETRIC = sample([[2.0, 0.5], [0.5, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("function", "one", "held"),
+    [
+        (torch.abs, sample([0.0, 1.0]), 1),
+        (torch.relu, sample([0.0, 0.0]), 0),
+        (torch.sqrt, sample([-1.0, 4.0]), 1),
+        (torch.sqrt, sample([-1.0]), 0),
+        (torch.exp, sample([float("-inf"), 1.0]), 0),
+    ],
+)
+def test_where_there_is_no_derivative_nothing_is_compared(function, one, held):
+    assert hunted(function, one) == (held, set())
+
+
+def test_what_rounding_makes_of_a_derivative_that_is_0_is_no_difference():
+    assert hunted(torch.nn.functional.normalize, sample([[3.1, 2.7, 0.3]], p=1.3, dim=0)) == (
+        1,
+        set(),
+    )
+
+
+def test_a_write_that_is_lost_is_no_difference_and_one_that_stays_is_held():
+    places = [torch.tensor([[[0, 0]]]), torch.tensor([[[0, 3]]])]
+    lost, kept = (sample([[[1.0, 2.0]]], each, 2) for each in places)
+    assert hunted(torch.nn.functional.max_unpool1d, lost) == (0, set())
+    assert hunted(torch.nn.functional.max_unpool1d, kept) == (1, set())
+
+
+def test_an_operator_of_symmetric_matrices_is_asked_of_symmetric_matrices():
+    assert hunted(torch.linalg.cholesky, SYMMETRIC, wrapper=triangle) == (1, set())
+    assert hunted(torch.linalg.cholesky, SYMMETRIC)[1]
+
+
+MET = [hunts.Difference("exp", "jacrev", "2.0", "a sample")]
+
+
+@pytest.mark.parametrize(
+    ("known", "counts"),
+    [
+        ({}, (1, 0, 0)),
+        ({("exp", "jacrev"): "torch.exp"}, (0, 1, 0)),
+        ({("exp", "jacfwd"): "torch.exp"}, (1, 0, 1)),
+    ],
+)
+def test_what_is_known_is_so_by_operator_and_mode_and_must_be_met(known, counts):
+    report = hunts.report_of(MET, known)
+    titles = ("new", "known", "known, and not met")
+    assert tuple(len(report[title]) for title in titles) == counts
+
+
+def test_each_known_difference_is_a_finding():
+    found = {each.what for each in loaded("findings").findings()}
+    assert set(hunts.known_differences().values()) <= found
