@@ -25,7 +25,7 @@ from gradcheck.catalog.checks import plan
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
 from gradcheck.implementations.subject import subject_of
-from gradcheck.methods import DEFAULT_WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.mutation.equivalence import certified_reason, proof, stands, widened, within_rounding
 from gradcheck.mutation.kinds import TWIN, FaultKind, FaultPlace
 from gradcheck.mutation.planting import Mutant, Strikes
@@ -220,9 +220,8 @@ class _Trials:
     def twin(self) -> MutantResult:
         began = time.monotonic()
         subject = self._of(TWIN, Strikes())
-        witnesses = [*self.options.witnesses]
-        if any(kind.place is FaultPlace.COMPILED for kind in self.planted.kinds):
-            witnesses.append("compiled")
+        needed = {_NEEDED.get(kind.place) for kind in self.planted.kinds}
+        witnesses = [each for each in WITNESSES if each in needed | {*self.options.witnesses}]
         found = self._rulings(TWIN, subject, witnesses, self.options.points)
         alarms = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
         cause = "; ".join(f"{name}: {found[name][1]}" for name in alarms)
