@@ -434,8 +434,8 @@ def avg_pool(rank: int) -> Callable[..., Array]:
 
 
 def adaptive_spans(lengths: Sequence[int], output_size: Any) -> list[list[list[int]]]:
-    sizes = [n if o is None else o
-             for n, o in zip(lengths, _outputs(output_size, len(lengths)), strict=True)]  # fmt: skip
+    wanted = _outputs(output_size, len(lengths))
+    sizes = [n if o is None else o for n, o in zip(lengths, wanted, strict=True)]
     return [
         [list(range(j * n // o, -(-(j + 1) * n // o))) for j in range(o)]
         for n, o in zip(lengths, sizes, strict=True)

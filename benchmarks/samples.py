@@ -724,6 +724,8 @@ The inputs of PyTorch's own tests, which nobody here chose, are held against cer
 vjp and jvp in float64. A sample can be held where a call that a formula is stated for can be bound
 to its arguments, and the formula be written for its shapes. Most formulas are the catalog's; for
 those that a case states for its own shapes alone, `benchmarks/samples.yaml` has one for all shapes.
+Of operators that pick, move, add up or average entries, or take the largest of some, NumPy gives
+the matrix (`benchmarks/linear_operators.py`).
 
 Of {samples:,} samples of {operators:,} entries of PyTorch's operator database {asked:,} were asked,
 at most 24 of an entry, and {held:,} of {some:,} entries could be held: {counts}.
