@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import multiprocessing
+import os
 import signal
 import sys
 import warnings
@@ -22,15 +24,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
+from linear_operators import LINEAR, WINDOWS, linear_map
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.answer import Ruling
 from gradcheck.catalog.case import Case, Implementation, Input, Variant
@@ -56,12 +59,14 @@ from gradcheck.run.session import session_of
 
 ROOT = Path(__file__).parent.parent
 WITNESSES = ("value", "reverse", "forward")
-LARGEST = 256
+LARGEST = 400
 """Entries of a sample's inputs together, and of its results."""
+LARGEST_MATRIX = 40_000
+"""Entries of the matrices of a linear operator."""
 SAMPLES = 24
 """At most so many of an operator's samples, evenly spread."""
-SECONDS = 5
-"""A sample that takes longer is given up."""
+SECONDS = 2
+"""Of the processor's time; a sample that takes longer is given up."""
 PAGE = ROOT / "docs" / "samples.md"
 
 
@@ -90,7 +95,7 @@ class NotHeld(Exception):
     """Why a rule cannot hold a sample; of several rules the reason of highest rank is told."""
 
     def __init__(self, rank: int, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(rank, reason)
         self.rank, self.reason = rank, reason
 
 
@@ -100,10 +105,18 @@ class NotHeld(Exception):
 def signatures(op: Any) -> list[inspect.Signature]:
     """The signatures of an operator, one for each overload; of what has none by its positions."""
     if inspect.isfunction(op.op):
-        return [inspect.signature(op.op)]
+        return [_without_types(inspect.signature(op.op))]
     name = getattr(op.op, "__name__", op.name).partition(".")[0]
     schemas = torch._C._jit_get_schemas_for_operator(f"aten::{name}")
     return [_signature(schema) for schema in schemas] or [_POSITIONS]
+
+
+def _without_types(signature: inspect.Signature) -> inspect.Signature:
+    """Of Python's functions only the names and defaults: their types are not those of schemas."""
+    empty = inspect.Parameter.empty
+    return signature.replace(
+        parameters=[each.replace(annotation=empty) for each in signature.parameters.values()]
+    )
 
 
 _POSITIONS = inspect.signature(lambda *arguments, **keywords: None)
@@ -409,7 +422,66 @@ def _template() -> Case:
 
 def judged(rule: Rule, op: Any, sample: Any, given: Mapping[str, Any], signature: Any) -> Held:
     """What a rule says of a sample. Errors: NotHeld."""
-    sides = sides_of(rule, signature, given)
+    return _judged_sides(rule, op, sample, sides_of(rule, signature, given))
+
+
+def judged_as_linear(op: Any, sample: Any) -> Held:  # noqa: C901, PLR0915
+    """What the matrix of a linear operator says of a sample. Errors: NotHeld."""
+    given = (sample.input, tuple(sample.args), dict(sample.kwargs))
+    tensors = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
+    inputs = {id(each): each for each in tensors if each.requires_grad}
+    sides = Sides({f"x{k}": each for k, each in enumerate(inputs.values())}, {})
+    rule = Rule(f"linear_operators.py::{op.name}", (), (), None, None, {}, {})
+    _check_inputs(rule, sides)
+    if not all(each.numel() for each in inputs.values()):
+        raise NotHeld(4, "without entries")
+    function = {**LINEAR, **WINDOWS}[op.name]
+
+    def by_numpy(arrays: list[np.ndarray[Any, Any]]) -> Any:
+        places = dict(zip(inputs, arrays, strict=True))
+        first, arguments, keywords = tree_map(
+            lambda each: (places.get(id(each), each.detach().numpy())
+                          if isinstance(each, Tensor) else each), given)  # fmt: skip
+        return function(first, *arguments, **keywords)
+
+    try:
+        found = linear_map(by_numpy, [tuple(each.shape) for each in inputs.values()])
+    except (TypeError, ValueError, IndexError, KeyError):
+        raise NotHeld(1, "no formula is stated for these arguments") from None
+    if sum(each.size for each in found.matrices) > LARGEST_MATRIX:
+        raise NotHeld(4, f"a matrix of more than {LARGEST_MATRIX:,} entries")
+    if sum(map(math.prod, found.shapes)) > LARGEST:
+        raise NotHeld(4, f"more than {LARGEST:,} entries")
+    formulas: dict[str, Node] = {}
+    for k, (shape, rows) in enumerate(zip(found.shapes, _rows_of(found.shapes), strict=True)):
+        parts = [f"c{k}", *(f"M{k}x{j} @ reshape(x{j}, [{tensor.numel()}])"
+                            for j, tensor in enumerate(inputs.values()))]  # fmt: skip
+        text = f"reshape({' + '.join(parts)}, {list(shape)})"
+        formulas[f"y{k}"] = parse(f"amax({text}, dim=-1)" if op.name in WINDOWS else text)
+        sides.values[f"c{k}"] = _exact(found.offset[rows])
+        for j, matrix in enumerate(found.matrices):
+            sides.values[f"M{k}x{j}"] = _exact(matrix[rows])
+    formula: Any = formulas if found.several else formulas["y0"]
+    if sample.kwargs.get("return_indices"):
+        formula = {"values": formula, "indices": None}
+    return _judged_sides(replace(rule, formula=formula), op, sample, sides)
+
+
+def _rows_of(shapes: Sequence[tuple[int, ...]]) -> Iterator[slice]:
+    start = 0
+    for shape in shapes:
+        yield slice(start, start := start + math.prod(shape))
+
+
+def _exact(numbers: np.ndarray[Any, Any]) -> Any:
+    return [
+        _exact(each) if isinstance(each, np.ndarray)
+        else Fraction(int(each.numerator), int(each.denominator))
+        for each in numbers
+    ]  # fmt: skip
+
+
+def _judged_sides(rule: Rule, op: Any, sample: Any, sides: Sides) -> Held:
     if not sides.inputs:
         raise NotHeld(1, "nothing in it asks for a gradient")
     _check_inputs(rule, sides)
@@ -492,18 +564,18 @@ def _ruling(check: Check, points: Mapping[str, Any]) -> tuple[Ruling, str]:
 
 @contextmanager
 def limited(seconds: int, error: Exception) -> Iterator[None]:
-    """Raise the error in what takes longer."""
+    """Raise the error in what takes more of the processor's time, however busy it is."""
 
     def late(*_: object) -> None:
         raise error
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 _OURS = 9  # the rank of what is a defect of this program
@@ -512,20 +584,27 @@ _OURS = 9  # the rank of what is a defect of this program
 def hold(op: Any, sample: Any, rules: Sequence[Rule]) -> Held | NotHeld:
     """What the first rule that can hold a sample says of it, or why none can."""
     best = NotHeld(0, "no formula is stated for a call of it")
+    for judge in _judges(op, sample, rules):
+        try:
+            with limited(SECONDS, NotHeld(4, f"takes longer than {SECONDS} s")):
+                return judge()
+        except NotHeld as found:
+            best = found if found.rank > best.rank else best
+        except Exception as error:
+            return NotHeld(_OURS, f"{type(error).__name__} in gradcheck: {error}")
+    return best
+
+
+def _judges(op: Any, sample: Any, rules: Sequence[Rule]) -> Iterator[Callable[[], Held]]:
+    """What could hold a sample, one after the other."""
+    if op.name in LINEAR or op.name in WINDOWS:
+        yield partial(judged_as_linear, op, sample)
     arguments = (sample.input, *sample.args)
     for signature in signatures(op):
         given = _bound(signature, arguments, sample.kwargs)
-        if given is None or not _has_types(signature, given):
-            continue
-        for rule in rules:
-            try:
-                with limited(SECONDS, NotHeld(4, f"takes longer than {SECONDS} s")):
-                    return judged(rule, op, sample, given, signature)
-            except NotHeld as found:
-                best = found if found.rank > best.rank else best
-            except Exception as error:
-                return NotHeld(_OURS, f"{type(error).__name__} in gradcheck: {error}")
-    return best
+        if given is not None and _has_types(signature, given):
+            for rule in rules:
+                yield partial(judged, rule, op, sample, given, signature)
 
 
 # ---- all operators, and the page
@@ -554,17 +633,31 @@ class Row:
 
 
 def rows(names: Collection[str] = ()) -> Iterator[Row]:
-    """Every operator of the database that has a derivative, or those named."""
+    """Every operator of the database that has a derivative, or those named; as many processes."""
     from torch.testing._internal.common_methods_invocations import op_db
 
     table = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
     cases = cases_of([str(ROOT / "cases")])
     by_function = catalog_rules(cases, set(table["own_shapes"]))
     by_name = written_rules(table)
+    _JOBS.clear()
     for op in op_db:
         if op.supports_autograd and (not names or op.name in names):
             rules = [rule for each in _spellings(op) for rule in by_function.get(each, ())]
-            yield _row(op, [*rules, *by_name.get(op.name, ())], table["known"].get(op.name, ""))
+            _JOBS.append((op, [*rules, *by_name.get(op.name, ())], table["known"].get(op.name, "")))
+    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+        yield from pool.imap(_row_of_job, range(len(_JOBS)))
+
+
+_JOBS: list[tuple[Any, list[Rule], str]] = []
+"""What the processes are forked with: operators are no data that could be sent."""
+
+
+def _row_of_job(place: int) -> Row:
+    from torch.testing._internal.common_utils import set_rng_seed
+
+    set_rng_seed(0)
+    return _row(*_JOBS[place])
 
 
 def _spellings(op: Any) -> list[Any]:
@@ -613,10 +706,13 @@ def _table(found: Sequence[Row]) -> str:
         )
         if row.disagrees and row.known:
             other += f": {row.known}"
-        why = ", ".join(f"{text} ({count})" for text, count in row.why_not.most_common(3))
         lines.append(f"| `{row.name}` | {len(row.found)} | {row.rulings.total()} | "
-                     f"{row.rulings[Ruling.AGREE]} | {other} | {why} |")  # fmt: skip
+                     f"{row.rulings[Ruling.AGREE]} | {other} | {_why(row)} |")  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _why(row: Row) -> str:
+    return ", ".join(f"{text} ({count})" for text, count in row.why_not.most_common(3))
 
 
 _HEAD = """\
@@ -628,6 +724,8 @@ The inputs of PyTorch's own tests, which nobody here chose, are held against cer
 vjp and jvp in float64. A sample can be held where a call that a formula is stated for can be bound
 to its arguments, and the formula be written for its shapes. Most formulas are the catalog's; for
 those that a case states for its own shapes alone, `benchmarks/samples.yaml` has one for all shapes.
+Of operators that pick, move, add up or average entries, or take the largest of some, NumPy gives
+the matrix (`benchmarks/linear_operators.py`).
 
 Of {samples:,} samples of {operators:,} entries of PyTorch's operator database {asked:,} were asked,
 at most 24 of an entry, and {held:,} of {some:,} entries could be held: {counts}.
@@ -646,7 +744,7 @@ def main() -> int:
     for row in rows(options.operators):
         found.append(row)
         print(f"{row.name:44} {row.rulings.total():4} of {len(row.found):4}  "
-              f"{row.rulings[Ruling.AGREE]:4} agree", flush=True)  # fmt: skip
+              f"{row.rulings[Ruling.AGREE]:4} agree  {_why(row)}", flush=True)  # fmt: skip
     wrong = [text for row in found for text in complaints(row)]
     known = {row.name.partition(" ")[0] for row in found if row.known}
     failing = {row.name.partition(" ")[0] for row in found if row.disagrees}

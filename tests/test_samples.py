@@ -22,6 +22,7 @@ def loaded(name):
     return module
 
 
+loaded("linear_operators")
 samples, hunts = loaded("samples"), loaded("hunts")
 
 
@@ -74,7 +75,7 @@ def test_a_default_is_what_the_function_declares():
 def test_an_empty_sample_and_a_large_one_are_not_held():
     sine = rules("sin(x)", "sin(x)")
     assert held(torch.sin, sample([]), sine) == "without entries"
-    assert held(torch.sin, sample([1.0] * 300), sine) == "more than 256 entries"
+    assert held(torch.sin, sample([1.0] * 500), sine) == "more than 400 entries"
 
 
 CASES = """
@@ -221,3 +222,43 @@ def test_what_is_known_is_so_by_operator_and_mode_and_must_be_met(known, counts)
 def test_each_known_difference_is_a_finding():
     found = {each.what for each in loaded("findings").findings()}
     assert set(hunts.known_differences().values()) <= found
+
+
+MOVED = sample([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dims=[1])
+
+
+def linear_operator(function, name="flip"):
+    return SimpleNamespace(op=function, name=name)
+
+
+@pytest.mark.parametrize(
+    ("function", "ruling"),
+    [(torch.flip, Ruling.AGREE), (lambda x, dims: torch.flip(x, [0]), Ruling.DISAGREE)],
+)
+def test_a_linear_operator_is_held_against_numpys_matrix(function, ruling):
+    assert samples.hold(linear_operator(function), MOVED, []).ruling is ruling
+
+
+@pytest.mark.parametrize(
+    ("keywords", "ruling"),
+    [({"stride": 1}, Ruling.AGREE), ({"stride": 2, "return_indices": True}, Ruling.AGREE)],
+)
+def test_a_maximum_over_windows_is_held(keywords, ruling):
+    pool = linear_operator(torch.nn.functional.max_pool1d, "nn.functional.max_pool1d")
+    one = sample([[[1.0, 4.0, 2.0, 3.0]]], 2, **keywords)
+    assert samples.hold(pool, one, []).ruling is ruling
+
+
+def test_a_function_of_pythons_is_bound_though_it_has_types():
+    some = rules("elu(x, a)", "where(x > 0, x, a*expm1(x))")
+    assert held(torch.nn.functional.elu, sample([-1.0, 2.0]), some) is Ruling.AGREE
+
+
+def test_the_page_is_what_the_generator_writes():
+    page = samples.PAGE.read_text("utf-8")
+    assert page.startswith(samples._HEAD.partition("PyTorch {torch}")[0])
+    head = page.partition("\n| operator")[0]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    asked, held_ones = (sum(int(row[k]) for row in rows) for k in (1, 2))
+    assert f"{asked:,} were asked" in head
+    assert f"and {held_ones:,} of {sum(row[2] != '0' for row in rows):,} entries" in head
