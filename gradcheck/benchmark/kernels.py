@@ -51,7 +51,7 @@ def kernels(*, names: Collection[str] = ()) -> Iterator[Figures]:
                 met = met and done.peak < memory * 2**30
             targets.append(Target(what, seen, met))
     yield Figures(
-        "Kernels",
+        "At the sizes of models",
         "certified `reverse` at one point, in float32: PyTorch's gradient by two calls, its truth "
         "by two derivations, the error bounds of all entries, the judging; the first time, when "
         "nothing is warm but PyTorch. Beside it one forward and backward of PyTorch alone. Memory "

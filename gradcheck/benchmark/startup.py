@@ -73,7 +73,7 @@ def startup(cases: Sequence[Case], *, seconds: float, items: int = ITEMS) -> Ite
     bare = middle[BARE].median
     yield Figures(
         "Start-up, collection and reporting",
-        f"seconds of the processor, {len(taken[BARE])} rounds: the median, the least and the most. "
+        f"seconds of the processor; rounds: {len(taken[BARE])}, the median, least and most. "
         f"Many items: {commands.items:,}; many results: {items:,}; checks without work: "
         f"{commands.idle:,}, which abstain at once. Bytecode and what is kept of case files are "
         "there from a round before, but for what is done as if for the first time.",

@@ -78,9 +78,10 @@ class Spent:
 # A small process stands between: a child's peak is not less than its parent's at the start.
 _BETWEEN = """\
 import json, resource, subprocess, sys
-done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss, done.stdout]))
+taken = used.ru_utime + used.ru_stime, used.ru_maxrss
+print(json.dumps([done.returncode, *taken, done.stdout, done.stderr]))
 """
 
 
@@ -92,7 +93,7 @@ def spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) 
     between = [sys.executable, "-c", _BETWEEN, *command]
     env = {**os.environ, **environment}
     done = subprocess.run(between, cwd=folder, env=env, capture_output=True, text=True, check=True)
-    code, seconds, peak, printed = json.loads(done.stdout)
+    code, seconds, peak, printed, told = json.loads(done.stdout)
     if code:
-        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{printed}")
+        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{printed}{told}")
     return Spent(seconds, peak * (1 if sys.platform == "darwin" else 1024), printed)

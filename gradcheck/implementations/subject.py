@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.errors import Misconduct
+from gradcheck.graph.shapes import MOST_BETWEEN
 from gradcheck.implementations.compiled import (
     Compiled,
     Evaluation,
@@ -34,9 +35,6 @@ from gradcheck.language.torch_names import PYTHON_NUMBERS, names_in_calling
 
 Subject = Callable[..., Any]
 """What gives a tensor, or where the formula has several outputs a tuple or list of them."""
-
-_MOST_ELEMENTS = 2**20
-"""Of a tensor that an expression of the torch language builds."""
 
 
 class ChangedSettingError(Misconduct):
@@ -247,7 +245,7 @@ def _compiled(
 ) -> Compiled | None:
     evaluation = _evaluation(case, variant, implementation)
     constants = _constants(case, implementation, home)
-    most = None if implementation.tree is None else _MOST_ELEMENTS  # the formula's is its program's
+    most = None if implementation.tree is None else MOST_BETWEEN  # the formula's is its program's
     return record_graph(evaluation, variant.formula.ports, constants, home, most=most)
 
 

@@ -9,7 +9,7 @@ from gradcheck.cli.app import app
 
 COMMANDS = (
     *("run", "check", "explain", "graph", "plot", "list", "coverage"),
-    *("new", "fuzz", "validate", "schema", "report", "compare"),
+    *("new", "fuzz", "mutate", "bench", "validate", "schema", "report", "compare"),
 )
 
 

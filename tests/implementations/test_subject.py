@@ -74,7 +74,12 @@ def test_a_giant_is_refused_before_it_is_built(text, found):
     with pytest.raises(TooLargeError) as caught:
         subject(tree=parse(text))(*INPUTS)
     assert str(caught.value).startswith(found)
-    assert str(caught.value).endswith("more than 1,048,576 elements")
+    assert str(caught.value).endswith("more than 4,194,304 elements")
+
+
+def test_what_stands_between_may_be_as_large_as_in_a_formula():
+    scores = subject(tree=parse("torch.ones_like(x).expand(2**11).outer(y.expand(2**11)).sum()"))
+    assert scores(*INPUTS) == 2**22 * INPUTS[1]
 
 
 @pytest.mark.parametrize("text", ["torch.ones_like(x) * x.item()", "x + y.tolist()"])
