@@ -160,7 +160,7 @@ def rms_norm(divided_by):
 def test_a_mean_over_one_too_few_is_convicted_and_guessed_though_each_number_rounds_as_much():
     outcome = outcome_of(rms_norm(95), RMS_NORM, "bfloat16")
     assert outcome.verdict is Ruling.DISAGREE
-    assert "in a term: in x/(sqrt(" in outcome.reason
+    assert " in a term: in " in outcome.reason
     assert str(outcome.guess).startswith("a factor of 1.01")
     assert outcome.guess.kind is GuessKind.TERM
 
