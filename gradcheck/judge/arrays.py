@@ -349,12 +349,14 @@ class Resemblance:
 
 
 def _leading(array: SampledArray, lines: Iterable[Line], fit: _Fit) -> Resemblance | None:
-    """The line of which the errors have most, in standard errors.
+    """The line of which the errors have most, in standard errors; of lines alike the first.
 
     How right code would scatter is read off the errors less what that line explains.
     """
     measured = [(line, *_measured(array, line, fit)) for line in lines]
-    line, value, errors = max(measured, key=lambda each: each[2], default=(None, 0.0, 0.0))
+    line, value, errors = max(
+        measured, key=lambda each: round(each[2], 6), default=(None, 0.0, 0.0)
+    )
     if line is None or not errors:
         return None
     rest = replace(array, got=array.got - value * line.numbers)
@@ -393,11 +395,15 @@ def _spread_of(values: Sequence[Sequence[float]], place: float) -> float:
 
 
 def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
-    """The part of an array whose factor or mean stands out most, of each way to cut it."""
+    """The part of an array whose factor or mean stands out most, of each way to cut it.
+
+    In a mean an entry is at most 4 σ off: what few do is told of them, as entries.
+    """
     weight = fit.weight
     true = np.where(weight > 0, array.true, 0.0)
     error = np.where(weight > 0, array.error, 0.0)
     rest = error - _factor(error, true, weight) * true
+    near = np.where(weight > 0, NEAR_SIGMA / np.sqrt(np.maximum(weight, 1e-300)), 0.0)
     live = (weight > 0).astype(float)
     for shape, axis, size, name in _cuts(array.true.shape):
         cut = _Cut(shape, axis, size)
@@ -408,7 +414,8 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 np.stack([cut.summed(each * factor) for each in _zeroed(level, weight)])
                 for level in array.samples
             ]
-            sums = cut.summed(rest * factor)
+            most = near if with_sign else np.full(weight.shape, math.inf)
+            sums = cut.summed(np.clip(rest, -most, most) * factor)
             least, worst = (np.sqrt(_pooled(samples[k])) for k in (0, -1))
             spread = np.sqrt(_between([_pooled(each) for each in samples], fit.place))
             if len(sums) >= FEWEST_PARTS:  # they show themselves how far such parts lie apart
@@ -422,12 +429,14 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 yield Oddity(
                     f"the {what} of {cut.named(part, name)} is {sums[part] / norm[part]:+.2g} of "
                     f"its size, {off[part]:.0f} standard errors",
-                    _part_statistic(cut, factor, part),
+                    _part_statistic(cut, factor, part, most),
                 )
 
 
-def _part_statistic(cut: _Cut, factor: Floats, part: int) -> Callable[[Floats], float]:
-    return lambda errors: float(cut.summed(np.where(factor == 0, 0.0, errors * factor))[part])
+def _part_statistic(
+    cut: _Cut, factor: Floats, part: int, most: Floats
+) -> Callable[[Floats], float]:
+    return lambda errors: float(cut.summed(np.clip(errors, -most, most) * factor)[part])
 
 
 def _pooled(sums: Floats) -> Floats:

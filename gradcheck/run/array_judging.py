@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -161,6 +162,27 @@ def _found(
         guess = _guess(session, array)
         yield first.observation, Finding(first.point, remark, guess)
         return
+
+
+def guess_of_arrays(
+    session: Session, heard: Sequence[tuple[Observation, Sequence[str]]]
+) -> Guess | None:
+    """Return what kind of error some arrays whose entries fail have, where entries do not tell."""
+    dtype = session.dtype
+    if dtype.is_complex or dtype.precision > FLOAT32.precision:
+        return None
+    failing = (
+        row
+        for observation, kinds in heard
+        for row in _each_once(_rows(session, observation, kinds))
+        if row.kind == ORDINARY and row.disagrees and row.columns.size >= FEWEST_ENTRIES
+    )
+    arrays = (_sampled(session, [row]) for row in islice(failing, _MOST_GUESSED))
+    found = (_guess(session, array) for array in arrays if array is not None)
+    return next((guess for guess in found if guess is not None), None)
+
+
+_MOST_GUESSED = 4
 
 
 def _guess(session: Session, array: SampledArray) -> Guess | None:

@@ -20,6 +20,7 @@ from gradcheck.catalog.checks import Check
 from gradcheck.devices import has_dtype
 from gradcheck.methods import METHODS
 from gradcheck.query import Array
+from gradcheck.run.array_judging import guess_of_arrays
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
@@ -121,7 +122,8 @@ def _looks_like(
 ) -> dict[str, Any]:
     """The guess; where it fails itself the blame says so, and who is wrong stays found."""
     try:
-        return {"guess": _guess(examination, failing_point)}
+        guess = _guess(examination, failing_point)
+        return {"guess": guess or guess_of_arrays(examination.session, examination.heard)}
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         return {"blame": f"{blame}; the kind of error could not be worked out: {text}"}

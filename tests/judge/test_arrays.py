@@ -136,6 +136,18 @@ def test_what_the_code_itself_moves_by_is_no_oddity():
     assert not oddity.is_explained(found.error, still)
 
 
+def test_a_column_that_is_off_by_as_much_as_rounding_is_named():
+    wrong = TRUE.copy()
+    wrong[:, 40] += 0.01
+    assert any("mean offset of index 40 of axis 1" in text for text in told(array(rounded(wrong))))
+
+
+def test_a_few_entries_that_round_worse_make_no_column_wrong():
+    got = rounded(TRUE)
+    got[:4, 40] += 12 * U  # some 10 σ of each, and 20 of the column if they counted in full
+    assert told(array(got)) == []
+
+
 TERM = evenly(3, SHAPE) / 4
 
 
