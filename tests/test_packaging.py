@@ -88,3 +88,28 @@ def test_a_pin_is_a_public_version(line):
 )
 def test_a_local_version_an_address_and_a_range_are_no_pins(line):
     assert not PIN.fullmatch(line)
+
+
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+LOCKED = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.MULTILINE))
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_ci_installs_by_hash_are_the_versions_that_are_pinned():
+    pins = {normal(name): version for name, version in (line.split("==") for line in PINS)}
+    apart = {
+        name: version for name, version in LOCKED.items() if pins.get(name, version) != version
+    }
+    assert apart == {}
+    wanted = {normal(each.name) for each in REQUIREMENTS} - {"torch", "expecttest", "triton"}
+    assert wanted <= LOCKED.keys()
+
+
+def test_what_ci_installs_by_hash_has_a_hash_each_and_no_address():
+    entries = re.split(r"^(?=[a-z])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(LOCKED) > 50
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in LOCK

@@ -142,6 +142,7 @@ LANGUAGES = {
     "toml": "run by test_guide",
     "diff": "applied by test_guide",
     "text": "output: held by test_guide, test_tutorial and the commands' page; else to look at",
+    "sh": "what needs other machines or another program: to look at",
     "py": "scripts of docs/findings.md, which test_findings runs; all are compiled here",
     "{toctree}": "built by sphinx, which misses a page that is not there",
     "{eval-rst}": "built by sphinx, which misses a name that is not there",
