@@ -15,7 +15,7 @@ from pathlib import Path
 
 OFF = "GRADCHECK_NO_CACHE"
 """The environment variable that, set to anything, has nothing read and nothing kept."""
-MOST_KEPT = 1_024
+MOST_FILES = 1_024
 """Files; when there are more, the oldest go."""
 _DIGEST = hashlib.sha256().digest_size
 
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "gradcheck"
 
 
-def key_of(*parts: str) -> str:
+def digest_of(*parts: str) -> str:
     """Return a name for what these parts determine, by this version of the code."""
     digest = hashlib.sha256(_code().encode())
     for part in parts:
@@ -87,5 +87,5 @@ def _folder() -> Path | None:
 
 def _tidy(folder: Path) -> None:
     files = [(path.stat().st_mtime_ns, path) for path in folder.iterdir()]
-    for _, path in sorted(files)[:-MOST_KEPT]:
+    for _, path in sorted(files)[:-MOST_FILES]:
         path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 from gradcheck.benchmark.timing import Spread
 from gradcheck.report.table import table, to_width
 
-Cell = str | int | float | Spread
+Shown = str | int | float | Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Figures:
     title: str
     about: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Shown, ...], ...]
     targets: tuple[Target, ...] = ()
 
 
-def as_table(figures: Figures) -> str:
+def figures_table(figures: Figures) -> str:
     heads = [figures.columns[0], *(f">{column}" for column in figures.columns[1:])]
     rows = [[_text(cell) for cell in row] for row in figures.rows]
     parts = [to_width(f"{figures.title}: {figures.about}"), table(heads, rows).rstrip("\n")]
@@ -62,13 +62,13 @@ def as_data(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _datum(cell: Cell) -> Any:
+def _datum(cell: Shown) -> Any:
     if isinstance(cell, Spread):
         return {"median": cell.median, "least": cell.least, "most": cell.most}
     return cell
 
 
-def as_markdown(found: Sequence[tuple[str, Figures]]) -> str:
+def performance_page(found: Sequence[tuple[str, Figures]]) -> str:
     """Return the document ``docs/performance.md``, of figures with the names of their sections."""
     parts = [_HEAD.format(**machine())]
     targets = [each for _, figures in found for each in figures.targets]
@@ -105,7 +105,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: Shown) -> str:
     if isinstance(cell, Spread):
         return f"{_number(cell.median)} ({_number(cell.least)} to {_number(cell.most)})"
     return cell if isinstance(cell, str) else _number(cell)

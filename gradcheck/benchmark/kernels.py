@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gradcheck.benchmark.figures import Figures, Target
-from gradcheck.benchmark.timing import spent
+from gradcheck.benchmark.timing import cost_of
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load
 
@@ -35,7 +35,7 @@ def kernels(*, names: Collection[str] = ()) -> Iterator[Figures]:
     for case in load(SIZES):
         if names and case.name not in names:
             continue
-        done = spent([sys.executable, "-c", _PROGRAM, case.name], Path.cwd(), {})
+        done = cost_of([sys.executable, "-c", _PROGRAM, case.name], Path.cwd(), {})
         found = json.loads(done.printed)
         entries = sum(math.prod(each.shape) for each in case.inputs)
         rows.append(

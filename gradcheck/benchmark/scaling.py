@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from gradcheck.benchmark.figures import Figures, Target
-from gradcheck.benchmark.timing import Spread, Work, alternate, slope
+from gradcheck.benchmark.timing import Spread, Work, alternate, growth
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import case_of
 from gradcheck.points.generate import generate
@@ -37,7 +37,7 @@ def scaling(*, seconds: float, steps: int = 4) -> Iterator[Figures]:
     for grows, (what, formula, shape, sizes) in _GROWING.items():
         chosen = sizes[:steps]
         costs = _costs(formula, shape, chosen, seconds / len(_GROWING), grows.startswith("points"))
-        found = slope(chosen[-2:], [cost.median for cost in costs[-2:]])
+        found = growth(chosen[-2:], [cost.median for cost in costs[-2:]])
         cells = [f"{n:,}: {1e3 * cost.median:.3g}" for n, cost in zip(chosen, costs, strict=True)]
         rows.append((grows, what, ", ".join(cells), found))
         seen = f"cost grows as n to the {found:.2f}"

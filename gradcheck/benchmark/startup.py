@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gradcheck.answer import RunOptions
 from gradcheck.benchmark.figures import Figures, Target
-from gradcheck.benchmark.timing import Spent, Spread, spent
+from gradcheck.benchmark.timing import CommandCost, Spread, cost_of
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.files import catalog_folder
@@ -41,15 +41,15 @@ def test_plain(number):
     assert True
 """
 
-BARE, PLUGIN = "pytest, without the plugin", "pytest, with the plugin"
+WITHOUT_PLUGIN, WITH_PLUGIN = "pytest, without the plugin", "pytest, with the plugin"
 HELP, COMPLETE = "gradcheck --help", "completion of a case"
 LIST, VALIDATE = "gradcheck list", "gradcheck validate, the catalog"
-COLLECT, MANY = "pytest --collect-only, the catalog", "pytest --collect-only, many items"
+COLLECT, MANY_ITEMS = "pytest --collect-only, the catalog", "pytest --collect-only, many items"
 AS_MANY = "pytest --collect-only, as many plain tests"
-FIRST = "gradcheck validate, as if for the first time"
+FIRST_VALIDATE = "gradcheck validate, as if for the first time"
 FEW_IDLE, MORE_IDLE = "pytest, checks without work", "pytest, three times as many"
 PAGE = "gradcheck report, many results"
-_MOST = {HELP: 0.4, COMPLETE: 0.4, LIST: 0.5, VALIDATE: 0.5, COLLECT: 0.6, MANY: 3.0}
+_MOST = {HELP: 0.4, COMPLETE: 0.4, LIST: 0.5, VALIDATE: 0.5, COLLECT: 0.6, MANY_ITEMS: 3.0}
 """Seconds that each may take."""
 _MOST_IDLE = 1.0  # milliseconds
 
@@ -70,10 +70,10 @@ def startup(cases: Sequence[Case], *, seconds: float, items: int = ITEMS) -> Ite
         commands = _written(Path(folder), cases, items)
         taken = _in_turn(commands, seconds)
     middle = {name: Spread.of([each.seconds for each in every]) for name, every in taken.items()}
-    bare = middle[BARE].median
+    bare = middle[WITHOUT_PLUGIN].median
     yield Figures(
         "Start-up, collection and reporting",
-        f"seconds of the processor; rounds: {len(taken[BARE])}, the median, least and most. "
+        f"seconds of the processor; rounds: {len(taken[WITHOUT_PLUGIN])}, the median, least and most. "
         f"Many items: {commands.items:,}; many results: {items:,}; checks without work: "
         f"{commands.idle:,}, which abstain at once. Bytecode and what is kept of case files are "
         "there from a round before, but for what is done as if for the first time.",
@@ -96,9 +96,9 @@ def _targets(seconds: Mapping[str, float], commands: Commands) -> Iterator[Targe
     yield Target(wanted, f"{each:.2f} ms", each < _MOST_IDLE)
 
 
-def _in_turn(commands: Commands, seconds: float) -> dict[str, list[Spent]]:
+def _in_turn(commands: Commands, seconds: float) -> dict[str, list[CommandCost]]:
     """All commands, round by round, until time is up; the first round is not kept."""
-    taken: dict[str, list[Spent]] = {name: [] for name in commands.words}
+    taken: dict[str, list[CommandCost]] = {name: [] for name in commands.words}
     used = 0.0
     surroundings = {
         "XDG_CACHE_HOME": str(commands.folder / "cache"),
@@ -107,7 +107,7 @@ def _in_turn(commands: Commands, seconds: float) -> dict[str, list[Spent]]:
     }
     for number in range(100):
         for name, words in commands.words.items():
-            found = spent([sys.executable, *words], commands.folder, surroundings)
+            found = cost_of([sys.executable, *words], commands.folder, surroundings)
             used += found.seconds if number else 0.0
             taken[name] += [found] if number else []
         if number and used > seconds:
@@ -127,15 +127,15 @@ def _written(folder: Path, cases: Sequence[Case], items: int) -> Commands:
     _write_results(folder / "results", cases, items)
     module, catalog = ("-m", "gradcheck"), str(catalog_folder())
     words = {
-        BARE: ("-m", *_PYTEST, "-p", "no:gradcheck.plugin", "test_plain.py"),
-        PLUGIN: ("-m", *_PYTEST, "-p", "gradcheck.plugin", "test_plain.py"),
+        WITHOUT_PLUGIN: ("-m", *_PYTEST, "-p", "no:gradcheck.plugin", "test_plain.py"),
+        WITH_PLUGIN: ("-m", *_PYTEST, "-p", "gradcheck.plugin", "test_plain.py"),
         HELP: (*module, "--help"),
         COMPLETE: ("-c", _COMPLETED),
         LIST: (*module, "list"),
         VALIDATE: (*module, "validate", catalog),
         COLLECT: ("-m", *_COLLECT, "--rootdir", ".", catalog),
-        FIRST: ("-c", _UNKEPT.format(catalog=catalog)),
-        MANY: ("-m", *_COLLECT, "many"),
+        FIRST_VALIDATE: ("-c", _UNKEPT.format(catalog=catalog)),
+        MANY_ITEMS: ("-m", *_COLLECT, "many"),
         AS_MANY: ("-m", *_PYTEST, "-p", "no:gradcheck.plugin", "--collect-only", "test_many.py"),
         FEW_IDLE: ("-m", *_IDLE, "idle"),
         MORE_IDLE: ("-m", *_IDLE, "more"),

@@ -57,14 +57,14 @@ def _round(sides: Mapping[str, Work], number: int) -> dict[str, float]:
     return taken
 
 
-def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
+def growth(sizes: Sequence[float], costs: Sequence[float]) -> float:
     """Return the exponent of growth: the slope of the costs over the sizes, both as logarithms."""
     fitted = statistics.linear_regression([*map(math.log, sizes)], [*map(math.log, costs)])
     return fitted.slope
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CommandCost:
     """What a process took with all that it started, and what it printed.
 
     Units: ``seconds`` of the processor, ``peak`` in bytes.
@@ -85,7 +85,7 @@ print(json.dumps([done.returncode, *taken, done.stdout, done.stderr]))
 """
 
 
-def spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Spent:
+def cost_of(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> CommandCost:
     """Return what a command took that is run in a folder, with more in its environment.
 
     Errors: RuntimeError where it did not end well.
@@ -96,4 +96,4 @@ def spent(command: Sequence[str], folder: Path, environment: Mapping[str, str]) 
     code, seconds, peak, printed, told = json.loads(done.stdout)
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{printed}{told}")
-    return Spent(seconds, peak * (1 if sys.platform == "darwin" else 1024), printed)
+    return CommandCost(seconds, peak * (1 if sys.platform == "darwin" else 1024), printed)

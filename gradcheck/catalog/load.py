@@ -51,7 +51,7 @@ DEFINING = (
 """Keys without which nothing else about a case can be judged but its labels."""
 _WHOLE = (*DEFINING, "accuracy")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class CaseFile:
         name = f"{find.__module__}.{find.__qualname__}"
         return self._remembered(name, lambda: tuple(find(cases)))
 
-    def _remembered(self, what: str, make: Callable[[], T]) -> T:
+    def _remembered(self, what: str, make: Callable[[], _T]) -> _T:
         return remembered((what, self.shown, self.text), make)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import yaml
 from flint import acb, arb
 
-from gradcheck.cache import fetch, keep, key_of
+from gradcheck.cache import digest_of, fetch, keep
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _VERSIONS = repr((sys.version, np.__version__, flint.__version__, yaml.__version__))
 _MAKERS = frozenset({
@@ -44,16 +44,16 @@ _TYPES = frozenset({
 """Whose types a case is made of."""
 
 
-def remembered(parts: Sequence[str], make: Callable[[], T]) -> T:
+def remembered(parts: Sequence[str], make: Callable[[], _T]) -> _T:
     """Return what ``make`` gives, which hangs on ``parts`` alone; fetched where it was made before.
 
     Errors: those of ``make``, of which nothing is kept.
     """
-    key = key_of(_VERSIONS, *parts)
+    key = digest_of(_VERSIONS, *parts)
     content = fetch(key)
     if content is not None:
         try:
-            found: T = _Reader(io.BytesIO(content)).load()
+            found: _T = _Reader(io.BytesIO(content)).load()
             return found
         except Exception:  # another release's, say: it is made anew
             pass

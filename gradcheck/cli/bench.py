@@ -115,13 +115,13 @@ def _measured(
 
 
 def _tell(found: Iterator[tuple[str, Figures]], *, as_json: bool, markdown: bool) -> None:
-    from gradcheck.benchmark.figures import as_data, as_markdown, as_table, machine
+    from gradcheck.benchmark.figures import as_data, figures_table, machine, performance_page
 
     if as_json:
         figures = [{"section": section, **as_data(each)} for section, each in found]
         emit_json({"machine": machine(), "figures": figures})
     elif markdown:
-        emit(as_markdown(list(found)))
+        emit(performance_page(list(found)))
     else:
         for _, each in found:
-            emit(as_table(each))
+            emit(figures_table(each))

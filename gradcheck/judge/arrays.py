@@ -37,7 +37,7 @@ _STEPS = 20  # of the ways from a level to the next
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class TermError:
     """What a term of the derivative, or a constant, that is a little off would add, per its size.
 
     Shapes: numbers [*shape].
@@ -63,7 +63,7 @@ class SampledArray:
     samples: tuple[Floats, ...]
     dtype: Dtype
     terms: int = 0
-    lines: Callable[[], Iterator[Line]] = lambda: iter(())
+    lines: Callable[[], Iterator[TermError]] = lambda: iter(())
 
     @property
     def error(self) -> Floats:
@@ -313,7 +313,7 @@ def resemblance(array: SampledArray) -> Resemblance | None:
     wrong; None where what it leaves would be convicted too.
     """
     fit = _fitted(array)
-    factor = Line(GuessKind.FACTOR, "a constant factor", array.true)
+    factor = TermError(GuessKind.FACTOR, "a constant factor", array.true)
     for lines in ([factor], array.lines()):
         found = _leading(array, lines, fit)
         if found is not None and found.errors > MOST_ERRORS:
@@ -330,7 +330,7 @@ class Resemblance:
     ``rest`` is the array without it.
     """
 
-    line: Line
+    line: TermError
     value: float
     errors: float
     rest: SampledArray
@@ -348,7 +348,7 @@ class Resemblance:
         return f"a factor of {1 + self.value:.4g} in a term: {text}"
 
 
-def _leading(array: SampledArray, lines: Iterable[Line], fit: _Fit) -> Resemblance | None:
+def _leading(array: SampledArray, lines: Iterable[TermError], fit: _Fit) -> Resemblance | None:
     """The line of which the errors have most, in standard errors; of lines alike the first.
 
     How right code would scatter is read off the errors less what that line explains.
@@ -364,7 +364,7 @@ def _leading(array: SampledArray, lines: Iterable[Line], fit: _Fit) -> Resemblan
     return Resemblance(line, value, errors, rest)
 
 
-def _measured(array: SampledArray, line: Line, fit: _Fit) -> tuple[float, float]:
+def _measured(array: SampledArray, line: TermError, fit: _Fit) -> tuple[float, float]:
     """How much of a line the errors have, and how many standard errors that is."""
     statistic = partial(_along, line.numbers, fit.weight)
     value = statistic(array.error)

@@ -17,9 +17,9 @@ from gradcheck.dtypes import FLOAT32
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.arrays import (
     FEWEST_ENTRIES,
-    Line,
     Oddity,
     SampledArray,
+    TermError,
     may_stagnate,
     oddities,
     resemblance,
@@ -230,9 +230,9 @@ def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
     true = np.stack([row.true for row in rows]).reshape(shape)
     samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
 
-    def changes() -> Iterator[Line]:
+    def changes() -> Iterator[TermError]:
         for kind, text, numbers in lines(session.variant.formula, query, points):
-            yield Line(kind, text, numbers[:, columns].reshape(shape))
+            yield TermError(kind, text, numbers[:, columns].reshape(shape))
 
     return SampledArray(got, true, samples, session.dtype, terms, changes)
 

@@ -246,8 +246,14 @@ def test_no_clock_decides_what_is_valid():
         if re.search(r"^(import time|from time import)", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert reads == [
+        "benchmark/kernels.py",  # what is measured
+        "benchmark/throughput.py",
+        "benchmark/timing.py",
         "cli/fuzz.py",  # how long to look for failures
+        "cli/mutate.py",
+        "cluster.py",  # how often to look for workers
         "fuzzing.py",
+        "mutation/campaign.py",  # how long to look, and the `seconds` of a mutant
         "plugin/isolation.py",  # the time limit of a check
         "report/mathematics.py",  # how long a page waits for derivatives to print
         "report/progress.py",  # what is left, and how often that is said

@@ -126,7 +126,7 @@ def test_a_file_whose_digest_is_right_can_still_call_nothing(kept, made, tmp_pat
 
 
 def test_the_oldest_go_when_there_are_too_many(kept, made, monkeypatch):
-    monkeypatch.setattr(cache, "MOST_KEPT", 2)
+    monkeypatch.setattr(cache, "MOST_FILES", 2)
     for number, key in enumerate("abc"):
         cache.keep(key, b"content")
         os.utime(kept / key, ns=(number, number))

@@ -7,11 +7,11 @@ import pytest
 
 from gradcheck.benchmark import startup as startup_module
 from gradcheck.benchmark import timing
-from gradcheck.benchmark.figures import Figures, Target, as_markdown, as_table
+from gradcheck.benchmark.figures import Figures, Target, figures_table, performance_page
 from gradcheck.benchmark.kernels import SIZES, kernels
 from gradcheck.benchmark.scaling import scaling
 from gradcheck.benchmark.startup import startup
-from gradcheck.benchmark.timing import Spent, Spread, alternate, slope, spent
+from gradcheck.benchmark.timing import CommandCost, Spread, alternate, cost_of, growth
 from gradcheck.catalog.load import load
 
 QUICK = ("--seconds", "0", "--points", "2")
@@ -108,12 +108,12 @@ def test_sides_run_in_turn_and_making_ready_is_not_timed(clock):
 
 
 def test_the_slope_is_the_exponent_of_growth():
-    assert slope([1, 10, 100], [3, 300, 30_000]) == pytest.approx(2)
+    assert growth([1, 10, 100], [3, 300, 30_000]) == pytest.approx(2)
 
 
 def test_a_process_is_measured_by_itself(tmp_path):
-    much = spent([sys.executable, "-c", "x = bytearray(10**8); print(len(x))"], tmp_path, {})
-    little = spent(
+    much = cost_of([sys.executable, "-c", "x = bytearray(10**8); print(len(x))"], tmp_path, {})
+    little = cost_of(
         [sys.executable, "-c", "import os; print(os.environ['ONE'])"], tmp_path, {"ONE": "1"}
     )
     assert (much.printed, little.printed) == ("100000000\n", "1\n")
@@ -122,7 +122,7 @@ def test_a_process_is_measured_by_itself(tmp_path):
 
 def test_a_process_that_ends_badly_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="ended with 3:\nhalf"):
-        spent([sys.executable, "-c", "print('half'); raise SystemExit(3)"], tmp_path, {})
+        cost_of([sys.executable, "-c", "print('half'); raise SystemExit(3)"], tmp_path, {})
 
 
 # tables
@@ -138,7 +138,7 @@ FIGURES = Figures(
 
 def test_a_table_ends_with_what_was_asked_for(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert as_table(FIGURES).splitlines() == [
+    assert figures_table(FIGURES).splitlines() == [
         "Speed: of two things.",
         "thing  seconds            times",
         "───────────────────────────────",
@@ -150,7 +150,7 @@ def test_a_table_ends_with_what_was_asked_for(monkeypatch):
 
 
 def test_the_document_has_the_targets_first(monkeypatch):
-    page = as_markdown([("throughput", FIGURES)])
+    page = performance_page([("throughput", FIGURES)])
     assert page.partition("## Targets\n\n")[2] == (
         "| asked for | seen |  |\n| --- | --- | --- |\n"
         "| one under 1 s | 0.01 s | met |\n| two under 1 s | 3 h | **missed** |\n\n"
@@ -186,9 +186,9 @@ def test_every_command_is_measured_and_what_takes_too_long_misses_its_target(mon
         asked.append([word for word in command if "gradcheck" in word or word == "many"])
         assert (folder / "many" / "file0.yaml").exists()
         assert environment["XDG_CACHE_HOME"].startswith(str(folder))
-        return Spent(2.0, 50 << 20, "")
+        return CommandCost(2.0, 50 << 20, "")
 
-    monkeypatch.setattr(startup_module, "spent", fake)
+    monkeypatch.setattr(startup_module, "cost_of", fake)
     (found,) = startup(load(catalog / "small.yaml"), seconds=0, items=40)
     assert len(asked) == 2 * len(found.rows)
     met = {each.wanted: each.met for each in found.targets}

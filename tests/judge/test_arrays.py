@@ -8,7 +8,7 @@ import pytest
 from gradcheck.answer import GuessKind
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
-from gradcheck.judge.arrays import Line, SampledArray, oddities, resemblance
+from gradcheck.judge.arrays import SampledArray, TermError, oddities, resemblance
 from gradcheck.randomness import random_words
 
 BFLOAT16 = DTYPES["bfloat16"]
@@ -153,7 +153,7 @@ TERM = evenly(3, SHAPE) / 4
 
 def with_term(got):
     """An array whose truth has a term, and what a relative change of that would add."""
-    return replace(array(got), lines=lambda: iter([Line(GuessKind.TERM, "t", TERM)]))
+    return replace(array(got), lines=lambda: iter([TermError(GuessKind.TERM, "t", TERM)]))
 
 
 def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_nothing():
