@@ -75,8 +75,9 @@ def startup(cases: Sequence[Case], *, seconds: float, items: int = ITEMS) -> Ite
         "Start-up, collection and reporting",
         f"seconds of the processor; rounds: {len(taken[WITHOUT_PLUGIN])}, "
         f"the median, least and most. Many items: {commands.items:,}; many results: {items:,}; "
-        f"checks without work: {commands.idle:,}, which abstain at once. Bytecode and what is kept of case files are "
-        "there from a round before, but for what is done as if for the first time.",
+        f"checks without work: {commands.idle:,}, which abstain at once. Bytecode and what is kept "
+        "of case files are there from a round before, but for what is done as if for the first "
+        "time.",
         ("command", "seconds", "times a bare pytest", "peak, MiB"),
         tuple(
             (name, spread, spread.median / bare, max(each.peak for each in taken[name]) / 2**20)
