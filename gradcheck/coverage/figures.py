@@ -173,7 +173,10 @@ A *backward node* counts where it stands in the backward graph of a result or of
 *double-backward node*, the derivative of a backward, where it stands in that of a gradient. A
 *forward formula* counts where its function is called below autograd on what is differentiated, and
 forward mode takes the call. Nodes and formulas are those of the installed release's
-`derivatives.yaml`."""
+`derivatives.yaml`.
+
+PyTorch's own inputs of these operators, which nobody here chose, are held against the same truth:
+how many, and why others are not, stands in [PyTorch's own samples](samples.md)."""
 _REMARKS = {
     False: "What a case could reach, and none does.",
     True: "What no case can reach on a CPU, or no formula states. Not counted as possible.",
