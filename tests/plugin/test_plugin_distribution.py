@@ -69,11 +69,12 @@ def test_ctrl_c_ends_the_run_and_keeps_what_had_ended_and_the_rest_is_resumed(ma
     project = machines.project
     project.cases("right", "waits_for_a_kill")
     process = project.start(*machines.option, "--gradcheck-report", "ended")
-    project.wait_for("waiting")
+    examiner = int(project.wait_for("waiting"))
     project.wait_for_a_result("ended")
     os.killpg(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=100)
-    (project.path / "killed").touch()  # for the worker, which is still at it
+    (project.path / "killed").touch()
+    os.kill(examiner, signal.SIGKILL)  # the worker is still at it, and would be for a minute
     assert (process.returncode, project.verdicts("ended")) == (2, {"c0_right": "agree"}), out
     assert "Traceback" not in out
     options = ("--gradcheck-report", "ended", "--gradcheck-resume", "ended")
