@@ -169,10 +169,10 @@ def test_a_shard_holds_a_faulty_file_or_does_not(faulty):
 
 
 def test_a_defect_of_our_own_in_reading_fails_an_item_and_stops_nothing(faulty, monkeypatch):
-    def broken(path, shown):
+    def broken(file):
         raise ZeroDivisionError("a defect of our own")
 
-    monkeypatch.setattr("gradcheck.plugin.collect.load", broken)
+    monkeypatch.setattr("gradcheck.plugin.collect.CaseFile.cases", broken)
     faulty.run(*ONE).assert_outcomes(passed=1, failed=2)
 
 
