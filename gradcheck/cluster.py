@@ -57,7 +57,8 @@ class Cluster:
 
     def __init__(self, client: Any, address: str) -> None:
         self.client, self.address = client, address
-        self._looked, self._known = 0.0, {}  # type: float, dict[str, Any]
+        self._looked = 0.0
+        self._known: dict[str, Any] = {}
 
     def workers(self) -> dict[str, Any]:
         """What the scheduler tells of each worker, by its address; a moment old at most."""

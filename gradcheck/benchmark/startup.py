@@ -26,13 +26,15 @@ ITEMS = 10_000
 _PYTEST = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 _COLLECT = (*_PYTEST, "-p", "gradcheck.plugin", "--collect-only", "--gradcheck-device", "cpu")
 _IDLE = (*_PYTEST, "-p", "gradcheck.plugin", "--gradcheck-witness", "value")
-_COMPLETED = "import os; os.environ.update(_GRADCHECK_COMPLETE='complete_fish', "
-_COMPLETED += (
-    "_TYPER_COMPLETE_ARGS='gradcheck explain squ', _TYPER_COMPLETE_FISH_ACTION='get-args')"
+_COMPLETED = (
+    "import os; os.environ.update(_GRADCHECK_COMPLETE='complete_fish', "
+    "_TYPER_COMPLETE_ARGS='gradcheck explain squ', _TYPER_COMPLETE_FISH_ACTION='get-args'); "
+    "from gradcheck.__main__ import main; main()"
 )
-_COMPLETED += "; from gradcheck.__main__ import main; main()"
-_UNKEPT = "import os; os.environ['GRADCHECK_NO_CACHE'] = '1'; "
-_UNKEPT += "from gradcheck.cli.app import main; main(['validate', {catalog!r}])"
+_UNKEPT = (
+    "import os; os.environ['GRADCHECK_NO_CACHE'] = '1'; "
+    "from gradcheck.cli.app import main; main(['validate', {catalog!r}])"
+)
 _PLAIN = """\
 import pytest
 

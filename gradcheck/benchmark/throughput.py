@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -47,11 +48,11 @@ class _Rates:
     rounds: list[dict[str, float]]
 
     def rate(self, side: str) -> float:
-        return Spread.of([each[side] for each in self.rounds]).median
+        return median(each[side] for each in self.rounds)
 
     def ratio(self, side: str, other: str) -> float:
         """The median of the rounds' ratios."""
-        return Spread.of([each[side] / each[other] for each in self.rounds]).median
+        return median(each[side] / each[other] for each in self.rounds)
 
 
 def beside_others(cases: Sequence[Case], *, points: int, seconds: float) -> Figures:
@@ -78,9 +79,9 @@ def beside_others(cases: Sequence[Case], *, points: int, seconds: float) -> Figu
         tuple(rows),
         (
             _target(f"certified `reverse` at least {_OVER_SLOW} times slow gradcheck", over_slow,
-                    Spread.of(over_slow).median >= _OVER_SLOW),
+                    median(over_slow) >= _OVER_SLOW),
             _target(f"within {_OVER_BARE} times the bare passes, point by point", behind,
-                    Spread.of(behind).median <= _OVER_BARE),
+                    median(behind) <= _OVER_BARE),
         ),
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def _row(rates: Sequence[_Rates]) -> tuple[Any, ...]:
     together = [each for each in rates if TOGETHER in each.rounds[0]]
     return (
         len(rates),
-        Spread.of([each.rate(CERTIFIED) for each in rates]).median,
+        median(each.rate(CERTIFIED) for each in rates),
         Spread.of([each.ratio(CERTIFIED, SLOW) for each in rates]),
         Spread.of([each.ratio(CERTIFIED, FAST) for each in rates]),
         Spread.of([each.ratio(BARE, CERTIFIED) for each in rates]),
@@ -112,8 +113,8 @@ def by_witness(cases: Sequence[Case], *, points: int, seconds: float) -> Figures
         asked = [each for each in measured if name in each.rounds[0]]
         if asked:
             rates = Spread.of([each.rate(name) for each in asked])
-            rows.append((name, len(asked), rates, Spread.of([e.rate(name) for e in asked]).median
-                         / Spread.of([e.rate(CERTIFIED) for e in asked]).median))  # fmt: skip
+            beside = rates.median / median(each.rate(CERTIFIED) for each in asked)
+            rows.append((name, len(asked), rates, beside))
     return Figures(
         "By witness",
         f"{len(measured)} of {len(firsts)} cases, float64, each witness's share of {points:,} "
@@ -159,20 +160,19 @@ def _beside(check: Check, seconds: float, *, points: int) -> list[dict[str, floa
     outputs = session.reference.outputs
     entries = session.reference.size * (outputs if outputs <= MOST_ROWS else 1)
     whole = session.reference.size * outputs
-    counts = {CERTIFIED: 0, SLOW: FEW_POINTS * whole, FAST: FEW_POINTS * whole}
+    certified = sum(map(count_of, _batches(session, 1, points))) * entries
+    counts = {CERTIFIED: certified, **dict.fromkeys((SLOW, FAST, BARE), FEW_POINTS * whole)}
     sides: dict[str, Work] = {
         CERTIFIED: lambda number: partial(_certify, session, _batches(session, number, points)),
         SLOW: lambda number: partial(_differences, session, _few(session, number), fast=False),
         FAST: lambda number: partial(_differences, session, _few(session, number), fast=True),
         BARE: lambda number: partial(_bare, session, _few(session, number)),
     }
-    counts[BARE] = FEW_POINTS * whole
-    counts[CERTIFIED] = sum(map(count_of, _batches(session, 1, points))) * entries
     if session.batched:
         sides[TOGETHER] = lambda number: partial(
             _bare_together, session, _together(session, _batches(session, number, points))
         )
-        counts[TOGETHER] = counts[CERTIFIED]
+        counts[TOGETHER] = certified
     return [
         {side: counts[side] / taken for side, taken in each.items()}
         for each in alternate(sides, seconds)

@@ -126,7 +126,7 @@ def mutate_command(  # noqa: PLR0913 - one argument an option, as typer reads th
         complain("nothing selected: no case there has PyTorch's own code, this dtype, an input as "
                  "large, no known failure, and a place for one of the kinds")  # fmt: skip
         raise typer.Exit(ExitCode.NOTHING)
-    is_bad = any(one.outcome in ("survived", "alarm") for one in found)
+    is_bad = any(one.is_bad for one in found)
     raise typer.Exit(ExitCode.DISAGREE if is_bad else ExitCode.OK)
 
 
@@ -176,7 +176,7 @@ def _gather(
     try:
         for result in results(planted, options, KeptResults(folder, options, until)):
             found.append(result)
-            survives = result.cause if result.outcome in ("survived", "alarm") else ""
+            survives = result.cause if result.is_bad else ""
             name = f"{result.case}, {result.kind}"
             progress.end(
                 name, result.dtype, result.outcome, failure=survives, seconds=result.seconds

@@ -27,7 +27,7 @@ from gradcheck.errors import UsageError
 from gradcheck.implementations.subject import subject_of
 from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
 from gradcheck.mutation.equivalence import certified_reason, proof, stands, widened, within_rounding
-from gradcheck.mutation.kinds import TWIN, FaultKind, FaultPlace
+from gradcheck.mutation.kinds import NEEDED, TWIN, FaultKind, FaultPlace
 from gradcheck.mutation.planting import Mutant, Strikes
 from gradcheck.mutation.rivals import RIVAL_POINTS, RivalTrial, convicting
 from gradcheck.points.generate import generate
@@ -44,19 +44,13 @@ _PLACES_FIRST = {
 }  # fmt: skip
 
 
-_NEEDED = {
-    FaultPlace.JVP: "forward", FaultPlace.SECOND: "second", FaultPlace.COMPILED: "compiled",
-}  # fmt: skip
-"""The witness that must have something to say of the right code."""
-
-
 @dataclass(frozen=True, slots=True)
 class MutationOptions:
     """What every mutant of a campaign has in common.
 
     ``cases`` and ``each`` are how many are drawn, of cases and of the kinds in each, 0 for all;
     ``entries`` is how many an input must have. ``every_witness`` asks those that follow the first
-    that convicts too; ``compiled`` is asked about what strikes only there.
+    that convicts too. The witness `compiled` is asked about what strikes only there.
     """
 
     kinds: tuple[FaultKind, ...]
@@ -64,7 +58,7 @@ class MutationOptions:
     points: int = 64
     seed: int = 0
     cases: int = 8
-    each: int = 24
+    each: int = 16
     entries: int = 0
     every_witness: bool = False
     witnesses: tuple[str, ...] = DEFAULT_WITNESSES
@@ -93,6 +87,11 @@ class MutantResult:
     rivals: Mapping[str, bool] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether a fault went unnoticed, or right code was convicted."""
+        return self.outcome in (SURVIVED, ALARM)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlantedIn:
@@ -120,9 +119,9 @@ def drawn_mutants(
 
     ``known`` are the ids of those.
     """
-    own = [each for each in cases if not each.implementations[0].is_own_code]
+    of_pytorch = [each for each in cases if not each.implementations[0].is_own_code]
     found: list[PlantedIn] = []
-    for case in sorted(own, key=lambda each: _rank(options.seed, case_id(each))):
+    for case in sorted(of_pytorch, key=lambda each: _rank(options.seed, case_id(each))):
         dtype = _dtype_of(case, options.dtype)
         sizes = [math.prod(each.shape) for each in case.variants[0].inputs]
         if case_id(case) in known or dtype is None or max(sizes) < options.entries:
@@ -200,7 +199,6 @@ class _Trials:
     def __init__(self, planted: PlantedIn, options: MutationOptions) -> None:
         self.planted, self.options = planted, options
         self._subjects: dict[str, Any] = {}
-        self.right = self._right
         widths = widened(planted.variant)
         self._wide = widths if self._takes(widths) else [None] * len(widths)
 
@@ -214,16 +212,16 @@ class _Trials:
         return [
             kind for kind in self.planted.kinds
             if (takes_wide or kind.place is not FaultPlace.REDUCTION)
-            and _NEEDED.get(kind.place) not in twin.silent
+            and NEEDED.get(kind.place) not in twin.silent
         ]  # fmt: skip
 
     def twin(self) -> MutantResult:
         began = time.monotonic()
         subject = self._of(TWIN, Strikes())
-        needed = {_NEEDED.get(kind.place) for kind in self.planted.kinds}
+        needed = {NEEDED.get(kind.place) for kind in self.planted.kinds}
         witnesses = [each for each in WITNESSES if each in needed | {*self.options.witnesses}]
         found = self._rulings(TWIN, subject, witnesses, self.options.points)
-        alarms = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
+        alarms = _convicted_by(found)
         cause = "; ".join(f"{name}: {found[name][1]}" for name in alarms)
         silent = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.ABSTAIN)
         return _result(
@@ -267,17 +265,11 @@ class _Trials:
         found: dict[str, tuple[Ruling, str]] = {}
         for points in sorted({min(_FEW, self.options.points), self.options.points}):
             for witness in witnesses:
-                if found.get(witness, ("",))[0] is Ruling.DISAGREE:
+                killed = _convicted_by(found)
+                if witness in killed or (killed and not self.options.every_witness):
                     continue
-                subject = self._of(kind, strikes)
-                found |= self._rulings(kind, subject, [witness], points)
-                if (
-                    found.get(witness, ("",))[0] is Ruling.DISAGREE
-                    and not self.options.every_witness
-                ):
-                    return tuple(found), (witness,), found
-        killed = tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
-        return tuple(found), killed, found
+                found |= self._rulings(kind, self._of(kind, strikes), [witness], points)
+        return tuple(found), _convicted_by(found), found
 
     def _rulings(
         self, kind: FaultKind, subject: Mutant, witnesses: Sequence[str], points: int
@@ -300,12 +292,11 @@ class _Trials:
     def _of(self, kind: FaultKind, strikes: Strikes) -> Mutant:
         return Mutant(self.right, kind, strikes, tuple(self._wide))
 
-    def _right(self, *inputs: Tensor) -> Any:
+    def right(self, *inputs: Tensor) -> Any:
         """The case's own implementation, in the dtype that it is called in."""
         dtype = str(inputs[0].dtype).removeprefix("torch.")
-        dtype = dtype if (dtype in DTYPES) else self.planted.dtype
-        if self.planted.dtype in DTYPES and DTYPES[self.planted.dtype].parts == dtype:
-            dtype = self.planted.dtype  # a real input beside complex ones
+        if dtype not in DTYPES or DTYPES[self.planted.dtype].parts == dtype:
+            dtype = self.planted.dtype  # an index, or a real input beside complex ones
         if dtype not in self._subjects:
             case = self.planted.case
             self._subjects[dtype] = subject_of(
@@ -320,9 +311,7 @@ class _Trials:
             return False
         wide = [x if w is None else x.expand(w) for x, w in zip(inputs[0], widths, strict=True)]
         try:
-            pairs = zip(
-                _tensors(self._right(*inputs[0])), _tensors(self._right(*wide)), strict=True
-            )
+            pairs = zip(_tensors(self.right(*inputs[0])), _tensors(self.right(*wide)), strict=True)
             return all(
                 a.shape == b.shape and torch.allclose(a, b, equal_nan=True) for a, b in pairs
             )
@@ -344,10 +333,14 @@ class _Trials:
         subject = self._of(kind, Strikes())
         return convicting(RivalTrial(
             lambda *inputs: _tensors(subject(*inputs)),
-            lambda *inputs: _tensors(self._right(*inputs)),
+            lambda *inputs: _tensors(self.right(*inputs)),
             self._points(RIVAL_POINTS), min(case.order, 2) if "second" not in case.without else 1,
             "forward" not in case.without,
         ))  # fmt: skip
+
+
+def _convicted_by(found: Mapping[str, tuple[Ruling, str]]) -> tuple[str, ...]:
+    return tuple(name for name, (ruling, _) in found.items() if ruling is Ruling.DISAGREE)
 
 
 def _tensor(numbers: Any, dtype: str, real: str) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.judge.judge import FAITHFUL_ULPS
-from gradcheck.mutation.kinds import FaultKind, FaultPlace, Region
+from gradcheck.mutation.kinds import NEEDED, FaultKind, FaultPlace, Region
 from gradcheck.points.generate import generate, to_coordinates
 from gradcheck.query import Query
 from gradcheck.reference.enclosures import Status
@@ -43,10 +43,9 @@ def stands(kind: FaultKind, case: Case, variant: Variant) -> bool:
 
 def _is_derived(kind: FaultKind, case: Case) -> bool:
     """Whether the case has derivatives of the sort that the kind alters."""
-    if kind.place is FaultPlace.SECOND:
-        return case.order > 1 and "second" not in case.without
-    needed = {FaultPlace.JVP: "forward", FaultPlace.COMPILED: "compiled"}
-    return needed.get(kind.place, "reverse") not in case.without
+    if kind.place is FaultPlace.SECOND and case.order < 2:
+        return False
+    return NEEDED.get(kind.place, "reverse") not in case.without
 
 
 def widened(variant: Variant) -> list[torch.Size | None]:

@@ -35,6 +35,12 @@ class FaultPlace(StrEnum):
     COMPILED = "compiled"  # the backward, under torch.compile
 
 
+NEEDED = {
+    FaultPlace.JVP: "forward", FaultPlace.SECOND: "second", FaultPlace.COMPILED: "compiled",
+}  # fmt: skip
+"""The witness that must have something to say of the right code, where it is not `reverse`."""
+
+
 @dataclass(slots=True)
 class FaultyCall:
     """One call of a mutant. State: its backward fills it.
