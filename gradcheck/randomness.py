@@ -37,6 +37,17 @@ def random_words(key: int, shape: tuple[int, ...]) -> Words:
     return (z ^ (z >> np.uint64(31))).reshape(shape)
 
 
+def golden_shares(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the multiples of the golden ratio modulo 1: every run of them is spread evenly.
+
+    Units: the gaps between n successive ones have at most three lengths, none beyond 1.9 / n.
+    Source: Slater, "Gaps and steps for the sequence n theta mod 1", Mathematical Proceedings of the
+            Cambridge Philosophical Society 63, 1967.
+    """
+    words = numbers.astype(np.uint64) * np.uint64(_GOLDEN)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 def random_below(limit: int, key: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return integers from 0 to ``limit`` - 1, evenly but for a bias of limit / 2**64."""
     return (random_words(key, shape) % np.uint64(limit)).astype(np.int64)

@@ -37,8 +37,8 @@ from gradcheck.query import Query
 METHOD = Method(
     name="contract",
     order=1,
-    share=0.25,
-    share_alone=0.03125,
+    share=0.5,
+    share_alone=0.046875,
     subject="the backward, called otherwise",
     usual_call="torch.autograd.grad",
 )

@@ -32,7 +32,7 @@ from gradcheck.query import Array, Query, flatten, split
 METHOD = Method(
     name="reverse",
     order=1,
-    share=1,
+    share=4,
     share_alone=0.375,
     subject="the backward",
 )

@@ -42,7 +42,7 @@ from gradcheck.query import Array, Query
 METHOD = Method(
     name="second",
     order=2,
-    share=0.5,
+    share=2,
     share_alone=0.375,
     subject="the second derivative",
 )

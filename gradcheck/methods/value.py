@@ -18,7 +18,7 @@ from gradcheck.query import Query
 METHOD = Method(
     name="value",
     order=0,
-    share=1,
+    share=4,
     share_alone=0.375,
     subject="the value",
 )

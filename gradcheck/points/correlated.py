@@ -187,6 +187,23 @@ def rows(fields: Fields, key: int, count: int) -> Columns:
     return columns
 
 
+def slices(fields: Fields, key: int, count: int) -> Columns:
+    """Return points whose arrays repeat one slice along their first or last axis.
+
+    So a tensor may be that has been expanded.
+    """
+    columns = ordinary(fields, key, count)
+    turns = _turns(key, count, 2)
+    for number, field in enumerate(fields):
+        if field.size and field.shape:
+            arrays = columns[number].reshape(count, *field.shape)
+            turn = turns.reshape(-1, *(1 for _ in field.shape))
+            repeated = np.where(turn == 0, arrays[:, :1], arrays[..., :1])
+            full = np.broadcast_to(repeated, arrays.shape)
+            columns[number] = full.reshape(count, field.size)
+    return columns
+
+
 def permuted(fields: Fields, key: int, count: int) -> Columns:
     """Return points sorted upwards, sorted downwards, and those of the former point turned by one.
 
@@ -221,6 +238,7 @@ def signs(fields: Fields, key: int, count: int) -> Columns:
 
 
 RELATIONS: dict[str, Callable[[Fields, int, int], Columns]] = {
+    "slices": slices,
     "ties": ties,
     "different": different,
     "rows": rows,
@@ -236,6 +254,7 @@ def related(fields: Fields) -> tuple[str, ...]:
     most = max((sum(fields[n].size for n in group) for group in groups(fields)), default=0)
     has_rows = any(field.size and len(field.shape) >= 2 for field in fields) or _alike(fields)
     there = {
+        "slices": any(field.size > 1 for field in fields),
         "ties": most >= 2,
         "different": most >= 3,
         "rows": bool(has_rows),

@@ -31,7 +31,7 @@ from gradcheck.points.generate import fields_of, generate, have_numbers, shaped,
 from gradcheck.points.kinks import breakpoints, kinks
 from gradcheck.points.matrices import MADE, SCALED
 from gradcheck.query import Array
-from gradcheck.randomness import derive_key, random_below
+from gradcheck.randomness import derive_key, golden_shares, random_below, random_words
 
 _KEY = derive_key("covering")
 _ORDINARY, _LARGE = np.nan, np.inf
@@ -45,6 +45,10 @@ _SIMPLE = tuple(sorted((n / 4 for n in range(-64, 65)), key=lambda x: (x % 1, x 
 _BEYOND_10 = 3  # the binade from 8, of which the upper two thirds are drawn from
 _LARGE_BINADES = (_BEYOND_10, 10, 7, 17, 27, 40, 63)
 _SMALL_BINADES = (-4, -10, -7, -17, -27, -40, -63)
+_EVEN = 128
+"""So many numbers are spread evenly, over as few points as hold them but at least ``_RELATED``."""
+_EVEN_REACH = 10.0  # from the domain's number nearest to 0: there code has its branches
+_EVEN_TURNS = 3
 _KINKS = 12  # points on breakpoints or beside them
 _RELATED = 4  # points of each relation
 _AIMED_TURNS = 4
@@ -82,26 +86,35 @@ def _lists(
 ) -> dict[str, dict[str, Array]]:
     """Return the points of each kind; plain and aimed ones have several lists, and so turns."""
     dtype = fields[0].dtype
-    found: dict[str, dict[str, Array]] = {"bulk": generate(inputs, "bulk", _KEY, 2, dtype)}
-    plain = _made(inputs, fields, "plain", _plain)
-    found["plain"] = {name: values[::2] for name, values in plain.items()}
-    aimed = _made(inputs, fields, "aimed", partial(_aimed, aims)) if aims else {}
-    for turn in range(_AIMED_TURNS if aims else 0):
-        found[f"aimed:{turn}"] = {
-            name: values[turn::_AIMED_TURNS] for name, values in aimed.items()
-        }
+    plain, plain_more = _dealt(_made(inputs, fields, "plain", _plain), 2)
+    even, *more_even = _dealt(_made(inputs, fields, "even", _even), _EVEN_TURNS)
+    free = tuple(field for field in fields if field.size and field.kind not in MADE)
+    tied = {name: generate(inputs, name, _KEY, _RELATED, dtype) for name in related(free)}
+    found = {"bulk": generate(inputs, "bulk", _KEY, 2, dtype)}
+    if "slices" in tied:
+        found["slices"] = tied["slices"]
+    found |= {"plain": plain, "even": even}
+    if aims:
+        aimed = _dealt(_made(inputs, fields, "aimed", partial(_aimed, aims)), _AIMED_TURNS)
+        found |= {f"aimed:{turn}": points for turn, points in enumerate(aimed)}
     for kind, make in (("large", _large), ("edges", _edges), ("zeros", _zeros)):
         found[kind] = _made(inputs, fields, kind, make)
-    found["plain:more"] = {name: values[1::2] for name, values in plain.items()}
+    found["plain:more"] = plain_more
+    found |= {f"even:{turn}": points for turn, points in enumerate(more_even)}
     if kinks(formula):
         found["breakpoints"] = breakpoints(inputs, formula, _KEY, _KINKS, dtype)
-    free = tuple(field for field in fields if field.size and field.kind not in MADE)
-    for name in related(free):
-        found[name] = generate(inputs, name, _KEY, _RELATED, dtype)
+    found |= tied
     found["small"] = _made(inputs, fields, "small", _small)
     if any(field.size and field.kind in SCALED for field in fields):
         found["tails"] = generate(inputs, "tails", _KEY, _RELATED, dtype)
     return found
+
+
+def _dealt(points: dict[str, Array], turns: int) -> list[dict[str, Array]]:
+    """Return the points in lists of their own, so that more of them come early."""
+    return [
+        {name: values[turn::turns] for name, values in points.items()} for turn in range(turns)
+    ]
 
 
 _Maker = Callable[[Fields], tuple[Floats, NDArray[np.bool_]]]
@@ -177,6 +190,42 @@ def _plain_numbers(field: Field) -> Floats:
     found = _PLAIN.copy()
     for place, other in zip(np.flatnonzero(~there), others, strict=False):
         found[place] = other
+    return found
+
+
+def _even(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return numbers of which every beginning is spread evenly over the domains near 0.
+
+    They are the multiples of the golden ratio, modulo 1. Those of a point stand in random order.
+    """
+    size = _entries(fields)
+    rows = max(_RELATED, -(-_EVEN // max(size, 1)))
+    order = np.argsort(random_words(derive_key(_KEY, "even"), (rows, size)), axis=1)
+    shares = golden_shares(np.arange(rows)[:, None] * size + order)
+    columns, start = [], 0
+    for field in fields:
+        part = shares[:, start : start + field.size]
+        columns.append(_placed(part, _near_zero(field)))
+        start += field.size
+    numbers = np.concatenate(columns, axis=1)
+    return numbers, ~np.isnan(numbers)
+
+
+def _near_zero(field: Field) -> list[tuple[float, float]]:
+    """Return the parts of the field's intervals that lie within reach of where they begin."""
+    spans = field.spans.real if isinstance(field.spans, Plane) else field.spans
+    centre = min((np.clip(0.0, *span) for span in spans), key=abs)
+    low, high = centre - _EVEN_REACH, centre + _EVEN_REACH
+    return [(max(a, low), min(b, high)) for a, b in spans if max(a, low) < min(b, high)]
+
+
+def _placed(shares: Floats, parts: list[tuple[float, float]]) -> Floats:
+    """Return what lies at those shares of the way through all parts; NaN where there are none."""
+    widths = [high - low for low, high in parts]
+    found, way = np.full(shares.shape, np.nan), shares * sum(widths)
+    for (low, high), width in zip(parts, widths, strict=True):
+        found = np.where(np.isnan(found) & (way < width), np.minimum(low + way, high), found)
+        way = way - width
     return found
 
 
