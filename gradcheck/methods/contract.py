@@ -148,6 +148,7 @@ def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
 _DIRECTIONS: dict[str, directions.Direction] = {
     "a large {} with all its bits": partial(directions.full, directions.BEYOND_A_THOUSAND),
     "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
+    "a minute {} with all its bits": partial(directions.full, directions.NEAR_A_TRILLIONTH),
 }
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),

@@ -200,7 +200,7 @@ def slices(fields: Fields, key: int, count: int) -> Columns:
             turn = turns.reshape(-1, *(1 for _ in field.shape))
             repeated = np.where(turn == 0, arrays[:, :1], arrays[..., :1])
             full = np.broadcast_to(repeated, arrays.shape)
-            columns[number] = full.reshape(count, field.size)
+            columns[number] = full.reshape(count, field.size).copy()
     return columns
 
 

@@ -90,10 +90,10 @@ def _lists(
     even, *more_even = _dealt(_made(inputs, fields, "even", _even), _EVEN_TURNS)
     free = tuple(field for field in fields if field.size and field.kind not in MADE)
     tied = {name: generate(inputs, name, _KEY, _RELATED, dtype) for name in related(free)}
-    found = {"bulk": generate(inputs, "bulk", _KEY, 2, dtype)}
+    found = {"bulk": generate(inputs, "bulk", _KEY, 2, dtype), "plain": plain}
     if "slices" in tied:
         found["slices"] = tied["slices"]
-    found |= {"plain": plain, "even": even}
+    found["even"] = even
     if aims:
         aimed = _dealt(_made(inputs, fields, "aimed", partial(_aimed, aims)), _AIMED_TURNS)
         found |= {f"aimed:{turn}": points for turn, points in enumerate(aimed)}
@@ -112,9 +112,7 @@ def _lists(
 
 def _dealt(points: dict[str, Array], turns: int) -> list[dict[str, Array]]:
     """Return the points in lists of their own, so that more of them come early."""
-    return [
-        {name: values[turn::turns] for name, values in points.items()} for turn in range(turns)
-    ]
+    return [{name: values[turn::turns] for name, values in points.items()} for turn in range(turns)]
 
 
 _Maker = Callable[[Fields], tuple[Floats, NDArray[np.bool_]]]

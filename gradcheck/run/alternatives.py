@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
-from gradcheck.query import Array, Port, Query, split
+from gradcheck.query import Array, Port, Query, complex_entries, split
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.faulty_formulas import faulty_formulas
 
@@ -56,7 +56,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
         yield from faulty_formulas(evidence)
         return
     whole = _Whole(evidence)
-    if whole.is_small:
+    if whole.is_small and not whole.is_complex:
         yield from _of_jacobian(whole)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
@@ -204,13 +204,18 @@ def _stale(evidence: Evidence) -> Iterator[Alternative]:
 
 
 class _Whole:
-    """All first derivatives at each row, and what the witness was asked of them."""
+    """All first derivatives at each row, and what the witness was asked of them.
+
+    Of complex numbers ``jacobian`` and ``value`` are not to be had.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         reference = evidence.session.reference
         self.outputs, self.inputs = reference.outputs, reference.size
         self.is_small = self.outputs * self.inputs * len(evidence.points) <= MOST_DERIVATIVES
+        formula = evidence.session.variant.formula
+        self.is_complex = bool(complex_entries((*formula.ports, *formula.judged)).any())
         self.cotangent = evidence.query.cotangent
         self.tangent = evidence.query.tangents[0]
 

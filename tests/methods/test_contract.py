@@ -338,6 +338,10 @@ def small_to_zero(t):
     return torch.where(t.abs() < 1e-3, 0.0, t)
 
 
+def minute_to_zero(t):
+    return torch.where(t.abs() < 1e-10, 0.0, t)
+
+
 def clamped(t):
     return t.clamp(-4, 4)
 
@@ -428,6 +432,10 @@ CULPRITS = {
         "cotangent with all its bits", passing(to_bfloat16), dtype="float32"
     ),
     "a small cotangent for none": Culprit("wrong for a tiny cotangent", passing(small_to_zero)),
+    "a minute cotangent for none": Culprit("wrong for a minute cotangent",
+                                           passing(minute_to_zero)),
+    "a minute tangent for none": Culprit("wrong for a minute tangent", pushing(minute_to_zero),
+                                         Forward.apply),
     "a cotangent that is divided by": Culprit("a cotangent with zeros", passing(over_itself)),
     "a tangent that is divided by": Culprit("a tangent with zeros", pushing(over_itself),
                                             Forward.apply),
@@ -502,10 +510,12 @@ def test_a_call_that_gives_the_bits_of_the_first_one_says_nothing_more():
         "for a cotangent from .sum()",
         "for a large cotangent with all its bits",
         "for a tiny cotangent with all its bits",
+        "for a minute cotangent with all its bits",
         "for a cotangent with zeros",
         "for strided tangents",
         "for a large tangent with all its bits",
         "for a tiny tangent with all its bits",
+        "for a minute tangent with all its bits",
         "for a tangent with zeros",
     ]
 

@@ -6,9 +6,9 @@ from input_samples import COMPLEX, DOUBLE, HALF, SINGLE, lowered, variable
 
 from gradcheck.points.covering import covering
 
-ENTRY_KINDS = {"bulk", "plain", "large", "zeros", "small"}
-BOUNDED = {"bulk", "plain", "small", "edges", "breakpoints"}
-RELATIONS = {"ties", "different", "rows", "permuted", "signs", "offsets"}
+ENTRY_KINDS = {"bulk", "plain", "even", "large", "zeros", "small"}
+BOUNDED = {"bulk", "plain", "even", "small", "edges", "breakpoints"}
+RELATIONS = {"slices", "ties", "different", "rows", "permuted", "signs", "offsets"}
 X = variable("x")
 SQUARE = variable("x", shape=(3, 3))
 BEGINNING = 18
@@ -51,6 +51,45 @@ def test_each_entry_meets_each_plain_number(number, dtype):
 def test_plain_numbers_that_a_domain_leaves_out_have_others_in_their_place():
     values = of_kind("plain", "x", variable("x", "(6, 20)"))
     assert set(range(7, 15)) < set(values.tolist())
+
+
+def widest_gap(numbers, low, high):
+    return np.diff(np.sort([low, *numbers[(numbers > low) & (numbers < high)], high])).max()
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(DOUBLE, 0), (SINGLE, 0), (HALF, 0.01)])
+@pytest.mark.parametrize(
+    ("domain", "low", "high"),
+    [("real", -10, 10), ("positive", 0, 10), ("(0, 1)", 0, 1), ("[100, 150]", 100, 110)],
+)
+def test_even_points_leave_no_wide_gap_in_a_domain(domain, low, high, dtype, least):
+    found = of_kind("even", "x", variable("x", domain), dtype=dtype)
+    assert widest_gap(found, low, high) < 0.02 * (high - low) + least
+
+
+def test_even_points_reach_each_part_of_a_domain():
+    found = of_kind("even", "x", variable("x", "(-inf, -1] | [2, 3)"))
+    assert widest_gap(found, -11, -1) < 0.25
+    assert widest_gap(found, 2, 3) < 0.25
+
+
+def test_arrays_hold_as_many_even_numbers_in_fewer_points():
+    points = of_kind("even", "sum(x)", SQUARE)
+    assert len(points) < 20
+    assert widest_gap(points.ravel(), -10, 10) < 0.3
+
+
+@pytest.mark.parametrize(("formula", "one"), [("x**2", X), ("sum(x)", variable("x", shape=(2,)))])
+def test_the_beginning_is_spread_evenly_too(formula, one):
+    kinds, points = cover(formula, one)
+    seen = points["x"][:BEGINNING][kinds[:BEGINNING] == "even"].ravel()
+    assert widest_gap(seen, -10, 10) <= 20 * 1.9 / len(seen)
+
+
+def test_a_slice_is_repeated_along_the_first_axis_or_the_last_as_in_an_expanded_tensor():
+    points = of_kind("slices", "sum(x)", variable("x", shape=(2, 3)))
+    assert any((point == point[:1]).all() for point in points)
+    assert any((point == point[:, :1]).all() for point in points)
 
 
 def test_zeros_of_both_signs_fill_a_point_each():

@@ -38,7 +38,7 @@ def dense(invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     return drawn(invocation.seed, stream, (invocation.count, is_complex.size), is_complex)
 
 
-BEYOND_A_THOUSAND, NEAR_A_MILLIONTH = 10, -20
+BEYOND_A_THOUSAND, NEAR_A_MILLIONTH, NEAR_A_TRILLIONTH = 10, -20, -40
 """Exponents of directions of another size than the usual ones."""
 
 

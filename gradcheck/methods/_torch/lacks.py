@@ -55,6 +55,7 @@ _LONGEST = 300
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _TANGENTS = (
     "for a large tangent",
+    "for a minute tangent",
     "for a tangent with zeros",
     "for a tiny tangent",
     "for strided tangents",
