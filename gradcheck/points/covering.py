@@ -192,9 +192,10 @@ def _plain_numbers(field: Field) -> Floats:
 
 
 def _even(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return numbers of which every beginning is spread evenly over the domains near 0.
+    """Return numbers of which every beginning leaves no wide gap in the domains near 0.
 
-    They are the multiples of the golden ratio, modulo 1. Those of a point stand in random order.
+    They are placed by the multiples of the golden ratio, modulo 1; those of a point stand in
+    random order.
     """
     size = _entries(fields)
     rows = max(_RELATED, -(-_EVEN // max(size, 1)))
@@ -203,27 +204,31 @@ def _even(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
     columns, start = [], 0
     for field in fields:
         part = shares[:, start : start + field.size]
-        columns.append(_placed(part, _near_zero(field)))
+        columns.append(_placed(part, field))
         start += field.size
     numbers = np.concatenate(columns, axis=1)
     return numbers, ~np.isnan(numbers)
 
 
-def _near_zero(field: Field) -> list[tuple[float, float]]:
-    """Return the parts of the field's intervals that lie within reach of where they begin."""
+def _placed(shares: Floats, field: Field) -> Floats:
+    """Return what lies at those shares of the way through the field's intervals near 0.
+
+    Near 0 they lie closer together, with the distance to the power of 3/2: bands in which code
+    goes its own way are narrower there. NaN where a domain has no interval.
+    """
     spans = field.spans.real if isinstance(field.spans, Plane) else field.spans
-    centre = min((np.clip(0.0, *span) for span in spans), key=abs)
+    centre = min((float(np.clip(0.0, *span)) for span in spans), key=abs)
     low, high = centre - _EVEN_REACH, centre + _EVEN_REACH
-    return [(max(a, low), min(b, high)) for a, b in spans if max(a, low) < min(b, high)]
-
-
-def _placed(shares: Floats, parts: list[tuple[float, float]]) -> Floats:
-    """Return what lies at those shares of the way through all parts; NaN where there are none."""
-    widths = [high - low for low, high in parts]
-    found, way = np.full(shares.shape, np.nan), shares * sum(widths)
-    for (low, high), width in zip(parts, widths, strict=True):
-        found = np.where(np.isnan(found) & (way < width), np.minimum(low + way, high), found)
-        way = way - width
+    parts = [(max(a, low), min(b, high)) for a, b in spans if max(a, low) < min(b, high)]
+    left = sum(max(min(b, centre) - a, 0.0) for a, b in parts)
+    whole = sum(b - a for a, b in parts)
+    way = shares * whole - left
+    reach = np.where(way < 0, left, whole - left)
+    way = left + way * np.sqrt(np.abs(way) / np.maximum(reach, 1e-300))
+    found = np.full(shares.shape, np.nan)
+    for a, b in parts:
+        found = np.where(np.isnan(found) & (way < b - a), np.minimum(a + way, b), found)
+        way = way - (b - a)
     return found
 
 
