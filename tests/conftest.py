@@ -3,8 +3,8 @@
 It builds on the profile in force, so that in CI the examples are still the same in every run. And
 nothing is taken from another process, of which a test might have changed the code.
 
-Hundreds of processes that tests start import the package. Where the environment forbids to keep compiled
-modules each would compile it anew, half of its time; so that is allowed to them.
+Tests start hundreds of processes that import the package. Where the environment forbids to keep
+what is compiled, each would compile it anew, a third of its time; so that is allowed to them.
 """
 
 import os
