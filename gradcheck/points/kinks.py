@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from flint import arb
 
 from gradcheck.answer import Floats
 from gradcheck.catalog.case import Input
+from gradcheck.catalog.domain import Spans
 from gradcheck.dtypes import Dtype
 from gradcheck.floats import float_at, from_real_coordinates, largest_ordinal, ordinal
 from gradcheck.graph.lower import Lowered
@@ -168,11 +170,13 @@ def _widths(inputs: tuple[Input, ...]) -> list[int]:
 
 def _far(inputs: tuple[Input, ...], number: float, dtype: Dtype) -> Floats:
     """Return a point with all coordinates as near to a number as their domains allow."""
-    found = []
-    for spans in coordinate_spans(inputs, dtype):
-        nearest = [min(max(number, low), high) for low, high in spans]
-        found.append(min(nearest, key=lambda value: abs(value - number)))
-    return np.array(found)
+    return np.array([_nearest(number, spans) for spans in coordinate_spans(inputs, dtype)])
+
+
+@lru_cache  # the entries of an input share their spans
+def _nearest(number: float, spans: Spans) -> float:
+    nearest = [min(max(number, low), high) for low, high in spans]
+    return min(nearest, key=lambda value: abs(value - number))
 
 
 _Place = tuple[Kink, int]

@@ -89,7 +89,7 @@ def test_a_terminal_shows_a_bar_and_keeps_nothing_of_it(folder, workers):
 
 
 def test_a_pipe_gets_no_bar_and_no_escapes(folder):
-    written = in_pipe(folder)
+    written = in_pipe(folder, "--in-process")
     assert SUMMARY in written.splitlines()
     assert "━" not in written  # a line of progress is said where it takes longer than ten seconds
     assert "\x1b" not in written
@@ -100,7 +100,7 @@ def test_a_pipe_gets_no_bar_and_no_escapes(folder):
     ("option", "letters"), [("-q", r"^\.{2}F{2} "), ("-v", r"right\[value-cpu-float64\] PASSED")]
 )
 def test_where_less_or_more_is_asked_for_pytest_reports_as_ever(folder, option, letters):
-    written = in_terminal(folder, option)
+    written = in_terminal(folder, option, "--in-process")
     assert not FRAME.search(written)
     assert any(re.search(letters, line) for line in screen(written))
 

@@ -6,14 +6,37 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import gradcheck.plugin.collect
+import gradcheck.run
 from gradcheck.catalog.files import catalog_folder, shown_folder
 from gradcheck.cli.run import pytest_command
 from gradcheck.errors import UsageError
 
 QUICK = ("--points", "2", "--device", "cpu", "--dtype", "float64", "--witness", "value")
+
+
+STAY_LOADED = (gradcheck.plugin.collect, gradcheck.run)
+"""Pytester forgets the modules that a run imports; these are slow to import again."""
+
+
+@pytest.fixture
+def run_here(command, pytester, monkeypatch):
+    """The command, with pytest and the checks in this process: twenty times as fast."""
+
+    def run(folder, *arguments):
+        became = []
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("gradcheck.cli.run._become", became.append)
+        assert command("run", "--in-process", *arguments).code == 0
+        (words,) = became
+        done = pytester.runpytest_inprocess(*words[words.index("pytest") + 1 :])
+        return SimpleNamespace(returncode=int(done.ret), stdout=done.stdout.str(), stderr="")
+
+    return run
 
 
 def run(folder, *arguments):
@@ -58,16 +81,16 @@ def counts(text):
     return re.findall(r"\d+ checks: \d+ agree", text)
 
 
-def test_a_disagreement_ends_with_code_1(catalog):
+def test_a_disagreement_ends_with_code_1(run_here, catalog):
     (catalog / "small.yaml").write_text(
         "f: {formula: sin(x), inputs: {x: real}, torch: torch.cos(x)}\n"
     )
-    assert run(catalog.parent, "cases", *QUICK).returncode == 1
+    assert run_here(catalog.parent, "cases", *QUICK).returncode == 1
 
 
-def test_a_bad_case_file_ends_with_code_2(catalog):
+def test_a_bad_case_file_ends_with_code_2(run_here, catalog):
     (catalog / "small.yaml").write_text("f: {formula: x^2, inputs: {x: real}}\n")
-    done = run(catalog.parent, "cases", *QUICK)
+    done = run_here(catalog.parent, "cases", *QUICK)
     assert done.returncode == 2
     assert "write x**2 for x to the power of 2" in done.stdout
 
@@ -76,22 +99,22 @@ def test_an_unknown_witness_ends_with_code_4(catalog):
     assert run(catalog.parent, "cases", "--witness", "nobody").returncode == 4
 
 
-def test_what_lies_behind_a_link_has_its_file_in_its_id(catalog):
+def test_what_lies_behind_a_link_has_its_file_in_its_id(run_here, catalog):
     (catalog.parent / "link").symlink_to(catalog.parent)
-    done = run(catalog.parent, "link/cases/small.yaml::square", "--", "--collect-only", "-q")
+    done = run_here(catalog.parent, "link/cases/small.yaml::square", "--", "--collect-only", "-q")
     assert done.returncode == 0
     assert "cases/small.yaml::square[0-value-cpu-float64]" in done.stdout
 
 
-def test_nothing_selected_ends_with_code_5(catalog):
-    assert run(catalog.parent, "cases", "-k", "no_such_case").returncode == 5
+def test_nothing_selected_ends_with_code_5(run_here, catalog):
+    assert run_here(catalog.parent, "cases", "-k", "no_such_case").returncode == 5
 
 
-def test_a_folder_that_is_not_named_cases_is_a_catalog_because_the_user_says_so(tmp_path):
+def test_a_folder_that_is_not_named_cases_is_a_catalog_because_the_user_says_so(run_here, tmp_path):
     folder = tmp_path / "my functions"
     folder.mkdir()
     (folder / "f.yaml").write_text("f: {formula: x**2, inputs: {x: real}}\n")
-    done = run(tmp_path, folder, "--report", "out", *QUICK)
+    done = run_here(tmp_path, folder, "--report", "out", *QUICK)
     assert (done.returncode, counts(done.stdout)) == (0, ["1 checks: 1 agree"])
     (line,) = next((tmp_path / "out").glob("results-*.jsonl")).read_text().splitlines()
     assert json.loads(line)["verdict"] == "agree"
@@ -128,9 +151,9 @@ NOTHING = [
 ]
 
 
-def test_a_folder_without_a_catalog_selects_nothing_and_runs_no_python(tmp_path):
+def test_a_folder_without_a_catalog_selects_nothing_and_runs_no_python(run_here, tmp_path):
     (tmp_path / "test_python.py").write_text(PYTHON)
-    done = run(tmp_path, ".")
+    done = run_here(tmp_path, ".")
     assert done.returncode == 5
     lines = done.stdout.splitlines()
     assert [line for line in lines if line in "\n".join(NOTHING).format(".").split("\n")] == [
@@ -139,11 +162,11 @@ def test_a_folder_without_a_catalog_selects_nothing_and_runs_no_python(tmp_path)
     assert "passed" not in done.stdout
 
 
-def test_of_a_folder_with_both_only_the_catalog_runs(catalog):
+def test_of_a_folder_with_both_only_the_catalog_runs(run_here, catalog):
     (catalog.parent / "test_python.py").write_text(PYTHON)
     (catalog / "test_python.py").write_text(PYTHON)
     (catalog / "__init__.py").write_text("raise SystemExit(9)\n")
-    done = run(catalog.parent, ".", *QUICK)
+    done = run_here(catalog.parent, ".", *QUICK)
     assert (done.returncode, counts(done.stdout)) == (0, ["4 checks: 4 agree"])
     assert " 4 passed" in done.stdout
 
@@ -218,9 +241,9 @@ def test_what_is_tagged_large_is_left_out_where_the_whole_packaged_catalog_runs(
     ("options", "names"),
     [((), {"softmax_and_logsumexp"}), (("-m", "large"), {"softmax_of_long_rows"})],
 )
-def test_a_marker_of_the_command_line_comes_before_that(tmp_path, options, names):
+def test_a_marker_of_the_command_line_comes_before_that(run_here, tmp_path, options, names):
     chosen = ("-k", "kernels and softmax", *options, *QUICK[:4], "--witness", "value")
-    done = run(tmp_path, *chosen, "--", "--collect-only", "-q")
+    done = run_here(tmp_path, *chosen, "--", "--collect-only", "-q")
     found = re.findall(r"cases/kernels/softmax.yaml::(\w+)\[\S*value-", done.stdout)
     assert set(found) == names
 
@@ -242,19 +265,23 @@ def test_a_packaged_case_runs_by_its_name_from_a_hostile_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "options"),
+    ("name", "count"),
     [
-        ("power", 2, ()),
-        ("power[k=3]", 1, ()),
-        ("power[k=3]", 1, ("-n", "2")),
-        ("power[k=3-value-cpu-float64]", 1, ("-n", "2")),
-        ("square", 2, ()),
-        ("square[1-value-cpu-float64]", 1, ()),
+        ("power", 2),
+        ("power[k=3]", 1),
+        ("square", 2),
+        ("square[1-value-cpu-float64]", 1),
     ],
 )
-def test_a_case_of_a_file_is_named_with_or_without_its_variant(catalog, name, count, options):
-    done = run(catalog.parent, f"cases/small.yaml::{name}", *QUICK, *options)
+def test_a_case_of_a_file_is_named_with_or_without_its_variant(run_here, catalog, name, count):
+    done = run_here(catalog.parent, f"cases/small.yaml::{name}", *QUICK)
     assert (done.returncode, counts(done.stdout)) == (0, [f"{count} checks: {count} agree"])
+
+
+@pytest.mark.parametrize("name", ["power[k=3]", "power[k=3-value-cpu-float64]"])
+def test_so_it_is_named_where_processes_share_the_work(catalog, name):
+    done = run(catalog.parent, f"cases/small.yaml::{name}", *QUICK, "-n", "2")
+    assert (done.returncode, counts(done.stdout)) == (0, ["1 checks: 1 agree"])
 
 
 @pytest.mark.parametrize(
@@ -291,8 +318,8 @@ def test_a_case_or_variant_that_is_not_there_is_bad_use(command, catalog, name, 
         ["cases", "-m", "x"],
     ],
 )
-def test_what_leaves_every_check_out_is_said_so(catalog, arguments):
-    done = run(catalog.parent, *arguments)
+def test_what_leaves_every_check_out_is_said_so(run_here, catalog, arguments):
+    done = run_here(catalog.parent, *arguments)
     assert done.returncode == 5
     assert re.search(
         r"^nothing selected: \d+ checks are there, and none is what was asked for\n"
@@ -303,9 +330,9 @@ def test_what_leaves_every_check_out_is_said_so(catalog, arguments):
     )
 
 
-def test_the_names_of_a_faulty_file_are_left_to_the_run(catalog):
+def test_the_names_of_a_faulty_file_are_left_to_the_run(run_here, catalog):
     (catalog / "small.yaml").write_text("square: {formula: 2x, inputs: {x: real}}\n")
-    done = run(catalog.parent, "cases/small.yaml::squar")
+    done = run_here(catalog.parent, "cases/small.yaml::squar")
     assert done.returncode == 2
     assert "cases/small.yaml:1:19: " in done.stdout
 
@@ -333,7 +360,7 @@ def test_the_ini_keys_of_the_project_are_honoured_and_nothing_else_of_its_file(c
     assert f"--rootdir={catalog.parent.resolve()}" in words
 
 
-def test_a_run_in_a_project_with_hostile_settings_has_its_points(catalog):
+def test_a_run_in_a_project_with_hostile_settings_has_its_points(run_here, catalog):
     (catalog.parent / "pytest.ini").write_text(
         "[pytest]\naddopts = --no-such-option\nfilterwarnings = error\nusefixtures = nobody\n"
         "gradcheck_points = 3\ngradcheck_dtype = float64\ngradcheck_device = cpu\n"
@@ -341,7 +368,9 @@ def test_a_run_in_a_project_with_hostile_settings_has_its_points(catalog):
     (catalog.parent / "conftest.py").write_text(
         "def pytest_addoption(parser):\n    parser.addoption('--device')\n"
     )
-    done = run(catalog.parent, "cases/small.yaml::square", "--witness", "value", "--report", "out")
+    done = run_here(
+        catalog.parent, "cases/small.yaml::square", "--witness", "value", "--report", "out"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (file,) = (catalog.parent / "out").glob("results*")
     points = {json.loads(line)["points"] for line in file.read_text().splitlines()}
@@ -349,9 +378,9 @@ def test_a_run_in_a_project_with_hostile_settings_has_its_points(catalog):
     assert points < set(range(3, 10))
 
 
-def test_an_option_comes_before_the_ini_key(catalog):
+def test_an_option_comes_before_the_ini_key(run_here, catalog):
     (catalog.parent / "pytest.ini").write_text("[pytest]\ngradcheck_points = 8\n")
-    done = run(catalog.parent, "cases", "--points", "2", "--", "--collect-only")
+    done = run_here(catalog.parent, "cases", "--points", "2", "--", "--collect-only")
     assert "gradcheck points: 2; seed: 0" in done.stdout
 
 

@@ -55,14 +55,17 @@ class Project:
         return path
 
     def cases(self, *names, file="cases/small.yaml", extra=""):
-        lines = [f"{name}:\n  formula: x**2\n  inputs: {{x: real}}\n{extra}" for name in names]
-        return self.write(file, "\n".join(lines))
+        return self.write(file, case_text(*names, extra=extra))
 
     def run(self, *arguments):
         return self.pytester.runpytest_inprocess(*flags(), *arguments)
 
     def run_alone(self, *arguments):
         return self.pytester.runpytest_subprocess(*flags(), *arguments)
+
+    def run_with(self, workers, *arguments):
+        """In this process, or with workers, which are processes of their own."""
+        return (self.run_alone if workers else self.run)(*workers, *arguments)
 
     def ids(self, *arguments):
         """The ids that are collected, in order."""
@@ -91,17 +94,49 @@ def flags():
     return (*plugins, "--in-process")
 
 
+def case_text(*names, extra=""):
+    lines = [f"{name}:\n  formula: x**2\n  inputs: {{x: real}}\n{extra}" for name in names]
+    return "\n".join(lines)
+
+
 def line_count(folder):
     return sum(file.read_bytes().count(b"\n") for file in folder.glob("results-*.jsonl"))
 
 
+OUTER = ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT")
+ROOT = str(HERE.parent.parent)
+
+
 @pytest.fixture
 def project(pytester, monkeypatch):
-    root = str(HERE.parent.parent)
-    monkeypatch.setenv("PYTHONPATH", root)
-    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    for name in OUTER:
         monkeypatch.delenv(name, raising=False)
     return Project(pytester)
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """Calls pytest in a project of such cases and files, for all tests of a module; says where."""
+
+    def run(cases, files, *arguments):
+        folder = tmp_path_factory.mktemp("project")
+        (folder / "cases").mkdir()
+        texts = {"conftest.py": CONFTEST, "cases/small.yaml": case_text(*cases), **files}
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if name not in OUTER}
+        with (folder / "out.txt").open("w") as out:
+            subprocess.run(
+                [sys.executable, "-m", "pytest", *flags(), *arguments],
+                check=False,
+                cwd=folder,
+                env={**kept, "PYTHONPATH": ROOT, "COLUMNS": "200"},
+                stdout=out,
+            )
+        return folder
+
+    return run
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ ONE = ("--witness", "value", "--dtype", "float64", "--device", "cpu")
 FAULT = "\nf:\n  formula: x^2\n  inputs: {x: real}\n"
 
 
-def xml_cases(project, *options):
-    project.run_alone(*ONE, "--junitxml", "out.xml", *options)
+def xml_cases(project, *options, workers=()):
+    project.run_with(workers, *ONE, "--junitxml", "out.xml", *options)
     found = ET.parse(project.path / "out.xml").iter("testcase")
     return {case.get("name").partition("[")[0]: case for case in found}
 
@@ -23,7 +23,7 @@ def properties(case):
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_the_xml_names_file_line_verdict_and_reason(project, workers):
     project.cases("agrees", "disagrees", "abstains")
-    cases = xml_cases(project, *workers, "-o", "junit_family=xunit1")
+    cases = xml_cases(project, "-o", "junit_family=xunit1", workers=workers)
     wrong = cases["disagrees"]
     assert (wrong.get("file"), wrong.get("line")) == ("cases/small.yaml", "5")
     assert properties(wrong) == {
@@ -51,7 +51,8 @@ def test_what_is_no_check_keeps_its_own_properties(project):
         "test_mine.py", "def test_mine(record_property):\n    record_property('mine', 1)\n"
     )
     project.cases("agrees")
-    assert properties(xml_cases(project)["test_mine"]) == {"mine": "1"}
+    quiet = ("-W", "ignore::pytest.PytestWarning")  # pytest's own, about this family of XML
+    assert properties(xml_cases(project, *quiet)["test_mine"]) == {"mine": "1"}
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def annotations(result):
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_each_cause_is_annotated_once_at_its_case(on_github, workers):
     on_github.cases("agrees", "disagrees")
-    result = on_github.run_alone("--device", "cpu", *workers)
+    result = on_github.run_with(workers, "--device", "cpu")
     text = "PyTorch's backward is wrong (looks like: sign)%0Ain disagrees[value-cpu-float64]"
     place = "file=cases/small.yaml,line=5,title=gradcheck%3A disagrees"
     assert annotations(result) == [f"::error {place}::{text}, and in 13 more checks"]

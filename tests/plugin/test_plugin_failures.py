@@ -25,6 +25,17 @@ def failing(project):
     return project
 
 
+@pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["alone", "workers"])
+def told(run_once, request):
+    """The folder of one run of that project, with what it printed and its XML."""
+    options = (*CPU, *request.param, "--junitxml", "out.xml")
+    return run_once(["disagrees"], {"test_other.py": OTHER}, *options)
+
+
+def printed(folder):
+    return (folder / "out.txt").read_text("utf-8").splitlines()
+
+
 def between(lines, first, last):
     """The lines from one that holds ``first`` to the next one that holds ``last``."""
     start = next(number for number, line in enumerate(lines) if first in line)
@@ -32,43 +43,46 @@ def between(lines, first, last):
     return lines[start:end]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-@pytest.mark.parametrize("style", ["auto", "short", "long"])
-def test_a_cause_is_told_once_with_a_line_for_each_other_check(failing, workers, style):
-    result = failing.run_alone(*CPU, *workers, "--tb", style)
-    result.assert_outcomes(failed=len(CHECKS) + 1)
-    failures = between(result.outlines, "= FAILURES =", "= gradcheck =")
+def assert_told_once(lines):
+    """Of a cause one check is told whole, and each other one in a line."""
+    assert f" {len(CHECKS) + 1} failed in " in lines[-1]
+    failures = between(lines, "= FAILURES =", "= gradcheck =")
     assert failures.count(BLOCK) == 1
     assert f" {CHECKS[0]} " in next(line for line in failures if "_ disagrees[" in line)
     assert failures[failures.index(HIDDEN[0]) :][: len(HIDDEN)] == HIDDEN
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-def test_other_peoples_failures_are_untouched(failing, workers):
-    result = failing.run_alone(*CPU, *workers)
-    failures = between(result.outlines, "= FAILURES =", "= gradcheck =")
-    told = between(failures, "_ test_other _", "_ disagrees[")
-    assert "E       assert 1 == 2" in told
-    assert "printed" in told
+def test_a_cause_is_told_once_with_a_line_for_each_other_check(told):
+    assert_told_once(printed(told))
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-def test_the_short_summary_is_complete_and_begins_with_the_reason(failing, workers, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    lines = failing.run_alone(*CPU, *workers).outlines
-    told = [line for line in lines if line.startswith("FAILED ")]
+@pytest.mark.parametrize("style", ["short", "long"])
+def test_so_it_is_in_every_style(failing, workers, style):
+    assert_told_once(failing.run_with(workers, *CPU, "--tb", style).outlines)
+
+
+def test_other_peoples_failures_are_untouched(told):
+    failures = between(printed(told), "= FAILURES =", "= gradcheck =")
+    other = between(failures, "_ test_other _", "_ disagrees[")
+    assert "E       assert 1 == 2" in other
+    assert "printed" in other
+
+
+def test_the_short_summary_is_complete_and_begins_with_the_reason(told):
+    lines = [line for line in printed(told) if line.startswith("FAILED ")]
     reason = "PyTorch's backward is wrong (looks like: sign)"
-    assert set(told) == {
+    assert set(lines) == {
         "FAILED test_other.py::test_other - assert 1 == 2",
         *(f"FAILED cases/small.yaml::{name} - {reason}" for name in CHECKS),
     }
-    assert len(told) == len(CHECKS) + 1
+    assert len(lines) == len(CHECKS) + 1
 
 
 def test_a_check_has_one_line_in_the_short_summary_of_a_build_server(failing, monkeypatch):
     """There pytest prints messages whole."""
     monkeypatch.setenv("CI", "true")
-    lines = failing.run_alone(*CPU).outlines
+    lines = failing.run(*CPU).outlines
     summary = between(lines, "= short test summary info =", " failed in ")
     assert len(summary) == 1 + len(CHECKS) + 1
 
@@ -106,7 +120,7 @@ def test_a_run_that_stops_early_tells_what_it_found(project, options, title):
 
 def test_two_causes_are_told_in_the_order_of_the_catalog(project):
     project.cases("disagrees_b", "disagrees_a")
-    lines = project.run_alone(*CPU, "-n", "2").outlines
+    lines = project.run_alone(*CPU, "-n", "2", "--witness", "value,reverse").outlines
     told = [line.split()[1] for line in lines if line.startswith("  check: ")]
     assert told == ["disagrees_b[value-cpu-float64]", "disagrees_a[value-cpu-float64]"]
 
@@ -119,12 +133,10 @@ def test_implementations_beyond_nine_are_told_in_the_order_of_the_catalog(projec
     assert told == [f"  on trial: x**2 + {k}*0  (implementation {k} of 0 to 10)" for k in range(11)]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-def test_every_failure_keeps_its_whole_text_in_the_xml(failing, workers):
-    failing.run_alone(*CPU, *workers, "--junitxml", "out.xml")
+def test_every_failure_keeps_its_whole_text_in_the_xml(told):
     found = {
         case.get("name"): case.find("failure")
-        for case in ET.parse(failing.path / "out.xml").iter("testcase")
+        for case in ET.parse(told / "out.xml").iter("testcase")
     }
     assert set(found) == {*CHECKS, "test_other"}
     for name in CHECKS:

@@ -172,7 +172,7 @@ def test_large_arrays_are_checked_at_fewer_points_so_that_a_check_stays_affordab
 
 
 def test_two_points_of_a_large_array_are_an_ordinary_one_and_plain_numbers():
-    found = seen(case("sum(max(x, 1/2))", (variable("x", shape=(1000, 1000)),)))
+    found = seen(case("sum(max(x, 1/2))", (variable("x", shape=(512, 256)),)))
     assert found.kinds == ("bulk", "plain")
     values = found.points["x"][1]
     assert {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5} < set(values.ravel().tolist())

@@ -136,10 +136,12 @@ def layer_norm(*, slips: bool) -> Callable[..., Tensor]:
         return rstd * dx, over_rows(g * y), over_rows(g)
 
     def over_rows(terms: Tensor) -> Tensor:
-        total = torch.zeros_like(terms[0])
+        if not slips:
+            return terms.sum(0)
+        total = torch.zeros_like(terms[0], dtype=torch.bfloat16)
         for row in terms:
-            total = low(total + row) if slips else total + row
-        return total
+            total += row
+        return total.to(terms.dtype)
 
     return kernel(lambda x, w, b: scaled(x)[0] * w + b, backward)
 
