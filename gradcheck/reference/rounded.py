@@ -70,8 +70,7 @@ def rounding_errors(
     planned = plan_rows(graphs, query, points)
     found = []
     for number, level in enumerate(levels(dtype)):
-        names: dict[int, int] = {}
-        parts = [_errors(graphs, rows, level, dtype, number, names) for rows, _ in planned.parts]
+        parts = [_errors(graphs, rows, level, dtype, number) for rows, _ in planned.parts]
         each = [planned.arranged([part[k] for part in parts]) for k in range(SAMPLES)]
         found.append(np.stack(each))
     return tuple(found)
@@ -104,12 +103,7 @@ def _repeats(node: Operation) -> Array:
 
 
 def _errors(
-    graphs: DerivativeGraphs,
-    rows: Rows,
-    level: Level,
-    dtype: Dtype,
-    number: int,
-    names: dict[int, int],
+    graphs: DerivativeGraphs, rows: Rows, level: Level, dtype: Dtype, number: int
 ) -> Floats:
     """Shapes: [samples, count, free]."""
     nodes, graph = graphs.outputs_of(rows), graphs.function.graph
@@ -128,6 +122,7 @@ def _errors(
         found: Floats = answer.reshape(len(algebra.samples), rows.count, -1) - true
         return found
 
+    names: dict[int, int] = {}
     ended, endless, underflows = [], [], False
     for start in range(0, SAMPLES, step):
         chosen = range(start, min(start + step, SAMPLES))
@@ -149,8 +144,8 @@ class Rounded:
 
     Rows are samples × points. A node draws by what it computes, never by its number, which hangs
     on what was asked before. ``underflows`` says afterwards whether a number other than 0 was below
-    the normal ones; without ``has_end`` it is rounded like any other. ``names`` are those that nodes
-    have so far, at this level.
+    the normal ones; without ``has_end`` it is rounded like any other. ``names`` are those that
+    nodes have so far, at this level.
     """
 
     level: Level
