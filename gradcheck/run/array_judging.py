@@ -6,8 +6,9 @@ What entry by entry is convicted already is not asked again, but for the name of
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -235,15 +236,14 @@ def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Samples:
-    """A question at some points, what right code's rounding does there, and its longest sum.
+    """What right code's rounding does to an answer, its longest sum, and what may be off in it.
 
-    Shapes: points [count, n]; errors [samples, count, *free] each.
+    Shapes: errors [samples, count, *free] each; the numbers of lines [count, *free].
     """
 
-    query: Query
-    points: Array
     errors: tuple[Array, ...]
     terms: int
+    lines: Callable[[], Sequence[tuple[GuessKind, str, Floats]]]
 
 
 def _samples(session: Session, rows: Sequence[_Row]) -> _Samples | None:
@@ -257,7 +257,9 @@ def _samples(session: Session, rows: Sequence[_Row]) -> _Samples | None:
     points = np.concatenate([session.rows(row.observation.points)[row.point][None] for row in rows])
     try:
         errors = session.reference.rounding_errors(query, points, session.dtype)
-        return _Samples(query, points, errors, session.reference.longest_sum(query, points))
+        terms = session.reference.longest_sum(query, points)
+        formula = session.variant.formula
+        return _Samples(errors, terms, cache(lambda: list(lines(formula, query, points))))
     except NoDerivative:
         return None
 
@@ -269,7 +271,7 @@ def _sampled(session: Session, rows: Sequence[_Row], samples: _Samples) -> Sampl
     errors = tuple(each[:, :, columns].reshape(-1, *shape) for each in samples.errors)
 
     def changes() -> Iterator[TermError]:
-        for kind, text, numbers in lines(session.variant.formula, samples.query, samples.points):
+        for kind, text, numbers in samples.lines():
             yield TermError(kind, text, numbers[:, columns].reshape(shape))
 
     return SampledArray(got, true, errors, session.dtype, samples.terms, changes)
