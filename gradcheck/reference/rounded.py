@@ -246,14 +246,16 @@ class Rounded:
             return values
         shifts = self._shifts(key, values.ndim)
         shifted = values * shifts
-        tiny = (np.abs(shifted) < dtype.smallest_normal) & (shifted != 0)
         found = _rounded(shifted, dtype)
-        if tiny.any():
-            self.underflows = True
-            if self.has_end:
+        if self.has_end:
+            tiny = np.abs(shifted) < dtype.smallest_normal
+            tiny &= shifted != 0
+            if tiny.any():
+                self.underflows = True
                 found = np.where(tiny, np.rint(shifted / dtype.smallest_subnormal)
                                  * dtype.smallest_subnormal, found)  # fmt: skip
-        return np.asarray(found / shifts)
+        found /= shifts
+        return found
 
     def _spread(self, values: Array) -> Array:
         rows = len(self.samples) * self.count
@@ -288,4 +290,5 @@ def _rounded(values: Array, dtype: Dtype) -> Array:
     Source: Dekker, "A floating-point technique for extending the available precision", 1971.
     """
     spread = values * (2.0 ** (53 - dtype.precision) + 1)
-    return np.asarray(spread - (spread - values))
+    low = spread - values
+    return np.asarray(np.subtract(spread, low, out=low))
