@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,22 @@ def random_words(key: int, shape: tuple[int, ...]) -> Words:
     Source: SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
             OOPSLA 2014, figure 17 (the function ``mix64variant13``).
     """
-    counter = np.arange(1, math.prod(shape) + 1, dtype=np.uint64)
-    z = counter * np.uint64(_GOLDEN) + np.uint64(key & _MASK)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))).reshape(shape)
+    return _mixed(_counter(math.prod(shape)) + np.uint64(key & _MASK)).reshape(shape)
+
+
+def _counter(count: int) -> Words:
+    counter = np.arange(1, count + 1, dtype=np.uint64)
+    counter *= np.uint64(_GOLDEN)
+    return counter
+
+
+def _mixed(z: Words) -> Words:
+    """The words that follow from states, which are overwritten."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z ^= z >> np.uint64(shift)
+        z *= np.uint64(factor)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 def golden_shares(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -68,3 +80,28 @@ def random_signed(least: int, most: int, key: int, shape: tuple[int, ...]) -> ND
     words = random_words(key, shape)
     size = least + ((words >> np.uint64(8)) % np.uint64(most - least + 1)).astype(np.float64)
     return np.where(words >> np.uint64(63) == 0, size, -size)
+
+
+def random_normal(keys: Sequence[int], count: int) -> NDArray[np.float64]:
+    """Return numbers of mean 0 and variance 1, about normal: sums of four even ones of 16 bits.
+
+    They are made in blocks that stay in a processor's cache.
+
+    Shapes: [keys, count], of each key the numbers that ``random_words`` of it makes.
+    """
+    found = np.empty((len(keys), count))
+    starts, counter = np.array(keys, dtype=np.uint64)[:, None], _counter(count)
+    some = max(1, _BLOCK // max(1, count))
+    for row in range(0, len(keys), some):
+        for place in range(0, count, _BLOCK):
+            part = slice(row, row + some), slice(place, place + _BLOCK)
+            words = _mixed(counter[part[1]] + starts[part[0]])
+            pairs = (words & _TWO_OF_FOUR) + ((words >> np.uint64(16)) & _TWO_OF_FOUR)
+            found[part] = (pairs + (pairs >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
+    found -= 2 * 65535.0
+    found *= math.sqrt(3.0) / 65536
+    return found
+
+
+_BLOCK = 1 << 13
+_TWO_OF_FOUR = np.uint64(0x0000FFFF0000FFFF)

@@ -6,6 +6,7 @@ from gradcheck.randomness import (
     derive_key,
     random_below,
     random_between,
+    random_normal,
     random_signed,
     random_words,
 )
@@ -49,3 +50,13 @@ def test_signed_numbers_have_both_signs_and_magnitudes_within_their_ends():
     found = random_signed(4, 16, 1, (1000,))
     assert set(np.abs(found).tolist()) == set(range(4, 17))
     assert 400 < (found > 0).sum() < 600
+
+
+def test_normal_numbers_are_sums_of_the_four_parts_of_words_of_their_key_alone():
+    keys, count = [3, 2**64 - 1, 7], 8200
+    found = random_normal(keys, count)
+    parts = random_words(7, (count,)).view(np.uint16).reshape(count, 4).astype(float)
+    expected = (parts.sum(axis=1) - 2 * 65535) * (3**0.5 / 65536)
+    assert np.array_equal(found[2], expected)
+    assert np.abs(found.mean(axis=1)).max() < 0.04
+    assert np.abs(found.std(axis=1) - 1).max() < 0.04

@@ -353,32 +353,50 @@ def _leading(array: SampledArray, lines: Iterable[TermError], fit: _Fit) -> Rese
 
     How right code would scatter is read off the errors less what that line explains.
     """
-    measured = [(line, *_measured(array, line, fit)) for line in lines]
+    samples = _cleared(array.samples, fit.weight)
+    measured = [(line, *_measured(array, line, fit, samples)) for line in lines]
     line, value, errors = max(
         measured, key=lambda each: round(each[2], 6), default=(None, 0.0, 0.0)
     )
     if line is None or not errors:
         return None
     rest = replace(array, got=array.got - value * line.numbers)
-    value, errors = _measured(array, line, _fitted(rest))
+    fit = _fitted(rest)
+    value, errors = _measured(array, line, fit, _cleared(array.samples, fit.weight))
     return Resemblance(line, value, errors, rest)
 
 
-def _measured(array: SampledArray, line: TermError, fit: _Fit) -> tuple[float, float]:
-    """How much of a line the errors have, and how many standard errors that is."""
-    statistic = partial(_along, line.numbers, fit.weight)
-    value = statistic(array.error)
+def _measured(
+    array: SampledArray, line: TermError, fit: _Fit, samples: Sequence[Floats]
+) -> tuple[float, float]:
+    """How much of a line the errors have, and how many standard errors that is.
+
+    Shapes: samples as those of the array, with zeros where nothing weighs.
+    """
+    value = _along(line.numbers, fit.weight, array.error)
     if not math.isfinite(value):
         return 0.0, 0.0
-    samples = [[statistic(each) for each in level] for level in array.samples]
-    return value, abs(value) / _spread_of(samples, fit.place) / max(1.0, fit.scatter)
+    weighted, norm = _weighted(line.numbers, fit.weight)
+    slopes = [[float((each * weighted).sum()) / norm for each in level] for level in samples]
+    return value, abs(value) / _spread_of(slopes, fit.place) / max(1.0, fit.scatter)
 
 
 def _along(numbers: Floats, weight: Floats, errors: Floats) -> float:
     """The slope of errors against numbers; NaN where these vanish."""
-    weighted = _zeroed(numbers, weight) * weight
-    norm = float((_zeroed(numbers, weight) * weighted).sum())
+    weighted, norm = _weighted(numbers, weight)
     return float((_zeroed(errors, weight) * weighted).sum()) / norm if norm > 0 else math.nan
+
+
+def _weighted(numbers: Floats, weight: Floats) -> tuple[Floats, float]:
+    """Numbers times their weights, and the sum of the numbers' weighted squares."""
+    numbers = _zeroed(numbers, weight)
+    weighted = numbers * weight
+    return weighted, float((numbers * weighted).sum())
+
+
+def _cleared(samples: Sequence[Floats], weight: Floats) -> Sequence[Floats]:
+    """Samples with zeros where nothing weighs."""
+    return samples if (weight > 0).all() else [_zeroed(level, weight) for level in samples]
 
 
 def _zeroed(errors: Floats, weight: Floats) -> Floats:
@@ -404,16 +422,13 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     error = np.where(weight > 0, array.error, 0.0)
     rest = error - _factor(error, true, weight) * true
     near = np.where(weight > 0, NEAR_SIGMA / np.sqrt(np.maximum(weight, 1e-300)), 0.0)
-    live = (weight > 0).astype(float)
+    live, cleared = (weight > 0).astype(float), _cleared(array.samples, weight)
     for shape, axis, size, name in _cuts(array.true.shape):
         cut = _Cut(shape, axis, size)
         for with_sign in (False, True):
             factor = np.sqrt(weight) if with_sign else true * weight
             norm = cut.summed(np.abs(true) * np.sqrt(weight) if with_sign else true * factor)
-            samples = [
-                np.stack([cut.summed(each * factor) for each in _zeroed(level, weight)])
-                for level in array.samples
-            ]
+            samples = [cut.each_summed(level * factor) for level in cleared]
             most = near if with_sign else np.full(weight.shape, math.inf)
             sums = cut.summed(np.clip(rest, -most, most) * factor)
             least, worst = (np.sqrt(_pooled(samples[k])) for k in (0, -1))
@@ -457,10 +472,15 @@ class _Cut:
 
     def summed(self, numbers: Floats) -> Floats:
         """Shapes: the array's; [parts]."""
-        moved = np.moveaxis(numbers.reshape(self.shape), self.axis, 0)
-        sums = moved.reshape(len(moved), -1).sum(axis=1)
-        starts = np.arange(0, len(sums), self.size)
-        found: Floats = np.add.reduceat(sums, starts)
+        found: Floats = self.each_summed(numbers[None])[0]
+        return found
+
+    def each_summed(self, arrays: Floats) -> Floats:
+        """Shapes: [count, *the array's]; [count, parts]."""
+        count, length = len(arrays), self.shape[self.axis]
+        moved = np.moveaxis(arrays.reshape(count, *self.shape), self.axis + 1, 1)
+        sums = moved.reshape(count, length, -1).sum(axis=2)
+        found: Floats = np.add.reduceat(sums, np.arange(0, length, self.size), axis=1)
         return found
 
     def named(self, part: int, name: str) -> str:

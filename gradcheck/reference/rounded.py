@@ -20,7 +20,7 @@ from gradcheck.answer import Floats
 from gradcheck.dtypes import FLOAT32, FLOAT64, Dtype
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Array, Query
-from gradcheck.randomness import derive_key, random_words
+from gradcheck.randomness import derive_key, random_normal, random_words
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Rows, joined
 from gradcheck.reference.float_arrays import FloatAlgebra
 from gradcheck.reference.interpret import evaluate, move
@@ -31,7 +31,8 @@ RMS = 0.42
 """Root mean square of a rounding error over u |y|: sqrt(1/3 E[1/m²]), log m even in [1, 2)."""
 _LIBRARY_ULPS, _COMMON_ULPS = 3.0, 1.0
 """Functions in float32 are good to about 1.5 units of rounding, and biased by half of one."""
-_MOST_AT_ONCE = 1 << 21
+_MOST_AT_ONCE = 1 << 22
+"""Entries of all nodes, over the points and samples that are run together."""
 _EXACT = frozenset({
     "neg", "abs", "sign", "heaviside", "floor", "ceil", "round", "min", "max", "where", "lt", "le",
     "eq", "not", "and", "or", "detach", "real", "imag", "conj", "complex",
@@ -106,31 +107,33 @@ def _errors(
 ) -> Floats:
     """Shapes: [samples, count, free]."""
     nodes, graph = graphs.outputs_of(rows), graphs.function.graph
-    largest = max(graph.nodes[node].size for node in graph.ancestors(nodes))
-    step = max(1, _MOST_AT_ONCE // max(1, largest * rows.count))
+    entries = sum(graph.nodes[node].size for node in graph.ancestors(nodes))
+    step = max(1, _MOST_AT_ONCE // max(1, entries * rows.count))
     true = graphs.in_floats(nodes, rows)
 
-    def sampled(*, has_end: bool) -> tuple[Floats, bool]:
-        """The errors, and whether a number was too small for the grid."""
-        found, underflows = [], False
-        for start in range(0, SAMPLES, step):
-            chosen = range(start, min(start + step, SAMPLES))
-            algebra = Rounded(level, rows.count, chosen, number, has_end=has_end)
-            tiled = rows.take(np.tile(np.arange(rows.count), len(chosen)))
-            if level.perturbed:
-                tiled = replace(tiled, points=algebra.perturbed(tiled.points, dtype))
-            values = evaluate(graph, nodes, graphs.numbers(tiled), algebra)
-            answer = joined(values, tiled.count)
-            if level.operations != dtype:  # the result itself is of the dtype
-                answer = algebra.on_grid(answer, dtype, derive_key("result", number))
-            found.append(answer.reshape(len(chosen), rows.count, -1) - true)
-            underflows |= algebra.underflows
-        return np.concatenate(found), underflows
+    def sampled(algebra: Rounded) -> Floats:
+        tiled = rows.take(np.tile(np.arange(rows.count), len(algebra.samples)))
+        if level.perturbed:
+            tiled = replace(tiled, points=algebra.perturbed(tiled.points, dtype))
+        values = evaluate(graph, nodes, graphs.numbers(tiled), algebra)
+        answer = joined(values, tiled.count)
+        if level.operations != dtype:  # the result itself is of the dtype
+            answer = algebra.on_grid(answer, dtype, derive_key("result", number))
+        found: Floats = answer.reshape(len(algebra.samples), rows.count, -1) - true
+        return found
 
-    errors, underflows = sampled(has_end=True)
+    names: dict[int, int] = {}
+    ended, endless, underflows = [], [], False
+    for start in range(0, SAMPLES, step):
+        chosen = range(start, min(start + step, SAMPLES))
+        algebra = Rounded(level, rows.count, chosen, number, names)
+        ended.append(sampled(algebra))
+        endless.append(sampled(algebra.without_end()) if algebra.underflows else ended[-1])
+        underflows |= algebra.underflows
+    errors = np.concatenate(ended)
     if not underflows:
         return errors
-    scaled, _ = sampled(has_end=False)
+    scaled = np.concatenate(endless)
     wider = (scaled**2).mean(axis=0) > (errors**2).mean(axis=0)
     return np.where(wider, scaled, errors)
 
@@ -141,18 +144,24 @@ class Rounded:
 
     Rows are samples × points. A node draws by what it computes, never by its number, which hangs
     on what was asked before. ``underflows`` says afterwards whether a number other than 0 was below
-    the normal ones; without ``has_end`` it is rounded like any other.
+    the normal ones; without ``has_end`` it is rounded like any other. ``names`` are those that
+    nodes have so far, at this level.
     """
 
     level: Level
     count: int
     samples: range
     number: int
+    names: dict[int, int]
     has_end: bool = True
     underflows: bool = False
     zero: float = 0.0
     _plain: FloatAlgebra = field(default_factory=FloatAlgebra)
-    _names: dict[int, int] = field(default_factory=dict)
+    _drawn: dict[tuple[int, tuple[int, ...]], Floats] = field(default_factory=dict)
+
+    def without_end(self) -> Rounded:
+        """The same samples, by the same random numbers."""
+        return replace(self, has_end=False)
 
     def add(self, a: Array, b: Array) -> Array:
         return np.asarray(a + b)
@@ -214,17 +223,17 @@ class Rounded:
 
     def _key(self, graph: Graph, index: int) -> int:
         """A number that hangs on what a node computes."""
-        if index not in self._names:
+        if index not in self.names:
             node = graph.nodes[index]
             attr: object = node.attr
             if node.op == "input":
                 assert isinstance(node.attr, int)
                 attr = graph.inputs[node.attr].name
             if isinstance(attr, Frozen):
-                attr = hashlib.blake2b(attr.array.tobytes(), digest_size=8).hexdigest()
+                attr = _digest(attr.array)
             below = sorted(self._key(graph, arg) for arg in node.args)
-            self._names[index] = derive_key(node.op, str(attr), *node.shape, *below)
-        return derive_key(self._names[index], self.number)
+            self.names[index] = derive_key(node.op, str(attr), *node.shape, *below)
+        return derive_key(self.names[index], self.number)
 
     def perturbed(self, points: Array, dtype: Dtype) -> Array:
         """Shapes: [rows, n]."""
@@ -237,14 +246,16 @@ class Rounded:
             return values
         shifts = self._shifts(key, values.ndim)
         shifted = values * shifts
-        tiny = (np.abs(shifted) < dtype.smallest_normal) & (shifted != 0)
         found = _rounded(shifted, dtype)
-        if tiny.any():
-            self.underflows = True
-            if self.has_end:
+        if self.has_end:
+            tiny = np.abs(shifted) < dtype.smallest_normal
+            tiny &= shifted != 0
+            if tiny.any():
+                self.underflows = True
                 found = np.where(tiny, np.rint(shifted / dtype.smallest_subnormal)
                                  * dtype.smallest_subnormal, found)  # fmt: skip
-        return np.asarray(found / shifts)
+        found /= shifts
+        return found
 
     def _spread(self, values: Array) -> Array:
         rows = len(self.samples) * self.count
@@ -257,20 +268,20 @@ class Rounded:
         return np.repeat(shifts, self.count).reshape(-1, *(1,) * (dimensions - 1))
 
     def _noise(self, like: Array, key: int) -> Array:
-        """Numbers of mean 0 and variance 1, about normal: sums of four even ones of 16 bits."""
-        shape = (self.count, *like.shape[1:])
-        parts = [_normal(derive_key(key, sample), shape) for sample in self.samples]
-        return np.concatenate(parts)
+        """Numbers of mean 0 and variance 1, about normal, for each sample its own."""
+        shape = like.shape[1:]
+        if (key, shape) not in self._drawn:
+            keys = [derive_key(key, sample) for sample in self.samples]
+            found = random_normal(keys, math.prod(shape, start=self.count))
+            self._drawn[key, shape] = found.reshape(len(keys) * self.count, *shape)
+        return self._drawn[key, shape]
 
 
-def _normal(key: int, shape: tuple[int, ...]) -> Floats:
-    """Shapes: as asked for."""
-    words = random_words(key, shape)
-    total = np.zeros(shape)
-    for shift in (0, 16, 32, 48):
-        total += ((words >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64)
-    found: Floats = (total - 2 * 65535.0) * (math.sqrt(3.0) / 65536)
-    return found
+def _digest(numbers: Array) -> str:
+    """The same in every process: the bytes of an array of objects are where these lie."""
+    exact = numbers.dtype == object
+    content = str(numbers.tolist()).encode() if exact else numbers.tobytes()
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _rounded(values: Array, dtype: Dtype) -> Array:
@@ -279,4 +290,5 @@ def _rounded(values: Array, dtype: Dtype) -> Array:
     Source: Dekker, "A floating-point technique for extending the available precision", 1971.
     """
     spread = values * (2.0 ** (53 - dtype.precision) + 1)
-    return np.asarray(spread - (spread - values))
+    low = spread - values
+    return np.asarray(np.subtract(spread, low, out=low))

@@ -6,8 +6,9 @@ What entry by entry is convicted already is not asked again, but for the name of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -92,28 +93,50 @@ def array_findings(
     is_half = session.dtype.precision < FLOAT32.precision
     pools: dict[tuple[str, str], list[_Row]] = {}
     for observation, kinds in heard:
+        alone: list[_Row] = []
         for row in _each_once(_rows(session, observation, kinds)):
             if _stands_alone(row, is_half=is_half):
-                yield from _found(session, [row], ordinary=row.kind == ORDINARY)
+                alone.append(row)
             elif is_half:
                 pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
+        yield from _found_alone(session, alone)
     for rows in pools.values():
         some = rows[:_MOST_ROWS]
         are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
         if are_many and not any(row.disagrees for row in rows):
-            yield from _found(session, some, ordinary=True)
+            yield from _found(some, _samples(session, some), session, ordinary=True)
+
+
+def _found_alone(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Observation, Finding]]:
+    """What is wrong with arrays, in their order; the samples of an answer are those of each."""
+    alike: dict[Hashable, list[int]] = {}
+    for number, row in enumerate(rows):
+        alike.setdefault(_question(row), []).append(number)
+    found: dict[int, list[tuple[Observation, Finding]]] = {}
+    for numbers in alike.values():
+        samples = _samples(session, [rows[numbers[0]]])
+        for number in numbers:
+            row = rows[number]
+            ordinary = row.kind == ORDINARY
+            found[number] = list(_found([row], samples, session, ordinary=ordinary))
+    for number in range(len(rows)):
+        yield from found[number]
 
 
 def _each_once(rows: Iterable[_Row]) -> Iterator[_Row]:
     """The rows without those that give the same answer to the same question in another call."""
     known: set[tuple[object, ...]] = set()
     for row in rows:
-        sides = _query_of(row).sides
-        asked = [None if side is None else side.tobytes() for side in sides]
-        key = (row.port.name, row.point, *asked, row.got.tobytes())
+        key = (row.port.name, *_question(row), row.got.tobytes())
         if key not in known:
             known.add(key)
             yield row
+
+
+def _question(row: _Row) -> tuple[Hashable, ...]:
+    """What was asked, and at which of an observation's points."""
+    sides = _query_of(row).sides
+    return (row.point, *(None if side is None else side.tobytes() for side in sides))
 
 
 def _applies(session: Session) -> bool:
@@ -149,13 +172,12 @@ def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> I
 
 
 def _found(
-    session: Session, rows: Sequence[_Row], *, ordinary: bool
+    rows: Sequence[_Row], samples: _Samples | None, session: Session, *, ordinary: bool
 ) -> Iterator[tuple[Observation, Finding]]:
     """What is wrong with one array, or with those at several points taken together."""
-    first = rows[0]
-    array = _sampled(session, rows)
-    if array is None:
+    if samples is None:
         return
+    first, array = rows[0], _sampled(session, rows, samples)
     for oddity in _unexplained(array, rows, ordinary=ordinary):
         text = f"{first.port.name or 'output'}: {oddity.text}"
         remark = Violation(text, first.judged.answer.label)
@@ -177,8 +199,9 @@ def guess_of_arrays(
         for row in _each_once(_rows(session, observation, kinds))
         if row.kind == ORDINARY and row.disagrees and row.columns.size >= FEWEST_ENTRIES
     )
-    arrays = (_sampled(session, [row]) for row in islice(failing, _MOST_GUESSED))
-    found = (_guess(session, array) for array in arrays if array is not None)
+    asked = (([row], _samples(session, [row])) for row in islice(failing, _MOST_GUESSED))
+    arrays = (_sampled(session, rows, samples) for rows, samples in asked if samples is not None)
+    found = (_guess(session, array) for array in arrays)
     return next((guess for guess in found if guess is not None), None)
 
 
@@ -211,8 +234,20 @@ def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -
             yield oddity
 
 
-def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
-    """The array; None where the formula has no such derivative."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """What right code's rounding does to an answer, its longest sum, and what may be off in it.
+
+    Shapes: errors [samples, count, *free] each; the numbers of lines [count, *free].
+    """
+
+    errors: tuple[Array, ...]
+    terms: int
+    lines: Callable[[], Sequence[tuple[GuessKind, str, Floats]]]
+
+
+def _samples(session: Session, rows: Sequence[_Row]) -> _Samples | None:
+    """The samples for arrays of one answer each; None where the formula has no such derivative."""
     queries = [_query_of(row) for row in rows]
     sides = [
         None if first is None else np.concatenate([query.sides[k] for query in queries])
@@ -223,18 +258,23 @@ def _sampled(session: Session, rows: Sequence[_Row]) -> SampledArray | None:
     try:
         errors = session.reference.rounding_errors(query, points, session.dtype)
         terms = session.reference.longest_sum(query, points)
+        formula = session.variant.formula
+        return _Samples(errors, terms, cache(lambda: list(lines(formula, query, points))))
     except NoDerivative:
         return None
+
+
+def _sampled(session: Session, rows: Sequence[_Row], samples: _Samples) -> SampledArray:
     columns, shape = rows[0].columns, _shape(rows)
     got = np.stack([row.got for row in rows]).reshape(shape)
     true = np.stack([row.true for row in rows]).reshape(shape)
-    samples = tuple(each[:, :, columns].reshape(-1, *shape) for each in errors)
+    errors = tuple(each[:, :, columns].reshape(-1, *shape) for each in samples.errors)
 
     def changes() -> Iterator[TermError]:
-        for kind, text, numbers in lines(session.variant.formula, query, points):
+        for kind, text, numbers in samples.lines():
             yield TermError(kind, text, numbers[:, columns].reshape(shape))
 
-    return SampledArray(got, true, samples, session.dtype, terms, changes)
+    return SampledArray(got, true, errors, session.dtype, samples.terms, changes)
 
 
 def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:

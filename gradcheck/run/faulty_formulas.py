@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
@@ -48,16 +49,39 @@ def lines(
 
     Shapes: points [count, n]; [count, *free].
     """
-    function = GraphFunction.of(formula)
-    true = _answers(function, query, points)
-    if true is None or not query.order:
+    if not query.order:
         return
-    for text, slope in _of_constants(function, query, points):
-        yield GuessKind.DIGITS, text, slope
-    for node, k in _arguments(function):
-        base = _answers(_cut(function, node, k), query, points)
+    right, constants, terms = _of_formula(formula)
+    true = _asked(right, query, points)
+    if true is None:
+        return
+    for text, beside in constants:
+        slope = _slope(beside, query, points)
+        if slope is not None:
+            yield GuessKind.DIGITS, text, slope
+    for text, cut in terms:
+        base = _asked(cut, query, points)
         if base is not None:
-            yield GuessKind.TERM, _told(function, _TERM, node, k), true - base
+            yield GuessKind.TERM, text, true - base
+
+
+_Beside = tuple[DerivativeGraphs, DerivativeGraphs]
+"""The function with a constant that is a little smaller, and a little larger."""
+
+
+@lru_cache(maxsize=8)  # every array of a check asks, and every check of a case
+def _of_formula(
+    formula: Lowered,
+) -> tuple[DerivativeGraphs, Sequence[tuple[str, _Beside]], Sequence[tuple[str, DerivativeGraphs]]]:
+    """The formula, and with a constant moved or a term cut: each derived once."""
+    function = GraphFunction.of(formula)
+    cuts = ((node, k, _cut(function, node, k)) for node, k in _arguments(function))
+    terms = [
+        (_told(function, _TERM, node, k), DerivativeGraphs(cut))
+        for node, k, cut in cuts
+        if cut is not None
+    ]
+    return DerivativeGraphs(function), list(_constants(function)), terms
 
 
 def _arguments(function: GraphFunction) -> Iterator[tuple[int, int]]:
@@ -86,10 +110,15 @@ def _answers(function: GraphFunction | None, query: Query, points: Floats) -> Fl
 
     Shapes: points [count, n]; [count, *free].
     """
-    if function is None or (query.cotangent is None and query.free_inputs):
+    return None if function is None else _asked(DerivativeGraphs(function), query, points)
+
+
+def _asked(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:
+    """As ``_answers``."""
+    if query.cotangent is None and query.free_inputs:
         return None
     try:
-        return in_floats(DerivativeGraphs(function), query, points)
+        return in_floats(graphs, query, points)
     except (NoDerivative, ZeroDivisionError):
         return None
 
@@ -185,6 +214,14 @@ def _of_constants(
     function: GraphFunction, query: Query, points: Floats
 ) -> Iterator[tuple[str, Floats]]:
     """What constants of the formula that are a little off change, times by how much of them."""
+    for text, beside in _constants(function):
+        slope = _slope(beside, query, points)
+        if slope is not None:
+            yield text, slope
+
+
+def _constants(function: GraphFunction) -> Iterator[tuple[str, _Beside]]:
+    """The constants that are no whole numbers, each with the function beside it."""
     for node in function.graph.ancestors(function.outputs):
         found = function.graph.nodes[node]
         if found.op != "constant" or found.shape != () or found.kind != "real":
@@ -193,12 +230,15 @@ def _of_constants(
         if number is None or number == round(number):
             continue
         low, high = (
-            _answers(_rewritten(function, node, _constant(number * (1 + step))), query, points)
+            DerivativeGraphs(_rewritten(function, node, _constant(number * (1 + step))))
             for step in (-_STEP, _STEP)
         )
-        if low is not None and high is not None:
-            told = f"the constant {text_of(function.graph, node)}"
-            yield told, (high - low) / (2 * _STEP)
+        yield f"the constant {text_of(function.graph, node)}", (low, high)
+
+
+def _slope(beside: _Beside, query: Query, points: Floats) -> Floats | None:
+    low, high = (_asked(graphs, query, points) for graphs in beside)
+    return None if low is None or high is None else (high - low) / (2 * _STEP)
 
 
 def _constant(number: float) -> _Change:

@@ -467,12 +467,13 @@ def _judge(session: Session, told: Sequence[_Told]) -> None:
     )
     start = 0
     for each in told:
-        rows = np.arange(start, start := start + len(each.numbers))
+        rows: Array | slice = slice(start, start + len(each.numbers))
+        start += len(each.numbers)
         if each.along is not None:  # nothing else is told that the gradient's entries did not tell
             wrong = judgements.taken(rows).is_ruled(Ruling.DISAGREE).any(axis=1)
             if not wrong.any():
                 continue
-            rows = rows[wrong]
+            rows = start - len(each.numbers) + np.flatnonzero(wrong)
             each = each.taken(np.flatnonzero(wrong))  # noqa: PLW2901
         each.observation.routes.setdefault(question.route)
         each.observation.judged.append(

@@ -79,6 +79,11 @@ def test_samples_hang_on_the_question_alone(before):
         assert np.array_equal(one, other)
 
 
+def test_samples_do_not_hang_on_where_a_constant_lies_in_memory():
+    fresh, again = (samples("exp(x/3)*y", PRODUCT[1], GRADIENT, NUMBERS) for _ in range(2))
+    assert all(map(np.array_equal, fresh, again))
+
+
 def test_a_point_has_the_same_samples_alone_and_beside_others():
     text, shapes = PRODUCT
     alone = samples(text, shapes, Query(0), NUMBERS[:1])[1]
