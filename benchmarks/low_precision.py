@@ -1,12 +1,12 @@
 """Arrays in float32, float16 and bfloat16: false alarms over PyTorch's kernels, and kill rates.
 
-Run by hand; `--part alarms` or `--part kills`, `--seeds 0 20`, `--dtype`, `--kernel`. Alarms: each
-of PyTorch's CPU kernels at one ordinary point for each seed; an alarm is a gradient array that is
-convicted as an array. Kills: kernels that compute in float32 and round their result once, with a
-fault planted before that; beside the judge stand three habits of today on the same answers:
-`torch.testing.assert_close` at its defaults against a reference in float64, no more than twice the
-error of PyTorch's own kernel, and `allclose(1e-2, 1e-2)`. Each habit's alarms on the right twin are
-told too.
+Run by hand; `--part alarms`, `planted` or `written`, `--seeds 0 20`, `--dtype`, `--kernel`. Alarms:
+each of PyTorch's CPU kernels at one ordinary point for each seed; an alarm is a gradient array that
+is convicted. Planted: kernels that compute in float32 and round their result once, with a fault
+before that. Written: kernels as a stranger writes them, right ones and those with a slip. Beside
+the judge stand three habits of today on the same answers: `torch.testing.assert_close` at its
+defaults against a reference in float64, no more than twice the error of PyTorch's own kernel, and
+`allclose(1e-2, 1e-2)`. Of all of them the right code that they convict is told too.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from fused_kernels import FAMILIES, Family
+from pytorch_kernels import EPS, KERNELS, Code, Kernel, batch_norm
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,112 +37,6 @@ from gradcheck.run.session import Session, session_of
 
 DTYPES = ("float32", "float16", "bfloat16")
 HABITS = ("assert_close", "twice PyTorch's error", "allclose(1e-2)")
-Code = Callable[..., Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A function, its formula and its inputs."""
-
-    name: str
-    formula: str
-    inputs: dict[str, Any]
-    code: Code
-    keys: dict[str, Any] = field(default_factory=dict)
-
-
-def _of(*shape: int, domain: str = "(-4, 4)") -> dict[str, Any]:
-    return {"shape": list(shape), "domain": domain}
-
-
-GRID, ROWS, HALF = _of(64, 48), _of(32, 96), "(1/4, 4)"
-EPS = 2.0**-17
-SOFTMAX = {"e": "exp(x)", "p": "e / sum(e, dim=1, keepdim=True)"}
-CENTERED = {
-    "c": "x - mean(x, dim=1, keepdim=True)",
-    "v": "mean(c*c, dim=1, keepdim=True)",
-}
-ATTENTION = {
-    "s": "q @ transpose(k, 1, 2) / sqrt(32)",
-    "e": "exp(s)",
-}
-HEADS = {"q": _of(4, 24, 32), "k": _of(4, 24, 32), "v": _of(4, 24, 32)}
-SIGMOID = "1/(1 + exp(-x))"
-TARGET = torch.arange(32) * 7 % 96
-ONE_HOT = functional.one_hot(TARGET, 96).tolist()
-
-
-def _batch_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    return functional.batch_norm(x, None, None, w, b, training=True, eps=EPS)
-
-
-def _entrywise(name: str, formula: str, code: Code, domain: str = "(-4, 4)") -> Kernel:
-    return Kernel(name, formula, {"x": _of(64, 48, domain=domain)}, code)
-
-
-KERNELS = (
-    _entrywise("gelu", "x*(1 + erf(x/sqrt(2)))/2", functional.gelu),
-    _entrywise("gelu_tanh", "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2",
-               lambda x: functional.gelu(x, approximate="tanh")),
-    _entrywise("silu", "x/(1 + exp(-x))", functional.silu),
-    _entrywise("sigmoid", SIGMOID, torch.sigmoid),
-    _entrywise("tanh", "tanh(x)", torch.tanh),
-    _entrywise("softplus", "log(1 + exp(x))", functional.softplus),
-    _entrywise("logsigmoid", "-log(1 + exp(-x))", functional.logsigmoid),
-    _entrywise("mish", "x*tanh(log(1 + exp(x)))", functional.mish),
-    _entrywise("elu", "where(x > 0, x, exp(x) - 1)", functional.elu),
-    _entrywise("leaky_relu", "where(x > 0, x, x/100)", functional.leaky_relu),
-    _entrywise("exp", "exp(x)", torch.exp),
-    _entrywise("log", "log(x)", torch.log, HALF),
-    _entrywise("sqrt", "sqrt(x)", torch.sqrt, HALF),
-    _entrywise("rsqrt", "1/sqrt(x)", torch.rsqrt, HALF),
-    _entrywise("erf", "erf(x)", torch.erf),
-    _entrywise("sin", "sin(x)", torch.sin),
-    _entrywise("cube", "x**3", lambda x: x**3),
-    Kernel("mul", "x*y", {"x": GRID, "y": GRID}, torch.mul),
-    Kernel("div", "x/y", {"x": GRID, "y": _of(64, 48, domain=HALF)}, torch.div),
-    Kernel("hypot", "sqrt(x*x + y*y)", {"x": GRID, "y": GRID}, torch.hypot),
-    Kernel("scale_rows", "x*w", {"x": GRID, "w": _of(48)}, torch.mul),
-    Kernel("swiglu", "x*y/(1 + exp(-x))", {"x": GRID, "y": GRID},
-           lambda x, y: functional.silu(x) * y),
-    Kernel("softmax", "p", {"x": ROWS}, lambda x: torch.softmax(x, 1), {"let": SOFTMAX}),
-    Kernel("log_softmax", "x - log(sum(exp(x), dim=1, keepdim=True))", {"x": ROWS},
-           lambda x: torch.log_softmax(x, 1)),
-    Kernel("logsumexp", "log(sum(exp(x), dim=1))", {"x": ROWS}, lambda x: torch.logsumexp(x, 1)),
-    Kernel("sum", "sum(x, dim=1)", {"x": ROWS}, lambda x: x.sum(1)),
-    Kernel("mean", "mean(x, dim=1)", {"x": ROWS}, lambda x: x.mean(1)),
-    Kernel("var", "96/95*mean(c*c, dim=1)", {"x": ROWS}, lambda x: x.var(1),
-           {"let": {"c": CENTERED["c"]}}),
-    Kernel("std", "sqrt(96/95*mean(c*c, dim=1))", {"x": ROWS}, lambda x: x.std(1),
-           {"let": {"c": CENTERED["c"]}}),
-    Kernel("norm", "sqrt(sum(x*x, dim=1))", {"x": ROWS}, lambda x: x.norm(dim=1)),
-    Kernel("cumsum", "cumsum(x, 1)", {"x": ROWS}, lambda x: x.cumsum(1)),
-    Kernel("layer_norm", "w*c/sqrt(v + 2**-17) + b", {"x": ROWS, "w": _of(96), "b": _of(96)},
-           lambda x, w, b: functional.layer_norm(x, (96,), w, b, EPS), {"let": CENTERED}),
-    Kernel("rms_norm", "w*x/sqrt(mean(x*x, dim=1, keepdim=True) + 2**-17)",
-           {"x": ROWS, "w": _of(96)}, lambda x, w: functional.rms_norm(x, (96,), w, EPS)),
-    Kernel("batch_norm", "w*c/sqrt(v + 2**-17) + b", {"x": ROWS, "w": _of(96), "b": _of(96)},
-           _batch_norm,
-           {"let": {"c": "x - mean(x, dim=0, keepdim=True)",
-                    "v": "mean(c*c, dim=0, keepdim=True)"}}),
-    Kernel("cosine_similarity", "sum(x*y, dim=1)/sqrt(sum(x*x, dim=1)*sum(y*y, dim=1))",
-           {"x": ROWS, "y": ROWS}, lambda x, y: functional.cosine_similarity(x, y, dim=1)),
-    Kernel("normalize", "x/sqrt(sum(x*x, dim=1, keepdim=True))", {"x": ROWS}, functional.normalize),
-    Kernel("cross_entropy", "sum(t*(log(sum(exp(x), dim=1, keepdim=True)) - x))/32", {"x": ROWS},
-           lambda x: functional.cross_entropy(x, TARGET), {"constants": {"t": ONE_HOT}}),
-    Kernel("mse_loss", "mean((x - y)**2)", {"x": GRID, "y": GRID}, functional.mse_loss),
-    Kernel("binary_cross_entropy_with_logits", "mean(log(1 + exp(x)) - x*y)",
-           {"x": GRID, "y": _of(64, 48, domain="(0, 1)")},
-           functional.binary_cross_entropy_with_logits),
-    Kernel("matmul", "a @ b", {"a": _of(64, 48), "b": _of(48, 32)}, torch.matmul),
-    Kernel("bmm", "a @ b", {"a": _of(4, 24, 32), "b": _of(4, 32, 24)}, torch.bmm),
-    Kernel("linear", "x @ transpose(w, 0, 1) + b", {"x": _of(64, 48), "w": _of(32, 48),
-           "b": _of(32)}, functional.linear),
-    Kernel("attention", "e/sum(e, dim=2, keepdim=True) @ v", HEADS,
-           lambda q, k, v: torch.softmax(q @ k.mT / 32**0.5, -1) @ v, {"let": ATTENTION}),
-    Kernel("scaled_dot_product_attention", "e/sum(e, dim=2, keepdim=True) @ v", HEADS,
-           functional.scaled_dot_product_attention, {"let": ATTENTION}),
-)  # fmt: skip
 
 
 class Remembered:
@@ -288,7 +184,7 @@ WRONG: dict[str, dict[str, Code]] = {
             w * (x - x.mean(1, keepdim=True))
             / (x.var(1, keepdim=True, correction=0).detach() + EPS).sqrt() + b
         ),
-        "wrong axis": _batch_norm,
+        "wrong axis": batch_norm,
     },
     "softmax": {
         "sum held constant": lambda x: x.exp() / x.exp().sum(1, keepdim=True).detach(),
@@ -362,60 +258,91 @@ def _columns(observation: Observation) -> tuple[list[Any], list[Any]]:
     return [judged.got], [true]
 
 
-def mutants(kernel: Kernel, seed: int) -> Iterator[tuple[str, Code]]:
-    for name, fault in FAULTS.items():
-        yield name, planted(kernel.code, kernel.code, fault, seed)
-    for name, code in WRONG.get(kernel.name, {}).items():
-        yield name, planted(kernel.code, code, FAULTS["none"], seed)
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Code that is right, or not, and what it is called."""
+
+    name: str
+    code: Code
+    is_right: bool
 
 
-def kills(kernels: Sequence[Kernel], dtypes: Sequence[str], seeds: range) -> None:
-    """Print how many planted faults each way of judging convicts."""
+Subject = tuple[Kernel, Callable[[str, int], Iterator[Trial]]]
+"""PyTorch's kernel, and what is put on trial beside it in a dtype, at a seed."""
+
+
+def mutants_of(kernel: Kernel) -> Subject:
+    def trials(_dtype: str, seed: int) -> Iterator[Trial]:
+        for name, fault in FAULTS.items():
+            yield Trial(name, planted(kernel.code, kernel.code, fault, seed), name == "none")
+        for name, code in WRONG.get(kernel.name, {}).items():
+            yield Trial(name, planted(kernel.code, code, FAULTS["none"], seed), is_right=False)
+
+    return kernel, trials
+
+
+def written_of(family: Family) -> Subject:
+    def trials(dtype: str, _seed: int) -> Iterator[Trial]:
+        right = {"PyTorch's": family.own.code, "fused": family.fused(""), **family.others}
+        for name, code in right.items():
+            yield Trial(name, code, is_right=True)
+        for slip in family.slips:
+            only_rounds = dtype == "float32" and slip in family.rounded
+            yield Trial(slip, family.fused(slip), is_right=only_rounds)
+
+    return family.own, trials
+
+
+def kills(subjects: Sequence[Subject], dtypes: Sequence[str], seeds: range) -> None:
+    """Print how many wrong kernels, and how many right ones, each way of judging convicts."""
     rates: dict[tuple[str, str], list[tuple[bool, ...]]] = defaultdict(list)
     for dtype in dtypes:
-        for kernel in kernels:
-            if kernel.name not in HOSTS:
-                continue
+        for kernel, trials in subjects:
             session = sessions(kernel, dtype)
             for seed in seeds:
                 own, _ = _columns(seen(session, seed))
-                for name, code in mutants(kernel, seed):
-                    mutant = with_code(session, code)
-                    observation = seen(mutant, seed)
-                    got, true = _columns(observation)
-                    found, entries = convicted(mutant, observation)
-                    told = (bool(found) or entries, *habits(got, true, own, dtype))
-                    kind = "right" if name == "none" else "wrong"
+                for trial in trials(dtype, seed):
+                    told = _told(with_code(session, trial.code), seed, own, dtype)
+                    kind = "right" if trial.is_right else "wrong"
                     rates[dtype, kind].append(told)
-                    rates[dtype, f"{kernel.name}: {name}"].append(told)
-            faults = [told for (kind, name), each in rates.items() for told in each
-                      if kind == dtype and name.startswith(f"{kernel.name}: ")
-                      and not name.endswith("none")]  # fmt: skip
-            print(_line(dtype, kernel.name, faults), flush=True)
+                    rates[dtype, f"{kernel.name}, {kind}"].append(told)
+                    if told[0] is trial.is_right:
+                        print(f"  {dtype} {kernel.name}, {kind}: {trial.name}, seed {seed}")
+            print(_line(dtype, kernel.name, rates[dtype, f"{kernel.name}, wrong"]), flush=True)
     print(f"\n{'':60}" + "".join(f"{name:>24}" for name in ("judge", *HABITS)))
     for (dtype, name), told in sorted(rates.items()):
-        print(_line(dtype, name, told))
+        print(_line(dtype, f"{name} ({len(told)})", told))
+
+
+def _told(session: Session, seed: int, own: list[Any], dtype: str) -> tuple[bool, ...]:
+    """Whether the judge convicts some code, and whether each habit does."""
+    observation = seen(session, seed)
+    found, entries = convicted(session, observation)
+    return bool(found) or entries, *habits(*_columns(observation), own, dtype)
 
 
 def _line(dtype: str, name: str, told: Sequence[tuple[bool, ...]]) -> str:
-    shares = 100 * np.mean(told, axis=0)
+    shares = 100 * np.mean(told, axis=0) if told else ()
     return f"{dtype:9} {name:50}" + "".join(f"{share:23.0f}%" for share in shares)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=("alarms", "kills"))
-    parser.add_argument("--seeds", type=int, nargs=2, default=(100, 120))
+    parser.add_argument("--part", choices=("alarms", "planted", "written"), required=True)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(600, 605))
     parser.add_argument("--dtype", choices=DTYPES, action="append")
-    parser.add_argument("--kernel", choices=[each.name for each in KERNELS], action="append")
+    parser.add_argument("--kernel", action="append", help="by its name; else all")
     given = parser.parse_args()
-    kernels = [each for each in KERNELS if not given.kernel or each.name in given.kernel]
     seeds, dtypes = range(*given.seeds), given.dtype or DTYPES
+    kernels = [each for each in KERNELS if not given.kernel or each.name in given.kernel]
     warnings.simplefilter("ignore")
-    if given.part != "kills":
+    if given.part == "alarms":
         alarms(kernels, dtypes, seeds)
-    if given.part != "alarms":
-        kills(kernels, dtypes, seeds)
+    elif given.part == "planted":
+        kills([mutants_of(each) for each in kernels if each.name in HOSTS], dtypes, seeds)
+    else:
+        families = [each for each in FAMILIES if not given.kernel or each.own.name in given.kernel]
+        kills([written_of(each) for each in families], dtypes, seeds)
 
 
 if __name__ == "__main__":

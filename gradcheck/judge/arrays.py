@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.dtypes import Dtype
@@ -25,13 +26,15 @@ MOST_SCATTER = 3.0
 MOST_MOVES = 3.0
 CHANCE = 2.5
 NOT_ZERO = 8.0
-STAGNANT = 0.42**2 / 3
+_RMS_OF_A_ROUNDING = 0.42  # in units of roundoff
+STAGNANT = _RMS_OF_A_ROUNDING**2 / 3
 BLOCK = 16
 FEWEST_PARTS = 16
 FEWEST_IN_A_PART = 16
 FEWEST_ENTRIES = 32
 """Fewer have no statistics: an array has that many, or the answers at several points have."""
 _NORMAL_MEDIAN = 0.6745  # of the magnitude of a normal number
+_LEAST_MEDIAN = 0.3  # where most results are exact, their median says nothing
 _RMS_OF_A_GRID = 0.29  # of a rounding error, in steps of an even grid
 _STEPS = 20  # of the ways from a level to the next
 
@@ -106,7 +109,7 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     yield from _entries(array, fit)
     if not ordinary or np.count_nonzero(fit.weight) < FEWEST_ENTRIES:
         return
-    yield from _scattered(fit)
+    yield from _scattered(array, fit)
     yield from _whole(array, fit)
     yield from _parts(array, fit)
     yield from _terms_off(array, fit)
@@ -117,7 +120,8 @@ class _Fit:
     """Which variance each entry's errors have, at the level that their scatter shows.
 
     ``place`` is that level, in the mean of all entries: 1.5 lies half way between the second and
-    the third. ``scatter`` is how much larger the errors still are, and ``most`` where that is most.
+    the third. ``scatter`` is how much larger the errors still are, and ``most`` where that is most,
+    ``there``, in flat places.
     Shapes: as the array; ``worst`` that of the last level.
     """
 
@@ -127,6 +131,7 @@ class _Fit:
     place: float
     scatter: float
     most: float
+    there: NDArray[np.intp]
 
 
 def _fitted(array: SampledArray) -> _Fit:
@@ -135,33 +140,51 @@ def _fitted(array: SampledArray) -> _Fit:
     In a peaked softmax few entries matter, and these may be rounded otherwise than the rest.
     """
     floor = (_RMS_OF_A_GRID * array.dtype.smallest_subnormal) ** 2
-    variances = [(each**2).mean(axis=0) + floor for each in array.samples]
+    given = (_RMS_OF_A_ROUNDING * array.dtype.unit_roundoff * array.got) ** 2  # it was rounded too
+    variances = [np.fmax((each**2).mean(axis=0) + floor, given) for each in array.samples]
     worst, size = variances[-1], np.abs(array.true)
     live = np.isfinite(array.error) & np.isfinite(worst) & (worst > floor)
     error = np.where(live, array.error, 0.0)
     rest = np.abs(error - _factor(error, array.true, np.where(live, 1 / worst, 0.0)) * array.true)
     order = np.argsort(-np.where(live, size, -1.0), axis=None, kind="stable")[: live.sum()]
     cuts = [order.size // part for part in (256, 64, 16, 4) if order.size // part >= BLOCK]
-    variance, found = worst.copy(), [(1e-300, 0.0, 0.0)]
+    variance, found, there = worst.copy(), [(1e-300, 0.0, 0.0)], order
     for chosen in np.split(order, cuts):
         if not chosen.size:
             continue
         some = [each.reshape(-1)[chosen] for each in variances]
-        place, scatter = _level_of(rest.reshape(-1)[chosen], some)
+        typical = [_typical(each.reshape(len(each), -1)[:, chosen], v)
+                   for each, v in zip(array.samples, some, strict=True)]  # fmt: skip
+        place, scatter = _level_of(rest.reshape(-1)[chosen], some, typical)
+        there = chosen if scatter > max(each[2] for each in found) else there
         found.append((chosen.size, place, scatter))
         variance.reshape(-1)[chosen] = _between(some, place) * max(scatter, 0.3) ** 2
     weight = np.where(live, 1 / np.maximum(variance, 1e-300), 0.0)
     sizes, places, scatters = np.transpose(found)
     place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
-    return _Fit(variance, worst, weight, place, scatter, float(scatters.max()))
+    return _Fit(variance, worst, weight, place, scatter, float(scatters.max()), there)
 
 
-def _level_of(errors: Floats, variances: Sequence[Floats]) -> tuple[float, float]:
+def _typical(samples: Floats, variance: Floats) -> float:
+    """The median of right code's errors, in standard deviations: 0.67 if these are normal.
+
+    That of a single rounding is 0.83, since it lies evenly between the ends of a step.
+    """
+    found = np.median(np.abs(samples) / np.sqrt(variance))
+    return max(float(found), _LEAST_MEDIAN)
+
+
+def _level_of(
+    errors: Floats, variances: Sequence[Floats], typical: Sequence[float]
+) -> tuple[float, float]:
     """The first level that has such a scatter, and how much larger the scatter is than its."""
     by_chance = 1 + CHANCE / math.sqrt(errors.size)
+    medians = [np.asarray(each) for each in typical]
     for step in range(_STEPS * (len(variances) - 1) + 1):
-        place = step / _STEPS
-        scatter = _median(errors / np.sqrt(_between(variances, place)))
+        level, part = divmod(step, _STEPS)
+        place = level + (part / _STEPS) ** 2  # variances of levels lie far apart
+        off = float(np.median(errors / np.sqrt(_between(variances, place))))
+        scatter = off / float(_between(medians, place))
         if scatter <= by_chance:
             break
     return place, scatter
@@ -229,7 +252,8 @@ def stagnation(array: SampledArray) -> Iterator[Oddity]:
     middle, last = ((each**2).mean(axis=0) for each in array.samples[1:])
     long = last > STAGNANT * u * size**2
     short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
-    stopped = long & short & (np.abs(array.error) > MOST_SIGMA * np.sqrt(middle))
+    far = np.maximum(MOST_SIGMA * np.sqrt(middle), NEAR_SIGMA * np.sqrt(last))
+    stopped = long & short & (np.abs(array.error) > far)
     if stopped.any():
         place = _unravelled(int(np.argmax(stopped * size)), size.shape)
         yield Oddity(
@@ -251,10 +275,19 @@ def _at(place: tuple[int, ...], errors: Floats) -> float:
     return float(errors[place])
 
 
-def _scattered(fit: _Fit) -> Iterator[Oddity]:
-    if fit.most > MOST_SCATTER:
-        text = f"errors scatter {fit.most:.1f} times as far as those of any right code"
-        yield Oddity(text, lambda errors: _median(np.abs(errors) / np.sqrt(fit.worst)))
+def _scattered(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    if fit.most <= MOST_SCATTER:
+        return
+    weight = np.where(fit.weight > 0, 1 / fit.worst, 0.0)
+    true, worst = _zeroed(array.true, weight), np.sqrt(fit.worst.reshape(-1)[fit.there])
+
+    def scatter(errors: Floats) -> float:
+        live = _zeroed(errors, weight)
+        rest = live - _factor(live, true, weight) * true
+        return _median(np.abs(rest.reshape(-1)[fit.there]) / worst)
+
+    text = f"errors scatter {fit.most:.1f} times as far as those of any right code"
+    yield Oddity(text, scatter)
 
 
 def _unravelled(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -327,7 +360,7 @@ def resemblance(array: SampledArray) -> Resemblance | None:
 class Resemblance:
     """A line that errors have much of: ``value`` of it, so many standard ``errors``.
 
-    ``rest`` is the array without it.
+    ``rest`` is the array beside a truth that has as much of it.
     """
 
     line: TermError
@@ -360,7 +393,7 @@ def _leading(array: SampledArray, lines: Iterable[TermError], fit: _Fit) -> Rese
     )
     if line is None or not errors:
         return None
-    rest = replace(array, got=array.got - value * line.numbers)
+    rest = replace(array, true=array.true + value * line.numbers)
     fit = _fitted(rest)
     value, errors = _measured(array, line, fit, _cleared(array.samples, fit.weight))
     return Resemblance(line, value, errors, rest)

@@ -104,10 +104,10 @@ def test_where_inputs_are_not_ordinary_nothing_is_asked_of_the_mean():
     assert told(array(rounded(1.01 * TRUE)), ordinary=False) == []
 
 
-def sums(got, terms=4096):
+def sums(got, terms=4096, in_the_dtype=0.1):
     """Two sums of so many terms each; the last level adds them up in the dtype."""
     true = np.array([4096.0, -4096.0])
-    errors = [true * size * evenly(3, (32, 2)) for size in (U, U, 0.1)]
+    errors = [true * size * evenly(3, (32, 2)) for size in (U, U, in_the_dtype)]
     return SampledArray(np.array(got), true, tuple(errors), BFLOAT16, terms)
 
 
@@ -123,6 +123,10 @@ def test_sums_of_few_terms_do_not_stagnate():
     assert not any("stagnates" in text for text in told(sums([512.0, -4096.0], terms=255)))
 
 
+def test_a_sum_that_is_off_as_sums_in_the_dtype_are_by_chance_did_not_stagnate():
+    assert not any("stagnates" in text for text in told(sums([2048.0, -4096.0], in_the_dtype=0.4)))
+
+
 def test_a_sum_that_is_a_little_off_did_not_stagnate():
     assert told(sums([3900.0, -4096.0])) == []
 
@@ -134,6 +138,26 @@ def test_what_the_code_itself_moves_by_is_no_oddity():
     assert oddity.is_explained(found.error, swinging)
     still = np.stack([found.got, found.got * (1 + U * evenly(9, SHAPE))])
     assert not oddity.is_explained(found.error, still)
+
+
+def test_what_is_all_wrong_in_one_half_is_told_though_the_other_half_is_right():
+    got = rounded(TRUE)
+    got[16:] = got[:16]
+    found = array(got)
+    oddity = next(oddities(found, ordinary=True))
+    assert oddity.text.startswith("errors scatter ")
+    moved = np.stack([rounded(got * (1 + 2 * U * evenly(key, SHAPE))) for key in range(30, 34)])
+    assert not oddity.is_explained(found.error, moved)
+    moved[::2] = TRUE[::-1]  # and if the code's own rounding does as much
+    assert oddity.is_explained(found.error, moved)
+
+
+def test_a_term_is_measured_by_numbers_as_exactly_as_they_were_given():
+    """Where the truth nearly vanishes and the answer lacks a term, that answer was rounded."""
+    true = np.where(evenly(7, SHAPE) > 0.9, TRUE / 1e4, TRUE)
+    got = array(rounded(true - TERM), true)
+    found = resemblance(replace(got, lines=with_term(got.got).lines))
+    assert abs(found.value + 1) < 4 * found.doubt
 
 
 def test_a_column_that_is_off_by_as_much_as_rounding_is_named():

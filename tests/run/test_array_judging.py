@@ -197,3 +197,51 @@ def test_a_term_that_is_missing_is_named_though_half_precision_rounds_each_entry
     outcome = outcome_of(SumHeldConstant.apply, {**SOFTMAX, **WIDE, "points": 8}, "bfloat16")
     assert outcome.verdict is Ruling.DISAGREE
     assert str(outcome.guess).startswith("a missing term: in exp(x)/sum(exp(x)) the derivative by")
+
+
+TWO = {"x": {"shape": [48, 32], "domain": "(-4, 4)"}, "y": {"shape": [48, 32]}}
+GLU = {"formula": "x[:, :16]/(1 + exp(-x[:, 16:]))", "inputs": {"x": TWO["x"]}, "points": 8}
+PRODUCT = {"formula": "mean(x*y)", "inputs": TWO, "points": 8}
+GELU = {"formula": "x*(1 + erf(x/sqrt(2)))/2", **WIDE, "points": 8}
+
+
+@pytest.mark.parametrize(
+    ("code", "declared"),
+    [
+        pytest.param(functional.glu, GLU, id="a sigmoid is rounded and then taken from 1"),
+        pytest.param(lambda x, y: (x * y).mean(), PRODUCT, id="one number is rounded for all"),
+        pytest.param(functional.gelu, GELU, id="rounded once"),
+    ],
+)
+def test_kernels_that_round_on_their_way_are_acquitted(code, declared):
+    assert outcome_of(code, declared, "bfloat16").verdict is not Ruling.DISAGREE
+
+
+def gelu_with(root_of_two_pi):
+    """GELU, fused, with its backward by hand."""
+
+    class Fused(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return functional.gelu(x)
+
+        @staticmethod
+        def backward(context, cotangent):
+            x = context.saved_tensors[0].float()
+            density = torch.exp(-x * x / 2) / root_of_two_pi
+            slope = (1 + torch.erf(x / 2**0.5)) / 2 + x * density
+            return (cotangent.float() * slope).to(cotangent.dtype)
+
+    return Fused.apply
+
+
+@pytest.mark.parametrize(
+    ("code", "declared"),
+    [
+        pytest.param(scaled(functional.glu, 1.004), GLU, id="glu"),
+        pytest.param(gelu_with(2.5), GELU, id="gelu"),
+    ],
+)
+def test_what_is_off_by_less_than_a_unit_of_rounding_is_convicted(code, declared):
+    assert outcome_of(code, declared, "bfloat16").verdict is Ruling.DISAGREE

@@ -337,7 +337,7 @@ _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 _CONTRACTIONS = _names("""
 _embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
 avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
-embedding_dense_backward index_add index_put linalg_cross linear matmul
+embedding_dense_backward index_add index_put linalg_cross linear logcumsumexp matmul
 max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce sgn std sum
 trace unfold_backward var var_mean vdot
 """)
@@ -417,6 +417,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.left = [""] * invocation.count
         self.decomposed = False
         self.operations = 0
+        self._within: torch.dtype | None = None  # a kernel of half precision, taken apart
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -440,8 +441,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         leaves = _leaves((*args, *kwargs.values()))
         before = _Operands.of(leaves, written) if self._watches_range else None
         storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
-        if not is_single and self.pattern is not None:
-            args, kwargs = tree_map(lambda each: self._operand(each, written), (args, kwargs))
+        if self.pattern is not None:
+            args, kwargs = self._given(args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
         before = _seeing_lost(before, name, (function, args, kwargs), result)
         if name in _CASTS and _loses_nothing(function, args, result):
@@ -467,13 +468,46 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.decomposed |= rule is not None
         if rule is None:
             return NotImplemented
+        outside = self._within
+        if function.namespace in ("aten", "prims"):
+            self._within = outside or self._half_among((*args, *kwargs.values()))
         try:
             with self:
                 return rule(*args, **kwargs)
         except Exception:  # the kernel itself says what is wrong
             return NotImplemented
+        finally:
+            self._within = outside
+
+    def _half_among(self, values: Iterable[Any]) -> torch.dtype | None:
+        """The dtype under test, if it is of half precision and among those of some tensors.
+
+        PyTorch's decompositions compute such a kernel in float32. The kernel itself may keep any
+        of its numbers in the dtype, as that of ``glu`` keeps the sigmoid that it takes from 1.
+        """
+        own = getattr(torch, self.dtype)
+        is_half = self.finest > torch.finfo(torch.float32).eps
+        tensors = (each for each in _leaves(values) if isinstance(each, Tensor))
+        return own if is_half and any(each.dtype == own for each in tensors) else None
 
     # moves
+
+    def _given(self, args: Any, kwargs: Any, written: Sequence[Tensor] | None) -> tuple[Any, Any]:
+        """What an operation is given, moved; tensors only where it is known what is written to."""
+        if self._within is not None:
+            args = tuple(self._constant(each) if type(each) is float else each for each in args)
+        if written is None:
+            return args, kwargs
+        found: tuple[Any, Any] = tree_map(lambda each: self._operand(each, written), (args, kwargs))
+        return found
+
+    def _constant(self, number: float) -> float:
+        """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
+        kept = torch.empty(1, dtype=self._within).fill_(number)
+        if kept.double() == number:
+            return number
+        moved = number * (1 + int(self._directions(kept)) * self.finest)
+        return moved if math.isfinite(moved) else number
 
     def _operand(self, value: Any, written: Sequence[Tensor]) -> Any:
         """An operand, moved; what is written to stays itself."""
@@ -514,7 +548,8 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size, limits = tensor.abs(), torch.finfo(tensor.dtype)
         moves = (size > limits.smallest_normal * limits.eps) & (size < limits.max)
         bits = tensor.view(_INTEGERS[tensor.element_size()])
-        bits.add_(self._directions(tensor) * moves)
+        step = 1 if self._within is None else round(self.finest / limits.eps)
+        bits.add_(self._directions(tensor) * moves, alpha=step)
 
     def _shift_parts(self, parts: Tensor) -> None:
         """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
@@ -525,10 +560,14 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parts.add_(step.masked_fill_(still, 0))
 
     def _directions(self, like: Tensor) -> Tensor:
-        """-1, 0 or 1 for each number of a tensor."""
+        """-1, 0 or 1 for each number of a tensor; for all alike where they are one number."""
         self.operations += 1
         start = self.operations * _STRIDE % _POOL
         pool = _pool(like.device)[self.pattern or 0]
+        rows = like.reshape(self.count if self._has_rows(like) else 1, -1)
+        if rows.shape[1] > 1 and torch.equal(rows, rows[:, :1].expand_as(rows)):
+            one = pool.roll(-start)[: len(rows), None].expand_as(rows)
+            return one.reshape(like.shape)
         taken = pool[start : start + like.numel()]
         if len(taken) < like.numel():
             taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
@@ -568,8 +607,10 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _rows_of(self, tensor: Tensor) -> Tensor | None:
         """A tensor as a row for each point of a batch; None where it has none."""
-        by_point = self.batched and tensor.ndim > 0 and tensor.shape[0] == self.count
-        return tensor.reshape(self.count, -1) if by_point else None
+        return tensor.reshape(self.count, -1) if self._has_rows(tensor) else None
+
+    def _has_rows(self, tensor: Tensor) -> bool:
+        return self.batched and tensor.ndim > 0 and tensor.shape[0] == self.count
 
 
 @lru_cache(maxsize=4)
