@@ -12,51 +12,74 @@ import itertools
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
+import torch
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gradcheck.answer import Ruling, RunOptions
-from gradcheck.catalog.case import Case
+from gradcheck.answer import NOTHING_JUDGED, Ruling, RunOptions
+from gradcheck.catalog.case import Case, Implementation
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import case_of, flow
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.catalog.load import load
 from gradcheck.cluster import Cluster, Feed, Unit, done
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
-from gradcheck.language.nodes import Call, Name
+from gradcheck.language.nodes import (
+    Binary,
+    Call,
+    Comparison,
+    Comprehension,
+    Name,
+    Subscript,
+    Unary,
+    whole_name,
+)
+from gradcheck.language.nodes import Literal as Constant
 from gradcheck.language.torch_names import children
-from gradcheck.methods import DEFAULT_WITNESSES
+from gradcheck.methods import DEFAULT_WITNESSES, METHODS
+from gradcheck.ops.table import OPERATORS
 from gradcheck.report.failure_text import block, facts_of
+from gradcheck.report.progress import Display, Progress, Unshown
 from gradcheck.run import examine
 from gradcheck.run.ruling import rule
 from gradcheck.strategies import formulas
 
 _SHOWN = "gradcheck fuzz"
-_BATCH = 25  # functions of one seed of Hypothesis's
+_BATCH = 40  # functions of one seed of Hypothesis's
 _POINTS = 8  # drawn at each function, by the cheapest witness
-_SHAPES = ((), (), (1,), (2,), (3,), (2, 2), (2, 3), (5,), (3, 3))
+_SHAPES = ((), (), (1,), (2,), (3,), (2, 2), (2, 3), (5,), (3, 3), (2, 1, 2))
+_LEAVES = 5
 """A batch's functions are of one shape; sizes grow as long as it runs."""
+_DOMAINS = {"real": "(-10, 10)", "complex": "|z| < 4"}
+_TURNS: tuple[Literal["real", "complex"], ...] = ("real", "real", "complex")
+_SHRINKING = 60.0  # seconds beyond the end in which what was found is made small
+_WORST_FIRST = ("known", "abstain", "inaccurate")
 
 
 @dataclass(frozen=True, slots=True)
 class FuzzCause:
-    """What fails alike: a witness, and the functions that the formula needs to fail.
+    """What fails alike: a witness, and the functions and operators that a formula needs to fail.
 
-    A formula that fails so and names all of them, and more, fails for this cause.
+    A formula that fails so and names all of them, and more, fails for this cause; and so does one
+    of whose derivatives this is one: a value that is wrong is a gradient that is wrong of others.
     """
 
     witness: str
     functions: frozenset[str]
 
     def explains(self, witness: str, functions: frozenset[str]) -> bool:
-        return self.witness in ("", witness) and self.functions <= functions
+        of_it = METHODS[self.witness].order < METHODS[witness].order
+        needed = self.functions <= functions if self.functions else not functions
+        return needed and (of_it or self.witness == witness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +94,71 @@ class FuzzFailure:
 
 @dataclass(slots=True)
 class Campaign:
-    """What was looked at and found so far. State: it grows as functions are judged."""
+    """What was looked at and found so far. State: it grows as functions are judged.
+
+    ``dtypes`` are those in which functions are looked at; those that each has where there are none.
+    ``progress`` counts functions by how they ended: `refused` are texts that are no case, such as
+    one that divides by the constant 0, and `known` what fails for a cause that is known.
+    ``silent`` counts the checks that abstain, and what is refused, by the reason.
+    """
 
     folder: Path
     excused: Sequence[FuzzCause]
+    dtypes: tuple[str, ...] = ()
     found: list[FuzzFailure] = field(default_factory=list)
-    functions: int = 0
-    known: int = 0
+    progress: Progress = field(default_factory=lambda: Progress("functions"))
+    display: Display = field(default_factory=Unshown)
+    checks: int = 0
+    silent: Counter[str] = field(default_factory=Counter)
     mended: list[Path] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """Batches over which workers died, as the seed of each."""
+    passed: set[str] = field(default_factory=set)
+    """The functions that were looked at in vain, and are not looked at again."""
+
+    @property
+    def causes(self) -> list[FuzzCause]:
+        return [*self.excused, *(each.cause for each in self.found)]
+
+    def count(self, verdict: str, number: int = 1) -> None:
+        self.progress.add(verdict, number)
+        self.display.show()
 
 
-def functions(shape: tuple[int, ...]) -> SearchStrategy[dict[str, Any]]:
-    """Return a strategy of cases of this shape, as keys: one input or two, and what they share."""
-    inputs = st.sampled_from([("x",), ("x", "y")])
-    return inputs.flatmap(lambda names: _functions(names, shape))
+@dataclass(frozen=True, slots=True)
+class FunctionKind:
+    """What the functions of a batch have in common: their shape, domain, and largest size."""
+
+    shape: tuple[int, ...]
+    domain: Literal["real", "complex"]
+    leaves: int = _LEAVES
 
 
-def _functions(names: tuple[str, ...], shape: tuple[int, ...]) -> SearchStrategy[dict[str, Any]]:
-    declared = {name: {"domain": "(-10, 10)", "shape": list(shape)} for name in names}
-    plain = formulas(*names, kinks=True, shape=shape).map(lambda text: {"formula": text})
-    shared = st.builds(
-        lambda part, text: {"let": {"u": part}, "formula": text},
-        formulas(*names, kinks=True, shape=shape),
-        formulas(*names, "u", kinks=True, shape=shape),
-    )
-    return st.one_of(plain, shared).map(lambda keys: {**keys, "inputs": declared})
+def functions(kind: FunctionKind) -> SearchStrategy[dict[str, Any]]:
+    """Return a strategy of cases as keys: one input or two, what they share, an output or two."""
+    alone = st.just({"x": kind.shape})
+    ones = (1,) * len(kind.shape)
+    both = st.sampled_from([kind.shape, (), ones]).map(lambda y: {"x": kind.shape, "y": y})
+    return (alone | both).flatmap(lambda shapes: _functions(shapes, kind))
+
+
+def _functions(
+    shapes: Mapping[str, tuple[int, ...]], kind: FunctionKind
+) -> SearchStrategy[dict[str, Any]]:
+    def drawn(*names: str) -> SearchStrategy[str]:
+        return formulas(
+            *names, kinks=True, domain=kind.domain, shape=kind.shape, leaves=kind.leaves
+        )
+
+    one, shared = drawn(*shapes), drawn(*shapes, "u")
+    plain = one.map(lambda text: {"formula": text})
+    sharing = st.builds(lambda part, text: {"let": {"u": part}, "formula": text}, one, shared)
+    several = st.builds(lambda a, b: {"formula": {"first": a, "second": b}}, one, one)
+    declared = {
+        name: {"domain": _DOMAINS[kind.domain], "shape": list(shape)}
+        for name, shape in shapes.items()
+    }
+    return st.one_of(plain, sharing, several).map(lambda keys: {**keys, "inputs": declared})
 
 
 def fuzz(campaign: Campaign, *, seed: int, until: float) -> Iterator[FuzzFailure]:
@@ -109,7 +170,7 @@ def fuzz(campaign: Campaign, *, seed: int, until: float) -> Iterator[FuzzFailure
     yield from _replayed(campaign)
     number = 0
     while time.monotonic() < until:
-        found = _of_batch(campaign, f"{seed}/{number}", _shape(number), until)
+        found = _of_batch(campaign, seed, number, until)
         if found is None:
             number += 1  # else the same functions again, now that this cause is known
             continue
@@ -138,27 +199,26 @@ def fuzz_on(
         if answer is None:
             campaign.lost.append(f"{seed}/{number}")
             continue
-        campaign.functions += answer["functions"]
-        campaign.known += answer["known"]
+        _add(campaign, answer)
         if answer["found"] is None:
             continue
         again.append(number)  # there may be another cause behind this one
         found = _failure_of(answer["found"])
-        if any(each.cause.explains(found.cause.witness, found.cause.functions)
-               for each in campaign.found):  # fmt: skip
-            campaign.known += 1  # another batch was first
+        if any(cause.explains(found.cause.witness, found.cause.functions)
+               for cause in campaign.causes):  # fmt: skip
+            campaign.count("known")  # another batch was first
             continue
         _keep(campaign, found)
         yield found
 
 
 def _batch(campaign: Campaign, seed: int, number: int, until: float) -> Unit:
-    causes = [*campaign.excused, *(each.cause for each in campaign.found)]
     return {
         "seed": seed,
         "number": number,
         "folder": str(campaign.folder),
-        "causes": [[cause.witness, sorted(cause.functions)] for cause in causes],
+        "dtypes": list(campaign.dtypes),
+        "causes": [[cause.witness, sorted(cause.functions)] for cause in campaign.causes],
         "until": time.time() + until - time.monotonic(),
     }
 
@@ -166,15 +226,27 @@ def _batch(campaign: Campaign, seed: int, number: int, until: float) -> Unit:
 def look_at_batch(unit: Unit) -> dict[str, Any]:
     """On a worker: look at a batch of functions, and return what was found, as plain data."""
     causes = [FuzzCause(witness, frozenset(names)) for witness, names in unit["causes"]]
-    campaign = Campaign(Path(unit["folder"]), causes)
-    number = unit["number"]
+    campaign = Campaign(Path(unit["folder"]), causes, tuple(unit["dtypes"]))
     until = time.monotonic() + unit["until"] - time.time()
-    found = _of_batch(campaign, f"{unit['seed']}/{number}", _shape(number), until)
+    found = _of_batch(campaign, unit["seed"], unit["number"], until)
     told = None
     if found is not None:
         cause = [found.cause.witness, sorted(found.cause.functions)]
         told = {"case": found.case, "block": found.block, "path": str(found.path), "cause": cause}
-    return {"functions": campaign.functions, "known": campaign.known, "found": told}
+    return {
+        "counts": dict(campaign.progress.found),
+        "checks": campaign.checks,
+        "silent": dict(campaign.silent),
+        "found": told,
+    }
+
+
+def _add(campaign: Campaign, answer: Mapping[str, Any]) -> None:
+    """Count what a worker has looked at."""
+    campaign.checks += answer["checks"]
+    campaign.silent.update(answer["silent"])
+    for verdict, number in answer["counts"].items():
+        campaign.count(verdict, number)
 
 
 def _failure_of(told: Mapping[str, Any]) -> FuzzFailure:
@@ -183,23 +255,27 @@ def _failure_of(told: Mapping[str, Any]) -> FuzzFailure:
     return FuzzFailure(told["case"], told["block"], Path(told["path"]), cause)
 
 
-def _of_batch(
-    campaign: Campaign, seed: str, shape: tuple[int, ...], until: float
-) -> FuzzFailure | None:
+def _of_batch(campaign: Campaign, seed: int, number: int, until: float) -> FuzzFailure | None:
     """The smallest failing function of a batch, told; None where none fails."""
-    failure = _smallest(campaign, functions(shape), seed, until)
+    kind = _kind(number, campaign.dtypes)
+    failure = _smallest(campaign, functions(kind), f"{seed}/{number}", until)
     return None if failure is None else _told(campaign, *failure)
 
 
-def _shape(number: int) -> tuple[int, ...]:
+def _kind(number: int, dtypes: Sequence[str]) -> FunctionKind:
+    """The kind of a batch: one in three is of complex numbers, where the dtypes let it."""
+    domains = [each for each in _TURNS
+               if not dtypes or any(DTYPES[name].is_complex == (each == "complex")
+                                    for name in dtypes)]  # fmt: skip
     growth = number // len(_SHAPES)
-    return tuple(length + growth for length in _SHAPES[number % len(_SHAPES)])
+    shape = tuple(length + growth for length in _SHAPES[number % len(_SHAPES)])
+    return FunctionKind(shape, domains[number % len(domains)], _LEAVES + growth)
 
 
 def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
     for path in sorted(campaign.folder.glob("*.yaml")):
         for case in load(path):
-            check = failing(campaign, case, again=True)
+            check = failing(campaign, _checks(campaign, case), ())
             if check is None:
                 campaign.mended.append(path)
                 continue
@@ -212,7 +288,10 @@ def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
 def _smallest(
     campaign: Campaign, cases: SearchStrategy[dict[str, Any]], seed: str, until: float
 ) -> tuple[dict[str, Any], Check] | None:
-    """The smallest failing function of a batch, and the check that fails; None where none does."""
+    """The smallest failing function of a batch, and the check that fails; None where none does.
+
+    Once one has failed, those that are smaller are asked about by the same witness alone.
+    """
     smallest: list[tuple[dict[str, Any], Check]] = []
 
     @hypothesis.seed(seed)
@@ -226,10 +305,11 @@ def _smallest(
     )
     @hypothesis.given(cases)
     def every_witness_agrees(keys: dict[str, Any]) -> None:
-        if time.monotonic() > until:
+        if time.monotonic() > until + (_SHRINKING if smallest else 0):
             return
-        case = _case(keys)
-        check = None if case is None else failing(campaign, case)
+        check = (
+            _failing_again(campaign, keys, smallest[0][1]) if smallest else _first(campaign, keys)
+        )
         if check is not None:
             smallest[:] = [(keys, check)]
             raise _Failed
@@ -245,26 +325,78 @@ class _Failed(Exception):
     """A witness disagrees; Hypothesis makes the function smaller."""
 
 
-def _case(keys: Mapping[str, Any]) -> Case | None:
-    try:
-        return case_of(keys, shown=_SHOWN, labels={})
-    except CatalogError:  # a formula of constants that has no value, or is too large
+def _first(campaign: Campaign, keys: Mapping[str, Any]) -> Check | None:
+    """The first check of a function that fails, if it was not looked at before."""
+    text = json.dumps(keys)
+    if text in campaign.passed:
         return None
+    campaign.progress.start(text)
+    try:
+        check = failing(campaign, _checks(campaign, _case(keys)), campaign.causes)
+    except CatalogError as error:  # a formula of constants that has no value, or is too large
+        campaign.silent[f"refused: {error.problems[0].found}"] += 1
+        campaign.count("refused")
+        check = None
+    if check is None:
+        campaign.passed.add(text)
+    campaign.progress.running.clear()
+    return check
 
 
-def failing(campaign: Campaign, case: Case, *, again: bool = False) -> Check | None:
-    """The first check of the case that disagrees, for no cause that is known; None if none."""
-    campaign.functions += 1
-    named = functions_of(case)
-    checks = plan([case], devices=("cpu",), dtypes=(), witnesses=DEFAULT_WITNESSES)
-    causes = [*campaign.excused, *(each.cause for each in campaign.found if not again)]
+def _failing_again(campaign: Campaign, keys: Mapping[str, Any], before: Check) -> Check | None:
+    """The check of a smaller function that fails as one before it did."""
+    try:
+        checks = _checks(campaign, _case(keys))
+    except CatalogError:
+        return None
     for check in checks:
-        if rule(check, RunOptions(points=_POINTS)).verdict is not Ruling.DISAGREE:
+        if (check.witness, check.dtype) != (before.witness, before.dtype):
             continue
-        if not any(cause.explains(check.witness, named) for cause in causes):
+        if _ruled(check)[0] is Ruling.DISAGREE and not _is_known(check, campaign.causes):
             return check
-        campaign.known += 1
     return None
+
+
+def _case(keys: Mapping[str, Any]) -> Case:
+    return case_of(keys, shown=_SHOWN, labels={})
+
+
+def _checks(campaign: Campaign, case: Case) -> list[Check]:
+    return plan([case], devices=("cpu",), dtypes=campaign.dtypes, witnesses=DEFAULT_WITNESSES)
+
+
+def _ruled(check: Check) -> tuple[Ruling, str]:
+    """The ruling and its reason; a function that is nowhere judged is no failure."""
+    outcome = rule(check, RunOptions(points=_POINTS))
+    if outcome.blame == NOTHING_JUDGED:
+        return Ruling.ABSTAIN, outcome.reason
+    return outcome.verdict, outcome.reason
+
+
+def failing(
+    campaign: Campaign, checks: Sequence[Check], causes: Sequence[FuzzCause]
+) -> Check | None:
+    """The first check that disagrees, for none of the causes; None if none. All are counted."""
+    met: set[str] = set()
+    for check in checks:
+        verdict, reason = _ruled(check)
+        campaign.checks += 1
+        if verdict is Ruling.ABSTAIN:
+            campaign.silent[f"{check.witness}: {reason}"] += 1
+        if verdict is not Ruling.DISAGREE:
+            met.add(str(verdict))
+        elif _is_known(check, causes):
+            met.add("known")
+        else:
+            campaign.count(str(verdict))
+            return check
+    campaign.count(next((each for each in _WORST_FIRST if each in met), "agree"))
+    return None
+
+
+def _is_known(check: Check, causes: Sequence[FuzzCause]) -> bool:
+    named = functions_of(check.case)
+    return any(each.explains(check.witness, named) for each in causes)
 
 
 def _told(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> FuzzFailure:
@@ -295,7 +427,7 @@ def _block(check: Check, path: str) -> str:
 
 
 def functions_of(case: Case) -> frozenset[str]:
-    """The functions that the formula and its intermediate results name."""
+    """The functions and operators that the formula and its intermediate results are made of."""
     trees = case.formula.values() if isinstance(case.formula, dict) else [case.formula]
     return frozenset(
         name for tree in (*trees, *case.lets.values()) if tree is not None for name in _called(tree)
@@ -303,17 +435,52 @@ def functions_of(case: Case) -> frozenset[str]:
 
 
 def _called(tree: object) -> Iterator[str]:
-    if isinstance(tree, Call) and isinstance(tree.function, Name):
-        yield tree.function.name
+    match tree:
+        case Call(Name(name)):
+            yield name
+        case Binary(operator) | Unary(operator):
+            yield operator
+        case Comparison(operators):
+            yield from operators
+        case Subscript():
+            yield "[]"
+        case Comprehension(body):
+            yield from _called(body)
     for below in children(tree):
         yield from _called(below)
 
 
 def excused_by(known: Sequence[KnownFailure], cases: Sequence[Case]) -> tuple[FuzzCause, ...]:
-    """The causes that known failures tell of: those of cases that name one function alone.
+    """The causes that known failures tell of: those of an operator itself, called with inputs.
 
-    Whatever the witness: a value that is wrong is a derivative that is wrong of another function.
+    What is known of other code, or of one point alone, excuses no formula.
     """
-    by_name = {(Path(case.where.path).name, case.name): functions_of(case) for case in cases}
-    named = {by_name.get((each.file, each.case), frozenset()) for each in known}
-    return tuple(FuzzCause("", functions) for functions in named if len(functions) == 1)
+    alone = [case for case in cases if _operator_of(case)]
+    checks = plan(alone, devices=("cpu",), dtypes=(), witnesses=DEFAULT_WITNESSES, known=known)
+    causes = {
+        FuzzCause(check.witness, functions_of(check.case))
+        for check in checks
+        if _is_translation(check.implementation, _operator_of(check.case))
+        for each in check.known
+        if each.at is None and each.applies(check, torch.__version__)
+    }
+    return tuple(sorted(causes, key=lambda each: (each.witness, sorted(each.functions))))
+
+
+def _operator_of(case: Case) -> str:
+    """The function that a case calls with inputs and numbers, if the formula is nothing else."""
+    match case.formula:
+        case Call(Name(name), arguments) if all(isinstance(x, Name | Constant) for x in arguments):
+            return name
+    return ""
+
+
+def _is_translation(implementation: Implementation, name: str) -> bool:
+    """Whether code is what a formula that names the function is translated to."""
+    if not isinstance(implementation.tree, Call):
+        return not implementation.text
+    called = "".join(whole_name(implementation.tree.function))
+    entry = OPERATORS.get(name)
+    if entry is not None:
+        return called == entry.torch or not isinstance(entry.torch, str)
+    return called in (f"torch.{name}", f"torch.linalg.{name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -39,7 +39,6 @@ __all__ = ["cotangents", "formulas", "points"]
 
 _SHOWN = "gradcheck.strategies"
 _BATCH = 8  # points made at once, of which one is taken
-_MOST_LEAVES = 5
 
 
 def points(
@@ -138,19 +137,31 @@ _INSIDE = {
 }
 """What is smooth and lies in an operator's domain, whatever the number put in is."""
 
+_SQUARE = "re({0})**2 + im({0})**2"
+_COMPLEX_INSIDE = {
+    **dict.fromkeys(_INSIDE, f"(2 + {_SQUARE} + I*im({{0}}))"),
+    "real": "{0}",
+    "(-1, 1)": f"({{0}})/(2 + {_SQUARE})",
+}
+"""The same of complex numbers, away from the cuts and poles of those that have one."""
+_CUT_BEYOND_ONE = ("atan", "asinh")  # defined for all real numbers, and cut on the imaginary axis
+
 
 def formulas(
     *names: str,
     kinks: bool = False,
     domain: Literal["real", "complex"] = "real",
     shape: Sequence[int] = (),
+    leaves: int = 5,
 ) -> SearchStrategy[str]:
     """Return a strategy of texts in the formula language, defined for all numbers of its inputs.
 
     ``names`` are those of the inputs, ``x`` alone where none is given; a formula uses them all, as
     the case format demands. With ``kinks`` some have kinks and jumps, else all are smooth: as
     functions of the two parts of each number where ``domain`` is ``complex``. Inputs of a
-    ``shape`` are also added up, shared and multiplied as arrays; the result then has this shape.
+    ``shape`` are also reduced, indexed, moved and multiplied as arrays; the result then has this
+    shape, and inputs may be of any that broadcasts to it. ``leaves`` are the most numbers and
+    inputs that it is made of, beside those that are put behind since each is used.
 
     Errors: CatalogError for a name that the case format refuses, or another domain.
     """
@@ -160,85 +171,123 @@ def formulas(
         shown=f"{_SHOWN}.formulas",
         labels={},
     )
-    numbers = ["0", "1", "2", "3", "1/2", "1/4", "3/2"]
+    numbers = ["1", "2", "3", "1/2", "1/4", "3/2"]  # 0 times a part would fold the part away
     if domain == "complex":
-        leaves = st.sampled_from(names) | st.sampled_from([*numbers, "I", "(1 - I/2)"])
-        functions = [*_ENTIRE, *(("abs",) if kinks else ())]
-        compound = _compound(_complex_calls(functions), below="(1 + re({0})**2 + im({0})**2)")
+        numbers += ["I", "(1 - I/2)"]
+        forms = [_arithmetic(_COMPLEX_INSIDE), _complex_calls(kinks=kinks)]
     else:
-        leaves = st.sampled_from(names) | st.sampled_from(numbers)
-        functions = [name for name in _callable() if kinks or not OPERATORS[name].kinks]
-        compound = _compound(partial(_calls, functions), below="(1 + ({0})**2)")
+        forms = [_arithmetic(_INSIDE), _calls(kinks=kinks)]
     if shape:
-        compound = _of_arrays(compound, tuple(shape), kinks=kinks)
-    texts = st.recursive(leaves, compound, max_leaves=_MOST_LEAVES)
+        forms.append(_array_forms(tuple(shape), with_order=kinks and domain == "real"))
+    made = st.one_of(*map(st.sampled_from, forms))
+    texts = st.recursive(
+        st.sampled_from(names) | st.sampled_from(numbers),
+        partial(_filled, made),
+        max_leaves=leaves,
+    )
     return texts.map(lambda text: " + ".join([text, *_unused(names, text)]))
 
 
-def _of_arrays(
-    compound: Callable[[SearchStrategy[str]], SearchStrategy[str]],
-    shape: tuple[int, ...],
-    *,
-    kinks: bool,
-) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
-    """What is made of parts by functions of arrays too: each result broadcasts to the shape."""
-    whole = f"({{0}} + zeros({list(shape)}))"
-    reductions = ["sum", "mean", *(("amin", "amax") if kinks else ())]
-    texts = [f"{name}({whole}, dim={axis}, keepdim=True)"
-             for name in reductions for axis in range(len(shape))]  # fmt: skip
-    texts += [f"cumsum({whole}, {axis})" for axis in range(len(shape))]
-    if len(shape) == 2:
-        texts.append(f"({whole} @ transpose({whole}) @ {whole})")
-
-    def extend(parts: SearchStrategy[str]) -> SearchStrategy[str]:
-        arrays = st.builds(lambda text, part: text.format(part), st.sampled_from(texts), parts)
-        return compound(parts) | arrays
-
-    return extend
+@st.composite
+def _filled(draw: DrawFn, forms: SearchStrategy[str], parts: SearchStrategy[str]) -> str:
+    """What is made of parts: a form names them by numbers, as ``str.format`` does."""
+    form = draw(forms)
+    count = sum(f"{{{k}}}" in form for k in range(3))
+    return form.format(*(draw(parts) for _ in range(count)))
 
 
 def _unused(names: tuple[str, ...], text: str) -> list[str]:
     return [name for name in names if not re.search(rf"\b{name}\b", text)]
 
 
+def _part(number: int, form: str = "{0}") -> str:
+    return form.replace("{0}", f"{{{number}}}")
+
+
+def _arithmetic(inside: Mapping[str, str]) -> list[str]:
+    """Sums, products and powers, and quotients whose divisor is never 0."""
+    divisor = _part(1, inside["nonzero"])
+    return [
+        "({0}) + ({1})", "({0}) - ({1})", "({0}) * ({1})", f"({{0}})/{divisor}",
+        "({0})**2", "({0})**3", "({0})**4", f"{inside['positive']}**({{1}})",
+    ]  # fmt: skip
+
+
 def _callable() -> list[str]:
     """Return the operators that are called by name and are defined on one of the sets above."""
-    fitting = (name for name in sorted(CALLABLE) if set(OPERATORS[name].domain) <= _INSIDE.keys())
-    return [name for name in fitting if name != "where"]  # its first argument is a condition
+    return [name for name in sorted(CALLABLE) if set(OPERATORS[name].domain) <= _INSIDE.keys()]
 
 
-_ENTIRE = ("exp", "sin", "cos", "sinh", "cosh", "conj", "re", "im")
+def _calls(*, kinks: bool) -> list[str]:
+    names = [name for name in _callable() if name != "where"]
+    found = [form for name in names if kinks or not OPERATORS[name].kinks
+             for form in _forms_of(name, _INSIDE)]  # fmt: skip
+    # Not ``==``: where it holds PyTorch derives its branch alone, also if all of it is smooth.
+    conditions = ["{0} < {1}", "{0} <= 1", "not ({0} > 2 or {1} >= 1)", "0 < {0} and {1} < 0"]
+    return [*found, *(f"where({each}, {{1}}, {{2}})" for each in conditions if kinks)]
 
 
-def _complex_calls(functions: list[str]) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
-    names = st.sampled_from(functions)
-    return lambda parts: st.builds(lambda name, part: f"{name}({part})", names, parts)
+def _forms_of(name: str, inside: Mapping[str, str]) -> list[str]:
+    """One for each order that a function has, of PyTorch's or of the first four."""
+    entry = OPERATORS[name]
+    if entry.kinks:
+        inside = {**inside, "nonzero": inside["real"]}  # where the kink is
+    moved = [_part(k, inside[domain]) for k, domain in enumerate(entry.domain)]
+    orders = [[str(n)] for n in entry.torch_orders or range(4)] if entry.parameter else [[]]
+    return [f"{name}({', '.join([*order, *moved])})" for order in orders]
 
 
-def _compound(
-    calls: Callable[[SearchStrategy[str]], SearchStrategy[str]], below: str
-) -> Callable[[SearchStrategy[str]], SearchStrategy[str]]:
-    """What is made of parts; ``below`` makes a divisor that is never 0."""
-
-    def extend(parts: SearchStrategy[str]) -> SearchStrategy[str]:
-        signs = st.sampled_from(["+", "-", "*"])
-        return st.one_of(
-            st.builds(lambda sign, one, other: f"({one}) {sign} ({other})", signs, parts, parts),
-            st.builds(lambda one, n: f"({one})**{n}", parts, st.integers(2, 4)),
-            st.builds(lambda one, other: f"({one})/{below.format(other)}", parts, parts),
-            calls(parts),
-        )
-
-    return extend
+def _complex_calls(*, kinks: bool) -> list[str]:
+    names = [name for name in _callable() if OPERATORS[name].holomorphic and name != "where"]
+    bounded = {**_COMPLEX_INSIDE, "real": _COMPLEX_INSIDE["(-1, 1)"]}
+    insides = {name: bounded if name in _CUT_BEYOND_ONE else _COMPLEX_INSIDE for name in names}
+    found = [form for name in names for form in _forms_of(name, insides[name])]
+    found += [f"{name}({{0}})" for name in ("conj", "re", "im")]
+    return [*found, *(["abs({0})", "where(re({0}) < im({1}), {1}, {2})"] if kinks else [])]
 
 
-@st.composite
-def _calls(draw: DrawFn, functions: list[str], parts: SearchStrategy[str]) -> str:
-    name = draw(st.sampled_from(functions))
-    orders = OPERATORS[name].torch_orders or range(4)
-    order = [str(draw(st.sampled_from(orders)))] if OPERATORS[name].parameter else []
-    moved = [_INSIDE[domain].format(draw(parts)) for domain in OPERATORS[name].domain]
-    return f"{name}({', '.join([*order, *moved])})"
+_LARGEST_DETERMINANT, _LARGEST_INVERSE = 4, 5
+
+
+def _array_forms(shape: tuple[int, ...], *, with_order: bool) -> list[str]:
+    """What is made of arrays: each result broadcasts to the shape."""
+    whole, other = (f"({_part(k)} + zeros({list(shape)}))" for k in (0, 1))
+    found = [f"reshape(reshape({whole}, {list(shape[::-1])}), {list(shape)})"]
+    for axis, length in enumerate(shape):
+        reductions = ["sum", "mean", "prod", *(("amin", "amax") if with_order else ())]
+        before = ":, " * axis
+        again = [length - 1, *[0] * (length - 1)]
+        found += [f"{name}({whole}, dim={axis}, keepdim=True)" for name in reductions]
+        found += [f"{name}({whole}, {axis})" for name in ("cumsum", "cumprod")]
+        found += [f"{whole}[{before}{index}]" for index in ("::-1", again)]
+        found += [
+            f"concat([{whole}[{before}1:], {other}[{before}:1]], {axis})",
+            f"prod(stack([{whole}, {other}], {axis}), dim={axis})",
+        ]
+    return [*found, *_vector_forms(whole, other, shape), *_matrix_forms(whole, other, shape)]
+
+
+def _vector_forms(whole: str, other: str, shape: tuple[int, ...]) -> list[str]:
+    if len(shape) != 1:
+        return []
+    return [
+        f"outer({whole}, {other}) @ {other}", f"dot({whole}, {other})", f"diag({whole}) @ {other}",
+        f"[{whole}[i]*(i + 1) for i in range({shape[0]})]",
+    ]  # fmt: skip
+
+
+def _matrix_forms(whole: str, other: str, shape: tuple[int, ...]) -> list[str]:
+    if len(shape) != 2:
+        return []
+    found = [f"{whole} @ transpose({other}) @ {whole}", f"tril({whole})", f"triu({whole}, 1)"]
+    if shape[0] != shape[1]:
+        return found
+    found += [f"trace({whole})*{other}", f"diag(diag({whole}))"]
+    if shape[0] <= _LARGEST_DETERMINANT:
+        found.append(f"det({whole})")
+    if shape[0] <= _LARGEST_INVERSE:
+        found.append(f"inv(eye({shape[0]}) + {whole} @ transpose(conj({whole})))")
+    return found
 
 
 def cotangents(

@@ -179,6 +179,7 @@ Trust = Annotated[
     list[str] | None, typer.Option(metavar="MODULE", help="A module that --function may import.")
 ]
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Order = Annotated[int, typer.Option(metavar="N", min=1, max=3, help="The highest derivative.")]
 Devices = Annotated[str, typer.Option("--device", metavar="LIST", help="auto, or cpu,cuda:1.")]
 Dtypes = Annotated[str, typer.Option("--dtype", metavar="LIST", help="Such as float64,float32.")]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradcheck.catalog.files import shown_folder
-from gradcheck.cli.arguments import Paths, Trust, cases_of
+from gradcheck.cli.arguments import Paths, Quiet, Trust, cases_of
 from gradcheck.cli.output import READING, emit, emit_json, with_examples
+from gradcheck.cli.progress import progress_shown
 from gradcheck.errors import UsageError
 from gradcheck.implementations.trust import refuse_untrusted
+from gradcheck.report.progress import Progress
+
+if TYPE_CHECKING:
+    from gradcheck.catalog.case import Case
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +28,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-def coverage_command(
+def coverage_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     paths: Paths = None,
     *,
     trust: Trust = None,
@@ -33,6 +39,7 @@ def coverage_command(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the document docs/coverage.md.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Count which of PyTorch's operators and derivative formulas the cases reach.
 
@@ -48,7 +55,14 @@ def coverage_command(
     from gradcheck.coverage.figures import as_markdown, as_table, coverage_json
     from gradcheck.coverage.reach import reach_of
 
-    reach = reach_of(cases)
+    progress = Progress("cases", Counter({"": len(cases)}))
+    with progress_shown(progress, quiet=quiet) as display:
+
+        def note(case: Case) -> None:
+            progress.add("called")
+            display.show()
+
+        reach = reach_of(cases, note)
     if as_json:
         emit_json(coverage_json(reach))
     elif markdown:

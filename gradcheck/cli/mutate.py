@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import signal
-import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradcheck.catalog.files import shown_folder
-from gradcheck.cli.arguments import Paths, PointCount, Seed, cases_of
+from gradcheck.cli.arguments import Paths, PointCount, Quiet, Seed, cases_of
 from gradcheck.cli.output import (
     MEANING,
     ExitCode,
@@ -24,11 +23,12 @@ from gradcheck.cli.output import (
     epilog,
     with_examples,
 )
+from gradcheck.cli.progress import progress_shown
+from gradcheck.cluster import connect
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
-from gradcheck.interruption import Watch
 from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
-from gradcheck.report.progress import Bar, Progress, SpacedLines, takes_a_bar
+from gradcheck.report.progress import Progress
 from gradcheck.spelling import chosen, nearest
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
         "gradcheck mutate sine tutorial.yaml --each 0",
         "gradcheck mutate --kinds 'second,call: stale saved tensor' --cases 40",
         "gradcheck mutate --cases 0 --each 0 --minutes 600 --report mutants/",
+        "gradcheck mutate --cases 0 --scheduler tcp://host:8786",
     )
     app.command("mutate", epilog=examples, short_help="Plant faults, and say who notices.")(
         mutate_command
@@ -92,8 +93,12 @@ def mutate_command(  # noqa: PLR0913 - one argument an option, as typer reads th
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep results there; what is there is taken over."),
     ] = None,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler try.")
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="List every kind of fault.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Plant faults in the derivatives of the catalog's implementations, and say who notices.
 
@@ -115,7 +120,7 @@ def mutate_command(  # noqa: PLR0913 - one argument an option, as typer reads th
     )  # fmt: skip
     found: list[MutantResult] = []
     try:
-        _gather(found, known, options, report, minutes)
+        _gather(found, known, options, report, minutes, scheduler=scheduler, quiet=quiet)
     finally:  # after Ctrl-C what ended is told all the same
         if as_json:
             emit_json({"seed": seed, "dtype": dtype, "points": points, **kill_rates_json(found)})
@@ -152,29 +157,32 @@ def _kinds(text: str) -> tuple[FaultKind, ...]:
     )  # fmt: skip
 
 
-def _gather(
+def _gather(  # noqa: PLR0913 - what the command was told
     found: list[MutantResult],
     cases: Sequence[Case],
     options: MutationOptions,
     folder: Path | None,
     minutes: float,
+    *,
+    scheduler: str,
+    quiet: bool,
 ) -> None:
     """Add each result as it ends, until all are there or time is up."""
     from gradcheck.methods._torch.calling import warm_up
     from gradcheck.mutation.campaign import KeptResults, drawn_mutants, results
+    from gradcheck.mutation.distributed import results_on
 
+    cluster = connect(scheduler) if scheduler else None
     warm_up()
     planted = drawn_mutants(cases, _known(cases), options)
-    progress = Progress("mutants")
+    progress = Progress("mutants", limit=60 * minutes or None)
     for one in planted:
         progress.planned[one.dtype] += 1 + len(one.settled) + len(one.kinds)
-    display = (
-        Bar(progress, sys.stderr) if takes_a_bar(sys.stderr) else SpacedLines(progress, complain)
-    )
     until = time.monotonic() + 60 * minutes if minutes else math.inf
-    watch = _watched()
-    try:
-        for result in results(planted, options, KeptResults(folder, options, until)):
+    kept = KeptResults(folder, options, until)
+    tried = results if cluster is None else partial(results_on, cluster)
+    with progress_shown(progress, quiet=quiet) as display:
+        for result in tried(planted, options, kept):
             found.append(result)
             survives = result.cause if result.is_bad else ""
             name = f"{result.case}, {result.kind}"
@@ -182,20 +190,6 @@ def _gather(
                 name, result.dtype, result.outcome, failure=survives, seconds=result.seconds
             )
             display.show()
-            watch.check()
-    finally:
-        display.step_aside()
-        watch.end()
-
-
-def _watched() -> Watch:
-    """Let Ctrl-C raise, and not end the process at once: what ended is to be told."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what nohup ignores stays ignored
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    watch = Watch()
-    watch.raises = True
-    watch.begin()
-    return watch
 
 
 def _known(cases: Sequence[Case]) -> frozenset[str]:

@@ -63,31 +63,34 @@ class Reach:
     failed: Mapping[str, str]
 
 
-def reach_of(cases: Sequence[Case]) -> Reach:
-    """Call every implementation of every variant, and say what was reached."""
+def reach_of(cases: Sequence[Case], beside: Callable[[Case], None] = lambda case: None) -> Reach:
+    """Call every implementation of every variant, and say what was reached.
+
+    ``beside`` is called with each case when all of it was.
+    """
     warm_up()
     by_found: dict[Found, dict[str, None]] = defaultdict(dict)
     failed: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is deprecated: a run shows them
-        for name, number, trial in _trials(cases):
-            try:
-                for found in _reached(*trial):
-                    by_found[found][name] = None
-            except Exception as error:
-                failed[f"{name}[{trial[1].name}-{number}]"] = f"{type(error).__name__}: {error}"
+        for case in cases:
+            name = f"{case.where.path}::{case.name}"
+            for number, variant, implementation in _trials(case):
+                try:
+                    for found in _reached(case, variant, implementation):
+                        by_found[found][name] = None
+                except Exception as error:
+                    failed[f"{name}[{variant.name}-{number}]"] = f"{type(error).__name__}: {error}"
+            beside(case)
     return Reach(
         {item: tuple(by_found.get((item.kind, item.name), ())) for item in items()}, failed
     )
 
 
-def _trials(
-    cases: Sequence[Case],
-) -> Iterator[tuple[str, int, tuple[Case, Variant, Implementation]]]:
-    for case in cases:
-        for variant in case.variants:
-            for number, implementation in enumerate(case.implementations):
-                yield f"{case.where.path}::{case.name}", number, (case, variant, implementation)
+def _trials(case: Case) -> Iterator[tuple[int, Variant, Implementation]]:
+    for variant in case.variants:
+        for number, implementation in enumerate(case.implementations):
+            yield number, variant, implementation
 
 
 def _reached(case: Case, variant: Variant, implementation: Implementation) -> Iterator[Found]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from gradcheck.answer import Floats, Ruling
 from gradcheck.explanation.drawn import Drawn
 from gradcheck.explanation.panels import draw_svg
@@ -25,21 +23,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What PyTorch says a curve is, where that is wrong or inaccurate, and NaN elsewhere.
-
-    ``missing`` are the places at which it says infinity or NaN.
-    """
+    """What PyTorch says a curve is, where that is wrong or inaccurate, and NaN elsewhere."""
 
     of: str
     dtype: str
     x: Floats
     numbers: Floats
     order: int
-    missing: Floats
-
-    @property
-    def has_curve(self) -> bool:
-        return bool(np.isfinite(self.numbers).any())
 
 
 @dataclass(frozen=True, slots=True)

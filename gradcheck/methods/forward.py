@@ -35,7 +35,7 @@ METHOD = Method(
     name="forward",
     order=1,
     share=4,
-    share_alone=0.375,
+    share_alone=0.234375,
     subject="the forward mode",
 )
 

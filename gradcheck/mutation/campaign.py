@@ -93,6 +93,14 @@ class MutantResult:
         return self.outcome in (SURVIVED, ALARM)
 
 
+def mutant_result_of(told: Mapping[str, Any]) -> MutantResult:
+    """A result from plain data, where tuples are lists."""
+    record: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+    }
+    return MutantResult(**record)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlantedIn:
     """A case with the kinds that are planted in it; those that are settled by proof are results."""
@@ -406,10 +414,20 @@ class KeptResults:
             except ValueError:  # cut off by a kill
                 continue
             if record.pop("settings", None) == self._settings:
-                record = {key: tuple(value) if isinstance(value, list) else value
-                          for key, value in record.items()}  # fmt: skip
-                found = MutantResult(**record)
+                found = mutant_result_of(record)
                 self._found[found.case, found.kind, found.dtype] = found
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until there are no new results; None where there is no limit."""
+        return None if math.isinf(self._until) else self._until - time.monotonic()
+
+    def of(self, planted: PlantedIn) -> list[MutantResult]:
+        """What is kept of a case's twin and its mutants."""
+        keys = [
+            (case_id(planted.case), kind.name, planted.dtype) for kind in (TWIN, *planted.kinds)
+        ]
+        return [self._found[key] for key in keys if key in self._found]
 
     def or_new(
         self, planted: PlantedIn, kind: FaultKind, make: Callable[[], MutantResult]
@@ -420,11 +438,16 @@ class KeptResults:
             return self._found[key]
         if time.monotonic() > self._until:
             return None
-        found = make()
-        if self._path is not None:
+        return self.keep(make())
+
+    def keep(self, found: MutantResult) -> MutantResult:
+        """The result, which is written unless it was before."""
+        key = found.case, found.kind, found.dtype
+        if key not in self._found and self._path is not None:
             line = json.dumps({**asdict(found), "settings": self._settings}, ensure_ascii=False)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+        self._found[key] = found
         return found
 
 

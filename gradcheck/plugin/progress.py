@@ -11,13 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from gradcheck.plugin.results import HEADLINE, record_of
 from gradcheck.report.causes import record_headline
-from gradcheck.report.progress import Bar, Display, Progress, SpacedLines, takes_a_bar
+from gradcheck.report.progress import Display, Progress, display_of, takes_a_bar
 
 _REPORTER = "terminalreporter"
 
@@ -97,7 +97,9 @@ class RunProgress:
     def _shown(self) -> Generator[None, Any, Any]:
         writer, write = self._writer, self._writer.write
         writer.line()
-        display = self._display = self._chosen_display()
+        display = self._display = display_of(
+            self._progress, self._terminal(), self._reporter.write_line
+        )
 
         def write_beside(*texts: Any, **markup: Any) -> None:
             display.step_aside()
@@ -113,14 +115,15 @@ class RunProgress:
             writer.write = write
             self._reporter.showfspath = names_files
 
-    def _chosen_display(self) -> Display:
-        """A bar writes to the terminal itself: while a check runs, pytest catches the usual way."""
+    def _terminal(self) -> TextIO | None:
+        """The terminal itself: while a check runs, pytest catches the usual way there."""
+        if self._config.getoption("capture") == "no" or not takes_a_bar(sys.stdout):
+            return None
         with suppress(OSError, ValueError):
-            if takes_a_bar(sys.stdout) and self._config.getoption("capture") != "no":
-                terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-                self._config.add_cleanup(terminal.close)
-                return Bar(self._progress, terminal)
-        return SpacedLines(self._progress, self._reporter.write_line)
+            terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+            self._config.add_cleanup(terminal.close)
+            return terminal
+        return None
 
 
 def _planned(nodeids: Iterable[str]) -> Counter[str]:

@@ -18,13 +18,14 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.floats import round_to
 from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
 from gradcheck.graph.graph import Frozen, Graph, NodeAttribute, Operation
 from gradcheck.ops.balls import working
@@ -129,7 +130,7 @@ class RunningErrors:
         node = graph.nodes[index]
         with np.errstate(all="ignore"):
             if node.op == "constant":
-                return unmoved(_constant(node))
+                return self._of_constant(node)
             if node.op == "detach":
                 return values[0]
             if node.op in _REDUCTIONS:
@@ -139,6 +140,15 @@ class RunningErrors:
             if node.kind == "bool":
                 return self._condition(node, values)
             return self._elementwise(node, values)
+
+    def _of_constant(self, node: Operation) -> Measured:
+        """A constant that the dtype does not hold is rounded, once."""
+        found = unmoved(_constant(node))
+        if isinstance(node.attr, str) or node.kind == "bool":
+            return found
+        assert isinstance(node.attr, Frozen)
+        held = _held(node.attr, self.dtype)
+        return replace(found, error=np.where(held, 0.0, np.abs(found.value)))
 
     def _elementwise(self, node: Operation, args: Sequence[Measured]) -> Measured:
         numbers = [arg.value for arg in args]
@@ -426,6 +436,15 @@ _ON_FLOATS: Mapping[str, Callable[..., Array]] = {
 
 
 # functions
+
+
+@lru_cache(maxsize=256)
+def _held(constant: Frozen, dtype: Dtype) -> Array:
+    """Which numbers are floats of a dtype; along axes on which all are the same, once."""
+    exact = constant.array
+    once = tuple(slice(None) if stride else slice(0, 1) for stride in exact.strides)
+    numbers = exact[None][:, *once]
+    return np.asarray(round_to(numbers.astype(float), dtype) == numbers, dtype=bool)
 
 
 def _constant(node: Operation) -> Array:

@@ -31,12 +31,14 @@ class Progress:
     """How far something is, as it is told. It has state, as news come one by one.
 
     ``planned`` counts what is to be done, by kinds that take alike long: from them the time that is
-    left is estimated. It may be empty, where that is not known.
+    left is estimated. It may be empty, where that is not known. ``limit`` are the seconds after
+    which it ends of itself, if there are such.
     """
 
     noun: str
     planned: Counter[str] = field(default_factory=Counter)
     clock: Callable[[], float] = time.monotonic
+    limit: float | None = None
     running: dict[str, float] = field(default_factory=dict)
     found: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
@@ -71,6 +73,11 @@ class Progress:
         if failure:
             self.last_failure = f"{name}: {failure}"
 
+    def add(self, verdict: str, number: int = 1) -> None:
+        """Count things of which is known how they ended, and no more."""
+        self.done[""] += number
+        self.found[verdict] += number
+
     @property
     def elapsed(self) -> float:
         return self.clock() - self.began
@@ -87,7 +94,8 @@ class Progress:
         share = f" of {total:,} {self.noun} ({done * 100 // total} %)" if total else f" {self.noun}"
         left = self.seconds_left if total else None
         rest = "" if left is None else f", about {spelled_time(left)} left"
-        return f"{done:,}{share}, {spelled_time(self.elapsed)}{rest}"
+        until = "" if self.limit is None else f" of {spelled_time(self.limit)}"
+        return f"{done:,}{share}, {spelled_time(self.elapsed)}{until}{rest}"
 
     def findings(self) -> str:
         """``12 agree, 1 disagree``."""
@@ -98,9 +106,16 @@ class Progress:
         yield from (name for name in COLOURS if self.found[name])
         yield from sorted(self.found.keys() - COLOURS.keys())
 
+    def _share(self) -> tuple[float, float]:
+        """How much of what is done, and 0 of 0 where nobody knows."""
+        planned = self.planned.total()
+        if planned or self.limit is None:
+            return self.done.total(), planned
+        return min(self.elapsed, self.limit), self.limit
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The bar, and below it what was found, what runs, and the last failure."""
-        done, total = self.done.total(), self.planned.total()
+        done, total = self._share()
         width = min(_BAR, max(options.max_width - len(self.headline()) - 2, 4))
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
@@ -164,6 +179,16 @@ class Display(Protocol):
         """Somebody else is about to write; show nothing until the next ``show``."""
 
 
+class Unshown:
+    """Nowhere."""
+
+    def show(self) -> None:
+        """Nothing is shown."""
+
+    def step_aside(self) -> None:
+        """Nothing is in anybody's way."""
+
+
 class Bar:
     """A bar at the end of a terminal, which is redrawn in place, and gone in the end."""
 
@@ -206,6 +231,17 @@ class SpacedLines:
         yield f"{self._progress.headline()}: {self._progress.findings()}"
         if self._progress.last_failure:
             yield f"last failure: {self._progress.last_failure}"
+
+
+def display_of(
+    progress: Progress, file: TextIO | None, say: Callable[[str], object], *, quiet: bool = False
+) -> Display:
+    """Return where progress is shown: as a bar where the file takes one, else by what is said."""
+    if quiet:
+        return Unshown()
+    if file is not None and takes_a_bar(file):
+        return Bar(progress, file)
+    return SpacedLines(progress, say)
 
 
 def takes_a_bar(file: TextIO) -> bool:

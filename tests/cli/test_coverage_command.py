@@ -49,3 +49,10 @@ def test_code_that_is_not_trusted_is_not_imported(command, catalog):
 def test_without_a_path_the_packaged_catalog_is_measured(command, monkeypatch, catalog):
     monkeypatch.setattr("gradcheck.cli.coverage.shown_folder", lambda: "cases")
     assert command("coverage").out.startswith("What 2 cases reach of PyTorch ")
+
+
+def test_progress_is_told_in_a_pipe_and_not_under_q(command, catalog, monkeypatch):
+    monkeypatch.setattr("gradcheck.report.progress._INTERVAL", 0.0)
+    asked = ("coverage", "cases/small.yaml::square")
+    assert "1 of 1 cases (100 %)" in command(*asked).err
+    assert command(*asked, "-q").err == ""

@@ -9,6 +9,7 @@ from flint import arb, ctx, fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradcheck.ops import balls
 from gradcheck.reference.ball_arrays import floats_of
 
 LARGEST = 2**1024 - 2**971
@@ -104,3 +105,20 @@ def test_shapes_are_kept(shape):
     balls[...] = arb(1)
     assert [part.shape for part in floats_of(balls)] == [shape] * 3
     assert all(part.dtype == np.float64 for part in floats_of(balls))
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("middle", [12.0, -12.0, 0.0])
+def test_a_bessel_function_of_a_wide_ball_is_as_wide_as_its_range(order, middle):
+    """FLINT's own holds 0 there, after seconds at many bits."""
+    wide = arb(middle, 0.75)
+    found = balls.bessel_i(order, wide)
+    ends = [arb(middle + k * 0.75).bessel_i(arb(order)) for k in (-1, -0.5, 0, 0.5, 1)]
+    assert all(found.overlaps(end) for end in ends)
+    size = max(float(abs(end)) for end in ends)
+    assert float(found.rad()) <= size * 1.0001
+
+
+def test_flint_itself_loses_a_bessel_function_of_a_wide_ball():
+    assert arb(12, 0.75).bessel_i(arb(1)).contains(0)
+    assert not balls.bessel_i(1, arb(12, 0.75)).contains(0)

@@ -7,8 +7,11 @@ import pytest
 from rich.console import Console
 
 from gradcheck.report.progress import (
+    Bar,
     Progress,
     SpacedLines,
+    Unshown,
+    display_of,
     seconds_left,
     spelled_time,
     takes_a_bar,
@@ -156,3 +159,29 @@ def test_a_terminal_takes_a_bar_and_a_file_does_not():
 def test_a_build_server_and_a_dumb_terminal_take_none(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert not takes_a_bar(Terminal())
+
+
+def test_where_it_ends_by_time_the_headline_and_the_bar_say_how_long_that_is(clock):
+    progress = Progress("functions", clock=clock, limit=60.0)
+    do(progress, clock, 3)
+    assert progress.headline() == "3 functions, 6 s of 1:00"
+    assert progress._share() == (6.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("file", "quiet", "kind"),
+    [
+        (Terminal(), False, Bar),
+        (Terminal(), True, Unshown),
+        (io.StringIO(), False, SpacedLines),
+        (io.StringIO(), True, Unshown),
+        (None, False, SpacedLines),
+    ],
+    ids=["terminal", "quiet terminal", "pipe", "quiet pipe", "no file"],
+)
+def test_a_display_is_chosen_by_the_file_and_not_where_it_is_to_be_quiet(
+    progress, file, quiet, kind, monkeypatch
+):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert type(display_of(progress, file, print, quiet=quiet)) is kind
