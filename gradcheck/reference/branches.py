@@ -22,7 +22,7 @@ from gradcheck.graph.graph import Graph
 from gradcheck.ops.balls import working
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_signed
-from gradcheck.reference.ball_arrays import Balls, is_finite, overlaps, union
+from gradcheck.reference.ball_arrays import Balls, as_floats, is_finite, overlaps, union
 from gradcheck.reference.conditions import reach
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.interpret import evaluate
@@ -31,6 +31,8 @@ MOST_DECISIONS = 8
 """2⁸ branches at a point; beyond, nothing is said."""
 _BITS = 256
 DIRECTIONS = 3
+_NEAR = 2.0**-30
+"""Gradients whose directions differ by more in float64 are not compared in balls."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,16 +275,20 @@ def _slopes(
 def _grouped(places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: int) -> list[_Group]:
     """Undecided places by the decisions that they are; first those whose gradients are known."""
     groups: list[_Group] = []
+    known = np.full((len(places), DIRECTIONS - 1), np.nan)  # the directions of the groups' slopes
     for node, entry in places:
         slope = slopes[node][row, entry] if node in slopes else None
         if slope is not None and not _is_sharp(slope):
             slope = None
-        for group in groups:
-            sign = 0 if group.slope is None or slope is None else _parallel(group.slope, slope)
+        direction = np.nan if slope is None else _direction(slope)
+        near = np.abs(known[: len(groups)] - direction) <= _NEAR * np.abs(direction)
+        for k in np.flatnonzero(near.all(axis=1)):
+            sign = _parallel(groups[k].slope, slope)
             if sign:
-                group.places.append((node, entry, sign))
+                groups[k].places.append((node, entry, sign))
                 break
         else:
+            known[len(groups)] = direction
             groups.append(_Group(slope, [(node, entry, 1)]))
     return [group for group in groups if group.slope is not None] or groups
 
@@ -337,8 +343,16 @@ def _is_sharp(slope: Array) -> bool:
     return all(ball.is_finite() and ball.rel_accuracy_bits() > _BITS // 4 for ball in slope)
 
 
-def _parallel(a: Array, b: Array) -> int:
+def _direction(slope: Array) -> Array:
+    """What parallel gradients have in common. Shapes: [DIRECTIONS]; [DIRECTIONS - 1]."""
+    with working(_BITS, exact=False):
+        return as_floats(slope[1:] / slope[0])
+
+
+def _parallel(a: Array | None, b: Array | None) -> int:
     """The sign of the ratio of two gradients that are parallel; 0 of others."""
+    assert a is not None
+    assert b is not None
     with working(_BITS, exact=False):
         ratios = a / b
     if all(ratios[0].overlaps(ratio) for ratio in ratios[1:]):

@@ -44,7 +44,7 @@ HOPELESS_BITS = 1_024
 """Not finite with so many bits: a pole or an edge of the domain, at which no precision helps."""
 
 MOST_SPLIT = 4_096
-"""Outputs of all points run together that are looked at one by one at ties."""
+"""Groups of outputs, of all points run together, that are looked at one by one at ties."""
 
 
 class DerivationsDiffer(Exception):
@@ -140,9 +140,10 @@ def _with_branches(
 ) -> tuple[str, Array]:
     """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
     reasons, undecided = [], np.zeros(rows.count, dtype=bool)
-    split = kinks & _asks_for_several(rows)
+    groups = _groups_of_outputs(graphs, rows)
+    split = kinks & groups.are_several
     if split.any():
-        summed = _output_by_output(graphs, rows.take(split))
+        summed = _group_by_group(graphs, rows.take(split), groups)
         balls[split], status[split] = summed.balls, summed.status
         reasons.append(summed.reason)
         undecided |= split
@@ -156,28 +157,65 @@ def _with_branches(
     return "; ".join(dict.fromkeys(filter(None, reasons))), undecided
 
 
-def _asks_for_several(rows: Rows) -> Array:
-    """Which rows of a gradient weigh several outputs, if those are few enough to go one by one."""
-    if not rows.reverse:
-        return np.zeros(rows.count, dtype=bool)
-    assert rows.cotangent is not None
-    asked = np.count_nonzero(rows.cotangent, axis=1)
-    return np.asarray((asked > 1) & (np.cumsum(asked) <= MOST_SPLIT))
+@dataclass(frozen=True, slots=True, eq=False)
+class _OutputGroups:
+    """Outputs in groups in each of which no two are computed from one input.
+
+    ``are_several`` says which rows of a gradient weigh outputs of several groups, if those are few
+    enough to go one by one.
+
+    Shapes: are_several [count]; hangs [m, n]; number [m].
+    """
+
+    are_several: Array
+    hangs: Array
+    number: Array
+
+    def asked(self, cotangent: Array) -> Array:
+        """Which groups a cotangent weighs. Shapes: cotangent [count, m]; [count, groups]."""
+        members = self.number[:, None] == np.arange(self.number.max(initial=0) + 1)
+        return np.asarray((cotangent != 0) @ members)
 
 
-def _output_by_output(graphs: DerivativeGraphs, rows: Rows) -> Enclosures:
+def _groups_of_outputs(graphs: DerivativeGraphs, rows: Rows) -> _OutputGroups:
+    none = np.zeros(rows.count, dtype=bool)
+    if rows.cotangent is None:
+        return _OutputGroups(none, none[:, None], none)
+    hangs = dependence(graphs.function)
+    groups = _OutputGroups(none, hangs, _disjoint(hangs))
+    count = groups.asked(rows.cotangent).sum(axis=1)
+    return replace(groups, are_several=(count > 1) & (np.cumsum(count) <= MOST_SPLIT))
+
+
+def _disjoint(hangs: Array) -> Array:
+    """The number of each output's group, each the first in which no other hangs on its inputs.
+
+    Shapes: hangs [m, n]; [m].
+    """
+    bits = np.packbits(hangs, axis=1)
+    taken, count = np.zeros_like(bits), 0
+    number = np.zeros(len(bits), dtype=int)
+    for output, inputs in enumerate(bits):
+        free = np.flatnonzero(~(taken[:count] & inputs).any(axis=1))
+        number[output] = free[0] if free.size else count
+        taken[number[output]] |= inputs
+        count = max(count, number[output] + 1)
+    return number
+
+
+def _group_by_group(graphs: DerivativeGraphs, rows: Rows, groups: _OutputGroups) -> Enclosures:
     """The gradients of weighted sums of outputs, each output with a hull of its own.
 
     Code decides at a tie for each operation by itself, so that maximum and minimum of two equal
-    numbers may both follow the first. Only within one output the branches belong together.
+    numbers may both follow the first. Only within one output the branches belong together; those
+    of outputs that share no input do not meet.
     """
     assert rows.cotangent is not None
-    row, output = np.nonzero(rows.cotangent)
-    cotangent = np.zeros((row.size, rows.cotangent.shape[1]), dtype=rows.cotangent.dtype)
-    cotangent[np.arange(row.size), output] = rows.cotangent[row, output]
+    row, group = np.nonzero(groups.asked(rows.cotangent))
+    cotangent = np.where(groups.number == group[:, None], rows.cotangent[row], 0.0)
     found = _enclosed(graphs, replace(rows.take(row), cotangent=cotangent), None, alone=False)
-    hangs = dependence(graphs.function)
-    spared = ~hangs[output] & ((rows.cotangent != 0) @ hangs)[row]  # by an output without a value
+    own, all_of_them = ((each != 0) @ groups.hangs for each in (cotangent, rows.cotangent))
+    spared = ~own & all_of_them[row]  # by an output without a value
     found.balls[spared], found.status[spared] = ZERO, Status.SETTLED
     starts = np.searchsorted(row, np.arange(rows.count))
     with working(4 * START_BITS, exact=False):
