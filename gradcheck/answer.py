@@ -114,12 +114,15 @@ class Answer:
             ``absent`` maps the position of an input that was given no gradient to the words
             that tell so, before the input's name.
     Units:  ``numbers`` are float64, or complex128, exactly what the dtype under test held.
+
+    ``because`` says what makes it wrong, if it is.
     """
 
     label: str
     query: Query
     numbers: Array
     absent: Mapping[int, str] = field(default_factory=dict)
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,19 @@ def test_a_disagreement_is_an_assertion_error_with_one_block_for_one_cause():
     assert "looks like: the sign" in text
 
 
+@pytest.mark.skipif(not torch.__version__.startswith("2.13"), reason="a defect of PyTorch 2.13")
+def test_a_derivative_that_pytorch_gets_wrong_is_wrong_in_a_users_function_and_the_defect_named():
+    def code(a):
+        one = torch.ones_like(a)
+        return torch.linalg.det(torch.stack([a + 2, one, one, 2 * a + 3]).reshape(2, 2))
+
+    formula, inputs = "(a + 2)*(2*a + 3) - 1", {"a": "(0, 3)"}
+    result = gradcheck.verify(code, formula, inputs, witness="second", points=2, dtype="float64")
+    (outcome,) = result.outcomes.values()
+    assert outcome.verdict == "disagree"
+    assert "; a known defect of PyTorch's det: the LU factors are taken for" in outcome.reason
+
+
 def test_a_function_is_named_by_the_class_that_it_is_applied_of():
     result = gradcheck.verify(WrongSine.apply, "sin(x)", {"x": "(-3, 3)"}, **QUICK)
     assert "  on trial: WrongSine.apply\n" in result.blocks[0]

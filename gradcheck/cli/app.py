@@ -6,6 +6,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from typing import Annotated, Any
 
 import typer
@@ -72,7 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ∂ still gets its table
     _keep_current_folder_clean()
+    if os.environ.get("_GRADCHECK_COMPLETE") == "complete_bash":
+        sys.exit(_complete_in_bash())
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _complete_in_bash() -> int:
+    """Offer what stands behind ``FILE.yaml::``: bash takes colons for a word of their own."""
+    words, last = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    colons = next((k for k in (last - 1, last) if words[k : k + 1] == ["::"]), 0)
+    if not colons:
+        return _run([])
+    target = "".join(words[colons - 1 : last + 1])
+    os.environ["COMP_WORDS"] = "\n".join([*words[: colons - 1], target])
+    os.environ["COMP_CWORD"] = str(colons - 1)
+    with redirect_stdout(StringIO()) as offered, suppress(SystemExit):
+        _run([])
+    for line in offered.getvalue().splitlines():
+        emit(line.rpartition("::")[2])
+    return ExitCode.OK
 
 
 def _keep_current_folder_clean() -> None:

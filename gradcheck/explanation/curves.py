@@ -246,10 +246,10 @@ def _claims(
     """PyTorch's own curves, where the judge did not find them as accurate as they can be."""
     wrong = np.array([word.ruling.severity > Ruling.KNOWN.severity for word in heard.judged])
     for label, numbers in zip(labels, heard.got, strict=True):
-        differs = wrong & np.isfinite(numbers)
-        if differs.any():
-            setting = line.session.check.dtype
-            yield Claim(label, setting, x, np.where(differs, numbers, math.nan), order)
+        if wrong.any():
+            setting, finite = line.session.check.dtype, np.isfinite(numbers)
+            curve = np.where(wrong & finite, numbers, math.nan)
+            yield Claim(label, setting, x, curve, order, x[wrong & ~finite])
 
 
 def _tangents(line: Transect, course: Course, at: Mapping[str, str]) -> Iterator[Tangent]:

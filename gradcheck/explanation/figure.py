@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from gradcheck.answer import Floats, Ruling
 from gradcheck.explanation.axes import breaks, span, svg_number
 from gradcheck.explanation.heat_map import Surface, maps_of
-from gradcheck.explanation.panels import claim_legend, legend_of, summary_of, tangent_legend
+from gradcheck.explanation.panels import (
+    claim_legend,
+    legend_of,
+    missing_legend,
+    summary_of,
+    tangent_legend,
+)
 from gradcheck.explanation.picture import Errors, Picture
 
 _STYLES = {0: "-", 1: "--", 2: ":"}
@@ -42,8 +48,19 @@ def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
         line = _interrupted(curve.numbers, low, high)
         ax.plot(picture.x, line, _STYLES[curve.order], label=legend_of(curve))
     for claim in picture.claims:
-        line = _interrupted(claim.numbers, low, high)
-        ax.plot(claim.x, line, "-.", color="C3", label=claim_legend(picture, claim))
+        if claim.has_curve:
+            line = _interrupted(claim.numbers, low, high)
+            ax.plot(claim.x, line, "-.", color="C3", label=claim_legend(picture, claim))
+        if claim.missing.size:
+            edge, label = ax.get_xaxis_transform(), missing_legend(picture, claim)
+            ax.plot(
+                claim.missing,
+                0.02 + 0 * claim.missing,
+                "x",
+                color="C3",
+                transform=edge,
+                label=label,
+            )
     for tangent in picture.tangents:
         label = tangent_legend(picture, tangent)
         ax.axline((tangent.x, tangent.y), slope=tangent.slope, color="0.5", lw=1, label=label)

@@ -119,8 +119,17 @@ def legend_of(curve: Curve) -> str:
 
 def claim_legend(picture: Picture, claim: Claim) -> str:
     """Whose curve it is."""
+    return f"{_whose(picture, claim)}, where it differs"
+
+
+def missing_legend(picture: Picture, claim: Claim) -> str:
+    """At how many places it has no number."""
+    return f"{_whose(picture, claim)}: infinite or NaN at {len(claim.missing)}"
+
+
+def _whose(picture: Picture, claim: Claim) -> str:
     names = {curve.label: curve.name or curve.label for curve in picture.curves}
-    return f"PyTorch's {names.get(claim.of, claim.of)} in {claim.dtype}, where it differs"
+    return f"PyTorch's {names.get(claim.of, claim.of)} in {claim.dtype}"
 
 
 def tangent_legend(picture: Picture, tangent: Tangent) -> str:
@@ -138,7 +147,10 @@ def _summary(picture: Picture) -> str:
     lines = " and ".join(curve.label for curve in picture.curves)
     ends = f"{svg_number(float(picture.x[0]))} to {svg_number(float(picture.x[-1]))}"
     told = "; ".join(f"{each.setting}: {summary_of(each)}" for each in picture.errors)
-    more = "".join(f"; {claim_legend(picture, claim)}" for claim in picture.claims)
+    more = "".join(f"; {claim_legend(picture, each)}" for each in picture.claims if each.has_curve)
+    more += "".join(
+        f"; {missing_legend(picture, each)}" for each in picture.claims if each.missing.size
+    )
     more += "".join(f"; {tangent_legend(picture, each)}" for each in picture.tangents)
     return (
         f"{lines} over {picture.variable}, from {ends}{more}; below, the error of PyTorch's "
@@ -151,6 +163,8 @@ def _range(picture: Picture) -> tuple[float, float]:
     visible, and where tangents touch."""
     low, high = span(np.concatenate([curve.numbers for curve in picture.curves]))
     for claim in picture.claims:
+        if not claim.has_curve:
+            continue
         least, most = span(claim.numbers)
         room = 2 * (high - low)
         low, high = min(low, max(least, low - room)), max(high, min(most, high + room))
@@ -168,7 +182,10 @@ def _curve_samples(picture: Picture, low: float, high: float) -> Iterator[_Sampl
     for curve in picture.curves:
         yield _Sample(legend_of(curve), _hue(picture, curve), _DASHES[curve.order])
     for claim in picture.claims:
-        yield _Sample(claim_legend(picture, claim), "red", "5 2 1 2")
+        if claim.has_curve:
+            yield _Sample(claim_legend(picture, claim), "red", "5 2 1 2")
+        if claim.missing.size:
+            yield _Sample(missing_legend(picture, claim), "red", glyph="M4 -4l8 8m0 -8l-8 8")
     for tangent in picture.tangents:
         yield _Sample(tangent_legend(picture, tangent), "pink", "none")
     if _poles(picture, low, high):
@@ -222,6 +239,7 @@ def _curve_panel(picture: Picture, panel: _Panel) -> list[str]:
     for claim in picture.claims:
         line = _line(claim.x, claim.numbers, panel)
         parts.append(_path(line, "red", "5 2 1 2", panel.clip, 2.5))
+        parts += _crosses(claim, panel)
     return parts
 
 
@@ -256,6 +274,14 @@ def _triangles(picture: Picture, curve: Curve, panel: _Panel) -> Iterator[str]:
         column = min(max(panel.across.pixel(float(picture.x[place])), _LEFT + 5), _RIGHT - 5)
         row, rise = (panel.top + 10, -9) if above else (panel.bottom - 10, 9)
         yield _path(f"M{column - 5:.2f} {row}l5 {rise}l5 {-rise}z", _hue(picture, curve), "")
+
+
+def _crosses(claim: Claim, panel: _Panel) -> Iterator[str]:
+    """At the lower edge, above the places where PyTorch has no number."""
+    columns = panel.across.pixels(claim.missing)
+    _, apart = np.unique(columns // 12, return_index=True)
+    for column in columns[apart].tolist():
+        yield _path(f"M{column - 4:.2f} {panel.bottom - 10}l8 8m0 -8l-8 8", "red", "", "", 1.5)
 
 
 def _tangent(tangent: Tangent, panel: _Panel) -> list[str]:

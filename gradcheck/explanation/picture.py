@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gradcheck.answer import Floats, Ruling
 from gradcheck.explanation.drawn import Drawn
 from gradcheck.explanation.panels import draw_svg
@@ -23,13 +25,21 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What PyTorch says a curve is, where that is wrong or inaccurate, and NaN elsewhere."""
+    """What PyTorch says a curve is, where that is wrong or inaccurate, and NaN elsewhere.
+
+    ``missing`` are the places at which it says infinity or NaN.
+    """
 
     of: str
     dtype: str
     x: Floats
     numbers: Floats
     order: int
+    missing: Floats
+
+    @property
+    def has_curve(self) -> bool:
+        return bool(np.isfinite(self.numbers).any())
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ def entry_report(observation: Observation, entry: Entry | Finding) -> EntryRepor
 
 def _reason(judgement: Judgement, entry: Entry, session: Session) -> str:
     """The judgement's reason; where a number is 0 because no gradient came, that."""
-    absent = entry.judged.answer.absent
+    absent, because = entry.judged.answer.absent, entry.judged.answer.because
+    if judgement.ruling is Ruling.DISAGREE and because:
+        return f"{judgement.reason}; {because}"
     if judgement.ruling is not Ruling.DISAGREE or not absent:
         return judgement.reason
     slot = entry.slot

@@ -256,6 +256,7 @@ def test_no_clock_decides_what_is_valid():
         "cluster.py",  # how often to look for workers
         "fuzzing.py",
         "mutation/campaign.py",  # how long to look, and the `seconds` of a mutant
+        "mutation/distributed.py",
         "plugin/isolation.py",  # the time limit of a check
         "report/mathematics.py",  # how long a page waits for derivatives to print
         "report/progress.py",  # what is left, and how often that is said

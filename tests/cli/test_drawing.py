@@ -121,10 +121,20 @@ def test_without_an_allowance_there_is_no_band():
 
 
 def test_pytorchs_own_curve_is_drawn_where_it_differs():
-    claim = Claim("∂y/∂x", "float32", X, np.where(X > 0, 2.0, np.nan), 1)
+    claim = Claim("∂y/∂x", "float32", X, np.where(X > 0, 2.0, np.nan), 1, X[:0])
     svg = draw_svg(picture(X, claims=(claim,)))
     assert "PyTorch's dy/dx in float32, where it differs" in texts(svg)
+    assert "infinite or NaN" not in svg
     assert len(lines(svg)) == 1 + len(lines(draw_svg(picture(X))))
+
+
+def test_where_pytorch_has_no_number_a_cross_says_so():
+    nothing = np.full(len(X), np.nan)
+    claim = Claim("∂y/∂x", "float32", X, nothing, 1, X[X > 0.9])
+    svg = draw_svg(picture(X, claims=(claim,)))
+    assert f"PyTorch's dy/dx in float32: infinite or NaN at {len(claim.missing)}" in texts(svg)
+    assert "where it differs" not in svg
+    assert 1 < svg.count("l8 8m0 -8l-8 8") <= 1 + len(claim.missing)
 
 
 def test_a_tangent_is_drawn_with_its_place_and_slope():

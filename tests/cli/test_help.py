@@ -9,6 +9,7 @@ import sys
 import pytest
 import typer
 
+from gradcheck.__main__ import main
 from gradcheck.catalog.files import complete_case, complete_target
 from gradcheck.cli.app import app
 
@@ -102,6 +103,29 @@ def test_each_shell_completes_case_names_without_what_is_heavy(shell, name, tmp_
     out, loaded = completed(shell, f"{name} square_t", tmp_path)
     assert re.findall(r"square\w+", out) == ["square_times_three"]
     assert loaded == []
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["cases/small.yaml", "::", "sq"], ["square"]),
+        (["cases/small.yaml", "::"], ["power", "square"]),
+        (["cases/small.yaml::sq"], ["cases/small.yaml::square"]),  # where a colon ends no word
+        (["cases/no.yaml", "::", "sq"], []),
+    ],
+)
+def test_behind_the_colons_that_end_a_word_bash_is_offered_the_rest_of_the_name(
+    words, offered, catalog, monkeypatch, capsys
+):
+    words = ["gradcheck", "run", *words]
+    monkeypatch.chdir(catalog.parent)
+    monkeypatch.setenv("COMP_WORDS", "\n".join(words))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    monkeypatch.setenv("_GRADCHECK_COMPLETE", "complete_bash")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.split() == offered
 
 
 @pytest.fixture

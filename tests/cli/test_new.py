@@ -17,7 +17,7 @@ RIGHT = ("--torch", "x * torch.sigmoid(b*x)")
 
 def test_a_case_is_written_whole_with_certified_answers(command):
     ended = command("new", "cube", *CUBE, *FEW)
-    assert (ended.code, ended.err) == (0, "2 checks: 2 agree; 18 gradient entries judged\n")
+    assert (ended.code, ended.err) == (0, "2 checks: 2 agree; 54 gradient entries judged\n")
     (case,) = load_text(ended.out, "cube.yaml")
     assert (case.name, case.summary, case.implementations[0].text) == ("cube", "x**3", "x*x*x")
     (point,) = yaml.safe_load(ended.out)["cube"]["points"]

@@ -1,4 +1,4 @@
-"""Known defects of PyTorch below a user's code: named where a probe tells, excused nowhere else."""
+"""Known defects of PyTorch in a user's code: named where a probe tells, excused nowhere else."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def attention(q):
     return (torch.softmax(q @ q.T, 1) @ q).sum()
 
 
-CULPRITS = {
+RAISING = {
     "attention": (attention, QKV, "softmax", {RF}),
     "log_softmax": (lambda x: torch.log_softmax(x, 0)[0], [0.5, 1.0], "log_softmax", {RF}),
     "cross_entropy": (
@@ -50,6 +50,9 @@ CULPRITS = {
         "mse_loss",
         {FR},
     ),
+}
+
+SILENT = {
     "det": (lambda x: torch.linalg.det(x).exp(), MATRIX, "det", {FR, RF, FF}),
     "solve": (
         lambda x: torch.linalg.solve(x, x.sum(0)).sum(),
@@ -90,22 +93,71 @@ CULPRITS = {
 }
 
 
-@pytest.mark.parametrize(("function", "at", "name", "calls"), CULPRITS.values(), ids=CULPRITS)
-def test_a_known_defect_below_a_users_code_is_named_and_not_laid_on_it(function, at, name, calls):
+@pytest.mark.parametrize(("function", "at", "name", "calls"), RAISING.values(), ids=RAISING)
+def test_a_known_defect_that_raises_below_a_users_code_is_named_and_not_laid_on_it(
+    function, at, name, calls
+):
     told = remarks(second.answer(invocation(function, at, own_code=True)))
     assert {(each.ruling, each.incapable) for each in told} == {(Ruling.ABSTAIN, True)}
     assert {each.label for each in told} == calls
     assert all(each.reason.startswith(f"a known defect of PyTorch's {name}: ") for each in told)
 
 
+@pytest.mark.parametrize(("function", "at", "name", "calls"), SILENT.values(), ids=SILENT)
+def test_where_the_derivatives_are_pytorchs_alone_its_wrong_number_is_judged_and_named(
+    function, at, name, calls
+):
+    answers = list(second.answer(invocation(function, at, own_code=True)))
+    named = [each for each in claims(answers) if each.because]
+    assert not remarks(answers)
+    assert {each.label for each in named} == calls
+    assert all(each.because.startswith(f"a known defect of PyTorch's {name}: ") for each in named)
+
+
+class Itself(torch.autograd.Function):
+    """A derivative of a user's own, and a right one."""
+
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent.clone()
+
+    @staticmethod
+    def jvp(context, tangent):
+        return tangent.clone()
+
+
+@pytest.mark.parametrize(("function", "at", "name", "calls"), SILENT.values(), ids=SILENT)
+def test_a_silent_defect_is_not_laid_on_code_with_a_derivative_of_its_own(
+    function, at, name, calls
+):
+    def code(x):
+        return function(Itself.apply(x))
+
+    told = remarks(second.answer(invocation(code, at, own_code=True)))
+    named = {each.label for each in told if each.reason.startswith("a known defect of PyTorch's ")}
+    assert {each.ruling for each in told} == {Ruling.ABSTAIN}
+    assert named == calls
+
+
 def test_a_defect_of_an_operator_without_forward_mode_is_named_where_it_shows():
     def code(x):
         return torch._weight_norm(x, x[:, :1], 0).sum()
 
-    told = remarks(second.answer(invocation(code, MATRIX, own_code=True)))
-    assert {each.ruling for each in told} == {Ruling.ABSTAIN}
-    named = [each for each in told if each.reason.startswith("a known defect of PyTorch's weight_")]
+    named = [
+        each
+        for each in claims(second.answer(invocation(code, MATRIX, own_code=True)))
+        if each.because
+    ]
     assert {each.label for each in named} == {RR}
+    assert named[0].because.startswith("a known defect of PyTorch's weight_norm: ")
 
 
 def test_the_reason_names_the_upstream_issue():

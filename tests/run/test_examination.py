@@ -42,9 +42,9 @@ INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
 @pytest.mark.parametrize(
     ("witnesses", "row"),
     [
-        (("value", "reverse"), "| `value`, `reverse` | 1 | 3/8 |"),
-        (("forward",), "| `forward` | 1 | 3/16 |"),
-        (("second",), "| `second` | 1/2 | 3/8 |"),
+        (("value", "reverse"), "| `value`, `reverse` | 4 | 3/8 |"),
+        (("forward",), "| `forward` | 4 | 15/64 |"),
+        (("second",), "| `second` | 2 | 3/8 |"),
         (("third",), "| `third` | 3/8 | 3/8 |"),
         (("gradcheck",), "| `gradcheck` | 3/16 | 3/16 |"),
     ],

@@ -1,6 +1,6 @@
-"""Known defects of PyTorch's operators at orders 2 and 3, not laid on code that calls them.
+"""Known defects of PyTorch's operators at orders 2 and 3, named in code that calls them.
 
-A defect excuses one call of a witness where three things hold: PyTorch's operator alone, asked the
+A defect explains one call of a witness where three things hold: PyTorch's operator alone, asked the
 same way, fails (the probe); the operator stands in the backward graph, with inputs of that kind;
 and where the operator raises, the call raised the same. docs/findings.md tells of each.
 """
@@ -21,7 +21,7 @@ from gradcheck.answer import Answer, Invocation, Question
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch.calling import input_leaves, result_of
-from gradcheck.methods._torch.graph import nodes
+from gradcheck.methods._torch.graph import nodes, runs_own_function
 from gradcheck.query import Port
 
 
@@ -312,6 +312,14 @@ def defects_met(invocation: Invocation) -> list[Defect]:
         return [each for each in DEFECTS if any(_is_met(each, node) for node in found)]
     except (Exception, SystemExit):  # whoever asks in earnest sees it again
         return []
+
+
+def has_own_derivative(invocation: Invocation) -> bool:
+    """Whether an ``autograd.Function`` or a custom operator takes part in the result.
+
+    Only where a backward graph could be looked into, as where a defect was met.
+    """
+    return runs_own_function(result_of(invocation, input_leaves(invocation, requires_grad=True)))
 
 
 def _is_met(defect: Defect, node: Any) -> bool:

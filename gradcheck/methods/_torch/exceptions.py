@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradcheck.answer import (
     Abstention,
+    Answer,
     Invocation,
     Question,
     Remark,
@@ -27,7 +28,12 @@ from gradcheck.answer import (
     Violation,
 )
 from gradcheck.errors import Misconduct
-from gradcheck.methods._torch.defects import defects_met, raising_defect, silent_defect
+from gradcheck.methods._torch.defects import (
+    defects_met,
+    has_own_derivative,
+    raising_defect,
+    silent_defect,
+)
 from gradcheck.methods._torch.lacks import NO_FORWARD, lack_of, shortened, speaks_of_dtypes
 
 
@@ -53,7 +59,9 @@ def guarded_beside_defects(
 ) -> Iterator[Said]:
     """The same, for a question that PyTorch itself may get wrong below a user's code.
 
-    Where it does, and the code is a user's own, the witness abstains and says so.
+    Where PyTorch raises, or is silently wrong beside a derivative of the user's own, the witness
+    abstains and says so. Where the code has no derivative of its own, it is PyTorch's that is on
+    trial: a wrong number stays one, and the defect is named.
     """
     if not (invocation.seeks_defects and invocation.asks(label)):
         yield from guarded(label, question, invocation)
@@ -64,13 +72,15 @@ def guarded_beside_defects(
         return
     met = defects_met(invocation)
     defect = silent_defect(met, label, question, invocation)
-    if defect is not None:
+    if defect is not None and has_own_derivative(invocation):
         yield _abstention(str(defect), label)
         return
     for said in guarded(label, question, invocation):
         if isinstance(said, Violation):
-            defect = raising_defect(said.raised, met, label, question, invocation)
-            yield said if defect is None else _abstention(str(defect), label)
+            raising = raising_defect(said.raised, met, label, question, invocation)
+            yield said if raising is None else _abstention(str(raising), label)
+        elif isinstance(said, Answer) and defect is not None:
+            yield replace(said, because=str(defect))
         else:
             yield said
 
