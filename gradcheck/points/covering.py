@@ -51,7 +51,7 @@ _EVEN_REACH = 10.0  # from the domain's number nearest to 0: there code has its 
 _EVEN_TURNS = 3
 _KINKS = 12  # points on breakpoints or beside them
 _RELATED = 4  # points of each relation
-_AIMED_TURNS = 4
+_AIMED_TURNS = 6
 
 
 def covering(

@@ -101,8 +101,8 @@ def _first_only(number: Tensor, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def _where(condition: Callable[..., Tensor]) -> Callable[[Tensor, tuple[Tensor, ...]], Tensor]:
-    """Wrong by a half where the condition holds for the inputs."""
-    return lambda number, inputs: torch.where(condition(*inputs), 1.5 * number + 0.5, number)
+    """Wrong by a half, and by 0.6, where the condition holds for the inputs."""
+    return lambda number, inputs: torch.where(condition(*inputs), 1.5 * number + 0.6, number)
 
 
 def _times(factor: float) -> Callable[[Tensor, tuple[Tensor, ...]], Tensor]:

@@ -32,12 +32,13 @@ from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below, random_words
 
 _MOVES = (-1, -1, 0, 0, 1, 1)
-_FREE_MOVES = 4
 """In units in the last place: after a move and its mirror image, in the first two patterns, each
-number moves so in an order of its own, and in the last patterns as it likes. One that moves the
-answer alone does it both ways from the start, and no two cancel in all patterns, but for one time
-in 14,000: many points are looked at, and one in 180 convicted right answers."""
-PATTERNS = 2 + len(_MOVES) + _FREE_MOVES
+number moves so in an order of its own. One that moves the answer alone does it both ways from the
+start, and no two cancel in all patterns, but for one time in 180."""
+PATTERNS = 2 + len(_MOVES)
+_FREE_PATTERNS = 4
+"""In which each number moves as it likes; they count for answers alone that no pattern before has
+moved. Two that matter alike cancel in these too one time in 14,000."""
 RANGE_PATTERNS = 4
 """How many of them are repeated with what overflowed or underflowed brought back."""
 _POOL = 1 << 16
@@ -158,19 +159,26 @@ class Repeated:
         """
         self.ask_until([key], lambda _key, _rounding: False)
         shape = self.answers[key].numbers.shape
-        found = [each.numbers[key] for each in self._moved if key in each.numbers]
+        moved = self._moved[:PATTERNS]
+        found = [each.numbers[key] for each in moved if key in each.numbers]
         if self.rounding(key).opaque or any(each.shape != shape for each in found):
             found = []
         return np.stack(found) if found else np.zeros((0, *shape))
 
     def _grows(self) -> bool:
-        if len(self._moved) < PATTERNS:
+        if len(self._moved) < PATTERNS or self._stays_in_all_patterns():
             self._moved.append(self._by(len(self._moved)))
         elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
             self._ranged.append(self._by(len(self._ranged), into_range=True))
         else:
             return False
         return True
+
+    def _stays_in_all_patterns(self) -> bool:
+        """Whether free patterns are left, and some number has not moved in any before."""
+        if len(self._moved) == PATTERNS + _FREE_PATTERNS:
+            return False
+        return any((self.rounding(key).spread == 0).any() for key in self._keys)
 
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         labels = frozenset(label for label, _ in self._keys)
@@ -198,7 +206,9 @@ class Repeated:
         )
         if any(each.shape != answer.shape for each in (*still, *moved, *ranged)):
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
-        spread = _range_of(moved) if moved else nothing
+        spread = _range_of(moved[:PATTERNS]) if moved else nothing
+        if len(moved) > PATTERNS:
+            spread = np.where(spread == 0, _range_of(moved), spread)
         same = all(np.array_equal(still[0], each, equal_nan=True) for each in still[1:])
         if not same or not (mode.decomposed or _is_rounding(still[0], answer, spread)):
             return Rounding(nothing, nothing, left, opaque or _SAYS_ELSE)
@@ -618,7 +628,7 @@ def _pool(device: torch.device) -> Tensor:
     """Shapes: [pattern, stretch]."""
     first = 2 * random_below(2, derive_key("mirrored"), (1, _POOL)) - 1
     order = random_words(derive_key("rounding"), (len(_MOVES), _POOL)).argsort(axis=0)
-    free = random_below(3, derive_key("free"), (_FREE_MOVES, _POOL)) - 1
+    free = random_below(3, derive_key("free"), (_FREE_PATTERNS, _POOL)) - 1
     moves = np.concatenate([first, -first, np.array(_MOVES)[order], free])
     return torch.from_numpy(moves.astype(np.int8)).to(device)
 
