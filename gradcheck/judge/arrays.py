@@ -215,7 +215,8 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     least = 8 * array.dtype.smallest_subnormal
     near = error <= NEAR_SIGMA * np.sqrt(fit.worst)
     for what, sigma in (("any right code", fit.worst), ("its array", fit.variance)):
-        off = np.where(fit.weight > 0, error / np.sqrt(sigma), 0.0)
+        with np.errstate(invalid="ignore"):  # of entries that do not count
+            off = np.where(fit.weight > 0, error / np.sqrt(sigma), 0.0)
         off = np.where(near, 0.0, off / np.maximum(1.0, _of_rows(off)))
         place = _unravelled(int(off.argmax()), off.shape)
         if off[place] > MOST_SIGMA and error[place] > least:

@@ -56,7 +56,9 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
         yield from faulty_formulas(evidence)
         return
     whole = _Whole(evidence)
-    if whole.is_small and not whole.is_complex:
+    if whole.is_complex:
+        return
+    if whole.is_small:
         yield from _of_jacobian(whole)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
@@ -206,7 +208,7 @@ def _stale(evidence: Evidence) -> Iterator[Alternative]:
 class _Whole:
     """All first derivatives at each row, and what the witness was asked of them.
 
-    Of complex numbers ``jacobian`` and ``value`` are not to be had.
+    Where one of them is complex, ``jacobian`` and ``value`` are not to be had.
     """
 
     def __init__(self, evidence: Evidence) -> None:

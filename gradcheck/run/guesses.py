@@ -205,12 +205,12 @@ def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tup
     slope, error = np.concatenate(slopes), np.concatenate(errors)
     told = np.isfinite(slope) & np.isfinite(error)
     slope, error = slope[told], error[told]
-    below = float(slope @ slope)
+    below = float(np.vdot(slope, slope).real)  # they may be complex, and k is real
     if not 0 < below < math.inf:
         return math.nan, 0.0
-    k = float(slope @ error) / below
+    k = float(np.vdot(slope, error).real) / below
     rest = error - k * slope
-    return k, math.sqrt(float(rest @ rest) / max(1, len(rest) - 1) / below)
+    return k, math.sqrt(float(np.vdot(rest, rest).real) / max(1, len(rest) - 1) / below)
 
 
 def _tolerance(evidence: Evidence, line: Floats, *, roughly: bool = False) -> Floats:
