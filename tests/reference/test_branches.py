@@ -208,3 +208,33 @@ def operators_in_order(function):
 def test_the_places_of_nodes_hang_on_what_they_are():
     one, other = (crown(3, order).function for order in (range(6), [5, 0, 4, 1, 3, 2]))
     assert operators_in_order(one) == operators_in_order(other)
+
+
+# outputs that share no input
+
+
+@pytest.fixture
+def rows_of_passes(monkeypatch):
+    """How many rows each pass in balls has."""
+    rows = []
+    run = DerivativeGraphs.enclose
+
+    def counting(self, asked, *args, **options):
+        rows.append(asked.count)
+        return run(self, asked, *args, **options)
+
+    monkeypatch.setattr(DerivativeGraphs, "enclose", counting)
+    return rows
+
+
+def absolute_beside_a_sum(graph, x):
+    return graph.add(absolute(graph, x), graph.sum(x, [0]))
+
+
+@pytest.mark.parametrize(
+    ("build", "most"), [(absolute, 2), (absolute_beside_a_sum, 64)], ids=["apart", "sharing"]
+)
+def test_kinks_of_outputs_that_share_no_input_are_looked_at_together(build, most, rows_of_passes):
+    found = gradient(build, np.zeros(32))
+    assert (found.status == Status.KINK).all()
+    assert max(rows_of_passes) == most
