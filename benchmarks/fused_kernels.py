@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "run"))  # no package, on purpose
-from tiled_kernels import Tensors, kernel, tiles
+from tiled_kernels import NOT_HANDED_ON, Tensors, kernel, scan, tiles
 
 EPS = 1 / 128
 
@@ -480,42 +480,6 @@ def _cumsum_one_by_one(x: Tensor) -> Tensor:
     return torch.stack(found, 1)
 
 
-def selective_scan(slip: str) -> Code:
-    """A state that decays by exp(d a) and takes in d x b, step by step."""
-
-    def states(x: Tensor, d: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        state, found = torch.zeros_like(a), []
-        for t in range(len(x)):
-            state = (d[t, :, None] * a).exp() * state + (d[t] * x[t])[:, None] * b[t]
-            found.append(state)
-        return torch.stack(found)
-
-    def forward(x: Tensor, d: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        return (states(x, d, a, b) * c[:, None]).sum(2)
-
-    def backward(*given: Tensor) -> Tensors:
-        x, d, a, b, c, g = given
-        state = states(x, d, a, b)
-        before = torch.cat([torch.zeros_like(a)[None], state[:-1]])
-        dx, dd, da, db = (torch.zeros_like(each) for each in (x, d, a, b))
-        carried = torch.zeros_like(a)
-        for t in reversed(range(len(x))):
-            at = carried + g[t, :, None] * c[t]
-            decay = (d[t, :, None] * a).exp()
-            dx[t] = (at * b[t]).sum(1) * d[t]
-            past = 0 if slip == "decay held constant" else decay * before[t] * a
-            dd[t] = (at * (past + x[t, :, None] * b[t])).sum(1)
-            da += at * decay * before[t] * d[t, :, None]
-            db[t] = (at * (d[t] * x[t])[:, None]).sum(0)
-            if slip == "decay of the step before":
-                decay = (d[max(t - 1, 0), :, None] * a).exp()
-            drops = slip == "state not handed to the next chunk" and t % 16 == 0
-            carried = torch.zeros_like(a) if drops else at * decay
-        return dx, dd, da, db, (g[:, :, None] * state).sum(1)
-
-    return kernel(forward, backward)
-
-
 def _scan_by_a_triangle(x: Tensor, d: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     x32, d32, a32, b32, c32 = _up(x, d, a, b, c)
     times = d32.cumsum(0).T
@@ -671,7 +635,7 @@ FAMILIES = (
                    "taken": "reshape(transpose(d*x, 0, 1), [24, 1, 44])*transpose(b, 0, 1)",
                    "states": "reshape(decay @ reshape(taken, [24, 4, 44, 1]), [24, 4, 44])",
                }}),
-        selective_scan,
-        ("decay held constant", "decay of the step before", "state not handed to the next chunk"),
+        scan,
+        ("decay held constant", "decay of the step before", NOT_HANDED_ON),
     ),
 )  # fmt: skip

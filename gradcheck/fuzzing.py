@@ -204,8 +204,7 @@ def fuzz_on(
             continue
         again.append(number)  # there may be another cause behind this one
         found = _failure_of(answer["found"])
-        if any(cause.explains(found.cause.witness, found.cause.functions)
-               for cause in campaign.causes):  # fmt: skip
+        if _is_known(found.cause, campaign.causes):
             campaign.count("known")  # another batch was first
             continue
         _keep(campaign, found)
@@ -279,8 +278,8 @@ def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
             if check is None:
                 campaign.mended.append(path)
                 continue
-            cause = FuzzCause(check.witness, functions_of(case))
-            found = FuzzFailure(path.read_text("utf-8"), _block(check, str(path)), path, cause)
+            told = _block(check, str(path))
+            found = FuzzFailure(path.read_text("utf-8"), told, path, _cause_of(check))
             campaign.found.append(found)
             yield found
 
@@ -352,7 +351,7 @@ def _failing_again(campaign: Campaign, keys: Mapping[str, Any], before: Check) -
     for check in checks:
         if (check.witness, check.dtype) != (before.witness, before.dtype):
             continue
-        if _ruled(check)[0] is Ruling.DISAGREE and not _is_known(check, campaign.causes):
+        if _ruled(check)[0] is Ruling.DISAGREE and not _is_known(_cause_of(check), campaign.causes):
             return check
     return None
 
@@ -385,7 +384,7 @@ def failing(
             campaign.silent[f"{check.witness}: {reason}"] += 1
         if verdict is not Ruling.DISAGREE:
             met.add(str(verdict))
-        elif _is_known(check, causes):
+        elif _is_known(_cause_of(check), causes):
             met.add("known")
         else:
             campaign.count(str(verdict))
@@ -394,17 +393,19 @@ def failing(
     return None
 
 
-def _is_known(check: Check, causes: Sequence[FuzzCause]) -> bool:
-    named = functions_of(check.case)
-    return any(each.explains(check.witness, named) for each in causes)
+def _cause_of(check: Check) -> FuzzCause:
+    return FuzzCause(check.witness, functions_of(check.case))
+
+
+def _is_known(cause: FuzzCause, causes: Sequence[FuzzCause]) -> bool:
+    return any(each.explains(cause.witness, cause.functions) for each in causes)
 
 
 def _told(campaign: Campaign, keys: Mapping[str, Any], check: Check) -> FuzzFailure:
     text = _as_yaml(keys)
     name = hashlib.sha256(text.encode()).hexdigest()[:12]
     path = campaign.folder / f"fuzz-{name}.yaml"
-    cause = FuzzCause(check.witness, functions_of(check.case))
-    return FuzzFailure(text, _block(check, str(path)), path, cause)
+    return FuzzFailure(text, _block(check, str(path)), path, _cause_of(check))
 
 
 def _keep(campaign: Campaign, found: FuzzFailure) -> None:
@@ -458,7 +459,7 @@ def excused_by(known: Sequence[KnownFailure], cases: Sequence[Case]) -> tuple[Fu
     alone = [case for case in cases if _operator_of(case)]
     checks = plan(alone, devices=("cpu",), dtypes=(), witnesses=DEFAULT_WITNESSES, known=known)
     causes = {
-        FuzzCause(check.witness, functions_of(check.case))
+        _cause_of(check)
         for check in checks
         if _is_translation(check.implementation, _operator_of(check.case))
         for each in check.known

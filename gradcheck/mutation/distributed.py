@@ -38,13 +38,11 @@ def results_on(
 
     A case over which workers die is told as an alarm. Errors: as ``gradcheck.cluster.done``.
     """
-    by_id = {case_id(each.case): each for each in planted}
     units = (_unit(each, options, kept) for each in planted)
     for each in done(cluster, "gradcheck.mutation.distributed:try_unit", [Feed(units)]):
         if each.answer is None:
-            one = by_id[each.unit["id"]]
-            yield MutantResult(each.unit["id"], TWIN.name, TWIN.group, str(TWIN.place), one.dtype,
-                               ALARM, cause=_LOST)  # fmt: skip
+            yield MutantResult(each.unit["id"], TWIN.name, TWIN.group, str(TWIN.place),
+                               each.unit["dtype"], ALARM, cause=_LOST)  # fmt: skip
             continue
         for told in each.answer:
             found = mutant_result_of(told)

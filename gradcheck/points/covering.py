@@ -164,16 +164,17 @@ def _entries(fields: Fields) -> int:
     return sum(field.size for field in fields)
 
 
+def _by_field(fields: Fields, joined: Array) -> Iterator[tuple[Field, Array]]:
+    """Return each field with its part of what is joined. Shapes: joined [count, n]."""
+    ends = np.cumsum([field.size for field in fields])
+    return zip(fields, np.split(joined, ends[:-1], axis=1), strict=True)
+
+
 def _plain(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
     """Return a Latin square: each entry meets each number once, its neighbours others."""
     rows, size = len(_PLAIN), _entries(fields)
     places = (np.arange(rows)[:, None] + np.arange(size)) % rows
-    columns = []
-    start = 0
-    for field in fields:
-        part = places[:, start : start + field.size]
-        columns.append(_plain_numbers(field)[part])
-        start += field.size
+    columns = [_plain_numbers(field)[part] for field, part in _by_field(fields, places)]
     numbers = np.concatenate(columns, axis=1)
     large = _of_binade(_BEYOND_10, derive_key(_KEY, "plain"), numbers.shape)
     numbers = np.where(np.isinf(numbers), np.copysign(large, numbers), numbers)
@@ -201,11 +202,7 @@ def _even(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
     rows = max(_RELATED, -(-_EVEN // max(size, 1)))
     order = np.argsort(random_words(derive_key(_KEY, "even"), (rows, size)), axis=1)
     shares = golden_shares(np.arange(rows)[:, None] * size + order)
-    columns, start = [], 0
-    for field in fields:
-        part = shares[:, start : start + field.size]
-        columns.append(_placed(part, field))
-        start += field.size
+    columns = [_placed(part, field) for field, part in _by_field(fields, shares)]
     numbers = np.concatenate(columns, axis=1)
     return numbers, ~np.isnan(numbers)
 

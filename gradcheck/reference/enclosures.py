@@ -140,14 +140,15 @@ def _with_branches(
 ) -> tuple[str, Array]:
     """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
     reasons, undecided = [], np.zeros(rows.count, dtype=bool)
-    groups = _groups_of_outputs(graphs, rows)
-    split = kinks & groups.are_several
-    if split.any():
-        summed = _group_by_group(graphs, rows.take(split), groups)
-        balls[split], status[split] = summed.balls, summed.status
-        reasons.append(summed.reason)
-        undecided |= split
-    kinks = kinks & ~split
+    if rows.cotangent is not None and (np.count_nonzero(rows.cotangent, axis=1) > 1).any():
+        groups = _OutputGroups.of(dependence(graphs.function))
+        split = kinks & groups.are_several(rows.cotangent)
+        if split.any():
+            summed = _group_by_group(graphs, rows.take(split), groups)
+            balls[split], status[split] = summed.balls, summed.status
+            reasons.append(summed.reason)
+            undecided |= split
+            kinks = kinks & ~split
     if kinks.any():
         united = by_branches(graphs, rows.take(kinks))
         balls[kinks] = united.balls
@@ -161,30 +162,28 @@ def _with_branches(
 class _OutputGroups:
     """Outputs in groups in each of which no two are computed from one input.
 
-    ``are_several`` says which rows of a gradient weigh outputs of several groups, if those are few
-    enough to go one by one.
-
-    Shapes: are_several [count]; hangs [m, n]; number [m].
+    Shapes: hangs [m, n], whether an output is computed from an input; number [m], of the group.
     """
 
-    are_several: Array
     hangs: Array
     number: Array
+
+    @classmethod
+    def of(cls, hangs: Array) -> _OutputGroups:
+        return cls(hangs, _disjoint(hangs))
 
     def asked(self, cotangent: Array) -> Array:
         """Which groups a cotangent weighs. Shapes: cotangent [count, m]; [count, groups]."""
         members = self.number[:, None] == np.arange(self.number.max(initial=0) + 1)
         return np.asarray((cotangent != 0) @ members)
 
+    def are_several(self, cotangent: Array) -> Array:
+        """Which rows weigh outputs of several groups, if those are few enough to go one by one.
 
-def _groups_of_outputs(graphs: DerivativeGraphs, rows: Rows) -> _OutputGroups:
-    none = np.zeros(rows.count, dtype=bool)
-    if rows.cotangent is None:
-        return _OutputGroups(none, none[:, None], none)
-    hangs = dependence(graphs.function)
-    groups = _OutputGroups(none, hangs, _disjoint(hangs))
-    count = groups.asked(rows.cotangent).sum(axis=1)
-    return replace(groups, are_several=(count > 1) & (np.cumsum(count) <= MOST_SPLIT))
+        Shapes: cotangent [count, m]; [count].
+        """
+        count = self.asked(cotangent).sum(axis=1)
+        return np.asarray((count > 1) & (np.cumsum(count) <= MOST_SPLIT))
 
 
 def _disjoint(hangs: Array) -> Array:

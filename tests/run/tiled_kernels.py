@@ -307,8 +307,19 @@ def rotary_embedding(*, slips: bool) -> Callable[..., Tensor]:
     return kernel(turned, backward)
 
 
+NOT_HANDED_ON = "state not handed to the next chunk"
+
+
 def selective_scan(*, slips: bool) -> Callable[..., Tensor]:
-    """Step by step, in chunks of 16. Slip: the backward does not hand its state to the next."""
+    """Slip: the backward does not hand its state to the next chunk."""
+    return scan(NOT_HANDED_ON if slips else "")
+
+
+def scan(slip: str) -> Callable[..., Tensor]:
+    """A state that decays by exp(d a) and takes in d x b, step by step, in chunks of 16.
+
+    ``slip`` names what is wrong with the backward, if anything.
+    """
 
     def states(x: Tensor, d: Tensor, a: Tensor, b: Tensor) -> Tensor:
         state, found = torch.zeros_like(a), []
@@ -330,10 +341,14 @@ def selective_scan(*, slips: bool) -> Callable[..., Tensor]:
             at = carried + g[t, :, None] * c[t]
             decay = (d[t, :, None] * a).exp()
             dx[t] = (at * b[t]).sum(1) * d[t]
-            dd[t] = (at * (decay * before[t] * a + x[t, :, None] * b[t])).sum(1)
+            past = 0 if slip == "decay held constant" else decay * before[t] * a
+            dd[t] = (at * (past + x[t, :, None] * b[t])).sum(1)
             da += at * decay * before[t] * d[t, :, None]
             db[t] = (at * (d[t] * x[t])[:, None]).sum(0)
-            carried = torch.zeros_like(a) if slips and t % 16 == 0 else at * decay
+            if slip == "decay of the step before":
+                decay = (d[max(t - 1, 0), :, None] * a).exp()
+            drops = slip == NOT_HANDED_ON and t % 16 == 0
+            carried = torch.zeros_like(a) if drops else at * decay
         return dx, dd, da, db, (g[:, :, None] * state).sum(1)
 
     return kernel(forward, backward)
