@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gradcheck.answer import Invocation
@@ -42,6 +41,7 @@ from gradcheck.methods._torch.calling import (
     warm_up,
 )
 from gradcheck.methods._torch.compositions import forward_over_reverse, slopes_of
+from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.graph import nodes
 from gradcheck.points.fixed import fixed_points
 from gradcheck.points.plan import Recipe, Site, batch_of
@@ -177,11 +177,11 @@ class _Calls(TorchFunctionMode):
         return function(*arguments, **(keywords or {}))
 
 
-class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Kernels(DispatchMode):
     """Schemas below autograd that took part in what is differentiated. State: those so far."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.names: set[str] = set()
 
     def __torch_dispatch__(

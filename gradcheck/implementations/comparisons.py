@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from gradcheck.methods._torch.dispatch import DispatchMode
+from gradcheck.methods._torch.exceptions import eagerly
 
 _COMPARING = frozenset({
     "lt", "le", "gt", "ge", "eq", "ne", "lt_", "le_", "gt_", "ge_", "eq_", "ne_",
@@ -55,7 +57,7 @@ def _listened(
         # Errors and warnings come again in the call that counts.
         with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
-            with listener:
+            with eagerly(), listener:
                 derive(function, [each.detach().clone() for each in inputs], cotangent)
     return listener
 
@@ -80,11 +82,11 @@ def _forward(function: Callable[..., Any], inputs: list[Tensor], tangent: float)
         function(*(forward_ad.make_dual(each, torch.full_like(each, tangent)) for each in inputs))  # type: ignore[no-untyped-call]
 
 
-class _Listener(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Listener(DispatchMode):
     """Notes with what operations compare as they pass, and changes none of them."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.scalars: dict[float, None] = {}
         self.tensors: dict[float, None] = {}
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gradcheck.implementations.recorder import Recorder, public_names
 from gradcheck.implementations.tensors import Home
+from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.query import Port
 
 Evaluation = Callable[[Mapping[str, Any], Home], Any]
@@ -130,9 +130,9 @@ def _stand_in(name: str) -> Callable[..., Any]:
     return called
 
 
-class _Limit(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Limit(DispatchMode):
     def __init__(self, most: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.most = most
 
     def __torch_dispatch__(

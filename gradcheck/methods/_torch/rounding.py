@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch._decomp import decomposition_table
 from torch._library.custom_ops import OPDEFS
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.answer import Answer, Floats, Invocation, Question, Said
 from gradcheck.judge.judge import MOVES_FACTOR
 from gradcheck.methods._torch.calling import are_close
+from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.exceptions import eagerly
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below, random_words
@@ -399,7 +399,7 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _STRIDE = 40_503  # odd, so that the stretches of operations begin all over the pool
 
 
-class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Moves(DispatchMode):
     """Moves results by an ulp, in a pattern that hangs on its number alone; none without one.
 
     It changes while operations come: ``opaque`` names kernels that cannot be looked into, ``left``
@@ -415,7 +415,7 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         *,
         into_range: bool = False,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.dtype, self.count, self.batched = (
             invocation.dtype,
             invocation.count,
@@ -428,11 +428,6 @@ class _Moves(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.decomposed = False
         self.operations = 0
         self._within: torch.dtype | None = None  # a kernel of half precision, taken apart
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say no: to skip it loads the compiler, which takes seconds, and nothing is compiled."""
-        return False
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
