@@ -87,15 +87,23 @@ def _by_entries(evidence: Evidence, inside: Mask, outside: Mask) -> str | None:
     mine = np.flatnonzero(owner == k)
     if not port.shape or outside[:, owner != k].any():
         return None
-    shape = port.shape
-    bad = inside[:, mine].any(axis=0).reshape(shape)
-    good = outside[:, mine].any(axis=0).reshape(shape)
+    # A complex entry is wrong where one of its parts is, and right where both are.
+    wrong_entries = _of_entries(np.logical_or, evidence.slots[mine], inside[:, mine])
+    right_entries = _of_entries(np.logical_and, evidence.slots[mine], outside[:, mine])
+    bad, good = (each.any(axis=0).reshape(port.shape) for each in (wrong_entries, right_entries))
     if (bad & good).any():
         return None
-    for text, block in _regions(port.name or "y", shape, bad):
+    for text, block in _regions(port.name or "y", port.shape, bad):
         if block[bad].all() and not block[good].any():
             return f"in {text}"
     return None
+
+
+def _of_entries(united: np.ufunc, slots: Array, parts: Mask) -> Mask:
+    """What is so of the parts of each entry, united. Shapes: [rows, k]; [rows, entries]."""
+    order = np.argsort(slots, kind="stable")
+    _, starts = np.unique(slots[order], return_index=True)
+    return np.asarray(united.reduceat(parts[:, order], starts, axis=1))
 
 
 def _regions(name: str, shape: tuple[int, ...], bad: Mask) -> Iterator[tuple[str, Mask]]:

@@ -165,3 +165,28 @@ def test_calls_that_alone_are_wrong_are_told_by_how_they_ask():
     ((_, outcome),) = result.outcomes.items()
     told = "a constant factor of 2, only under torch.func.vjp of torch.vmap over points"
     assert str(outcome.guess) == told
+
+
+class WrongInOneRow(torch.autograd.Function):
+    @staticmethod
+    def forward(z):
+        return z.exp()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(output)
+
+    @staticmethod
+    def backward(context, cotangent):
+        slope = context.saved_tensors[0].conj()
+        row = torch.tensor([0.0, 1, 0], dtype=slope.real.dtype)[:, None]
+        return cotangent * (slope + row * slope.real.sin())
+
+
+def test_entries_of_complex_arrays_are_told_by_both_of_their_parts():
+    result = gradcheck.verify(
+        WrongInOneRow, "exp(z)", inputs={"z": {"domain": "|z| < 2", "shape": [3, 2]}},
+        witness="reverse", dtype="complex128", order=1,
+    )  # fmt: skip
+    ((_, outcome),) = result.outcomes.items()
+    assert str(outcome.guess) == "wrong, only in z[1, :]"
