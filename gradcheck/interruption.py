@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False  # the command loads this first: each further import is a moment unguarded
 if TYPE_CHECKING:
@@ -72,9 +73,18 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self._came_at: float | None = None
         self.raises = False
         self._hook = sys.unraisablehook
+
+    @property
+    def came(self) -> bool:
+        return self._came_at is not None
+
+    @property
+    def waited(self) -> float:
+        """How long ago it came, in seconds; 0 if it did not."""
+        return 0.0 if self._came_at is None else time.monotonic() - self._came_at
 
     def begin(self) -> None:
         """Take Python's own handler's place; a handler of somebody else is left alone."""
@@ -100,7 +110,7 @@ class Watch:
             raise KeyboardInterrupt
 
     def _raise(self, _number: int, _frame: FrameType | None) -> None:
-        again, self.came = self.came, True
+        again, self._came_at = self.came, time.monotonic()
         if self.raises or again:
             raise KeyboardInterrupt
 

@@ -184,6 +184,33 @@ def test_what_had_ended_is_kept(project, options):
     assert "results: " in out
 
 
+def test_a_run_ends_whose_workers_have_not_had_it(project):
+    """As where a build server signals the process that it started, and no other."""
+    words = ("gradcheck", "run", "cases", "--report", "out", "-n", "2")
+    process = started(*words, folder=project)
+    wait_for_lines(project / "out", 5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in out + err) == (2, False)
+    assert 5 <= len(records.read(project / "out")) < 840
+
+
+def test_a_worker_that_it_ended_at_its_start_is_not_replaced(project):
+    (project / "ended.py").write_text(
+        "import os, signal, pytest\n"
+        "@pytest.hookimpl(trylast=True)\n"
+        "def pytest_sessionstart(session):\n"
+        "    if getattr(session.config, 'workerinput', {}).get('workerid') == 'gw0':\n"
+        "        os.kill(os.getppid(), signal.SIGINT)\n"
+        "        os._exit(2)\n"
+    )
+    words = ("gradcheck", "run", "cases", "-n", "2", "--", "-p", "ended")
+    process = started(*words, folder=project)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, "Traceback" in out + err) == (2, False)
+    assert "replacing crashed worker" not in out
+
+
 CONFTEST = """
 import gc, os, signal
 left = 5

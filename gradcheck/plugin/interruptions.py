@@ -12,6 +12,7 @@ from gradcheck.interruption import Watch
 from gradcheck.plugin.folders import is_catalog_name
 
 PLUGIN_NAME = "gradcheck interruptions"
+_GRACE = 3.0  # seconds in which workers tell of the Ctrl-C that they had too
 
 
 class Interruptions:
@@ -61,6 +62,18 @@ class Interruptions:
         """Let Ctrl-C in, while nothing but other machines works. Errors: KeyboardInterrupt."""
         self.watch.check()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error: object) -> None:
+        """Replace no worker that Ctrl-C ended before it could say so."""
+        if error not in (None, "keyboard-interrupt"):
+            self.watch.check()
+
+    def pytest_runtest_logstart(self) -> None:
+        """End the run where a worker begins a check although Ctrl-C came: it has not had it."""
+        if self.watch.waited > _GRACE:
+            self.watch.check()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:
         self.watch.finish()  # the second time, while the run is being wound up
 
