@@ -37,26 +37,25 @@ _RECORD = np.dtype([
 def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
     """Whether an intermediate on the way to each entry overflows or underflows.
 
-    A weight of 0 in the query's sides asks like any other, since PyTorch multiplies by it. An entry
-    that is 0 whatever the inputs has no way.
+    PyTorch multiplies by a weight of 0 in the query's sides like by any other. An entry that is 0
+    whatever the inputs has no way, but where an output overflows: 0 times infinity is NaN.
 
     Shapes: booleans, [count, *free].
     Errors: NoDerivative.
     """
-    planned = plan_rows(graphs, query, points)
+    weighted = query.mapped(lambda side: np.where(side == 0, 1.0, side))
+    planned, with_zeros = (plan_rows(graphs, each, points) for each in (weighted, query))
     given = sum(tangent is not None for tangent in query.tangents)
     found: list[Array] = []
-    for rows, contracted in planned.parts:
+    for (rows, contracted), (asked, _) in zip(planned.parts, with_zeros.parts, strict=True):
         tangents = tuple(
             np.ones_like(tangent, dtype=bool) if k < given else tangent != 0
             for k, tangent in enumerate(rows.tangents)
         )
-        cotangent = None
-        if rows.cotangent is not None:
-            asked = query.cotangent is not None
-            cotangent = np.ones_like(rows.cotangent, bool) if asked else rows.cotangent != 0
+        cotangent = None if rows.cotangent is None else rows.cotangent != 0
         masks = Rows(rows.order, np.ones_like(rows.points, dtype=bool), cotangent, tangents)
-        left = _Way(graphs.as_pytorch(), rows, masks, dtype).leaves()
+        way = _Way(graphs.as_pytorch(), rows, masks, dtype)
+        left = way.leaves(asked)
         found.append(left if contracted is None else np.asarray(left.any(axis=1, keepdims=True)))
     return planned.arranged(found)
 
@@ -72,28 +71,36 @@ class _Way:
         # A cotangent and each tangent multiply by 1/2 to 2.
         self.margin = rows.order + 1 if rows.order else 0
 
-    def leaves(self) -> Array:
-        """Shapes: [count, free]."""
+    def leaves(self, asked: Rows) -> Array:
+        """Whether each entry does. ``asked`` are the rows with the zeros of the query's sides.
+
+        Shapes: [count, free].
+        """
         rows = self.rows
-        outputs = np.zeros((rows.count, self.graphs.function.width), dtype=bool)
+        left, over = np.zeros((2, rows.count, self.graphs.function.width), dtype=bool)
         answers = np.zeros((rows.count, rows.points.shape[1]), dtype=bool)
         for count in range(len(rows.tangents) + 1):
             for chosen in itertools.combinations(range(len(rows.tangents)), count):
                 records, gradients = self._records(chosen)
-                outputs |= self._beyond(records)
+                left |= self._beyond(records)
+                over |= self._overflows(records)
                 if rows.reverse:
                     answers |= self._beyond(gradients)
         if not rows.reverse:  # the last records are the answer's own
-            return np.asarray(outputs & records["some"])
+            return np.asarray((left & records["some"]) | over)
         assert self.masks.cotangent is not None
-        asked = outputs & self.masks.cotangent
-        if asked.any():
-            answers |= asked @ dependence(self.graphs.function)
-        return np.asarray(answers & gradients["some"])
+        hangs = dependence(self.graphs.function)
+        answers |= (left & self.masks.cotangent) @ hangs
+        return np.asarray(
+            (answers & gradients["some"]) | _times_infinity(over, over @ hangs, asked)
+        )
 
     def _beyond(self, records: Array) -> Array:
-        over = records["highest"] + self.margin > self.dtype.emax
-        return np.asarray(over | (records["lowest"] - self.margin < self.dtype.emin))
+        under = records["lowest"] - self.margin < self.dtype.emin
+        return np.asarray(under | self._overflows(records))
+
+    def _overflows(self, records: Array) -> Array:
+        return np.asarray(records["highest"] + self.margin > self.dtype.emax)
 
     def _records(self, chosen: Sequence[int]) -> tuple[Array, Array]:
         """The derivative along some of the tangents, and its gradient if there is one."""
@@ -113,6 +120,24 @@ class _Way:
                 break
         cut = len(lower)
         return joined(found[:cut], count), joined(found[cut:], count)
+
+
+def _times_infinity(over: Array, moved: Array, asked: Rows) -> Array:
+    """Which entries of gradients PyTorch multiplies by what overflows, be it by 0.
+
+    Reverse mode multiplies the cotangents of all outputs by it, and forward mode the tangents of
+    all inputs: by either may have been found what is asked of one output, along one input.
+
+    Shapes: over [count, m]; moved [count, n], inputs that such outputs are computed from;
+            [count, n].
+    """
+    ones = [(over, asked.cotangent), *((moved, tangent) for tangent in asked.tangents)]
+    found = moved.copy()
+    for beside, side in ones:
+        assert side is not None
+        alone = np.count_nonzero(side, axis=1) == 1
+        found |= (alone & (beside & (side != 0)).any(axis=1))[:, None]
+    return found
 
 
 def _recorded(algebra: _Spans, balls: Rows, masks: Rows) -> Rows:

@@ -318,7 +318,7 @@ class JointQuery:
 
     def _leaves_range(self, mask: Mask) -> Mask:
         asked = self._rows(mask)
-        query = _without_zeros_of(self.query.mapped(lambda side: side[asked]))
+        query = self.query.mapped(lambda side: side[asked])
         found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
@@ -467,11 +467,6 @@ def _sizes(side: Array) -> Floats:
     """The largest magnitude of each row; 1 for one of zeros. Shapes: [count, 1]."""
     size = np.abs(side).max(axis=1, keepdims=True, initial=0.0)
     return np.where(size == 0, 1.0, size)
-
-
-def _without_zeros_of(query: Query) -> Query:
-    """The query with ones for zeros: PyTorch multiplies by a 0 like by any other number."""
-    return query.mapped(lambda side: np.where(side == 0, 1.0, side))
 
 
 def _distinct(rows: Array) -> tuple[Array, Array]:

@@ -68,10 +68,20 @@ def test_the_value_is_on_the_way_to_all_its_derivatives(order, index, dtype, lef
 
 
 def test_what_an_entry_does_not_depend_on_is_not_on_its_way():
-    at = (1.0, 1000.0)
-    assert not leaves("[exp(v[0]), exp(v[1])]", 1, 0, at, v=(2,))  # ∂y[0]/∂v[0]
-    assert not leaves("[exp(v[0]), exp(v[1])]", 1, 2, at, v=(2,))  # ∂y[1]/∂v[0], which is 0
-    assert leaves("[exp(v[0]), exp(v[1])]", 1, 3, at, v=(2,))  # ∂y[1]/∂v[1]
+    at, text = (1.0, -1000.0), "[exp(v[0]), exp(v[1])]"  # which underflows
+    found = [leaves(text, 1, index, at, v=(2,)) for index in range(4)]
+    assert found == [False, False, False, True]  # ∂y[1]/∂v[1] alone
+
+
+def test_what_overflows_is_multiplied_by_zeros_too():
+    """jacfwd asks for ∂y[1]/∂v[0] with a tangent of 0 of v[1], jacrev so for ∂y[0]/∂v[1]."""
+    at, text = (1.0, 1000.0), "[exp(v[0]), exp(v[1])]"
+    found = [leaves(text, 1, index, at, v=(2,)) for index in range(4)]
+    assert found == [False, True, True, True]
+    assert leaves(text, 2, 1, at, v=(2,))  # ∂²y[0]/∂v[0]∂v[1]
+    assert not leaves(text, 2, 0, at, v=(2,))
+    assert leaves("exp(u**2) + v", 2, 1, (30.0, 1.0), u=(), v=())  # ∂²y/∂u∂v, which is 0
+    assert not leaves("exp(u**2) + v", 2, 1, (20.0, 1.0), u=(), v=())
 
 
 def test_a_cotangent_may_double_what_is_at_the_edge():
