@@ -222,9 +222,11 @@ def _table(ordered: list[Result]) -> Iterator[str]:
     unreported = sum(each.finding.issue == "not reported" for each in ordered)
     silent = sum(each.notices == "no" for each in ordered)
     version = torch.__version__.partition("+")[0]
+    functions = {each.finding.what.split()[0].rstrip(",") for each in ordered}
     yield (
-        f"{len(ordered)} scripts, run with torch {version}. {unreported} are not reported upstream;"
-        f" of {silent} torch's own checkers notice nothing.\n"
+        f"{len(ordered)} scripts, for {len(functions)} functions, run with torch {version}. "
+        f"{unreported} are not reported upstream; of {silent} torch's own checkers notice nothing."
+        "\n"
     )
     yield _row(*_COLUMNS)
     yield _row("--:", *["---"] * 5, "--:", "--:", *["---"] * 3)

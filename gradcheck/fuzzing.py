@@ -329,7 +329,7 @@ def _first(campaign: Campaign, keys: Mapping[str, Any]) -> Check | None:
     text = json.dumps(keys)
     if text in campaign.passed:
         return None
-    campaign.progress.start(text)
+    campaign.progress.start(_spelled(keys))
     try:
         check = failing(campaign, _checks(campaign, _case(keys)), campaign.causes)
     except CatalogError as error:  # a formula of constants that has no value, or is too large
@@ -340,6 +340,14 @@ def _first(campaign: Campaign, keys: Mapping[str, Any]) -> Check | None:
         campaign.passed.add(text)
     campaign.progress.running.clear()
     return check
+
+
+def _spelled(keys: Mapping[str, Any]) -> str:
+    """A function as the terminal's line shows it: ``abs(x) + u, u = x + x``."""
+    formula, lets = keys["formula"], keys.get("let", {})
+    outputs = formula if isinstance(formula, Mapping) else {"": formula}
+    named = [*outputs.items(), *lets.items()]
+    return ", ".join(f"{name} = {text}" if name else str(text) for name, text in named)
 
 
 def _failing_again(campaign: Campaign, keys: Mapping[str, Any], before: Check) -> Check | None:

@@ -1,6 +1,7 @@
 """The findings: each script still finds PyTorch wrong, and explains its known failures."""
 
 import importlib.util
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +46,14 @@ def test_a_script_that_finds_nothing_is_told():
 def test_the_page_has_each_script(number):
     script = "\n".join(f"   {line}" for line in LISTED[number].lines)
     assert f"   ```py\n{script}\n   ```\n" in PAGE
+
+
+def test_the_readme_counts_as_the_page_does():
+    counts = r"(\d+)\s+scripts[^.]*?,\s+for\s+(\d+)\s+functions.*? of\s+(\d+)[^.]*?notice\s+nothing"
+    readme = (ROOT / "README.md").read_text("utf-8")
+    told = [re.search(counts, text, re.DOTALL).groups() for text in (readme, PAGE)]
+    assert told[0] == told[1]
+    assert int(told[0][0]) == len(LISTED)
 
 
 def test_each_known_failure_is_explained_by_a_finding():

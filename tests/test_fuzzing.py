@@ -284,3 +284,11 @@ def test_a_constant_that_the_dtype_does_not_hold_is_rounded_once_and_no_more(ang
         points=8,
     )
     assert found.verdict == verdict
+
+
+def test_the_terminal_shows_the_function_that_is_looked_at_and_no_record():
+    assert fuzzing._spelled({"let": {"u": "x + x"}, "formula": "abs(x) + u"}) == (
+        "abs(x) + u, u = x + x"
+    )
+    assert fuzzing._spelled({"formula": "sin(x)", "inputs": {"x": {}}}) == "sin(x)"
+    assert fuzzing._spelled({"formula": {"a": "x", "b": "2*x"}}) == "a = x, b = 2*x"

@@ -13,6 +13,7 @@ import typer
 
 from gradcheck.catalog.files import complete_target, find_files, is_cases, no_case, target_of
 from gradcheck.errors import CatalogError, Problem, UsageError
+from gradcheck.implementations.trust import ProjectModules
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
@@ -175,8 +176,22 @@ Constants = Annotated[
 Function = Annotated[
     list[str] | None, typer.Option(metavar="MODULE:NAME", help="Your own code on trial.")
 ]
+
+
+def _look_in_current_folder(context: typer.Context, trusted: list[str] | None) -> list[str] | None:
+    """Find modules in the current folder too, as `gradcheck run` does, while the command runs."""
+    if trusted:
+        context.with_resource(ProjectModules(Path.cwd()).in_use())
+    return trusted
+
+
 Trust = Annotated[
-    list[str] | None, typer.Option(metavar="MODULE", help="A module that --function may import.")
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE",
+        help="A module that may be imported, from the current folder too.",
+        callback=_look_in_current_folder,
+    ),
 ]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -45,7 +45,8 @@ def load_function(implementation: Implementation, home: Home) -> Callable[..., A
             implementation,
             f"importing {module!r} raised {type(error).__name__}: {_first_line(error)}",
             "a module that can be imported",
-            "install it, or correct the name; pytest looks in its rootdir and on sys.path",
+            "install it, or correct the name; the current folder (of pytest: its rootdir) and "
+            "sys.path are searched",
         ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):

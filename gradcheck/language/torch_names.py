@@ -292,11 +292,23 @@ def _callee(function: Node, names: frozenset[str]) -> Iterator[ExpressionError]:
         yield from _method(function)
 
 
+_CONSTRUCTORS = ("torch.tensor", "torch.as_tensor", "torch.scalar_tensor", "torch.asarray")
+"""They make tensors of Python's data, which stands under `constants`."""
+
+
 def _function(name: str, place: Place) -> Iterator[ExpressionError]:
     if name.startswith(TENSOR_METHODS):
         method = name.removeprefix(TENSOR_METHODS)
         yield ExpressionError(
             place, f"{name!r}", "a method called on a tensor", f"write x.{method}(...)"
+        )
+    elif name in _CONSTRUCTORS:
+        yield ExpressionError(
+            place,
+            f"{name!r}, which the torch language does not allow",
+            "data under `constants`",
+            "declare `constants: {k: [1.0]}` and write k, a tensor of one entry, or k[0], one "
+            "without dimensions",
         )
     elif name not in allowed():
         known = function_for(name)

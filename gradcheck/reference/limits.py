@@ -64,7 +64,10 @@ class Limits:
 
 
 def by_limits(graphs: DerivativeGraphs, rows: Rows) -> Limits:
-    """The limits of the answer, where lines give them; none for functions that are too large."""
+    """The limits of the answer, where lines give them; none for functions that are too large.
+
+    Lines follow the values, which go on where `stop` ends the derivative: none there either.
+    """
     width = graphs.function.size if rows.reverse else graphs.function.width
     shape = (rows.count, width)
     result = Limits(np.full(shape, arb.nan(), dtype=object), *np.zeros((3, *shape), dtype=bool))
@@ -72,7 +75,8 @@ def by_limits(graphs: DerivativeGraphs, rows: Rows) -> Limits:
     nodes = graph.ancestors(graphs.function.outputs)
     entries = sum(graph.nodes[node].size for node in nodes)
     real = all(graph.nodes[node].kind != "complex" for node in nodes)
-    if graphs.function.size > _MOST_INPUTS or entries > _MOST_ENTRIES or not real:
+    meant = rows.order > 0 and graphs.function.is_stopped
+    if graphs.function.size > _MOST_INPUTS or entries > _MOST_ENTRIES or not real or meant:
         return result
     for row in range(rows.count):
         _fill(graphs, rows.take(slice(row, row + 1)), result, row)

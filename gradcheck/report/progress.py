@@ -91,7 +91,8 @@ class Progress:
     def headline(self) -> str:
         """How much is done, since when, and how long the rest may take."""
         done, total = self.done.total(), self.planned.total()
-        share = f" of {total:,} {self.noun} ({done * 100 // total} %)" if total else f" {self.noun}"
+        alone = self.noun if done != 1 else self.noun.removesuffix("s")
+        share = f" of {total:,} {self.noun} ({done * 100 // total} %)" if total else f" {alone}"
         left = self.seconds_left if total else None
         rest = "" if left is None else f", about {spelled_time(left)} left"
         until = "" if self.limit is None else f" of {spelled_time(self.limit)}"

@@ -434,6 +434,13 @@ MESSAGES = [
         "torch language sees no 'let')",
     ),
     (
+        "c: {formula: x, inputs: {x: real}, torch: x*torch.tensor(1.0)}",
+        "f.yaml:1:45: 'torch.tensor', which the torch language does not allow\n"
+        "  expected: data under `constants`\n"
+        "  fix:      declare `constants: {k: [1.0]}` and write k, a tensor of one entry, or k[0], "
+        "one without dimensions",
+    ),
+    (
         "c: {formula: x, inputs: {x: real}, torch: torch.reul(x)}",
         "f.yaml:1:43: 'torch.reul', which the torch language does not allow\n"
         "  expected: a function on tensors that PyTorch lists as overridable\n"

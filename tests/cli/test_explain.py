@@ -308,6 +308,33 @@ def test_a_function_is_refused_unless_its_module_is_trusted(command):
     assert "--trust os" in ended.err
 
 
+def in_the_folder(tmp_path, monkeypatch, folder):
+    (tmp_path / "ops_in_a_folder.py").write_text("def square(x):\n    return x * x\n")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    return ("explain", "x**2", "--at", "x=3", "--function", "ops_in_a_folder:square", "--trust",
+            "ops_in_a_folder")  # fmt: skip
+
+
+def test_a_trusted_module_is_found_in_the_current_folder(command, tmp_path, monkeypatch):
+    ended = command(*in_the_folder(tmp_path, monkeypatch, "."))
+    assert (ended.code, ended.err) == (0, "")
+    assert "on trial: ops_in_a_folder:square" in ended.out
+    assert "ops_in_a_folder" not in sys.modules
+
+
+def test_a_trusted_module_that_is_nowhere_is_told(command, tmp_path, monkeypatch):
+    ended = command(*in_the_folder(tmp_path, monkeypatch, "empty"))
+    assert ended.code == 2
+    assert ended.err == (
+        "<command line>:4:5: importing 'ops_in_a_folder' raised ModuleNotFoundError: "
+        "No module named 'ops_in_a_folder'\n"
+        "  expected: a module that can be imported\n"
+        "  fix:      install it, or correct the name; the current folder (of pytest: its rootdir) "
+        "and sys.path are searched\n"
+    )
+
+
 def test_the_enclosure_stands_beside_the_true_value(command):
     out = command("explain", "sin(x)/3", "--at", "x=1").out
     line = next(line for line in out.splitlines() if line.startswith("y  "))

@@ -51,6 +51,22 @@ def twice(function, x):
     slope.sum().backward()
 
 
+class SineWithoutJvp(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent * context.saved_tensors[0].cos()
+
+
 class WithoutBackward(torch.autograd.Function):
     @staticmethod
     def forward(context, x):
@@ -171,6 +187,9 @@ PROVOKED = {
     ),
     "forward mode": lambda: in_forward_mode(lambda x: torch.cdist(x[:, None], x[:, None])),
     "a jvp": lambda: in_forward_mode(PlainSine.apply),
+    "a jvp, where vmap is made": lambda: torch.func.jvp(
+        torch.vmap(SineWithoutJvp.apply), (ONE,), (ONE,)
+    ),
     "a backward": lambda: WithoutBackward.apply(grown()).sum().backward(),
     "a formula": lambda: twice(attention, torch.ones(1, 1, 2, 2, requires_grad=True)),
     "a second formula": lambda: twice(two_zeros, torch.zeros(2, requires_grad=True)),

@@ -234,6 +234,17 @@ def test_what_is_held_fast_has_no_derivative_to_sympy_either():
     assert numbers(reference, 1, (3.0,)) == [9]
 
 
+def test_what_is_held_fast_stays_so_beside_a_singularity():
+    # At -1 the branch that is not taken is infinite, and the value alone goes on along lines.
+    reference = reference_of("where(x < 0, x**2, log(x + 1)) + stop(x)")
+    assert numbers(reference, 1, (-1.0,)) == [-2]
+
+
+def test_a_limit_is_found_where_nothing_is_held_fast():
+    reference = reference_of("sin(x)/x + x")
+    assert numbers(reference, 1, (0.0,)) == [1]
+
+
 def test_an_inverse_is_derived_by_sympy_too():
     reference = reference_of("inv(A)", A=(2, 2))
     found = reference.enclose(every(1), np.array([[2.0, 1.0, 0.0, 1.0]]))

@@ -161,6 +161,12 @@ def test_a_build_server_and_a_dumb_terminal_take_none(monkeypatch, name, value):
     assert not takes_a_bar(Terminal())
 
 
+def test_one_function_is_no_functions(clock):
+    progress = Progress("functions", clock=clock, limit=60.0)
+    progress.add("agree")
+    assert progress.headline() == "1 function, 0 s of 1:00"
+
+
 def test_where_it_ends_by_time_the_headline_and_the_bar_say_how_long_that_is(clock):
     progress = Progress("functions", clock=clock, limit=60.0)
     do(progress, clock, 3)

@@ -124,6 +124,11 @@ LACKS = (
         NO_FORWARD,
         source="2.6 to 2.13: torch/csrc/autograd/custom_function.h",
     ),
+    Lack(
+        r"flat_bdims must not be None",  # what a vmap of the transforms' own making says instead
+        "write a jvp, and call ctx.save_for_forward for it",
+        calls=_CALLS_BY_TRANSFORMS,
+    ),
     # derivatives that nobody has written
     Lack(
         r"Double backwards is not supported for CuDNN RNNs",
