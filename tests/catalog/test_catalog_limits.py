@@ -255,6 +255,7 @@ def test_no_clock_decides_what_is_valid():
         "cli/mutate.py",
         "cluster.py",  # how often to look for workers
         "fuzzing.py",
+        "interruption.py",  # whether workers heard of it too
         "mutation/campaign.py",  # how long to look, and the `seconds` of a mutant
         "mutation/distributed.py",
         "plugin/isolation.py",  # the time limit of a check
