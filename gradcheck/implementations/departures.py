@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from gradcheck.methods._torch.directions import drawn
 from gradcheck.methods._torch.exceptions import eagerly
 
 _Called = Callable[..., Any]
+looking: ContextVar[bool] = ContextVar("looking", default=False)
+"""Whether what is called now is looked at here, and so judged by nobody."""
 _LOW = 16  # bits
 _MOST = 3
 """Departures of each derivative: the gradient, the tangent and the gradient's derivative; beside
@@ -86,6 +89,14 @@ def _apart(ours: NDArray[Any] | None, theirs: NDArray[Any] | None, *, by_entry: 
 
 def derivatives_of(function: _Called, inputs: Sequence[Tensor], count: int) -> Derivatives:
     """Return the derivatives along fixed directions at all points of a call."""
+    before = looking.set(True)
+    try:
+        return _derivatives(function, inputs, count)
+    finally:
+        looking.reset(before)
+
+
+def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> Derivatives:
     found: list[NDArray[Any] | None] = []
     for derive, most in ((_reverse, 2), (_forward, 1)):
         answers: list[NDArray[Any] | None] = []
