@@ -28,6 +28,7 @@ from gradcheck.methods._torch.exceptions import guarded, guarded_beside_defects
 from gradcheck.methods._torch.layouts import (
     DRESSINGS,
     LAYOUTS,
+    LAYOUTS_OF_MANY_AXES,
     as_it_is,
     strided,
 )
@@ -157,7 +158,7 @@ _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("into a .grad that is there", clauses.added_to_grad),
     *(
         (f"for {name} inputs", partial(clauses.laid_out, layout))
-        for name, layout in LAYOUTS.items()
+        for name, layout in (LAYOUTS | LAYOUTS_OF_MANY_AXES).items()
     ),
     *(
         (f"for {name} inputs", partial(clauses.in_a_grid, layout))
@@ -169,7 +170,7 @@ _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
         for name, each in DRESSINGS.items()
     ),
     ("for a cotangent from .sum()", clauses.behind_sum),
-    (f"for more than {clauses.MANY} entries", clauses.many_entries),
+    (f"for more than {clauses.MANY} entries", partial(clauses.many_entries, clauses.MANY)),
     ("for one entry", clauses.one_entry),
     ("for no entries", clauses.no_entries),
     ("with uninitialized memory filled", clauses.with_memory_filled),
@@ -182,6 +183,11 @@ _COTANGENTS: tuple[tuple[str, clauses.Clause], ...] = (
     ("for a cotangent with zeros", clauses.with_zeros),
 )
 _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
+    *(
+        (f"for a cotangent from .sum(dim={axis})", partial(clauses.behind_sum_along, axis))
+        for axis in (0, -1)
+    ),
+    (f"for more than {clauses.BLOCKS:,} entries", partial(clauses.many_entries, clauses.BLOCKS)),
     ("with create_graph", clauses.with_graph),
     ("after another forward in between", clauses.after_another),
     ("after an update of the inputs in place", clauses.after_an_update),

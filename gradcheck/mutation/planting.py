@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
+from gradcheck.implementations.departures import looking
 from gradcheck.implementations.subject import Subject
 from gradcheck.mutation.kinds import FaultKind, FaultPlace, FaultyCall, is_wrapped
 
@@ -97,10 +98,10 @@ class Mutant:
 
     def acted(self, number: Tensor, x: Tensor) -> Tensor:
         """The altered number. Nobody listens: a kernel shows none of its comparisons either."""
-        is_listened_to = torch._C._len_torch_dispatch_stack() > 0  # what is not judged
+        is_judged = not (torch._C._len_torch_dispatch_stack() > 0 or looking.get())
         with _disable_current_modes():
             found = self.kind.act(number, x)
-            if not is_listened_to:
+            if is_judged:
                 self.strikes.note(number, found)
         return found
 

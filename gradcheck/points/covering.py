@@ -49,6 +49,7 @@ _EVEN = 128
 """So many numbers are spread evenly, over as few points as hold them but at least ``_RELATED``."""
 _EVEN_REACH = 10.0  # from the domain's number nearest to 0: there code has its branches
 _EVEN_TURNS = 3
+_FAR = 32  # binades on either side of 1, over which candidates are spread
 _KINKS = 12  # points on breakpoints or beside them
 _RELATED = 4  # points of each relation
 _AIMED_TURNS = 6
@@ -75,6 +76,23 @@ def covering(
         for field in fields
     }
     return tuple(kind.partition(":")[0] for kind, _ in turns), points
+
+
+def candidates(inputs: tuple[Input, ...], dtype: Dtype, count: int) -> dict[str, Array]:
+    """Return many points, spread evenly near 0 and by magnitude, for whoever looks where to look.
+
+    Shapes: [found, *shape] for each input, at most ``count``.
+    """
+    fields = fields_of(inputs, dtype)
+    if not have_numbers(fields):
+        return generate(inputs, "bulk", _KEY, 0, dtype)
+    makers = (
+        partial(_even_rows, count // 2),
+        partial(_of_any_binade, count // 4),
+        partial(_simple, min(count // 4, len(_SIMPLE))),
+    )
+    lists = [_made(inputs, fields, f"candidates:{n}", make) for n, make in enumerate(makers)]
+    return {name: np.concatenate([each[name] for each in lists]) for name in lists[0]}
 
 
 def _first(points: dict[str, Array]) -> Array:
@@ -198,8 +216,12 @@ def _even(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
     They are placed by the multiples of the golden ratio, modulo 1; those of a point stand in
     random order.
     """
+    size = max(_entries(fields), 1)
+    return _even_rows(max(_RELATED, -(-_EVEN // size)), fields)
+
+
+def _even_rows(rows: int, fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
     size = _entries(fields)
-    rows = max(_RELATED, -(-_EVEN // max(size, 1)))
     order = np.argsort(random_words(derive_key(_KEY, "even"), (rows, size)), axis=1)
     shares = golden_shares(np.arange(rows)[:, None] * size + order)
     columns = [_placed(part, field) for field, part in _by_field(fields, shares)]
@@ -255,6 +277,28 @@ def _of_binade(exponent: int | NDArray[np.int64], key: int, shape: tuple[int, ..
     """Return numbers from the upper two thirds of a binade."""
     share = (22 + random_below(42, key, shape)) / 64
     return np.ldexp(1.0 + share, exponent)
+
+
+def _of_any_binade(rows: int, fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return numbers of both signs whose logarithms are spread evenly; in every other row alike."""
+    shape = rows, _entries(fields)
+    reach = min(_FAR, fields[0].dtype.emax - 1)
+    row, entry = np.arange(rows)[:, None], np.arange(shape[1])
+    apart = golden_shares(row * max(shape[1], 1) + entry)
+    alike = golden_shares(row // 2) + apart / reach
+    exponent = (2 * np.where(row % 2 == 0, apart, alike % 1.0) - 1) * reach
+    whole = np.floor(exponent)
+    # Sums and products alone: every machine rounds them alike.
+    numbers = np.ldexp(1.0 + (exponent - whole), whole.astype(np.int32))
+    numbers = np.where(random_below(2, derive_key(_KEY, "sign"), shape) == 0, numbers, -numbers)
+    return numbers, np.ones(shape, dtype=np.bool_)
+
+
+def _simple(rows: int, fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the simple numbers, each in turn on every entry."""
+    places = (np.arange(rows)[:, None] + np.arange(_entries(fields))) % len(_SIMPLE)
+    numbers = np.array(_SIMPLE)[places]
+    return numbers, np.ones(numbers.shape, dtype=np.bool_)
 
 
 def _zeros(fields: Fields) -> tuple[Floats, NDArray[np.bool_]]:

@@ -112,6 +112,14 @@ def covering_batch(site: Site, aims: tuple[float, ...] = ()) -> Batch:
     return _meeting(site, Batch(kinds, points, len(kinds)))
 
 
+def beginning_with(batch: Batch, found: dict[str, Array]) -> Batch:
+    """Return the covering set with points that were found at its code, behind its first two."""
+    count = len(next(iter(found.values())))
+    numbers = np.arange(batch.count)
+    found_batch = Batch(("found",) * count, found, count)
+    return _joined([batch.taken(numbers < _FEWEST), found_batch, batch.taken(numbers >= _FEWEST)])
+
+
 def planned(
     case: Case, variant: Variant, dtype: Dtype, run_options: RunOptions, covering: Batch
 ) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.floats import round_to
 from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
+from gradcheck.implementations.departures import departing, derivatives_of
 from gradcheck.implementations.in_place import in_place_subject, rewritten_in_place
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes, DifferenceSettings
-from gradcheck.points.generate import generate, to_coordinates, to_rows
-from gradcheck.points.plan import Batch, Site, covering_batch, parts, planned
+from gradcheck.points.covering import candidates
+from gradcheck.points.generate import generate, to_coordinates, to_rows, within
+from gradcheck.points.plan import Batch, Site, beginning_with, covering_batch, parts, planned
 from gradcheck.query import Array, Query
 from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.reference import Reference
@@ -36,6 +40,10 @@ Kept = TypeVar("Kept")
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
+_TOGETHER, _ALONE, _MOST_ENTRIES = (1024, 8192), (96, 48), 4096
+"""Of the covering set and of further points, so many are looked at for a departure: where one call
+takes many, and where each is a call of its own; and the entries of all the latter, at most."""
+_BESIDE = 2.0**-8  # how far from a breakpoint a departure is looked for, relatively
 _HEARD = 3  # calls of each sort, at which a user's code is listened to
 
 
@@ -236,7 +244,8 @@ class _Shared:
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._compared: dict[tuple[Implementation, str, str], tuple[float, ...]] = {}
         self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
-        self._planned: dict[tuple[str, tuple[float, ...], RunOptions], Batch] = {}
+        self._departing: dict[tuple[Implementation, str, str], Points] = {}
+        self._planned: dict[Hashable, Batch] = {}
         self.kept: dict[Hashable, Any] = {}
         self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
         self._settings: dict[
@@ -297,15 +306,17 @@ class _Shared:
 
     def planned(self, check: Check, run_options: RunOptions) -> Batch:
         """The points to look at; many numbers are made anew instead of kept."""
-        aims = self._aims(check)
-        key = check.dtype, aims, run_options
-        if key in self._planned:
-            return self._planned[key]
-        dtype, variant = DTYPES[check.dtype], check.variant
+        aims, dtype, variant = self._aims(check), DTYPES[check.dtype], check.variant
         if (check.dtype, aims) not in self._covering:
             site = Site(variant.inputs, variant.formula, dtype)
             self._covering[check.dtype, aims] = covering_batch(site, aims)
         covering = self._covering[check.dtype, aims]
+        found_at = self._departures(check, covering)
+        key = check.dtype, aims, tuple(each.tobytes() for each in found_at.values()), run_options
+        if key in self._planned:
+            return self._planned[key]
+        if found_at:
+            covering = beginning_with(covering, found_at)
         found = planned(check.case, variant, dtype, run_options, covering)
         if sum(each.size for each in found.points.values()) <= MOST_KEPT:
             self._planned[key] = found
@@ -323,6 +334,61 @@ class _Shared:
             where = check.case, check.variant, check.implementation, check.dtype, check.device
             self._compared[key] = compared_constants(subject_of(*where), _calls(check))
         return self._compared[key]
+
+    def _departures(self, check: Check, covering: Batch) -> Points:
+        """Points at which a user's code departs from the formula as PyTorch differentiates it."""
+        if not check.implementation.is_own_code:
+            return {}
+        key = check.implementation, check.dtype, check.device
+        if key not in self._departing:
+            where = check.case, check.variant, check.implementation, check.dtype, check.device
+            together = check.variant.is_elementwise and self.takes_many_points(*where)
+            self._departing[key] = _departures(check, covering, together=together)
+        return self._departing[key]
+
+
+def _departures(check: Check, covering: Batch, *, together: bool) -> Points:
+    variant, dtype = check.variant, DTYPES[check.dtype]
+    size = sum(math.prod(each.shape) for each in variant.inputs)
+    site = Site(variant.inputs, variant.formula, dtype)
+    points = _looked_at(site, covering, size, together=together)
+    count, wide = count_of(points), "complex128" if dtype.parts else "float64"
+    ours, theirs = (
+        [
+            [_probe(points[each.name][k], name, device) for each in variant.inputs]
+            for k in ([slice(None)] if together else range(count))
+        ]
+        for name, device in ((check.dtype, check.device), (wide, "cpu"))
+    )
+    rows = to_rows(variant.inputs, points)
+    places = rows[:, 0].real if size == 1 else np.abs(rows).max(axis=1, initial=0.0)
+    formula = Implementation(text="", where=check.implementation.where)
+    code = subject_of(check.case, variant, check.implementation, check.dtype, check.device)
+    other, each = subject_of(check.case, variant, formula, wide, "cpu"), count if together else 1
+    chosen = departing(
+        [derivatives_of(code, call, each) for call in ours],
+        [derivatives_of(other, call, each) for call in theirs],
+        places,
+        dtype,
+    )
+    return {name: values[chosen] for name, values in points.items()} if chosen else {}
+
+
+def _looked_at(site: Site, covering: Batch, size: int, *, together: bool) -> Points:
+    """The beginning of the covering set, and points beside it; few where they are large."""
+    first, more = _TOGETHER if together else _ALONE
+    most = first + more if together else _MOST_ENTRIES // max(size, 1)
+    begun = covering.taken(np.arange(covering.count) < min(first, most))
+    kinks = begun.taken(np.array(begun.kinds) == "breakpoints").points
+    other = [candidates(site.inputs, site.dtype, min(more, most))]
+    for factor in (1 + _BESIDE, 1 - _BESIDE):
+        moved = {name: round_to(values * factor, site.dtype) for name, values in kinks.items()}
+        inside = within(site.inputs, moved, site.dtype)
+        other.append({name: values[inside] for name, values in moved.items()})
+    return {
+        name: np.concatenate([values, *(each[name] for each in other)])
+        for name, values in begun.points.items()
+    }
 
 
 def _calls(check: Check) -> list[list[torch.Tensor]]:

@@ -18,6 +18,10 @@ from gradcheck.methods._torch.rounding import Repeated
 WAVE = {"formula": "sin(x)*y", "inputs": {"x": "(0.5, 1.5)", "y": "(0.5, 1.5)"}}
 SHAPED = {"domain": "(0.5, 1.5)", "shape": [2, 3]}
 GRID = {"formula": "sin(x)*y", "inputs": {"x": SHAPED, "y": SHAPED}}
+BOX, IMAGES = (
+    {**GRID, "inputs": {name: {**SHAPED, "shape": shape} for name in "xy"}}
+    for shape in ([2, 3, 2], [2, 2, 2, 2])
+)
 PAIR = {**WAVE, "formula": {"up": "sin(x)*y", "down": "sin(x)*y"}}
 QUICK = {"dtype": "float64", "points": 32, "order": 1}
 
@@ -367,6 +371,14 @@ def is_sliced(t):
     return t.storage_offset() != 0 and t.is_contiguous()
 
 
+def is_permuted(t):
+    return t.ndim == 3 and t.stride(0) < t.stride(1)
+
+
+def is_channels_last(t):
+    return not t.is_contiguous() and t.is_contiguous(memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class Culprit:
     """A function that breaks one clause, what names the clause, and a right twin."""
@@ -420,8 +432,18 @@ CULPRITS = {
     ),
     "a strided cotangent": Culprit("wrong for a cotangent that is strided",
                                    where_backward_meets(is_strided)),
-    "a transposed cotangent": Culprit("wrong for a cotangent from .T",
+    "a transposed cotangent": Culprit("and for a cotangent from .T",
                                       where_backward_meets(is_transposed), case=GRID),
+    "a cotangent expanded along one axis": Culprit(
+        "wrong for a cotangent from .sum(dim=0)",
+        where_backward_meets(lambda t: t.ndim == 2 and t.stride(0) == 0 < t.stride(1)), case=GRID,
+    ),
+    "a permuted cotangent": Culprit(
+        "wrong for a cotangent that is permuted", where_backward_meets(is_permuted), case=BOX
+    ),
+    "channels-last inputs": Culprit(
+        "wrong for channels-last inputs", where_input(is_channels_last), case=IMAGES
+    ),
     "a cotangent behind sum": Culprit("wrong for a cotangent from .sum()",
                                       where_backward_meets(is_expanded)),
     "a cotangent behind cat": Culprit("wrong for a cotangent from cat",
@@ -448,6 +470,12 @@ CULPRITS = {
     ),
     "many entries": Culprit("wrong for more than 128 entries",
                             where_input(lambda x: x.numel() > 128)),
+    "a second block": Culprit("wrong for more than 5,000 entries",
+                              where_input(lambda x: x.numel() > 4096)),
+    "a vector that is not full": Culprit(
+        "wrong for more than 128 entries",
+        where_input(lambda x: x.numel() > 100 and x.numel() % 16 > 0),
+    ),
     "one entry": Culprit("wrong for one entry", where_input(lambda x: x.shape == (1,))),
     "no entries": Culprit(
         "fails for no entries", passing(lambda c: c / (1 if c.numel() else 1 // c.numel()))
@@ -554,7 +582,12 @@ def test_a_backward_may_not_refuse_a_layout():
     grid = [[0.5, 0.75], [1.0, 1.25]]
     answers = asked(Viewing.apply, grid, grid, output_shape=(2, 2))
     failed = [each.label for each in remarks(answers) if each.ruling is Ruling.DISAGREE]
-    assert failed == ["for a cotangent from .T", "for a cotangent from cat"]
+    assert failed == [
+        "for a cotangent from .T",
+        "for a cotangent from cat",
+        "for a cotangent from .sum(dim=0)",
+        "for a cotangent from .sum(dim=-1)",
+    ]
 
 
 def test_a_case_without_reverse_mode_has_no_contract():

@@ -222,7 +222,7 @@ def test_points_are_aimed_at_the_comparisons_of_a_users_code(declaration, seed, 
     check = check_of(case_of(declaration, squared(wrong)), "reverse")
     outcome = rule(check, RunOptions(seed=seed))
     assert outcome.verdict is ruling
-    assert outcome.visited["aimed"] >= 5
+    assert outcome.visited["aimed"] >= 4  # where it goes wrong, points `found` take their share
 
 
 def test_no_point_is_aimed_at_what_is_made_of_pytorchs_functions_alone():

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
@@ -49,7 +50,8 @@ from gradcheck.methods._torch.layouts import (
 from gradcheck.methods._torch.operators import complaints_of_opcheck
 from gradcheck.query import Array, Query, flatten, split
 
-MANY, _COPIES = 128, 3
+MANY, BLOCKS, _COPIES = 128, 5000, 3
+"""More entries than one kind of kernel takes, than a thread block has, and rows of a grid."""
 _ELSEWHERE = 0.875
 """Another input, of which every domain that holds zero's surroundings or a half line has most."""
 
@@ -106,6 +108,12 @@ class FirstCall:
     def other_value(self, label: str, value: Array, usual: Array) -> Iterator[Answer]:
         """The value, unless it is the usual one, which ``value`` judges, bit for bit."""
         return self._if_other(Answer(label, Query(0), value), usual)
+
+    def other_direction(
+        self, label: str, cotangent: Array, numbers: Array, usual: Array
+    ) -> Iterator[Answer]:
+        """The gradient along another cotangent, unless it is the usual one, bit for bit."""
+        return self._if_other(Answer(label, Query(1, cotangent, (None,)), numbers), usual)
 
     def _if_other(self, answer: Answer, usual: Array) -> Iterator[Answer]:
         """An answer that differs; where it is asked for again it is given in any case."""
@@ -314,6 +322,26 @@ def behind_sum(label: str, first: FirstCall) -> Iterator[Said]:
     yield Answer(label, query, gradient_rows(found, first.invocation, inputs))
 
 
+def behind_sum_along(axis: int, label: str, first: FirstCall) -> Iterator[Said]:
+    """Behind a sum along one axis: the same numbers as a cotangent that is no view, or so told."""
+    inputs, weights = first.leaves(), first.weights
+    shown = [
+        weight.select(axis, 0).unsqueeze(axis).expand_as(weight) if weight.ndim > 1 else weight
+        for weight in weights
+    ]
+    if all(map(torch.equal, shown, weights)):
+        return
+    results = first.results(inputs)
+    dense, found = (
+        gradient_rows(
+            pulled(results, inputs, each, retain_graph=True), first.invocation, inputs
+        )
+        for each in ([weight.contiguous() for weight in shown], shown)
+    )  # fmt: skip
+    cotangent = output_rows(shown, first.invocation)
+    yield from first.other_direction(label, cotangent, found, dense)
+
+
 # other cotangents
 
 
@@ -362,11 +390,14 @@ def _without_cotangent(result: Tensor) -> Tensor:
 # how many entries
 
 
-def many_entries(label: str, first: FirstCall) -> Iterator[Said]:
-    """The points again and again, in one call; the last of them are told."""
+def many_entries(most: int, label: str, first: FirstCall) -> Iterator[Said]:
+    """The points again and again, in one call; the last of them are told.
+
+    They are an odd number, so that no block of a kernel, and no vector of a processor, is full.
+    """
     if first.invocation.batched:
-        copies = MANY // first.invocation.count + 1
-        yield from first.other(label, _told_last(first, copies, _vector, result_of))
+        rows = max(most, first.invocation.count) // 2 * 2 + 3
+        yield from first.other(label, _told_last(first, rows, _vector, result_of))
 
 
 def one_entry(label: str, first: FirstCall) -> Iterator[Said]:
@@ -407,7 +438,8 @@ def _is_taken(invocation: Invocation) -> bool:
 def in_a_grid(layout: Layout, label: str, first: FirstCall) -> Iterator[Said]:
     """The points several times in a tensor of two dimensions, where the code takes one."""
     if first.invocation.batched and _takes_grids(first):
-        numbers = _told_last(first, _COPIES, lambda leaf: laid(_grid(leaf), layout), _accepted)
+        rows = _COPIES * first.invocation.count
+        numbers = _told_last(first, rows, lambda leaf: laid(_grid(leaf), layout), _accepted)
         yield from first.other(label, numbers)
 
 
@@ -420,15 +452,15 @@ def _grid(leaf: Tensor) -> Tensor:
 
 
 def _told_last(
-    first: FirstCall, copies: int, laid: Callable[[Tensor], Tensor], called: _Called
+    first: FirstCall, rows: int, laid: Callable[[Tensor], Tensor], called: _Called
 ) -> Array:
-    """The gradients of the last of several copies of the points, all in one call."""
-    repeated = _repeated(first, copies)
+    """The gradients of the last of so many repeated points, all in one call."""
+    repeated = _repeated(first, rows)
     inputs = [
         laid(leaf.detach()).detach().requires_grad_()
         for leaf in input_leaves(repeated, requires_grad=False)
     ]
-    weights = cotangent_tensors(np.tile(first.cotangent, (copies, 1)), repeated)
+    weights = cotangent_tensors(first.cotangent[_turns(first, rows)], repeated)
     found = pulled(
         _accepted(repeated, inputs) if laid is not _vector else result_of(repeated, inputs),
         inputs,
@@ -437,7 +469,12 @@ def _told_last(
     return gradient_rows(found, repeated, inputs)[-first.invocation.count :]
 
 
-def _repeated(first: FirstCall, copies: int) -> Invocation:
+def _turns(first: FirstCall, rows: int) -> NDArray[np.int64]:
+    """The numbers of the points in so many rows, which end with the last point."""
+    return (np.arange(rows) - rows) % first.invocation.count
+
+
+def _repeated(first: FirstCall, rows: int) -> Invocation:
     """The points several times; results of any shape are told as one row."""
     invocation = first.invocation
 
@@ -447,13 +484,14 @@ def _repeated(first: FirstCall, copies: int) -> Invocation:
             return found.reshape(-1)
         return [each.reshape(-1) if isinstance(each, Tensor) else each for each in found]
 
-    inputs = tuple(np.concatenate([x] * copies) for x in invocation.inputs)
+    turns = _turns(first, rows)
+    inputs = tuple(x[turns] for x in invocation.inputs)
     return replace(invocation, function=function, inputs=inputs)
 
 
 def _takes_grids(first: FirstCall) -> bool:
     """Whether the code acts on each entry of a tensor of two dimensions alone."""
-    repeated = _repeated(first, _COPIES)
+    repeated = _repeated(first, _COPIES * first.invocation.count)
     try:
         with torch.no_grad():
             rows, grids = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -74,8 +75,24 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def _is_strided(result: Tensor, weight: Tensor) -> tuple[Tensor, Tensor] | None:
-    other = strided(weight)
+def _permuted(tensor: Tensor) -> Tensor | None:
+    """The first two axes exchanged in memory."""
+    return tensor.transpose(0, 1).contiguous().transpose(0, 1) if tensor.ndim > 2 else None
+
+
+def _channels_last(tensor: Tensor) -> Tensor | None:
+    """The second axis innermost, which is ``torch.channels_last`` of four axes."""
+    return tensor.movedim(1, -1).contiguous().movedim(-1, 1) if tensor.ndim > 3 else None
+
+
+LAYOUTS_OF_MANY_AXES: dict[str, Layout] = {
+    "permuted": _permuted,
+    "channels-last": _channels_last,
+}
+
+
+def _lying(layout: Layout, result: Tensor, weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    other = layout(weight)
     return None if other is None else (result, other)
 
 
@@ -92,7 +109,9 @@ def _behind_cat(result: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 DRESSINGS: dict[str, Dressing] = {
-    "that is strided": _is_strided,
+    "that is strided": partial(_lying, strided),
     "from .T": _behind_transposition,
     "from cat": _behind_cat,
+    "that is lazily conjugated": partial(_lying, _conjugated),
+    **{f"that is {name}": partial(_lying, each) for name, each in LAYOUTS_OF_MANY_AXES.items()},
 }
