@@ -19,7 +19,6 @@ from torch.autograd import forward_ad
 
 from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.exceptions import eagerly
-
 from gradcheck.methods._torch.zero_tensors import with_memory
 
 _COMPARING = frozenset({

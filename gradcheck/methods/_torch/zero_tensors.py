@@ -6,6 +6,7 @@ that is made of others, as ``ldexp`` is, reads memory that does not exist, which
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +17,19 @@ from torch.utils._pytree import tree_map_only
 
 def with_memory(function: Any, arguments: Any, keywords: Any) -> tuple[Any, Any]:
     """Return what an operator is given below a mode, with zeros that it can read."""
-    if not _reads(function):
+    if not (_are_among((*arguments, *keywords.values())) and _reads(function)):
         return arguments, keywords
     found: tuple[Any, Any] = tree_map_only(Tensor, _in_memory, (arguments, keywords))
     return found
+
+
+def _are_among(values: Iterable[Any]) -> bool:
+    return any(
+        each._is_zerotensor()
+        if isinstance(each, Tensor)
+        else isinstance(each, list | tuple) and _are_among(each)
+        for each in values
+    )
 
 
 def _in_memory(tensor: Tensor) -> Tensor:
