@@ -207,7 +207,7 @@ PLANE: tuple[Right, ...] = (
      lambda x, y: x * (1 + (y / x) ** 2).sqrt()),
     ("hypotenuse", "sqrt(x**2 + y**2)", PQ, torch.hypot),
     ("quotient by the inverse", "x/y", NEAR, lambda x, y: x * (1 / y)),
-    ("quotient by logs", "x/y", PQ, lambda x, y: (x.log() - y.log()).exp()),
+    ("quotient by logs", "x/y", NEAR, lambda x, y: (x.log() - y.log()).exp()),
     ("product by logs", "x*y", NEAR, lambda x, y: (x.log() + y.log()).exp()),
     ("product by squares", "x*y", TAME_XY, lambda x, y: ((x + y) ** 2 - (x - y) ** 2) / 4),
     ("square of a difference", "(x - y)**2", TAME_XY, lambda x, y: x * x - 2 * x * y + y * y),
