@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 
 from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.exceptions import eagerly
+from gradcheck.methods._torch.zero_tensors import with_memory
 
 _COMPARING = frozenset({
     "lt", "le", "gt", "ge", "eq", "ne", "lt_", "le_", "gt_", "ge_", "eq_", "ne_",
@@ -99,7 +100,8 @@ class _Listener(DispatchMode):
                     self.tensors |= _finite(_numbers_of(argument))
                 else:
                     self.scalars |= _finite([argument])
-        return function(*arguments, **(keywords or {}))
+        arguments, keywords = with_memory(function, arguments, keywords or {})
+        return function(*arguments, **keywords)
 
 
 def _numbers_of(tensor: Tensor) -> list[Any]:

@@ -16,7 +16,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from gradcheck.answer import Floats, Grade, Ruling
-from gradcheck.dtypes import FLOAT32, Dtype
+from gradcheck.dtypes import Dtype
 from gradcheck.floats import spacing
 from gradcheck.ops.balls import working
 from gradcheck.query import Array
@@ -488,8 +488,6 @@ def _rule_own(
     own = own_rounding(todo, np.where(todo, error, 0.0))
     sheet.note(own, todo)
     opaque, left = own.opaque != "", (own.left != "") & ~stated
-    # a fused kernel may add up in half precision, which moves of its parts in float32 do not show
-    in_half = np.bool_(dtype.precision < FLOAT32.precision) & (error <= allowed.of_scale)
     by_moves = allowed.slack + MOVES_FACTOR * own.spread
     by_range = allowed.slack + MOVES_FACTOR * own.ranged
     grey = GREY_FACTOR * np.maximum(allowed.stable, allowed.explained)
@@ -500,7 +498,9 @@ def _rule_own(
     sheet.rule(left & (error <= by_range), _INACCURATE, Why.OWN_RANGE)
     if bounds_by_norm is not None:
         _rule_by_norm(sheet, dtype, own, bounds_by_norm)
-    by_chain = (opaque | in_half) & (error <= allowed.explained)
+    # a branch may leave out what rounding hides, and a fused kernel of half precision add up in it:
+    # moves of an ulp do not show that
+    by_chain = (opaque | (error <= allowed.of_scale)) & (error <= allowed.explained)
     sheet.rule(by_chain, _INACCURATE, Why.NO_DIGIT_RIGHT)
     sheet.rule(opaque & (error <= grey), _INACCURATE, Why.GREY)
     sheet.rule(opaque & (error <= allowed.of_scale), _INACCURATE, Why.SCALE)

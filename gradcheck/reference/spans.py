@@ -170,11 +170,12 @@ class _Spans:
         self.zero["coarse"] = self.zero["fine"] = Balls.zero
 
     def lift(self, balls: Array, some: Array | None) -> Array:
-        """Inputs: nothing is on the way to them."""
+        """Inputs: nothing is on the way to them, but to one that is subnormal it is itself."""
         found = np.zeros(balls.shape, dtype=_RECORD)
         found["coarse"] = found["fine"] = balls
         found["some"] = some
         found["high"], found["low"] = _span(balls, self.emin)
+        found["lowest"] = np.where(found["low"] < self.emin, found["low"], 0)
         return found
 
     def add(self, a: Array, b: Array) -> Array:

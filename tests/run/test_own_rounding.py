@@ -1,5 +1,7 @@
 """Right code that rounds in its own way is never called wrong, and hides no wrong formula."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -182,3 +184,71 @@ def test_zero_times_a_pole_is_no_overflow():
     )
     right = with_gradient(torch.square, lambda slope, x: slope * x.pow(0))
     assert put(square, right, "reverse").verdict is Ruling.AGREE
+
+
+# at the smallest numbers
+
+ROUNDED_UP = "{formula: sqrt(x**2 + y**2), inputs: {x: positive, y: positive}, order: 1}"
+
+
+def test_a_result_that_is_rounded_to_the_smallest_number_may_be_off_by_as_much():
+    at_least = put(ROUNDED_UP, torch.hypot, "reverse")  # 1 where 0.71 is true, at [5e-324, 5e-324]
+    assert at_least.verdict is Ruling.INACCURATE
+
+
+def test_its_sign_may_not():
+    def negative(x, y):
+        return torch.where(x < 1e-320, -1, 1) * torch.hypot(x, y)
+
+    assert put(ROUNDED_UP, negative, "reverse").verdict is Ruling.DISAGREE
+
+
+ROOT = "{formula: sqrt(x), inputs: {x: '%s'}, order: 1, dtypes: [float64], points: [{at: {x: %s}}]}"
+
+
+def _without_a_number_below(limit):
+    def code(x):
+        return torch.where(x < limit, math.nan, 1.0) * x.sqrt()
+
+    return code
+
+
+def test_no_number_at_an_input_that_is_subnormal_is_inaccurate():
+    declaration = ROOT % ("[1e-320, 1e-318]", "1e-319")
+    code = _without_a_number_below(1e-310)
+    assert put(declaration, code, "reverse").verdict is Ruling.INACCURATE
+
+
+def test_no_number_at_a_normal_input_is_wrong():
+    declaration = ROOT % ("[1e-304, 1e-302]", "1e-303")
+    code = _without_a_number_below(1e-300)
+    assert put(declaration, code, "reverse").verdict is Ruling.DISAGREE
+
+
+# branches
+
+SOFTPLUS = "{formula: log(1 + exp(x)), inputs: {x: '[0, 100]'}, points: [{at: {x: %s}}]}"
+
+
+def _straight_beyond(limit):
+    def code(x):
+        return torch.where(x > limit, x, x.clamp(max=limit).exp().log1p())
+
+    return code
+
+
+def test_a_branch_may_leave_out_what_rounding_of_the_formula_hides():
+    outcome = put(SOFTPLUS % 60, _straight_beyond(40), "second")
+    assert outcome.verdict is Ruling.INACCURATE
+
+
+def test_a_branch_may_not_leave_out_more():
+    assert put(SOFTPLUS % 25, _straight_beyond(20), "second").verdict is Ruling.DISAGREE
+
+
+def test_zeros_without_memory_below_an_operator_made_of_others_end_no_process():
+    def code(x):
+        return torch.ldexp(x, torch.tensor(3.0, dtype=x.dtype)) + torch.ldexp(x, x.detach().round())
+
+    outcome = put("{formula: 8*x + x, inputs: {x: '(-0.4, 0.4)'}, order: 1}", code, "forward")
+    assert outcome.verdict is Ruling.AGREE

@@ -362,6 +362,8 @@ def _failure_anew(defect: Defect, question: Question, home: tuple[str, str]) -> 
         found = _numbers(question, _invocation(defect.alone, defect.at, home))
     except (RuntimeError, Misconduct) as error:
         return _outline(str(error))
+    except Exception:  # a question about many points, which the operator is not called with here
+        return ""
     try:
         truth = _numbers(question, _invocation(defect.written, defect.at, home))
     except (RuntimeError, Misconduct):  # sound operators fail so too: nothing is known of this one

@@ -28,6 +28,7 @@ from gradcheck.judge.judge import MOVES_FACTOR
 from gradcheck.methods._torch.calling import are_close
 from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.exceptions import eagerly
+from gradcheck.methods._torch.zero_tensors import with_memory
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below, random_words
 
@@ -432,7 +433,7 @@ class _Moves(DispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
+        args, kwargs = with_memory(function, args, kwargs or {})
         name = _name_of(function)
         if _is_exact(function, name, args, kwargs):
             return function(*args, **kwargs)
@@ -545,16 +546,17 @@ class _Moves(DispatchMode):
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
     def _shift(self, tensor: Tensor) -> None:
-        """Move each number by an ulp, in place; 0, what would become 0, the largest and what is not
-        finite stay."""
+        """Move each number by an ulp, in place; 0, the largest and what is not finite stay, and the
+        smallest of all, which a third of it may have been rounded to, moves up alone."""
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
         size, limits = tensor.abs(), torch.finfo(tensor.dtype)
-        moves = (size > limits.smallest_normal * limits.eps) & (size < limits.max)
+        directions, smallest = self._directions(tensor), limits.smallest_normal * limits.eps
+        moves = (size < limits.max) & ((size > smallest) | ((size == smallest) & (directions > 0)))
         bits = tensor.view(_INTEGERS[tensor.element_size()])
         step = 1 if self._within is None else round(self.finest / limits.eps)
-        bits.add_(self._directions(tensor) * moves, alpha=step)
+        bits.add_(directions * moves, alpha=step)
 
     def _shift_parts(self, parts: Tensor) -> None:
         """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
