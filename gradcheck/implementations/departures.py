@@ -34,13 +34,16 @@ _MOST = 3
 the largest number of the point, and beside the entry itself, which is often rounding."""
 
 
-Derivatives = Sequence[NDArray[Any] | None]
+DirectionalDerivatives = Sequence[NDArray[Any] | None]
 """The gradient, its derivative and the tangent at the points of a call, each [count, n]; None:
 there is none."""
 
 
 def departing(
-    ours: Sequence[Derivatives], theirs: Sequence[Derivatives], places: Floats, dtype: Dtype
+    ours: Sequence[DirectionalDerivatives],
+    theirs: Sequence[DirectionalDerivatives],
+    places: Floats,
+    dtype: Dtype,
 ) -> list[int]:
     """Return the numbers of points at which a derivative of the two differs by more than rounding.
 
@@ -87,7 +90,9 @@ def _apart(ours: NDArray[Any] | None, theirs: NDArray[Any] | None, *, by_entry: 
     return np.asarray(np.nan_to_num(known).max(axis=1, initial=0.0))
 
 
-def derivatives_of(function: _Called, inputs: Sequence[Tensor], count: int) -> Derivatives:
+def directional_derivatives(
+    function: _Called, inputs: Sequence[Tensor], count: int
+) -> DirectionalDerivatives:
     """Return the derivatives along fixed directions at all points of a call."""
     before = looking.set(True)
     try:
@@ -96,7 +101,7 @@ def derivatives_of(function: _Called, inputs: Sequence[Tensor], count: int) -> D
         looking.reset(before)
 
 
-def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> Derivatives:
+def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> DirectionalDerivatives:
     found: list[NDArray[Any] | None] = []
     for derive, most in ((_reverse, 2), (_forward, 1)):
         answers: list[NDArray[Any] | None] = []

@@ -38,7 +38,8 @@ from gradcheck.methods._torch.calling import (
 from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.lacks import shortened
-from gradcheck.methods._torch.rounding import PATTERNS, Repeated
+from gradcheck.methods._torch.moves import PATTERNS
+from gradcheck.methods._torch.rounding import Repeated
 from gradcheck.methods.second import REVERSE_REVERSE
 
 METHOD = Method(

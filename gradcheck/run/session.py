@@ -20,7 +20,7 @@ from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.graph.lower import in_real_coordinates
 from gradcheck.implementations.comparisons import compared_constants
-from gradcheck.implementations.departures import departing, derivatives_of
+from gradcheck.implementations.departures import departing, directional_derivatives
 from gradcheck.implementations.in_place import in_place_subject, rewritten_in_place
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
@@ -366,8 +366,8 @@ def _departures(check: Check, covering: Batch, *, together: bool) -> Points:
     code = subject_of(check.case, variant, check.implementation, check.dtype, check.device)
     other, each = subject_of(check.case, variant, formula, wide, "cpu"), count if together else 1
     chosen = departing(
-        [derivatives_of(code, call, each) for call in ours],
-        [derivatives_of(other, call, each) for call in theirs],
+        [directional_derivatives(code, call, each) for call in ours],
+        [directional_derivatives(other, call, each) for call in theirs],
         places,
         dtype,
     )

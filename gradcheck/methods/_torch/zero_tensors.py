@@ -6,7 +6,6 @@ that is made of others, as ``ldexp`` is, reads memory that does not exist, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -14,22 +13,20 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from gradcheck.methods._torch.kernels import single_values
+
 
 def with_memory(function: Any, arguments: Any, keywords: Any) -> tuple[Any, Any]:
     """Return what an operator is given below a mode, with zeros that it can read."""
-    if not (_are_among((*arguments, *keywords.values())) and _reads(function)):
+    given = single_values((*arguments, *keywords.values()))
+    if not (any(map(_has_no_memory, given)) and _reads(function)):
         return arguments, keywords
     found: tuple[Any, Any] = tree_map_only(Tensor, _in_memory, (arguments, keywords))
     return found
 
 
-def _are_among(values: Iterable[Any]) -> bool:
-    return any(
-        each._is_zerotensor()
-        if isinstance(each, Tensor)
-        else isinstance(each, list | tuple) and _are_among(each)
-        for each in values
-    )
+def _has_no_memory(value: Any) -> bool:
+    return isinstance(value, Tensor) and value._is_zerotensor()
 
 
 def _in_memory(tensor: Tensor) -> Tensor:

@@ -1,0 +1,387 @@
+"""A mode that moves every number that an operation rounds by an ulp, and tells what it sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._decomp import decomposition_table
+from torch.utils._pytree import tree_map
+
+from gradcheck.answer import Invocation
+from gradcheck.methods._torch.dispatch import DispatchMode
+from gradcheck.methods._torch.kernels import (
+    CASTS,
+    CONTRACTIONS,
+    NEVER_OVERFLOW,
+    NEVER_ZERO,
+    POLES,
+    SINGLE,
+    is_composed,
+    is_readable,
+    loses_nothing,
+    operator_name,
+    python_kernel,
+    rounds_nothing,
+    single_values,
+    written_by,
+)
+from gradcheck.methods._torch.zero_tensors import with_memory
+from gradcheck.randomness import derive_key, random_below, random_words
+
+_MOVES = (-1, -1, 0, 0, 1, 1)
+"""In units in the last place: after a move and its mirror image, in the first two patterns, each
+number moves so in an order of its own. One that moves the answer alone does it both ways from the
+start, and no two cancel in all patterns, but for one time in 180."""
+PATTERNS = 2 + len(_MOVES)
+FREE_PATTERNS = 4
+"""In which each number moves as it likes; they count for answers alone that no pattern before has
+moved. Two that matter alike cancel in these too one time in 14,000."""
+RANGE_PATTERNS = 4
+"""How many of them are repeated with what overflowed or underflowed brought back."""
+_POOL = 1 << 16
+"""So many numbers have an order of their own; an operation takes a stretch of them."""
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_STRIDE = 40_503  # odd, so that the stretches of operations begin all over the pool
+
+
+class Moves(DispatchMode):
+    """Moves results by an ulp, in a pattern that hangs on its number alone; none without one.
+
+    It changes while operations come: ``opaque`` names kernels that cannot be looked into, ``left``
+    says for each point how an operation left the range first, and ``decomposed`` whether a kernel
+    was replaced by its parts. Numbers of a dtype that is coarser than the one under test are let
+    be: to compute in such a one is no rounding.
+    """
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        pattern: int | None,
+        *,
+        into_range: bool = False,
+    ) -> None:
+        super().__init__()
+        self.dtype, self.count, self.batched = (
+            invocation.dtype,
+            invocation.count,
+            invocation.batched,
+        )
+        self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
+        self.pattern, self.into_range = pattern, into_range
+        self.opaque: dict[str, None] = {}
+        self.left = [""] * invocation.count
+        self.decomposed = False
+        self.operations = 0
+        self._within: torch.dtype | None = None  # a kernel of half precision, taken apart
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        args, kwargs = with_memory(function, args, kwargs or {})
+        name = operator_name(function)
+        if rounds_nothing(function, name, args, kwargs):
+            return function(*args, **kwargs)
+        is_single = name in SINGLE and kwargs.get("alpha", 1) in (1, -1)
+        if not is_single and name not in CONTRACTIONS:
+            found = self._taken_apart(function, args, kwargs)
+            if found is not NotImplemented:
+                return found
+            self.opaque.setdefault(name, None)
+        written = written_by(function, args, kwargs)
+        leaves = single_values((*args, *kwargs.values()))
+        before = _Operands.of(leaves, written) if self._watches_range else None
+        storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
+        if self.pattern is not None:
+            args, kwargs = self._given(args, kwargs, None if is_single else written)
+        result = function(*args, **kwargs)
+        before = _seeing_lost(before, name, (function, args, kwargs), result)
+        if name in CASTS and loses_nothing(function, args, result):
+            return result
+        for tensor in written or single_values((result,)):
+            if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
+                self._round(tensor, name, before)
+        return result
+
+    @property
+    def _watches_range(self) -> bool:
+        """Whether it matters what leaves the range: it is told once, without moves."""
+        return self.pattern is None or self.into_range
+
+    def _taken_apart(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """What a kernel is made of, step by step; NotImplemented where that is not known."""
+        if function.namespace not in ("aten", "prims"):
+            rule = python_kernel(function, args, kwargs)
+        else:
+            rule = None if function._schema.is_mutable else decomposition_table.get(function)
+            if rule is None and is_composed(function):
+                rule = function.decompose
+            self.decomposed |= rule is not None
+        if rule is None:
+            return NotImplemented
+        outside = self._within
+        if function.namespace in ("aten", "prims"):
+            self._within = outside or self._half_among((*args, *kwargs.values()))
+        try:
+            with self:
+                return rule(*args, **kwargs)
+        except Exception:  # the kernel itself says what is wrong
+            return NotImplemented
+        finally:
+            self._within = outside
+
+    def _half_among(self, values: Iterable[Any]) -> torch.dtype | None:
+        """The dtype under test, if it is of half precision and among those of some tensors.
+
+        PyTorch's decompositions compute such a kernel in float32. The kernel itself may keep any
+        of its numbers in the dtype, as that of ``glu`` keeps the sigmoid that it takes from 1.
+        """
+        own = getattr(torch, self.dtype)
+        is_half = self.finest > torch.finfo(torch.float32).eps
+        tensors = (each for each in single_values(values) if isinstance(each, Tensor))
+        return own if is_half and any(each.dtype == own for each in tensors) else None
+
+    # moves
+
+    def _given(self, args: Any, kwargs: Any, written: Sequence[Tensor] | None) -> tuple[Any, Any]:
+        """What an operation is given, moved; tensors only where it is known what is written to."""
+        if self._within is not None:
+            args = tuple(self._constant(each) if type(each) is float else each for each in args)
+        if written is None:
+            return args, kwargs
+        found: tuple[Any, Any] = tree_map(lambda each: self._operand(each, written), (args, kwargs))
+        return found
+
+    def _constant(self, number: float) -> float:
+        """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
+        kept = torch.empty(1, dtype=self._within).fill_(number)
+        if kept.double() == number:
+            return number
+        moved = number * (1 + int(self._directions(kept)) * self.finest)
+        return moved if math.isfinite(moved) else number
+
+    def _operand(self, value: Any, written: Sequence[Tensor]) -> Any:
+        """An operand, moved; what is written to stays itself."""
+        if not self._is_rounded(value) or any(value is each for each in written):
+            return value
+        copy = value.clone()
+        self._shift(copy)
+        return copy
+
+    def _is_rounded(self, value: Any) -> bool:
+        """Whether a value holds numbers that the dtype under test rounds, or a finer one."""
+        return (
+            isinstance(value, Tensor)
+            and is_readable(value)
+            and (value.is_floating_point() or value.is_complex())
+            and torch.finfo(value.dtype).eps <= self.finest
+            and not (value.is_conj() or value.is_neg())
+        )
+
+    def _round(self, tensor: Tensor, name: str, before: _Operands | None) -> None:
+        lost, grown = (None, None) if before is None else self._left_range(tensor, name, before)
+        if self.pattern is None:
+            return
+        self._shift(tensor)
+        if self.into_range and not tensor.is_complex():
+            limits = torch.finfo(tensor.dtype)
+            if lost is not None:
+                tensor[lost] = limits.smallest_normal  # which later operations do not lose again
+            if grown is not None:
+                tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
+
+    def _shift(self, tensor: Tensor) -> None:
+        """Move each number by an ulp, in place; 0, the largest and what is not finite stay, and the
+        smallest of all, which a third of it may have been rounded to, moves up alone."""
+        if tensor.is_complex():
+            self._shift_parts(torch.view_as_real(tensor))
+            return
+        size, limits = tensor.abs(), torch.finfo(tensor.dtype)
+        directions, smallest = self._directions(tensor), limits.smallest_normal * limits.eps
+        moves = (size < limits.max) & ((size > smallest) | ((size == smallest) & (directions > 0)))
+        bits = tensor.view(_INTEGERS[tensor.element_size()])
+        step = 1 if self._within is None else round(self.finest / limits.eps)
+        bits.add_(directions * moves, alpha=step)
+
+    def _shift_parts(self, parts: Tensor) -> None:
+        """Both parts of a complex number move by an ulp of the larger: so a product is rounded."""
+        larger = parts.abs().amax(dim=-1, keepdim=True)
+        ulp = torch.nextafter(larger, torch.full_like(larger, math.inf)) - larger
+        step = ulp * self._directions(parts)
+        still = (parts == 0) | ~torch.isfinite(step) | ~torch.isfinite(parts + step)
+        parts.add_(step.masked_fill_(still, 0))
+
+    def _directions(self, like: Tensor) -> Tensor:
+        """-1, 0 or 1 for each number of a tensor; for all alike where they are one number."""
+        self.operations += 1
+        start = self.operations * _STRIDE % _POOL
+        pool = _pool(like.device)[self.pattern or 0]
+        rows = like.reshape(self.count if self._has_rows(like) else 1, -1)
+        if rows.shape[1] > 1 and torch.equal(rows, rows[:, :1].expand_as(rows)):
+            one = pool.roll(-start)[: len(rows), None].expand_as(rows)
+            return one.reshape(like.shape)
+        taken = pool[start : start + like.numel()]
+        if len(taken) < like.numel():
+            taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
+        return taken.reshape(like.shape)
+
+    # range
+
+    def _left_range(
+        self, tensor: Tensor, name: str, before: _Operands
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Where a result has underflowed to 0, and where it has overflowed."""
+        lost = grown = None
+        if name in NEVER_ZERO and (tensor == 0).any():
+            lost = (tensor == 0) & before.ordinary(tensor, self._rows_of, not_zero=True)
+            self._note(lost, "underflows", name, before)
+        if before.vanished is not None and before.vanished.any():
+            lost = before.vanished
+            self._note(lost, "underflows", name, before)
+        # sums of products may be infinity less infinity, as the product of complex numbers is
+        inner = tensor.is_complex() or name in CONTRACTIONS
+        large = ~torch.isfinite(tensor) if inner else torch.isinf(tensor)
+        if name not in NEVER_OVERFLOW and large.any():
+            grown = large & before.ordinary(tensor, self._rows_of, not_zero=name in POLES)
+            self._note(grown, "overflows", name, before)
+        return lost, grown
+
+    def _note(self, where: Tensor, what: str, name: str, before: _Operands) -> None:
+        """Keep for each point what left the range first."""
+        if not where.any():
+            return
+        by_point = self._rows_of(where)
+        rows = None if by_point is None else _plain(by_point.any(dim=1))
+        for row in range(self.count):
+            if not self.left[row] and (rows is None or rows[row]):
+                at = before.told(where, None if rows is None else row)
+                self.left[row] = f"{self.dtype} {what} in {name}{at}"
+
+    def _rows_of(self, tensor: Tensor) -> Tensor | None:
+        """A tensor as a row for each point of a batch; None where it has none."""
+        return tensor.reshape(self.count, -1) if self._has_rows(tensor) else None
+
+    def _has_rows(self, tensor: Tensor) -> bool:
+        return self.batched and tensor.ndim > 0 and tensor.shape[0] == self.count
+
+
+@lru_cache(maxsize=4)
+def _pool(device: torch.device) -> Tensor:
+    """Shapes: [pattern, stretch]."""
+    first = 2 * random_below(2, derive_key("mirrored"), (1, _POOL)) - 1
+    order = random_words(derive_key("rounding"), (len(_MOVES), _POOL)).argsort(axis=0)
+    free = random_below(3, derive_key("free"), (FREE_PATTERNS, _POOL)) - 1
+    moves = np.concatenate([first, -first, np.array(_MOVES)[order], free])
+    return torch.from_numpy(moves.astype(np.int8)).to(device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Operands:
+    """What an operation was given, as it was before."""
+
+    tensors: tuple[Tensor, ...]
+    numbers: tuple[float, ...]
+    zeros: bool
+    vanished: Tensor | None = None  # where all products of a sum of products are lost
+
+    @classmethod
+    def of(cls, leaves: Sequence[Any], written: Sequence[Tensor]) -> _Operands:
+        tensors = [each for each in leaves if isinstance(each, Tensor) and is_readable(each)]
+        return cls(
+            tuple(
+                each.clone() if any(each is one for one in written) else each for each in tensors
+            ),
+            tuple(each for each in leaves if type(each) in (int, float)),
+            any(isinstance(each, Tensor) and each._is_zerotensor() for each in leaves),
+        )
+
+    def ordinary(
+        self, like: Tensor, rows_of: Callable[[Tensor], Tensor | None], *, not_zero: bool
+    ) -> Tensor:
+        """Where all operands of a result are finite, and not 0 either.
+
+        Of what is not computed entry by entry, whether all are of the same point.
+        """
+        found = torch.full_like(like, not (not_zero and self.zeros), dtype=torch.bool)
+        for each in self.tensors:
+            fit = torch.isfinite(each) & ((each != 0) | (not not_zero))
+            found = found & (fit if _spreads(each, like) else _of_all(fit, like, rows_of))
+        numbers = all(math.isfinite(each) and (each != 0 or not not_zero) for each in self.numbers)
+        return found & numbers
+
+    def told(self, where: Tensor, row: int | None) -> str:
+        """The operands at the first place, or in a row the first, in words."""
+        if not self.tensors or not all(_spreads(each, where) for each in self.tensors):
+            return ""
+        places = _plain(torch.nonzero(where))
+        place = tuple(next(each for each in places if row is None or each[0] == row))
+        values = [each.expand(where.shape)[place].item() for each in self.tensors]
+        return " at " + ", ".join(
+            f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
+        )
+
+
+def _seeing_lost(
+    before: _Operands | None, name: str, call: tuple[Any, Any, Any], result: Any
+) -> _Operands | None:
+    """The operands, with where a sum of products of them vanished."""
+    if before is None or name not in CONTRACTIONS or not isinstance(result, Tensor):
+        return before
+    return replace(before, vanished=_vanished(*call, result))
+
+
+def _vanished(function: Any, args: Any, kwargs: Any, result: Tensor) -> Tensor | None:
+    """Where a sum of products is 0 though some have no factor 0: no number is large enough.
+
+    The same sum of magnitudes is 0 there, and that of a 1 for each number that is not 0 is not.
+    """
+    floats = [each for each in single_values((*args, *kwargs.values())) if _is_plain(each)]
+    if function._schema.is_mutable or not _is_plain(result) or not (result == 0).any():
+        return None
+    least = torch.finfo(result.dtype).smallest_normal ** 0.5
+    if not any(((each != 0) & (each.abs() < least)).any() for each in floats):
+        return None
+    sizes, ones = (
+        function(*tree_map(change, args), **tree_map(change, kwargs))
+        for change in (
+            lambda each: each.abs() if _is_plain(each) else each,
+            lambda each: (each != 0).to(each.dtype) if _is_plain(each) else each,
+        )
+    )
+    found: Tensor = (sizes == 0) & (ones > 0)
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and is_readable(value)
+
+
+def _storage(tensor: Tensor) -> int:
+    """Where its memory is; 0 where it has none that may be looked at."""
+    return tensor.untyped_storage().data_ptr() if is_readable(tensor) else 0
+
+
+def _plain(tensor: Tensor) -> Any:
+    """A tensor as lists; not as code under test is watched."""
+    return torch._C.TensorBase.tolist(tensor)
+
+
+def _of_all(fit: Tensor, like: Tensor, rows_of: Callable[[Tensor], Tensor | None]) -> Tensor:
+    """Whether all are fit: of each point where both hold a row for each, else of all points."""
+    rows = rows_of(fit)
+    if rows is None or rows_of(like) is None:
+        return fit.all()
+    return rows.all(dim=1).reshape(-1, *(1,) * (like.ndim - 1))
+
+
+def _spreads(operand: Tensor, like: Tensor) -> bool:
+    try:
+        return operand.expand(like.shape).shape == like.shape
+    except RuntimeError:
+        return False
