@@ -15,7 +15,7 @@ CASES = """\
 cube: {formula: x**3, inputs: {x: real}, torch: x * x * x}
 slope: {formula: 3*x, inputs: {x: real}, torch: 3 * x}
 """
-KINDS = "backward: sign,backward: between -3.3 and -3.2,second: zero"
+KINDS = "backward: sign,call: input with an offset,second: zero"
 QUICK = ("--kinds", KINDS, "--witness", "reverse,second", "--points", "8")
 
 
@@ -31,15 +31,15 @@ per cent of planted faults convicted
                       mutants  settled  gradcheck  torch  tightened  jax style  assert_close
 ────────────────────────────────────────────────────────────────────────────────────────────
 backward, everywhere        2        0      100.0  100.0      100.0      100.0         100.0
-backward, in a band         2        0        0.0    0.0        0.0        0.0           0.0
+call, calls                 2        0        0.0    0.0        0.0        0.0           0.0
 second, everywhere          1        1      100.0  100.0      100.0      100.0         100.0
 all                         5        1       60.0   60.0       60.0       60.0          60.0
 
 
 kinds of which some survive
-                                 mutants  settled  gradcheck  torch  tightened  jax style  assert_close
-───────────────────────────────────────────────────────────────────────────────────────────────────────
-backward: between -3.3 and -3.2        2        0        0.0    0.0        0.0        0.0           0.0
+                            mutants  settled  gradcheck  torch  tightened  jax style  assert_close
+──────────────────────────────────────────────────────────────────────────────────────────────────
+call: input with an offset        2        0        0.0    0.0        0.0        0.0           0.0
 
 
 by witness, of the mutants that it was asked about
@@ -60,8 +60,8 @@ twins without a fault: 2, convicted 0
   convicted by the others, who tell nothing there: torch 0, tightened 0, jax style 0, assert_close 0
 
 survivors: 2
-  two.yaml::slope, backward: between -3.3 and -3.2: it never struck: passed 24 times, it changed no number
-  two.yaml::cube, backward: between -3.3 and -3.2: it never struck: passed 24 times, it changed no number
+  two.yaml::slope, call: input with an offset: it never struck: passed 80 times, it changed no number
+  two.yaml::cube, call: input with an offset: it never struck: passed 80 times, it changed no number
 
 float64, 8 points, seed 0: 8 results of 2 cases, N s
 """  # noqa: E501 - as it is printed
