@@ -230,7 +230,7 @@ def test_progress_is_told_in_a_pipe_and_not_under_q(tmp_path, monkeypatch):
     monkeypatch.setattr(fuzzing, "DEFAULT_WITNESSES", ("value",))
     (tmp_path / "fuzz-1.yaml").write_text("found_by_fuzz: {formula: sin(x), inputs: {x: real}}\n")
     asked = ["fuzz", "--minutes", "0", "--report", str(tmp_path)]
-    assert "1 functions, 0 s of 0 s: 1 agree\n" in CliRunner().invoke(app, asked).stderr
+    assert "1 function, 0 s of 0 s: 1 agree\n" in CliRunner().invoke(app, asked).stderr
     assert CliRunner().invoke(app, [*asked, "-q"]).stderr == ""
 
 
