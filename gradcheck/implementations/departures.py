@@ -28,7 +28,6 @@ from gradcheck.methods._torch.exceptions import eagerly
 _Called = Callable[..., Any]
 looking: ContextVar[bool] = ContextVar("looking", default=False)
 """Whether what is called now is looked at here, and so judged by nobody."""
-_LOW = 16  # bits
 _MOST = 3
 """Departures of each derivative: the gradient, the tangent and the gradient's derivative; beside
 the largest number of the point, and beside the entry itself, which is often rounding."""
@@ -51,10 +50,8 @@ def departing(
     neighbourhoods come first.
     """
     order, found = np.argsort(places, kind="stable"), dict[int, None]()
-    # In low precision what is far from itself is mostly rounding, by which arrays are judged.
-    is_low = dtype.precision < _LOW
-    least = 2.0**-3 if is_low else 2.0 ** -(dtype.precision // 2)
-    for by_entry in (False,) if is_low else (False, True):
+    least = 2.0 ** -(dtype.precision // 2)
+    for by_entry in (False, True):
         for one, other in zip(zip(*ours, strict=True), zip(*theirs, strict=True), strict=True):
             pairs = zip(one, other, strict=True)
             apart = np.concatenate([_apart(*pair, by_entry=by_entry) for pair in pairs])

@@ -326,7 +326,9 @@ def behind_sum_along(axis: int, label: str, first: FirstCall) -> Iterator[Said]:
     """Behind a sum along one axis: the same numbers as a cotangent that is no view, or so told."""
     inputs, weights = first.leaves(), first.weights
     shown = [
-        weight.select(axis, 0).unsqueeze(axis).expand_as(weight) if weight.ndim > 1 else weight
+        weight.select(axis, 0).unsqueeze(axis).expand_as(weight)
+        if weight.ndim > 1 and weight.numel()
+        else weight
         for weight in weights
     ]
     if all(map(torch.equal, shown, weights)):
