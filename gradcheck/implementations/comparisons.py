@@ -7,10 +7,8 @@ forward. What Python itself compares, after ``item()``, is not heard.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from gradcheck.methods._torch.dispatch import DispatchMode
-from gradcheck.methods._torch.exceptions import eagerly
+from gradcheck.methods._torch.exceptions import out_of_turn
 from gradcheck.methods._torch.zero_tensors import with_memory
 
 _COMPARING = frozenset({
@@ -55,11 +53,8 @@ def _listened(
 ) -> _Listener:
     listener = _Listener()
     for derive in (_twice_reverse, _forward):
-        # Errors and warnings come again in the call that counts.
-        with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            with eagerly(), listener:
-                derive(function, [each.detach().clone() for each in inputs], cotangent)
+        with out_of_turn(), listener:
+            derive(function, [each.detach().clone() for each in inputs], cotangent)
     return listener
 
 
@@ -68,14 +63,19 @@ def _twice_reverse(function: Callable[..., Any], inputs: list[Tensor], cotangent
     leaves = [each.requires_grad_() for each in inputs]
     found: Any = function(*leaves)
     for create_graph in (False, True, False):
-        several = found if isinstance(found, list | tuple) else [found]
-        live = [each for each in several if isinstance(each, Tensor) and each.requires_grad]
+        live = differentiable(found)
         cotangents = [torch.full_like(each, cotangent) for each in live]
         slopes = torch.autograd.grad(
             live, leaves, cotangents, retain_graph=True, create_graph=create_graph,
             allow_unused=True,
         )  # fmt: skip
         found = slopes if create_graph else found
+
+
+def differentiable(results: Any) -> list[Tensor]:
+    """Return those of a function's results that autograd can derive."""
+    several = results if isinstance(results, list | tuple) else [results]
+    return [each for each in several if isinstance(each, Tensor) and each.requires_grad]
 
 
 def _forward(function: Callable[..., Any], inputs: list[Tensor], tangent: float) -> None:

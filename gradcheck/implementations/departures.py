@@ -7,9 +7,7 @@ lies, at the price of a few calls that no truth is asked for.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,9 +19,10 @@ from torch.autograd import forward_ad
 
 from gradcheck.answer import Floats
 from gradcheck.dtypes import Dtype
+from gradcheck.implementations.comparisons import differentiable
 from gradcheck.methods._torch.calling import dual_level
 from gradcheck.methods._torch.directions import drawn
-from gradcheck.methods._torch.exceptions import eagerly
+from gradcheck.methods._torch.exceptions import out_of_turn
 
 _Called = Callable[..., Any]
 looking: ContextVar[bool] = ContextVar("looking", default=False)
@@ -102,12 +101,9 @@ def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> Dir
     found: list[NDArray[Any] | None] = []
     for derive, most in ((_reverse, 2), (_forward, 1)):
         answers: list[NDArray[Any] | None] = []
-        # What is raised, or warned of, comes again in the call that counts.
-        with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            with eagerly():
-                for answer in derive(function, [each.detach().clone() for each in inputs]):
-                    answers.append(_joined(answer, count))
+        with out_of_turn():
+            for answer in derive(function, [each.detach().clone() for each in inputs]):
+                answers.append(_joined(answer, count))
         found += [*answers, None, None][:most]
     return found
 
@@ -115,10 +111,10 @@ def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> Dir
 def _reverse(function: _Called, leaves: list[Tensor]) -> Iterator[list[Tensor]]:
     for leaf in leaves:
         leaf.requires_grad_()
-    results = _differentiable(function(*leaves))
+    results = differentiable(function(*leaves))
     yield _gradients(results, leaves, create_graph=False)
     slopes = _gradients(results, leaves, create_graph=True)
-    yield _gradients(_differentiable(slopes), leaves, create_graph=False)
+    yield _gradients(differentiable(slopes), leaves, create_graph=False)
 
 
 def _gradients(results: list[Tensor], leaves: list[Tensor], *, create_graph: bool) -> list[Tensor]:
@@ -138,11 +134,6 @@ def _forward(function: _Called, inputs: list[Tensor]) -> Iterator[list[Tensor]]:
         several = results if isinstance(results, list | tuple) else [results]
         slopes = [forward_ad.unpack_dual(each).tangent for each in several]  # type: ignore[no-untyped-call]
         yield [each.detach() for each in slopes if each is not None]
-
-
-def _differentiable(results: Any) -> list[Tensor]:
-    several = results if isinstance(results, list | tuple) else [results]
-    return [each for each in several if isinstance(each, Tensor) and each.requires_grad]
 
 
 def _direction(tensor: Tensor, stream: int) -> Tensor:

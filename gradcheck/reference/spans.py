@@ -45,17 +45,12 @@ def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: D
     """
     weighted = query.mapped(lambda side: np.where(side == 0, 1.0, side))
     planned, with_zeros = (plan_rows(graphs, each, points) for each in (weighted, query))
-    given = sum(tangent is not None for tangent in query.tangents)
     found: list[Array] = []
     for (rows, contracted), (asked, _) in zip(planned.parts, with_zeros.parts, strict=True):
-        tangents = tuple(
-            np.ones_like(tangent, dtype=bool) if k < given else tangent != 0
-            for k, tangent in enumerate(rows.tangents)
-        )
+        tangents = tuple(tangent != 0 for tangent in rows.tangents)
         cotangent = None if rows.cotangent is None else rows.cotangent != 0
         masks = Rows(rows.order, np.ones_like(rows.points, dtype=bool), cotangent, tangents)
-        way = _Way(graphs.as_pytorch(), rows, masks, dtype)
-        left = way.leaves(asked)
+        left = _Way(graphs.as_pytorch(), rows, masks, dtype).leaves(asked)
         found.append(left if contracted is None else np.asarray(left.any(axis=1, keepdims=True)))
     return planned.arranged(found)
 

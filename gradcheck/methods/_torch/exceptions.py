@@ -7,8 +7,9 @@ results look like constants.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -153,6 +154,15 @@ def eagerly() -> AbstractContextManager[Any]:
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
+
+
+@contextmanager
+def out_of_turn() -> Iterator[None]:
+    """Run a user's code before its turn: what it raises or warns of comes again in its turn."""
+    with suppress(Exception, SystemExit), warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("ignore")
+        with eagerly():
+            yield
 
 
 class _Watch(TorchFunctionMode):
