@@ -116,12 +116,9 @@ def _enclosed(
         _dot_test(graphs, rows, found.answer, (status == Status.SETTLED).all(axis=1))
     balls, reason = found.answer, ""
     undecided = np.zeros(rows.count, dtype=bool)
-    kinks = found.touched
-    if rows.order and kinks.any():
-        kinks = kinks & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
-    if rows.order and kinks.any():
-        reason, undecided = _with_branches(graphs, rows, kinks, balls, status)
-        route += ", branches"
+    if rows.order and found.touched.any():
+        taken, reason, undecided = _with_branches(graphs, rows, found, balls, status)
+        route += ", branches" if taken else ""
     if (status == Status.VAGUE).any():
         _without_dependence(graphs, rows, found, balls, status)
         singular = (status == Status.VAGUE) & ~is_finite(balls)
@@ -136,14 +133,24 @@ def _enclosed(
 
 
 def _with_branches(
-    graphs: DerivativeGraphs, rows: Rows, kinks: Array, balls: Array, status: Array
-) -> tuple[str, Array]:
-    """Fill in the hulls of rows at kinks; return why some have none, and which limits leave be."""
+    graphs: DerivativeGraphs, rows: Rows, found: Pass, balls: Array, status: Array
+) -> tuple[bool, str, Array]:
+    """Fill in the hulls of rows at kinks.
+
+    Weights of several outputs may cancel what each of them has of a kink, which is told of each by
+    itself, whatever the sum.
+
+    Returns:
+        Whether there are such rows, why some have no hull, and which limits leave be.
+    """
     reasons, undecided = [], np.zeros(rows.count, dtype=bool)
+    kinks = found.touched & ((status != Status.SETTLED).any(axis=1) | _unsure(found))
+    taken = bool(kinks.any())
     if rows.cotangent is not None and (np.count_nonzero(rows.cotangent, axis=1) > 1).any():
         groups = _OutputGroups.of(dependence(graphs.function))
-        split = kinks & groups.are_several(rows.cotangent)
+        split = found.touched & groups.are_several(rows.cotangent)
         if split.any():
+            taken = True
             summed = _group_by_group(graphs, rows.take(split), groups)
             balls[split], status[split] = summed.balls, summed.status
             reasons.append(summed.reason)
@@ -155,7 +162,7 @@ def _with_branches(
         status[kinks] = _status_of_union(graphs, rows.take(kinks), united)
         reasons.append(united.reason)
         undecided[kinks] = ~united.decided
-    return "; ".join(dict.fromkeys(filter(None, reasons))), undecided
+    return taken, "; ".join(dict.fromkeys(filter(None, reasons))), undecided
 
 
 @dataclass(frozen=True, slots=True, eq=False)

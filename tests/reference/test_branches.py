@@ -199,6 +199,25 @@ def test_what_one_output_decides_leaves_the_others_all_their_branches():
     assert all(ball.contains(0) and ball.contains(1) for ball in found.balls.ravel())
 
 
+@pytest.mark.parametrize(
+    ("formula", "most"),
+    [
+        ("{one: amin(x), other: amin(x)}", 1),
+        ("{one: amin(x) - amin(x), other: '0 * x[0]'}", 0),
+    ],
+    ids=["two outputs", "one output"],
+)
+def test_weights_that_cancel_what_two_outputs_have_of_a_kink_leave_each_its_own(formula, most):
+    """One may follow the first of two equal numbers, and the other the second."""
+    text = f"""
+        c: {{inputs: {{x: {{shape: [2]}}}}, formula: {formula}, torch: "[x[0], x[1]]"}}
+    """
+    (case,) = load_text(textwrap.dedent(text), "cases/sample.yaml")
+    query = Query(1, np.array([[1.0, -1.0]]), (None,))
+    found = Reference(case.variants[0].formula).enclose(query, np.zeros((1, 2)))
+    assert np.allclose(hulls(found), (-most, most), atol=1e-7, rtol=0)
+
+
 def operators_in_order(function):
     order = function.graph.places(function.outputs)
     assert sorted(order) == function.graph.ancestors(function.outputs)
