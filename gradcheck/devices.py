@@ -6,11 +6,13 @@ import platform
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.errors import UsageError
 
 _DRIVERS = {  # the build of PyTorch: what its driver puts into the file system of Linux
@@ -18,6 +20,9 @@ _DRIVERS = {  # the build of PyTorch: what its driver puts into the file system 
     "hip": ("/dev/kfd", "/dev/dxg"),
     "xpu": ("/dev/dri", "/dev/dxg"),
 }
+
+_XLA = "xla"
+"""No entry point announces this backend to PyTorch: importing its package does."""
 
 HOST = "cpu"
 
@@ -65,6 +70,43 @@ def choose_one(text: str) -> str:
     if rest and text != "auto":
         raise UsageError(f"--device {text}: several", "one device", f"write --device {first}")
     return first
+
+
+def make_known(device: str) -> None:
+    """Have PyTorch know the device, in this process, where it takes more than torch itself.
+
+    Errors: ImportError where its package is not installed.
+    """
+    if device.partition(":")[0] != _XLA:
+        return
+    import_module("torch_xla")
+    import torch  # a device other than the CPU is known only after torch was asked for it
+
+    if not hasattr(torch, _XLA):
+        torch._register_device_module(_XLA, _Xla())  # type: ignore[no-untyped-call]
+
+
+class _Xla:
+    """The functions of a device that PyTorch expects as ``torch.xla``; torch_xla registers none."""
+
+    def __init__(self) -> None:
+        self._runtime = import_module("torch_xla.runtime")
+        self._model = import_module("torch_xla.core.xla_model")
+
+    def is_available(self) -> bool:
+        return self.device_count() > 0
+
+    def device_count(self) -> int:
+        return int(self._runtime.addressable_device_count())
+
+    def get_device_name(self, _: object) -> str:
+        return f"XLA on its {self._runtime.device_type()} runtime"
+
+    def get_rng_state(self, index: int) -> int:
+        return int(self._model.get_rng_state(f"{_XLA}:{index}"))
+
+    def set_rng_state(self, state: int, index: int) -> None:
+        self._model.set_rng_state(state, f"{_XLA}:{index}")
 
 
 def there() -> tuple[str, ...]:
@@ -119,27 +161,44 @@ def has_dtype(device: str, dtype: str) -> bool:
     return True
 
 
+@cache
+def dtype_on(device: str, name: str) -> Dtype:
+    """The dtype as the device has it: it may flush subnormal numbers to zero; found by asking."""
+    dtype = DTYPES[name]
+    if device == HOST or not has_dtype(device, name):
+        return dtype
+    import torch  # a device other than the CPU is known only after torch was asked for it
+
+    smallest = torch.tensor(dtype.smallest_normal, dtype=getattr(torch, dtype.real), device=device)
+    return replace(dtype, flushes=not bool((smallest / 2).cpu()))
+
+
 def name_of(device: str) -> str:
-    """What the device calls itself; for the CPU its model."""
+    """What the device calls itself, and whether it flushes; for the CPU its model."""
     if device == HOST:
         return _processor()
     import torch  # a device other than the CPU is known only after torch was asked for it
 
     module = torch.get_device_module(device.split(":")[0])
     named = getattr(module, "get_device_name", None)
-    return str(named(torch.device(device))) if named else device
+    name = str(named(torch.device(device))) if named else device
+    flushes = has_dtype(device, "float32") and dtype_on(device, "float32").flushes
+    return name + (", subnormal numbers count as 0" if flushes else "")
 
 
 def _is_there(word: str) -> bool:
     match = re.fullmatch(r"([a-z][a-z0-9_]*)(?::([0-9]{1,4}))?", word)
-    if match is None or match[1] == HOST or not may_have_accelerator():
+    if match is None or match[1] == HOST:
+        return False
+    if match[1] != _XLA and not may_have_accelerator():
         return False
     import torch  # a device was asked for by name
 
     try:
+        make_known(word)
         module = torch.get_device_module(match[1])
         return bool(module.is_available() and int(match[2] or 0) < module.device_count())
-    except (RuntimeError, AttributeError):  # no such type of device, or one without hardware
+    except (ImportError, RuntimeError, AttributeError):  # no such device, or one without hardware
         return False
 
 

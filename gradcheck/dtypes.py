@@ -13,6 +13,7 @@ class Dtype:
     """A binary floating-point format; of a complex dtype that of its two parts.
 
     ``parts`` is the name of the real dtype of which a complex one has two, empty for a real one.
+    ``flushes`` says that subnormal numbers count as 0, as some devices have it.
 
     Units: ``precision`` is in bits, the hidden one included; a normal number lies in
            2**emin <= |x| < 2**(emax + 1).
@@ -24,6 +25,7 @@ class Dtype:
     emin: int
     emax: int
     parts: str = ""
+    flushes: bool = False
 
     @property
     def is_complex(self) -> bool:
@@ -48,7 +50,12 @@ class Dtype:
 
     @property
     def smallest_subnormal(self) -> float:
-        return 2.0 ** (self.emin - self.precision + 1)
+        """The step of numbers below the normal ones, of which rounding loses half at most.
+
+        Flushing loses a whole normal number, as rounding does that has steps of two of them.
+        """
+        exponent = self.emin + 1 if self.flushes else self.emin - self.precision + 1
+        return 2.0**exponent
 
     @property
     def overflow(self) -> int:

@@ -16,6 +16,7 @@ from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME
 from gradcheck.catalog.known_failures import known_of
+from gradcheck.devices import make_known
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.given import Given, case_given, name_given
@@ -119,8 +120,9 @@ def _case(fn: Given, keys: dict[str, Any], points: Any) -> Case:
 
 def _check_device(device: str) -> None:
     try:
+        make_known(device)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each backend has its own
+    except (RuntimeError, AssertionError, ImportError) as error:  # each backend has its own
         raise ValueError(f"device {device!r} is not there: {error}") from None
 
 

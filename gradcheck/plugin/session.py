@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck import devices
+from gradcheck.devices import make_known
 from gradcheck.errors import UsageError
 from gradcheck.implementations.trust import ProjectModules
 from gradcheck.plugin.isolation import Examiner, Setup
@@ -196,6 +197,8 @@ def prepare_torch(devices: Sequence[str], *, worker: bool) -> None:
 
     if worker:
         torch.set_num_threads(1)
+    for device in devices:
+        make_known(device)
     if any(device.startswith("cuda") for device in devices):
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -280,7 +280,11 @@ def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
 
 
 def _meeting(site: Site, batch: Batch) -> Batch:
-    """Return the points that certainly meet the formula's conditions."""
+    """Return the points that certainly meet the formula's conditions, as the dtype has them."""
+    if site.dtype.flushes:
+        sizes = np.abs(to_rows(site.inputs, batch.points))
+        is_subnormal = (sizes > 0) & (sizes < site.dtype.smallest_normal)
+        batch = batch.taken(~np.asarray(is_subnormal.any(axis=1)))
     if not site.formula.conditions:
         return batch
     return batch.taken(holds(site.formula, to_rows(site.inputs, batch.points)).astype(np.bool_))

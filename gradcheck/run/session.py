@@ -16,6 +16,7 @@ import torch
 from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
+from gradcheck.devices import dtype_on
 from gradcheck.dtypes import DTYPES, FLOAT32, Dtype
 from gradcheck.floats import round_to
 from gradcheck.graph.lower import in_real_coordinates
@@ -227,7 +228,13 @@ def session_of(check: Check) -> Session:
         and _shared(check.variant).takes_many_points(*where)
     )
     shared = _shared(check.variant)
-    return Session(check, DTYPES[check.dtype], shared.reference, shared.subject(*where), batched)
+    return Session(
+        check,
+        dtype_on(check.device, check.dtype),
+        shared.reference,
+        shared.subject(*where),
+        batched,
+    )
 
 
 class _Shared:
@@ -243,13 +250,13 @@ class _Shared:
         self._subjects: dict[tuple[Implementation, str, str], Subject] = {}
         self._batched: dict[tuple[Implementation, str, str], bool] = {}
         self._compared: dict[tuple[Implementation, str, str], tuple[float, ...]] = {}
-        self._covering: dict[tuple[str, tuple[float, ...]], Batch] = {}
+        self._covering: dict[tuple[Dtype, tuple[float, ...]], Batch] = {}
         self._departing: dict[tuple[Implementation, str, str], Points] = {}
         self._planned: dict[Hashable, Batch] = {}
         self.kept: dict[Hashable, Any] = {}
         self._derivatives: dict[tuple[int, bytes], Enclosures] = {}
         self._settings: dict[
-            tuple[str, int, bytes], tuple[DifferenceSettings, DifferenceSettings]
+            tuple[Dtype, int, bytes], tuple[DifferenceSettings, DifferenceSettings]
         ] = {}
 
     def derivatives(self, order: int, point: Array) -> Enclosures:
@@ -271,7 +278,7 @@ class _Shared:
 
         Shapes: rows [count, n], in real coordinates.
         """
-        key = dtype.name, order, rows.tobytes()
+        key = dtype, order, rows.tobytes()
         if key not in self._settings:
             boxes = Boxes.at(self.in_real_coordinates, rows, dtype)
             self._settings[key] = boxes.settings(order)
@@ -306,13 +313,13 @@ class _Shared:
 
     def planned(self, check: Check, run_options: RunOptions) -> Batch:
         """The points to look at; many numbers are made anew instead of kept."""
-        aims, dtype, variant = self._aims(check), DTYPES[check.dtype], check.variant
-        if (check.dtype, aims) not in self._covering:
+        aims, dtype, variant = self._aims(check), dtype_on(check.device, check.dtype), check.variant
+        if (dtype, aims) not in self._covering:
             site = Site(variant.inputs, variant.formula, dtype)
-            self._covering[check.dtype, aims] = covering_batch(site, aims)
-        covering = self._covering[check.dtype, aims]
+            self._covering[dtype, aims] = covering_batch(site, aims)
+        covering = self._covering[dtype, aims]
         found_at = self._departures(check, covering)
-        key = check.dtype, aims, tuple(each.tobytes() for each in found_at.values()), run_options
+        key = dtype, aims, tuple(each.tobytes() for each in found_at.values()), run_options
         if key in self._planned:
             return self._planned[key]
         if found_at:
@@ -338,7 +345,7 @@ class _Shared:
     def _departures(self, check: Check, covering: Batch) -> Points:
         """Points at which a user's code departs from the formula as PyTorch differentiates it."""
         # Points at which rounding shows most would bias arrays of low precision, judged together.
-        is_low = DTYPES[check.dtype].precision < FLOAT32.precision
+        is_low = dtype_on(check.device, check.dtype).precision < FLOAT32.precision
         if is_low or not check.implementation.is_own_code:
             return {}
         key = check.implementation, check.dtype, check.device
@@ -350,7 +357,7 @@ class _Shared:
 
 
 def _departures(check: Check, covering: Batch, *, together: bool) -> Points:
-    variant, dtype = check.variant, DTYPES[check.dtype]
+    variant, dtype = check.variant, dtype_on(check.device, check.dtype)
     size = sum(math.prod(each.shape) for each in variant.inputs)
     site = Site(variant.inputs, variant.formula, dtype)
     points = _looked_at(site, covering, size, together=together)
@@ -399,7 +406,7 @@ def _looked_at(site: Site, covering: Batch, size: int, *, together: bool) -> Poi
 
 def _calls(check: Check) -> list[list[torch.Tensor]]:
     """Ordinary and large points, one by one, as the code on trial takes them."""
-    inputs, dtype = check.variant.inputs, DTYPES[check.dtype]
+    inputs, dtype = check.variant.inputs, dtype_on(check.device, check.dtype)
     found = [generate(inputs, regime, 0, _HEARD, dtype) for regime in ("bulk", "tails")]
     return [
         [_probe(points[each.name][k], check.dtype, check.device) for each in inputs]

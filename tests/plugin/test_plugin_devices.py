@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -166,3 +168,38 @@ def test_the_checks_of_a_case_on_a_gpu_are_run_by_one_worker(project):
             len(asked()),
         ]
     assert sum(text.count("-cpu-") for text in ran) == 3 * len(asked())
+
+
+@pytest.fixture
+def xla(monkeypatch):
+    """What is called of PyTorch/XLA, with one device; the seeds of its random numbers."""
+    seeds = {"xla:0": 7}
+    runtime = SimpleNamespace(addressable_device_count=lambda: 1, device_type=lambda: "CPU")
+    model = SimpleNamespace(
+        get_rng_state=seeds.__getitem__,
+        set_rng_state=lambda seed, device: seeds.update({device: seed}),
+    )
+    for name, module in (("", None), (".runtime", runtime), (".core.xla_model", model)):
+        monkeypatch.setitem(sys.modules, f"torch_xla{name}", module or SimpleNamespace())
+    yield seeds
+    vars(torch).pop("xla", None)
+    sys.modules.pop("torch.xla", None)
+
+
+def test_xla_is_there_where_its_package_is_and_its_random_numbers_can_be_forked(xla):
+    assert devices.choose("xla") == ("xla",)
+    assert torch.xla.get_device_name("xla") == "XLA on its CPU runtime"
+    with torch.random.fork_rng(devices=[0], device_type="xla"):
+        xla["xla:0"] = 8
+    assert xla == {"xla:0": 7}
+
+
+@pytest.mark.usefixtures("xla")
+def test_a_second_device_of_xla_is_refused_where_there_is_one():
+    with pytest.raises(UsageError, match="--device xla:1: no such device here"):
+        devices.choose("xla:1")
+
+
+def test_xla_is_refused_where_its_package_is_not_installed():
+    with pytest.raises(UsageError, match="--device xla: no such device here"):
+        devices.choose("xla")

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_exactly_the_points_that_were_asked_for_are_drawn(points):
 def test_no_point_comes_twice():
     found = bits(seen(case("x", (X,)), 500))
     assert len(set(found)) == len(found) == 500
+
+
+def test_a_device_that_flushes_subnormal_numbers_is_given_none():
+    least = SINGLE.smallest_normal
+
+    def subnormal(dtype):
+        sizes = np.abs(seen(case("x", (X,)), 200, dtype=dtype).points["x"])
+        return int(((sizes > 0) & (sizes < least)).sum())
+
+    assert subnormal(SINGLE) > 3
+    assert subnormal(replace(SINGLE, flushes=True)) == 0
 
 
 def declared(x):

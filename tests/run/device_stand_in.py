@@ -12,6 +12,8 @@ from torch.utils import backend_registration
 from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "standin"
+FLUSHES = os.environ.get("STAND_IN_FLUSHES") == "1"
+"""Whether its subnormal numbers count as 0, as those of XLA's do."""
 NOISY = os.environ.get("STAND_IN_IS_NOISY") == "1"
 """Whether its sums differ from call to call in the last place, as those of atomics do."""
 
@@ -60,9 +62,13 @@ def run(function, *args, **kwargs):
     def held(each):
         if id(each) in given or not isinstance(each, torch.Tensor):
             return given.get(id(each), each)
-        return Held(each)
+        return Held(flushed(each) if FLUSHES and each.is_floating_point() else each)
 
     return tree_map(held, found)
+
+
+def flushed(numbers):
+    return torch.where(numbers.abs() < torch.finfo(numbers.dtype).tiny, 0, numbers)
 
 
 def copied(source, *, device=None, **kwargs):

@@ -22,6 +22,9 @@ from gradcheck.run.ruling import rule
 def wrong(x):
     return x * x.detach().sin()
 
+def cut(x):
+    return torch.where(x.abs() < 1e-30, 0 * x, x)
+
 told = []
 for fn, formula, inputs in {asked}:
     fn = globals().get(fn, fn)
@@ -38,6 +41,8 @@ for fn, formula, inputs in {asked}:
 put, refused = map(str, device.PUT), map(str, device.REFUSED)
 print(json.dumps(dict(told=told, put=sorted(put), refused=[*refused]), default=sorted))
 """
+ALONE = JUDGED.replace("\ndef wrong", "\ngradcheck.verification.examine = rule\ndef wrong")
+"""Who is wrong is left open: a checkpoint of wrong code ends the process of such a backend."""
 WITNESSES = "value,reverse,forward,contract,functional,second,gradcheck"
 SINE = ("x*sin(x)", {"x": "real"})
 SUM = ("sum(exp(x))", {"x": {"shape": [3]}})
@@ -70,11 +75,20 @@ def test_right_code_agrees_and_nothing_wide_is_put_on_the_device(dtype):
 
 
 def test_wrong_code_is_convicted_there():
-    # Who is wrong is left open: a checkpoint of wrong code ends the process of such a backend.
-    alone = JUDGED.replace("\ndef wrong", "\ngradcheck.verification.examine = rule\ndef wrong")
-    found = judged(("wrong", *SINE), program=alone, dtype="float32", witness="reverse")
+    found = judged(("wrong", *SINE), program=ALONE, dtype="float32", witness="reverse")
     assert found["told"][0]["verdict"] == "disagree"
     assert found["refused"] == []
+
+
+FLUSHING = {"STAND_IN_FLUSHES": "1"}
+
+
+@pytest.mark.parametrize(("witness", "formula"), [("value", "x**2"), ("reverse", "x**3")])
+def test_a_device_that_flushes_subnormal_numbers_is_held_to_normal_ones(witness, formula):
+    small = {"x": "[1e-22, 1]"}  # whose ends are always looked at
+    asked = (None, formula, small), ("cut", "x", {"x": "real"})
+    found = judged(*asked, program=ALONE, environment=FLUSHING, dtype="float32", witness=witness)
+    assert [each["verdict"] for each in found["told"]] == ["agree", "disagree"]
 
 
 def test_what_the_device_has_no_numbers_for_abstains_with_the_reason():
@@ -116,6 +130,14 @@ def test_the_device_is_chosen_by_its_name_and_another_of_its_kind_is_refused():
     assert "--device standin:1: no such device here\n  expected: one or more of cpu, standin" in (
         done.stderr
     )
+
+
+def test_the_name_of_a_device_says_that_it_flushes():
+    program = (
+        "import device_stand_in; from gradcheck import devices; print(devices.name_of('standin'))"
+    )
+    done = process(program, **FLUSHING)
+    assert done.stdout == "a stand-in, subnormal numbers count as 0\n"
 
 
 def test_a_run_of_pytest_takes_the_device_and_says_what_varies(tmp_path):
