@@ -179,6 +179,7 @@ def name_of(device: str) -> str:
         return _processor()
     import torch  # a device other than the CPU is known only after torch was asked for it
 
+    make_known(device)
     module = torch.get_device_module(device.split(":")[0])
     named = getattr(module, "get_device_name", None)
     name = str(named(torch.device(device))) if named else device
