@@ -19,9 +19,10 @@ from gradcheck.catalog.checks import Check, plan
 from gradcheck.dtypes import DTYPES
 from gradcheck.methods import DEFAULT_WITNESSES
 from gradcheck.methods.reverse import MOST_ROWS
+from gradcheck.points.generate import Points, count_of
 from gradcheck.randomness import derive_key
 from gradcheck.run.observation import Observation, observe
-from gradcheck.run.session import Points, Session, count_of, session_of
+from gradcheck.run.session import Session, session_of
 
 FEW_POINTS = 16
 """Of the points, for whoever takes them one by one and slowly."""

@@ -22,11 +22,11 @@ from gradcheck.explanation.statements import (
 from gradcheck.graph.lower import Lowered
 from gradcheck.judge.judge import Judgement, margins
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.generate import from_coordinates, to_coordinates
+from gradcheck.points.generate import Points, count_of, from_coordinates, to_coordinates
 from gradcheck.query import Array, Port, Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.observation import observe
-from gradcheck.run.session import Points, Session, count_of, reference_of, session_of
+from gradcheck.run.session import Session, reference_of, session_of
 
 _WITNESSES = ("value", "reverse", "second")  # who says what PyTorch's numbers of an order are
 

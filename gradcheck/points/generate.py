@@ -22,10 +22,11 @@ from gradcheck.points.matrices import MADE, SCALED, make_matrices, phased, proje
 from gradcheck.query import Array
 from gradcheck.randomness import derive_key, random_below
 
+Points = dict[str, Array]
+"""For each input an array [count, *shape]."""
 
-def generate(
-    inputs: tuple[Input, ...], regime: str, seed: int, count: int, dtype: Dtype
-) -> dict[str, Array]:
+
+def generate(inputs: tuple[Input, ...], regime: str, seed: int, count: int, dtype: Dtype) -> Points:
     """Return points of the regime, each number a float of the dtype and in its input's domain.
 
     What has no meaning for an input (the ends of ``real``) is ordinary numbers there.
@@ -45,7 +46,7 @@ def generate(
     return _fitting(fields, shaped(fields, regime, key, columns), count)
 
 
-def shaped(fields: Fields, regime: str, key: int, columns: Columns) -> dict[str, Array]:
+def shaped(fields: Fields, regime: str, key: int, columns: Columns) -> Points:
     """Return the columns as arrays of the fields' shapes and kinds; some may leave their domains.
 
     Shapes: [count, size] of each field becomes [count, *shape].
@@ -142,7 +143,7 @@ def _of_kind(field: Field, regime: str, key: int, values: Array) -> Array:
     return rounded(field.kind, matrices, field.dtype)
 
 
-def _fitting(fields: Fields, points: dict[str, Array], count: int) -> dict[str, Array]:
+def _fitting(fields: Fields, points: Points, count: int) -> Points:
     """Return the points whose matrices lie in their domains, repeated until there are ``count``."""
     good = np.ones(count, dtype=np.bool_)
     for field in fields:
@@ -156,7 +157,7 @@ def _fitting(fields: Fields, points: dict[str, Array], count: int) -> dict[str, 
     return {name: values[kept] for name, values in points.items()}
 
 
-def to_rows(inputs: tuple[Input, ...], points: dict[str, Array]) -> Array:
+def to_rows(inputs: tuple[Input, ...], points: Points) -> Array:
     """Return points as rows; they are complex where an input is.
 
     Shapes: [count, *shape] for each input becomes [count, n].
@@ -167,7 +168,7 @@ def to_rows(inputs: tuple[Input, ...], points: dict[str, Array]) -> Array:
     return np.concatenate(columns, axis=1)
 
 
-def to_coordinates(inputs: tuple[Input, ...], points: dict[str, Array]) -> Floats:
+def to_coordinates(inputs: tuple[Input, ...], points: Points) -> Floats:
     """Return points as rows of real numbers: both parts of a complex entry stand side by side.
 
     Shapes: [count, *shape] for each input becomes [count, coordinates].
@@ -180,12 +181,12 @@ def to_coordinates(inputs: tuple[Input, ...], points: dict[str, Array]) -> Float
                            for each in columns], axis=1)  # fmt: skip
 
 
-def from_coordinates(inputs: tuple[Input, ...], rows: Floats) -> dict[str, Array]:
+def from_coordinates(inputs: tuple[Input, ...], rows: Floats) -> Points:
     """Return rows of real coordinates as points.
 
     Shapes: [..., coordinates] becomes [..., *shape] for each input.
     """
-    found: dict[str, Array] = {}
+    found: Points = {}
     start = 0
     for each in inputs:
         shape = (*each.shape, 2) if each.domain.complex else each.shape
@@ -206,7 +207,7 @@ def coordinate_spans(inputs: tuple[Input, ...], dtype: Dtype) -> list[Spans]:
     return found
 
 
-def within(inputs: tuple[Input, ...], points: dict[str, Array], dtype: Dtype) -> NDArray[np.bool_]:
+def within(inputs: tuple[Input, ...], points: Points, dtype: Dtype) -> NDArray[np.bool_]:
     """Say of each point whether it lies in the domains.
 
     Shapes: [count, *shape] for each input; [count].
@@ -216,3 +217,13 @@ def within(inputs: tuple[Input, ...], points: dict[str, Array], dtype: Dtype) ->
         found = field.contains(points[field.name])
         good &= found.all(axis=tuple(range(1, found.ndim)))
     return good
+
+
+def count_of(points: Points) -> int:
+    """Return how many points there are."""
+    return len(next(iter(points.values())))
+
+
+def single(points: Points, k: int) -> Points:
+    """Return the k-th point alone, still with an axis for points."""
+    return {name: np.asarray(values[k : k + 1]) for name, values in points.items()}

@@ -11,14 +11,14 @@ import numpy as np
 from gradcheck.answer import Agreement, EntryReport, Ruling, Statement, Violation
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.directions import PLAIN
-from gradcheck.points.generate import to_coordinates
+from gradcheck.points.generate import Points, to_coordinates
 from gradcheck.query import Query
 from gradcheck.reference.enclosures import Status
 from gradcheck.reference.reference import Reference
 from gradcheck.run.entry_text import entry_report
 from gradcheck.run.joint_query import NO_PROMISES, Promises
 from gradcheck.run.observation import Entry, Finding, Observation, observe
-from gradcheck.run.session import Points, Session, session_of
+from gradcheck.run.session import Session, session_of
 
 _IN_ORDER = sorted(METHODS.values(), key=lambda method: method.order)
 _MOST_CALLS = 3  # that are named

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradcheck.answer import Floats, Ruling
+from gradcheck.points.generate import count_of
 from gradcheck.run.observation import Observation
-from gradcheck.run.session import Session, count_of
+from gradcheck.run.session import Session
 
 _BANDS = 48
 """Of the input; of each the worst point is kept, so that no error is hidden."""

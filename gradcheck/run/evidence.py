@@ -11,12 +11,13 @@ from gradcheck.answer import Floats, GuessKind, Ruling, RunOptions
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.judge.judge import Mask
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.points.generate import single
 from gradcheck.points.plan import Recipe, Site, batch_of
 from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
 from gradcheck.run.observation import ALL_CALLS, Asked, Judged, Observation, observe_each
-from gradcheck.run.session import Session, single, stable_seed
+from gradcheck.run.session import Session, stable_seed
 
 _OWN_POINTS = 12
 """Ordinary points, asked one after the other: what one call leaves behind shows in the next."""

@@ -19,6 +19,7 @@ from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import has_dtype
 from gradcheck.methods import METHODS
+from gradcheck.points.generate import Points
 from gradcheck.query import Array
 from gradcheck.run.array_judging import guess_of_arrays
 from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
@@ -26,7 +27,7 @@ from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, calm_warnings
-from gradcheck.run.session import Points, Session, session_of
+from gradcheck.run.session import Session, session_of
 
 RANDOM = (
     "random: two calls at the same input differ; pin it: seed it within, with torch.manual_seed or "

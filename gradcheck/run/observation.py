@@ -32,12 +32,13 @@ from gradcheck.judge.judge import (
 )
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.rounding import AnswerKey, Repeated, Rounding, keyed
+from gradcheck.points.generate import Points, count_of
 from gradcheck.query import Array, Query
 from gradcheck.randomness import derive_key, random_signed
 from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.joint_query import NO_PROMISES, Coordinates, JointQuery, Promises
-from gradcheck.run.session import Differences, Points, Session, count_of
+from gradcheck.run.session import Differences, Session
 
 MOST_FAILING = 4_096
 """Wrong numbers of one answer that are looked at one by one: those that are farthest off."""

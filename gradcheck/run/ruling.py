@@ -37,6 +37,7 @@ from gradcheck.floats import spacing
 from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import FixedPoint, fixed_points
+from gradcheck.points.generate import Points, count_of, single
 from gradcheck.points.plan import Batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.array_judging import array_findings
@@ -53,7 +54,7 @@ from gradcheck.run.observation import (
     observe,
     observe_each,
 )
-from gradcheck.run.session import Points, Session, count_of, session_of, single, stable_seed
+from gradcheck.run.session import Session, session_of, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
 ILL_CONDITIONED = (

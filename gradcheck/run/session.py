@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,41 +10,29 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 
 from gradcheck.answer import FiniteDifferenceSettings, Invocation, RunOptions
 from gradcheck.catalog.case import Case, Implementation, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import dtype_on
 from gradcheck.dtypes import DTYPES, FLOAT32, Dtype
-from gradcheck.floats import round_to
 from gradcheck.graph.lower import in_real_coordinates
-from gradcheck.implementations.comparisons import compared_constants
-from gradcheck.implementations.departures import departing, directional_derivatives
 from gradcheck.implementations.in_place import in_place_subject, rewritten_in_place
 from gradcheck.implementations.subject import Subject, acts_on_each_point, subject_of
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.differences import Boxes, DifferenceSettings
-from gradcheck.points.covering import candidates
-from gradcheck.points.generate import generate, to_coordinates, to_rows, within
+from gradcheck.points.generate import Points, count_of, generate, single, to_coordinates, to_rows
 from gradcheck.points.plan import Batch, Site, beginning_with, covering_batch, parts, planned
 from gradcheck.query import Array, Query
 from gradcheck.reference.enclosures import Enclosures
 from gradcheck.reference.reference import Reference
-
-Points = dict[str, Array]
-"""For each input an array [count, *shape]."""
+from gradcheck.run.aims import aims_of, departures_of, probe
 
 Kept = TypeVar("Kept")
 
 FEW_ENTRIES = 2
 """So few that a call for each entry, at all points at once, is cheap."""
 _PROBES = 6
-_TOGETHER, _ALONE, _MOST_ENTRIES = (1024, 8192), (96, 24), 4096
-"""Of the covering set and of further points, so many are looked at for a departure: where one call
-takes many, and where each is a call of its own; and the entries of all the latter, at most."""
-_BESIDE = 2.0**-8  # how far from a breakpoint a departure is looked for, relatively
-_HEARD = 3  # calls of each sort, at which a user's code is listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +293,7 @@ class _Shared:
         key = implementation, dtype, device
         if key not in self._batched:
             points = generate(variant.inputs, "bulk", 0, _PROBES, DTYPES[dtype])
-            probes = [_probe(points[each.name], dtype, device) for each in variant.inputs]
+            probes = [probe(points[each.name], dtype, device) for each in variant.inputs]
             subject = self.subject(case, variant, implementation, dtype, device)
             self._batched[key] = acts_on_each_point(subject, probes)
         return self._batched[key]
@@ -330,16 +317,12 @@ class _Shared:
         return found
 
     def _aims(self, check: Check) -> tuple[float, ...]:
-        """The constants with which a user's code compares, at some ordinary and some large points.
-
-        PyTorch's own kernels do not show theirs.
-        """
+        """The constants with which a user's code compares; PyTorch's kernels do not show theirs."""
         if not check.implementation.is_own_code:
             return ()
         key = check.implementation, check.dtype, check.device
         if key not in self._compared:
-            where = check.case, check.variant, check.implementation, check.dtype, check.device
-            self._compared[key] = compared_constants(subject_of(*where), _calls(check))
+            self._compared[key] = aims_of(check)
         return self._compared[key]
 
     def _departures(self, check: Check, covering: Batch) -> Points:
@@ -352,67 +335,8 @@ class _Shared:
         if key not in self._departing:
             where = check.case, check.variant, check.implementation, check.dtype, check.device
             together = check.variant.is_elementwise and self.takes_many_points(*where)
-            self._departing[key] = _departures(check, covering, together=together)
+            self._departing[key] = departures_of(check, covering, together=together)
         return self._departing[key]
-
-
-def _departures(check: Check, covering: Batch, *, together: bool) -> Points:
-    variant, dtype = check.variant, dtype_on(check.device, check.dtype)
-    size = sum(math.prod(each.shape) for each in variant.inputs)
-    site = Site(variant.inputs, variant.formula, dtype)
-    points = _looked_at(site, covering, size, together=together)
-    count, wide = count_of(points), "complex128" if dtype.parts else "float64"
-    ours, theirs = (
-        [
-            [_probe(points[each.name][k], name, device) for each in variant.inputs]
-            for k in ([slice(None)] if together else range(count))
-        ]
-        for name, device in ((check.dtype, check.device), (wide, "cpu"))
-    )
-    rows = to_rows(variant.inputs, points)
-    places = rows[:, 0].real if size == 1 else np.abs(rows).max(axis=1, initial=0.0)
-    formula = Implementation(text="", where=check.implementation.where)
-    code = subject_of(check.case, variant, check.implementation, check.dtype, check.device)
-    try:
-        other = subject_of(check.case, variant, formula, wide, "cpu")
-    except Exception:  # the formula is not to be had in PyTorch, or not where this is called from
-        return {}
-    each = count if together else 1
-    chosen = departing(
-        [directional_derivatives(code, call, each) for call in ours],
-        [directional_derivatives(other, call, each) for call in theirs],
-        places,
-        dtype,
-    )
-    return {name: values[chosen] for name, values in points.items()} if chosen else {}
-
-
-def _looked_at(site: Site, covering: Batch, size: int, *, together: bool) -> Points:
-    """The beginning of the covering set, and points beside it; few where they are large."""
-    first, more = _TOGETHER if together else _ALONE
-    most = first + more if together else _MOST_ENTRIES // max(size, 1)
-    begun = covering.taken(np.arange(covering.count) < min(first, most))
-    kinks = begun.taken(np.array(begun.kinds) == "breakpoints").points
-    other = [candidates(site.inputs, site.dtype, min(more, most))]
-    for factor in (1 + _BESIDE, 1 - _BESIDE):
-        moved = {name: round_to(values * factor, site.dtype) for name, values in kinks.items()}
-        inside = within(site.inputs, moved, site.dtype)
-        other.append({name: values[inside] for name, values in moved.items()})
-    return {
-        name: np.concatenate([values, *(each[name] for each in other)])
-        for name, values in begun.points.items()
-    }
-
-
-def _calls(check: Check) -> list[list[torch.Tensor]]:
-    """Ordinary and large points, one by one, as the code on trial takes them."""
-    inputs, dtype = check.variant.inputs, dtype_on(check.device, check.dtype)
-    found = [generate(inputs, regime, 0, _HEARD, dtype) for regime in ("bulk", "tails")]
-    return [
-        [_probe(points[each.name][k], check.dtype, check.device) for each in inputs]
-        for points in found
-        for k in range(count_of(points))
-    ]
 
 
 MOST_KEPT = 1 << 16
@@ -438,21 +362,6 @@ def real_reference_of(variant: Variant) -> Reference:
     return _shared(variant).in_real_coordinates
 
 
-def count_of(points: Points) -> int:
-    """Return how many points there are."""
-    return len(next(iter(points.values())))
-
-
-def _probe(numbers: Array, dtype: str, device: str) -> torch.Tensor:
-    kind = dtype if np.iscomplexobj(numbers) else DTYPES[dtype].real
-    return torch.tensor(numbers, dtype=getattr(torch, kind), device=device)
-
-
 def stable_seed(*parts: object) -> int:
     """A seed that is the same on every machine and in every process."""
     return zlib.crc32("/".join(map(str, parts)).encode())
-
-
-def single(points: Points, k: int) -> Points:
-    """The k-th point alone, still with an axis for points."""
-    return {name: np.asarray(values[k : k + 1]) for name, values in points.items()}

@@ -15,10 +15,11 @@ from culprits import case_of, check_of
 from torch import Tensor
 
 from gradcheck.answer import Guess, Ruling, RunOptions
+from gradcheck.points.generate import single
 from gradcheck.run.evidence import gather
 from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import ALL_CALLS, Asked
-from gradcheck.run.session import session_of, single
+from gradcheck.run.session import session_of
 
 Tensors = tuple[Tensor, ...]
 

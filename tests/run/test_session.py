@@ -7,11 +7,12 @@ from culprits import PLANE, VECTOR, case_of, check_of
 
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.methods._torch.directions import PLAIN
+from gradcheck.points.generate import single
 from gradcheck.run.entry_text import index_text
 from gradcheck.run.joint_query import NO_PROMISES
 from gradcheck.run.observation import Entry, observe
 from gradcheck.run.ruling import rule
-from gradcheck.run.session import session_of, single, stable_seed
+from gradcheck.run.session import session_of, stable_seed
 from gradcheck.run.stated_values import promised
 
 EFFORT = RunOptions(points=8)
