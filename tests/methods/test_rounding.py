@@ -337,3 +337,25 @@ def test_a_clause_that_is_asked_for_again_answers_though_it_gives_the_bits_of_th
     assert clause in {said.label for said in METHODS["contract"].answer(call)}
     everything = METHODS["contract"].answer(replace(call, again=frozenset()))
     assert clause not in {said.label for said in everything}
+
+
+IN_ONE_BINADE = [1032.0 + 8 * k for k in range(64)]
+
+
+def moved_means(subtracted):
+    """By how many ulps the difference of 64 bfloat16 numbers in one binade moves in the mean."""
+    call = invocation(lambda x, y: x - y, IN_ONE_BINADE, subtracted, dtype="bfloat16",
+                      outputs=(Port("", (64,)),))  # fmt: skip
+    repeated = Repeated.of(METHODS["value"].answer, call)
+    (key, answer), *_ = repeated.answers.items()
+    return ((repeated.moved(key) - answer.numbers) / 8).mean(axis=-1).ravel().tolist()
+
+
+def test_what_a_number_loses_beside_many_of_one_grid_is_the_same_for_all():
+    """1032 - 3 and 1040 - 3 round by one error: both are multiples of 8, as their differences."""
+    assert sorted(moved_means([3.0])) == [-1, -1, -1, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("subtracted", [[3.0] * 64, [8.0]])
+def test_numbers_of_their_own_and_exact_differences_move_one_by_one(subtracted):
+    assert max(map(abs, moved_means(subtracted))) < 0.5

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from invocations import PlainSine, claims, invocation, remarks
+from invocations import PlainSine, batch, claims, invocation, remarks
 from torch.nn import functional
 
 from gradcheck.answer import Ruling
 from gradcheck.errors import Misconduct
 from gradcheck.methods import METHODS, second
+from gradcheck.methods import functional as functional_witness
 from gradcheck.methods._torch.defects import DEFECTS, silent_defect
 
 pytestmark = pytest.mark.skipif(
@@ -322,3 +323,10 @@ def test_a_probe_that_sound_operators_fail_too_tells_nothing():
 
     call = invocation(attention, QKV)
     assert silent_defect([softmax], "a probe", question, call) is None
+
+
+def test_a_question_about_many_points_that_the_operator_alone_is_not_made_for_tells_nothing():
+    """`sinc` met at 0 in a batch: alone it has one entry, and gives a number without an axis."""
+    call = batch(torch.sinc, [0.0, 0.5], own_code=True)
+    (told,) = [each for each in functional_witness.answer(call) if each.label == "under torch.vmap"]
+    assert told.numbers.ravel().tolist() == pytest.approx([1.0, 2 / np.pi])

@@ -249,3 +249,20 @@ def gelu_with(root_of_two_pi):
 )
 def test_what_is_off_by_less_than_a_unit_of_rounding_is_convicted(code, declared):
     assert outcome_of(code, declared, "bfloat16").verdict is Ruling.DISAGREE
+
+
+LESS_THREE = {
+    "formula": "x - 3",
+    "inputs": {"x": {"shape": [8, 64], "domain": "(1024, 2040)"}},
+    "points": 8,
+}
+
+
+def test_one_rounding_error_for_all_numbers_of_a_grid_is_no_wrong_offset():
+    """Multiples of 8, less 3, round to themselves: each is 3 too large, and right."""
+    assert outcome_of(lambda x: x - 3, LESS_THREE, "bfloat16", "value").verdict is Ruling.AGREE
+
+
+def test_an_offset_that_is_no_such_error_is_wrong():
+    outcome = outcome_of(lambda x: (x.float() - 2).to(x.dtype) + 8, LESS_THREE, "bfloat16", "value")
+    assert outcome.verdict is Ruling.DISAGREE

@@ -98,6 +98,7 @@ class Moves(DispatchMode):
         leaves = single_values((*args, *kwargs.values()))
         before = _Operands.of(leaves, written) if self._watches_range else None
         storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
+        terms = _terms(name, args, written) if self.pattern is not None else ()
         if self.pattern is not None:
             args, kwargs = self._given(args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
@@ -106,7 +107,7 @@ class Moves(DispatchMode):
             return result
         for tensor in written or single_values((result,)):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
-                self._round(tensor, name, before)
+                self._round(tensor, name, before, terms)
         return result
 
     @property
@@ -184,11 +185,13 @@ class Moves(DispatchMode):
             and not (value.is_conj() or value.is_neg())
         )
 
-    def _round(self, tensor: Tensor, name: str, before: _Operands | None) -> None:
+    def _round(
+        self, tensor: Tensor, name: str, before: _Operands | None, terms: Sequence[Tensor]
+    ) -> None:
         lost, grown = (None, None) if before is None else self._left_range(tensor, name, before)
         if self.pattern is None:
             return
-        self._shift(tensor)
+        self._shift(tensor, _erring_alike(terms, tensor))
         if self.into_range and not tensor.is_complex():
             limits = torch.finfo(tensor.dtype)
             if lost is not None:
@@ -196,14 +199,15 @@ class Moves(DispatchMode):
             if grown is not None:
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
-    def _shift(self, tensor: Tensor) -> None:
+    def _shift(self, tensor: Tensor, alike: Tensor | None = None) -> None:
         """Move each number by an ulp, in place; 0, the largest and what is not finite stay, and the
         smallest of all, which a third of it may have been rounded to, moves up alone."""
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
         size, limits = tensor.abs(), torch.finfo(tensor.dtype)
-        directions, smallest = self._directions(tensor), limits.smallest_normal * limits.eps
+        smallest = limits.smallest_normal * limits.eps
+        directions = self._directions(tensor, alike)
         moves = (size < limits.max) & ((size > smallest) | ((size == smallest) & (directions > 0)))
         bits = tensor.view(_INTEGERS[tensor.element_size()])
         step = 1 if self._within is None else round(self.finest / limits.eps)
@@ -217,8 +221,11 @@ class Moves(DispatchMode):
         still = (parts == 0) | ~torch.isfinite(step) | ~torch.isfinite(parts + step)
         parts.add_(step.masked_fill_(still, 0))
 
-    def _directions(self, like: Tensor) -> Tensor:
-        """-1, 0 or 1 for each number of a tensor; for all alike where they are one number."""
+    def _directions(self, like: Tensor, alike: Tensor | None = None) -> Tensor:
+        """-1, 0 or 1 for each number of a tensor; for all alike where they are one number.
+
+        ``alike`` has one number for all that move alike, and -1 elsewhere.
+        """
         self.operations += 1
         start = self.operations * _STRIDE % _POOL
         pool = _pool(like.device)[self.pattern or 0]
@@ -229,7 +236,11 @@ class Moves(DispatchMode):
         taken = pool[start : start + like.numel()]
         if len(taken) < like.numel():
             taken = pool.roll(-start).repeat(like.numel() // _POOL + 1)[: like.numel()]
-        return taken.reshape(like.shape)
+        taken = taken.reshape(like.shape)
+        if alike is None:
+            return taken
+        together = pool[(start + alike) % _POOL] * like.sign().to(pool.dtype)  # by magnitude
+        return torch.where(alike < 0, taken, together)
 
     # range
 
@@ -279,6 +290,40 @@ def _pool(device: torch.device) -> Tensor:
     free = random_below(3, derive_key("free"), (FREE_PATTERNS, _POOL)) - 1
     moves = np.concatenate([first, -first, np.array(_MOVES)[order], free])
     return torch.from_numpy(moves.astype(np.int8)).to(device)
+
+
+def _terms(name: str, args: Sequence[Any], written: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The two terms of a sum or difference, one of which is added to many numbers; else none."""
+    terms = args[:2] if name in ("add", "sub", "rsub") else ()
+    if not all(_is_plain(each) or type(each) in (int, float) for each in terms):
+        return ()
+    tensors = [torch.as_tensor(each) for each in terms]
+    if len({each.shape for each in tensors}) < 2:
+        return ()
+    return tuple(each.clone() if any(each is one for one in written) else each for each in tensors)
+
+
+def _erring_alike(terms: Sequence[Tensor], total: Tensor) -> Tensor | None:
+    """Which numbers of a sum have one rounding error: alike where they do, and -1 elsewhere.
+
+    What rounding takes from a + b, where a lies on the grid of the sum, is what b has below that
+    grid: beside one b it is the same for all a whose sums have one exponent.
+
+    Shapes: terms, which spread to that of the total.
+    """
+    if not terms:
+        return None
+    wide = total.double() if total.dtype == torch.float64 else total.float()
+    exponents = torch.frexp(wide).exponent.long()
+    digits = 1 - round(math.log2(torch.finfo(total.dtype).eps))
+    grids = torch.ldexp(torch.ones_like(wide), exponents - digits)
+    first, second = (torch.fmod(each.to(wide.dtype), grids) != 0 for each in terms)
+    found = torch.full(total.shape, -1, device=total.device)
+    for term, is_fine in ((terms[0], first & ~second), (terms[1], second & ~first)):
+        if term.numel() < total.numel():
+            numbered = torch.arange(term.numel(), device=total.device).reshape(term.shape)
+            found = torch.where(is_fine, numbered * _STRIDE + exponents % _POOL, found)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
