@@ -177,22 +177,28 @@ _DIRECTIONS: dict[str, directions.Direction] = {
     "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
     "a minute {} with all its bits": partial(directions.full, directions.NEAR_A_TRILLIONTH),
 }
+
+
+def _lying(name: str, clause: clauses.Clause) -> clauses.Clause:
+    return partial(clauses.lazily, clause) if "lazily" in name else clause
+
+
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
     ("in the in-place spelling", clauses.in_place),
     ("on the second backward", clauses.second_backward),
     ("into a .grad that is there", clauses.added_to_grad),
     *(
-        (f"for {name} inputs", partial(clauses.laid_out, layout))
+        (f"for {name} inputs", _lying(name, partial(clauses.laid_out, layout)))
         for name, layout in (LAYOUTS | LAYOUTS_OF_MANY_AXES).items()
     ),
     *(
-        (f"for {name} inputs", partial(clauses.in_a_grid, layout))
+        (f"for {name} inputs", _lying(name, partial(clauses.in_a_grid, layout)))
         for name, layout in LAYOUTS.items()
     ),
     ("for strided inputs beside others", clauses.one_strided),
     *(
-        (f"for a cotangent {name}", partial(clauses.behind, each))
+        (f"for a cotangent {name}", _lying(name, partial(clauses.behind, each)))
         for name, each in DRESSINGS.items()
     ),
     ("for a cotangent from .sum()", clauses.behind_sum),

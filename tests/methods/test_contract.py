@@ -676,6 +676,23 @@ def test_a_forward_may_refuse_a_layout():
     assert refused[:2] == ["for transposed inputs", "for strided inputs"]
 
 
+class Addressing(Wave):
+    """Reads numbers as they stand in memory, as a kernel does that is given an address."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        stored = cotangent.untyped_storage()
+        where = cotangent.storage_offset(), cotangent.shape, cotangent.stride()
+        return Wave.backward.__func__(cls, context, cotangent.new_empty(0).set_(stored, *where))
+
+
+def test_a_kernel_that_is_given_addresses_is_not_held_to_lazily_negated_views():
+    answers = asked(Addressing.apply, 0.75, 1.25)
+    refused = [each for each in remarks(answers) if "resolve_neg() and resolve" in each.reason]
+    assert [each.label for each in refused] == ["for a cotangent that is lazily negated"]
+    assert {each.ruling for each in remarks(answers)} == {Ruling.ABSTAIN}
+
+
 class Viewing(Wave):
     """Its backward takes a cotangent only where it is one stretch of memory."""
 

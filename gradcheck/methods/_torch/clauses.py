@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from gradcheck.answer import Answer, Invocation, Said, Violation
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.addresses import goes_by_address
 from gradcheck.methods._torch.calling import (
     are_close,
     cotangent_tensors,
@@ -272,6 +273,19 @@ def one_strided(label: str, first: FirstCall) -> Iterator[Said]:
     leaves = first.leaves()
     if len(leaves) > 1:
         yield from _with_leaves(label, [laid(leaves[0], strided), *leaves[1:]], first)
+
+
+def lazily(clause: Clause, label: str, first: FirstCall) -> Iterator[Said]:
+    """What a clause about such a view says of code that leaves reading it to PyTorch.
+
+    Errors: Lacking where it reads the memory itself.
+    """
+    said = list(clause(label, first))
+    if said and goes_by_address(lambda: list(clause(label, first))):
+        raise Lacking("the code reads a tensor's memory by its address, where a view that is "
+                      "negated or conjugated when it is read stands otherwise: resolve_neg() and "
+                      "resolve_conj() write it out")  # fmt: skip
+    yield from said
 
 
 def _with_leaves(label: str, tensors: Sequence[Tensor], first: FirstCall) -> Iterator[Said]:
