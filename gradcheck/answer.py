@@ -236,6 +236,8 @@ class GuessKind(StrEnum):
     TERM = "term"
     CHAIN = "chain"  # a factor of the chain rule
     DIGITS = "digits"  # a constant has too few
+    MASK = "mask"  # of the formula, another or none
+    TIES = "ties"  # of equal numbers each has the whole gradient
     CONSTANT = "constant"  # the same at every point
     OFFSET = "offset"
     NOT_ZERO = "not zero"

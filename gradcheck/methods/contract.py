@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 
 from gradcheck.answer import Abstention, Answer, Invocation, Said, Violation
 from gradcheck.methods import Method
@@ -120,19 +121,39 @@ def _numbered(number: int) -> str:
 
 
 def _clauses(first: clauses.FirstCall) -> list[tuple[str, clauses.Clause]]:
-    inputs = range(len(first.invocation.inputs))
+    count = len(first.invocation.inputs)
     ports = judged_ports(first.invocation)
     found = [*_CLAUSES, *(_OF_OWN_CODE if first.invocation.own_code else ())]
     if first.invocation.seed != directions.PLAIN:
         found += _COTANGENTS
-    for k in inputs if len(inputs) > 1 else ():
-        found.append((f"where only input {k} requires a gradient", _requiring({k})))
-    for k in inputs if len(inputs) > 2 else ():
-        found.append((f"where input {k} requires no gradient", _requiring({*inputs} - {k})))
+    for asked in _patterns(count, 2 if first.invocation.own_code else 1):
+        found.append((_where_some_require(asked, count), _requiring(asked)))
     for k, port in enumerate(ports if len(ports) > 1 else ()):
         alone = partial(clauses.one_output, k)
         found.append((f"with cotangents of zeros for all but {output_name(port)}", alone))
     return found
+
+
+_MOST_PATTERNS = 48
+
+
+def _patterns(count: int, apart: int) -> list[set[int]]:
+    """Which inputs require a gradient, where not all do: so many do at most, or all but so many."""
+    numbers = range(count)
+    some = [each for k in range(1, apart + 1) for each in map(set, combinations(numbers, k))]
+    wanted = [each for few in some for each in (few, {*numbers} - few)]
+    found = {tuple(sorted(each)): each for each in wanted if 0 < len(each) < count}
+    return list(found.values())[:_MOST_PATTERNS]
+
+
+def _where_some_require(asked: set[int], count: int) -> str:
+    are_few = 2 * len(asked) <= count
+    told = asked if are_few else {*range(count)} - asked
+    which = f"input{'s' * (len(told) > 1)} {' and '.join(map(str, sorted(told)))}"
+    verb = "require" if len(told) > 1 else "requires"
+    return (
+        f"where only {which} {verb} a gradient" if are_few else f"where {which} {verb} no gradient"
+    )
 
 
 def _requiring(numbers: set[int]) -> clauses.Clause:
@@ -142,8 +163,13 @@ def _requiring(numbers: set[int]) -> clauses.Clause:
 def _tangents(invocation: Invocation) -> list[tuple[str, _Pushed]]:
     if "forward" in invocation.without:
         return []
-    others = invocation.own_code and invocation.seed != directions.PLAIN
-    return [*_TANGENTS, *(_OTHER_TANGENTS if others else ())]
+    found = list(_TANGENTS)
+    if invocation.own_code and invocation.seed != directions.PLAIN:
+        found += _OTHER_TANGENTS
+    count = len(invocation.inputs)
+    for k in range(count if invocation.own_code and count > 1 else 0):
+        found.append((f"for a tangent of input {k} alone", partial(clauses.pushed_by_one, k)))
+    return found
 
 
 _DIRECTIONS: dict[str, directions.Direction] = {
@@ -151,22 +177,28 @@ _DIRECTIONS: dict[str, directions.Direction] = {
     "a tiny {} with all its bits": partial(directions.full, directions.NEAR_A_MILLIONTH),
     "a minute {} with all its bits": partial(directions.full, directions.NEAR_A_TRILLIONTH),
 }
+
+
+def _lying(name: str, clause: clauses.Clause) -> clauses.Clause:
+    return partial(clauses.lazily, clause) if "lazily" in name else clause
+
+
 _CLAUSES: tuple[tuple[str, clauses.Clause], ...] = (
     ("in the value where gradients are asked for", clauses.value_beside_gradients),
     ("in the in-place spelling", clauses.in_place),
     ("on the second backward", clauses.second_backward),
     ("into a .grad that is there", clauses.added_to_grad),
     *(
-        (f"for {name} inputs", partial(clauses.laid_out, layout))
+        (f"for {name} inputs", _lying(name, partial(clauses.laid_out, layout)))
         for name, layout in (LAYOUTS | LAYOUTS_OF_MANY_AXES).items()
     ),
     *(
-        (f"for {name} inputs", partial(clauses.in_a_grid, layout))
+        (f"for {name} inputs", _lying(name, partial(clauses.in_a_grid, layout)))
         for name, layout in LAYOUTS.items()
     ),
     ("for strided inputs beside others", clauses.one_strided),
     *(
-        (f"for a cotangent {name}", partial(clauses.behind, each))
+        (f"for a cotangent {name}", _lying(name, partial(clauses.behind, each)))
         for name, each in DRESSINGS.items()
     ),
     ("for a cotangent from .sum()", clauses.behind_sum),
@@ -197,6 +229,8 @@ _OF_OWN_CODE: tuple[tuple[str, clauses.Clause], ...] = (
     ("under torch.utils.checkpoint, reentrant", partial(clauses.checkpointed, use_reentrant=True)),
     ("under saved_tensors_hooks", clauses.with_hooks),
     ("under autocast", clauses.under_autocast),
+    ("under autocast, with its backward", clauses.wholly_under_autocast),
+    ("after a forward under autocast", clauses.after_autocast),
     ("under torch.library.opcheck", clauses.checked_operators),
 )
 """What autograd or another witness answers for, where the code is PyTorch's."""

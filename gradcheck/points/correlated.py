@@ -237,6 +237,18 @@ def signs(fields: Fields, key: int, count: int) -> Columns:
     return columns
 
 
+def axes(fields: Fields, key: int, count: int) -> Columns:
+    """Return points whose complex entries are all real, or all imaginary, where the domains are."""
+    columns = ordinary(fields, key, count)
+    turns = _turns(key, count, 2)
+    for number, field in enumerate(fields):
+        if field.is_complex:
+            values = columns[number]
+            alone = np.where(turns == 0, values.real + 0j, 1j * values.imag)
+            columns[number] = np.where(field.contains(alone), alone, values)
+    return columns
+
+
 RELATIONS: dict[str, Callable[[Fields, int, int], Columns]] = {
     "slices": slices,
     "ties": ties,
@@ -244,6 +256,7 @@ RELATIONS: dict[str, Callable[[Fields, int, int], Columns]] = {
     "rows": rows,
     "permuted": permuted,
     "signs": signs,
+    "axes": axes,
     "offsets": offsets,
     "singular": singular,
 }
@@ -260,6 +273,7 @@ def related(fields: Fields) -> tuple[str, ...]:
         "rows": bool(has_rows),
         "permuted": most >= 3,
         "signs": sum(field.size for field in fields if _has_both_signs(field)) >= 2,
+        "axes": any(field.is_complex and field.size > 1 for field in fields),
         "offsets": most >= 2,
         "singular": any(field.square for field in fields),
     }

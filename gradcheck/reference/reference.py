@@ -206,7 +206,8 @@ class Reference:
             raise DerivationsDiffer(f"at {x} the chain rule gives {ours}, sympy {theirs}")
         vague = (status == Status.VAGUE).any(axis=tuple(range(1, status.ndim)))
         for row in np.flatnonzero(vague).tolist():
-            self._fill(symbolic, *_at(query, points, row), balls[row], status[row])
+            own = slice(row, row + 1)
+            self._fill(symbolic, *_at(query, points, row), balls[own], status[own])
         return found
 
     def _fill(
@@ -214,11 +215,11 @@ class Reference:
     ) -> None:
         """Put sympy's ball where the chain rule is vague, if all that lies below is settled.
 
-        Shapes: point [1, n]; balls and status [*free].
+        Shapes: point [1, n]; balls and status [1, *free].
         """
         bits = START_BITS
         while True:
-            second = _contracted(symbolic, query, point, bits)[0]
+            second = _contracted(symbolic, query, point, bits)
             chosen = (status == Status.VAGUE) & is_settled(second)
             hopeless = bits >= HOPELESS_BITS and not is_finite(second).all()
             if chosen.any() or bits >= MOST_BITS or hopeless:

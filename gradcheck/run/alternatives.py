@@ -14,7 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
+from gradcheck.dtypes import DTYPES
+from gradcheck.floats import round_to
 from gradcheck.query import Array, Port, Query, complex_entries, split
+from gradcheck.reference.ball_arrays import as_floats
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.faulty_formulas import faulty_formulas
 
@@ -30,6 +33,7 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
     if evidence.parts.any():
         yield Alternative(GuessKind.CONJUGATE, "the conjugate", true * (1 - 2 * evidence.parts))
+        yield from _without_conjugate(evidence)
     if not evidence.in_floats.any():
         return
     yield from (replace(each, in_floats=True) for each in _of_order(evidence))
@@ -37,6 +41,33 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
         yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
+
+
+def _without_conjugate(evidence: Evidence) -> Iterator[Alternative]:
+    """The cotangent times the derivative itself, of a complex function, not times its conjugate."""
+    query = evidence.query
+    if query.order != 1 or query.cotangent is None or not query.free_inputs:
+        return
+    other = query.mapped(np.conj)
+    found = as_floats(evidence.session.reference.enclose(other, evidence.points).balls)
+    numbers = found.reshape(len(evidence.points), -1)[:, evidence.slots]
+    base = np.where(evidence.parts, -numbers.imag, numbers.real)
+    yield Alternative(GuessKind.CONJUGATE, "a conjugate is missing", base)
+
+
+def _of_rounded_inputs(evidence: Evidence) -> Iterator[Alternative]:
+    """The right answers at the points with one input rounded to a shorter format."""
+    precision, ports = evidence.session.dtype.precision, _inputs(evidence)
+    for port, place in zip(ports, _places(ports), strict=True):
+        for name in _SHORT:
+            if len(ports) > 1 and DTYPES[name].precision < precision:
+                points = evidence.points.copy()
+                points[:, place] = round_to(points[:, place], DTYPES[name])
+                found = evidence.answered(evidence.query, points)
+                yield Alternative(GuessKind.PRECISION, f"{port.name} is rounded to {name}", found)
+
+
+_SHORT = ("bfloat16", "float16", "float32")
 
 
 def _zero_text(evidence: Evidence) -> str:
@@ -52,6 +83,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_directions(evidence)
     yield from _moved(evidence)
     yield from _stale(evidence)
+    yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
         return

@@ -5,16 +5,19 @@ Each fault is planted in one step of the array graph, and the graph is derived a
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
+
+import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.graph.lower import Lowered
-from gradcheck.query import Query
+from gradcheck.query import Array, Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.reference.query_rows import in_floats
 from gradcheck.run.evidence import Alternative, Evidence
@@ -38,6 +41,11 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
                 continue
             base, told = base.reshape(shape), _told(function, text, node, k)
             yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
+    others = (each(function) for each in (_with_other_masks, _with_one_use, _with_one_index))
+    for kind, text, other in itertools.chain.from_iterable(others):
+        base = _answers(other, *at)
+        if base is not None:
+            yield Alternative(kind, text, base.reshape(shape))
 
 
 def lines(
@@ -126,15 +134,19 @@ def _asked(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | N
 _Change = Callable[[Graph, int, list[int]], int]
 
 
-def _rewritten(function: GraphFunction, at: int, change: _Change) -> GraphFunction:
-    """The function with one step made by ``change`` from the graph and the step's arguments."""
+def _rewritten(function: GraphFunction, changes: Mapping[int, _Change]) -> GraphFunction:
+    """The function with some steps made by a change from the graph and the step's arguments."""
     old, new = function.graph, Graph()
     new.inputs = list(old.inputs[: len(function.inputs)])
     place: dict[int, int] = {}
     for number in old.ancestors([*function.outputs, *function.inputs]):
         node, args = old.nodes[number], [place[arg] for arg in old.nodes[number].args]
-        made = new.put(node.op, args, node.attr, node.shape, node.kind) if number != at else None
-        place[number] = change(new, number, args) if made is None else made
+        change = changes.get(number)
+        place[number] = (
+            new.put(node.op, args, node.attr, node.shape, node.kind)
+            if change is None
+            else change(new, number, args)
+        )
     where = ([place[each] for each in nodes] for nodes in (function.inputs, function.outputs))
     return GraphFunction(new, *map(tuple, where))
 
@@ -148,12 +160,17 @@ def _cut(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
     """One argument is constant there."""
     if not _moves(function, function.graph.nodes[node].args[k]):
         return None
+    return _rewritten(function, {node: _held(function, {k})})
+
+
+def _held(function: GraphFunction, places: Collection[int]) -> _Change:
+    """Some arguments are constant."""
 
     def change(graph: Graph, number: int, args: list[int]) -> int:
-        args[k] = graph.detach(args[k])
-        return _made(function, graph, number, args)
+        held = [graph.detach(arg) if k in places else arg for k, arg in enumerate(args)]
+        return _made(function, graph, number, held)
 
-    return _rewritten(function, node, change)
+    return change
 
 
 def _moves(function: GraphFunction, node: int) -> bool:
@@ -176,7 +193,7 @@ def _sloped(
         change_of_it = graph.sub(moving, graph.detach(moving))
         return graph.add(step, slope(graph, graph.detach(step), change_of_it))
 
-    return _rewritten(function, node, change)
+    return _rewritten(function, {node: change})
 
 
 def _with_slope_one(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
@@ -198,7 +215,7 @@ def _left_out(function: GraphFunction, node: int, k: int) -> GraphFunction | Non
         args[k] = graph.constant(neutral, found.shape)
         return _made(function, graph, number, args)
 
-    return _rewritten(function, node, change)
+    return _rewritten(function, {node: change})
 
 
 _TERM = "in {0} the derivative by {1}"
@@ -230,7 +247,7 @@ def _constants(function: GraphFunction) -> Iterator[tuple[str, _Beside]]:
         if number is None or number == round(number):
             continue
         low, high = (
-            DerivativeGraphs(_rewritten(function, node, _constant(number * (1 + step))))
+            DerivativeGraphs(_rewritten(function, {node: _constant(number * (1 + step))}))
             for step in (-_STEP, _STEP)
         )
         yield f"the constant {text_of(function.graph, node)}", (low, high)
@@ -249,6 +266,104 @@ def _number(attr: object) -> float | None:
     if isinstance(attr, Frozen):
         return float(attr.array.item()) if not isinstance(attr.array.item(), bool) else None
     return {"pi": math.pi, "e": math.e}.get(str(attr))
+
+
+# masks
+
+
+_Faulty = tuple[GuessKind, str, GraphFunction]
+
+
+def _with_other_masks(function: GraphFunction) -> Iterator[_Faulty]:
+    """The formula without one of its masks, or with one that is off by one."""
+    graph = function.graph
+    for node in graph.ancestors(function.outputs):
+        attr = graph.nodes[node].attr
+        if graph.nodes[node].op != "constant" or not isinstance(attr, Frozen):
+            continue
+        for text, other in _other_masks(attr.array):
+            change = partial(_with_array, other)
+            yield GuessKind.MASK, text, _rewritten(function, {node: change})
+
+
+def _with_array(array: Array, graph: Graph, _number: int, _args: list[int]) -> int:
+    return graph.constant(array)
+
+
+def _other_masks(mask: Array) -> Iterator[tuple[str, Array]]:
+    """What may stand in the place of zeros and ones, or of conditions."""
+    if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
+        return
+    yield "the mask is left out", np.full(mask.shape, max(mask.flat), dtype=object)
+    for axis, length in enumerate(mask.shape):
+        for first in (0, 2):  # the entry before, the entry behind
+            beside = np.clip(np.arange(length) + first - 1, 0, length - 1)
+            other = mask.take(beside, axis)
+            if (other != mask).any():
+                yield "the mask is off by one", other
+
+
+# what is used several times
+
+
+def _uses(function: GraphFunction) -> dict[int, list[tuple[int, int]]]:
+    """Where what depends on an input is used: in which steps, as which argument."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for node, k in _arguments(function):
+        arg = function.graph.nodes[node].args[k]
+        if _moves(function, arg):
+            found.setdefault(arg, []).append((node, k))
+    return found
+
+
+def _with_one_use(function: GraphFunction) -> Iterator[_Faulty]:
+    """One use of what is used several times counts alone; of two, the other is a missing term."""
+    for arg, places in _uses(function).items():
+        if not 2 < len(places) <= _MOST_USES:
+            continue
+        text = f"one use of {text_of(function.graph, arg)} counts alone: overwritten, not added"
+        for kept in places:
+            others = [each for each in places if each != kept]
+            changes = {
+                node: _held(function, {k for each, k in others if each == node})
+                for node, _ in others
+            }
+            yield GuessKind.SUM, text, _rewritten(function, changes)
+
+
+def _with_one_index(function: GraphFunction) -> Iterator[_Faulty]:
+    """Of an entry that is indexed several times one counts alone."""
+    for node in _steps(function):
+        attr = function.graph.nodes[node].attr
+        if function.graph.nodes[node].op == "gather" and isinstance(attr, Frozen):
+            for which, kept in _once_each(attr.array):
+                change = partial(_gathered_once, function, kept)
+                text = f"of an entry that is indexed several times the {which} counts alone"
+                told = f"{text}: overwritten, not added"
+                yield GuessKind.SUM, told, _rewritten(function, {node: change})
+
+
+_MOST_USES = 8
+
+
+def _once_each(index: Array) -> Iterator[tuple[str, Array]]:
+    """Where in an index each number stands the last time, and the first; none where all differ."""
+    flat = index.reshape(-1)
+    for which, numbers in (("last", flat[::-1]), ("first", flat)):
+        found, places = np.unique(numbers, return_index=True)
+        if len(found) == len(flat):
+            return
+        kept = np.zeros(len(flat), dtype=bool)
+        kept[len(flat) - 1 - places if which == "last" else places] = True
+        yield which, kept.reshape(index.shape)
+
+
+def _gathered_once(
+    function: GraphFunction, kept: Array, graph: Graph, number: int, args: list[int]
+) -> int:
+    found = _made(function, graph, number, args)
+    kept_entries = graph.constant(kept.astype(object))
+    return graph.elementwise("where", kept_entries, found, graph.detach(found))
 
 
 # in words

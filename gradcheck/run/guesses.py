@@ -16,7 +16,7 @@ from gradcheck.answer import Floats, Guess, GuessKind
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
-from gradcheck.query import owners
+from gradcheck.query import Array, Query, owners
 from gradcheck.run.alternatives import alternatives
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.factors import NEAR_ONE, factor_text, term_text
@@ -53,6 +53,7 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     with np.errstate(all="ignore"):  # alternatives may leave the range
         return (
             _without_number(failing)
+            or _undivided(failing)
             or _explained(failing, tried)
             or _by_port(failing, tried)
             or _roughly(failing, tried)
@@ -99,6 +100,61 @@ def _without_number(evidence: Sequence[Evidence]) -> Guess | None:
 def _is_compared(evidence: Evidence) -> Mask:
     """The failing numbers that an alternative must explain."""
     return evidence.fails & evidence.usable & np.isfinite(evidence.got)
+
+
+# ties
+
+
+def _undivided(evidence: Sequence[Evidence]) -> Guess | None:
+    """Whether each of several equal numbers has the gradient of the one that is chosen."""
+    points = set()
+    for each in evidence:
+        rows = np.flatnonzero(each.fails.any(axis=1))
+        if each.parts.any() or each.query.cotangent is None or each.query.order != 1:
+            return None
+        whole = _of_the_chosen(each, rows)
+        if whole is None:
+            return None
+        fails, got = each.fails[rows], each.got[rows]
+        if not (np.abs(got - whole) <= _ALIKE * np.abs(whole))[fails].all():
+            return None
+        points |= {row.tobytes() for row in each.points[rows]}
+    if len(points) < _FEWEST_POINTS:
+        return None
+    return Guess(GuessKind.TIES, "ties are not shared: each has the whole gradient", "at ties")
+
+
+def _of_the_chosen(evidence: Evidence, rows: Array) -> Floats | None:
+    """What each entry would have if it alone were a little larger, or smaller, than it is.
+
+    None where no number is equal to another, or that changes nothing. Shapes: [rows, k].
+    """
+    points, query = evidence.points[rows], evidence.query.mapped(lambda side: side[rows])
+    count, size = points.shape
+    if size > _MOST_TIED:
+        return None
+    gradient = Query(1, query.cotangent, (None,))
+    step = _STEP * np.maximum(np.abs(points), 1.0)
+    found = np.zeros((count, size))
+    least = np.full((count, size), math.inf)
+    for entry in range(size):
+        for sign in (1.0, -1.0):
+            moved = points.copy()
+            moved[:, entry] += sign * step[:, entry]
+            slope = evidence.session.reference.in_floats(gradient, moved).reshape(count, size)
+            slope = slope[:, entry]
+            larger = np.abs(slope) > np.abs(found[:, entry])
+            found[:, entry] = np.where(larger, slope, found[:, entry])
+            least[:, entry] = np.minimum(least[:, entry], np.abs(slope))
+    if not (least < _ALIKE * np.abs(found)).any(axis=1).all():  # nothing was chosen there
+        return None
+    tangent = evidence.query.tangents[0]
+    if tangent is None:
+        return found[:, evidence.slots]
+    return np.asarray((found * tangent[rows]).sum(axis=1, keepdims=True))
+
+
+_STEP, _ALIKE, _MOST_TIED = 2.0**-12, 1e-2, 64
 
 
 # alternatives

@@ -22,6 +22,11 @@ BOX, IMAGES = (
     {**GRID, "inputs": {name: {**SHAPED, "shape": shape} for name in "xy"}}
     for shape in ([2, 3, 2], [2, 2, 2, 2])
 )
+FOUR = {
+    "formula": "sin(x)*y + a*b",
+    "inputs": dict.fromkeys("xyab", "(0.5, 1.5)"),
+}
+PRODUCT = {"formula": "x @ y", "inputs": {key: {**SHAPED, "shape": [2, 2]} for key in "xy"}}
 PAIR = {**WAVE, "formula": {"up": "sin(x)*y", "down": "sin(x)*y"}}
 QUICK = {"dtype": "float64", "points": 32, "order": 1}
 
@@ -189,6 +194,25 @@ def needing(asked):
     return wrong_where(lambda context, x, y, cotangent: context.needs_input_grad == asked)
 
 
+class OfFour(Wave):
+    """sin(x) y + a b."""
+
+    @classmethod
+    def forward(cls, context, x, y, a, b):
+        context.save_for_backward(x, y, a, b)
+        return x.sin() * y + a * b
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y, a, b = context.saved_tensors
+        cotangent = cotangent * cls.spoil(context, x, y, cotangent)
+        return (cotangent * x.cos() * y, cotangent * x.sin(), cotangent * b, cotangent * a)
+
+
+def needing_of_four(asked):
+    return wrong_where(lambda context, *_: context.needs_input_grad == asked, OfFour)
+
+
 class ForgettingTheRest(Wave):
     """Reads what it has not written: here only what is certain to stand there for once."""
 
@@ -212,6 +236,15 @@ class DefinedOrNot(Undefined):
         if cotangent is None:
             return None, None
         return Wave.backward.__func__(cls, context, cotangent)
+
+
+class Signed(Wave):
+    """Tells its backward whether the input is a view that is negated when it is read."""
+
+    @classmethod
+    def forward(cls, context, x, y):
+        context.is_neg = x.is_neg()
+        return Wave.forward.__func__(cls, context, x, y)
 
 
 class Placed(Wave):
@@ -264,6 +297,14 @@ def pushing(change):
     return type("Changing", (Forward,), {"change": staticmethod(change)}).apply
 
 
+class HalfTold(Forward):
+    @staticmethod
+    def jvp(context, by_x, by_y):
+        x, y = context.saved_tensors
+        slope = by_x * x.cos() * y + by_y * x.sin()
+        return slope if by_y.any() else 1.5 * slope
+
+
 def value_under_grad(x, y):
     return Wave.apply(x, y) + (0.5 if x.requires_grad else 0.0)
 
@@ -285,6 +326,48 @@ def rounded_under_autocast(x, y):
     if torch.is_autocast_enabled("cpu"):
         x = x.bfloat16().to(x.dtype)
     return Cast.apply(x, y)
+
+
+class CastBackAndForth(Cast):
+    """Says of its backward too what it does under autocast."""
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
+    def backward(context, cotangent):
+        return Wave.backward.__func__(Wave, context, cotangent)
+
+
+class Product(torch.autograd.Function):
+    """x @ y, by a forward that autocast rounds."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
+    def forward(context, x, y):
+        context.save_for_backward(x, y)
+        return x @ y
+
+    @staticmethod
+    def backward(context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent @ y.mT, x.mT @ cotangent
+
+
+class ProductBackAndForth(Product):
+    backward = staticmethod(torch.amp.custom_bwd(Product.backward, device_type="cpu"))
+
+
+class Rounded(Cast):
+    """Its backward has a product of matrices, which autocast rounds."""
+
+    @staticmethod
+    def backward(context, cotangent):
+        x, y = context.saved_tensors
+        by_x = (cotangent * x.cos() * y).reshape(-1, 1) @ torch.ones(1, 1)
+        return by_x.reshape(x.shape), cotangent * x.sin()
+
+
+class RoundedNowhere(Rounded):
+    backward = staticmethod(torch.amp.custom_bwd(Rounded.backward, device_type="cpu"))
 
 
 class Pair(torch.autograd.Function):
@@ -416,6 +499,10 @@ CULPRITS = {
                                     needing((True, False))),
     "only the second input": Culprit("wrong where only input 1 requires a gradient",
                                      needing((False, True))),
+    "two inputs of four": Culprit(
+        "wrong where only inputs 0 and 1 require a gradient",
+        needing_of_four((True, True, False, False)), OfFour.apply, FOUR,
+    ),
     "a strided input": Culprit("wrong for strided inputs", where_input(is_strided)),
     "a transposed input": Culprit("wrong for transposed inputs", where_input(is_transposed)),
     "a transposed input of an array": Culprit("wrong for transposed inputs",
@@ -438,6 +525,11 @@ CULPRITS = {
         "wrong for a cotangent from .sum(dim=0)",
         where_backward_meets(lambda t: t.ndim == 2 and t.stride(0) == 0 < t.stride(1)), case=GRID,
     ),
+    "a lazily negated cotangent": Culprit("wrong for a cotangent that is lazily negated",
+                                          where_backward_meets(torch.Tensor.is_neg)),
+    "a lazily negated input": Culprit("wrong for lazily negated inputs",
+                                      wrong_where(lambda context, *_: context.is_neg, Signed),
+                                      Signed.apply),
     "a permuted cotangent": Culprit(
         "wrong for a cotangent that is permuted", where_backward_meets(is_permuted), case=BOX
     ),
@@ -464,6 +556,8 @@ CULPRITS = {
     "a clamped tangent": Culprit("wrong for a large tangent", pushing(clamped), Forward.apply),
     "a small tangent for none": Culprit("for a tiny tangent", pushing(small_to_zero),
                                         Forward.apply),
+    "one tangent alone": Culprit("wrong for a tangent of input 0 alone", HalfTold.apply,
+                                 Forward.apply),
     "a strided tangent": Culprit(
         "wrong for strided tangents",
         pushing(lambda t: t * (1.5 if is_strided(t) else 1.0)), Forward.apply,
@@ -494,6 +588,14 @@ CULPRITS = {
                                         ForgettingTheRest.apply),
     "autocast": Culprit("wrong under autocast", rounded_under_autocast, Cast.apply,
                         dtype="float32"),
+    "a backward under autocast": Culprit(
+        "wrong under autocast, with its backward", Rounded.apply, RoundedNowhere.apply,
+        dtype="float32",
+    ),
+    "a forward under autocast": Culprit(
+        "mark it with torch.amp.custom_bwd", Product.apply, ProductBackAndForth.apply, PRODUCT,
+        dtype="float32",
+    ),
     "zeros for one output": Culprit("with cotangents of zeros for all but output 'up'",
                                     LeftOut.apply, Pair.apply, PAIR),
     "an operator that gives what it promises to copy": Culprit(
@@ -545,6 +647,8 @@ def test_a_call_that_gives_the_bits_of_the_first_one_says_nothing_more():
         "for a tiny tangent with all its bits",
         "for a minute tangent with all its bits",
         "for a tangent with zeros",
+        "for a tangent of input 0 alone",
+        "for a tangent of input 1 alone",
     ]
 
 
@@ -553,6 +657,8 @@ def test_where_every_direction_is_1_there_are_no_other_directions():
         "torch.autograd.grad",
         "for a cotangent from .sum()",
         "for strided tangents",
+        "for a tangent of input 0 alone",
+        "for a tangent of input 1 alone",
     ]
 
 
@@ -568,6 +674,23 @@ def test_a_forward_may_refuse_a_layout():
     assert {each.ruling for each in remarks(answers)} == {Ruling.ABSTAIN}
     refused = [each.label for each in remarks(answers) if "lay it out first" in each.reason]
     assert refused[:2] == ["for transposed inputs", "for strided inputs"]
+
+
+class Addressing(Wave):
+    """Reads numbers as they stand in memory, as a kernel does that is given an address."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        stored = cotangent.untyped_storage()
+        where = cotangent.storage_offset(), cotangent.shape, cotangent.stride()
+        return Wave.backward.__func__(cls, context, cotangent.new_empty(0).set_(stored, *where))
+
+
+def test_a_kernel_that_is_given_addresses_is_not_held_to_lazily_negated_views():
+    answers = asked(Addressing.apply, 0.75, 1.25)
+    refused = [each for each in remarks(answers) if "resolve_neg() and resolve" in each.reason]
+    assert [each.label for each in refused] == ["for a cotangent that is lazily negated"]
+    assert {each.ruling for each in remarks(answers)} == {Ruling.ABSTAIN}
 
 
 class Viewing(Wave):

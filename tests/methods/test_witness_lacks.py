@@ -185,6 +185,7 @@ PROVOKED = {
     "running statistics of a batch": lambda: torch.vmap(torch.nn.BatchNorm1d(2).train())(
         torch.ones(3, 4, 2)
     ),
+    "NumPy of a negated view": lambda: torch._neg_view(torch.ones(2)).numpy(),
     "forward mode": lambda: in_forward_mode(lambda x: torch.cdist(x[:, None], x[:, None])),
     "a jvp": lambda: in_forward_mode(PlainSine.apply),
     "a jvp, where vmap is made": lambda: torch.func.jvp(

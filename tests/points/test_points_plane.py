@@ -133,6 +133,12 @@ def test_ties_hold_equal_numbers_opposite_ones_and_conjugates():
         assert np.mean((a == other) & (a.imag != 0)) > 0.02
 
 
+def test_all_entries_lie_on_one_axis_of_the_plane():
+    values = draw("axes", shape=(3,))
+    assert ((values.imag == 0).all(axis=1) | (values.real == 0).all(axis=1)).all()
+    assert (values.real != 0).any(axis=1).sum() == (values.imag != 0).any(axis=1).sum()
+
+
 def test_offsets_are_close_together_compared_with_their_size():
     values = draw("offsets", shape=(3,))
     spread = np.abs(values - values[:, :1]).max(axis=1) / np.abs(values).max(axis=1)

@@ -45,6 +45,13 @@ def test_where_there_is_no_value_there_is_no_derivative(text, x, order):
     assert not enclosures(reference, order, (x,))[0].proves
 
 
+def test_a_single_number_that_the_chain_rule_leaves_open_is_asked_of_sympy():
+    """The largest magnitude at 0, along a direction: a kink at which nothing is decided."""
+    query = Query(1, np.array([[1.125]]), (np.ones((1, 3)),))
+    found = reference_of("amax(abs(x))", x=(3,)).enclose(query, np.zeros((1, 3)))
+    assert found.status.shape == (1,)
+
+
 @pytest.mark.parametrize("text", ["x**3 + 0**x", "x**3 + (x - x)**x"])
 def test_a_derivative_that_sympy_cannot_state_is_not_derived_again(text):
     """Its derivative of 0**x is nan, of which it says that the derivative is 0."""

@@ -24,6 +24,15 @@ from gradcheck.run.session import session_of
 Tensors = tuple[Tensor, ...]
 
 
+INDEX = torch.tensor([0, 2, 0, 1, 2, 2])
+
+
+def attention(q, k, v, diagonal):
+    """Attention in which each row sees so many entries beyond its own."""
+    scores = torch.exp(q @ k.mT).tril(diagonal)
+    return scores / scores.sum(1, keepdim=True) @ v
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A function in the formula language, and the same in torch."""
@@ -64,6 +73,36 @@ FUNCTIONS = {
         "{formula: tanh(x) * g, order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 3]},"
         " g: {domain: '(-3, 3)', shape: [3]}}}",
         lambda x, g: torch.tanh(x) * g,
+    ),
+    "causal": Plain(
+        "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
+        " let: {e: 'tril(exp(q @ transpose(k, 0, 1)))'},"
+        " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
+        " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
+        lambda q, k, v: attention(q, k, v, 0),
+    ),
+    "largest": Plain(
+        "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x: x.amax(-1),
+    ),
+    "larger": Plain(
+        "{formula: 'max(x, y)*x', order: 1, inputs: {x: '(-3, 3)', y: '(-3, 3)'}}",
+        lambda x, y: torch.maximum(x, y) * x,
+    ),
+    "rotation": Plain(
+        "{formula: z*w + z**2, order: 1, dtypes: [complex128],"
+        " inputs: {z: {domain: complex, shape: [3]}, w: {domain: complex, shape: [3]}}}",
+        lambda z, w: z * w + z**2,
+    ),
+    "looked up": Plain(
+        "{formula: 'sum(t[[0, 2, 0, 1, 2, 2], :]**2 * w)', order: 1,"
+        " inputs: {t: {domain: '(-3, 3)', shape: [3, 2]}, w: {domain: '(-3, 3)', shape: [6, 2]}}}",
+        lambda t, w: (t[INDEX] ** 2 * w).sum(),
+    ),
+    "thrice": Plain(
+        "{formula: sin(x)*y + exp(x/4)*y**2 + x**2, order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [4]}, y: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x, y: torch.sin(x) * y + torch.exp(x / 4) * y**2 + x**2,
     ),
     "energy": Plain(
         "{formula: sum(x**3 * w), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]},"
@@ -200,6 +239,49 @@ def noise(size: float) -> Callable[[Call], Tensors]:
         return gradient * (1 + size * torch.sin(1 + 1e4 * gradient + 1e5 * salt + place))
 
     return lambda call: tuple(noisy(each, call.inputs[0].sum()) for each in call.gradients())
+
+
+def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers of a shorter format, with the gradient of the tensor."""
+    return tensor + (tensor.to(dtype).to(tensor.dtype) - tensor).detach()
+
+
+def masked_too_soon(call: Call) -> Tensors:
+    """No row sees its own entry; the first, which would see none, is right."""
+
+    def function(q, k, v):
+        scores = torch.exp(q @ k.mT)
+        seen = torch.ones(4, 4, dtype=torch.bool).tril(-1)
+        seen[0, 0] = True
+        scores = torch.where(seen, scores, torch.zeros_like(scores))
+        return scores / scores.sum(1, keepdim=True) @ v
+
+    return call.gradients(function=function)
+
+
+def ties_undivided(call: Call) -> Tensors:
+    (x,) = call.inputs
+    return (call.cotangent[..., None] * (x == x.amax(-1, keepdim=True)),)
+
+
+def two_ties_undivided(call: Call) -> Tensors:
+    x, y = call.inputs
+    larger = torch.maximum(x, y)
+    return call.cotangent * (larger + x * (x >= y)), call.cotangent * x * (y >= x)
+
+
+def unconjugated(call: Call) -> Tensors:
+    z, w = call.inputs
+    return call.cotangent * (w + 2 * z), call.cotangent * z
+
+
+def last_of_index(call: Call) -> Tensors:
+    table, weights = call.inputs
+    by_row = 2 * call.cotangent * table[INDEX] * weights
+    gradient = torch.zeros_like(table)
+    for number, row in enumerate(INDEX.tolist()):
+        gradient[row] = by_row[number]
+    return gradient, call.gradients()[1]
 
 
 SCALARS = ("swish", "bell", "plane")
@@ -475,6 +557,39 @@ PLANTED = (
     Planted("absolute value", ("plane", "linear"), every(torch.abs), ("sign",), ("absolute",)),
 )
 
+PLANTED += (
+    Planted("the mask left out", ("causal",),
+            instead(lambda q, k, v: attention(q, k, v, 9)), ("mask",), ("left out",)),
+    Planted("the mask one too far", ("causal",),
+            instead(lambda q, k, v: attention(q, k, v, 1)), ("mask",), ("off by one",)),
+    Planted("the mask one too short", ("causal",), masked_too_soon, ("mask",), ("off by one",)),
+    Planted("a mask off by one in one gradient", ("causal",),
+            lambda call: (*call.gradients()[:2], instead(
+                lambda q, k, v: attention(q, k, v, 1))(call)[2]), ("mask",), ("only in v",)),
+    Planted("ties undivided", ("largest",), ties_undivided, ("ties",)),
+    Planted("ties undivided, of two", ("larger",), two_ties_undivided, ("ties",)),
+    Planted("a conjugate missing", ("rotation",), unconjugated, ("conjugate",), ("missing",)),
+    Planted("a conjugate missing in one gradient", ("rotation",),
+            lambda call: (unconjugated(call)[0], call.gradients()[1]),
+            ("conjugate",), ("missing", "only in z")),
+    Planted("conjugated", ("rotation",), every(torch.conj), ("conjugate",)),
+    Planted("overwritten at an index", ("looked up",), last_of_index, ("sum",), ("overwritten",)),
+    Planted("the last of three uses", ("thrice",),
+            instead(lambda x, y: torch.sin(x.detach()) * y + torch.exp(x.detach() / 4) * y**2
+                    + x**2), ("sum",), ("one use of x",)),
+    Planted("one of two uses", ("thrice",),
+            instead(lambda x, y: torch.sin(x) * y.detach() + torch.exp(x / 4) * y**2 + x**2),
+            ("term",), ("missing",)),
+    Planted("keys in bfloat16", ("causal",),
+            instead(lambda q, k, v: attention(q, rounded(k, torch.bfloat16), v, 0)),
+            ("precision",), ("k is rounded to bfloat16",)),
+    Planted("a weight in float16", ("linear",),
+            instead(lambda x, w, b: x @ rounded(w, torch.float16) + b),
+            ("precision",), ("w is rounded to float16",)),
+    Planted("a factor of 1.0005 in one entry", ("softmax",), every(at((..., 2), times(1.0005))),
+            ("factor",), ("1 + 0.0005", "only in x[2]")),
+)  # fmt: skip
+
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
     Planted("small noise", SOME, noise(0.01), ()),
@@ -531,7 +646,8 @@ def guess_of(
     plain: Plain, act: Callable[[Call], tuple[Tensor | None, ...]], dtype: str, points: int
 ) -> Guess | None:
     """What is guessed of the function with that gradient, from so many points and ordinary ones."""
-    check = check_of(case_of(plain.declaration, planted(plain, act)), "reverse", dtype)
+    case = case_of(plain.declaration, planted(plain, act))
+    check = check_of(case, "reverse", dtype if dtype in case.dtypes else case.dtypes[0])
     session, effort = session_of(check), RunOptions(points)
     first = single(session.planned(effort)[0].points, 0)
     asked = [Asked(first, 0, unmeasured=ALL_CALLS)]

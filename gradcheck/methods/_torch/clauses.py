@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from gradcheck.answer import Answer, Invocation, Said, Violation
 from gradcheck.errors import Misconduct
 from gradcheck.methods._torch import directions
+from gradcheck.methods._torch.addresses import goes_by_address
 from gradcheck.methods._torch.calling import (
     are_close,
     cotangent_tensors,
@@ -48,7 +49,7 @@ from gradcheck.methods._torch.layouts import (
     strided,
 )
 from gradcheck.methods._torch.operators import complaints_of_opcheck
-from gradcheck.query import Array, Query, flatten, split
+from gradcheck.query import Array, Query, flatten, owners, split
 
 MANY, BLOCKS, _COPIES = 128, 5000, 3
 """More entries than one kind of kernel takes, than a thread block has, and rows of a grid."""
@@ -272,6 +273,19 @@ def one_strided(label: str, first: FirstCall) -> Iterator[Said]:
     leaves = first.leaves()
     if len(leaves) > 1:
         yield from _with_leaves(label, [laid(leaves[0], strided), *leaves[1:]], first)
+
+
+def lazily(clause: Clause, label: str, first: FirstCall) -> Iterator[Said]:
+    """What a clause about such a view says of code that leaves reading it to PyTorch.
+
+    Errors: Lacking where it reads the memory itself.
+    """
+    said = list(clause(label, first))
+    if said and goes_by_address(lambda: list(clause(label, first))):
+        raise Lacking("the code reads a tensor's memory by its address, where a view that is "
+                      "negated or conjugated when it is read stands otherwise: resolve_neg() and "
+                      "resolve_conj() write it out")  # fmt: skip
+    yield from said
 
 
 def _with_leaves(label: str, tensors: Sequence[Tensor], first: FirstCall) -> Iterator[Said]:
@@ -556,14 +570,48 @@ def checked_operators(label: str, first: FirstCall) -> Iterator[Said]:
 def under_autocast(label: str, first: FirstCall) -> Iterator[Said]:
     """Where the code on trial says that autocast is off within: its numbers stay the same."""
     inputs = first.leaves()
+    if _is_cast(first) is False:
+        with _autocast(inputs):
+            results = first.results(inputs)
+        yield from first.told(label, pulled(results, inputs, first.weights), inputs)
+
+
+def wholly_under_autocast(label: str, first: FirstCall) -> Iterator[Said]:
+    """The same with the backward under autocast too, as a recomputing one may be."""
+    inputs = first.leaves()
+    if _is_cast(first) is False:
+        with _autocast(inputs):
+            gradients = pulled(first.results(inputs), inputs, first.weights)
+        yield from first.told(label, gradients, inputs)
+
+
+def after_autocast(label: str, first: FirstCall) -> Iterator[Said]:
+    """Where the code says that it runs under autocast, a backward outside of it raises nothing."""
+    inputs = first.leaves()
+    if _is_cast(first):
+        with _autocast(inputs):
+            found = tree_leaves(first.invocation.function(*inputs))
+        pairs = list(zip(found, first.weights, strict=False))
+        weights = [weight.to(result.dtype) for result, weight in pairs]
+        try:
+            pulled([result for result, _ in pairs], inputs, weights)
+        except Exception as error:  # the first call has shown that a backward is there
+            yield Violation(f"the backward raises {type(error).__name__}: {shortened(str(error))}; "
+                            "mark it with torch.amp.custom_bwd", label)  # fmt: skip
+
+
+def _is_cast(first: FirstCall) -> bool | None:
+    """Whether autocast stays on within the code; None where it does not say."""
+    inputs = first.leaves()
     if not any(True for _ in autocast_claims(first.results(inputs))):
-        return
-    with torch.autocast(inputs[0].device.type, dtype=torch.bfloat16):
+        return None
+    with _autocast(inputs):
         found = tree_leaves(first.invocation.function(*inputs))
-        if any(autocast_claims(each for each in found if isinstance(each, Tensor))):
-            return
-        results = first.results(inputs)
-    yield from first.told(label, pulled(results, inputs, first.weights), inputs)
+    return any(autocast_claims(each for each in found if isinstance(each, Tensor)))
+
+
+def _autocast(inputs: Sequence[Tensor]) -> torch.autocast:
+    return torch.autocast(inputs[0].device.type, dtype=torch.bfloat16)
 
 
 @contextmanager
@@ -609,6 +657,27 @@ def pushed(
         given = [slope for slope in slopes if slope is not None]
         if len(given) == len(slopes):  # else it is for the witness `forward` to say
             yield Answer(label, Query(1, None, (tangent,)), output_rows(given, invocation))
+
+
+def pushed_by_one(number: int, label: str, invocation: Invocation) -> Iterator[Said]:
+    """With one input alone that has a tangent."""
+    ports = input_ports(invocation)
+    tangent = directions.dense(invocation, ports, directions.FIRST_TANGENT)
+    alone = np.where(owners(ports) == number, tangent, 0.0)
+    inputs = list(input_leaves(invocation, requires_grad=False))
+    part = tangent_tensors(alone, invocation)[number]
+    with dual_level():
+        (inputs[number],) = duals_of([inputs[number]], [part])
+        results = result_of(invocation, inputs)
+        slopes = [tangent_of(result) for result in results]
+        if any(
+            slope is not None for slope in slopes
+        ):  # else nothing hangs on it, or `forward` says
+            found = [
+                torch.zeros_like(result) if slope is None else slope
+                for result, slope in zip(results, slopes, strict=True)
+            ]
+            yield Answer(label, Query(1, None, (alone,)), output_rows(found, invocation))
 
 
 def pushed_with_zeros(label: str, invocation: Invocation) -> Iterator[Said]:

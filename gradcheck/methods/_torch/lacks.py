@@ -56,6 +56,7 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 _TANGENTS = (
     "for a large tangent",
     "for a minute tangent",
+    "for a tangent of input",
     "for a tangent with zeros",
     "for a tiny tangent",
     "for strided tangents",
@@ -211,6 +212,11 @@ LACKS = (
     Lack(r"not (?:supported|implemented) for complex (?:inputs|types|tensors)", OTHER_DTYPES),
     Lack(r"does not support automatic differentiation for outputs with complex dtype"),
     # layouts and devices
+    Lack(
+        r"Can't (?:call numpy\(\)|pass Tensors?) .*negative bit",
+        "say resolve_neg() before numpy()",
+        calls=("for a cotangent that is lazily negated", "for lazily negated inputs"),
+    ),
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
     Lack(r"is (?:not implemented|unsupported) for [Ss]parse tensors"),

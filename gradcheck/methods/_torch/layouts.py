@@ -25,9 +25,11 @@ def laid(tensor: Tensor, layout: Layout) -> Tensor:
 
 def differ(tensor: Tensor, other: Tensor) -> bool:
     """Whether two tensors of the same numbers lie otherwise in memory."""
-    return (tensor.stride(), tensor.storage_offset(), tensor.is_conj()) != (
-        other.stride(), other.storage_offset(), other.is_conj()
-    )  # fmt: skip
+    return _lie(tensor) != _lie(other)
+
+
+def _lie(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.stride(), tensor.storage_offset(), tensor.is_conj(), tensor.is_neg()
 
 
 def as_it_is(tensor: Tensor) -> Tensor:
@@ -66,12 +68,19 @@ def _conjugated(tensor: Tensor) -> Tensor | None:
     return torch.conj_physical(tensor).conj() if tensor.is_complex() else None
 
 
+def _negated(tensor: Tensor) -> Tensor:
+    """A view that PyTorch negates when it is read, as is the imaginary part of a conjugate."""
+    negated: Tensor = torch._neg_view(torch.neg(tensor))
+    return negated
+
+
 LAYOUTS: dict[str, Layout] = {
     "transposed": _transposed,
     "strided": strided,
     "expanded": _expanded,
     "sliced": _sliced,
     "lazily conjugated": _conjugated,
+    "lazily negated": _negated,
 }
 
 
@@ -113,5 +122,6 @@ DRESSINGS: dict[str, Dressing] = {
     "from .T": _behind_transposition,
     "from cat": _behind_cat,
     "that is lazily conjugated": partial(_lying, _conjugated),
+    "that is lazily negated": partial(_lying, _negated),
     **{f"that is {name}": partial(_lying, each) for name, each in LAYOUTS_OF_MANY_AXES.items()},
 }
