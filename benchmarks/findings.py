@@ -213,7 +213,7 @@ def _badness(result: Result) -> tuple[Any, ...]:
 
 
 _COLUMNS = (
-    *("", "function", "asked", "at", "PyTorch", "truth", "relative", "ulps"),
+    *("number", "function", "asked", "at", "PyTorch", "truth", "relative", "ulps"),
     *("torch's checker notices", "upstream", "cause"),
 )
 

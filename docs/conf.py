@@ -5,6 +5,7 @@ host and on the site.
 """
 
 from importlib.metadata import version as installed
+from pathlib import Path
 
 project = "gradcheck"
 author = "The gradcheck authors"
@@ -43,5 +44,24 @@ def _as_paragraphs(_app, _what, _name, _object, _options, lines):  # as Sphinx c
             ]
 
 
+_ACCESSIBLE = {
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+    "<pre>": '<pre tabindex="0">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+}
+
+
+def _made_accessible(app, error):
+    """Give keyboards and screen readers what sphinx and furo leave out, in every page."""
+    for path in Path(app.outdir).rglob("*.html") if error is None else ():
+        text = path.read_text("utf-8")
+        for left_out, given in _ACCESSIBLE.items():
+            text = text.replace(left_out, given)
+        path.write_text(text, "utf-8")
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", _as_paragraphs)
+    app.connect("build-finished", _made_accessible)

@@ -2,7 +2,10 @@
 
 import ast
 import re
+import runpy
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,3 +105,31 @@ def test_what_the_guide_to_triage_quotes_is_what_a_block_says():
     assert len(PHRASES) > 5
     code = _said_by_code()
     assert [phrase for phrase in PHRASES if phrase not in code] == []
+
+
+# what keyboards and screen readers need, in the pages of the site
+
+MADE = runpy.run_path(str(REPOSITORY / "docs" / "conf.py"))
+
+
+def test_a_page_of_the_site_is_made_accessible_once_and_whole(tmp_path):
+    (tmp_path / "page.html").write_text("".join(MADE["_ACCESSIBLE"]), "utf-8")
+    app = SimpleNamespace(outdir=tmp_path)
+    MADE["_made_accessible"](app, None)
+    once = (tmp_path / "page.html").read_text("utf-8")
+    assert once == "".join(MADE["_ACCESSIBLE"].values())
+    MADE["_made_accessible"](app, None)
+    assert (tmp_path / "page.html").read_text("utf-8") == once
+
+
+def test_a_site_that_could_not_be_built_is_left_alone(tmp_path):
+    (tmp_path / "page.html").write_text("<pre>", "utf-8")
+    MADE["_made_accessible"](SimpleNamespace(outdir=tmp_path), ValueError())
+    assert (tmp_path / "page.html").read_text("utf-8") == "<pre>"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_column_of_a_table_has_a_head(document):
+    lines = document.read_text("utf-8").splitlines()
+    heads = [above for above, rule in pairwise(lines) if re.fullmatch(r"\|( *:?-+:? *\|)+", rule)]
+    assert [head for head in heads if re.search(r"\| *\|", head)] == []

@@ -75,7 +75,7 @@ def performance_page(found: Sequence[tuple[str, Figures]]) -> str:
     if targets:
         verdicts = {True: "met", False: "**missed**"}
         told = [(each.wanted, each.seen, verdicts[each.met]) for each in targets]
-        parts += ["## Targets", _grid(("asked for", "seen", ""), told, "---")]
+        parts += ["## Targets", _grid(("asked for", "seen", "target"), told, "---")]
     last = ""
     for section, figures in found:
         parts += [f"## {section.capitalize()}"] if section != last else []

@@ -53,7 +53,10 @@ OneDtype = Annotated[
 ]  # fmt: skip
 OneDevice = Annotated[str, typer.Option(metavar="NAME", help="Such as cpu or cuda:0.")]
 Which = Annotated[
-    int, typer.Option("--implementation", min=0, help="Which of several is on trial, from 0.")
+    int,
+    typer.Option(
+        "--implementation", metavar="N", min=0, help="Which of several is on trial, from 0."
+    ),
 ]
 
 
@@ -105,7 +108,12 @@ def explain_command(  # noqa: PLR0913 - one argument an option, as typer reads t
     ] = False,
     order: Annotated[
         int | None,
-        typer.Option(min=1, max=3, help="Up to which derivative; by default as the case asks."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=3,
+            help="Up to which derivative; by default as the case asks.",
+        ),
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print the formulas in LaTeX.")] = False,
     everything: Annotated[
@@ -207,7 +215,9 @@ def plot_command(  # noqa: PLR0913 - one argument an option, as typer reads them
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Draw the tangent there; repeatable."),
     ] = None,
-    order: Annotated[int, typer.Option(min=1, max=2, help="Up to which derivative: 1 or 2.")] = 1,
+    order: Annotated[
+        int, typer.Option(metavar="N", min=1, max=2, help="Up to which derivative: 1 or 2.")
+    ] = 1,
     torch: Torch = None,
     let: Let = None,
     constants: Constants = None,
@@ -217,12 +227,20 @@ def plot_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     entry: Annotated[
         int | None,
         typer.Option(
-            "--entry", min=0, help="Which output entry, else the first that depends on what runs."
+            "--entry",
+            metavar="N",
+            min=0,
+            help="Which output entry, else the first that depends on what runs.",
         ),
     ] = None,
     points: Annotated[
         int | None,
-        typer.Option(min=2, max=20_000, help="How many points: 401, of a surface 41 a side."),
+        typer.Option(
+            metavar="N",
+            min=2,
+            max=20_000,
+            help="How many points: 401, of a surface 41 a side.",
+        ),
     ] = None,
     dtype: Annotated[
         str,

@@ -27,7 +27,7 @@ _MOST_REASONS = 8  # that are told
 _CODES = {
     ExitCode.OK: "nothing found",
     ExitCode.DISAGREE: "something disagrees",
-    ExitCode.INTERRUPTED: "interrupted; what was found is kept",
+    ExitCode.INTERRUPTED: "interrupted, and what was found is kept",
     **{code: MEANING[code] for code in (ExitCode.INTERNAL, ExitCode.BAD_USE)},
 }
 
@@ -47,12 +47,16 @@ def register(app: typer.Typer) -> None:
 
 def fuzz_command(  # noqa: PLR0913 - one argument an option, as typer reads them
     *,
-    minutes: Annotated[float, typer.Option(min=0, help="How long to look.")] = 5.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same functions.")] = 0,
+    minutes: Annotated[float, typer.Option(metavar="M", min=0, help="How long to look.")] = 5.0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed draws the same functions.")
+    ] = 0,
     dtype: Dtypes = "",
     folder: Annotated[
         Path | None,
-        typer.Option("--report", help="Where findings are kept, and replayed from first."),
+        typer.Option(
+            "--report", metavar="FOLDER", help="Where findings are kept, and replayed from first."
+        ),
     ] = None,
     scheduler: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler look.")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _CODES = {
     ExitCode.OK: "every mutant is convicted, no twin",
     ExitCode.DISAGREE: "some survive, or a twin is convicted",
-    ExitCode.INTERRUPTED: "interrupted; what ended is told",
+    ExitCode.INTERRUPTED: "interrupted, and what ended is told",
     **{code: MEANING[code] for code in (ExitCode.INTERNAL, ExitCode.BAD_USE, ExitCode.NOTHING)},
 }
 _REAL_DTYPES = [name for name, each in DTYPES.items() if not each.is_complex]
@@ -87,7 +87,7 @@ def mutate_command(  # noqa: PLR0913 - one argument an option, as typer reads th
         typer.Option("--every-witness", help="Ask those after the first that convicts too."),
     ] = False,
     minutes: Annotated[
-        float, typer.Option(min=0, help="Begin no mutant after so long; 0: no limit.")
+        float, typer.Option(metavar="M", min=0, help="Begin no mutant after so long; 0: no limit.")
     ] = 0.0,
     report: Annotated[
         Path | None,

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def report_command(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="RESULTS...", help="Files of results, or folders of --report."),
+        typer.Argument(metavar="RESULTS", help="Files of results, or folders of --report."),
     ],
     *,
     output: Annotated[

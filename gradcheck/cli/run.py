@@ -98,8 +98,12 @@ def run(  # noqa: PLR0913 - one argument an option, as typer reads them
         str, typer.Option("-n", metavar="N", help="Worker processes: a number, or auto.")
     ] = "",
     exit_first: Annotated[bool, typer.Option("-x", help="As pytest's -x.")] = False,
-    quiet: Annotated[int, typer.Option("-q", count=True, help="As pytest's -q.")] = 0,
-    verbose: Annotated[int, typer.Option("-v", count=True, help="As pytest's -v.")] = 0,
+    quiet: Annotated[
+        int, typer.Option("-q", count=True, show_default=False, help="As pytest's -q; no progress.")
+    ] = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", count=True, show_default=False, help="As pytest's -v.")
+    ] = 0,
 ) -> None:
     """Run the packaged catalog, or the case files or cases named, through pytest.
 

@@ -142,7 +142,7 @@ def _filled(text: str, margin: str) -> str:
 def as_markdown(reach: Reach) -> str:
     """The document ``docs/coverage.md``."""
     parts = [_HEAD.format(release=torch.__version__.partition("+")[0])]
-    parts.append("| | reached | possible | impossible |\n| --- | --: | --: | --: |")
+    parts.append("| what | reached | possible | impossible |\n| --- | --: | --: | --: |")
     parts[-1] += "".join(
         f"\n| {_TITLES[one.kind]} | {one.reached} | {one.possible} | {one.impossible} |"
         for one in figures(reach)

@@ -25,6 +25,7 @@ from gradcheck.explanation.statements import FEW, Line, lines_of, title_of
 from gradcheck.report.failure_text import without_zeros
 from gradcheck.report.result import html_row
 from gradcheck.report.table import table, to_width, width
+from gradcheck.run.entry_text import THE_CALL
 
 if TYPE_CHECKING:
     from gradcheck.explanation.explanation import Explanation
@@ -313,6 +314,8 @@ def _statement_rows(found: Explanation, manner: Manner) -> _Rows:
 def _line_cells(line: Line) -> list[str]:
     said = line.worst
     of, got = said.index, _got(said)
+    if of == THE_CALL and len(line.by) == 1:
+        of = line.by[0].removeprefix("torch.autograd.")
     if line.entries > 1:
         of, got = f"{line.entries} entries", ""
     return [line.witness, of, got, _ulps(said), said.ruling.value]
@@ -323,8 +326,9 @@ def _reason(line: Line) -> str:
     said = line.worst
     if said.ruling is Ruling.AGREE:
         return ""
-    by = ", ".join(line.by)
-    return f"{line.witness} {said.ruling.value}: {said.reason} (by {by})"
+    more = f" and {len(line.by) - FEW} other ways" if len(line.by) > FEW + 1 else ""
+    by = ", ".join(line.by[: FEW if more else None])
+    return f"{line.witness} {said.ruling.value}: {said.reason} ({by}{more})"
 
 
 def _every_statement(found: Explanation) -> _Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,24 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from gradcheck.answer import Floats, Ruling
-from gradcheck.explanation.axes import breaks, span, svg_number
+from gradcheck.explanation.axes import breaks, svg_number
 from gradcheck.explanation.heat_map import Surface, maps_of
 from gradcheck.explanation.panels import (
+    MOST_TRIANGLES,
     claim_legend,
+    claim_order,
+    cut_off,
     legend_of,
     missing_legend,
+    poles_of,
+    range_of,
     summary_of,
     tangent_legend,
 )
-from gradcheck.explanation.picture import Errors, Picture
+from gradcheck.explanation.picture import Claim, Errors, Picture
 
 _STYLES = {0: "-", 1: "--", 2: ":"}
+_CLAIM_STYLES = {0: "-.", 1: (0, (6, 1.5)), 2: (0, (1, 1))}  # of PyTorch's own curves, all red
 _MARKS = {Ruling.AGREE: ("C0", "."), Ruling.INACCURATE: ("C1", "."), Ruling.DISAGREE: ("C3", "x")}
 
 
@@ -43,28 +50,21 @@ def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
     if isinstance(picture, Surface):
         _draw_map(picture, 0, ax)
         return ax
-    low, high = span(np.concatenate([curve.numbers for curve in picture.curves]))
+    low, high = range_of(picture)
+    lines = {}
     for curve in picture.curves:
         line = _interrupted(curve.numbers, low, high)
-        ax.plot(picture.x, line, _STYLES[curve.order], label=legend_of(curve))
+        (drawn,) = ax.plot(picture.x, line, _STYLES[curve.order], label=legend_of(curve))
+        lines[curve.label] = drawn.get_color()
     for claim in picture.claims:
-        if claim.has_curve:
-            line = _interrupted(claim.numbers, low, high)
-            ax.plot(claim.x, line, "-.", color="C3", label=claim_legend(picture, claim))
-        if claim.missing.size:
-            edge, label = ax.get_xaxis_transform(), missing_legend(picture, claim)
-            ax.plot(
-                claim.missing,
-                0.02 + 0 * claim.missing,
-                "x",
-                color="C3",
-                transform=edge,
-                label=label,
-            )
+        _draw_claim(picture, claim, ax, _interrupted(claim.numbers, low, high))
     for tangent in picture.tangents:
         label = tangent_legend(picture, tangent)
         ax.axline((tangent.x, tangent.y), slope=tangent.slope, color="0.5", lw=1, label=label)
         ax.plot([tangent.x], [tangent.y], "o", color="0.5")
+    for number, place in enumerate(poles_of(picture, low, high)):
+        ax.axvline(place, color="0.4", ls=":", lw=1, label="pole" if number == 0 else None)
+    _mark_cut_off(picture, lines, ax, low, high)
     ax.set_xlim(picture.x[0], picture.x[-1])
     ax.set_ylim(low, high)
     ax.set_xlabel(picture.variable, parse_math=False)
@@ -73,6 +73,36 @@ def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
     _plain(ax.legend(fontsize="small"))
     ax.grid(alpha=0.3)
     return ax
+
+
+def _draw_claim(picture: Picture, claim: Claim, ax: Any, line: Floats) -> None:
+    """Draw PyTorch's own curve where it differs, and a cross below where it has no number."""
+    if claim.has_curve:
+        style = _CLAIM_STYLES[claim_order(picture, claim)]
+        ax.plot(claim.x, line, ls=style, color="C3", label=claim_legend(picture, claim))
+    if claim.missing.size:
+        edge, label = ax.get_xaxis_transform(), missing_legend(picture, claim)
+        heights = np.full(claim.missing.shape, 0.02)
+        ax.plot(claim.missing, heights, "x", color="C3", transform=edge, label=label)
+
+
+def _mark_cut_off(
+    picture: Picture, colours: Mapping[str, Any], ax: Any, low: float, high: float
+) -> None:
+    """Put a triangle at the edge where a curve leaves the frame, pointing to where it goes."""
+    label: str | None = "beyond the frame"
+    for curve in picture.curves:
+        for place, above in cut_off(curve.numbers, low, high)[:MOST_TRIANGLES]:
+            ax.plot(
+                [picture.x[place]],
+                [0.97 if above else 0.03],
+                "^" if above else "v",
+                color=colours[curve.label],
+                mfc="none",
+                transform=ax.get_xaxis_transform(),
+                label=label,
+            )
+            label = None
 
 
 def _plain(legend: Any) -> None:
@@ -97,7 +127,9 @@ def _draw_panels(picture: Picture, figure: Figure) -> None:
     _plain(figure.legend(*handles, loc="outside lower left", ncols=2, fontsize="small"))
     for errors, ax in zip(picture.errors, panels[1:, 0], strict=True):
         _draw_errors(errors, ax)
-    panels[-1, 0].set_xlabel(picture.variable, parse_math=False)
+    for ax in panels[:, 0]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(picture.variable, parse_math=False)
 
 
 def _draw_errors(errors: Errors, ax: Any) -> None:

@@ -36,6 +36,7 @@ _HUES: dict[int, dict[int, tuple[str, ...]]] = {
     2: {0: ("blue", "sky"), 1: ("orange", "amber"), 2: ("green", "frame")},
 }
 _DASHES = {0: "none", 1: "7 4", 2: "2 3"}  # told apart without colours, too
+_CLAIM_DASHES = {0: "5 2 1 2", 1: "11 3", 2: "2 2"}  # of PyTorch's own curves, all red
 _MARKS = {
     Ruling.AGREE: ("blue", "agree"),
     Ruling.INACCURATE: ("amber", "inaccurate"),
@@ -89,18 +90,15 @@ def draw_svg(picture: Picture) -> str:
     for line in wrapped(picture.subtitle, 12, room, 3):
         body.append(text(_LEFT, row := row + 18, line, colour="pale"))
     across = Axis(float(picture.x[0]), float(picture.x[-1]), _LEFT, _RIGHT)
-    low, high = _range(picture)
+    low, high = range_of(picture)
     drawn, row = _legend(_curve_samples(picture, low, high), row + 12)
     panel = _Panel(key, across, Axis(low, high, row + 10 + _CURVES, row + 10))
     body += [*drawn, *_curve_panel(picture, panel)]
-    row = panel.bottom + 52
-    for number, errors in enumerate(picture.errors):
-        last = number == len(picture.errors) - 1
+    row = panel.bottom + 56
+    for errors in picture.errors:
         parts, row = _error_panel(errors, key, across, row, _slope_name(picture))
-        body += parts
-        if last:
-            body.append(_label_below(row, picture.variable))
-        row += 52 if last else 34
+        body += [*parts, _label_below(row, picture.variable)]
+        row += 56
     return document(picture.title, _summary(picture), (_WIDTH, row + 4), body)
 
 
@@ -158,7 +156,7 @@ def _summary(picture: Picture) -> str:
     )
 
 
-def _range(picture: Picture) -> tuple[float, float]:
+def range_of(picture: Picture) -> tuple[float, float]:
     """What the upper panel shows: the true curves, PyTorch's own as far as that leaves these
     visible, and where tangents touch."""
     low, high = span(np.concatenate([curve.numbers for curve in picture.curves]))
@@ -172,6 +170,15 @@ def _range(picture: Picture) -> tuple[float, float]:
     return min([low, *touched]), max([high, *touched])
 
 
+def claim_order(picture: Picture, claim: Claim) -> int:
+    """Of which order the curve is that PyTorch has otherwise."""
+    return next(curve.order for curve in picture.curves if curve.label == claim.of)
+
+
+def _claim_dash(picture: Picture, claim: Claim) -> str:
+    return _CLAIM_DASHES[claim_order(picture, claim)]
+
+
 def _hue(picture: Picture, curve: Curve) -> str:
     alike = [each for each in picture.curves if each.order == curve.order]
     place = next(k for k, each in enumerate(alike) if each is curve)
@@ -183,14 +190,14 @@ def _curve_samples(picture: Picture, low: float, high: float) -> Iterator[_Sampl
         yield _Sample(legend_of(curve), _hue(picture, curve), _DASHES[curve.order])
     for claim in picture.claims:
         if claim.has_curve:
-            yield _Sample(claim_legend(picture, claim), "red", "5 2 1 2")
+            yield _Sample(claim_legend(picture, claim), "red", _claim_dash(picture, claim))
         if claim.missing.size:
             yield _Sample(missing_legend(picture, claim), "red", glyph="M4 -4l8 8m0 -8l-8 8")
     for tangent in picture.tangents:
         yield _Sample(tangent_legend(picture, tangent), "pink", "none")
-    if _poles(picture, low, high):
+    if poles_of(picture, low, high):
         yield _Sample("pole", "frame", "1 3")
-    if any(_cut_off(curve.numbers, low, high) for curve in picture.curves):
+    if any(cut_off(curve.numbers, low, high) for curve in picture.curves):
         yield _Sample("beyond the frame", "frame", glyph="M4 4l5 -9l5 9z")
 
 
@@ -227,7 +234,7 @@ def _curve_panel(picture: Picture, panel: _Panel) -> list[str]:
     parts.append(_label_below(panel.bottom, picture.variable))
     names = ", ".join(curve.name or curve.label for curve in picture.curves)
     parts.append(_label_beside(panel, fitted(names, _LEGEND, _CURVES)))
-    for place in _poles(picture, panel.up.low, panel.up.high):
+    for place in poles_of(picture, panel.up.low, panel.up.high):
         column = panel.across.pixel(place)
         parts.append(_path(f"M{column:.2f} {panel.top}V{panel.bottom}", "frame", "1 3"))
     for tangent in picture.tangents:
@@ -238,12 +245,12 @@ def _curve_panel(picture: Picture, panel: _Panel) -> list[str]:
         parts += _triangles(picture, curve, panel)
     for claim in picture.claims:
         line = _line(claim.x, claim.numbers, panel)
-        parts.append(_path(line, "red", "5 2 1 2", panel.clip, 2.5))
+        parts.append(_path(line, "red", _claim_dash(picture, claim), panel.clip, 2.5))
         parts += _crosses(claim, panel)
     return parts
 
 
-def _poles(picture: Picture, low: float, high: float) -> list[float]:
+def poles_of(picture: Picture, low: float, high: float) -> list[float]:
     """The poles of all curves; those of a derivative stand where those of the value do."""
     apart = 0.02 * (picture.x[-1] - picture.x[0])
     found: list[float] = []
@@ -254,7 +261,7 @@ def _poles(picture: Picture, low: float, high: float) -> list[float]:
     return found
 
 
-def _cut_off(numbers: Floats, low: float, high: float) -> list[tuple[int, bool]]:
+def cut_off(numbers: Floats, low: float, high: float) -> list[tuple[int, bool]]:
     """Of each stretch beyond the frame its farthest point, and whether that is above."""
     found = []
     for above, beyond in ((True, numbers > high), (False, numbers < low)):
@@ -266,11 +273,11 @@ def _cut_off(numbers: Floats, low: float, high: float) -> list[tuple[int, bool]]
     return found
 
 
-_MOST_TRIANGLES = 40  # of one curve; more would be a pattern and no marks
+MOST_TRIANGLES = 40  # of one curve; more would be a pattern and no marks
 
 
 def _triangles(picture: Picture, curve: Curve, panel: _Panel) -> Iterator[str]:
-    for place, above in _cut_off(curve.numbers, panel.up.low, panel.up.high)[:_MOST_TRIANGLES]:
+    for place, above in cut_off(curve.numbers, panel.up.low, panel.up.high)[:MOST_TRIANGLES]:
         column = min(max(panel.across.pixel(float(picture.x[place])), _LEFT + 5), _RIGHT - 5)
         row, rise = (panel.top + 10, -9) if above else (panel.bottom - 10, 9)
         yield _path(f"M{column - 5:.2f} {row}l5 {rise}l5 {-rise}z", _hue(picture, curve), "")

@@ -24,7 +24,7 @@ from gradcheck.reference.digits import digits
 from gradcheck.reference.enclosures import Enclosures, Status
 from gradcheck.reference.reference import Reference
 from gradcheck.report.failure_text import without_zeros
-from gradcheck.run.entry_text import entry_report, input_names, output_names
+from gradcheck.run.entry_text import THE_CALL, entry_report, input_names, output_names
 from gradcheck.run.observation import Entry, Observation, observe
 from gradcheck.run.session import session_of
 
@@ -55,7 +55,7 @@ def _agreements(observation: Observation, values: Mapping[str, Array]) -> Iterat
     for remark in observation.remarks:
         if isinstance(remark, Agreement):
             yield EntryReport(
-                at, "the call", remark.label, nothing, "", "", nothing, nothing,
+                at, THE_CALL, remark.label, nothing, "", "", nothing, nothing,
                 remark.ruling, remark.reason,
             )  # fmt: skip
 

@@ -23,9 +23,9 @@ _REPORTER = "terminalreporter"
 
 
 def register_progress(config: pytest.Config) -> None:
-    """Show progress, unless the run is quiet, tells every check anyhow, or only looks."""
+    """Show progress, unless the run tells every check anyhow, or only looks; nothing under -q."""
     reporter = config.pluginmanager.get_plugin(_REPORTER)
-    if reporter is not None and config.get_verbosity() == 0 and not config.getoption("collectonly"):
+    if reporter is not None and config.get_verbosity() <= 0 and not config.getoption("collectonly"):
         config.pluginmanager.register(RunProgress(config, reporter), "gradcheck progress")
 
 
@@ -96,9 +96,14 @@ class RunProgress:
     @contextmanager
     def _shown(self) -> Generator[None, Any, Any]:
         writer, write = self._writer, self._writer.write
-        writer.line()
+        quiet = self._config.get_verbosity() < 0
+        if not quiet:
+            writer.line()
         display = self._display = display_of(
-            self._progress, self._terminal(), self._reporter.write_line
+            self._progress,
+            self._terminal(),
+            self._reporter.write_line,
+            quiet=quiet,
         )
 
         def write_beside(*texts: Any, **markup: Any) -> None:

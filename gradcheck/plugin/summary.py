@@ -48,7 +48,8 @@ _MEANINGS = {
 def summary(ledger: Ledger, settings: Settings) -> Iterator[str]:
     """The lines below a run: counts, losses, faults by cause, and what was not judged and why."""
     counts = [f"{ledger.verdicts[ruling.value]} {ruling.value}" for ruling in Ruling]
-    yield f"{sum(ledger.verdicts.values())} checks: {', '.join(counts)}"
+    total = sum(ledger.verdicts.values())
+    yield f"{total} {'check' if total == 1 else 'checks'}: {', '.join(counts)}"
     yield from _meanings(ledger, settings)
     if ledger.earlier:
         yield f"{len(ledger.earlier):,} of them in the results that were there"

@@ -123,8 +123,8 @@ def _is_nothing(part: float) -> bool:
 def filled(text: str, width: int, *, start: str = "", indent: int = 0, breaks: str = "") -> str:
     """Return the text after ``start`` on lines that fit; all but the first are indented.
 
-    Lines end between words, and inside of a word after one of the characters ``breaks``; with
-    these, a word longer than a line is cut.
+    Lines end between words, and inside of a word after one of the characters ``breaks``, but before
+    a digit (``x/3``) and after a power's two stars; with these, a word longer than a line is cut.
     """
     lines = _Lines(
         width,
@@ -142,7 +142,7 @@ class _Lines(textwrap.TextWrapper):
     breaks = ""
 
     def _split(self, text: str) -> list[str]:
-        inside = rf"|(?<=[{self.breaks}])(?![\s{self.breaks}])" if self.breaks else ""
+        inside = rf"|(?<=[{self.breaks}])(?<!\*\*)(?![\s\d{self.breaks}])" if self.breaks else ""
         return [part for part in re.split(rf"(\s+){inside}", text) if part]
 
 

@@ -21,6 +21,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.graph.lower import lower
 from gradcheck.language.nodes import Node
 from gradcheck.language.parse import parse
+from gradcheck.ops.table import OPERATORS
 from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.reference import scalar_operations
 from gradcheck.report.records import Record
@@ -161,7 +162,13 @@ def _presented(expression: Any) -> str:
     if expression.has(sympy.Piecewise):
         return ""
     text: str = sympy.mathml(expression, printer="presentation")
+    text = _MI.sub(lambda found: f"<mi>{_WORDS.get(found[1], found[1])}</mi>", text)
     return text.replace("&ExponentialE;", "e").replace("&InvisibleTimes;", "\u2062")
+
+
+_MI = re.compile(r"<mi>(\w+)</mi>")
+_WORDS = {operator.sympy: operator.name for operator in OPERATORS.values()}
+"""Sympy's classes, and ours, by the names that a formula has for them."""
 
 
 def _condition(when: Any) -> str:

@@ -5,14 +5,18 @@ Page, summary and SARIF tell the same, and this is it.
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import PurePath
 from statistics import median
 from typing import Any
+
+from packaging.version import InvalidVersion, Version
 
 from gradcheck.answer import Ruling
 from gradcheck.dtypes import DTYPES
@@ -62,7 +66,7 @@ class Untested:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyOf:
-    """How far off agreeing and inaccurate checks of one file or witness are in one dtype.
+    """How far off agreeing and inaccurate checks of one file, witness or operator are in a dtype.
 
     Units: ulps.
     """
@@ -163,7 +167,8 @@ class Overview:
 
     @cached_property
     def releases(self) -> list[str]:
-        return sorted({record.torch for record in self.records})
+        """The older one first."""
+        return sorted({record.torch for record in self.records}, key=release_rank)
 
     @cached_property
     def devices(self) -> list[str]:
@@ -192,12 +197,16 @@ class Overview:
         return SideBySide(what, one, other, pairs)
 
     def accuracy(self, by: str) -> list[AccuracyOf]:
-        """How accurate what passed is, by ``file`` or ``witness`` and by dtype."""
+        """How accurate what passed is, by ``file``, ``witness`` or ``operator`` and by dtype.
+
+        The operators are a league: the least accurate first.
+        """
         found: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
-        for record in self.records:
-            if is_accurate_somehow(record):
-                found[getattr(record, by), record.dtype].append(record)
-        return [
+        for record in filter(is_accurate_somehow, self.records):
+            is_of = operator_of(record.implementation) if by == "operator" else getattr(record, by)
+            if is_of:
+                found[is_of, record.dtype].append(record)
+        groups = [
             AccuracyOf(
                 name=name,
                 dtype=dtype,
@@ -208,6 +217,7 @@ class Overview:
             )
             for (name, dtype), group in found.items()
         ]
+        return sorted(groups, key=_rank) if by == "operator" else groups
 
     @cached_property
     def least_accurate(self) -> list[Record]:
@@ -280,6 +290,41 @@ def dtypes_of(records: Iterable[Record]) -> list[str]:
 def family(file: str) -> str:
     """Return what a catalog file is about, as its name says."""
     return PurePath(file).stem or file
+
+
+def _rank(each: AccuracyOf) -> tuple[float, float, str]:
+    return -worst_ulps(each.worst), -each.median, each.name
+
+
+def release_rank(name: str) -> tuple[bool, Version | str]:
+    """Return what sorts releases; what is no version, in records of anyone, comes first."""
+    try:
+        return True, Version(name)
+    except InvalidVersion:
+        return False, name
+
+
+@cache
+def operator_of(code: str) -> str:
+    """Return the one function that code on trial calls; empty where it does anything beside that.
+
+    A method of a tensor is ``Tensor.name``, and a user's function ``module:name``.
+    """
+    if _OWN.fullmatch(code):
+        return code
+    try:
+        tree = ast.parse(code[:_LONGEST_CODE], mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    match [each for each in ast.walk(tree) if isinstance(each, (ast.Call, ast.BinOp))]:
+        case [ast.Call(func=ast.Attribute(value=owner, attr=name))]:
+            root = re.sub(r"^F$", "torch.nn.functional", ast.unparse(owner))
+            return f"{root if root.startswith('torch') else 'Tensor'}.{name}"
+    return ""
+
+
+_OWN = re.compile(r"[\w.]+:[\w.]+", re.ASCII)
+_LONGEST_CODE = 400  # letters
 
 
 def _finite(number: float) -> float:

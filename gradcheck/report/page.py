@@ -32,6 +32,7 @@ from gradcheck.report.overview import (
     Overview,
     dtypes_of,
     family,
+    release_rank,
     title,
     witnesses_of,
     worst_ulps,
@@ -229,7 +230,7 @@ def _columns(records: Sequence[Record]) -> list[Column]:
             dtypes.index(each.dtype),
             each.device != "cpu",
             each.device,
-            each.release,
+            release_rank(each.release),
         ),
     )
 

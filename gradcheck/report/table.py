@@ -14,8 +14,9 @@ from rich.text import Text
 from gradcheck.report.failure_text import filled
 
 COLOURS = {"agree": "green", "inaccurate": "yellow", "disagree": "bold red", "abstain": "cyan"}
-_LEAST_TEXT = 26  # columns, beside the others, in which the last one may be broken into lines
+_LEAST_TEXT = 20  # columns, beside the others, in which the last one may be broken into lines
 _UNLIMITED = 100_000
+_INDENT = "  "
 
 
 def width() -> int:
@@ -31,21 +32,34 @@ def table(
     ``styled``: in the colours of a terminal.
 
     A column without any text is left out. The last column holds text and may be broken into lines;
-    where that is not enough, every row becomes a list of its cells.
+    where that is not enough, the first cell of each row stands on a line above the others, and else
+    every row becomes a list of its cells.
     """
     kept = [k for k in range(len(heads)) if not rows or any(row[k] for row in rows)]
     heads = [heads[k] for k in kept]
     rows = [[row[k] for k in kept] for row in rows]
     if min(_natural(heads, rows), _natural(heads[:-1], rows) + _LEAST_TEXT) <= width():
         text = _drawn(_table(heads, rows), styled=styled)
+    elif _natural(heads[1:], [row[1:] for row in rows]) <= width() - len(_INDENT):
+        text = _below_their_names(heads, rows, styled=styled)
     else:
         text = "\n\n".join("\n".join(_listed(heads, row)) for row in rows) + "\n"
     return f"{to_width(title)}\n{text}" if title else text
 
 
+def _below_their_names(heads: Sequence[str], rows: Sequence[Sequence[str]], *, styled: bool) -> str:
+    """The table without its first column, each row below what stands there."""
+    drawn = _drawn(_table(heads[1:], [row[1:] for row in rows]), styled=styled).splitlines()
+    head, rule, *cells = drawn
+    named = (
+        line for row, cell in zip(rows, cells, strict=True) for line in (row[0], _INDENT + cell)
+    )
+    return "\n".join([heads[0], _INDENT + head, _INDENT + rule, *named]) + "\n"
+
+
 def to_width(text: str, indent: int = 0) -> str:
     """Return the text on lines that fit; formulas end them after operators, numbers stay whole."""
-    return filled(text, width(), indent=indent, breaks="*/(,")
+    return filled(text, width(), indent=indent, breaks="*/,")
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

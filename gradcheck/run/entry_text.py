@@ -16,13 +16,16 @@ from gradcheck.run.joint_query import MOST_PARTS, Coordinates, all_derivatives, 
 from gradcheck.run.observation import Entry, Finding, Observation
 from gradcheck.run.session import Session
 
+THE_CALL = "the call"
+"""The index of a report that is of no number, such as an exception."""
+
 
 def entry_report(observation: Observation, entry: Entry | Finding) -> EntryReport:
     """One entry, in words and numbers for people."""
     at = {name: values[entry.point].tolist() for name, values in observation.points.items()}
     judgement = entry.judgement
     if isinstance(entry, Finding):
-        return EntryReport(at, "the call", entry.label, math.nan, "", "", judgement.ulps,
+        return EntryReport(at, THE_CALL, entry.label, math.nan, "", "", judgement.ulps,
                         judgement.relative, judgement.ruling, judgement.reason)  # fmt: skip
     ball = entry.ball
     return EntryReport(

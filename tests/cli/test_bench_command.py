@@ -152,7 +152,7 @@ def test_a_table_ends_with_what_was_asked_for(monkeypatch):
 def test_the_document_has_the_targets_first(monkeypatch):
     page = performance_page([("throughput", FIGURES)])
     assert page.partition("## Targets\n\n")[2] == (
-        "| asked for | seen |  |\n| --- | --- | --- |\n"
+        "| asked for | seen | target |\n| --- | --- | --- |\n"
         "| one under 1 s | 0.01 s | met |\n| two under 1 s | 3 h | **missed** |\n\n"
         "## Throughput\n\n### Speed\n\nOf two things.\n\n"
         "| thing | seconds | times |\n| --- | --: | --: |\n"

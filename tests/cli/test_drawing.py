@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,52 @@ def test_what_lies_beyond_the_frame_is_marked():
     assert "beyond the frame" in texts(draw_svg(picture(1 / (X + 0.03))))
     assert "pole" in texts(draw_svg(picture(1 / (X + 0.03))))
     assert not {"beyond the frame", "pole"} & set(texts(draw_svg(picture(X))))
+
+
+@pytest.fixture
+def axes():
+    return pytest.importorskip("matplotlib.figure", reason="the extra plot").Figure().subplots()
+
+
+def by_matplotlib(drawn, axes):
+    """What its legend names."""
+    figure = pytest.importorskip("gradcheck.explanation.figure", reason="the extra plot")
+    return [each.get_text() for each in figure.draw_curves(drawn, axes).get_legend().get_texts()]
+
+
+def test_matplotlib_marks_poles_and_what_lies_beyond_the_frame(axes):
+    told = by_matplotlib(picture(1 / (X + 0.03)), axes)
+    assert told == ["y", "dy/dx = 1", "pole", "beyond the frame"]
+    marks = [each.get_marker() for each in axes.get_lines()]
+    assert (marks.count("^"), marks.count("v")) == (1, 1)
+
+
+def test_matplotlib_marks_nothing_where_all_of_a_curve_is_in_the_frame(axes):
+    assert by_matplotlib(picture(X), axes) == ["y", "dy/dx = 1"]
+    assert {each.get_marker() for each in axes.get_lines()} == {"None"}
+
+
+WRONG = tuple(Claim(of, "float32", X, X + 9.0, 1, X[:0]) for of in ("y", "∂y/∂x"))
+
+
+def test_pytorchs_value_and_its_derivative_are_told_apart_without_colours(axes):
+    root = ET.fromstring(draw_svg(picture(X, claims=WRONG)))
+    red = [each for each in root.iter(f"{SVG}path") if "gradcheck-red" in each.get("class", "")]
+    drawn = [each.get("stroke-dasharray") for each in red if each.get("clip-path")]
+    assert len(drawn) == len(set(drawn)) == 2
+    by_matplotlib(picture(X, claims=WRONG), axes)
+    styles = {str(each.get_linestyle()) + str(each._dash_pattern) for each in axes.get_lines()}
+    assert len(styles) == 4
+
+
+def test_matplotlibs_frame_has_room_for_what_pytorch_says(axes):
+    by_matplotlib(picture(X, claims=WRONG), axes)
+    assert axes.get_ylim()[1] > 4
+
+
+def test_each_panel_has_the_name_of_what_runs_below_it():
+    two = replace(picture(X), errors=picture(X).errors * 2)
+    assert texts(draw_svg(two)).count("x") == 3
 
 
 def test_two_pictures_in_one_page_share_no_name():

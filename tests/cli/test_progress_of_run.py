@@ -96,13 +96,18 @@ def test_a_pipe_gets_no_bar_and_no_escapes(folder):
     assert not LETTERS.search(written)
 
 
-@pytest.mark.parametrize(
-    ("option", "letters"), [("-q", r"^\.{2}F{2} "), ("-v", r"right\[value-cpu-float64\] PASSED")]
-)
-def test_where_less_or_more_is_asked_for_pytest_reports_as_ever(folder, option, letters):
+@pytest.mark.parametrize("option", ["-q", "-qq"])
+def test_nothing_of_the_progress_is_shown_where_it_shall_be_quiet(folder, option):
     written = in_terminal(folder, option, "--in-process")
     assert not FRAME.search(written)
-    assert any(re.search(letters, line) for line in screen(written))
+    assert not re.search(r"^[.F]+ ", "\n".join(screen(written)), re.MULTILINE)
+    assert "FAILED" in written
+
+
+def test_where_every_check_is_told_pytest_reports_as_ever(folder):
+    written = in_terminal(folder, "-v", "--in-process")
+    assert not FRAME.search(written)
+    assert any(re.search(r"right\[value-cpu-float64\] PASSED", line) for line in screen(written))
 
 
 def test_the_kind_of_a_check_is_its_witness():
