@@ -21,7 +21,7 @@ from gradcheck.explanation.panels import (
     legend_of,
     missing_legend,
     poles_of,
-    range_of,
+    shown_range,
     summary_of,
     tangent_legend,
 )
@@ -50,7 +50,7 @@ def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
     if isinstance(picture, Surface):
         _draw_map(picture, 0, ax)
         return ax
-    low, high = range_of(picture)
+    low, high = shown_range(picture)
     lines = {}
     for curve in picture.curves:
         line = _interrupted(curve.numbers, low, high)

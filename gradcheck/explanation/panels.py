@@ -90,7 +90,7 @@ def draw_svg(picture: Picture) -> str:
     for line in wrapped(picture.subtitle, 12, room, 3):
         body.append(text(_LEFT, row := row + 18, line, colour="pale"))
     across = Axis(float(picture.x[0]), float(picture.x[-1]), _LEFT, _RIGHT)
-    low, high = range_of(picture)
+    low, high = shown_range(picture)
     drawn, row = _legend(_curve_samples(picture, low, high), row + 12)
     panel = _Panel(key, across, Axis(low, high, row + 10 + _CURVES, row + 10))
     body += [*drawn, *_curve_panel(picture, panel)]
@@ -156,7 +156,7 @@ def _summary(picture: Picture) -> str:
     )
 
 
-def range_of(picture: Picture) -> tuple[float, float]:
+def shown_range(picture: Picture) -> tuple[float, float]:
     """What the upper panel shows: the true curves, PyTorch's own as far as that leaves these
     visible, and where tangents touch."""
     low, high = span(np.concatenate([curve.numbers for curve in picture.curves]))
