@@ -43,6 +43,7 @@ from gradcheck.report.records import Record, Results, read, read_all, shorten, v
 _HERE = Path(__file__).parent
 _MOST_BLOCKS = 200
 _MOST_WORST = 3
+_MOST_OF_LEAGUE = 250
 _LONG = 120  # letters of an input
 _FEW = 4
 
@@ -138,6 +139,7 @@ def page(overview: Overview, *, seconds: float, now: datetime) -> str:
             signs=_SIGNS,
             meanings=MEANINGS,
             most_blocks=_MOST_BLOCKS,
+            most_of_league=_MOST_OF_LEAGUE,
             numbers={(view.first.file, view.first.case): view.number for view in views},
             families=sorted({family(each.file) for each in overview.records}),
             several_devices=len(overview.devices) > 1,

@@ -55,6 +55,18 @@ def test_the_tutorials_first_derivative_is_explained(command):
     assert len(rows(ended.out, "value")) == 1
 
 
+def test_finite_differences_are_named_by_their_call_and_many_calls_are_counted(command):
+    out = command("explain", "expm1(x)", "--at", "x=-40").out
+    assert [row[1].strip() for row in rows(out, "gradcheck") if len(row) > 2] == [
+        "gradgradcheck",
+        "gradcheck",
+    ]
+    words = " ".join(out.split())
+    assert "round otherwise (under torch.func.vjp, under torch.func.grad," in words
+    assert "with chunk_size=1 and 5 other ways)" in words
+    assert "(by " not in words
+
+
 def test_with_all_every_call_of_a_witness_has_its_row(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")  # the calls of torch.func have long names
     out = command("explain", "3*x**2", "--at", "x=3", "--all").out
