@@ -17,6 +17,7 @@ from gradcheck.cli.output import MEANING, ExitCode, counted, emit, emit_json, ep
 from gradcheck.cli.progress import progress_shown
 from gradcheck.cluster import connect
 from gradcheck.dtypes import DTYPES
+from gradcheck.report.table import to_width
 from gradcheck.spelling import chosen
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _summary(campaign: Campaign, seed: int) -> Iterator[str]:
     for batch in campaign.lost:
         yield f"workers died over the functions of {batch}: their logs say of what"
     for reason, number in campaign.silent.most_common(_MOST_REASONS):
-        yield f"nothing said, {number:,} times: {reason}"
+        yield to_width(f"nothing said, {counted(number, 'time')}: {reason}", 2)
     ended = campaign.progress
     counts = f": {ended.findings()}" if ended.found else ""
     yield (

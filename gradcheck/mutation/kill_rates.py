@@ -17,7 +17,7 @@ from gradcheck.mutation.campaign import (
 )
 from gradcheck.mutation.kinds import TWIN
 from gradcheck.mutation.rivals import RIVALS
-from gradcheck.report.table import table
+from gradcheck.report.table import table, to_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ def _twins(results: Sequence[MutantResult]) -> Iterator[str]:
     twins = [each for each in results if each.kind == TWIN.name]
     alarms = [each for each in twins if each.outcome == ALARM]
     yield f"twins without a fault: {len(twins)}, convicted {len(alarms)}"
-    yield from (f"  {each.case}: {each.cause}" for each in alarms)
+    yield from (to_width(f"  {each.case}: {each.cause}", 4) for each in alarms)
     told = (f"{name} {sum(each.rivals.get(name, False) for each in twins)}" for name in RIVALS)
-    yield f"  convicted by the others, who tell nothing there: {', '.join(told)}"
+    yield to_width(f"  convicted by the others, who tell nothing there: {', '.join(told)}", 4)
 
 
 def _survivors(results: Sequence[MutantResult]) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _survivors(results: Sequence[MutantResult]) -> Iterator[str]:
     for each in found:
         others = ", ".join(name for name, convicts in each.rivals.items() if convicts)
         told = f"; convicted by {others}" if others else ""
-        yield f"  {each.case}, {each.kind}: {each.cause}{told}"
+        yield to_width(f"  {each.case}, {each.kind}: {each.cause}{told}", 4)
 
 
 def kill_rates_json(results: Sequence[MutantResult]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def _below_their_names(heads: Sequence[str], rows: Sequence[Sequence[str]], *, s
     named = (
         line for row, cell in zip(rows, cells, strict=True) for line in (row[0], _INDENT + cell)
     )
-    return "\n".join([heads[0], _INDENT + head, _INDENT + rule, *named]) + "\n"
+    first = [heads[0]] if heads[0] else []
+    return "\n".join([*first, _INDENT + head, _INDENT + rule, *named]) + "\n"
 
 
 def to_width(text: str, indent: int = 0) -> str:
