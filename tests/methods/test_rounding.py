@@ -359,3 +359,14 @@ def test_what_a_number_loses_beside_many_of_one_grid_is_the_same_for_all():
 @pytest.mark.parametrize("subtracted", [[3.0] * 64, [8.0]])
 def test_numbers_of_their_own_and_exact_differences_move_one_by_one(subtracted):
     assert max(map(abs, moved_means(subtracted))) < 0.5
+
+
+def test_two_operations_that_cancel_in_all_patterns_but_for_little_are_asked_for_in_more():
+    """In one of 180 numbers they do, and what is left is the rounding of a small difference."""
+    points = (1e-6 * np.arange(1, 2049)).tolist()
+    moved = spread(lambda x: 2 * (x + 1) - 2, points, many=True)
+    assert min(moved) >= 2 * ULP
+
+
+def test_what_counts_in_all_patterns_is_not_widened_by_more():
+    assert spread(lambda x: x + 1, (1e-4 * np.arange(1, 65)).tolist(), many=True) == [2 * ULP] * 64

@@ -140,7 +140,7 @@ class Repeated:
 
         Shapes: [patterns, *shape of the answer].
         """
-        self.ask_until([key], lambda _key, _rounding: False)
+        self.ask_until([key], lambda _key, _rounding: self.patterns >= PATTERNS)
         shape = self.answers[key].numbers.shape
         moved = self._moved[:PATTERNS]
         found = [each.numbers[key] for each in moved if key in each.numbers]
@@ -149,19 +149,13 @@ class Repeated:
         return np.stack(found) if found else np.zeros((0, *shape))
 
     def _grows(self) -> bool:
-        if len(self._moved) < PATTERNS or self._stays_in_all_patterns():
+        if len(self._moved) < PATTERNS + FREE_PATTERNS:
             self._moved.append(self._by(len(self._moved)))
         elif any(self._still[0].mode.left) and len(self._ranged) < RANGE_PATTERNS:
             self._ranged.append(self._by(len(self._ranged), into_range=True))
         else:
             return False
         return True
-
-    def _stays_in_all_patterns(self) -> bool:
-        """Whether free patterns are left, and some number has not moved in any before."""
-        if len(self._moved) == PATTERNS + FREE_PATTERNS:
-            return False
-        return any((self.rounding(key).spread == 0).any() for key in self._keys)
 
     def _by(self, pattern: int | None, *, into_range: bool = False) -> _Heard:
         labels = frozenset(label for label, _ in self._keys)
@@ -193,7 +187,7 @@ class Repeated:
             return Rounding(nothing, nothing, left, opaque or "code that cannot be asked again")
         spread = _range_of(moved[:PATTERNS]) if moved else nothing
         if len(moved) > PATTERNS:
-            spread = np.where(spread == 0, _range_of(moved), spread)
+            spread = _beside_free_patterns(spread, _range_of(moved))
         same = all(np.array_equal(still[0], each, equal_nan=True) for each in still[1:])
         if not same or not (mode.decomposed or _is_rounding(still[0], answer, spread)):
             return Rounding(nothing, nothing, left, opaque or _SAYS_ELSE)
@@ -202,6 +196,19 @@ class Repeated:
         stays = np.array([not each for each in left]).reshape(-1, *(1,) * (answer.ndim - 1))
         both = _range_of([*moved, *ranged])
         return Rounding(spread, np.where(stays, spread, both), left, opaque, by_norm)
+
+
+def _beside_free_patterns(spread: Array, wider: Array) -> Array:
+    """The distance in the patterns that count; with the free ones where it does not explain theirs.
+
+    Shapes: alike.
+    """
+    if np.iscomplexobj(spread):
+        parts = (spread.real, wider.real), (spread.imag, wider.imag)
+        real, imag = (_beside_free_patterns(*each) for each in parts)
+        return real + 1j * imag
+    cancelled = np.isfinite(wider) & (wider > MOVES_FACTOR * spread)
+    return np.where(cancelled, wider, spread)
 
 
 _SAYS_ELSE = "code that says something else when it is asked again"
