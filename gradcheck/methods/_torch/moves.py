@@ -42,7 +42,7 @@ start, and no two cancel in all patterns, but for one time in 180."""
 PATTERNS = 2 + len(_MOVES)
 FREE_PATTERNS = 4
 """In which each number moves as it likes; they count for answers alone that the patterns before do
-not explain, as what matters cancels there. Two that matter alike cancel in all one time in 14,000."""
+not explain, as what matters cancels there. Two that matter alike do in all one time in 14,000."""
 RANGE_PATTERNS = 4
 """How many of them are repeated with what overflowed or underflowed brought back."""
 _POOL = 1 << 16
