@@ -32,7 +32,8 @@ REAL, POSITIVE, UNIT = "real", "(0, inf)", "(-1, 1)"
 # are then subtracted or divided, exponentials of differences overflow from 88, and what atanh is
 # given for log1p rounds to 1 from 3e7. The cube of an inverse root, and squares of inverses of
 # numbers below 1e-12, which logarithms and quotients have in their second derivatives, overflow in
-# float32 and are then multiplied by 0. PyTorch's determinant has no gradient at a singular matrix.
+# float32 and are then multiplied by 0; x times a cotangent overflows beside the cube of its inverse
+# root, which underflows. PyTorch's determinant has no gradient at a singular matrix.
 TAME = {"x": "(-20, 20)"}
 X, P, U = {"x": REAL}, {"x": POSITIVE}, {"x": UNIT}
 NEAR = {"x": "(1e-3, 1e3)", "y": "(1e-3, 1e3)"}  # whose quotients stay in range
@@ -161,7 +162,7 @@ ELEMENTWISE: tuple[Right, ...] = (
     ("square of a sum", "(x + 1)**2", X, lambda x: x * x + 2 * x + 1),
     ("difference of squares", "(x - 1)*(x + 1)", X, lambda x: x * x - 1),
     ("root by Newton's step", "sqrt(x)", P, _newton_sqrt),
-    ("root by the inverse root", "sqrt(x)", {"x": "(1e-9, inf)"}, lambda x: x * x.rsqrt()),
+    ("root by the inverse root", "sqrt(x)", {"x": "(1e-9, 1e30)"}, lambda x: x * x.rsqrt()),
     ("root by log", "sqrt(x)", P, lambda x: (x.log() / 2).exp()),
     ("inverse root by root", "1/sqrt(x)", P, lambda x: 1 / x.sqrt()),
     ("inverse root by power", "1/sqrt(x)", P, lambda x: x**-0.5),
