@@ -26,7 +26,7 @@ def input_ports(invocation: Invocation) -> list[Port]:
     ]
 
 
-_CLOSE = 1e-3
+CLOSE = 1e-3
 
 
 def are_close(numbers: Array, others: Array) -> bool:
@@ -34,7 +34,7 @@ def are_close(numbers: Array, others: Array) -> bool:
 
     Calls that differ are farther apart, and seldom those whose operations move by an ulp.
     """
-    return np.allclose(numbers, others, rtol=_CLOSE, atol=0.0, equal_nan=True)
+    return np.allclose(numbers, others, rtol=CLOSE, atol=0.0, equal_nan=True)
 
 
 def judged_ports(invocation: Invocation) -> list[Port]:
