@@ -53,6 +53,25 @@ def test_a_factor_shows_in_the_mean_though_no_entry_shows_it(factor, share):
     assert found[0].startswith(f"the mean signed error over 2,048 entries is {share} of their size")
 
 
+REPEATED = np.broadcast_to(TRUE[:1], SHAPE)
+
+
+def test_rows_that_are_the_same_numbers_err_alike():
+    off = REPEATED * (1 + 4 * U)
+    one = np.where(np.arange(64) == 46, off, rounded(REPEATED))
+    assert told(array(one, REPEATED)) == []
+    assert told(array(1.05 * REPEATED, REPEATED)) != []
+
+
+def test_exact_entries_say_nothing_of_how_far_others_may_be_off():
+    """Most numbers are whole; the others are off by up to five units, as by a long sum."""
+    whole = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 32 != 0
+    true = np.where(whole, np.sign(TRUE) * 2.0, TRUE)
+    wide = true * (1 + 5 * U * np.where(whole, 0.0, evenly(3, SHAPE)))
+    assert told(array(wide, true)) == []
+    assert told(array(np.where(whole, true, 1.2 * true), true)) != []
+
+
 def test_it_is_told_in_standard_errors():
     (first, *_) = told(array(rounded(1.05 * TRUE)))
     assert first.endswith(" standard errors")
