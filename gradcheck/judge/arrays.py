@@ -108,7 +108,7 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     if stagnant:
         return
     yield from _entries(array, fit)
-    fit = replace(fit, weight=np.where(_are_said_once(array.true), fit.weight, 0.0))
+    fit = replace(fit, weight=np.where(_are_said_once(array), fit.weight, 0.0))
     if not ordinary or np.count_nonzero(fit.weight) < FEWEST_ENTRIES:
         return
     yield from _scattered(array, fit)
@@ -117,17 +117,20 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     yield from _terms_off(array, fit)
 
 
-def _are_said_once(true: Floats) -> NDArray[np.bool_]:
-    """All entries but those of slices that repeat the first one along an axis.
+def _are_said_once(array: SampledArray) -> NDArray[np.bool_]:
+    """All entries but those that repeat one of the first slice, where all slices' truths do.
 
     What is computed from the same numbers errs alike: the gradient of a sum, with the same row for
-    each input row, has one row's rounding, not that of many.
+    each input row, has one row's rounding, not that of many. A row that errs otherwise counts.
     """
+    true, error = array.true, array.error
     found = np.ones(true.shape, dtype=bool)
     for axis, length in enumerate(true.shape):
         if length > 1 and (true == true.take([0], axis)).all():
-            first = np.arange(length) == 0
-            found &= first.reshape([-1 if k == axis else 1 for k in range(true.ndim)])
+            first = (
+                np.arange(length).reshape([-1 if k == axis else 1 for k in range(true.ndim)]) == 0
+            )
+            found &= first | (error != error.take([0], axis))
     return found
 
 
