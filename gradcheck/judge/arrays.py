@@ -125,12 +125,10 @@ def _are_said_once(array: SampledArray) -> NDArray[np.bool_]:
     """
     true, error = array.true, array.error
     found = np.ones(true.shape, dtype=bool)
-    for axis, length in enumerate(true.shape):
-        if length > 1 and (true == true.take([0], axis)).all():
-            first = (
-                np.arange(length).reshape([-1 if k == axis else 1 for k in range(true.ndim)]) == 0
-            )
-            found &= first | (error != error.take([0], axis))
+    numbers: NDArray[np.intp]
+    for axis, numbers in enumerate(np.indices(true.shape, sparse=True)):
+        if numbers.size > 1 and (true == true.take([0], axis)).all():
+            found &= (numbers == 0) | (error != error.take([0], axis))
     return found
 
 

@@ -39,7 +39,7 @@ from gradcheck.methods._torch.compositions import slopes_of
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.lacks import shortened
 from gradcheck.methods._torch.moves import PATTERNS
-from gradcheck.methods._torch.rounding import Repeated
+from gradcheck.methods._torch.rounding import Repeated, same_randomness
 from gradcheck.methods.second import REVERSE_REVERSE
 
 METHOD = Method(
@@ -245,13 +245,9 @@ class _WithDenseGradient(torch.autograd.Function):
 @contextmanager
 def _repeatable(point: Invocation) -> Iterator[None]:
     """gradgradcheck draws its own cotangents: from the invocation's seed, and leaving no trace."""
-    device = torch.device(point.device)
-    forked: dict[str, Any] = {"devices": []}
-    if device.type != "cpu":
-        forked = {"devices": [device.index or 0], "device_type": device.type}
-    with torch.random.fork_rng(**forked):
+    with same_randomness(point.device):
         # Not torch.manual_seed on the CPU: it formats a stack for every backend that is not there.
-        seeded = torch.default_generator if device.type == "cpu" else torch
+        seeded = torch.default_generator if torch.device(point.device).type == "cpu" else torch
         seeded.manual_seed(point.seed)
         yield
 

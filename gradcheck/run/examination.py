@@ -19,6 +19,7 @@ from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import has_dtype
 from gradcheck.methods import METHODS
+from gradcheck.methods._torch.calling import CLOSE
 from gradcheck.points.generate import Points
 from gradcheck.query import Array
 from gradcheck.run.array_judging import guess_of_arrays
@@ -42,8 +43,6 @@ KEEPS_STATE = "the implementation keeps state from call to call, which no formul
 ARRAY = "{} is wrong, as its entries show together; each alone might be rounding"
 _CALLS = 8
 """As many as tell a coin's sides apart but for one time in a hundred."""
-_CLOSE = 1e-3
-"""Sums that are added up in another order are no randomness."""
 
 
 def examine(check: Check, run_options: RunOptions) -> Outcome:
@@ -265,7 +264,8 @@ def _varies(
     numbers()
     first = numbers()
     return not all(
-        len(each) == len(first) and np.allclose(each, first, rtol=_CLOSE, equal_nan=True)
+        # sums that are added up in another order are no randomness
+        len(each) == len(first) and np.allclose(each, first, rtol=CLOSE, equal_nan=True)
         for each in (numbers() for _ in range(_CALLS - 1))
     )
 

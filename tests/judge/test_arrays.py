@@ -63,6 +63,11 @@ def test_rows_that_are_the_same_numbers_err_alike():
     assert told(array(1.05 * REPEATED, REPEATED)) != []
 
 
+def test_rows_that_err_otherwise_than_the_first_of_the_same_numbers_count():
+    wrong = np.where(np.arange(SHAPE[0])[:, None] < 16, 1.0, 1.01) * REPEATED
+    assert told(array(rounded(wrong), REPEATED))[0].startswith("the mean signed error")
+
+
 def test_exact_entries_say_nothing_of_how_far_others_may_be_off():
     """Most numbers are whole; the others are off by up to five units, as by a long sum."""
     whole = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 32 != 0

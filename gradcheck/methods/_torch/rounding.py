@@ -162,7 +162,7 @@ class Repeated:
         invocation = replace(self.invocation, again=labels)
         mode = Moves(invocation, pattern, into_range=into_range)
         numbers = {}
-        with _same_randomness(invocation.device), _watched(mode.opaque), mode:
+        with same_randomness(invocation.device), _watched(mode.opaque), mode:
             for key, said in keyed(self.ask(invocation)):
                 mode.operations = 0  # so that calls that do the same move alike
                 if isinstance(said, Answer) and key is not None:
@@ -259,7 +259,7 @@ def _range_of(numbers: Sequence[Array]) -> Array:
 
 
 @contextmanager
-def _same_randomness(device: str) -> Iterator[None]:
+def same_randomness(device: str) -> Iterator[None]:
     """Let what happens within draw the same numbers each time, and leave no trace."""
     where = torch.device(device)
     forked: dict[str, Any] = {"devices": []}
