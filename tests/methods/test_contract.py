@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from invocations import invocation, labels, remarks, said
@@ -686,11 +687,33 @@ class Addressing(Wave):
         return Wave.backward.__func__(cls, context, cotangent.new_empty(0).set_(stored, *where))
 
 
-def test_a_kernel_that_is_given_addresses_is_not_held_to_lazily_negated_views():
-    answers = asked(Addressing.apply, 0.75, 1.25)
-    refused = [each for each in remarks(answers) if "resolve_neg() and resolve" in each.reason]
-    assert [each.label for each in refused] == ["for a cotangent that is lazily negated"]
-    assert {each.ruling for each in remarks(answers)} == {Ruling.ABSTAIN}
+class Compacting(Addressing):
+    """Has them written out as one stretch of memory before."""
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        return Addressing.backward.__func__(cls, context, cotangent.contiguous())
+
+
+PAIRS = [0.75, 1.25], [0.5, -2.0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "inputs", "refused"),
+    [
+        (Addressing, (0.75, 1.25), ["for a cotangent that is lazily negated"]),
+        (Addressing, PAIRS, ["for a cotangent that is lazily negated"]),
+        (Compacting, PAIRS, []),
+    ],
+    ids=["numbers", "arrays", "contiguous"],
+)
+def test_a_kernel_that_is_given_addresses_is_not_held_to_lazily_negated_views(
+    kernel, inputs, refused
+):
+    """But what `contiguous()` writes out it reads as it is."""
+    remarked = remarks(asked(kernel.apply, *inputs, output_shape=np.shape(inputs[0])))
+    assert refused == [r.label for r in remarked if "resolve_neg() and resolve" in r.reason]
+    assert {r.ruling for r in remarked} == {Ruling.ABSTAIN}
 
 
 class Viewing(Wave):

@@ -69,8 +69,8 @@ def _conjugated(tensor: Tensor) -> Tensor | None:
 
 
 def _negated(tensor: Tensor) -> Tensor:
-    """A view that PyTorch negates when it is read, as is the imaginary part of a conjugate."""
-    negated: Tensor = torch._neg_view(torch.neg(tensor))
+    """A view that is negated when it is read, with gaps, as the imaginary part of a conjugate is."""
+    negated: Tensor = torch._neg_view(laid(torch.neg(tensor), strided))
     return negated
 
 
