@@ -94,6 +94,50 @@ class _Leaf:
     lower: Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reach:
+    """Which of some numbers hang on which decisions, told of each once: branches share them."""
+
+    graph: Graph
+    numbers: Sequence[int]
+    told: dict[tuple[_Place, ...], Array] = field(default_factory=dict)
+
+    def of(self, groups: Sequence[_Group]) -> Array:
+        """Shapes: [groups, entries]."""
+        keys = [tuple(group.places) for group in groups]
+        new = [key for key in dict.fromkeys(keys) if key not in self.told]
+        if new:
+            self.told.update(zip(new, self._asked(new), strict=True))
+        return np.stack([self.told[key] for key in keys])
+
+    def _asked(self, several: Sequence[tuple[_Place, ...]]) -> Array:
+        count, graph = len(several), self.graph
+        seeds: dict[int, Array] = {}
+        for k, places in enumerate(several):
+            for node, entry, _ in places:
+                seed = seeds.setdefault(node, np.zeros((count, graph.nodes[node].size), bool))
+                seed[k, entry] = True
+        shaped = {node: seed.reshape(count, *graph.shape(node)) for node, seed in seeds.items()}
+        return reach(graph, self.numbers, shaped, count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What is asked, and what hangs on a decision of it: of the answer, and of the answer and what
+    tells jumps, the lower derivatives."""
+
+    graphs: DerivativeGraphs
+    rows: Rows
+    answer: _Reach
+    everything: _Reach
+
+    @classmethod
+    def of(cls, graphs: DerivativeGraphs, rows: Rows) -> _Question:
+        graph, answer = graphs.function.graph, graphs.outputs_of(rows)
+        everything = [*answer, *graphs.lower(rows.order)]
+        return cls(graphs, rows, _Reach(graph, answer), _Reach(graph, everything))
+
+
 def by_branches(graphs: DerivativeGraphs, rows: Rows) -> Union:
     """The union of the answers over all branches, point by point."""
     exact = graphs.enclose(Rows(0, rows.points, None, ()), _BITS, exact=True).lower[:, 0]
@@ -129,11 +173,12 @@ def _width(graphs: DerivativeGraphs, rows: Rows) -> int:
 
 def _leaves(graphs: DerivativeGraphs, rows: Rows) -> list[list[_Leaf]]:
     """Of each row all branches; none where they are too many."""
+    question = _Question.of(graphs, rows)
     leaves: list[list[_Leaf]] = [[] for _ in range(rows.count)]
     decided = np.ones(rows.count, dtype=bool)
     open_branches = [_Branch(row) for row in range(rows.count)]
     while open_branches:
-        found, undecided = _examined(graphs, rows, open_branches)
+        found, undecided = _examined(question, open_branches)
         following: list[_Branch] = []
         for k, branch in enumerate(open_branches):
             implied, colours = undecided[k]
@@ -173,11 +218,10 @@ _Undecided = tuple[list[tuple[_Group, int]], list[list[_Group]]]
 groups for each colour."""
 
 
-def _examined(
-    graphs: DerivativeGraphs, rows: Rows, branches: Sequence[_Branch]
-) -> tuple[Pass, list[_Undecided]]:
+def _examined(question: _Question, branches: Sequence[_Branch]) -> tuple[Pass, list[_Undecided]]:
     """The answers under the decisions so far, and what each branch leaves undecided."""
-    taken = rows.take(np.array([branch.row for branch in branches]))
+    graphs = question.graphs
+    taken = question.rows.take(np.array([branch.row for branch in branches]))
     decisions = _decisions(graphs.function.graph, branches)
     found = graphs.enclose(taken, _BITS, decisions)
     places = _places(graphs, taken, found.undecided)
@@ -185,14 +229,12 @@ def _examined(
     undecided: list[_Undecided] = []
     for k, branch in enumerate(branches):
         groups = _grouped(places[k], slopes, k)
-        implied = [
-            (group, sign) for group in groups if (sign := _implied(graphs, taken, branch, group))
-        ]
-        undecided.append((implied, [] if implied else _coloured(graphs, taken, groups)))
+        implied = [(group, sign) for group in groups if (sign := _implied(question, branch, group))]
+        undecided.append((implied, [] if implied else _coloured(question, groups)))
     return found, undecided
 
 
-def _implied(graphs: DerivativeGraphs, rows: Rows, branch: _Branch, group: _Group) -> int:
+def _implied(question: _Question, branch: _Branch, group: _Group) -> int:
     """The sign that a decision which was taken gives a group; 0 if none does.
 
     It reaches every number that the group reaches. Of others it says nothing: it may have been
@@ -203,8 +245,7 @@ def _implied(graphs: DerivativeGraphs, rows: Rows, branch: _Branch, group: _Grou
             continue
         sign = _parallel(known.slope, group.slope) * side
         if sign:
-            numbers = [*graphs.outputs_of(rows), *graphs.lower(rows.order)]
-            earlier, here = _reached(graphs.function.graph, numbers, [known, group])
+            earlier, here = question.everything.of([known, group])
             if earlier[here].all():
                 return sign
     return 0
@@ -293,34 +334,17 @@ def _grouped(places: Sequence[tuple[int, int]], slopes: dict[int, Array], row: i
     return [group for group in groups if group.slope is not None] or groups
 
 
-def _coloured(graphs: DerivativeGraphs, rows: Rows, groups: list[_Group]) -> list[list[_Group]]:
+def _coloured(question: _Question, groups: list[_Group]) -> list[list[_Group]]:
     """Groups that reach no number in common are joined: they are taken at once.
 
-    The numbers are the answer and what tells jumps, the lower derivatives; where those would take
-    too many branches, the answer alone.
+    Where that would take too many branches, numbers of the answer alone count.
     """
     if len(groups) < 2:
         return [[group] for group in groups]
-    graph, answers = graphs.function.graph, graphs.outputs_of(rows)
-    everything = [*answers, *graphs.lower(rows.order)]
-    colours = _joined(groups, _reached(graph, everything, groups))
+    colours = _joined(groups, question.everything.of(groups))
     if len(colours) <= MOST_DECISIONS:
         return colours
-    return _joined(groups, _reached(graph, answers, groups))
-
-
-def _reached(graph: Graph, numbers: Sequence[int], groups: Sequence[_Group]) -> Array:
-    """Which entries of some nodes hang on which groups.
-
-    Shapes: [groups, entries].
-    """
-    seeds: dict[int, Array] = {}
-    for k, group in enumerate(groups):
-        for node, entry, _ in group.places:
-            seed = seeds.setdefault(node, np.zeros((len(groups), graph.nodes[node].size), bool))
-            seed[k, entry] = True
-    shaped = {node: seed.reshape(len(groups), *graph.shape(node)) for node, seed in seeds.items()}
-    return reach(graph, numbers, shaped, len(groups))
+    return _joined(groups, question.answer.of(groups))
 
 
 def _joined(groups: list[_Group], reached: Array) -> list[list[_Group]]:

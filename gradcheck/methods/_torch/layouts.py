@@ -69,7 +69,7 @@ def _conjugated(tensor: Tensor) -> Tensor | None:
 
 
 def _negated(tensor: Tensor) -> Tensor:
-    """A view that is negated when it is read, with gaps, as the imaginary part of a conjugate is."""
+    """A view that is negated when read, with gaps: so is the imaginary part of a conjugate."""
     negated: Tensor = torch._neg_view(laid(torch.neg(tensor), strided))
     return negated
 
