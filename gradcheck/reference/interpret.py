@@ -81,7 +81,10 @@ def move(node: Operation, args: Sequence[Array], algebra: Algebra) -> Array:
     if node.op == "concat":
         assert isinstance(attr, int)
         rows = max(arg.shape[0] for arg in args)
-        spread = [np.broadcast_to(arg, (rows, *arg.shape[1:])) for arg in args]
+        spread = [
+            arg if arg.shape[0] == rows else np.broadcast_to(arg, (rows, *arg.shape[1:]))
+            for arg in args
+        ]
         return np.concatenate(spread, axis=attr + 1)
     assert isinstance(attr, Frozen)
     if node.op == "gather":
