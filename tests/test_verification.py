@@ -423,6 +423,36 @@ def test_a_mode_that_spoils_nothing_is_told_beside_the_verdict(mode):
     assert str(result).splitlines()[1] == f"  {mode} was on when verify was called"
 
 
+def product_without_autocast(factor):
+    """A product that switches autocast off within, its backward times a factor."""
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+        def forward(context, a, b):
+            context.save_for_backward(a, b)
+            return a @ b
+
+        @staticmethod
+        @torch.amp.custom_bwd(device_type="cpu")
+        def backward(context, cotangent):
+            a, b = context.saved_tensors
+            return factor * cotangent @ b.mT, a.mT @ cotangent
+
+    return Product.apply
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "agree"), (1.001, "disagree")])
+def test_code_that_switches_autocast_off_is_differentiated_twice_without_it(factor, verdict):
+    matrix = {"shape": [2, 2], "domain": "(-2, 2)"}
+    with torch.autocast("cpu"):
+        result = gradcheck.verify(
+            product_without_autocast(factor), "a @ b", {"a": matrix, "b": matrix},
+            witness="second", dtype="float32", points=4,
+        )  # fmt: skip
+    assert result.verdict == verdict
+
+
 def test_a_wrong_function_is_no_less_wrong_for_a_mode_that_is_on():
     with doubles():
         result = gradcheck.verify(

@@ -108,7 +108,7 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     if stagnant:
         return
     yield from _entries(array, fit)
-    fit = replace(fit, weight=np.where(_are_said_once(array), fit.weight, 0.0))
+    fit = replace(fit, weight=np.where(are_said_once(array.true, array.error), fit.weight, 0.0))
     if not ordinary or np.count_nonzero(fit.weight) < FEWEST_ENTRIES:
         return
     yield from _scattered(array, fit)
@@ -117,13 +117,14 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     yield from _terms_off(array, fit)
 
 
-def _are_said_once(array: SampledArray) -> NDArray[np.bool_]:
+def are_said_once(true: Floats, error: Floats) -> NDArray[np.bool_]:
     """All entries but those that repeat one of the first slice, where all slices' truths do.
 
     What is computed from the same numbers errs alike: the gradient of a sum, with the same row for
     each input row, has one row's rounding, not that of many. A row that errs otherwise counts.
+
+    Shapes: alike.
     """
-    true, error = array.true, array.error
     found = np.ones(true.shape, dtype=bool)
     numbers: NDArray[np.intp]
     for axis, numbers in enumerate(np.indices(true.shape, sparse=True)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 
@@ -21,6 +21,7 @@ from gradcheck.judge.arrays import (
     Oddity,
     SampledArray,
     TermError,
+    are_said_once,
     may_stagnate,
     oddities,
     resemblance,
@@ -40,6 +41,8 @@ LARGE_ARRAY = 1_024
 ORDINARY = "bulk"
 """The kind of drawn points at which errors average out; elsewhere a few entries decide."""
 _MOST_ROWS = 256
+_MOST_NUMBERS = 1 << 15
+"""Of so many points, and of answers of so many numbers in all, arrays are taken together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,19 +94,24 @@ def array_findings(
     if not _applies(session):
         return
     is_half = session.dtype.precision < FLOAT32.precision
-    pools: dict[tuple[str, str], list[_Row]] = {}
+    pools: dict[tuple[str, str, bytes], list[_Row]] = {}
     for observation, kinds in heard:
         alone: list[_Row] = []
         for row in _each_once(_rows(session, observation, kinds)):
-            if _stands_alone(row, is_half=is_half):
+            stands_alone = _stands_alone(row, is_half=is_half)
+            if stands_alone:
                 alone.append(row)
-            elif is_half:
-                pools.setdefault((row.judged.answer.label, row.port.name), []).append(row)
+            part = _repeated_part(row) if stands_alone else row
+            if is_half and part is not None:
+                key = part.judged.answer.label, part.port.name, part.columns.tobytes()
+                pools.setdefault(key, []).append(part)
         yield from _found_alone(session, alone)
     for rows in pools.values():
-        some = rows[:_MOST_ROWS]
+        most = max(1, _MOST_NUMBERS // rows[0].judged.got.shape[1])
+        some = rows[: min(_MOST_ROWS, most)]
         are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
-        if are_many and not any(row.disagrees for row in rows):
+        of_formula = _is_whole(rows[0]) or any(row.kind == ORDINARY for row in rows)
+        if are_many and of_formula and not any(row.disagrees for row in rows):
             yield from _found(some, _samples(session, some), session, ordinary=True)
 
 
@@ -156,6 +164,27 @@ def _stands_alone(row: _Row, *, is_half: bool) -> bool:
     if not is_half:
         return bool(row.columns.size >= LARGE_ARRAY)
     return bool(row.columns.size >= FEWEST_ENTRIES) or may_stagnate(row.got, row.true)
+
+
+def _repeated_part(row: _Row) -> _Row | None:
+    """The few entries that a large array repeats, as the gradient of a sum in rows does.
+
+    They are taken together with those at other points, as small arrays are, if ordinary points have
+    the same: equal inputs alone make none. None where there are enough to judge, and where some
+    repetition errs otherwise.
+    """
+    if row.columns.size < FEWEST_ENTRIES:
+        return None
+    true, got = (each.reshape(row.port.shape) for each in (row.true, row.got))
+    once = are_said_once(true, got - true)
+    errs_alike = (once == are_said_once(true, np.zeros_like(true))).all()
+    if np.count_nonzero(once) >= FEWEST_ENTRIES or not errs_alike:
+        return None
+    return replace(row, columns=row.columns[once.reshape(-1)])
+
+
+def _is_whole(row: _Row) -> bool:
+    return bool(row.columns.size == math.prod(row.port.shape))
 
 
 def _rows(session: Session, observation: Observation, kinds: Sequence[str]) -> Iterator[_Row]:
@@ -278,7 +307,8 @@ def _sampled(session: Session, rows: Sequence[_Row], samples: _Samples) -> Sampl
 
 
 def _shape(rows: Sequence[_Row]) -> tuple[int, ...]:
-    shape = rows[0].port.shape
+    first = rows[0]
+    shape = first.port.shape if _is_whole(first) else (first.columns.size,)
     return shape if len(rows) == 1 else (len(rows), *shape)
 
 

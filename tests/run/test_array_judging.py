@@ -266,3 +266,31 @@ def test_one_rounding_error_for_all_numbers_of_a_grid_is_no_wrong_offset():
 def test_an_offset_that_is_no_such_error_is_wrong():
     outcome = outcome_of(lambda x: (x.float() - 2).to(x.dtype) + 8, LESS_THREE, "bfloat16", "value")
     assert outcome.verdict is Ruling.DISAGREE
+
+
+MEAN_OF_ROWS = {"formula": "mean(x, dim=1)", "inputs": {"x": {"shape": [12, 48]}}, "points": 24}
+
+
+def mean_over(terms):
+    return scaled(lambda x: x.mean(1), 48 / terms)
+
+
+def test_what_a_gradient_repeats_within_an_array_is_judged_over_several_points():
+    """It has 12 numbers at a point, each 48 times: too few to be judged there."""
+    outcome = outcome_of(mean_over(47), MEAN_OF_ROWS, "bfloat16")
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.reason.startswith("x: the mean signed error over ")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(mean_over(48), id="fused"),
+        pytest.param(lambda x: x.mean(1), id="PyTorch's"),
+        pytest.param(
+            lambda x: x.sum(1) * torch.tensor(1 / 48, dtype=x.dtype), id="by a rounded constant"
+        ),
+    ],
+)
+def test_right_code_may_repeat_numbers_within_an_array(code):
+    assert outcome_of(code, MEAN_OF_ROWS, "bfloat16").verdict is Ruling.AGREE

@@ -78,7 +78,11 @@ def gradients(
     *,
     create_graph: bool = False,
 ) -> Tangents:
-    """``torch.autograd.grad``; None for what nothing depends on."""
+    """``torch.autograd.grad``; None for what nothing depends on.
+
+    Outside of autocast, as PyTorch advises: what a backward does where the code switched it off
+    would else be differentiated in the shorter dtype.
+    """
     live = [
         (result, weight)
         for result, weight in zip(results, weights, strict=True)
@@ -86,14 +90,15 @@ def gradients(
     ]
     if not live:
         return [None] * len(inputs)
-    found = torch.autograd.grad(
-        [result for result, _ in live],
-        inputs,
-        [weight for _, weight in live],
-        retain_graph=True,
-        create_graph=create_graph,
-        allow_unused=True,
-    )
+    with torch.autocast(live[0][0].device.type, enabled=False):
+        found = torch.autograd.grad(
+            [result for result, _ in live],
+            inputs,
+            [weight for _, weight in live],
+            retain_graph=True,
+            create_graph=create_graph,
+            allow_unused=True,
+        )
     return [densified(gradient) for gradient in found]
 
 
