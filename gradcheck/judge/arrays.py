@@ -311,6 +311,11 @@ def _scattered(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     yield Oddity(text, scatter)
 
 
+def _counted(errors: float) -> str:
+    """A number of standard errors; where right code has none these are of no count."""
+    return f"{errors:.0f}" if errors < 1e6 else "over a million"
+
+
 def _unravelled(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(index) for index in np.unravel_index(place, shape))
 
@@ -346,7 +351,7 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
         if abs(value) > MOST_ERRORS * spread * max(1.0, fit.scatter):
             yield Oddity(
                 f"{what} over {count:,} entries is {value:+.2g} of their size, "
-                f"{abs(value) / spread:.0f} standard errors",
+                f"{_counted(abs(value) / spread)} standard errors",
                 statistic,
             )
 
@@ -359,7 +364,7 @@ def _terms_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     found = _leading(array, array.lines(), fit)
     if found is not None and found.errors > MOST_ERRORS:
         statistic = partial(_along, found.line.numbers, fit.weight)
-        yield Oddity(f"{found.text}, {found.errors:.0f} standard errors", statistic)
+        yield Oddity(f"{found.text}, {_counted(found.errors)} standard errors", statistic)
 
 
 def resemblance(array: SampledArray) -> Resemblance | None:
@@ -497,7 +502,7 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
                 what = "mean offset" if with_sign else "mean signed error"
                 yield Oddity(
                     f"the {what} of {cut.named(part, name)} is {sums[part] / norm[part]:+.2g} of "
-                    f"its size, {off[part]:.0f} standard errors",
+                    f"its size, {_counted(off[part])} standard errors",
                     _part_statistic(cut, factor, part, most),
                 )
 

@@ -294,3 +294,12 @@ def test_what_a_gradient_repeats_within_an_array_is_judged_over_several_points()
 )
 def test_right_code_may_repeat_numbers_within_an_array(code):
     assert outcome_of(code, MEAN_OF_ROWS, "bfloat16").verdict is Ruling.AGREE
+
+
+def test_of_what_right_code_gives_exactly_no_standard_errors_are_counted():
+    same = {"formula": "x*1", "inputs": {"x": {"shape": [16, 64]}}, "points": 8}
+    outcome = outcome_of(scaled(torch.clone, 1.02), same, "bfloat16")
+    assert outcome.reason == (
+        "x: the mean signed error over 1,024 entries is +0.021 of their size, "
+        "over a million standard errors"
+    )
