@@ -141,8 +141,8 @@ def test_a_gradcheck_command_with_an_option_that_is_not_there_is_not_understood(
         parse_command("gradcheck list --nonsense")
 
 
-GUIDES = {"your-own-operator.md", "triton.md", "tutorial.md"}
-"""Whose Python ``test_guide``, ``test_examples`` and ``test_tutorial`` run."""
+GUIDES = {"README.md", "your-own-operator.md", "triton.md", "tutorial.md"}
+"""Whose Python is held below, by ``test_guide``, ``test_examples`` and ``test_tutorial``."""
 PYTHON = [block for block in every("python") if block.path.name not in GUIDES]
 
 
@@ -151,6 +151,17 @@ def test_a_python_example_runs(block, tmp_path):
     script = tmp_path / "example.py"
     script.write_text(block.text, "utf-8")
     assert "gradcheck" in runpy.run_path(str(script))
+
+
+def test_the_readme_shows_what_its_example_prints(capsys, tmp_path):
+    (example,) = blocks_of(ROOT / "README.md", "python")
+    (shown,) = re.findall(r"^It prints:\n\n```text\n(.*?)\n```$", TEXT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(example.text, "utf-8")
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert re.match(re.escape(shown).replace(r"\.\.\.", ".*"), capsys.readouterr().out)
+
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("block", CASES, ids=str)
