@@ -392,7 +392,7 @@ def test_a_page_that_cannot_be_written_loses_no_result(project):
 
 
 @pytest.mark.parametrize(
-    ("letters", "lines"), [(60, [60 + 2 + 9]), (67, [9, 13 + 67]), (70, [9, 10 + 70])]
+    ("letters", "lines"), [(60, [11 + 60]), (69, [11 + 69]), (70, [9, 10 + 70]), (75, [9, 5 + 75])]
 )
 def test_a_long_id_in_the_summary_stays_whole_in_a_terminal(letters, lines):
     terminal = SimpleNamespace(fullwidth=80, hasmarkup=True)
