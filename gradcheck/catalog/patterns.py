@@ -10,7 +10,7 @@ import keyword
 from collections.abc import Iterable
 from functools import cache
 
-from gradcheck.catalog.text import DIRECTIONS
+from gradcheck.catalog.text import DIRECTION_MARKS
 from gradcheck.graph.functions import FORMULA_FUNCTIONS, RESERVED
 from gradcheck.language.torch_names import ATTRIBUTES, TORCH_DTYPES, allowed
 
@@ -82,7 +82,7 @@ OWN_NAME_PATTERN = (
     rf"^(?!(?:{_words({*keyword.kwlist, *(RESERVED - {'e'}), 'torch'})})$)[A-Za-z_][A-Za-z0-9_]*$"
 )
 """Of an input, a constant and their like: what neither language has already."""
-TEXT_PATTERN = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f{DIRECTIONS}]*$"
+TEXT_PATTERN = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f{DIRECTION_MARKS}]*$"
 """Of words for people: without characters that steer a terminal."""
-LINE_PATTERN = rf"^\s*[^\x00-\x08\x0a-\x1f\x7f-\x9f{DIRECTIONS}]*\s*$"
+LINE_PATTERN = rf"^\s*[^\x00-\x08\x0a-\x1f\x7f-\x9f{DIRECTION_MARKS}]*\s*$"
 """Of one line of such words."""
