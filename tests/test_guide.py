@@ -49,6 +49,15 @@ def test_the_wrong_swish_of_the_guide_is_red_as_it_shows(folder):
         assert line in done.outlines
 
 
+def test_the_failure_in_the_readme_is_that_of_the_wrong_swish(folder):
+    only = ("--gradcheck-witness", "value,reverse", "cases/my_ops.yaml::swish")
+    done = folder.runpytest_subprocess(*FEW, *only)
+    readme = (GUIDE.parent.parent / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```text\n(disagree: .*?)^```$", readme, re.M | re.S)
+    printed = "\n".join(done.outlines)
+    assert [line for line in shown.splitlines() if line not in printed] == []
+
+
 def test_all_that_the_guide_writes_is_green_once_the_swish_is_mended(folder):
     own = folder.path / "my_ops.py"
     own.write_text(mended(own.read_text("utf-8")), "utf-8")

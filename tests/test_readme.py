@@ -7,8 +7,6 @@ import json
 import re
 import runpy
 import shlex
-import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import yaml
 
 from gradcheck.catalog.known_failures import load_known
 from gradcheck.catalog.load import load
-from gradcheck.cli.app import app, main
+from gradcheck.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,37 +52,20 @@ def every(language: str) -> list[Block]:
 
 COMMANDS = sorted({line for block in every("console") for line in block.text.splitlines()})
 SETUPS = [line for line in COMMANDS if line.startswith(SETUP)]
-PYTESTS = [line for line in COMMANDS if line.startswith("pytest ")]
 MAPS = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), dict)]
 WORKFLOWS = [block for block in MAPS if "jobs" in yaml.safe_load(block.text)]
 CASES = [block for block in MAPS if block not in WORKFLOWS]
-STEPS = [
-    step["run"]
-    for block in WORKFLOWS
-    for job in yaml.safe_load(block.text)["jobs"].values()
-    for step in job["steps"]
-    if "run" in step
-]
+
+
+def steps_of(workflow: Block) -> list[str]:
+    """The commands of a workflow of GitHub's, in its order."""
+    jobs = yaml.safe_load(workflow.text)["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+STEPS = [step for workflow in WORKFLOWS for step in steps_of(workflow)]
 GRADCHECKS = [line for line in (*COMMANDS, *STEPS) if line.startswith("gradcheck ")]
-TRITON = {
-    "python -m pip install path/to/gradcheck[triton]",
-    "cd examples/triton_softmax",
-    "python -m pytest",
-    "TRITON_INTERPRET=0 python -m pytest --gradcheck-device cuda",
-}
-"""What ``test_examples`` runs, in pytest's own words, where there is Triton."""
 KNOWN = [block for block in every("yaml") if isinstance(yaml.safe_load(block.text), list)]
-
-
-def test_every_command_is_of_a_kind_that_is_checked_here():
-    others = set(COMMANDS) - {*SETUPS, *PYTESTS, *GRADCHECKS}
-    assert others == {
-        *("tox -e cuda", "tox -e field", "tox -e docs"),
-        *("TORCH_RELEASE=2.14.1 tox -e release -- cases",),
-        *(f"{each}/bin/gradcheck run -n auto --report {each}-results" for each in ("old", "new")),
-        "python -m pip install path/to/gradcheck",
-        *TRITON,
-    }
 
 
 def test_there_are_two_set_up_commands_and_ci_runs_what_they_end_with():
@@ -117,32 +98,15 @@ def test_a_gradcheck_command_is_understood(line):
     parse_command(line)
 
 
-CHEAP = [
-    line
-    for line in GRADCHECKS
-    if re.match(r"gradcheck (explain|schema|list|validate cases$|plot (?!.*docs/))", line)
-]
-
-
-@pytest.mark.parametrize("line", CHEAP)
-def test_a_cheap_gradcheck_command_ends_well(line, tmp_path, capsys, monkeypatch):
-    (tmp_path / "cases").mkdir()
-    (tmp_path / "cases" / "mine.yaml").write_text("square: {formula: x**2, inputs: {x: real}}\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ending:
-        main(shlex.split(re.split(" >>? ", line)[0])[1:])
-    assert (ending.value.code, capsys.readouterr().err) == (0, "")
-
-
 LANGUAGES = {
-    "console": "each command is run, or looked at, here",
+    "console": "run by test_commands, or marked with the reason why not",
     "python": "run here, or by the test of its document",
-    "yaml": "read as cases or known failures, here",
+    "yaml": "read as cases or known failures here, and run by test_commands",
     "json": "read here",
     "toml": "run by test_guide",
     "diff": "applied by test_guide",
     "text": "output: held by test_guide, test_tutorial and the commands' page; else to look at",
-    "sh": "what needs other machines or another program: to look at",
+    "sh": "as console",
     "py": "scripts of docs/findings.md, which test_findings runs; all are compiled here",
     "{toctree}": "built by sphinx, which misses a page that is not there",
     "{eval-rst}": "built by sphinx, which misses a name that is not there",
@@ -177,31 +141,8 @@ def test_a_gradcheck_command_with_an_option_that_is_not_there_is_not_understood(
         parse_command("gradcheck list --nonsense")
 
 
-def collect(options: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """What pytest would run, of one file for the whole catalog; results go to ``folder``."""
-    instead = {"cases": "cases/tutorial.yaml", "out/": str(folder)}
-    options = [instead.get(option, option) for option in options]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("line", [line for line in PYTESTS if "cases" in line])
-def test_a_pytest_command_finds_checks(line, tmp_path):
-    done = collect(shlex.split(line)[1:], tmp_path)
-    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
-
-
-def test_a_pytest_command_that_names_a_witness_that_is_not_there_is_refused(tmp_path):
-    assert collect(["cases", "--witness", "nobody"], tmp_path).returncode == 4
-
-
-GUIDES = {"your-own-operator.md", "triton.md", "tutorial.md"}
-"""Whose Python ``test_guide``, ``test_examples`` and ``test_tutorial`` run."""
+GUIDES = {"README.md", "your-own-operator.md", "triton.md", "tutorial.md"}
+"""Whose Python is held below, by ``test_guide``, ``test_examples`` and ``test_tutorial``."""
 PYTHON = [block for block in every("python") if block.path.name not in GUIDES]
 
 
@@ -210,6 +151,17 @@ def test_a_python_example_runs(block, tmp_path):
     script = tmp_path / "example.py"
     script.write_text(block.text, "utf-8")
     assert "gradcheck" in runpy.run_path(str(script))
+
+
+def test_the_readme_shows_what_its_example_prints(capsys, tmp_path):
+    (example,) = blocks_of(ROOT / "README.md", "python")
+    (shown,) = re.findall(r"^It prints:\n\n```text\n(.*?)\n```$", TEXT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(example.text, "utf-8")
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert re.match(re.escape(shown).replace(r"\.\.\.", ".*"), capsys.readouterr().out)
+
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("block", CASES, ids=str)

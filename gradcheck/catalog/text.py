@@ -16,10 +16,10 @@ LISTS = (_KNOWN_FAILURES, "known_failures.yml")
 """How the one YAML file of a catalog's folder that holds no cases may be called."""
 
 MOST_BYTES = 2**20
-_DIRECTIONS = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+DIRECTION_MARKS = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Marks that let a text read otherwise than it is, and separators of lines."""
 _FORBIDDEN = re.compile(
-    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]" + f"|[{_DIRECTIONS}]"
+    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]" + f"|[{DIRECTION_MARKS}]"
 )
 
 

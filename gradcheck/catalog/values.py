@@ -23,10 +23,11 @@ from gradcheck.catalog.expressions import (
     read_expression,
 )
 from gradcheck.catalog.patterns import (
-    CALL_PATTERN,
+    DOMAIN_PATTERN,
     FORMULA_PATTERN,
     LINE_PATTERN,
     TEXT_PATTERN,
+    call_pattern,
     torch_pattern,
 )
 from gradcheck.catalog.problems import Refused
@@ -256,7 +257,7 @@ DEFINITIONS = {
 
 _DOMAIN = {
     "type": "string",
-    "pattern": FORMULA_PATTERN,
+    "pattern": DOMAIN_PATTERN,
     "patternErrorMessage": "no domain: real, positive, complex, an interval such as (0, 1), ...",
     "anyOf": [{"enum": list(DOMAIN_NAMES)}, {"pattern": INTERVALS}],
     "examples": [
@@ -273,7 +274,7 @@ _FORMULA: dict[str, Any] = {
         },
     ]
 }
-_CHOICE = {"type": ["number", "boolean", "string", "null"]}
+_CHOICE = {"type": ["number", "boolean", "string", "null"], "pattern": TEXT_PATTERN}
 _SHAPE = {
     "type": "array",
     "maxItems": MOST_DIMENSIONS,
@@ -297,7 +298,7 @@ TAG = plain_kind(read_tag, {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]
 EXPRESSION = plain_kind(read_expression, _EXPRESSION)
 TORCH = plain_kind(read_expression, {"$ref": "#/definitions/TorchExpression"})
 CALLING = plain_kind(
-    partial(read_expression, dictionaries=True), {"type": "string", "pattern": CALL_PATTERN}
+    partial(read_expression, dictionaries=True), {"type": "string", "pattern": call_pattern()}
 )
 FORMULA = plain_kind(read_block(2), _FORMULA)
 NUMBERS = plain_kind(read_block(64), {"$ref": "#/definitions/Numbers"})

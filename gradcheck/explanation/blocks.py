@@ -299,16 +299,29 @@ def _not_shown(shown: int, telling: int, count: int, manner: Manner) -> tuple[_W
 def _statement_rows(found: Explanation, manner: Manner) -> _Rows:
     """One line for each witness that says one thing; why, where it does not agree, below."""
     lines = lines_of(found.statements)
-    reasons: dict[tuple[str, ...], str] = {}
-    for line in lines:  # of many numbers the worst is told first, and its reason alone
-        told = line.worst.reason if line.worst.ruling is Ruling.ABSTAIN else ""
-        reasons.setdefault((line.witness, line.worst.ruling, told), _reason(line))
     return _Rows(
         f"what each witness says; {manner.more} every number",
         ("witness", "of", "PyTorch", ">ulps", "verdict"),
         [_line_cells(line) for line in lines],
-        tuple(_Words(reason, 2) for reason in reasons.values() if reason),
+        tuple(_Words(reason, 2) for reason in _reasons(lines)),
     )
+
+
+def _reasons(lines: Sequence[Line]) -> Iterator[str]:
+    """Why witnesses do not agree; those that have one reason, together."""
+    told: dict[tuple[str, ...], Line] = {}
+    for line in lines:  # of many numbers the worst is told first, and its reason alone
+        apart = line.worst.reason if line.worst.ruling is Ruling.ABSTAIN else ""
+        told.setdefault((line.witness, line.worst.ruling, apart), line)
+    alike: dict[tuple[Ruling, str], list[Line]] = {}
+    for line in told.values():
+        alike.setdefault((line.worst.ruling, line.worst.reason), []).append(line)
+    for (ruling, reason), group in alike.items():
+        *others, last = (line.witness for line in group)
+        if others and ruling is not Ruling.AGREE:
+            yield f"{', '.join(others)} and {last} {ruling.value}: {reason}"
+        elif ruling is not Ruling.AGREE:
+            yield _reason(group[0])
 
 
 def _line_cells(line: Line) -> list[str]:
@@ -322,10 +335,8 @@ def _line_cells(line: Line) -> list[str]:
 
 
 def _reason(line: Line) -> str:
-    """Why a witness does not agree, and by which of its calls; empty where it does."""
+    """Why a witness does not agree, and by which of its calls."""
     said = line.worst
-    if said.ruling is Ruling.AGREE:
-        return ""
     more = f" and {len(line.by) - FEW} other ways" if len(line.by) > FEW + 1 else ""
     by = ", ".join(line.by[: FEW if more else None])
     return f"{line.witness} {said.ruling.value}: {said.reason} ({by}{more})"

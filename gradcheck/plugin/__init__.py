@@ -219,10 +219,12 @@ def _fitting(lines: Iterable[str], config: pytest.Config) -> Iterator[str]:
     """The lines as they are in a file; in a terminal none is broken within a word."""
     writer = config.get_terminal_writer()
     for line in lines:
-        yield filled(line, writer.fullwidth, indent=_HANGING) if writer.hasmarkup else line
+        room = writer.fullwidth - max(map(len, line.split()), default=0)
+        indent = max(0, min(_HANGING, room))
+        yield filled(line, writer.fullwidth, indent=indent) if writer.hasmarkup else line
 
 
-_HANGING = 13  # columns: behind the numbers of a list
+_HANGING = 13  # columns: behind the numbers of a list; fewer before a word that needs the room
 
 
 def _ledger(config: pytest.Config) -> Ledger:

@@ -358,8 +358,10 @@ _UNSEEN = re.compile(r"[^\n\t\x20-\x7e\u00a1-\u024f\u0370-\u03ff\u2100-\u22ff]")
 _CONTROLS = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-def _number(number: float) -> str:
-    """Three digits at most, as people read them."""
+def _number(number: float | None) -> str:
+    """Three digits at most, as people read them; nothing of what a record does not say."""
+    if number is None:
+        return ""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):

@@ -433,11 +433,25 @@ def _parsed(line: bytes, place: str) -> Record | Fault:
         return decoded(line)
     except ValueError:  # of JSON and of UTF-8 alike
         pass
+    newer = _newer_format(line)
+    if newer:
+        return Fault(
+            place, f"a record of format {newer}", "a newer gradcheck wrote it: install that"
+        )
     found = line.rstrip(b"\n")[:40].decode("utf-8", "backslashreplace")
     if not line.endswith(b"\n"):
         fix = "the check that it is of is left out; `--resume` runs what lacks a record"
         return Fault(place, f"{found!r} is cut off", fix, is_cut=True)
     return Fault(place, f"{found!r} is no record", _REMOVE)
+
+
+def _newer_format(line: bytes) -> int:
+    """The format of a record that a later release wrote; else 0."""
+    try:
+        said = json.loads(line)["format"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
+    return said if isinstance(said, int) and said > FORMAT else 0
 
 
 def shorten(text: str, most: int) -> str:

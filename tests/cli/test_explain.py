@@ -8,15 +8,18 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from default_witnesses import asked
 
+from gradcheck.answer import Ruling
 from gradcheck.catalog.files import CaseName, load_case
 from gradcheck.catalog.inline import case_of
 from gradcheck.explanation import at_point
+from gradcheck.explanation.blocks import _reason
 from gradcheck.explanation.formulas import formula_text, formulas_of
-from gradcheck.explanation.statements import title_of
+from gradcheck.explanation.statements import Line, title_of
 from gradcheck.language.parse import parse
 from gradcheck.ops.table import CALLABLE, OPERATORS
 
@@ -55,16 +58,23 @@ def test_the_tutorials_first_derivative_is_explained(command):
     assert len(rows(ended.out, "value")) == 1
 
 
-def test_finite_differences_are_named_by_their_call_and_many_calls_are_counted(command):
+def test_finite_differences_are_named_by_their_call_and_one_reason_is_told_once(command):
     out = command("explain", "expm1(x)", "--at", "x=-40").out
     assert [row[1].strip() for row in rows(out, "gradcheck") if len(row) > 2] == [
         "gradgradcheck",
         "gradcheck",
     ]
     words = " ".join(out.split())
-    assert "round otherwise (under torch.func.vjp, under torch.func.grad," in words
-    assert "with chunk_size=1 and 5 other ways)" in words
-    assert "(by " not in words
+    told = "reverse, functional, forward, contract and second inaccurate: within the rounding"
+    assert words.count("within the rounding") == words.count(told) == 1
+
+
+def test_many_calls_of_one_witness_are_counted():
+    said = SimpleNamespace(ruling=Ruling.DISAGREE, reason="off by 1")
+    calls = tuple(f"call {number}" for number in range(9))
+    assert _reason(Line("functional", calls, 1, said)) == (
+        "functional disagree: off by 1 (call 0, call 1, call 2, call 3 and 5 other ways)"
+    )
 
 
 def test_with_all_every_call_of_a_witness_has_its_row(command, monkeypatch):

@@ -1,9 +1,12 @@
 """How a verdict ends an item, what is said about it, and what is kept of it."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from default_witnesses import asked
+
+from gradcheck.plugin import _fitting
 
 ONE = ("--witness", "value", "--dtype", "float64", "--device", "cpu")
 EVERY = ("agrees", "inaccurate", "disagrees", "abstains", "known")
@@ -386,3 +389,13 @@ def test_a_page_that_cannot_be_written_loses_no_result(project):
     assert result.ret == 0
     assert len(project.results()) == 1
     assert [path.suffix for path in files(project)] == [".jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("letters", "lines"), [(60, [11 + 60]), (69, [11 + 69]), (70, [9, 10 + 70]), (75, [9, 5 + 75])]
+)
+def test_a_long_id_in_the_summary_stays_whole_in_a_terminal(letters, lines):
+    terminal = SimpleNamespace(fullwidth=80, hasmarkup=True)
+    config = SimpleNamespace(get_terminal_writer=lambda: terminal)
+    (text,) = _fitting([f"     1.25  {'x' * letters}"], config)
+    assert [len(line.rstrip()) for line in text.splitlines()] == lines

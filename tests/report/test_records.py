@@ -192,7 +192,7 @@ def test_a_line_cut_within_a_character_is_left_out(tmp_path):
 FOREIGN = [
     "{",
     "[]",
-    '{"format": 2}',
+    '{"format": 0}',
     '{"format": 1}',
     "\x00",
     "[" * 100_000,
@@ -218,6 +218,19 @@ def test_another_line_that_is_no_record_is_named(tmp_path, line):
         f"{path}:1: {line[:40]!r} is no record\n"
         "  expected: a JSON object with format 1\n"
         "  fix:      remove the line, or run the checks again with --report"
+    )
+
+
+def test_a_line_of_a_newer_format_says_that_a_newer_release_reads_it(tmp_path):
+    path = tmp_path / "results.jsonl"
+    newer = json.dumps({**RECORD, "format": 2})
+    path.write_text(f"{newer}\n{json.dumps(RECORD)}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        records.read(path)
+    assert str(caught.value) == (
+        f"{path}:1: a record of format 2\n"
+        "  expected: a JSON object with format 1\n"
+        "  fix:      a newer gradcheck wrote it: install that"
     )
 
 

@@ -46,6 +46,12 @@ def test_what_was_run_twice_alike_counts_once_by_its_later_result():
     assert len(overview(FAILED, replace(later, torch="2.6.0")).records) == 2
 
 
+def test_a_page_is_made_of_a_result_whose_error_has_no_relative_figure():
+    cells = re.findall(r'data-v="([^"]*)"', written(overview(replace(PASSED, relative=None))))
+    assert "None" not in cells
+    assert "" in cells
+
+
 def test_devices_and_releases_are_compared_by_the_checks_that_both_have():
     there = replace(PASSED, device="cuda", id=f"{PASSED.id}cuda", ulps=PASSED.ulps + 1e3)
     older = replace(PASSED, torch="2.6.0", verdict="inaccurate")
