@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gradcheck.catalog.budget import BUDGET, EXPECTED, Shapes, check_size, smaller_shapes
-from gradcheck.catalog.case import Input, Variant
+from gradcheck.catalog.case import Case, Input, Variant
 from gradcheck.catalog.declaration import DEFAULT_ORDER, CaseDraft, read_inputs
 from gradcheck.catalog.expressions import Written, choice_of
 from gradcheck.catalog.problems import Complaint
@@ -160,24 +160,78 @@ def _lower(
     conditions: tuple[Node, ...],
     lets: dict[str, Node],
 ) -> Lowered:
-    draft, names = choice.draft, choice.names
+    draft = choice.draft
     graph = Graph(MOST_WORK)
-    words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
     try:
-        return lower(
-            substitute(formula, words),
-            inputs={each.name: each.port for each in choice.inputs},
-            names={key: value for key, value in names.items() if key not in words},
-            lets={key: substitute(tree, words) for key, tree in lets.items()},
-            conditions=substitute(conditions, words),
+        return _lowered(
+            graph,
+            formula,
+            conditions,
+            lets,
+            choice.inputs,
+            choice.names,
             translated=draft.keys.torch is None and draft.keys.function is None,
-            graph=graph,
         )
     except TooLarge as error:
         fix = "make the shapes smaller"
         raise TooLargeText((1, 1), str(error), "a smaller formula", fix) from None
     finally:
         draft.budget.work -= graph.work + _WORK_OF_A_TEXT
+
+
+def _lowered(  # noqa: PLR0913 - the texts of a case, and what their names mean
+    graph: Graph,
+    formula: Node | Mapping[str, Node | None],
+    conditions: tuple[Node, ...],
+    lets: Mapping[str, Node],
+    inputs: tuple[Input, ...],
+    names: Mapping[str, object],
+    *,
+    translated: bool,
+) -> Lowered:
+    words = {key: value for key, value in names.items() if value is None or isinstance(value, str)}
+    return lower(
+        substitute(formula, words),
+        inputs={each.name: each.port for each in inputs},
+        names={key: value for key, value in names.items() if key not in words},
+        lets={key: substitute(tree, words) for key, tree in lets.items()},
+        conditions=substitute(conditions, words),
+        translated=translated,
+        graph=graph,
+    )
+
+
+def resized(
+    case: Case, variant: Variant, lengths: Mapping[int, int], *, with_sweep: bool
+) -> Variant | None:
+    """Return a variant whose inputs have other lengths; None where the formula cannot have them.
+
+    ``lengths`` maps lengths to others: equal ones stay equal, since a formula may rely on it.
+    ``with_sweep`` says that a number of the sweep that is such a length changes with it.
+    """
+    inputs = tuple(
+        replace(each, shape=tuple(lengths.get(length, length) for length in each.shape))
+        for each in variant.inputs
+    )
+    values = {
+        name: _length(value, lengths) if with_sweep else value
+        for name, value in variant.values.items()
+    }
+    names = {**case.constants, **values}
+    graph = Graph(MOST_WORK)
+    try:
+        formula = _lowered(
+            graph, case.formula, case.conditions, case.lets, inputs, names, translated=False
+        )
+    except (ExpressionError, TooLarge):
+        return None
+    return replace(variant, values=values, inputs=inputs, formula=formula)
+
+
+def _length(value: object, lengths: Mapping[int, int]) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        return value
+    return next((type(value)(new) for old, new in lengths.items() if value == old), value)
 
 
 def _faults(choice: _Choice, error: ExpressionError) -> list[Complaint]:

@@ -29,7 +29,8 @@ class Method:
     ``eager`` says that it calls the code as PyTorch runs it by itself; where it does not, all its
     labels say what differs, and eager mode is the usual call. Where it is ``mapped``,
     ``torch.vmap`` takes the points of PyTorch's own code that takes one at a time; a user's code
-    may know nothing of ``torch.vmap``. What is not ``by_default`` is asked where a run names it.
+    may know nothing of ``torch.vmap``. One that ``reshapes`` also has a user's code asked at shapes
+    that the case does not declare. What is not ``by_default`` is asked where a run names it.
 
     Units: ``share`` and ``share_alone`` are of a run's drawn points, by what an answer costs:
            where one call takes many points, and where each point is a call of its own.
@@ -44,6 +45,7 @@ class Method:
     usual_call: str = ""
     eager: bool = True
     mapped: bool = False
+    reshapes: bool = False
     by_default: bool = True
 
     def answer(self, invocation: Invocation) -> Iterator[Said]:

@@ -43,6 +43,7 @@ METHOD = Method(
     share_alone=0.046875,
     subject="the backward, called otherwise",
     usual_call="torch.autograd.grad",
+    reshapes=True,
 )
 
 

@@ -112,6 +112,11 @@ def covering_batch(site: Site, aims: tuple[float, ...] = ()) -> Batch:
     return _meeting(site, Batch(kinds, points, len(kinds)))
 
 
+def ordinary_batch(site: Site, seed: int, count: int) -> Batch:
+    """Return at most so many ordinary points that meet `where`."""
+    return batch_of(site, "bulk", Recipe(seed, ()), count)
+
+
 def beginning_with(batch: Batch, found: dict[str, Array]) -> Batch:
     """Return the covering set with points that were found at its code, behind its first two."""
     count = len(next(iter(found.values())))

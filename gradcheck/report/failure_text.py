@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class CheckFacts:
     ``place`` is ``file:line``; ``implementation`` names the code on trial, empty for the formula's
     own translation; ``command`` runs this check alone. ``source`` is Python text that defines the
     code on trial as ``subject``, empty where there is none; ``several``: it gives several outputs.
+    ``shapes`` are those of the case's inputs: at others it cannot keep a point.
     """
 
     place: str
@@ -42,6 +43,7 @@ class CheckFacts:
     dtype: str = "float64"
     device: str = "cpu"
     several: bool = False
+    shapes: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def facts_of(check: Check, place: str, command: str) -> CheckFacts:
@@ -61,6 +63,7 @@ def facts_of(check: Check, place: str, command: str) -> CheckFacts:
         dtype=check.dtype,
         device=check.device,
         several=len(variant.formula.outputs) > 1,
+        shapes={each.name: list(each.shape) for each in variant.inputs},
     )
 
 
@@ -316,6 +319,8 @@ def _repetition(facts: CheckFacts, outcome: Outcome) -> Iterator[str]:
     if count > _NUMBERS:
         yield f"the input holds {count} numbers, too many to print;"
         yield "  --report keeps the worst whole"
+        return
+    if any(_shape(at[name]) != shape for name, shape in facts.shapes.items() if name in at):
         return
     yield "to keep this input, under the case's `points`:"
     yield textwrap.indent(point_as_yaml(at), "    ")

@@ -60,9 +60,17 @@ def examine(check: Check, run_options: RunOptions) -> Outcome:
         with calm_warnings(check):
             examination = Examination(check, run_options)
             examination.run()
-            failed = examination.has_failed
-            outcome = _diagnosed(examination) if failed else examination.outcome()
+            failed = examination.failed
+            outcome = examination.outcome() if failed is None else _diagnosed(failed)
+            if failed is examination.at_other_shape and failed is not None:
+                outcome = replace(outcome, blame=_only_there(failed, outcome))
     return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _only_there(examination: Examination, outcome: Outcome) -> str:
+    inputs = examination.session.variant.inputs
+    shapes = ", ".join(f"{each.name}: {list(each.shape)}" for each in inputs)
+    return f"{outcome.blame}, at other shapes than the case's own: {shapes}"
 
 
 def _diagnosed(examination: Examination) -> Outcome:
@@ -196,14 +204,18 @@ def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
 
     session, seed, ruling = examination.session, failing_point.seed, failing_point.ruling
     observation = observe(session, failing_point.points, seed)
+    failing = examination.failing(observation, ruling)
+    if not failing:  # it may fail only beside other points
+        return failing_point.points
+    # One call that fails is enough, and each costs as much as all others.
+    only = frozenset([failing[0].label])
     calls = _MOST_SHRUNK // max(1, observation.numbers)
-    # it may fail only beside other points
-    if calls < _FEWEST_CALLS or not examination.failing(observation, ruling):
+    if calls < _FEWEST_CALLS:
         return failing_point.points
 
     def fails(point: Mapping[str, object]) -> bool:
         points = {name: np.asarray(values)[None] for name, values in point.items()}
-        return examination.fails(points, seed, ruling)
+        return examination.fails(points, seed, ruling, only)
 
     first = {name: values[0] for name, values in failing_point.points.items()}
     formula = session.variant.formula

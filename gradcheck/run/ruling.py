@@ -6,7 +6,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ from gradcheck.judge.judge import Judgement
 from gradcheck.methods import METHODS
 from gradcheck.points.fixed import FixedPoint, fixed_points
 from gradcheck.points.generate import Points, count_of, single
-from gradcheck.points.plan import Batch
+from gradcheck.points.plan import Batch, Site, ordinary_batch
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.run.array_judging import array_findings
 from gradcheck.run.entry_text import entry_report
@@ -51,9 +51,9 @@ from gradcheck.run.observation import (
     Finding,
     Judged,
     Observation,
-    observe,
     observe_each,
 )
+from gradcheck.run.other_shapes import checks_of_other_shapes
 from gradcheck.run.session import Session, session_of, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
@@ -61,8 +61,9 @@ ILL_CONDITIONED = (
     "every number is ill-conditioned: rounding of the inputs alone explains any other number too; "
     "give the case points or a domain at which its derivatives are settled by their inputs"
 )
-DECLARED = "declared"
-"""What points are called, among the kinds of those that were visited, that the case has."""
+DECLARED, OTHER_SHAPES = "declared", "other shapes"
+"""What points are called, among the kinds of those that were visited, that the case has, and those
+of shapes that it has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class Examination:
         self.guess_of_array: Guess | None = None  # the first of which there is one
         self.complaints: list[str] = []
         self.place = ""  # of the first answer that the formula contradicts
+        self.at_other_shape: Examination | None = None  # that failed there, where none did here
 
     def run(self) -> None:
         """Judge the declared points and, unless the case contradicts itself, drawn ones."""
@@ -144,11 +146,45 @@ class Examination:
                 if self.check.device != HOST:
                     self._repeat(places, observations)
                 self._judge_arrays()
+            if METHODS[self.check.witness].reshapes and not (
+                self.totals.failing or self.complaints
+            ):
+                self.ask_at_other_shapes()
         except DerivationsDiffer as error:
             self.complaints.append(f"{OWN_DEFECT}: {error}")
         except ExpressionError as error:
             if not self.totals.failing:  # what was found before stays found
                 self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
+
+    def ask_at_other_shapes(self) -> None:
+        """Ask at shapes that the case does not declare, until something fails there."""
+        for alternatives in checks_of_other_shapes(self.check):
+            found = next(filter(None, map(self._right_in_value, alternatives)), [])
+            for check in found:
+                examination = Examination(check, self.run_options)
+                examination.look_at_ordinary_points()
+                if examination.totals.failing:
+                    self.at_other_shape = examination
+                    return
+            self.totals.visited[OTHER_SHAPES] += _ORDINARY if found else 0
+
+    def _right_in_value(self, checks: list[Check]) -> list[Check]:
+        """The checks but that of the value; none where the formula, or the code, is not made so."""
+        first, *others = checks
+        examination = Examination(first, self.run_options)
+        examination.look_at_ordinary_points()
+        is_right = examination.totals.judged and not examination.totals.failing
+        return others if is_right else []
+
+    def look_at_ordinary_points(self) -> None:
+        """Judge a few ordinary points, and nothing else."""
+        session = self.session
+        site = Site(session.variant.inputs, session.variant.formula, session.dtype)
+        batch = ordinary_batch(site, self.seed, _ORDINARY)
+        asked = Asked(batch.points, self.seed, thorough=False)
+        with suppress(ExpressionError):  # its derivatives are too much there
+            for observation in observe_each(session, [asked] if batch.count else []):
+                self._note_drawn(batch, asked, observation)
 
     def _repeat(self, places: list[_Place], observations: list[Observation]) -> None:
         """Ask an accelerator again where there is most to see: what varies is counted and judged.
@@ -281,9 +317,9 @@ class Examination:
     # the ruling
 
     @property
-    def has_failed(self) -> bool:
-        """Whether the code under test is what fails, and so not the case."""
-        return bool(self.totals.failing) and not self.complaints
+    def failed(self) -> Examination | None:
+        """The examination in which the code under test fails, and so not the case; None: none."""
+        return self if self.totals.failing and not self.complaints else self.at_other_shape
 
     def outcome(self) -> Outcome:
         """Return the verdict on what was judged so far, without a diagnosis."""
@@ -293,6 +329,11 @@ class Examination:
         if self.totals.failing:
             worst = entry_report(*self.totals.failing[0])
             return self.ended(worst.ruling, worst.reason)
+        if self.at_other_shape:
+            return self.at_other_shape.outcome()
+        return self._without_failure()
+
+    def _without_failure(self) -> Outcome:
         stale = self.known_failures.complaints()
         if stale:
             return self.ended(Ruling.DISAGREE, "; ".join(stale), KNOWN_FAILURES)
@@ -327,9 +368,15 @@ class Examination:
         missing = f"{METHODS[witness].subject} is missing, which the case requires: {reason}"
         return self.ended(Ruling.DISAGREE, missing)
 
-    def fails(self, points: Points, seed: int, ruling: Ruling) -> bool:
-        """Return whether something is ruled so, or worse, at these points."""
-        return bool(self.failing(observe(self.session, points, seed), ruling))
+    def fails(
+        self, points: Points, seed: int, ruling: Ruling, only: frozenset[str] = frozenset()
+    ) -> bool:
+        """Return whether something is ruled so, or worse, at these points.
+
+        ``only`` are the labels of the calls that are asked; all, where there are none.
+        """
+        (found,) = observe_each(self.session, [Asked(points, seed, again=only)])
+        return bool(self.failing(found, ruling))
 
     def failing(
         self, observation: Observation, ruling: Ruling, excuse: Excuse | None = None
@@ -361,6 +408,7 @@ class Examination:
 
 
 _REPETITIONS = 3
+_ORDINARY = 2  # points at each other shape
 _BEYOND_COUNT = 2.0**53  # ulps; also of a number that is one at some calls alone
 
 
@@ -408,6 +456,7 @@ class Totals:
     failing: list[tuple[Observation, Entry | Finding]] = field(default_factory=list)
     incapable: str = ""  # why the witness could say nothing, where PyTorch lacks the means
     abstentions: Counter[str] = field(default_factory=Counter)
+    told: list[EntryReport] | None = None  # of what fails, once somebody has asked
 
     def add(self, observation: Observation, excuse: Excuse) -> list[Entry | Finding]:
         """Count a hearing; returns what fails in it, less what is excused."""
@@ -510,11 +559,14 @@ class Totals:
         self.failing += [(observation, entry) for entry in failing]
         self.failing.sort(key=lambda each: _badness(each[1].judgement), reverse=True)
         del self.failing[_MOST_FAILURES:]
+        self.told = None
 
     @property
     def failures(self) -> list[EntryReport]:
         """The failing entries that are kept, worst first."""
-        return [entry_report(*each) for each in self.failing]
+        if self.told is None:  # each may ask for all derivatives at its point
+            self.told = [entry_report(*each) for each in self.failing]
+        return self.told
 
 
 def _badness(judged: Judgement) -> tuple[int, float]:

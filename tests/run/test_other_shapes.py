@@ -1,0 +1,118 @@
+"""A fault at other shapes than a case's own: convicted by `contract`, its twin acquitted."""
+
+import pytest
+import torch
+from culprits import case_of, check_of
+
+from gradcheck.answer import Ruling, RunOptions
+from gradcheck.run import ruling
+from gradcheck.run.examination import examine
+from gradcheck.run.ruling import Examination
+
+FEW = RunOptions(points=1)
+NORM = (
+    "{formula: 'x / sqrt(mean(x**2, dim=1, keepdim=True) + 1)', order: 1, function: 'm:f',"
+    " inputs: {x: {domain: '(-3, 3)', shape: [2, 4]}}}"
+)
+SUM = (
+    "{formula: sum(x**2)%s, order: 1, function: 'm:f', sweep: {n: [4]}, %s"
+    " inputs: {x: {shape: [n]}}}"
+)
+
+
+def norm_wrong_where(is_wrong):
+    class Norm(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            scale = (x.square().mean(1, keepdim=True) + 1).rsqrt()
+            context.save_for_backward(x, scale)
+            return x * scale
+
+        @staticmethod
+        def backward(context, cotangent):
+            x, scale = context.saved_tensors
+            along = (cotangent * x).mean(1, keepdim=True)
+            slope = scale * cotangent - scale**3 * x * along
+            return slope * (1.5 if is_wrong(*x.shape) else 1.0)
+
+    return Norm.apply
+
+
+def at_other_shapes(declaration, function):
+    """An examination that was at other shapes only."""
+    examination = Examination(check_of(case_of(declaration, function), "contract"), FEW)
+    examination.ask_at_other_shapes()
+    return examination
+
+
+@pytest.mark.parametrize(
+    "is_wrong",
+    [
+        pytest.param(lambda rows, columns: columns % 2 and columns > 1, id="odd"),
+        pytest.param(lambda rows, columns: columns == 1, id="one"),
+        pytest.param(lambda rows, columns: columns > 1024, id="beyond a block"),
+        pytest.param(lambda rows, columns: rows > 128, id="many rows"),
+    ],
+)
+def test_a_fault_at_another_shape_is_convicted(is_wrong):
+    assert at_other_shapes(NORM, norm_wrong_where(is_wrong)).outcome().verdict is Ruling.DISAGREE
+
+
+def test_its_twin_is_acquitted_and_was_asked_at_four_shapes():
+    examination = at_other_shapes(NORM, norm_wrong_where(lambda rows, columns: False))
+    assert examination.failed is None
+    assert examination.totals.visited == {"other shapes": 8}
+
+
+def test_the_failure_says_that_it_is_at_another_shape():
+    function = norm_wrong_where(lambda rows, columns: columns % 2 and columns > 1)
+    outcome = examine(check_of(case_of(NORM, function), "contract"), FEW)
+    assert outcome.blame == (
+        "the backward is wrong, at other shapes than the case's own: x: [3, 5]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "call", "function"),
+    [
+        pytest.param("", "", lambda x: x.square().sum(), id="a symbol in the shape alone"),
+        pytest.param("/n", "call: 'f(x, n)',", lambda x, n: x.square().sum() / n, id="in the call"),
+    ],
+)
+def test_a_symbol_in_a_shape_changes_with_it(formula, call, function):
+    examination = at_other_shapes(SUM % (formula, call), function)
+    assert examination.totals.visited == {"other shapes": 6}
+
+
+def test_code_that_means_something_else_at_other_shapes_is_not_asked_there():
+    def mean(x):
+        return x.square().sum() / 4 if len(x) == 4 else x.square().mean()
+
+    declaration = "{formula: sum(x**2)/4, order: 1, function: 'm:f', inputs: {x: {shape: [4]}}}"
+    examination = at_other_shapes(declaration, mean)
+    assert examination.failed is None
+    assert not examination.totals.visited["other shapes"]
+
+
+def test_an_input_is_made_smaller_by_the_call_that_failed_alone(monkeypatch):
+    asked = []
+    observe_each = ruling.observe_each
+    monkeypatch.setattr(ruling, "observe_each", lambda session, several: (
+        asked.extend(several), observe_each(session, several))[1])  # fmt: skip
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            context.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(context, cotangent):
+            (x,) = context.saved_tensors
+            return 2 * x * cotangent * (1.0 if x.is_contiguous() else 1.5)
+
+    declaration = "{formula: x**2, order: 1, function: 'm:f', inputs: {x: {shape: [2]}}}"
+    outcome = examine(check_of(case_of(declaration, Square.apply), "contract"), FEW)
+    assert outcome.verdict is Ruling.DISAGREE
+    made_smaller = {each.again for each in asked if each.thorough}
+    assert made_smaller == {frozenset(["for strided inputs"])}
