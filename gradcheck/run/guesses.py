@@ -53,6 +53,7 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     with np.errstate(all="ignore"):  # alternatives may leave the range
         return (
             _without_number(failing)
+            or _left_over(failing)
             or _undivided(failing)
             or _explained(failing, tried)
             or _by_port(failing, tried)
@@ -101,6 +102,20 @@ def _is_compared(evidence: Evidence) -> Mask:
     """The failing numbers that an alternative must explain."""
     return evidence.fails & evidence.usable & np.isfinite(evidence.got)
 
+
+# what another call left
+
+
+def _left_over(evidence: Sequence[Evidence]) -> Guess | None:
+    """What is wrong only where another call comes in between."""
+    labels = {label for each in evidence for label in each.labels[each.fails.any(axis=1)]}
+    if labels and labels <= _IN_BETWEEN:
+        place = " and ".join(sorted(labels))
+        return Guess(GuessKind.STALE, "stale: it belongs to another call", place)
+    return None
+
+
+_IN_BETWEEN = {"after another forward in between", "after an update of the inputs in place"}
 
 # ties
 

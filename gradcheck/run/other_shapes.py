@@ -1,8 +1,9 @@
 """The same function at other shapes than a case declares, where a user's code takes them.
 
-A case has one shape, and a kernel may be wrong for an odd length alone, for one entry, or beyond a
-block of threads. What a formula means there is its own text, written anew; whether that is what its
-author means, the code's own value tells: where the two differ, nothing is asked.
+A kernel may be wrong for an odd length alone, for one entry, or beyond a block of threads. What a
+formula means there is its own text, written anew; whether that is what its author means, the code's
+own value tells: where the two differ, nothing is asked. And a backward may be made for the case's
+shape alone: it is meant for others where it is right at one that is near.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ _MOST_OPERATIONS = 100_000  # of the formula itself
 _VARIANTS: WeakKeyDictionary[Variant, list[tuple[Variant, ...]]] = WeakKeyDictionary()
 
 
+NEAR = 2
+"""So many of the shapes come first that are near to the case's own in every length."""
+
+
 def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
     """Yield for each other shape the check of the value there, and those by who is asked.
 
-    Where a number of the sweep may be a length there are two such lists: which is right is to be
+    There is none for one that the formula cannot have, or that is dear. Where a number of the sweep may be a length there are two such lists: which is right is to be
     found out, by the value.
     """
     if not check.implementation.is_own_code or check.known:
@@ -53,10 +58,10 @@ def _variants(case: Case, variant: Variant) -> Iterator[tuple[Variant, ...]]:
 
 
 def _others(variant: Variant) -> Iterator[list[dict[int, int]]]:
-    """Yield lengths and what becomes of them: one more, one, and each in turn a large prime."""
+    """Yield lengths and what becomes of them: one and two more, one, and each in turn long."""
     lengths = sorted({each for one in variant.inputs for each in one.shape if each > 1})
     if lengths:
-        yield [{each: each + 1 for each in lengths}]
+        yield from ([{each: each + more for each in lengths}] for more in range(1, NEAR + 1))
         yield [dict.fromkeys(lengths, 1)]
     for length in lengths[: -_MOST_LONG - 1 : -1]:
         yield [{length: long} for long in _LONG if long > length and long not in lengths]

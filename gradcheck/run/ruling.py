@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ from gradcheck.run.observation import (
     Observation,
     observe_each,
 )
-from gradcheck.run.other_shapes import checks_of_other_shapes
+from gradcheck.run.other_shapes import NEAR, checks_of_other_shapes
 from gradcheck.run.session import Session, session_of, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
@@ -157,16 +158,32 @@ class Examination:
                 self.complaints.append(f"nothing was judged: its derivatives take {error.found}")
 
     def ask_at_other_shapes(self) -> None:
-        """Ask at shapes that the case does not declare, until something fails there."""
-        for alternatives in checks_of_other_shapes(self.check):
-            found = next(filter(None, map(self._right_in_value, alternatives)), [])
-            for check in found:
-                examination = Examination(check, self.run_options)
-                examination.look_at_ordinary_points()
-                if examination.totals.failing:
-                    self.at_other_shape = examination
-                    return
-            self.totals.visited[OTHER_SHAPES] += _ORDINARY if found else 0
+        """Ask at shapes that the case does not declare, until something fails there.
+
+        A backward that is right at no shape near to the case's own is made for that alone.
+        """
+        several = checks_of_other_shapes(self.check)
+        near = [self._looked_at(each) for each in islice(several, NEAR)]
+        if any(is_asked and failing is None for is_asked, failing in near):
+            looks = chain(near, map(self._looked_at, several))
+            self.at_other_shape = next((each for _, each in looks if each is not None), None)
+
+    def _looked_at(self, alternatives: list[list[Check]]) -> tuple[bool, Examination | None]:
+        """Whether the code was asked at one other shape, and the examination that failed there."""
+        found = next(filter(None, map(self._right_in_value, alternatives)), [])
+        self.totals.visited[OTHER_SHAPES] += _ORDINARY if found else 0
+        for check in found:
+            examination = Examination(check, self.run_options)
+            examination.look_at_ordinary_points()
+            if examination.totals.failing and self._is_right_here(check.witness):
+                return True, examination
+        return bool(found), None
+
+    def _is_right_here(self, witness: str) -> bool:
+        """Whether a witness finds nothing at the case's own shapes, which is for it to tell."""
+        examination = Examination(replace(self.check, witness=witness), self.run_options)
+        examination.look_at_ordinary_points()
+        return not examination.totals.failing
 
     def _right_in_value(self, checks: list[Check]) -> list[Check]:
         """The checks but that of the value; none where the formula, or the code, is not made so."""

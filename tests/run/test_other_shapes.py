@@ -58,10 +58,10 @@ def test_a_fault_at_another_shape_is_convicted(is_wrong):
     assert at_other_shapes(NORM, norm_wrong_where(is_wrong)).outcome().verdict is Ruling.DISAGREE
 
 
-def test_its_twin_is_acquitted_and_was_asked_at_four_shapes():
+def test_its_twin_is_acquitted_and_was_asked_at_five_shapes():
     examination = at_other_shapes(NORM, norm_wrong_where(lambda rows, columns: False))
     assert examination.failed is None
-    assert examination.totals.visited == {"other shapes": 8}
+    assert examination.totals.visited == {"other shapes": 10}
 
 
 def test_the_failure_says_that_it_is_at_another_shape():
@@ -81,7 +81,7 @@ def test_the_failure_says_that_it_is_at_another_shape():
 )
 def test_a_symbol_in_a_shape_changes_with_it(formula, call, function):
     examination = at_other_shapes(SUM % (formula, call), function)
-    assert examination.totals.visited == {"other shapes": 6}
+    assert examination.totals.visited == {"other shapes": 8}
 
 
 def test_code_that_means_something_else_at_other_shapes_is_not_asked_there():
@@ -92,6 +92,11 @@ def test_code_that_means_something_else_at_other_shapes_is_not_asked_there():
     examination = at_other_shapes(declaration, mean)
     assert examination.failed is None
     assert not examination.totals.visited["other shapes"]
+
+
+def test_a_backward_that_is_made_for_the_cases_own_shape_alone_is_acquitted():
+    function = norm_wrong_where(lambda rows, columns: (rows, columns) != (2, 4))
+    assert at_other_shapes(NORM, function).failed is None
 
 
 def test_an_input_is_made_smaller_by_the_call_that_failed_alone(monkeypatch):
