@@ -22,7 +22,7 @@ from gradcheck.graph.folding import MOST_WORK, TooLarge
 from gradcheck.graph.graph import Graph
 from gradcheck.graph.lower import Lowered, lower
 from gradcheck.graph.reading import TooLargeText
-from gradcheck.graph.shapes import MOST_ELEMENTS
+from gradcheck.graph.shapes import MOST_ELEMENTS, Misuse
 from gradcheck.graph.unknown import UnknownName, unknown_names
 from gradcheck.language.nodes import Comprehension, Literal, Name, Node, Place
 from gradcheck.language.torch_names import names_used
@@ -223,7 +223,7 @@ def resized(
         formula = _lowered(
             graph, case.formula, case.conditions, case.lets, inputs, names, translated=False
         )
-    except (ExpressionError, TooLarge):
+    except (ExpressionError, Misuse, TooLarge):
         return None
     return replace(variant, values=values, inputs=inputs, formula=formula)
 

@@ -83,7 +83,6 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_directions(evidence)
     yield from _moved(evidence)
     yield from _stale(evidence)
-    yield from _kept(evidence)
     yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
@@ -234,25 +233,6 @@ def _stale(evidence: Evidence) -> Iterator[Alternative]:
         found = evidence.answered(asked, points)
         yield Alternative(GuessKind.STALE, text, np.where(follows[:, None], found, math.nan))
 
-
-def _kept(evidence: Evidence) -> Iterator[Alternative]:
-    """The numbers of one call at other points, as a cache gives them that asks for too little.
-
-    Nothing is said of that call, nor where the truth is the same.
-    """
-    rows = np.flatnonzero(evidence.fails.any(axis=1))
-    if len(rows) < 2:
-        return
-    first, told = rows[0], np.arange(len(evidence.points)) != rows[0]
-    for side in evidence.query.sides:
-        if side is not None:
-            told &= (side == side[first]).reshape(len(side), -1).all(axis=1)
-    moves = ~np.isclose(evidence.true, evidence.true[first], rtol=_ALIKE, atol=0.0)
-    base = np.where(told[:, None] & moves, evidence.got[first], math.nan)
-    yield Alternative(GuessKind.STALE, "stale: the numbers of one call at every point", base)
-
-
-_ALIKE = 1e-2
 
 # the whole Jacobian
 

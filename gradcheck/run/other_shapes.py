@@ -27,15 +27,15 @@ _MOST_OPERATIONS = 100_000  # of the formula itself
 _VARIANTS: WeakKeyDictionary[Variant, list[tuple[Variant, ...]]] = WeakKeyDictionary()
 
 
-NEAR = 2
+NEAR_SHAPES = 2
 """So many of the shapes come first that are near to the case's own in every length."""
 
 
 def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
     """Yield for each other shape the check of the value there, and those by who is asked.
 
-    There is none for one that the formula cannot have, or that is dear. Where a number of the sweep may be a length there are two such lists: which is right is to be
-    found out, by the value.
+    There is none for one that the formula cannot have, or that is dear. Where a number of the sweep
+    may be a length there are two such lists: which is right is to be found out, by the value.
     """
     if not check.implementation.is_own_code or check.known:
         return
@@ -61,7 +61,7 @@ def _others(variant: Variant) -> Iterator[list[dict[int, int]]]:
     """Yield lengths and what becomes of them: one and two more, one, and each in turn long."""
     lengths = sorted({each for one in variant.inputs for each in one.shape if each > 1})
     if lengths:
-        yield from ([{each: each + more for each in lengths}] for more in range(1, NEAR + 1))
+        yield from ([{each: each + more for each in lengths}] for more in range(1, NEAR_SHAPES + 1))
         yield [dict.fromkeys(lengths, 1)]
     for length in lengths[: -_MOST_LONG - 1 : -1]:
         yield [{length: long} for long in _LONG if long > length and long not in lengths]

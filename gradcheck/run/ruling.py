@@ -54,7 +54,7 @@ from gradcheck.run.observation import (
     Observation,
     observe_each,
 )
-from gradcheck.run.other_shapes import NEAR, checks_of_other_shapes
+from gradcheck.run.other_shapes import NEAR_SHAPES, checks_of_other_shapes
 from gradcheck.run.session import Session, session_of, stable_seed
 from gradcheck.run.stated_values import contradictions, promised
 
@@ -163,7 +163,7 @@ class Examination:
         A backward that is right at no shape near to the case's own is made for that alone.
         """
         several = checks_of_other_shapes(self.check)
-        near = [self._looked_at(each) for each in islice(several, NEAR)]
+        near = [self._looked_at(each) for each in islice(several, NEAR_SHAPES)]
         if any(is_asked and failing is None for is_asked, failing in near):
             looks = chain(near, map(self._looked_at, several))
             self.at_other_shape = next((each for _, each in looks if each is not None), None)

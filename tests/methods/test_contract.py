@@ -747,6 +747,12 @@ def test_a_case_without_forward_mode_has_no_tangents(without, some):
     assert any("tangents" in label for label in told) is some
 
 
+def test_what_only_a_call_in_between_makes_wrong_is_guessed_to_be_stale():
+    result = gradcheck.verify(OnePlace.apply, **WAVE, witness="contract", **QUICK)
+    (outcome,) = result.outcomes.values()
+    assert str(outcome.guess).startswith("stale: it belongs to another call")
+
+
 def test_the_settings_of_pytorch_are_left_as_they_were():
     asked(Wave.apply, 0.75, 1.25)
     assert not torch.are_deterministic_algorithms_enabled()

@@ -450,6 +450,13 @@ PLANTED = (
     ),
     Planted("off by a constant", SOME, every(lambda g: g + 0.3), ("offset",), ("0.3",)),
     Planted(
+        "a multiple of the input is added",
+        ("swish", "softmax"),
+        lambda call: (call.gradients()[0] + 0.01 * call.inputs[0],),
+        ("offset",),
+        ("multiple of x: 0.01",),
+    ),
+    Planted(
         "sigmoid detached",
         ("swish",),
         instead(lambda x: x * torch.sigmoid(x).detach()),
