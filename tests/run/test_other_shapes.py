@@ -99,6 +99,23 @@ def test_a_backward_that_is_made_for_the_cases_own_shape_alone_is_acquitted():
     assert at_other_shapes(NORM, function).failed is None
 
 
+DEVIATION = (
+    "{formula: '(x - mean(x)) / (sqrt(mean((x - mean(x))**2)) + 1)', order: 1, function: 'm:f',"
+    " inputs: {x: {domain: '(-3, 3)', shape: [6]}}}"
+)
+
+
+def deviation(x):
+    """Its backward gives NaN for one entry, of deviation 0, as that of the formula does."""
+    return (x - x.mean()) / ((x - x.mean()).square().mean().sqrt() + 1)
+
+
+def test_what_is_singular_of_one_entry_is_no_fault():
+    examination = at_other_shapes(DEVIATION, deviation)
+    assert examination.totals.visited["other shapes"] == 8
+    assert examination.at_other_shape is None
+
+
 def test_an_input_is_made_smaller_by_the_call_that_failed_alone(monkeypatch):
     asked = []
     observe_each = ruling.observe_each
