@@ -8,7 +8,7 @@ shape alone: it is meant for others where it is right at one that is near.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -52,14 +52,20 @@ def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
 
 
 def _variants(case: Case, variant: Variant) -> Iterator[tuple[Variant, ...]]:
-    for several in _others(variant):
+    placed = {each.input for each in case.parameters}
+    fixed = {length for each in variant.inputs if each.name in placed for length in each.shape}
+    for several in _others(variant, fixed):
         found = (_cheap(case, variant, lengths) for lengths in several)
         yield next(filter(None, found), ())
 
 
-def _others(variant: Variant) -> Iterator[list[dict[int, int]]]:
-    """Yield lengths and what becomes of them: one and two more, one, and each in turn long."""
-    lengths = sorted({each for one in variant.inputs for each in one.shape if each > 1})
+def _others(variant: Variant, fixed: Set[int]) -> Iterator[list[dict[int, int]]]:
+    """Yield lengths and what becomes of them: one and two more, one, and each in turn long.
+
+    Those of a module's parameters are ``fixed``.
+    """
+    found = {each for one in variant.inputs for each in one.shape if each > 1}
+    lengths = sorted(found - fixed)
     if lengths:
         yield from ([{each: each + more for each in lengths}] for more in range(1, NEAR_SHAPES + 1))
         yield [dict.fromkeys(lengths, 1)]

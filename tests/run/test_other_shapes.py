@@ -138,3 +138,22 @@ def test_an_input_is_made_smaller_by_the_call_that_failed_alone(monkeypatch):
     assert outcome.verdict is Ruling.DISAGREE
     made_smaller = {each.again for each in asked if each.thorough}
     assert made_smaller == {frozenset(["for strided inputs"])}
+
+
+class Scaling(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return self.weight * x
+
+
+def test_a_length_of_a_modules_parameters_stays():
+    declaration = (
+        "{formula: w*x, order: 1, function: 'm:f', parameters: {weight: w},"
+        " inputs: {w: {shape: [2]}, x: {shape: [3, 2]}}}"
+    )
+    examination = at_other_shapes(declaration, Scaling())
+    assert examination.totals.visited["other shapes"] > 0
+    assert examination.at_other_shape is None
