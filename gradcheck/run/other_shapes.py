@@ -8,6 +8,7 @@ shape alone: it is meant for others where it is right at one that is near.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from weakref import WeakKeyDictionary
@@ -62,13 +63,15 @@ def _variants(case: Case, variant: Variant) -> Iterator[tuple[Variant, ...]]:
 def _others(variant: Variant, fixed: Set[int]) -> Iterator[list[dict[int, int]]]:
     """Yield lengths and what becomes of them: one and two more, one, and each in turn long.
 
-    Those of a module's parameters are ``fixed``.
+    Those of a module's parameters are ``fixed``. Triton's interpreter is spared long ones.
     """
     found = {each for one in variant.inputs for each in one.shape if each > 1}
     lengths = sorted(found - fixed)
     if lengths:
         yield from ([{each: each + more for each in lengths}] for more in range(1, NEAR_SHAPES + 1))
         yield [dict.fromkeys(lengths, 1)]
+    if os.environ.get("TRITON_INTERPRET") == "1":  # a long one takes many seconds a call
+        return
     for length in lengths[: -_MOST_LONG - 1 : -1]:
         yield [{length: long} for long in _LONG if long > length and long not in lengths]
 

@@ -157,3 +157,9 @@ def test_a_length_of_a_modules_parameters_stays():
     examination = at_other_shapes(declaration, Scaling())
     assert examination.totals.visited["other shapes"] > 0
     assert examination.at_other_shape is None
+
+
+def test_an_interpreter_is_spared_long_arrays(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    wrong = norm_wrong_where(lambda rows, columns: columns > 1024)
+    assert at_other_shapes(NORM, wrong).at_other_shape is None
