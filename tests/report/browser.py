@@ -6,6 +6,7 @@ import shutil
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -32,6 +33,10 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get_log("performance")
         self.driver.get(f"{path.as_uri()}{state}")
+        # of a busy machine the driver may say so when a long page is still being read
+        WebDriverWait(self.driver, 60).until(
+            lambda _: self.run("return document.readyState") == "complete"
+        )
 
     def run(self, script):
         return self.driver.execute_script(script)
