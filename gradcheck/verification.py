@@ -21,6 +21,7 @@ from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.given import Given, case_given, name_given
 from gradcheck.methods import DEFAULT_WITNESSES, WITNESSES
+from gradcheck.methods._torch.calling import without_autocast
 from gradcheck.points.feasibility import infeasible
 from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import block, facts_of
@@ -198,7 +199,7 @@ def usual_modes(device: str) -> Iterator[None]:
         with (
             torch.inference_mode(mode=False),
             torch.enable_grad(),
-            torch.autocast(torch.device(device).type, enabled=False),
+            without_autocast(torch.device(device).type),
         ):
             yield
     finally:

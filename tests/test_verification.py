@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import gradcheck
 from gradcheck.answer import Outcome
 from gradcheck.errors import CatalogError
+from gradcheck.verification import usual_modes
 
 QUICK = {"points": 6, "dtype": "float64"}
 
@@ -421,6 +422,15 @@ def test_a_mode_that_spoils_nothing_is_told_beside_the_verdict(mode):
         result = gradcheck.verify("torch.sin(x)", "sin(x)", {"x": "(-3, 3)"}, witness="value")
     assert result.verdict == "agree"
     assert str(result).splitlines()[1] == f"  {mode} was on when verify was called"
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"], ids=["autocast", "a device that has none"])
+def test_modes_are_left_on_a_device_with_or_without_autocast(device):
+    with torch.no_grad(), torch.autocast("cpu"):
+        with usual_modes(device):
+            left = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
+        assert (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")) == (False, True)
+    assert left == (True, device != "cpu")
 
 
 def product_without_autocast(factor):

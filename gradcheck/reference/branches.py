@@ -224,7 +224,7 @@ def _examined(question: _Question, branches: Sequence[_Branch]) -> tuple[Pass, l
     taken = question.rows.take(np.array([branch.row for branch in branches]))
     decisions = _decisions(graphs.function.graph, branches)
     found = graphs.enclose(taken, _BITS, decisions)
-    places = _places(graphs, taken, found.undecided)
+    places = _places(question, taken.count, found.undecided)
     slopes = _slopes(graphs, taken, found, decisions) if any(places) else {}
     undecided: list[_Undecided] = []
     for k, branch in enumerate(branches):
@@ -263,16 +263,14 @@ def _decisions(graph: Graph, branches: Sequence[_Branch]) -> dict[int, Array]:
 
 
 def _places(
-    graphs: DerivativeGraphs, rows: Rows, undecided: Mapping[int, Array]
+    question: _Question, count: int, undecided: Mapping[int, Array]
 ) -> list[list[tuple[int, int]]]:
     """Of each row the nodes and entries that are not decided, in an order that hangs on the
     question alone: which decisions are taken together hangs on it."""
-    count = rows.count
     places: list[list[tuple[int, int]]] = [[] for _ in range(count)]
     if not undecided:
         return places
-    asked = [*graphs.outputs_of(rows), *graphs.lower(rows.order)]
-    order = graphs.function.graph.places(asked)
+    order = question.graphs.function.graph.places(question.everything.numbers)
     for node in sorted(undecided, key=order.__getitem__):
         mask = undecided[node]
         flat = np.broadcast_to(mask.reshape(mask.shape[0], -1), (count, mask[0].size))

@@ -60,17 +60,20 @@ def examine(check: Check, run_options: RunOptions) -> Outcome:
         with calm_warnings(check):
             examination = Examination(check, run_options)
             examination.run()
-            failed = examination.failed
-            outcome = examination.outcome() if failed is None else _diagnosed(failed)
-            if failed is examination.at_other_shape and failed is not None:
-                outcome = replace(outcome, blame=_only_there(failed, outcome))
+            outcome = _told_at_last(examination)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _only_there(examination: Examination, outcome: Outcome) -> str:
-    inputs = examination.session.variant.inputs
+def _told_at_last(examination: Examination) -> Outcome:
+    if examination.failed is None:
+        return examination.outcome()
+    outcome = _diagnosed(examination.failed)
+    if examination.failed is examination:
+        return outcome
+    inputs = examination.failed.session.variant.inputs
     shapes = ", ".join(f"{each.name}: {list(each.shape)}" for each in inputs)
-    return f"{outcome.blame}, at other shapes than the case's own: {shapes}"
+    blame = f"{outcome.blame}, at other shapes than the case's own: {shapes}"
+    return replace(outcome, blame=blame)
 
 
 def _diagnosed(examination: Examination) -> Outcome:

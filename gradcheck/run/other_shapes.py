@@ -19,17 +19,15 @@ from gradcheck.catalog.variants import resized
 from gradcheck.methods import METHODS
 from gradcheck.reference.size import cost
 
-ASKED = ("reverse", "forward", "second")
+NEAR_SHAPES = 2
+"""So many of the shapes come first that are near to the case's own in every length."""
+_ASKED = ("reverse", "forward", "second")
 """The witnesses that are asked there, after ``value``."""
 _LONG = (1031, 131, 37)
 """Primes beyond a block of a kernel, the first of which is taken whose derivative is cheap."""
 _MOST_LONG = 2  # lengths that are made so long, each in turn
 _MOST_OPERATIONS = 100_000  # of the formula itself
 _VARIANTS: WeakKeyDictionary[Variant, list[tuple[Variant, ...]]] = WeakKeyDictionary()
-
-
-NEAR_SHAPES = 2
-"""So many of the shapes come first that are near to the case's own in every length."""
 
 
 def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
@@ -44,7 +42,7 @@ def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
         _VARIANTS[check.variant] = list(_variants(check.case, check.variant))
     without = check.case.without
     asked = [
-        name for name in ASKED if METHODS[name].order <= check.case.order and name not in without
+        name for name in _ASKED if METHODS[name].order <= check.case.order and name not in without
     ]
     case = replace(check.case, points=())
     for alike in _VARIANTS[check.variant]:

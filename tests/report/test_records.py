@@ -208,13 +208,19 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("line", FOREIGN, ids=range(len(FOREIGN)))
-def test_another_line_that_is_no_record_is_named(tmp_path, line):
-    path = tmp_path / "results.jsonl"
+def complaint_of(line, folder):
+    """A file of a line that is refused and of a record, and what is said of it."""
+    path = folder / "results.jsonl"
     path.write_text(f"{line}\n{json.dumps(RECORD)}\n", encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         records.read(path)
-    assert str(caught.value) == (
+    return path, str(caught.value)
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=range(len(FOREIGN)))
+def test_another_line_that_is_no_record_is_named(tmp_path, line):
+    path, said = complaint_of(line, tmp_path)
+    assert said == (
         f"{path}:1: {line[:40]!r} is no record\n"
         "  expected: a JSON object with format 1\n"
         "  fix:      remove the line, or run the checks again with --report"
@@ -222,12 +228,8 @@ def test_another_line_that_is_no_record_is_named(tmp_path, line):
 
 
 def test_a_line_of_a_newer_format_says_that_a_newer_release_reads_it(tmp_path):
-    path = tmp_path / "results.jsonl"
-    newer = json.dumps({**RECORD, "format": 2})
-    path.write_text(f"{newer}\n{json.dumps(RECORD)}\n", encoding="utf-8")
-    with pytest.raises(UsageError) as caught:
-        records.read(path)
-    assert str(caught.value) == (
+    path, said = complaint_of(json.dumps({**RECORD, "format": 2}), tmp_path)
+    assert said == (
         f"{path}:1: a record of format 2\n"
         "  expected: a JSON object with format 1\n"
         "  fix:      a newer gradcheck wrote it: install that"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from culprits import case_of, check_of
+from wrongs import with_gradient
 
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.run import ruling
@@ -20,22 +21,12 @@ SUM = (
 )
 
 
+def norm(x):
+    return x * (x.square().mean(1, keepdim=True) + 1).rsqrt()
+
+
 def norm_wrong_where(is_wrong):
-    class Norm(torch.autograd.Function):
-        @staticmethod
-        def forward(context, x):
-            scale = (x.square().mean(1, keepdim=True) + 1).rsqrt()
-            context.save_for_backward(x, scale)
-            return x * scale
-
-        @staticmethod
-        def backward(context, cotangent):
-            x, scale = context.saved_tensors
-            along = (cotangent * x).mean(1, keepdim=True)
-            slope = scale * cotangent - scale**3 * x * along
-            return slope * (1.5 if is_wrong(*x.shape) else 1.0)
-
-    return Norm.apply
+    return with_gradient(norm, lambda slope, x: slope * (1.5 if is_wrong(*x.shape) else 1.0))
 
 
 def at_other_shapes(declaration, function):
@@ -122,19 +113,11 @@ def test_an_input_is_made_smaller_by_the_call_that_failed_alone(monkeypatch):
     monkeypatch.setattr(ruling, "observe_each", lambda session, several: (
         asked.extend(several), observe_each(session, several))[1])  # fmt: skip
 
-    class Square(torch.autograd.Function):
-        @staticmethod
-        def forward(context, x):
-            context.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(context, cotangent):
-            (x,) = context.saved_tensors
-            return 2 * x * cotangent * (1.0 if x.is_contiguous() else 1.5)
-
+    square = with_gradient(
+        torch.square, lambda slope, x: slope * (1.0 if x.is_contiguous() else 1.5)
+    )
     declaration = "{formula: x**2, order: 1, function: 'm:f', inputs: {x: {shape: [2]}}}"
-    outcome = examine(check_of(case_of(declaration, Square.apply), "contract"), FEW)
+    outcome = examine(check_of(case_of(declaration, square), "contract"), FEW)
     assert outcome.verdict is Ruling.DISAGREE
     made_smaller = {each.again for each in asked if each.thorough}
     assert made_smaller == {frozenset(["for strided inputs"])}

@@ -11,7 +11,6 @@ until PyTorch gets the probes right.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from typing import Any
 
@@ -34,6 +33,7 @@ from gradcheck.methods._torch.calling import (
     tangent_of,
     tangent_tensors,
     warm_up,
+    without_autocast,
 )
 from gradcheck.methods._torch.graph import refuse_to_go_on, runs_own_function
 from gradcheck.query import Array, Query
@@ -91,7 +91,7 @@ def gradients(
     ]
     if not live:
         return [None] * len(inputs)
-    with _without_autocast(live[0][0].device.type):
+    with without_autocast(live[0][0].device.type):
         found = torch.autograd.grad(
             [result for result, _ in live],
             inputs,
@@ -101,12 +101,6 @@ def gradients(
             allow_unused=True,
         )
     return [densified(gradient) for gradient in found]
-
-
-def _without_autocast(device: str) -> AbstractContextManager[object]:
-    """Autocast off, where it is on: some devices have none."""
-    is_on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.autocast(device, enabled=False) if is_on else nullcontext()
 
 
 def slopes_of(results: Tangents, inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tangents:
