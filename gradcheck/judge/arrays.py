@@ -249,12 +249,10 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     certain = size > NOT_ZERO * np.sqrt(fit.worst) + least
     zeros = (array.got == 0) & certain & (fit.weight > 0)
     if zeros.any():
-        place = _unravelled(int(zeros.argmax()), zeros.shape)
-        yield Oddity(
-            f"{int(zeros.sum())} entries are 0 where the truth is not: {_named(place)} is "
-            f"{array.true[place]:.3g}",
-            partial(_at, place),
-        )
+        place, count = _unravelled(int(zeros.argmax()), zeros.shape), int(zeros.sum())
+        others = f", one of {count:,} such entries" if count > 1 else ""
+        text = f"{_named(place)} is 0 where the truth is {array.true[place]:.3g}{others}"
+        yield Oddity(text, partial(_at, place))
 
 
 def may_stagnate(got: Floats, true: Floats) -> bool:

@@ -163,7 +163,7 @@ def summed_bounds(bounds: ErrorBounds, parts: Derivatives, weights: Weights) -> 
 
 
 def _weighed(weight: Array, numbers: Array) -> Array:
-    return np.where(weight == 0, 0.0, weight * numbers)
+    return np.asarray(weight * np.where(weight == 0, 0.0, numbers))
 
 
 def _over(

@@ -1,5 +1,7 @@
 """Sums of derivatives are put together as a query asks: numbers, what is known, error bounds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flint import arb
@@ -85,6 +87,24 @@ def test_the_terms_of_a_sum_are_named():
     assert list(weights(1, [0.0, 1.5]).terms((2, 2), 0)) == [(1.5, 2)]
 
 
+def test_a_weight_is_a_complex_number_only_where_it_must_be():
+    of = Weights((np.array([1j, 2.0 + 0j]), None))
+    assert list(of.terms((2, 2), 0)) == [(1j, 0), (2.0, 2)]
+    assert [type(weight) for weight, _ in of.terms((2, 2), 0)] == [complex, float]
+
+
+def test_a_sum_without_terms_is_zero_and_settled():
+    nothing = Derivatives.of(np.empty((2, 0), dtype=object), np.empty((2, 0), dtype=np.int8))
+    of = Weights((None, np.array([])))
+    balls, status, known_by_case = summed(nothing, of)
+    assert balls.tolist() == [arb(0), arb(0)]
+    assert all(isinstance(ball, arb) for ball in balls)
+    assert (status.tolist(), known_by_case.tolist()) == ([SETTLED, SETTLED], [False, False])
+    none = np.empty((2, 0))
+    found = summed_bounds(ErrorBounds(none, none, none, none > 0), nothing, of)
+    assert [found.conditioning.tolist(), found.scale.tolist()] == [[0, 0], [0, 0]]
+
+
 @pytest.mark.parametrize(
     ("of", "count", "plain"),
     [
@@ -135,6 +155,11 @@ def test_one_answer_where_the_formula_has_none_makes_a_sum_one_of_the_case():
     assert sums(parts, weights(1, [1.0, 1.0])) == [22, 7]
 
 
+def test_an_answer_that_a_sum_does_not_ask_about_does_not_make_it_one_of_the_case():
+    parts = derivatives(JACOBIAN).stating({0: arb(21)})
+    assert stated(parts, weights(1, [0.0, 0.0])) == [False, False]
+
+
 def test_a_convention_stands_in_also_for_what_is_settled():
     parts = derivatives(JACOBIAN).stating({0: arb(21)}, instead=True)
     assert stated(parts, weights(1, [1.0, 1.0])) == [True, False]
@@ -167,6 +192,12 @@ def sevens():
 
 def test_bounds_add_up_by_weight_and_the_scale_is_the_largest():
     assert bounds(sevens(), weights(1, [0.5, -2.0])) == (200.5, 401.0, 600.0, False)
+
+
+def test_a_derivative_itself_keeps_its_bounds_and_others_add_nothing_however_large():
+    endless = replace(STRAINED, rounding=np.array([[2.0, 20.0], [np.inf, np.inf]]))
+    found = summed_bounds(endless, sevens(), weights(1, [1.0, 0.0]))
+    assert found.rounding.tolist() == [2, 20]
 
 
 def test_a_small_weight_does_not_shrink_the_scale():
