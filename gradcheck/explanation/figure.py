@@ -129,8 +129,9 @@ def _draw_panels(picture: Picture, figure: Figure) -> None:
     draw_curves(picture, panels[0, 0]).get_legend().remove()
     handles, labels = panels[0, 0].get_legend_handles_labels()
     columns = 2 if max(map(len, labels)) <= _COLUMN else 1
-    place = "outside lower left"
-    _plain(figure.legend(handles, labels, loc=place, ncols=columns, fontsize="small"), _LETTERS)
+    legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns,
+                           fontsize="small")  # fmt: skip
+    _plain(legend, _LETTERS)
     for errors, ax in zip(picture.errors, panels[1:, 0], strict=True):
         _draw_errors(errors, ax)
     for ax in panels[:, 0]:
