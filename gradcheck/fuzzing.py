@@ -258,7 +258,9 @@ def _of_batch(campaign: Campaign, seed: int, number: int, until: float) -> FuzzF
     """The smallest failing function of a batch, told; None where none fails."""
     kind = _kind(number, campaign.dtypes)
     failure = _smallest(campaign, functions(kind), f"{seed}/{number}", until)
-    return None if failure is None else _told(campaign, *failure)
+    found = None if failure is None else _told(campaign, *failure)
+    campaign.progress.running.clear()
+    return found
 
 
 def _kind(number: int, dtypes: Sequence[str]) -> FunctionKind:
@@ -274,6 +276,8 @@ def _kind(number: int, dtypes: Sequence[str]) -> FunctionKind:
 def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
     for path in sorted(campaign.folder.glob("*.yaml")):
         for case in load(path):
+            campaign.progress.running.clear()
+            campaign.progress.start(f"again: {path.name}")
             check = failing(campaign, _checks(campaign, case), ())
             if check is None:
                 campaign.mended.append(path)
@@ -311,6 +315,8 @@ def _smallest(
         )
         if check is not None:
             smallest[:] = [(keys, check)]
+            campaign.progress.running.clear()
+            campaign.progress.start(f"made smaller: {_spelled(keys)}")
             raise _Failed
 
     try:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import ClassVar
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ from gradcheck.fuzzing import (
     fuzz_on,
 )
 from gradcheck.implementations import translation
+from gradcheck.report.progress import Progress
 
 
 @pytest.fixture
@@ -68,6 +70,26 @@ def test_a_planted_wrong_operator_is_found_and_made_small(tmp_path):
     assert "looks like: a constant factor of 2" in found.block
     assert campaign.progress.found.total() < 100
     assert campaign.progress.found["disagree"] == 1
+
+
+class Told(Progress):
+    """Keeps what was shown to run."""
+
+    names: ClassVar[list[str]] = []
+
+    def start(self, name):
+        self.names.append(name)
+        super().start(name)
+
+
+@pytest.mark.usefixtures("wrong_sine")
+def test_the_progress_says_what_is_replayed_and_made_smaller(tmp_path):
+    (tmp_path / "fuzz-1.yaml").write_text("found_by_fuzz: {formula: x**2, inputs: {x: real}}\n")
+    campaign = Campaign(tmp_path, (), progress=Told("functions"))
+    first_of(campaign)
+    assert Told.names[0] == "again: fuzz-1.yaml"
+    assert Told.names[-1].startswith("made smaller: sin(x")
+    assert campaign.progress.running == {}
 
 
 @pytest.mark.usefixtures("wrong_sine")

@@ -265,6 +265,25 @@ def test_a_plot_is_drawn_into_the_axes_of_matplotlib(axes):
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y, dy/dx, d²y/dx²")
 
 
+LONG = "sqrt(1 + x**2) + " + " + ".join(f"sin({k}*x)*exp(-x/{k})" for k in range(2, 9))
+
+
+def test_a_long_formula_is_cut_in_a_legend_of_matplotlib_and_leaves_room_for_all():
+    from matplotlib.figure import Figure
+
+    from gradcheck.explanation.figure import _draw_panels
+
+    figure = Figure(layout="constrained")
+    _draw_panels(gradcheck.plot(LONG, start=0, end=1, points=3, order=2), figure)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    formula, _, last = [text.get_text() for text in legend.get_texts()]
+    assert formula.startswith("y = sqrt(x² + 1) + ")
+    assert formula.endswith("…")
+    assert last.startswith("d²y/dx² = -x²/(x² + 1)**(3/2)")
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_a_surface_is_drawn_into_the_axes_of_matplotlib(axes):
     assert gradcheck.plot("u*v", over=("u", "v"), points=3, ax=axes) is axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("u", "v")

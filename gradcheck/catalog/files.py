@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gradcheck.catalog.text import LISTS, SUFFIXES
 from gradcheck.errors import CatalogError, UsageError
-from gradcheck.spelling import nearest
+from gradcheck.spelling import meant, nearest
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case, Implementation, Variant
@@ -84,12 +84,12 @@ def target_of(text: str) -> tuple[Path, str]:
             found = _file_of(word[2])
             _check_name(found, text)
             return found, text
-        near = nearest(word[2], known, "")
+        near = meant(word[2], known, likeness=0.75)
         if near:
             raise UsageError(
                 f"{text}: neither a file or folder here nor a case of the packaged catalog",
                 "a YAML file, a folder, FILE.yaml::CASE, or a case of the packaged catalog",
-                near,
+                f"write {near}",
             )
     path = _located(file)
     check_path(str(path))

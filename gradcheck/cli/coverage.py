@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from gradcheck.cli.output import READING, emit, emit_json, with_examples
 from gradcheck.cli.progress import progress_shown
 from gradcheck.errors import UsageError
 from gradcheck.implementations.trust import refuse_untrusted
-from gradcheck.report.progress import Progress
+from gradcheck.report.progress import Display, Progress
 
 if TYPE_CHECKING:
     from gradcheck.catalog.case import Case
@@ -51,21 +52,26 @@ def coverage_command(  # noqa: PLR0913 - one argument an option, as typer reads 
     cases = cases_of(paths or [shown_folder()])
     for case in cases:
         refuse_untrusted(case.implementations, trust or ())
-    # What measures takes torch along: seconds that a wrong file need not wait for.
-    from gradcheck.coverage.figures import as_markdown, as_table, coverage_json
-    from gradcheck.coverage.reach import reach_of
-
     progress = Progress("cases", Counter({"": len(cases)}))
     with progress_shown(progress, quiet=quiet) as display:
+        # What measures takes torch along: seconds that a wrong file need not wait for.
+        from gradcheck.coverage.figures import as_markdown, as_table, coverage_json
+        from gradcheck.coverage.reach import reach_of
 
-        def note(case: Case) -> None:
-            progress.add("called")
-            display.show()
-
-        reach = reach_of(cases, note)
+        reach = reach_of(_told(cases, progress, display))
     if as_json:
         emit_json(coverage_json(reach))
     elif markdown:
         emit(as_markdown(reach))
     else:
         emit(as_table(reach, len(cases), everything=everything))
+
+
+def _told(cases: Sequence[Case], progress: Progress, display: Display) -> Iterator[Case]:
+    """The cases, each of which is shown while it is called."""
+    for case in cases:
+        progress.start(case.name)
+        yield case
+        progress.running.clear()
+        progress.add("called")
+        display.show()

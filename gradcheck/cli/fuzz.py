@@ -91,6 +91,7 @@ def fuzz_command(  # noqa: PLR0913 - one argument an option, as typer reads them
                 if not as_json:
                     campaign.display.step_aside()
                     emit(f"{found.block}\n\nthe case, kept in {found.path}:\n\n{found.case}")
+                    campaign.display.show()
     finally:  # after Ctrl-C what was looked at is told all the same
         _tell(campaign, seed, as_json=as_json)
     failed = campaign.found or campaign.lost

@@ -179,7 +179,7 @@ def _gather(  # noqa: PLR0913 - what the command was told
     for one in planted:
         progress.planned[one.dtype] += 1 + len(one.settled) + len(one.kinds)
     until = time.monotonic() + 60 * minutes if minutes else math.inf
-    kept = KeptResults(folder, options, until)
+    kept = KeptResults(folder, options, until, progress.start)
     tried = results if cluster is None else partial(results_on, cluster)
     with progress_shown(progress, quiet=quiet) as display:
         for result in tried(planted, options, kept):

@@ -177,9 +177,9 @@ def _refuse_file(file: Path, name: str) -> None:
         raise UsageError(
             f"-o {file}: {found}", "a name that ends in .yaml", "write -o cases/mine.yaml"
         )
-    if file.is_dir() or not file.parent.is_dir():
+    if file.is_dir() or not (file.parent.is_dir() or file.parent.parent.is_dir()):
         found = "a folder" if file.is_dir() else "its folder is not there"
-        fix = "name a file" if file.is_dir() else f"make the folder {file.parent}"
+        fix = "name a file" if file.is_dir() else f"make the folder {file.parent.parent}"
         raise UsageError(f"-o {file}: {found}", "a file in a folder that is there", fix)
     names = _names_in(file)
     if name in names:
@@ -238,6 +238,7 @@ def _replace(file: Path, content: bytes) -> None:
     target = file.resolve()  # a link stays a link
     written = ""
     try:
+        target.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
             written = stream.name
             stream.write(content)

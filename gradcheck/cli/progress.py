@@ -21,6 +21,7 @@ def progress_shown(progress: Progress, *, quiet: bool) -> Iterator[Display]:
     watch = _watched()
     display = display_of(progress, sys.stderr, complain, quiet=quiet)
     try:
+        display.show()
         yield display
         watch.check()
     finally:

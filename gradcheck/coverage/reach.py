@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -63,11 +63,8 @@ class Reach:
     failed: Mapping[str, str]
 
 
-def reach_of(cases: Sequence[Case], beside: Callable[[Case], None] = lambda case: None) -> Reach:
-    """Call every implementation of every variant, and say what was reached.
-
-    ``beside`` is called with each case when all of it was.
-    """
+def reach_of(cases: Iterable[Case]) -> Reach:
+    """Call every implementation of every variant, and say what was reached."""
     warm_up()
     by_found: dict[Found, dict[str, None]] = defaultdict(dict)
     failed: dict[str, str] = {}
@@ -81,7 +78,6 @@ def reach_of(cases: Sequence[Case], beside: Callable[[Case], None] = lambda case
                         by_found[found][name] = None
                 except Exception as error:
                     failed[f"{name}[{variant.name}-{number}]"] = f"{type(error).__name__}: {error}"
-            beside(case)
     return Reach(
         {item: tuple(by_found.get((item.kind, item.name), ())) for item in items()}, failed
     )

@@ -142,7 +142,7 @@ def _saved(node: _Edge) -> dict[str, Any]:
         if name.startswith("_saved_")
     }
     if isinstance(node, torch.autograd.function.BackwardCFunction):
-        found |= {str(place): tensor for place, tensor in enumerate(node.saved_tensors)}
+        found |= {f"[{place}]": tensor for place, tensor in enumerate(node.saved_tensors)}
     return {name: _plain(value) for name, value in found.items() if value is not None}
 
 

@@ -182,16 +182,17 @@ def heading_of(found: Explanation, manner: Manner) -> str:
 
 def _body(found: Explanation, manner: Manner) -> Iterator[_Block]:
     formula = found.check.variant.formula
-    if any(port.kind == "complex" for port in (*formula.ports, *formula.judged)):
+    by_parts = any(port.kind == "complex" for port in (*formula.ports, *formula.judged))
+    if by_parts:
         yield _Words(_BY_PARTS)
     for order in found.orders:
         level = [each for each in found.formulas if each[0].order == order]
         yield from _formula_blocks(order, level, manner)
         whole = sum(truth.of.order == order for truth in found.truths)
-        if 0 < len(level) < whole:
-            yield _Words(
-                f"{whole - len(level):,} more of order {order} are not derived as formulas"
-            )
+        if 0 < len(level) < whole and not by_parts:  # a complex formula is that of both parts
+            more = whole - len(level)
+            verb = "is" if more == 1 else "are"
+            yield _Words(f"{more:,} more of order {order} {verb} not derived as formulas")
     yield from _undefined_words(found)
     outputs = sum(truth.of.order == 0 for truth in found.truths)
     if manner.everything or not outputs or len(found.undefined) < outputs:

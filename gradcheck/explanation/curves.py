@@ -73,7 +73,7 @@ def survey(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> Pi
     """
     first = checks[0]
     names = coordinate_names(first.variant)[1]
-    coordinate = coordinate_of(course.entry, names)
+    coordinate = coordinate_of(course.entry or _free(names, at), names)
     output = output_of(first, course.output, (coordinate,), at)
     lines = [line_of(check, output, coordinate, at) for check in checks]
     x = [_positions(check, coordinate, course) for check in checks]
@@ -153,6 +153,13 @@ def coordinate_of(text: str, names: list[str]) -> int:
         f"one of {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
         "name one number that runs; --at fixes the others",
     )
+
+
+def _free(names: Sequence[str], at: Mapping[str, str]) -> str:
+    """The first number of an input that has no value; the first of all where each has one."""
+    owners = [name.removeprefix("re ").removeprefix("im ").partition("[")[0] for name in names]
+    free = (name for name, owner in zip(names, owners, strict=True) if owner not in at)
+    return next(free, names[0])
 
 
 def output_of(

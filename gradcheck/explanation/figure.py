@@ -27,6 +27,8 @@ from gradcheck.explanation.panels import (
 )
 from gradcheck.explanation.picture import Claim, Errors, Picture
 
+_LETTERS = 110  # of a legend, in the width of a page
+_COLUMN = 45  # letters that leave room for a second column
 _STYLES = {0: "-", 1: "--", 2: ":"}
 _CLAIM_STYLES = {0: "-.", 1: (0, (6, 1.5)), 2: (0, (1, 1))}  # of PyTorch's own curves, all red
 _MARKS = {Ruling.AGREE: ("C0", "."), Ruling.INACCURATE: ("C1", "."), Ruling.DISAGREE: ("C3", "x")}
@@ -70,7 +72,7 @@ def draw_curves(picture: Picture | Surface, ax: Any) -> Any:
     ax.set_xlabel(picture.variable, parse_math=False)
     ax.set_ylabel(", ".join(curve.name or curve.label for curve in picture.curves),
                   parse_math=False)  # fmt: skip
-    _plain(ax.legend(fontsize="small"))
+    _plain(ax.legend(fontsize="small"), _LETTERS // 2)
     ax.grid(alpha=0.3)
     return ax
 
@@ -105,10 +107,12 @@ def _mark_cut_off(
             label = None
 
 
-def _plain(legend: Any) -> None:
-    """Take its texts as they are: a name with dollars is no formula."""
+def _plain(legend: Any, letters: int) -> None:
+    """Take its texts as they are, cut to what fits: a name with dollars is no formula."""
     for text in legend.get_texts():
         text.set_parse_math(False)
+        label = text.get_text()
+        text.set_text(label if len(label) <= letters else f"{label[: letters - 1]}…")
 
 
 def _interrupted(numbers: Floats, low: float, high: float) -> Floats:
@@ -123,8 +127,11 @@ def _draw_panels(picture: Picture, figure: Figure) -> None:
     figure.set_size_inches(8, 1 + 1.35 * sum(heights))
     panels = figure.subplots(len(heights), squeeze=False, sharex=True, height_ratios=heights)
     draw_curves(picture, panels[0, 0]).get_legend().remove()
-    handles = panels[0, 0].get_legend_handles_labels()
-    _plain(figure.legend(*handles, loc="outside lower left", ncols=2, fontsize="small"))
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) <= _COLUMN else 1
+    legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns,
+                           fontsize="small")  # fmt: skip
+    _plain(legend, _LETTERS)
     for errors, ax in zip(picture.errors, panels[1:, 0], strict=True):
         _draw_errors(errors, ax)
     for ax in panels[:, 0]:
@@ -161,7 +168,12 @@ def _draw_maps(surface: Surface, figure: Figure) -> None:
 def _draw_map(surface: Surface, place: int, ax: Any) -> None:
     title, numbers, levels = maps_of(surface)[place]
     norm = BoundaryNorm(levels, 256, extend="both")
-    drawn = ax.pcolormesh(surface.x, surface.y, numbers, norm=norm, shading="nearest")
+    drawn = ax.pcolormesh(
+        surface.x, surface.y, numbers, norm=norm, shading="nearest", rasterized=True
+    )  # as shapes, a PDF shows hairlines between them
+    if numbers is surface.errors:
+        rows, columns = np.nonzero(surface.disagrees)
+        ax.plot(surface.x[columns], surface.y[rows], "x", color="C3", ms=3, mew=0.8)
     shown = levels[:: max(1, len(levels) // 10)]
     ax.figure.colorbar(drawn, ax=ax).set_ticks(shown, labels=list(map(svg_number, shown)))
     ax.set_title(title, fontsize="small", parse_math=False)

@@ -61,12 +61,15 @@ class BackwardGraph:
         return self.svg()
 
 
+_UNSEEN = "a result inside of PyTorch"
+
+
 def _lines(node: GraphNode) -> list[str]:
     """What a box says: its name, the value, the gradient, what is saved, and what kind it is."""
     head = node.name if node.is_leaf else node.grad_fn
     lines = [f"{node.name}: {head}" if node.name and not node.is_leaf else head]
     value = "" if node.data is None else f"= {_short(node.data)}"
-    computed = "" if node.is_leaf else node.expression or "a result inside of PyTorch"
+    computed = node.expression or ("" if node.name else _UNSEEN)
     if len(computed) + len(value) < _LETTERS:
         lines.append(f"{computed} {value}".strip())
     else:
@@ -246,7 +249,7 @@ def _told(content: str, first: str, others: str) -> list[str]:
 
 def _head(node: GraphNode, most: float) -> str:
     data = "" if node.data is None else f" = {numbers_text(node.data, most=most)}"
-    computed = node.expression or ("" if node.name else "a result inside of PyTorch")
+    computed = node.expression or ("" if node.name else _UNSEEN)
     named = ": ".join(part for part in (node.name, computed) if part)
     return f"{named}{data}"
 

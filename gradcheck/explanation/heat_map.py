@@ -23,6 +23,7 @@ _BAR = 14  # pixels: the width of the scale
 _LEVELS = 14
 _POLE = 100.0  # a range this many times that of the middle nine tenths is a pole's
 _COLOURS = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]  # viridis
+_WRONG = "#c1121f"
 _FINER = 4  # so many times: cells between points, by which the levels have smooth borders
 
 
@@ -40,7 +41,8 @@ class Surface(Drawn):
     """A function over two numbers that run: ``fields`` are the value and both slopes, and
     ``equations`` say in LaTeX what these are, as far as that is short.
 
-    Units: ``errors`` are those of PyTorch's slopes, the larger one, in ulps.
+    Units: ``errors`` are those of PyTorch's slopes, the larger one, in ulps; ``disagrees`` says
+    where one of them is wrong.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Surface(Drawn):
     y: Floats
     fields: tuple[HeatMap, ...]
     errors: Floats
+    disagrees: NDArray[np.bool_]
     setting: str
     equations: tuple[str, ...] = ()
 
@@ -67,8 +70,10 @@ def maps_of(surface: Surface) -> list[tuple[str, Floats, list[float]]]:
     maps = [
         (each.legend or each.label, each.numbers, _levels(each.numbers)) for each in surface.fields
     ]
-    judged = int(np.isfinite(surface.errors).sum())
-    title = f"ulps in {surface.setting}: {judged} of {surface.errors.size} judged"
+    judged, wrong = int(np.isfinite(surface.errors).sum()), int(surface.disagrees.sum())
+    all_told = f"{judged} of {surface.errors.size} judged"
+    told = f"{judged} judged, {wrong} disagree" if wrong else all_told
+    title = f"ulps in {surface.setting}: {told}"
     return [*maps, (title, surface.errors, [0.0, 0.5, 1, 2, 4, 10, 100, 1e4, 1e8, 1e16])]
 
 
@@ -94,6 +99,8 @@ def _draw(surface: Surface) -> str:
         up = Axis(float(surface.y[0]), float(surface.y[-1]), top + _SIDE, top)
         body.append(text(left, top - 10, fitted(title, 13, _SIDE + 60), size=13))
         body += _cells(surface, numbers, levels, across, up)
+        if numbers is surface.errors:
+            body += _crosses(surface, across, up)
         body += _frame(surface, across, up)
         body += _scale(levels, across.end + 12, up)
     height = row + 40 + 2 * (_SIDE + 84) - 16
@@ -124,6 +131,15 @@ def _cells(
         if parts:
             colour = colour_of(band, len(levels))
             yield f'<path d="{"".join(parts)}" fill="{colour}" shape-rendering="crispEdges"/>'
+
+
+def _crosses(surface: Surface, across: Axis, up: Axis) -> Iterator[str]:
+    """A cross at each point where PyTorch's slope is wrong."""
+    rows, columns = np.nonzero(surface.disagrees)
+    spots = zip(across.pixels(surface.x[columns]), up.pixels(surface.y[rows]), strict=True)
+    path = "".join(f"M{x - 2:.1f} {y - 2:.1f}l4 4m-4 0l4-4" for x, y in spots)
+    if path:
+        yield f'<path d="{path}" stroke="{_WRONG}" fill="none"/>'
 
 
 def band_of(numbers: Floats, levels: list[float]) -> NDArray[np.int64]:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gradcheck.answer import Floats
+from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import UsageError
@@ -62,6 +63,7 @@ def _surface(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> 
     wholes = [truths(lines[0], rows, 0), *(truths(line, rows, 1) for line in lines)]
     labels = [labels_of(check.variant, output, both[0], 0)[0],
               *(labels_of(check.variant, output, k, 1)[0] for k in both)]  # fmt: skip
+    errors, disagrees = _judged(lines, rows)
     equations = equations_of(check.variant, 1, set(labels))
     written = {label: short_equation(label, formula) for label, formula in equations.items()}
     return Surface(
@@ -74,7 +76,8 @@ def _surface(checks: Sequence[Check], course: Course, at: Mapping[str, str]) -> 
             HeatMap(label, whole[0].reshape(shape), written.get(label, ""))
             for label, whole in zip(labels, wholes, strict=True)
         ),
-        errors=_errors(lines, rows).reshape(shape),
+        errors=errors.reshape(shape),
+        disagrees=disagrees.reshape(shape),
         setting=f"{check.dtype} on {check.device}",
         equations=tuple(latex_equation(*each) for each in equations.items()),
     )
@@ -121,10 +124,15 @@ def _grid(line: Transect, both: Sequence[int], sides: Sequence[Floats]) -> Float
     return rows
 
 
-def _errors(lines: Sequence[Transect], rows: Floats) -> Floats:
-    """The larger error of both slopes, in ulps; NaN where nothing was judged."""
+def _judged(lines: Sequence[Transect], rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """The larger error of both slopes, in ulps, NaN where nothing was judged; where one is wrong.
+
+    Shapes: [count] each.
+    """
     inside, points = inside_of(lines[0], rows)
-    errors = np.full((2, len(rows)), math.nan)
-    for k, line in enumerate(lines):
-        errors[k, inside] = [word.ulps for _, word in heard_of(line, points, 1)]
-    return np.asarray(np.fmax(errors[0], errors[1]))
+    errors, disagrees = np.full(len(rows), math.nan), np.zeros(len(rows), dtype=bool)
+    for line in lines:
+        words = [word for _, word in heard_of(line, points, 1)]
+        errors[inside] = np.fmax(errors[inside], [word.ulps for word in words])
+        disagrees[inside] |= [word.ruling is Ruling.DISAGREE for word in words]
+    return errors, disagrees

@@ -383,12 +383,17 @@ class KeptResults:
 
     Without a folder nothing is kept. Of an earlier campaign with the same settings, results are
     taken over. After ``until``, a moment of ``time.monotonic``, there are no new ones.
+    ``begin`` is told the case and the kind of each new one, when it is begun.
     """
 
     def __init__(
-        self, folder: Path | None, options: MutationOptions, until: float = math.inf
+        self,
+        folder: Path | None,
+        options: MutationOptions,
+        until: float = math.inf,
+        begin: Callable[[str], object] = lambda name: None,
     ) -> None:
-        self._until = until
+        self._until, self._begin = until, begin
         self._path = None if folder is None else folder / _FILE
         common = {key: value for key, value in asdict(options).items() if key in _COMMON}
         common["witnesses"] = list(options.witnesses)  # as JSON has it
@@ -438,6 +443,7 @@ class KeptResults:
             return self._found[key]
         if time.monotonic() > self._until:
             return None
+        self._begin(f"{key[0]}, {key[1]}")
         return self.keep(make())
 
     def keep(self, found: MutantResult) -> MutantResult:

@@ -58,7 +58,6 @@ class RunProgress:
             self._note_fault(report)
             return
         name = _short(report.nodeid)
-        self._progress.running.pop(name, None)
         self._progress.end(
             name,
             record.witness,

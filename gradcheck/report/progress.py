@@ -9,10 +9,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -62,7 +63,8 @@ class Progress:
         ``seconds`` are those that it took, where that is not all since its start.
         """
         now = self.clock()
-        took = now - self.running.pop(name, now) if seconds is None else seconds
+        since = self.running.pop(name, now)
+        took = now - since if seconds is None else seconds
         if self.done:
             self.timed[kind] += 1
             self.spent[kind] = self.spent.get(kind, 0.0) + took
@@ -194,10 +196,10 @@ class Bar:
     """A bar at the end of a terminal, which is redrawn in place, and gone in the end."""
 
     def __init__(self, progress: Progress, file: TextIO) -> None:
-        console = Console(file=file)
+        self._file, self._console = file, Console(file=file)
         self._live = Live(
             progress,
-            console=console,
+            console=self._console,
             transient=True,
             refresh_per_second=_REFRESHES,
             redirect_stdout=False,
@@ -205,8 +207,16 @@ class Bar:
         )
 
     def show(self) -> None:
+        self._fit()
         if not self._live.is_started:
             self._live.start()
+
+    def _fit(self) -> None:
+        """Be as wide as the file's own terminal; rich asks the streams that pytest catches."""
+        with suppress(OSError):
+            columns, lines = os.get_terminal_size(self._file.fileno())
+            if columns and "COLUMNS" not in os.environ:
+                self._console.size = ConsoleDimensions(columns, lines)
 
     def step_aside(self) -> None:
         self._live.stop()

@@ -384,7 +384,7 @@ def _files_of(path: Path) -> list[Path]:
     if not files:
         raise UsageError(
             f"{path} holds no results",
-            "a folder with the results of a run",
+            "a folder with the results of a run, files results*.jsonl",
             "name the FOLDER of `pytest cases --report FOLDER`",
         )
     return files

@@ -2,6 +2,10 @@
 
 import json
 
+from gradcheck.cli.arguments import cases_of
+from gradcheck.cli.coverage import _told
+from gradcheck.report.progress import Progress, Unshown
+
 
 def test_the_table_counts_what_the_cases_of_a_path_reach(command, catalog):
     ended = command("coverage", "cases/small.yaml::square")
@@ -56,3 +60,10 @@ def test_progress_is_told_in_a_pipe_and_not_under_q(command, catalog, monkeypatc
     asked = ("coverage", "cases/small.yaml::square")
     assert "1 of 1 cases (100 %)" in command(*asked).err
     assert command(*asked, "-q").err == ""
+
+
+def test_the_progress_names_the_case_that_is_called(catalog):
+    progress = Progress("cases")
+    cases = cases_of(["cases/small.yaml"])
+    named = [list(progress.running) for _ in _told(cases, progress, Unshown())]
+    assert named == [[case.name] for case in cases] != []

@@ -276,7 +276,8 @@ def test_the_levels_of_a_map_reach_over_a_hill_and_not_up_a_pole(numbers, most):
     square = numbers.reshape(30, 30)
     places = np.arange(30.0)
     heat_map = HeatMap("y", square)
-    surface = Surface("f", "", ("u", "v"), places, places, (heat_map,), square, "float64 on cpu")
+    right = square < 0
+    surface = Surface("f", "", ("u", "v"), places, places, (heat_map,), square, right, "float64")
     _, _, levels = maps_of(surface)[0]
     assert 0.5 * most <= levels[-1] <= 1.1 * most
 

@@ -494,6 +494,12 @@ def test_of_many_formulas_the_first_are_derived_and_the_rest_are_counted(command
     assert "57 more of order 1 are not derived as formulas" in out
 
 
+def test_a_complex_formula_is_that_of_both_parts_of_its_number(command):
+    out = command("explain", "z**2", "--input", "z=complex", "--at", "z=1+2*I").out
+    assert "∂y/∂z = 2⋅z" in out
+    assert "not derived" not in out
+
+
 # in a terminal
 
 POINTS = {

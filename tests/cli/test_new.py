@@ -166,6 +166,11 @@ def test_a_link_stays_a_link_and_its_file_is_added_to(command, tmp_path):
     assert "cube:" in (tmp_path / "real.yaml").read_text()
 
 
+def test_the_folder_of_a_new_file_is_made(command, tmp_path):
+    assert command("new", "cube", *CUBE, *FEW, "-o", tmp_path / "cases" / "mine.yaml").code == 0
+    assert "cube:" in (tmp_path / "cases" / "mine.yaml").read_text()
+
+
 BAD = {
     ("it", "-o", "mine.txt"): "no case file",
     ("it", "-o", "known_failures.yaml"): "a list of known failures",

@@ -290,6 +290,11 @@ def test_the_output_entry_that_depends_on_what_runs_is_chosen():
     assert picture.curves[1].numbers.tolist() == [0, 2, 4]
 
 
+def test_what_runs_is_the_first_number_that_has_no_value():
+    assert seen("u*v", Course(points=3), {"u": "2"}).variable == "v"
+    assert seen("u*v", Course(points=3), {"v": "2"}).variable == "u"
+
+
 def test_over_two_inputs_there_is_a_surface():
     line = Course("u", "0", "2", 3, other="v")
     surface = seen("u**3 + v**2 + 4*u*v", line)
@@ -306,7 +311,12 @@ def test_over_two_inputs_there_is_a_surface():
 
 def test_a_wrong_gradient_is_seen_in_a_surface():
     line = Course("u", "1", "2", 2, other="v")
-    assert (seen("u*v", line, torch=["u*v.detach()"]).errors > 1e10).all()
+    wrong, right = seen("u*v", line, torch=["u*v.detach()"]), seen("u*v", line)
+    assert (wrong.errors > 1e10).all()
+    assert (wrong.disagrees.all(), right.disagrees.any()) == (True, False)
+    assert "ulps in float64 on cpu: 4 judged, 4 disagree" in legend(wrong)
+    crosses = "M472.0"  # around the first point of the fourth map
+    assert (crosses in wrong.svg(), crosses in right.svg()) == (True, False)
     gaps = seen("sqrt(u)*v", Course("u", "-1", "1", 3, other="v")).errors
     assert np.isnan(gaps).all(axis=0).tolist() == [True, False, False]
     assert np.isnan(gaps).any(axis=0).tolist() == [True, False, False]

@@ -420,6 +420,19 @@ def test_the_xml_of_a_build_server_has_file_and_line(command, monkeypatch):
     assert words[:4] == ["--junitxml", "out.xml", "-o", "junit_family=xunit1"]
 
 
+def test_a_folder_that_is_not_there_is_not_taken_for_a_case_a_little_alike(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ended = command("run", "cases")  # the catalog has a case `phase`
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == (
+        "no such file or folder: cases\n"
+        "  expected: a YAML file or a folder\n"
+        "  fix:      check the spelling; paths are taken from the current folder\n"
+    )
+
+
 BAD = {
     ("square_times_thre",): (
         "square_times_thre: neither a file or folder here nor a case of the packaged catalog\n"

@@ -197,6 +197,16 @@ def test_when_time_is_up_there_is_what_was_kept_and_nothing_new(tmp_path):
     assert list(results(planted, options, KeptResults(None, options, until=0.0))) == []
 
 
+def test_each_trial_is_told_when_it_is_begun():
+    begun = []
+    options = MutationOptions((FAULT_KINDS["backward: sign"],), each=0, witnesses=("reverse",))
+    planted = drawn_mutants([SQUARE], frozenset(), options)
+    trials = results(planted, options, KeptResults(None, options, begin=begun.append))
+    assert begun == []
+    case = campaign.case_id(SQUARE)
+    assert [begun[-1] for _ in trials] == [f"{case}, twin", f"{case}, backward: sign"]
+
+
 def test_results_of_other_settings_are_not_taken_over(tmp_path):
     ended(SQUARE, ["backward: sign"], ("reverse",), tmp_path)
     ended(SQUARE, ["backward: sign"], ("reverse",), tmp_path, points=8)

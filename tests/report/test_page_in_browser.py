@@ -1,6 +1,7 @@
 """The page in a browser: it filters, sorts, opens, links, copies, and asks nothing of anyone."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,8 @@ from large_results import SAMPLE, write_large_results
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
+from gradcheck.report.comparison import compare
+from gradcheck.report.comparison_page import comparison_page
 from gradcheck.report.overview import Overview
 from gradcheck.report.page import page
 from gradcheck.report.records import read_all
@@ -206,3 +209,43 @@ def test_without_scripts_a_case_opens_too(browser, path):
         assert browser.find("#c0 .entries").is_displayed()
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+SETTINGS = [("cpu", "2.6.0"), ("cpu", "2.13.0"), ("cuda", "2.6.0"), ("cuda", "2.13.0")]
+
+
+@pytest.fixture
+def printer(browser):
+    """A sheet of paper across, as wide as a letter within its margins."""
+    size = {"width": 980, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    command = browser.driver.execute_cdp_cmd
+    command("Emulation.setEmulatedMedia", {"media": "print"})
+    command("Emulation.setDeviceMetricsOverride", size)
+    yield browser
+    command("Emulation.setEmulatedMedia", {"media": ""})
+    command("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_matrix_of_two_devices_and_two_releases_fits_on_paper(printer, tmp_path):
+    records = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
+    lines = [
+        json.dumps(one | {"device": device, "torch": torch, "id": one["id"].replace("cpu", device)})
+        for device, torch in SETTINGS
+        for one in records
+    ]
+    (tmp_path / "results.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    printer.open(written(tmp_path, tmp_path / "results.jsonl"))
+    columns = "return document.querySelectorAll('.matrix tbody tr')[0].cells.length"
+    assert printer.run(columns) > 4 + 7 * 4
+    assert printer.run("return document.querySelector('.matrix').offsetWidth") <= 980
+
+
+def test_what_is_folded_in_a_comparison_is_printed(printer, tmp_path):
+    before = read_all([SAMPLE]).records
+    slower = [replace(one, seconds=one.seconds + 9) for one in before]
+    path = tmp_path / "compare.html"
+    path.write_text(comparison_page(compare(before, slower)), "utf-8")
+    printer.open(path)
+    folded = "[...document.querySelectorAll('details:not([open]) li')]"
+    assert printer.run(f"return {folded}.length") > 0
+    assert printer.run(f"return {folded}.every(each => each.checkVisibility())")

@@ -1,11 +1,15 @@
 """How far something is: what is told of it, what is estimated, and where it is shown."""
 
 import io
+import os
+import re
+import sys
 from collections import Counter
 
 import pytest
 from rich.console import Console
 
+from gradcheck.cli.progress import progress_shown
 from gradcheck.report.progress import (
     Bar,
     Progress,
@@ -66,6 +70,12 @@ def test_each_kind_is_estimated_by_its_own():
     spent = {"value": 8.0, "second": 20.0}
     left = {"value": 2, "second": 8}
     assert seconds_left(28.0, left, {"value": 8, "second": 2}, spent) == 2 * 1 + 8 * 10
+
+
+def test_what_ended_runs_no_more_also_where_its_seconds_are_told(progress):
+    progress.start("a")
+    progress.end("a", "value", "agree", seconds=1.0)
+    assert progress.running == {}
 
 
 def test_two_at_once_take_half_the_time():
@@ -159,6 +169,43 @@ def test_a_terminal_takes_a_bar_and_a_file_does_not():
 def test_a_build_server_and_a_dumb_terminal_take_none(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert not takes_a_bar(Terminal())
+
+
+@pytest.fixture
+def terminal(plain, monkeypatch):
+    """A pseudo terminal: the file that is written to, what sets its columns, and what it shows."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    person, program = pty.openpty()
+    os.set_blocking(person, False)
+    with os.fdopen(program, "w", encoding="utf-8") as file, os.fdopen(person, "rb") as screen:
+        yield (
+            file,
+            lambda columns: termios.tcsetwinsize(program, (40, columns)),
+            lambda: str(screen.read(), "utf-8"),
+        )
+
+
+@pytest.mark.parametrize("columns", [50, 120])
+def test_the_bar_is_as_wide_as_its_own_terminal_while_the_usual_streams_are_caught(
+    progress, clock, terminal, columns
+):
+    file, widen, shown = terminal
+    widen(columns)
+    do(progress, clock, 1, verdict="disagree", failure="the backward is wrong " * 9)
+    bar = Bar(progress, file)
+    bar.show()
+    bar.step_aside()
+    (line,) = re.findall("last failure: .*…", shown())
+    assert len(line) == columns
+
+
+def test_what_runs_long_shows_a_bar_before_anything_has_ended(progress, terminal, monkeypatch):
+    file, _, shown = terminal
+    monkeypatch.setattr(sys, "stderr", file)
+    with progress_shown(progress, quiet=False):
+        pass
+    assert "0 of 10 checks (0 %), 0 s" in shown()
 
 
 def test_one_function_is_no_functions(clock):

@@ -360,7 +360,7 @@ def test_a_folder_without_results_is_named(tmp_path):
         records.read(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} holds no results\n"
-        "  expected: a folder with the results of a run\n"
+        "  expected: a folder with the results of a run, files results*.jsonl\n"
         "  fix:      name the FOLDER of `pytest cases --report FOLDER`"
     )
 
