@@ -16,10 +16,13 @@ import numpy as np
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
+from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Port, Query, complex_entries, split
 from gradcheck.reference.ball_arrays import as_floats
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.faulty_formulas import faulty_formulas
+from gradcheck.run.other_constants import other_constants
+from gradcheck.run.wrong_slopes import wrong_slopes
 
 MOST_DERIVATIVES = 1 << 17
 """Derivatives of all rows together that are asked for one by one."""
@@ -86,14 +89,19 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
+        yield from other_constants(evidence)
         return
     whole = _Whole(evidence)
     if whole.is_complex:
         return
     if whole.is_small:
         yield from _of_jacobian(whole)
+    yield from _of_moved_inputs(evidence)
+    yield from _of_one_slice(evidence)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
+    yield from other_constants(evidence)
+    yield from wrong_slopes(evidence)
 
 
 # the cotangent and the tangents
@@ -183,6 +191,25 @@ def _retransposed(block: Array) -> Array | None:
     return np.swapaxes(block.reshape(*lead, columns, rows), -1, -2)
 
 
+def _interleaved(block: Array) -> Array | None:
+    """The halves of the last axis, read as if they were its even and odd entries."""
+    if not block.ndim or block.shape[-1] % 2 or block.shape[-1] < _FEWEST_IN_PAIRS:
+        return None
+    halves = block.reshape(*block.shape[:-1], 2, -1)
+    return np.swapaxes(halves, -1, -2).reshape(block.shape)
+
+
+def _in_halves(block: Array) -> Array | None:
+    """The even and the odd entries of the last axis, read as if they were its halves."""
+    if not block.ndim or block.shape[-1] % 2 or block.shape[-1] < _FEWEST_IN_PAIRS:
+        return None
+    pairs = block.reshape(*block.shape[:-1], -1, 2)
+    return np.swapaxes(pairs, -1, -2).reshape(block.shape)
+
+
+_FEWEST_IN_PAIRS = 4
+
+
 def _along(axis: int, change: Callable[[Array, int], Array]) -> Callable[[Array], Array | None]:
     return lambda block: change(block, axis) if block.ndim >= -axis else None
 
@@ -211,7 +238,20 @@ _MOVES: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
         )
         for axis in (-1, -2)
     ),
+    ("pairs and halves are mistaken", _interleaved),
+    ("pairs and halves are mistaken", _in_halves),
 )
+
+
+def _of_moved_inputs(evidence: Evidence) -> Iterator[Alternative]:
+    """The right answers where one input's entries are in other places, as the backward reads it."""
+    ports = _inputs(evidence)
+    for port, place in zip(ports, _places(ports), strict=True):
+        for text, move in _moves([port]):
+            points = evidence.points.copy()
+            points[:, place] = points[:, place[move]]
+            found = evidence.answered(evidence.query, points)
+            yield Alternative(GuessKind.MOVED, f"{text}: {port.name}, as it is used", found)
 
 
 # what an earlier call left
@@ -231,7 +271,8 @@ def _stale(evidence: Evidence) -> Iterator[Alternative]:
         ("stale: it belongs to the call before", old, evidence.points[before]),
     ):
         found = evidence.answered(asked, points)
-        yield Alternative(GuessKind.STALE, text, np.where(follows[:, None], found, math.nan))
+        told = np.where(follows[:, None], found, math.nan)  # what follows no call cannot be stale
+        yield Alternative(GuessKind.STALE, text, told, partial=True)
 
 
 # the whole Jacobian
@@ -326,6 +367,22 @@ def _sums(by_output: Array, size: int) -> Iterator[tuple[str, Array]]:
                 yield f"not summed: the {text} alone", taken.reshape(count, size)
 
 
+def _of_one_slice(evidence: Evidence) -> Iterator[Alternative]:
+    """What is summed over an axis of the output, with its first or last slice alone."""
+    outputs, side = evidence.session.variant.formula.judged, evidence.query.cotangent
+    if side is None or not evidence.query.free_inputs or len(outputs) != 1:
+        return
+    (place,) = _blocks(outputs)
+    for axis in range(place.ndim):
+        for which, text in ((0, "first"), (-1, "last")):
+            alone = np.zeros(side.shape)
+            kept = place.take(which, axis).reshape(-1)
+            alone[:, kept] = side[:, kept]
+            if kept.size < place.size:
+                told = f"not summed along axis {axis} of the output: the {text} alone"
+                yield Alternative(GuessKind.SUM, told, _with_side(evidence, 0, alone))
+
+
 def _of_one_port(whole: _Whole) -> Iterator[Alternative]:
     """What is contracted over several ports, or entries, with one of them wrong."""
     evidence = whole.evidence
@@ -389,3 +446,59 @@ _POWERS = (
 
 def _inputs(evidence: Evidence) -> tuple[Port, ...]:
     return evidence.session.variant.formula.ports
+
+
+# numbers of each entry's own
+
+
+def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
+    """Yield a factor of each entry's own; and the same Jacobian at every point, whichever it is."""
+    if not evidence.in_floats.any():  # complex numbers
+        return
+    asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
+    factors = _fitted(evidence.true[:, :, None], evidence, asked)
+    if factors is not None and factors.shape[0] > 1:
+        factors[~asked.any(axis=0)] = 1.0
+        told = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD, 0])
+        more = ", ..." if len(factors) > _MOST_TOLD else ""
+        text = f"a factor of each entry's own: {told}{more}"
+        yield Alternative(GuessKind.FACTOR, text, evidence.true * factors[:, 0], fitted=1)
+    for along in _what_a_slope_meets(evidence):
+        slopes = _fitted(along, evidence, asked)
+        if slopes is not None:
+            base = np.einsum("rks,ks->rk", along, slopes)
+            text = "stale: the slope is that of another call, the same at every point"
+            yield Alternative(GuessKind.STALE, text, base, fitted=along.shape[2])
+
+
+_MOST_TOLD = 6
+_MOST_SLOPES = 16
+
+
+def _what_a_slope_meets(evidence: Evidence) -> Iterator[Floats]:
+    """The numbers with which slopes that do not change are contracted: its own entry's, or all.
+
+    Shapes: [rows, k, slopes].
+    """
+    count, entries = evidence.true.shape
+    for side in evidence.query.sides:
+        if side is None:
+            continue
+        if side.shape[1] == entries:
+            yield side[:, :, None]
+        if side.shape[1] <= _MOST_SLOPES:
+            yield np.broadcast_to(side[:, None, :], (count, entries, side.shape[1]))
+
+
+def _fitted(along: Floats, evidence: Evidence, asked: Mask) -> Floats | None:
+    """The numbers of each entry, which contracted with ``along`` give what fails best.
+
+    None where an entry that fails fails too rarely to tell. Shapes: [k, slopes].
+    """
+    found = np.zeros(along.shape[1:])
+    for k in np.flatnonzero(asked.any(axis=0)):
+        rows = asked[:, k] & np.isfinite(along[:, k]).all(axis=1)
+        if rows.sum() <= along.shape[2]:
+            return None
+        found[k] = np.linalg.lstsq(along[rows, k], evidence.got[rows, k], rcond=None)[0]
+    return found

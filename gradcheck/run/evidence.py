@@ -89,7 +89,8 @@ class Alternative:
 
     They are ``base``, or ``base + k * slope`` with one unknown k for all entries. ``simple`` is
     believed also where no words tell in which places. ``in_floats`` are computed by the chain rule
-    in plain float64, not from the certified truth.
+    in plain float64, not from the certified truth. Where ``partial`` ones are NaN they say nothing.
+    So many numbers of each entry were ``fitted`` to what the code gave.
 
     Shapes: [rows, k] each.
     """
@@ -100,6 +101,8 @@ class Alternative:
     slope: Floats | None = None
     simple: bool = False
     in_floats: bool = False
+    partial: bool = False
+    fitted: int = 0
 
 
 def gather(

@@ -17,7 +17,7 @@ from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners
-from gradcheck.run.alternatives import alternatives
+from gradcheck.run.alternatives import alternatives, of_each_entry
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.factors import NEAR_ONE, factor_text, term_text
 from gradcheck.run.places import wrong_place
@@ -57,6 +57,7 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
             or _undivided(failing)
             or _explained(failing, tried)
             or _by_port(failing, tried)
+            or _explained(failing, _of_each_entry(failing))
             or _roughly(failing, tried)
             or _not_zero(failing)
             or _imprecise(failing)
@@ -220,11 +221,15 @@ def _of_all(evidence: Sequence[Evidence]) -> Iterator[_Tried]:
             yield [each[key] for each in found]
 
 
+def _of_each_entry(evidence: Sequence[Evidence]) -> Iterator[_Tried]:
+    """Alternatives with numbers of each entry's own."""
+    if len(evidence) == 1:
+        yield from ([each] for each in of_each_entry(evidence[0]))
+
+
 def _fit(
     evidence: Sequence[Evidence], several: Sequence[Alternative], *, roughly: bool = False
 ) -> _Fit | None:
-    # a constant that is a little off changes numbers by its derivative only to first order
-    roughly = roughly or several[0].kind is GuessKind.DIGITS
     factor, doubt = _fitted(evidence, several)
     if math.isnan(factor):
         return None
@@ -236,22 +241,32 @@ def _fit(
         line = one.base if one.slope is None else one.base + factor * one.slope
         known = np.isfinite(line)
         rest = np.abs(each.got - line)
-        # what follows no call cannot be stale
-        asked = asked & known if one.kind is GuessKind.STALE else asked
+        asked = asked & known if one.partial else asked
         if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
             return None
         apart = np.abs(line - each.true) > _slack(each, line)
         wrong.append(asked)
         right.append(each.right & apart & known & told)
-        bits.append(_bits(each, rest)[asked])
-        numbers = np.stack([each.got[asked], each.true[asked]])
-        bits[-1] = bits[-1][np.unique(numbers, axis=1, return_index=True)[1]]
+        bits.append(_told_bits(each, one, rest, asked))
         points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
     found = np.concatenate(bits)
     spent = found.max(initial=0.0) if several[0].slope is not None else 0.0
     if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
         return None
     return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _told_bits(evidence: Evidence, one: Alternative, rest: Floats, asked: Mask) -> Floats:
+    """Of how many bits different numbers are explained, but for those that were fitted."""
+    _, columns = np.nonzero(asked)
+    bits = _bits(evidence, rest)[asked]
+    numbers = np.stack([evidence.got[asked], evidence.true[asked]])
+    different = np.unique(numbers, axis=1, return_index=True)[1]
+    bits, columns = bits[different], columns[different]
+    order = np.lexsort((-bits, columns))  # of each entry the best first
+    _, starts, counts = np.unique(columns[order], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(starts, counts)
+    return np.asarray(bits[order][place >= one.fitted])
 
 
 def _is_told(evidence: Evidence, alternative: Alternative) -> Mask:
@@ -356,8 +371,6 @@ def _told(fit: _Fit, evidence: Sequence[Evidence], place: str) -> Guess:
         return Guess(one.kind, f"{one.text} of {factor_text(k, doubt, evidence[0].session)}", place)
     if one.kind is GuessKind.TERM:
         return Guess(one.kind, term_text(one.text, k, doubt, evidence[0].session), place)
-    if one.kind is GuessKind.DIGITS:
-        return Guess(one.kind, f"{one.text} is off by {abs(k):.1g} of it", place)
     number = f"{k:.6g}"
     return Guess(one.kind, f"{one.text}: {number}", place)
 

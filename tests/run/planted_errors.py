@@ -55,6 +55,40 @@ FUNCTIONS = {
         "{formula: sin(x)*y + exp(x*y/4), inputs: {x: '(-3, 3)', y: '(-3, 3)'}, order: 1}",
         lambda x, y: torch.sin(x) * y + torch.exp(x * y / 4),
     ),
+    "gated": Plain(
+        "{formula: x / (1 + exp(-b*x)), inputs: {x: '(-4, 4)', b: '(1/2, 3)'}, order: 1}",
+        lambda x, b: x * torch.sigmoid(b * x),
+    ),
+    "squashed": Plain(
+        "{formula: sum(tanh(x) * w), order: 1, inputs: {x: {domain: '(-2, 2)', shape: [4]},"
+        " w: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x, w: (torch.tanh(x) * w).sum(),
+    ),
+    "running": Plain(
+        "{formula: cumsum(x**2), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x: (x**2).cumsum(-1),
+    ),
+    "rotated": Plain(
+        "{formula: 'concat([x[0:2]*c - x[2:4]*s, x[2:4]*c + x[0:2]*s])', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [4]}, c: {domain: '(-3, 3)', shape: [2]},"
+        " s: {domain: '(-3, 3)', shape: [2]}}}",
+        lambda x, c, s: torch.cat([x[:2] * c - x[2:] * s, x[2:] * c + x[:2] * s]),
+    ),
+    "filtered": Plain(
+        "{formula: '[sum(x[i:i+3]*w) for i in range(4)]', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [6]}, w: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, w: x.unfold(-1, 3, 1) @ w,
+    ),
+    "inverse": Plain(
+        "{formula: inv(A) @ B, order: 1, inputs: {A: {kind: invertible, shape: [2, 2]},"
+        " B: {domain: '(-3, 3)', shape: [2, 2]}}}",
+        lambda a, b: torch.linalg.inv(a) @ b,
+    ),
+    "clipped": Plain(
+        "{formula: 'where(abs(x - y) <= 3/4, (x - y)**2/2, 3/4*(abs(x - y) - 3/8))', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [4]}, y: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x, y: torch.nn.functional.huber_loss(x, y, delta=0.75, reduction="none"),
+    ),
     "softmax": Plain(
         "{formula: exp(x) / sum(exp(x)), inputs: {x: {domain: '(-3, 3)', shape: [5]}}, order: 1}",
         lambda x: torch.softmax(x, -1),
@@ -282,6 +316,81 @@ def last_of_index(call: Call) -> Tensors:
     for number, row in enumerate(INDEX.tolist()):
         gradient[row] = by_row[number]
     return gradient, call.gradients()[1]
+
+
+def swish_without_b(call: Call) -> Tensors:
+    x, b = call.inputs
+    s = torch.sigmoid(b * x)
+    return call.cotangent * (s + x * s * (1 - s)), call.gradients()[1]
+
+
+def swish_without_the_rest(call: Call) -> Tensors:
+    """A factor of 1 - sigmoid is missing in the second term."""
+    x, b = call.inputs
+    s = torch.sigmoid(b * x)
+    return call.cotangent * (s + b * x * s), call.gradients()[1]
+
+
+def rms_with(root: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    """The backward of RMS norm by another reciprocal root, which it has saved."""
+
+    def act(call: Call) -> Tensors:
+        (x,), g = call.inputs, call.cotangent
+        r = 1 / root((x**2).mean(-1, keepdim=True))
+        return (r * g - r**3 * x * (x * g).mean(-1, keepdim=True),)
+
+    return act
+
+
+def one_power_less(call: Call) -> Tensors:
+    (x,), g = call.inputs, call.cotangent
+    r = 1 / ((x**2).mean(-1, keepdim=True) + 0.25).sqrt()
+    return (r * g - r**2 * x * (x * g).mean(-1, keepdim=True),)
+
+
+def summed_forwards(call: Call) -> Tensors:
+    return (2 * call.inputs[0] * call.cotangent.cumsum(-1),)
+
+
+def summed_before(call: Call) -> Tensors:
+    return (call.gradients()[0] - 2 * call.inputs[0] * call.cotangent,)
+
+
+def squashed_by_one_y(call: Call) -> Tensors:
+    x, w = call.inputs
+    return call.cotangent[..., None] * w * (1 - torch.tanh(x)), call.gradients()[1]
+
+
+def unflipped(call: Call) -> Tensors:
+    x, w = call.inputs
+    flipped = Call((x, w.flip(-1)), call.cotangent, call.function)
+    return flipped.gradients()[0], call.gradients()[1]
+
+
+def by_first_row(call: Call) -> Tensors:
+    alone = torch.zeros_like(call.cotangent)
+    alone[..., 0, :] = call.cotangent[..., 0, :]
+    return call.gradients()[0], call.gradients(alone)[1], call.gradients()[2]
+
+
+def inverse_once_transposed(call: Call) -> Tensors:
+    a, b = call.inputs
+    inverse = torch.linalg.inv(a)
+    return -inverse @ (call.cotangent @ b.mT) @ inverse.mT, call.gradients()[1]
+
+
+def kept_by_shape(call: Call) -> Tensors:
+    (x,) = call.inputs
+    s = torch.softmax(x, -1)
+    kept = call.left.setdefault(x.shape, s.detach())
+    g = call.cotangent
+    return (kept * (g - (g * kept).sum(-1, keepdim=True)),)
+
+
+def clipped_at_1(call: Call) -> Tensors:
+    x, y = call.inputs
+    slope = call.cotangent * (x - y).clamp(-1, 1)
+    return slope, -slope
 
 
 SCALARS = ("swish", "bell", "plane")
@@ -595,6 +704,42 @@ PLANTED += (
             ("precision",), ("w is rounded to float16",)),
     Planted("a factor of 1.0005 in one entry", ("softmax",), every(at((..., 2), times(1.0005))),
             ("factor",), ("1 + 0.0005", "only in x[2]")),
+)  # fmt: skip
+
+PLANTED += (
+    Planted("a factor of an input left out", ("gated",), swish_without_b,
+            ("chain",), ("a factor of b is missing",)),
+    Planted("a factor of 1 - sigmoid left out", ("gated",), swish_without_the_rest,
+            ("chain",), ("is missing", "1 - 1/(1 + exp(")),
+    Planted("eps outside of the root", ("rms",), rms_with(lambda m: m.sqrt() + 0.25),
+            ("chain",), ("0.25 stands outside of sqrt(",)),
+    Planted("another eps", ("rms",), rms_with(lambda m: (m + 1e-3).sqrt()),
+            ("digits",), ("the constant 0.25 is 0.001",)),
+    Planted("n - 1 in what is saved", ("rms",), rms_with(lambda m: (m * 5 / 4 + 0.25).sqrt()),
+            ("digits",), ("the constant 5 is 4", "as it is saved")),
+    Planted("the root to the second power", ("rms",), one_power_less,
+            ("chain",), ("a factor of sqrt(", "too many")),
+    Planted("a running sum forwards", ("running",), summed_forwards,
+            ("sum",), ("wrong direction",)),
+    Planted("a running sum without its own entry", ("running",), summed_before,
+            ("sum",), ("leaves the entry itself out",)),
+    Planted("1 - y, not its square", ("squashed",), squashed_by_one_y,
+            ("chain",), ("written as 1-y",)),
+    Planted("halves read as pairs", ("rotated",),
+            cotangent(lambda c: torch.cat([c[..., ::2], c[..., 1::2]], -1)),
+            ("moved",), ("pairs and halves",)),
+    Planted("a kernel that is not flipped", ("filtered",), unflipped,
+            ("moved",), ("reversed: w",)),
+    Planted("one row of several", ("linear",), by_first_row,
+            ("sum",), ("not summed", "the first alone", "only in w")),
+    Planted("an inverse once transposed", ("inverse",), inverse_once_transposed,
+            ("moved",), ("a matrix is transposed",)),
+    Planted("a Jacobian kept by shape", ("softmax",), kept_by_shape, ("stale",), ("another call",)),
+    Planted("a factor of each entry", ("softmax",),
+            every(lambda g: g * torch.tensor([1.0, 2, 3, 2, 5], dtype=g.dtype)),
+            ("factor",), ("each entry's own: 1, 2, 3, 2, 5",)),
+    Planted("clipped elsewhere", ("clipped",), clipped_at_1,
+            ("digits",), ("the constant 0.75 is 1",)),
 )  # fmt: skip
 
 CONTROLS = (

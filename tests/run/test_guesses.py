@@ -91,7 +91,7 @@ def with_few_digits(call):
 
 def test_a_constant_of_too_few_digits_is_named():
     guess = guessed(GELU, with_few_digits)
-    assert (guess.kind, guess.text) == ("digits", "the constant 0.044715 is off by 0.0003 of it")
+    assert (guess.kind, guess.text) == ("digits", "the constant 0.044715 is 0.0447")
 
 
 # errors as small as those of a lower precision, which are none of its

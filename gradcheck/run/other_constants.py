@@ -1,0 +1,236 @@
+"""The formula with another number in the place of one of its constants, which is sought.
+
+The wrong code may have it everywhere, or only where it takes a root: a norm whose backward is
+that of the formula, with another ``eps`` in what it has saved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind
+from gradcheck.graph.graph import Graph
+from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
+from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.rewriting import (
+    THROUGH,
+    Change,
+    added_input,
+    answers,
+    asked_with,
+    copied,
+    live_steps,
+    rewritten,
+    text_of,
+    values_of,
+    with_input,
+)
+
+_MOST_CONSTANTS = 8
+_ROUNDS = 6
+_STEP = 2.0**-17
+_NEAR = 1 / 16
+"""Of its error, by which half of the numbers are off at most where a constant is worth telling."""
+_DIGITS = 5
+"""A constant that is met as well by so many digits has no more."""
+_SAME = 1e-9
+
+
+def other_constants(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers of the formula with another constant, and with one beside a root that was in it."""
+    function = GraphFunction.of(evidence.session.variant.formula)
+    for text, other in _with_added_outside(function):
+        base = answers(other, evidence.query, evidence.points)
+        if base is not None:
+            yield Alternative(GuessKind.CHAIN, text, base.reshape(evidence.true.shape))
+    for node, own in _constants(function):
+        name = text_of(function.graph, node)
+        for place, graphs in _with_constant(function, node):
+            found = _sought(_Sought(evidence, graphs, own))
+            if found is not None:
+                constant, base = found
+                text = f"the constant {name} is {constant:.6g}{place}"
+                yield Alternative(GuessKind.DIGITS, text, base, fitted=1)
+
+
+def _constants(function: GraphFunction) -> list[tuple[int, float]]:
+    """The numbers that a formula's steps are given, each as a whole: sqrt(2/pi), not pi."""
+    graph, live = function.graph, {*live_steps(function), *function.inputs}
+    found = {
+        _without_broadcast(graph, arg)
+        for node in live
+        for arg in graph.nodes[node].args
+        if arg not in live and graph.kind(arg) == "real"
+    }
+    nodes = sorted(each for each in found if graph.shape(each) == ())
+    if not 0 < len(nodes) <= _MOST_CONSTANTS:
+        return []
+    nowhere = np.zeros((1, function.size))
+    numbers = [float(each.reshape(-1)[0]) for each in values_of(function, nodes, nowhere)]
+    return list(zip(nodes, numbers, strict=True))
+
+
+def _without_broadcast(graph: Graph, node: int) -> int:
+    while graph.nodes[node].op in THROUGH:
+        (node,) = graph.nodes[node].args
+    return node
+
+
+# functions with another constant
+
+
+def _with_constant(
+    function: GraphFunction, constant: int
+) -> Iterator[tuple[str, DerivativeGraphs]]:
+    """The function of one more input, which stands for the constant."""
+
+    def change(graph: Graph, _number: int, _args: list[int]) -> int:
+        return added_input(function, graph)
+
+    yield "", with_input(function, {constant: change})
+    for root in live_steps(function):
+        within = function.graph.ancestors([root])
+        if function.graph.nodes[root].op == "sqrt" and constant in within:
+            changes = {root: _saved_root(function, root, {constant: change})}
+            text = f" in {text_of(function.graph, root)}, as it is saved"
+            yield text, with_input(function, changes)
+
+
+def _saved_root(function: GraphFunction, root: int, changes: dict[int, Change]) -> Change:
+    """The root has the value that some changes make, and the slope that goes with it."""
+
+    def change(graph: Graph, _number: int, args: list[int]) -> int:
+        (moving,) = args
+        saved = graph.detach(_copied_above(function, graph, root, changes))
+        moved = graph.sub(moving, graph.detach(moving))
+        return graph.add(saved, graph.div(moved, graph.add(saved, saved)))
+
+    return change
+
+
+def _copied_above(
+    function: GraphFunction, graph: Graph, top: int, changes: dict[int, Change]
+) -> int:
+    """A node and all that it is made of, put into a rewritten function's graph with changes."""
+    place: dict[int, int] = {}
+    for number in function.graph.ancestors([top]):
+        args = [place[arg] for arg in function.graph.nodes[number].args]
+        own = changes.get(number)
+        place[number] = (
+            copied(function, graph, number, args) if own is None else own(graph, number, args)
+        )
+    return place[top]
+
+
+def _with_added_outside(function: GraphFunction) -> Iterator[tuple[str, GraphFunction]]:
+    """What is added within a root stands outside of it; or so in what is saved of it alone."""
+    graph = function.graph
+    for root in live_steps(function):
+        found = graph.nodes[root]
+        inner = graph.nodes[found.args[0]]
+        if found.op != "sqrt" or inner.op != "add":
+            continue
+        for k, added in enumerate(inner.args):
+            if added in {*live_steps(function), *function.inputs}:
+                continue
+            text = f"{text_of(graph, added)} stands outside of {text_of(graph, root)}"
+            change = _outside(function, found.args[0], added, inner.args[1 - k])
+            yield text, rewritten(function, {root: change})
+            saved = _saved_root(function, root, {root: change})
+            yield f"{text}, as it is saved", rewritten(function, {root: saved})
+
+
+def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Change:
+    """sqrt(a) + b in the place of sqrt(a + b)."""
+
+    def change(graph: Graph, _number: int, _args: list[int]) -> int:
+        under, beside = (_copied_above(function, graph, each, {}) for each in (rest, added))
+        return graph.add(graph.elementwise("sqrt", under), beside)
+
+    return change
+
+
+# the constant itself
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sought:
+    """A constant in a function, which may have been another where the evidence fails."""
+
+    evidence: Evidence
+    graphs: DerivativeGraphs
+    own: float
+
+    def answers(self, constants: Sequence[float]) -> Floats | None:
+        """Shapes: [constants, rows, k]."""
+        evidence = self.evidence
+        count = len(evidence.points)
+        added = np.repeat(np.asarray(constants, dtype=float)[:, None, None], count, axis=1)
+        found = asked_with(self.graphs, evidence.query, evidence.points, added)
+        return None if found is None else found.reshape(len(constants), *evidence.true.shape)
+
+    def misses(self, answers: Floats) -> Floats:
+        """How far half of what fails is off at most, of its error. Shapes: [constants]."""
+        evidence = self.evidence
+        asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
+        error = np.abs(evidence.got - evidence.true)[asked]
+        rest = np.abs(answers - evidence.got)[:, asked]
+        with np.errstate(all="ignore"):
+            return np.median(np.where(np.isfinite(rest), rest, np.inf) / error, axis=1)
+
+
+def _sought(sought: _Sought) -> tuple[float, Floats] | None:
+    """The constant that explains most of what fails, and its answers; None if none comes near."""
+    candidates = [each for each in _candidates(sought.own) if each != sought.own]
+    found = sought.answers(candidates)
+    if found is None or not sought.evidence.fails.any():
+        return None
+    misses = sought.misses(found)
+    starts = [sought.own, candidates[int(np.nanargmin(misses))]]
+    reached = [_refined(sought, start) for start in starts]
+    tried = [each for one in reached for each in (_short(one), one)] + starts[1:]
+    told = sought.answers(tried)
+    assert told is not None
+    misses = sought.misses(told)
+    best = int(np.flatnonzero(misses <= misses.min() + _SAME)[0])
+    if not misses[best] < _NEAR or abs(tried[best] - sought.own) <= _SAME * abs(sought.own):
+        return None
+    return tried[best], told[best]
+
+
+def _candidates(own: float) -> list[float]:
+    """What may stand in the place of a number."""
+    size = abs(own)
+    return [0.0, 1.0, -own, 2 * own, own / 2, own**2, math.sqrt(size), own - 1, own + 1,
+            *([1 / own] if own else [])]  # fmt: skip
+
+
+def _refined(sought: _Sought, start: float) -> float:
+    """The number near to another that meets what fails best, by the slope of the answers there.
+
+    Each number weighs as its error does: what is least is sum(((got - answer) / error)**2).
+    """
+    evidence, found = sought.evidence, start
+    asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
+    for _ in range(_ROUNDS):
+        step = _STEP * max(abs(found), _STEP)
+        near = sought.answers([found, found - step, found + step])
+        assert near is not None
+        weight = 1 / np.abs(evidence.got - evidence.true)[asked]
+        slope = (near[2] - near[1])[asked] / (2 * step) * weight
+        rest = (evidence.got - near[0])[asked] * weight
+        told = np.isfinite(slope) & np.isfinite(rest)
+        below = float(slope[told] @ slope[told])
+        if not 0 < below < math.inf:
+            break
+        found += float(slope[told] @ rest[told]) / below
+    return found
+
+
+def _short(number: float) -> float:
+    """The number to a few digits."""
+    return float(f"{number:.{_DIGITS}g}")

@@ -1,0 +1,314 @@
+"""Derivatives of one step that are wrong in a usual way: a factor too many, another expression.
+
+The step keeps its value; what passes it on the way back is altered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind
+from gradcheck.errors import ExpressionError
+from gradcheck.graph.derivatives import ARGUMENT_NAMES, NoDerivative, local_derivative
+from gradcheck.graph.graph import Graph
+from gradcheck.graph.lower import Lowering
+from gradcheck.language.nodes import Binary, Call, Node, Unary
+from gradcheck.ops.table import OPERATORS, PRIVATE
+from gradcheck.reference.derivative_graphs import GraphFunction
+from gradcheck.run.evidence import Alternative, Evidence
+from gradcheck.run.rewriting import (
+    THROUGH,
+    Change,
+    added_input,
+    answers,
+    arguments,
+    asked_with,
+    copied,
+    is_moving,
+    live_steps,
+    rewritten,
+    sloped,
+    text_of,
+    told_of,
+    values_of,
+    with_input,
+)
+
+_MOST_FACTORS = 24
+"""Steps and inputs each of which is tried as a factor; of a longer formula none is."""
+_MOST_NUMBERS = 1 << 19
+"""Of the argument of a step, for all rows and factors."""
+
+_Faulty = tuple[GuessKind, str, GraphFunction]
+
+
+def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers of the formula where the derivative of one step by one argument is another."""
+    function = GraphFunction.of(evidence.session.variant.formula)
+    yield from _answered(evidence, _with_running_sums(function))
+    yield from _answered(evidence, _with_matrices_transposed(function))
+    yield from _with_factors(function, evidence)
+    yield from _answered(evidence, _with_other_slopes(function))
+
+
+def _answered(evidence: Evidence, functions: Iterable[_Faulty]) -> Iterator[Alternative]:
+    for kind, text, other in functions:
+        base = answers(other, evidence.query, evidence.points)
+        if base is not None:
+            yield Alternative(kind, text, base.reshape(evidence.true.shape))
+
+
+def _with_running_sums(function: GraphFunction) -> Iterator[_Faulty]:
+    """Running sums whose derivative runs in the other direction, or leaves each own entry out."""
+    for node in live_steps(function):
+        if function.graph.nodes[node].op == "cumsum":
+            text = f"the derivative of {text_of(function.graph, node)}"
+            for told, slope in (
+                ("runs in the wrong direction", _backwards(function, node)),
+                ("leaves the entry itself out", _without_own(function, node)),
+            ):
+                other = sloped(function, node, 0, slope)
+                if other is not None:
+                    yield GuessKind.SUM, f"{text} {told}", other
+
+
+_Slope = Callable[[Graph, int, int], int]
+"""From the graph, a step and the change of its argument to that of the step."""
+
+
+def _backwards(function: GraphFunction, node: int) -> _Slope:
+    axis, reverse = _run(function, node)
+    return lambda graph, _step, moved: graph.cumsum(moved, axis, reverse=not reverse)
+
+
+def _without_own(function: GraphFunction, node: int) -> _Slope:
+    axis, reverse = _run(function, node)
+    return lambda graph, _, moved: graph.sub(graph.cumsum(moved, axis, reverse=reverse), moved)
+
+
+def _run(function: GraphFunction, node: int) -> tuple[int, bool]:
+    """The axis of a running sum, and whether it runs from its end."""
+    attr = function.graph.nodes[node].attr
+    assert isinstance(attr, tuple)
+    axis, reverse = attr
+    return int(axis), bool(reverse)
+
+
+def _with_matrices_transposed(function: GraphFunction) -> Iterator[_Faulty]:
+    """Products and inverses of square matrices, in whose derivative one of them is transposed."""
+    for node, k in arguments(function):
+        found = function.graph.nodes[node]
+        if found.op == "bmm" and len({function.graph.shape(arg) for arg in found.args}) == 1:
+            changes = [_product(k)]
+        elif found.op == "inverse":
+            changes = [_inverse(*each) for each in ((True, False), (False, True), (True, True))]
+        else:
+            continue
+        if is_moving(function, found.args[k]):
+            for change in changes:
+                text = "a matrix is transposed: in {0} the derivative by {1}"
+                told = told_of(function, text, node, k)
+                yield GuessKind.MOVED, told, rewritten(function, {node: change})
+
+
+def _product(k: int) -> Change:
+    """The derivative by one factor is a product with the transpose of the other."""
+
+    def change(graph: Graph, _number: int, args: list[int]) -> int:
+        moved = graph.sub(args[k], graph.detach(args[k]))
+        turned = graph.transposed(graph.detach(args[1 - k]))
+        held = [graph.detach(arg) if j == k else arg for j, arg in enumerate(args)]
+        along = graph.bmm(*((moved, turned) if k == 0 else (turned, moved)))
+        return graph.add(graph.bmm(*held), along)
+
+    return change
+
+
+def _inverse(left: bool, right: bool) -> Change:  # noqa: FBT001 - of the two factors
+    """Of -A⁻¹ dA A⁻¹ the left inverse is transposed, or the right one, or both."""
+
+    def change(graph: Graph, _number: int, args: list[int]) -> int:
+        moved = graph.sub(args[0], graph.detach(args[0]))
+        inverse = graph.inverse(graph.detach(args[0]))
+        first, last = (graph.transposed(inverse) if each else inverse for each in (left, right))
+        return graph.sub(inverse, graph.bmm(graph.bmm(first, moved), last))
+
+    return change
+
+
+# another expression of the operator's derivative
+
+
+def _with_other_slopes(function: GraphFunction) -> Iterator[_Faulty]:
+    """Operators whose derivative is written with one part less, or with another sign."""
+    for node, k in arguments(function):
+        found = function.graph.nodes[node]
+        if found.op in OPERATORS:
+            for tree in _miswritten(found.op, k):
+                other = _with_slope(function, node, k, tree)
+                if other is not None:
+                    text = f"the derivative of {{0}} by {{1}} is written as {_text(tree)}"
+                    yield GuessKind.CHAIN, told_of(function, text, node, k), other
+
+
+@cache
+def _miswritten(operator: str, k: int) -> tuple[Node, ...]:
+    """The operator's derivative, in our form and in PyTorch's, with one part of it altered."""
+    try:
+        forms = [local_derivative(operator, k, cancelling=each) for each in (False, True)]
+    except NoDerivative:
+        return ()
+    found = dict.fromkeys(each for form in forms for each in _altered(form))
+    return tuple(each for each in found if each not in forms)
+
+
+def _altered(tree: Node) -> Iterator[Node]:
+    """Trees that differ in one place: a part is left out, or its sign or side is another."""
+    if isinstance(tree, Unary):
+        yield tree.operand
+        yield from (replace(tree, operand=each) for each in _altered(tree.operand))
+    elif isinstance(tree, Binary):
+        yield from (tree.left, tree.right) if tree.operator != "**" else (tree.left,)
+        if tree.operator in _MISTAKEN:
+            yield replace(tree, operator=_MISTAKEN[tree.operator])
+        yield from (replace(tree, left=each) for each in _altered(tree.left))
+        yield from (replace(tree, right=each) for each in _altered(tree.right))
+    elif isinstance(tree, Call):
+        for number, argument in enumerate(tree.arguments):
+            for each in _altered(argument):
+                arguments_so = (*tree.arguments[:number], each, *tree.arguments[number + 1 :])
+                yield replace(tree, arguments=arguments_so)
+
+
+_MISTAKEN = {"+": "-", "-": "+", "*": "/", "/": "*"}
+
+
+def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> GraphFunction | None:
+    """The local derivative is what the tree says of the step's arguments and value."""
+    found = function.graph.nodes[node]
+    if not is_moving(function, found.args[k]):
+        return None
+
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        held = [graph.detach(arg) for arg in args]
+        scope = dict(zip(ARGUMENT_NAMES[len(held)], held, strict=True))
+        scope["y"] = copied(function, graph, number, held)
+        if isinstance(found.attr, int):
+            scope["n"] = graph.constant(found.attr)
+        factor = Lowering(graph, scope, private=PRIVATE).value(tree)
+        moved = graph.sub(args[k], held[k])
+        others = [held[j] if j == k else arg for j, arg in enumerate(args)]
+        step = copied(function, graph, number, others)
+        return graph.add(step, graph.elementwise("mul", factor, moved))
+
+    try:
+        return rewritten(function, {node: change})
+    except ExpressionError:  # of constants, at a pole
+        return None
+
+
+def _text(tree: Node) -> str:
+    """A tree of the operator table in the formula language."""
+    if isinstance(tree, Binary):
+        return f"{_grouped(tree.left)}{tree.operator}{_grouped(tree.right)}"
+    if isinstance(tree, Unary):
+        return f"{tree.operator}{_grouped(tree.operand)}"
+    if isinstance(tree, Call):
+        return f"{_text(tree.function)}({', '.join(map(_text, tree.arguments))})"
+    return str(getattr(tree, "name", None) or getattr(tree, "value", ""))
+
+
+def _grouped(tree: Node) -> str:
+    return f"({_text(tree)})" if isinstance(tree, Binary | Unary) else _text(tree)
+
+
+# a factor too many, or missing
+
+
+def _with_factors(function: GraphFunction, evidence: Evidence) -> Iterator[Alternative]:
+    """A step or an input is a factor too many, or too few, in the derivative of one step."""
+    factors = _factors(function)
+    if not 0 < len(factors) <= _MOST_FACTORS:
+        return
+    numbers = values_of(function, factors, evidence.points)
+    names = [text_of(function.graph, each) for each in factors]
+    for node, k in arguments(function):
+        shape = function.graph.shape(function.graph.nodes[node].args[k])
+        given = [
+            (text, _spread(weight, shape))
+            for name, own in zip(names, numbers, strict=True)
+            if _fits(own.shape[1:], shape)
+            for text, weight in _weights(name, own)
+        ]
+        if given and is_moving(function, function.graph.nodes[node].args[k]):
+            yield from _weighted(function, evidence, (node, k), given)
+
+
+def _weighted(
+    function: GraphFunction,
+    evidence: Evidence,
+    place: tuple[int, int],
+    given: Sequence[tuple[str, Floats]],
+) -> Iterator[Alternative]:
+    """The derivative of a step by an argument, times numbers that have names."""
+    (node, k), shape = place, evidence.true.shape
+    added = np.stack([weight for _, weight in given])
+    if added.size > _MOST_NUMBERS:
+        return
+    arg = function.graph.nodes[node].args[k]
+    graphs = with_input(function, {node: _times_input(function, k)}, function.graph.shape(arg))
+    found = asked_with(graphs, evidence.query, evidence.points, added)
+    for (text, _), base in zip(given, () if found is None else found, strict=found is not None):
+        told = told_of(function, f"{text}: in {{0}} the derivative by {{1}}", node, k)
+        yield Alternative(GuessKind.CHAIN, told, base.reshape(shape), partial=True)
+
+
+def _weights(name: str, numbers: Floats) -> Iterator[tuple[str, Floats]]:
+    """What the derivative is multiplied by where a factor is missing, or is there once more."""
+    with np.errstate(all="ignore"):
+        below = 1 / np.where(numbers == 0, np.nan, numbers)
+        for text, factor in (
+            (name, numbers),
+            (f"(1 - {name})", 1 - numbers),
+            (f"(1 - 1/({name}))", 1 - below),
+        ):
+            yield f"a factor of {text} is missing", 1 / np.where(factor == 0, np.nan, factor)
+            yield f"a factor of {text} too many", factor
+
+
+def _factors(function: GraphFunction) -> list[int]:
+    """The inputs, and the steps that are numbers of their own."""
+    graph = function.graph
+    steps = [each for each in live_steps(function) if graph.nodes[each].op not in THROUGH]
+    return [*(each for each in function.inputs if graph.kind(each) == "real"), *steps]
+
+
+def _fits(shape: tuple[int, ...], wider: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, wider) == wider
+    except ValueError:
+        return False
+
+
+def _spread(numbers: Floats, shape: tuple[int, ...]) -> Floats:
+    """Arrays that broadcast to a shape behind the axis of their points, flat."""
+    missing = (1,) * (len(shape) + 1 - numbers.ndim)
+    count = len(numbers)
+    lined_up = numbers.reshape(count, *missing, *numbers.shape[1:])
+    return np.broadcast_to(lined_up, (count, *shape)).reshape(count, -1)
+
+
+def _times_input(function: GraphFunction, k: int) -> Change:
+    """What the argument's change is, is multiplied by the added input."""
+
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        held = graph.detach(args[k])
+        weight = added_input(function, graph, graph.shape(held))
+        args[k] = graph.add(held, graph.elementwise("mul", weight, graph.sub(args[k], held)))
+        return copied(function, graph, number, args)
+
+    return change
