@@ -456,7 +456,7 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
     if not evidence.in_floats.any():  # complex numbers
         return
     asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
-    factors = _fitted(evidence.true[:, :, None], evidence, asked)
+    factors = _fitted(evidence.true[:, :, None], evidence.got, asked)
     if factors is not None and factors.shape[0] > 1:
         factors[~asked.any(axis=0)] = 1.0
         told = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD, 0])
@@ -464,8 +464,8 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
         text = f"a factor of each entry's own: {told}{more}"
         yield Alternative(GuessKind.FACTOR, text, evidence.true * factors[:, 0], fitted=1)
     for along in _what_a_slope_meets(evidence):
-        slopes = _fitted(along, evidence, asked)
-        if slopes is not None:
+        slopes = _fitted(along, evidence.got, asked)
+        if slopes is not None and not _is_so_itself(along, evidence, asked):
             base = np.einsum("rks,ks->rk", along, slopes)
             text = "stale: the slope is that of another call, the same at every point"
             yield Alternative(GuessKind.STALE, text, base, fitted=along.shape[2])
@@ -490,15 +490,27 @@ def _what_a_slope_meets(evidence: Evidence) -> Iterator[Floats]:
             yield np.broadcast_to(side[:, None, :], (count, entries, side.shape[1]))
 
 
-def _fitted(along: Floats, evidence: Evidence, asked: Mask) -> Floats | None:
-    """The numbers of each entry, which contracted with ``along`` give what fails best.
+def _fitted(along: Floats, numbers: Floats, asked: Mask) -> Floats | None:
+    """The coefficients of each entry that contracted with ``along`` meet its numbers best.
 
-    None where an entry that fails fails too rarely to tell. Shapes: [k, slopes].
+    None where an entry is asked for too rarely to tell. Shapes: [k, coefficients].
     """
     found = np.zeros(along.shape[1:])
     for k in np.flatnonzero(asked.any(axis=0)):
         rows = asked[:, k] & np.isfinite(along[:, k]).all(axis=1)
         if rows.sum() <= along.shape[2]:
             return None
-        found[k] = np.linalg.lstsq(along[rows, k], evidence.got[rows, k], rcond=None)[0]
+        found[k] = np.linalg.lstsq(along[rows, k], numbers[rows, k], rcond=None)[0]
     return found
+
+
+def _is_so_itself(along: Floats, evidence: Evidence, asked: Mask) -> bool:
+    """Whether the true slope is the same at every point, too: of a linear function."""
+    slopes = _fitted(along, evidence.true, asked)
+    if slopes is None:
+        return False
+    rest = np.abs(np.einsum("rks,ks->rk", along, slopes) - evidence.true)
+    return bool((rest <= _ALIKE * np.abs(evidence.got - evidence.true))[asked].all())
+
+
+_ALIKE = 1e-6

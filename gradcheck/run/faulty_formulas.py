@@ -20,13 +20,13 @@ from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunctio
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     Change,
-    answers,
     arguments,
     asked,
     copied,
     is_moving,
     live_steps,
     number_of,
+    numbers_of,
     rewritten,
     sloped,
     text_of,
@@ -44,14 +44,14 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
     faults = _FAULTS if evidence.query.order else _VALUE_FAULTS
     for node, k in arguments(function):
         for kind, text, change, is_line in faults:
-            base = answers(change(function, node, k), *at)
+            base = numbers_of(change(function, node, k), *at)
             if base is None:
                 continue
             base, told = base.reshape(shape), told_of(function, text, node, k)
             yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
     others = (each(function) for each in (_with_other_masks, _with_one_use, _with_one_index))
     for kind, text, other in itertools.chain.from_iterable(others):
-        base = answers(other, *at)
+        base = numbers_of(other, *at)
         if base is not None:
             yield Alternative(kind, text, base.reshape(shape))
 

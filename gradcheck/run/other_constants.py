@@ -7,7 +7,7 @@ that of the formula, with another ``eps`` in what it has saved.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,11 @@ from gradcheck.run.rewriting import (
     THROUGH,
     Change,
     added_input,
-    answers,
     asked_with,
     copied,
+    copied_above,
     live_steps,
+    numbers_of,
     rewritten,
     text_of,
     values_of,
@@ -38,40 +39,62 @@ _NEAR = 1 / 16
 _DIGITS = 5
 """A constant that is met as well by so many digits has no more."""
 _SAME = 1e-9
+_NUDGE = 2.0**-50
+_STEADY = 2.0**-8
+"""Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
 
 def other_constants(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with another constant, and with one beside a root that was in it."""
     function = GraphFunction.of(evidence.session.variant.formula)
     for text, other in _with_added_outside(function):
-        base = answers(other, evidence.query, evidence.points)
+        base = numbers_of(other, evidence.query, evidence.points)
         if base is not None:
             yield Alternative(GuessKind.CHAIN, text, base.reshape(evidence.true.shape))
-    for node, own in _constants(function):
-        name = text_of(function.graph, node)
-        for place, graphs in _with_constant(function, node):
-            found = _sought(_Sought(evidence, graphs, own))
+    for use in _uses(function):
+        for place, graphs in _with_constant(function, use):
+            found = _sought(_Sought(evidence, graphs, use.number))
             if found is not None:
                 constant, base = found
-                text = f"the constant {name} is {constant:.6g}{place}"
-                yield Alternative(GuessKind.DIGITS, text, base, fitted=1)
+                text = f"the constant {use.name} is {constant:.6g}{place}"
+                yield Alternative(GuessKind.DIGITS, text, base, fitted=1, partial=True)
 
 
-def _constants(function: GraphFunction) -> list[tuple[int, float]]:
-    """The numbers that a formula's steps are given, each as a whole: sqrt(2/pi), not pi."""
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A number of a formula, as a whole: sqrt(2/pi), not pi; in some of the steps that take it."""
+
+    node: int
+    number: float
+    name: str
+    steps: frozenset[int]
+
+
+def _uses(function: GraphFunction) -> list[_Use]:
+    """Each constant wherever it is used, and in each step alone where there are several."""
     graph, live = function.graph, {*live_steps(function), *function.inputs}
-    found = {
-        _without_broadcast(graph, arg)
-        for node in live
-        for arg in graph.nodes[node].args
-        if arg not in live and graph.kind(arg) == "real"
+    conditions = {
+        node
+        for node in graph.ancestors(function.outputs)
+        if graph.kind(node) == "bool" and not live.isdisjoint(graph.nodes[node].args)
     }
-    nodes = sorted(each for each in found if graph.shape(each) == ())
-    if not 0 < len(nodes) <= _MOST_CONSTANTS:
+    found: dict[int, set[int]] = {}
+    for node in sorted(live | conditions):
+        for arg in graph.nodes[node].args:
+            core = _without_broadcast(graph, arg)
+            if arg not in live and graph.kind(core) == "real" and graph.shape(core) == ():
+                found.setdefault(core, set()).add(node)
+    if not 0 < len(found) <= _MOST_CONSTANTS:
         return []
-    nowhere = np.zeros((1, function.size))
-    numbers = [float(each.reshape(-1)[0]) for each in values_of(function, nodes, nowhere)]
-    return list(zip(nodes, numbers, strict=True))
+    numbers = values_of(function, list(found), np.zeros((1, function.size)))
+    uses = []
+    for (node, steps), number in zip(found.items(), numbers, strict=True):
+        value, name = float(number.reshape(-1)[0]), text_of(graph, node)
+        uses.append(_Use(node, value, name, frozenset(steps)))
+        for step in sorted(steps) if len(steps) > 1 else ():
+            alone = f"{name} in {text_of(graph, step)}"
+            uses.append(_Use(node, value, alone, frozenset({step})))
+    return uses
 
 
 def _without_broadcast(graph: Graph, node: int) -> int:
@@ -83,47 +106,37 @@ def _without_broadcast(graph: Graph, node: int) -> int:
 # functions with another constant
 
 
-def _with_constant(
-    function: GraphFunction, constant: int
-) -> Iterator[tuple[str, DerivativeGraphs]]:
-    """The function of one more input, which stands for the constant."""
+def _with_constant(function: GraphFunction, use: _Use) -> Iterator[tuple[str, DerivativeGraphs]]:
+    """The function of one more input, which stands for the constant where it is used."""
+    nodes = function.graph.nodes
 
-    def change(graph: Graph, _number: int, _args: list[int]) -> int:
-        return added_input(function, graph)
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        for k, arg in enumerate(nodes[number].args):
+            if _without_broadcast(function.graph, arg) == use.node:
+                added = added_input(function, graph)
+                args[k] = graph.broadcast(added, function.graph.shape(arg))
+        return copied(function, graph, number, args)
 
-    yield "", with_input(function, {constant: change})
+    changes = dict.fromkeys(use.steps, change)
+    yield "", with_input(function, changes)
     for root in live_steps(function):
-        within = function.graph.ancestors([root])
-        if function.graph.nodes[root].op == "sqrt" and constant in within:
-            changes = {root: _saved_root(function, root, {constant: change})}
+        within = set(function.graph.ancestors([root]))
+        if nodes[root].op == "sqrt" and use.steps <= within:
+            saved = {root: _saved_root(function, root, changes)}
             text = f" in {text_of(function.graph, root)}, as it is saved"
-            yield text, with_input(function, changes)
+            yield text, with_input(function, saved)
 
 
-def _saved_root(function: GraphFunction, root: int, changes: dict[int, Change]) -> Change:
+def _saved_root(function: GraphFunction, root: int, changes: Mapping[int, Change]) -> Change:
     """The root has the value that some changes make, and the slope that goes with it."""
 
     def change(graph: Graph, _number: int, args: list[int]) -> int:
         (moving,) = args
-        saved = graph.detach(_copied_above(function, graph, root, changes))
+        saved = graph.detach(copied_above(function, graph, root, changes))
         moved = graph.sub(moving, graph.detach(moving))
         return graph.add(saved, graph.div(moved, graph.add(saved, saved)))
 
     return change
-
-
-def _copied_above(
-    function: GraphFunction, graph: Graph, top: int, changes: dict[int, Change]
-) -> int:
-    """A node and all that it is made of, put into a rewritten function's graph with changes."""
-    place: dict[int, int] = {}
-    for number in function.graph.ancestors([top]):
-        args = [place[arg] for arg in function.graph.nodes[number].args]
-        own = changes.get(number)
-        place[number] = (
-            copied(function, graph, number, args) if own is None else own(graph, number, args)
-        )
-    return place[top]
 
 
 def _with_added_outside(function: GraphFunction) -> Iterator[tuple[str, GraphFunction]]:
@@ -148,7 +161,7 @@ def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Chan
     """sqrt(a) + b in the place of sqrt(a + b)."""
 
     def change(graph: Graph, _number: int, _args: list[int]) -> int:
-        under, beside = (_copied_above(function, graph, each, {}) for each in (rest, added))
+        under, beside = (copied_above(function, graph, each) for each in (rest, added))
         return graph.add(graph.elementwise("sqrt", under), beside)
 
     return change
@@ -165,12 +178,15 @@ class _Sought:
     graphs: DerivativeGraphs
     own: float
 
-    def answers(self, constants: Sequence[float]) -> Floats | None:
-        """Shapes: [constants, rows, k]."""
+    def answers(self, constants: Sequence[float], nudge: float = 0.0) -> Floats | None:
+        """What the function gives, its points moved by so much. Shapes: [constants, rows, k]."""
         evidence = self.evidence
-        count = len(evidence.points)
-        added = np.repeat(np.asarray(constants, dtype=float)[:, None, None], count, axis=1)
-        found = asked_with(self.graphs, evidence.query, evidence.points, added)
+        signs = np.where(np.arange(evidence.points.shape[1]) % 2, -1.0, 1.0)
+        added = np.repeat(
+            np.asarray(constants, dtype=float)[:, None, None], len(evidence.points), axis=1
+        )
+        points = evidence.points * (1 + nudge * signs)
+        found = asked_with(self.graphs, evidence.query, points, added)
         return None if found is None else found.reshape(len(constants), *evidence.true.shape)
 
     def misses(self, answers: Floats) -> Floats:
@@ -192,14 +208,19 @@ def _sought(sought: _Sought) -> tuple[float, Floats] | None:
     misses = sought.misses(found)
     starts = [sought.own, candidates[int(np.nanargmin(misses))]]
     reached = [_refined(sought, start) for start in starts]
-    tried = [each for one in reached for each in (_short(one), one)] + starts[1:]
+    tried = [starts[1], *(each for one in reached for each in (_short(one), one))]
     told = sought.answers(tried)
     assert told is not None
     misses = sought.misses(told)
     best = int(np.flatnonzero(misses <= misses.min() + _SAME)[0])
     if not misses[best] < _NEAR or abs(tried[best] - sought.own) <= _SAME * abs(sought.own):
         return None
-    return tried[best], told[best]
+    beside = sought.answers([tried[best]], _NUDGE)
+    assert beside is not None
+    evidence = sought.evidence
+    with np.errstate(all="ignore"):
+        steady = np.abs(beside[0] - told[best]) <= _STEADY * np.abs(evidence.got - evidence.true)
+    return tried[best], np.where(steady | ~evidence.fails, told[best], np.nan)
 
 
 def _candidates(own: float) -> list[float]:

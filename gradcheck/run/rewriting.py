@@ -42,7 +42,7 @@ def live_steps(function: GraphFunction) -> list[int]:
     return found if len(found) <= _MOST_STEPS else []
 
 
-def answers(function: GraphFunction | None, query: Query, points: Floats) -> Floats | None:
+def numbers_of(function: GraphFunction | None, query: Query, points: Floats) -> Floats | None:
     """What a function, if there is one, answers in float64; None where it does not tell.
 
     Shapes: points [count, n]; [count, *free].
@@ -51,7 +51,7 @@ def answers(function: GraphFunction | None, query: Query, points: Floats) -> Flo
 
 
 def asked(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:
-    """As ``answers``."""
+    """As ``numbers_of``."""
     if query.cotangent is None and query.free_inputs:
         return None
     try:
@@ -83,6 +83,23 @@ def rewritten(function: GraphFunction, changes: Mapping[int, Change]) -> GraphFu
 def copied(function: GraphFunction, graph: Graph, number: int, args: Sequence[int]) -> int:
     node = function.graph.nodes[number]
     return graph.put(node.op, args, node.attr, node.shape, node.kind)
+
+
+_UNCHANGED: Mapping[int, Change] = {}
+
+
+def copied_above(
+    function: GraphFunction, graph: Graph, top: int, changes: Mapping[int, Change] = _UNCHANGED
+) -> int:
+    """A node and all that it is made of, put into a rewritten function's graph with changes."""
+    place: dict[int, int] = {}
+    for number in function.graph.ancestors([top]):
+        args = [place[arg] for arg in function.graph.nodes[number].args]
+        own = changes.get(number)
+        place[number] = (
+            copied(function, graph, number, args) if own is None else own(graph, number, args)
+        )
+    return place[top]
 
 
 def with_held(function: GraphFunction, places: Collection[int]) -> Change:

@@ -24,12 +24,13 @@ from gradcheck.run.rewriting import (
     THROUGH,
     Change,
     added_input,
-    answers,
     arguments,
     asked_with,
     copied,
+    copied_above,
     is_moving,
     live_steps,
+    numbers_of,
     rewritten,
     sloped,
     text_of,
@@ -53,11 +54,12 @@ def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
     yield from _answered(evidence, _with_matrices_transposed(function))
     yield from _with_factors(function, evidence)
     yield from _answered(evidence, _with_other_slopes(function))
+    yield from _answered(evidence, _with_other_factors(function))
 
 
 def _answered(evidence: Evidence, functions: Iterable[_Faulty]) -> Iterator[Alternative]:
     for kind, text, other in functions:
-        base = answers(other, evidence.query, evidence.points)
+        base = numbers_of(other, evidence.query, evidence.points)
         if base is not None:
             yield Alternative(kind, text, base.reshape(evidence.true.shape))
 
@@ -136,6 +138,50 @@ def _inverse(left: bool, right: bool) -> Change:  # noqa: FBT001 - of the two fa
         inverse = graph.inverse(graph.detach(args[0]))
         first, last = (graph.transposed(inverse) if each else inverse for each in (left, right))
         return graph.sub(inverse, graph.bmm(graph.bmm(first, moved), last))
+
+    return change
+
+
+# another number of the formula in a product's derivative
+
+
+def _with_other_factors(function: GraphFunction) -> Iterator[_Faulty]:
+    """Products whose derivative by one factor is made with another step than the other factor."""
+    graph, others = function.graph, _factors(function)
+    if len(others) > _MOST_FACTORS:
+        return
+    for node, k in arguments(function):
+        found = graph.nodes[node]
+        if found.op not in ("mul", "bmm") or not is_moving(function, found.args[k]):
+            continue
+        mine = found.args[1 - k]
+        for other in others:
+            turns = (False, True) if found.op == "bmm" else (False,)
+            for turned in turns if other != mine else ():
+                shape = graph.shape(other)
+                shape = (*shape[:-2], *shape[:-3:-1]) if turned else shape
+                if shape == graph.shape(mine) and other < node:
+                    name = text_of(graph, other)
+                    text = f"in {{0}} the derivative by {{1}} is made with {name}"
+                    change = _made_with(function, (node, k), other, turned=turned)
+                    told = told_of(function, text, node, k)
+                    yield GuessKind.CHAIN, told, rewritten(function, {node: change})
+
+
+def _made_with(
+    function: GraphFunction, place: tuple[int, int], other: int, *, turned: bool
+) -> Change:
+    node, k = place
+    op = function.graph.nodes[node].op
+
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        moved = graph.sub(args[k], graph.detach(args[k]))
+        factor = graph.detach(copied_above(function, graph, other))
+        factor = graph.transposed(factor) if turned else factor
+        pair = (moved, factor) if k == 0 else (factor, moved)
+        along = graph.bmm(*pair) if op == "bmm" else graph.elementwise("mul", *pair)
+        held = [graph.detach(arg) if j == k else arg for j, arg in enumerate(args)]
+        return graph.add(copied(function, graph, number, held), along)
 
     return change
 
