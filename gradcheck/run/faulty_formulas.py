@@ -19,14 +19,14 @@ from gradcheck.query import Array, Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
-    Change,
+    Rewrite,
     arguments,
-    asked,
     copied,
+    evaluated,
+    evaluated_graphs,
     is_moving,
     live_steps,
     number_of,
-    numbers_of,
     rewritten,
     sloped,
     text_of,
@@ -44,14 +44,14 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
     faults = _FAULTS if evidence.query.order else _VALUE_FAULTS
     for node, k in arguments(function):
         for kind, text, change, is_line in faults:
-            base = numbers_of(change(function, node, k), *at)
+            base = evaluated(change(function, node, k), *at)
             if base is None:
                 continue
             base, told = base.reshape(shape), told_of(function, text, node, k)
             yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
     others = (each(function) for each in (_with_other_masks, _with_one_use, _with_one_index))
     for kind, text, other in itertools.chain.from_iterable(others):
-        base = numbers_of(other, *at)
+        base = evaluated(other, *at)
         if base is not None:
             yield Alternative(kind, text, base.reshape(shape))
 
@@ -68,7 +68,7 @@ def lines(
     if not query.order:
         return
     right, constants, terms = _of_formula(formula)
-    true = asked(right, query, points)
+    true = evaluated_graphs(right, query, points)
     if true is None:
         return
     for text, beside in constants:
@@ -76,7 +76,7 @@ def lines(
         if slope is not None:
             yield GuessKind.DIGITS, text, slope
     for text, cut in terms:
-        base = asked(cut, query, points)
+        base = evaluated_graphs(cut, query, points)
         if base is not None:
             yield GuessKind.TERM, text, true - base
 
@@ -155,11 +155,11 @@ def _constants(function: GraphFunction) -> Iterator[tuple[str, _Beside]]:
 
 
 def _slope(beside: _Beside, query: Query, points: Floats) -> Floats | None:
-    low, high = (asked(graphs, query, points) for graphs in beside)
+    low, high = (evaluated_graphs(graphs, query, points) for graphs in beside)
     return None if low is None or high is None else (high - low) / (2 * _STEP)
 
 
-def _constant(number: float) -> Change:
+def _constant(number: float) -> Rewrite:
     return lambda graph, number, _args: graph.constant(Fraction(number))
 
 

@@ -18,13 +18,13 @@ from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunctio
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
-    Change,
+    Rewrite,
     added_input,
     asked_with,
     copied,
     copied_above,
+    evaluated,
     live_steps,
-    numbers_of,
     rewritten,
     text_of,
     values_of,
@@ -48,7 +48,7 @@ def other_constants(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with another constant, and with one beside a root that was in it."""
     function = GraphFunction.of(evidence.session.variant.formula)
     for text, other in _with_added_outside(function):
-        base = numbers_of(other, evidence.query, evidence.points)
+        base = evaluated(other, evidence.query, evidence.points)
         if base is not None:
             yield Alternative(GuessKind.CHAIN, text, base.reshape(evidence.true.shape))
     for use in _uses(function):
@@ -127,7 +127,7 @@ def _with_constant(function: GraphFunction, use: _Use) -> Iterator[tuple[str, De
             yield text, with_input(function, saved)
 
 
-def _saved_root(function: GraphFunction, root: int, changes: Mapping[int, Change]) -> Change:
+def _saved_root(function: GraphFunction, root: int, changes: Mapping[int, Rewrite]) -> Rewrite:
     """The root has the value that some changes make, and the slope that goes with it."""
 
     def change(graph: Graph, _number: int, args: list[int]) -> int:
@@ -157,7 +157,7 @@ def _with_added_outside(function: GraphFunction) -> Iterator[tuple[str, GraphFun
             yield f"{text}, as it is saved", rewritten(function, {root: saved})
 
 
-def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Change:
+def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Rewrite:
     """sqrt(a) + b in the place of sqrt(a + b)."""
 
     def change(graph: Graph, _number: int, _args: list[int]) -> int:

@@ -42,16 +42,16 @@ def live_steps(function: GraphFunction) -> list[int]:
     return found if len(found) <= _MOST_STEPS else []
 
 
-def numbers_of(function: GraphFunction | None, query: Query, points: Floats) -> Floats | None:
+def evaluated(function: GraphFunction | None, query: Query, points: Floats) -> Floats | None:
     """What a function, if there is one, answers in float64; None where it does not tell.
 
     Shapes: points [count, n]; [count, *free].
     """
-    return None if function is None else asked(DerivativeGraphs(function), query, points)
+    return None if function is None else evaluated_graphs(DerivativeGraphs(function), query, points)
 
 
-def asked(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:
-    """As ``numbers_of``."""
+def evaluated_graphs(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:
+    """As ``evaluated``."""
     if query.cotangent is None and query.free_inputs:
         return None
     try:
@@ -60,10 +60,10 @@ def asked(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | No
         return None
 
 
-Change = Callable[[Graph, int, list[int]], int]
+Rewrite = Callable[[Graph, int, list[int]], int]
 
 
-def rewritten(function: GraphFunction, changes: Mapping[int, Change]) -> GraphFunction:
+def rewritten(function: GraphFunction, changes: Mapping[int, Rewrite]) -> GraphFunction:
     """The function with some steps made by a change from the graph and the step's arguments."""
     old, new = function.graph, Graph()
     new.inputs = list(old.inputs[: len(function.inputs)])
@@ -85,11 +85,11 @@ def copied(function: GraphFunction, graph: Graph, number: int, args: Sequence[in
     return graph.put(node.op, args, node.attr, node.shape, node.kind)
 
 
-_UNCHANGED: Mapping[int, Change] = {}
+_UNCHANGED: Mapping[int, Rewrite] = {}
 
 
 def copied_above(
-    function: GraphFunction, graph: Graph, top: int, changes: Mapping[int, Change] = _UNCHANGED
+    function: GraphFunction, graph: Graph, top: int, changes: Mapping[int, Rewrite] = _UNCHANGED
 ) -> int:
     """A node and all that it is made of, put into a rewritten function's graph with changes."""
     place: dict[int, int] = {}
@@ -102,7 +102,7 @@ def copied_above(
     return place[top]
 
 
-def with_held(function: GraphFunction, places: Collection[int]) -> Change:
+def with_held(function: GraphFunction, places: Collection[int]) -> Rewrite:
     """Some arguments are constant."""
 
     def change(graph: Graph, number: int, args: list[int]) -> int:
@@ -144,7 +144,7 @@ def added_input(function: GraphFunction, graph: Graph, shape: Shape = ()) -> int
 
 
 def with_input(
-    function: GraphFunction, changes: Mapping[int, Change], shape: Shape = ()
+    function: GraphFunction, changes: Mapping[int, Rewrite], shape: Shape = ()
 ) -> DerivativeGraphs:
     """The function with some steps made of one more input, its last, too."""
     found = rewritten(function, changes)
@@ -165,7 +165,7 @@ def asked_with(
     asks = Query(query.order, query.cotangent, tangents)
     asks = asks.mapped(lambda side: np.tile(side, (several, 1)))
     tiled = np.concatenate([np.tile(points, (several, 1)), added.reshape(-1, size)], axis=1)
-    found = asked(graphs, asks, tiled)
+    found = evaluated_graphs(graphs, asks, tiled)
     if found is None:
         return None
     own = found[..., : points.shape[1]] if query.free_inputs else found
@@ -217,7 +217,9 @@ def _text(graph: Graph, node: int, depth: int) -> str:
         return _INFIX[found.op].join(map(_grouped, args))
     if found.op == "ipow":
         return f"{_grouped(args[0])}**{found.attr}"
-    name = "-" if found.op == "neg" else _NAMES.get(found.op, found.op)
+    if found.op == "neg":
+        return f"-{_grouped(args[0])}"
+    name = _NAMES.get(found.op, found.op)
     return f"{name}({', '.join(args)})"
 
 

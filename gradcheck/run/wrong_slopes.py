@@ -22,15 +22,15 @@ from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
-    Change,
+    Rewrite,
     added_input,
     arguments,
     asked_with,
     copied,
     copied_above,
+    evaluated,
     is_moving,
     live_steps,
-    numbers_of,
     rewritten,
     sloped,
     text_of,
@@ -59,7 +59,7 @@ def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
 
 def _answered(evidence: Evidence, functions: Iterable[_Faulty]) -> Iterator[Alternative]:
     for kind, text, other in functions:
-        base = numbers_of(other, evidence.query, evidence.points)
+        base = evaluated(other, evidence.query, evidence.points)
         if base is not None:
             yield Alternative(kind, text, base.reshape(evidence.true.shape))
 
@@ -117,7 +117,7 @@ def _with_matrices_transposed(function: GraphFunction) -> Iterator[_Faulty]:
                 yield GuessKind.MOVED, told, rewritten(function, {node: change})
 
 
-def _product(k: int) -> Change:
+def _product(k: int) -> Rewrite:
     """The derivative by one factor is a product with the transpose of the other."""
 
     def change(graph: Graph, _number: int, args: list[int]) -> int:
@@ -130,7 +130,7 @@ def _product(k: int) -> Change:
     return change
 
 
-def _inverse(left: bool, right: bool) -> Change:  # noqa: FBT001 - of the two factors
+def _inverse(left: bool, right: bool) -> Rewrite:  # noqa: FBT001 - of the two factors
     """Of -A⁻¹ dA A⁻¹ the left inverse is transposed, or the right one, or both."""
 
     def change(graph: Graph, _number: int, args: list[int]) -> int:
@@ -170,7 +170,7 @@ def _with_other_factors(function: GraphFunction) -> Iterator[_Faulty]:
 
 def _made_with(
     function: GraphFunction, place: tuple[int, int], other: int, *, turned: bool
-) -> Change:
+) -> Rewrite:
     node, k = place
     op = function.graph.nodes[node].op
 
@@ -348,7 +348,7 @@ def _spread(numbers: Floats, shape: tuple[int, ...]) -> Floats:
     return np.broadcast_to(lined_up, (count, *shape)).reshape(count, -1)
 
 
-def _times_input(function: GraphFunction, k: int) -> Change:
+def _times_input(function: GraphFunction, k: int) -> Rewrite:
     """What the argument's change is, is multiplied by the added input."""
 
     def change(graph: Graph, number: int, args: list[int]) -> int:

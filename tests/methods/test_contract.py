@@ -418,6 +418,16 @@ for _name, _kernel in {"alias": lambda x: x, "copy": torch.clone}.items():
     )
 
 
+FAKES = {"shapeless": lambda x: x.new_empty(()), "shaped": torch.empty_like}
+for _name, _fake in FAKES.items():
+    LIBRARY.define(f"{_name}(Tensor x) -> Tensor")
+    LIBRARY.impl(_name, lambda x: 2 * x, "CPU")
+    torch.library.register_fake(f"gradcheck_contract::{_name}", _fake, lib=LIBRARY)
+    torch.library.register_autograd(
+        f"gradcheck_contract::{_name}", lambda ctx, cotangent: 2 * cotangent, lib=LIBRARY
+    )
+
+
 def to_bfloat16(t):
     return t.bfloat16().to(t.dtype)
 
@@ -603,6 +613,11 @@ CULPRITS = {
         "torch.library.opcheck says of gradcheck_contract::alias",
         torch.ops.gradcheck_contract.alias, torch.ops.gradcheck_contract.copy,
         {"formula": "x", "inputs": {"x": "real"}},
+    ),
+    "an operator whose fake kernel has another shape": Culprit(
+        "torch.library.opcheck says of gradcheck_contract::shapeless",
+        torch.ops.gradcheck_contract.shapeless, torch.ops.gradcheck_contract.shaped,
+        {"formula": "2*x", "inputs": {"x": {"shape": [2]}}},
     ),
 }  # fmt: skip
 
