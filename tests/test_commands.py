@@ -50,7 +50,7 @@ def test_so_many_blocks_are_not_run_and_the_documents_say_why():
         "needs a GPU": 6,
         "needs the network": 2,
         "needs the network; .ci/run does it": 2,
-        "makes an environment of its own": 3,
+        "makes an environment of its own": 4,
         "needs Triton; `tox -e triton` does it": 1,
         "needs machines for a cluster": 1,
     }
