@@ -482,7 +482,7 @@ def _what_a_slope_meets(evidence: Evidence) -> Iterator[Floats]:
     """
     count, entries = evidence.true.shape
     for side in evidence.query.sides:
-        if side is None:
+        if side is None or np.iscomplexobj(side):
             continue
         if side.shape[1] == entries:
             yield side[:, :, None]

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.graph import Graph
+from gradcheck.judge.judge import Mask
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
@@ -178,6 +179,12 @@ class _Sought:
     graphs: DerivativeGraphs
     own: float
 
+    @property
+    def asked(self) -> Mask:
+        """What a constant is to explain: numbers that fail beside a truth."""
+        evidence = self.evidence
+        return evidence.fails & evidence.usable & np.isfinite(evidence.got)
+
     def answers(self, constants: Sequence[float], nudge: float = 0.0) -> Floats | None:
         """What the function gives, its points moved by so much. Shapes: [constants, rows, k]."""
         evidence = self.evidence
@@ -191,8 +198,7 @@ class _Sought:
 
     def misses(self, answers: Floats) -> Floats:
         """How far half of what fails is off at most, of its error. Shapes: [constants]."""
-        evidence = self.evidence
-        asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
+        evidence, asked = self.evidence, self.asked
         error = np.abs(evidence.got - evidence.true)[asked]
         rest = np.abs(answers - evidence.got)[:, asked]
         with np.errstate(all="ignore"):
@@ -202,8 +208,8 @@ class _Sought:
 def _sought(sought: _Sought) -> tuple[float, Floats] | None:
     """The constant that explains most of what fails, and its answers; None if none comes near."""
     candidates = [each for each in _candidates(sought.own) if each != sought.own]
-    found = sought.answers(candidates)
-    if found is None or not sought.evidence.fails.any():
+    found = sought.answers(candidates) if sought.asked.any() else None
+    if found is None:
         return None
     misses = sought.misses(found)
     starts = [sought.own, candidates[int(np.nanargmin(misses))]]
@@ -235,8 +241,7 @@ def _refined(sought: _Sought, start: float) -> float:
 
     Each number weighs as its error does: what is least is sum(((got - answer) / error)**2).
     """
-    evidence, found = sought.evidence, start
-    asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
+    evidence, asked, found = sought.evidence, sought.asked, start
     for _ in range(_ROUNDS):
         step = _STEP * max(abs(found), _STEP)
         near = sought.answers([found, found - step, found + step])
