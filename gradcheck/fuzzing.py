@@ -276,8 +276,7 @@ def _kind(number: int, dtypes: Sequence[str]) -> FunctionKind:
 def _replayed(campaign: Campaign) -> Iterator[FuzzFailure]:
     for path in sorted(campaign.folder.glob("*.yaml")):
         for case in load(path):
-            campaign.progress.running.clear()
-            campaign.progress.start(f"again: {path.name}")
+            campaign.progress.start_alone(f"again: {path.name}")
             check = failing(campaign, _checks(campaign, case), ())
             if check is None:
                 campaign.mended.append(path)
@@ -315,8 +314,7 @@ def _smallest(
         )
         if check is not None:
             smallest[:] = [(keys, check)]
-            campaign.progress.running.clear()
-            campaign.progress.start(f"made smaller: {_spelled(keys)}")
+            campaign.progress.start_alone(f"made smaller: {_spelled(keys)}")
             raise _Failed
 
     try:

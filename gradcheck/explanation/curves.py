@@ -27,6 +27,7 @@ from gradcheck.explanation.formulas import (
 )
 from gradcheck.explanation.picture import Claim, Curve, Errors, Picture, Tangent
 from gradcheck.explanation.point import number, numbers_text
+from gradcheck.explanation.request import owner_of
 from gradcheck.explanation.statements import (
     coordinate_names,
     derivatives_of,
@@ -157,9 +158,7 @@ def coordinate_of(text: str, names: list[str]) -> int:
 
 def _free(names: Sequence[str], at: Mapping[str, str]) -> str:
     """The first number of an input that has no value; the first of all where each has one."""
-    owners = [name.removeprefix("re ").removeprefix("im ").partition("[")[0] for name in names]
-    free = (name for name, owner in zip(names, owners, strict=True) if owner not in at)
-    return next(free, names[0])
+    return next((name for name in names if owner_of(name) not in at), names[0])
 
 
 def output_of(

@@ -23,7 +23,6 @@ _BAR = 14  # pixels: the width of the scale
 _LEVELS = 14
 _POLE = 100.0  # a range this many times that of the middle nine tenths is a pole's
 _COLOURS = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]  # viridis
-_WRONG = "#c1121f"
 _FINER = 4  # so many times: cells between points, by which the levels have smooth borders
 
 
@@ -139,7 +138,7 @@ def _crosses(surface: Surface, across: Axis, up: Axis) -> Iterator[str]:
     spots = zip(across.pixels(surface.x[columns]), up.pixels(surface.y[rows]), strict=True)
     path = "".join(f"M{x - 2:.1f} {y - 2:.1f}l4 4m-4 0l4-4" for x, y in spots)
     if path:
-        yield f'<path d="{path}" stroke="{_WRONG}" fill="none"/>'
+        yield f'<path d="{path}" {paint("red")}/>'
 
 
 def band_of(numbers: Floats, levels: list[float]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from gradcheck.answer import Floats, Ruling
 from gradcheck.catalog.checks import Check
 from gradcheck.dtypes import DTYPES
 from gradcheck.explanation.point import is_inside, values_at
+from gradcheck.explanation.request import owner_of
 from gradcheck.explanation.statements import (
     coordinate_names,
     derivative_place,
@@ -107,7 +108,7 @@ def _entry_of(result: Any, which: int, place: int, formula: Lowered) -> Tensor:
 
 def _point(check: Check, name: str, at: Mapping[str, str]) -> Floats:
     """Shapes: [coordinates]."""
-    owner = name.removeprefix("re ").removeprefix("im ").partition("[")[0]
+    owner = owner_of(name)
     shapes = {port.name: port.shape for port in check.variant.formula.ports}
     alone = math.prod(shapes[owner]) == 1  # what runs needs no value
     fixed = {owner: str(np.zeros(shapes[owner]).tolist()), **at} if alone else at

@@ -55,6 +55,11 @@ class Progress:
     def start(self, name: str) -> None:
         self.running[name] = self.clock()
 
+    def start_alone(self, name: str) -> None:
+        """Note that this runs, and nothing else any more."""
+        self.running.clear()
+        self.start(name)
+
     def end(
         self, name: str, kind: str, verdict: str, *, failure: str = "", seconds: float | None = None
     ) -> None:

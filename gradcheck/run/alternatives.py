@@ -191,20 +191,16 @@ def _retransposed(block: Array) -> Array | None:
     return np.swapaxes(block.reshape(*lead, columns, rows), -1, -2)
 
 
-def _interleaved(block: Array) -> Array | None:
-    """The halves of the last axis, read as if they were its even and odd entries."""
-    if not block.ndim or block.shape[-1] % 2 or block.shape[-1] < _FEWEST_IN_PAIRS:
-        return None
-    halves = block.reshape(*block.shape[:-1], 2, -1)
-    return np.swapaxes(halves, -1, -2).reshape(block.shape)
+def _rearranged(*groups: int) -> Callable[[Array], Array | None]:
+    """The last axis with halves for pairs: (2, -1) reads its halves as even and odd entries."""
 
+    def move(block: Array) -> Array | None:
+        if not block.ndim or block.shape[-1] % 2 or block.shape[-1] < _FEWEST_IN_PAIRS:
+            return None
+        grouped = block.reshape(*block.shape[:-1], *groups)
+        return np.swapaxes(grouped, -1, -2).reshape(block.shape)
 
-def _in_halves(block: Array) -> Array | None:
-    """The even and the odd entries of the last axis, read as if they were its halves."""
-    if not block.ndim or block.shape[-1] % 2 or block.shape[-1] < _FEWEST_IN_PAIRS:
-        return None
-    pairs = block.reshape(*block.shape[:-1], -1, 2)
-    return np.swapaxes(pairs, -1, -2).reshape(block.shape)
+    return move
 
 
 _FEWEST_IN_PAIRS = 4
@@ -238,8 +234,8 @@ _MOVES: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
         )
         for axis in (-1, -2)
     ),
-    ("pairs and halves are mistaken", _interleaved),
-    ("pairs and halves are mistaken", _in_halves),
+    ("pairs and halves are mistaken", _rearranged(2, -1)),
+    ("pairs and halves are mistaken", _rearranged(-1, 2)),
 )
 
 
@@ -455,17 +451,16 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
     """Yield a factor of each entry's own; and the same Jacobian at every point, whichever it is."""
     if not evidence.in_floats.any():  # complex numbers
         return
-    asked = evidence.fails & evidence.usable & np.isfinite(evidence.got)
-    factors = _fitted(evidence.true[:, :, None], evidence.got, asked)
+    factors = _fitted(evidence.true[:, :, None], evidence.got, evidence.asked)
     if factors is not None and factors.shape[0] > 1:
-        factors[~asked.any(axis=0)] = 1.0
+        factors[~evidence.asked.any(axis=0)] = 1.0
         told = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD, 0])
         more = ", ..." if len(factors) > _MOST_TOLD else ""
         text = f"a factor of each entry's own: {told}{more}"
         yield Alternative(GuessKind.FACTOR, text, evidence.true * factors[:, 0], fitted=1)
     for along in _what_a_slope_meets(evidence):
-        slopes = _fitted(along, evidence.got, asked)
-        if slopes is not None and not _is_so_itself(along, evidence, asked):
+        slopes = _fitted(along, evidence.got, evidence.asked)
+        if slopes is not None and not _is_so_itself(along, evidence):
             base = np.einsum("rks,ks->rk", along, slopes)
             text = "stale: the slope is that of another call, the same at every point"
             yield Alternative(GuessKind.STALE, text, base, fitted=along.shape[2])
@@ -504,13 +499,13 @@ def _fitted(along: Floats, numbers: Floats, asked: Mask) -> Floats | None:
     return found
 
 
-def _is_so_itself(along: Floats, evidence: Evidence, asked: Mask) -> bool:
+def _is_so_itself(along: Floats, evidence: Evidence) -> bool:
     """Whether the true slope is the same at every point, too: of a linear function."""
-    slopes = _fitted(along, evidence.true, asked)
+    slopes = _fitted(along, evidence.true, evidence.asked)
     if slopes is None:
         return False
     rest = np.abs(np.einsum("rks,ks->rk", along, slopes) - evidence.true)
-    return bool((rest <= _ALIKE * np.abs(evidence.got - evidence.true))[asked].all())
+    return bool((rest <= _ALIKE * np.abs(evidence.got - evidence.true))[evidence.asked].all())
 
 
 _ALIKE = 1e-6

@@ -78,6 +78,11 @@ class Evidence:
         yield np.ones(self.true.shape)
 
     @property
+    def asked(self) -> Mask:
+        """The failing numbers that an alternative must explain."""
+        return self.fails & self.usable & np.isfinite(self.got)
+
+    @property
     def free_ports(self) -> tuple[Port, ...]:
         """The ports that the free side runs over; none where several sides are free, or none is."""
         return self.session.variant.formula.free_ports(self.query)

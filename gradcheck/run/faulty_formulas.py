@@ -5,7 +5,6 @@ Each fault is planted in one step of the array graph, and the graph is derived a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -19,7 +18,9 @@ from gradcheck.query import Array, Query
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
+    Faulty,
     Rewrite,
+    answered,
     arguments,
     copied,
     evaluated,
@@ -49,11 +50,8 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
                 continue
             base, told = base.reshape(shape), told_of(function, text, node, k)
             yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
-    others = (each(function) for each in (_with_other_masks, _with_one_use, _with_one_index))
-    for kind, text, other in itertools.chain.from_iterable(others):
-        base = evaluated(other, *at)
-        if base is not None:
-            yield Alternative(kind, text, base.reshape(shape))
+    for others in (_with_other_masks, _with_one_use, _with_one_index):
+        yield from answered(evidence, others(function))
 
 
 def lines(
@@ -166,10 +164,7 @@ def _constant(number: float) -> Rewrite:
 # masks
 
 
-_Faulty = tuple[GuessKind, str, GraphFunction]
-
-
-def _with_other_masks(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_other_masks(function: GraphFunction) -> Iterator[Faulty]:
     """The formula without one of its masks, or with one that is off by one."""
     graph = function.graph
     for node in graph.ancestors(function.outputs):
@@ -211,7 +206,7 @@ def _uses(function: GraphFunction) -> dict[int, list[tuple[int, int]]]:
     return found
 
 
-def _with_one_use(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_one_use(function: GraphFunction) -> Iterator[Faulty]:
     """One use of what is used several times counts alone; of two, the other is a missing term."""
     for arg, places in _uses(function).items():
         if not 2 < len(places) <= _MOST_USES:
@@ -226,7 +221,7 @@ def _with_one_use(function: GraphFunction) -> Iterator[_Faulty]:
             yield GuessKind.SUM, text, rewritten(function, changes)
 
 
-def _with_one_index(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_one_index(function: GraphFunction) -> Iterator[Faulty]:
     """Of an entry that is indexed several times one counts alone."""
     for node in live_steps(function):
         attr = function.graph.nodes[node].attr

@@ -99,11 +99,6 @@ def _without_number(evidence: Sequence[Evidence]) -> Guess | None:
     return None
 
 
-def _is_compared(evidence: Evidence) -> Mask:
-    """The failing numbers that an alternative must explain."""
-    return evidence.fails & evidence.usable & np.isfinite(evidence.got)
-
-
 # what another call left
 
 
@@ -237,7 +232,7 @@ def _fit(
     points = set()
     for each, one in zip(evidence, several, strict=True):
         told = _is_told(each, one)
-        asked = _is_compared(each) & told
+        asked = each.asked & told
         line = one.base if one.slope is None else one.base + factor * one.slope
         known = np.isfinite(line)
         rest = np.abs(each.got - line)
@@ -284,7 +279,7 @@ def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tup
         return 0.0, 0.0
     slopes, errors = [], []
     for each, one in zip(evidence, several, strict=True):
-        asked = _is_compared(each) & _is_told(each, one)
+        asked = each.asked & _is_told(each, one)
         tolerance = _tolerance(each, each.got)[asked]
         slopes.append(one.slope[asked] / tolerance)  # type: ignore[index]
         errors.append((each.got - one.base)[asked] / tolerance)
@@ -380,7 +375,7 @@ def _told(fit: _Fit, evidence: Sequence[Evidence], place: str) -> Guess:
 
 def _not_zero(evidence: Sequence[Evidence]) -> Guess | None:
     """Numbers where there are to be none."""
-    if all((each.true[_is_compared(each)] == 0).all() for each in evidence):
+    if all((each.true[each.asked] == 0).all() for each in evidence):
         return Guess(GuessKind.NOT_ZERO, "not zero, where the truth is")
     return None
 
@@ -392,7 +387,7 @@ def _imprecise(evidence: Sequence[Evidence]) -> Guess | None:
     """What is right to some digits: as many as a lower precision has, or others."""
     dtype, errors = evidence[0].session.dtype, []
     for each in evidence:
-        asked = _is_compared(each)
+        asked = each.asked
         got, true = each.got[asked], each.true[asked]
         if (true == 0).any():
             return None
@@ -438,7 +433,7 @@ def _are_of(evidence: Sequence[Evidence], dtype: Dtype) -> bool:
     """
     found = []
     for each in evidence:
-        asked, own = _is_compared(each), np.zeros(each.got.shape, dtype=bool)
+        asked, own = each.asked, np.zeros(each.got.shape, dtype=bool)
         for along in each.directions():
             numbers = each.got / np.where(along == 0, 1.0, along)
             own |= round_to(numbers, dtype) == numbers
@@ -450,9 +445,7 @@ _MOST_OF_THEM = 0.9
 
 
 def _failing_points(evidence: Sequence[Evidence]) -> set[bytes]:
-    return {
-        row.tobytes() for each in evidence for row in each.points[_is_compared(each).any(axis=1)]
-    }
+    return {row.tobytes() for each in evidence for row in each.points[each.asked.any(axis=1)]}
 
 
 def _place(evidence: Sequence[Evidence]) -> str:
@@ -476,9 +469,7 @@ def _region(evidence: Sequence[Evidence]) -> Guess | None:
     An error that fades to nothing ends where rounding hides it, which is no place of its own.
     """
     least = [
-        np.abs(each.got - each.true)[asked] / each.allowed[asked]
-        for each in evidence
-        for asked in [_is_compared(each)]
+        np.abs(each.got - each.true)[each.asked] / each.allowed[each.asked] for each in evidence
     ]
     abrupt = bool(np.nanmin(np.concatenate(least), initial=math.inf) > _ABRUPT)
     wrong = [each.fails & each.usable for each in evidence]

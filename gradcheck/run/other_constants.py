@@ -14,17 +14,18 @@ import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.graph import Graph
-from gradcheck.judge.judge import Mask
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
+    Faulty,
     Rewrite,
     added_input,
+    answered,
     asked_with,
+    change_of,
     copied,
     copied_above,
-    evaluated,
     live_steps,
     rewritten,
     text_of,
@@ -48,10 +49,7 @@ _STEADY = 2.0**-8
 def other_constants(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with another constant, and with one beside a root that was in it."""
     function = GraphFunction.of(evidence.session.variant.formula)
-    for text, other in _with_added_outside(function):
-        base = evaluated(other, evidence.query, evidence.points)
-        if base is not None:
-            yield Alternative(GuessKind.CHAIN, text, base.reshape(evidence.true.shape))
+    yield from answered(evidence, _with_added_outside(function))
     for use in _uses(function):
         for place, graphs in _with_constant(function, use):
             found = _sought(_Sought(evidence, graphs, use.number))
@@ -134,13 +132,13 @@ def _saved_root(function: GraphFunction, root: int, changes: Mapping[int, Rewrit
     def change(graph: Graph, _number: int, args: list[int]) -> int:
         (moving,) = args
         saved = graph.detach(copied_above(function, graph, root, changes))
-        moved = graph.sub(moving, graph.detach(moving))
+        moved = change_of(graph, moving)
         return graph.add(saved, graph.div(moved, graph.add(saved, saved)))
 
     return change
 
 
-def _with_added_outside(function: GraphFunction) -> Iterator[tuple[str, GraphFunction]]:
+def _with_added_outside(function: GraphFunction) -> Iterator[Faulty]:
     """What is added within a root stands outside of it; or so in what is saved of it alone."""
     graph = function.graph
     for root in live_steps(function):
@@ -153,9 +151,10 @@ def _with_added_outside(function: GraphFunction) -> Iterator[tuple[str, GraphFun
                 continue
             text = f"{text_of(graph, added)} stands outside of {text_of(graph, root)}"
             change = _outside(function, found.args[0], added, inner.args[1 - k])
-            yield text, rewritten(function, {root: change})
+            yield GuessKind.CHAIN, text, rewritten(function, {root: change})
             saved = _saved_root(function, root, {root: change})
-            yield f"{text}, as it is saved", rewritten(function, {root: saved})
+            told = f"{text}, as it is saved"
+            yield GuessKind.CHAIN, told, rewritten(function, {root: saved})
 
 
 def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Rewrite:
@@ -179,12 +178,6 @@ class _Sought:
     graphs: DerivativeGraphs
     own: float
 
-    @property
-    def asked(self) -> Mask:
-        """What a constant is to explain: numbers that fail beside a truth."""
-        evidence = self.evidence
-        return evidence.fails & evidence.usable & np.isfinite(evidence.got)
-
     def answers(self, constants: Sequence[float], nudge: float = 0.0) -> Floats | None:
         """What the function gives, its points moved by so much. Shapes: [constants, rows, k]."""
         evidence = self.evidence
@@ -198,7 +191,7 @@ class _Sought:
 
     def misses(self, answers: Floats) -> Floats:
         """How far half of what fails is off at most, of its error. Shapes: [constants]."""
-        evidence, asked = self.evidence, self.asked
+        evidence, asked = self.evidence, self.evidence.asked
         error = np.abs(evidence.got - evidence.true)[asked]
         rest = np.abs(answers - evidence.got)[:, asked]
         with np.errstate(all="ignore"):
@@ -208,7 +201,7 @@ class _Sought:
 def _sought(sought: _Sought) -> tuple[float, Floats] | None:
     """The constant that explains most of what fails, and its answers; None if none comes near."""
     candidates = [each for each in _candidates(sought.own) if each != sought.own]
-    found = sought.answers(candidates) if sought.asked.any() else None
+    found = sought.answers(candidates) if sought.evidence.asked.any() else None
     if found is None:
         return None
     misses = sought.misses(found)
@@ -241,7 +234,7 @@ def _refined(sought: _Sought, start: float) -> float:
 
     Each number weighs as its error does: what is least is sum(((got - answer) / error)**2).
     """
-    evidence, asked, found = sought.evidence, sought.asked, start
+    evidence, asked, found = sought.evidence, sought.evidence.asked, start
     for _ in range(_ROUNDS):
         step = _STEP * max(abs(found), _STEP)
         near = sought.answers([found, found - step, found + step])

@@ -6,16 +6,17 @@ The array graph of a formula is copied, and some of its steps are made otherwise
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from gradcheck.answer import Floats
+from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Port, Query, Shape, split
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.query_rows import in_floats
+from gradcheck.run.evidence import Alternative, Evidence
 
 _MOST_STEPS = 60
 """Steps of a formula each of which is tried with a fault."""
@@ -48,6 +49,18 @@ def evaluated(function: GraphFunction | None, query: Query, points: Floats) -> F
     Shapes: points [count, n]; [count, *free].
     """
     return None if function is None else evaluated_graphs(DerivativeGraphs(function), query, points)
+
+
+Faulty = tuple[GuessKind, str, GraphFunction]
+"""The kind of a fault, what it is in words, and the formula with it."""
+
+
+def answered(evidence: Evidence, functions: Iterable[Faulty]) -> Iterator[Alternative]:
+    """What functions with a fault would have given, those that do not tell left out."""
+    for kind, text, other in functions:
+        base = evaluated(other, evidence.query, evidence.points)
+        if base is not None:
+            yield Alternative(kind, text, base.reshape(evidence.true.shape))
 
 
 def evaluated_graphs(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:
@@ -83,6 +96,11 @@ def rewritten(function: GraphFunction, changes: Mapping[int, Rewrite]) -> GraphF
 def copied(function: GraphFunction, graph: Graph, number: int, args: Sequence[int]) -> int:
     node = function.graph.nodes[number]
     return graph.put(node.op, args, node.attr, node.shape, node.kind)
+
+
+def change_of(graph: Graph, node: int) -> int:
+    """What a node changes by: 0, with the node's own derivatives."""
+    return graph.sub(node, graph.detach(node))
 
 
 _UNCHANGED: Mapping[int, Rewrite] = {}
@@ -129,7 +147,7 @@ def sloped(
         moving = args[k]
         args[k] = graph.detach(moving)
         step = copied(function, graph, number, args)
-        change_of_it = graph.sub(moving, graph.detach(moving))
+        change_of_it = change_of(graph, moving)
         return graph.add(step, slope(graph, graph.detach(step), change_of_it))
 
     return rewritten(function, {node: change})

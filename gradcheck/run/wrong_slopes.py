@@ -5,7 +5,7 @@ The step keeps its value; what passes it on the way back is altered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -22,13 +22,15 @@ from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
+    Faulty,
     Rewrite,
     added_input,
+    answered,
     arguments,
     asked_with,
+    change_of,
     copied,
     copied_above,
-    evaluated,
     is_moving,
     live_steps,
     rewritten,
@@ -44,27 +46,18 @@ _MOST_FACTORS = 24
 _MOST_NUMBERS = 1 << 19
 """Of the argument of a step, for all rows and factors."""
 
-_Faulty = tuple[GuessKind, str, GraphFunction]
-
 
 def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula where the derivative of one step by one argument is another."""
     function = GraphFunction.of(evidence.session.variant.formula)
-    yield from _answered(evidence, _with_running_sums(function))
-    yield from _answered(evidence, _with_matrices_transposed(function))
+    yield from answered(evidence, _with_running_sums(function))
+    yield from answered(evidence, _with_matrices_transposed(function))
     yield from _with_factors(function, evidence)
-    yield from _answered(evidence, _with_other_slopes(function))
-    yield from _answered(evidence, _with_other_factors(function))
+    yield from answered(evidence, _with_other_slopes(function))
+    yield from answered(evidence, _with_other_factors(function))
 
 
-def _answered(evidence: Evidence, functions: Iterable[_Faulty]) -> Iterator[Alternative]:
-    for kind, text, other in functions:
-        base = evaluated(other, evidence.query, evidence.points)
-        if base is not None:
-            yield Alternative(kind, text, base.reshape(evidence.true.shape))
-
-
-def _with_running_sums(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_running_sums(function: GraphFunction) -> Iterator[Faulty]:
     """Running sums whose derivative runs in the other direction, or leaves each own entry out."""
     for node in live_steps(function):
         if function.graph.nodes[node].op == "cumsum":
@@ -100,12 +93,13 @@ def _run(function: GraphFunction, node: int) -> tuple[int, bool]:
     return int(axis), bool(reverse)
 
 
-def _with_matrices_transposed(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_matrices_transposed(function: GraphFunction) -> Iterator[Faulty]:
     """Products and inverses of square matrices, in whose derivative one of them is transposed."""
     for node, k in arguments(function):
         found = function.graph.nodes[node]
         if found.op == "bmm" and len({function.graph.shape(arg) for arg in found.args}) == 1:
-            changes = [_product(k)]
+            other = found.args[1 - k]
+            changes = [_made_with(function, (node, k), other, turned=True)]
         elif found.op == "inverse":
             changes = [_inverse(*each) for each in ((True, False), (False, True), (True, True))]
         else:
@@ -117,24 +111,11 @@ def _with_matrices_transposed(function: GraphFunction) -> Iterator[_Faulty]:
                 yield GuessKind.MOVED, told, rewritten(function, {node: change})
 
 
-def _product(k: int) -> Rewrite:
-    """The derivative by one factor is a product with the transpose of the other."""
-
-    def change(graph: Graph, _number: int, args: list[int]) -> int:
-        moved = graph.sub(args[k], graph.detach(args[k]))
-        turned = graph.transposed(graph.detach(args[1 - k]))
-        held = [graph.detach(arg) if j == k else arg for j, arg in enumerate(args)]
-        along = graph.bmm(*((moved, turned) if k == 0 else (turned, moved)))
-        return graph.add(graph.bmm(*held), along)
-
-    return change
-
-
 def _inverse(left: bool, right: bool) -> Rewrite:  # noqa: FBT001 - of the two factors
     """Of -A⁻¹ dA A⁻¹ the left inverse is transposed, or the right one, or both."""
 
     def change(graph: Graph, _number: int, args: list[int]) -> int:
-        moved = graph.sub(args[0], graph.detach(args[0]))
+        moved = change_of(graph, args[0])
         inverse = graph.inverse(graph.detach(args[0]))
         first, last = (graph.transposed(inverse) if each else inverse for each in (left, right))
         return graph.sub(inverse, graph.bmm(graph.bmm(first, moved), last))
@@ -145,7 +126,7 @@ def _inverse(left: bool, right: bool) -> Rewrite:  # noqa: FBT001 - of the two f
 # another number of the formula in a product's derivative
 
 
-def _with_other_factors(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_other_factors(function: GraphFunction) -> Iterator[Faulty]:
     """Products whose derivative by one factor is made with another step than the other factor."""
     graph, others = function.graph, _factors(function)
     if len(others) > _MOST_FACTORS:
@@ -175,7 +156,7 @@ def _made_with(
     op = function.graph.nodes[node].op
 
     def change(graph: Graph, number: int, args: list[int]) -> int:
-        moved = graph.sub(args[k], graph.detach(args[k]))
+        moved = change_of(graph, args[k])
         factor = graph.detach(copied_above(function, graph, other))
         factor = graph.transposed(factor) if turned else factor
         pair = (moved, factor) if k == 0 else (factor, moved)
@@ -189,7 +170,7 @@ def _made_with(
 # another expression of the operator's derivative
 
 
-def _with_other_slopes(function: GraphFunction) -> Iterator[_Faulty]:
+def _with_other_slopes(function: GraphFunction) -> Iterator[Faulty]:
     """Operators whose derivative is written with one part less, or with another sign."""
     for node, k in arguments(function):
         found = function.graph.nodes[node]
@@ -246,7 +227,7 @@ def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> Graph
         if isinstance(found.attr, int):
             scope["n"] = graph.constant(found.attr)
         factor = Lowering(graph, scope, private=PRIVATE).value(tree)
-        moved = graph.sub(args[k], held[k])
+        moved = change_of(graph, args[k])
         others = [held[j] if j == k else arg for j, arg in enumerate(args)]
         step = copied(function, graph, number, others)
         return graph.add(step, graph.elementwise("mul", factor, moved))
@@ -354,7 +335,7 @@ def _times_input(function: GraphFunction, k: int) -> Rewrite:
     def change(graph: Graph, number: int, args: list[int]) -> int:
         held = graph.detach(args[k])
         weight = added_input(function, graph, graph.shape(held))
-        args[k] = graph.add(held, graph.elementwise("mul", weight, graph.sub(args[k], held)))
+        args[k] = graph.add(held, graph.elementwise("mul", weight, change_of(graph, args[k])))
         return copied(function, graph, number, args)
 
     return change

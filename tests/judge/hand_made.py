@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -47,16 +48,56 @@ def judged(  # noqa: PLR0913 - as the judge
     ).at(0)
 
 
+@dataclass
+class Told:
+    """What the judge is told, of all numbers alike; ``asked`` keeps which it asked about."""
+
+    stress: ErrorBounds = CALM
+    leaves_range: bool = False
+    spread: float = 0.0
+    ranged: float = 0.0
+    left: str = ""
+    opaque: str = ""
+    by_norm: str = ""
+    near: tuple = ()
+    norms: ErrorBounds | None = None
+    asked: dict = field(default_factory=dict)
+
+    def of(self, mask, name, answer):
+        self.asked[name] = mask.tolist()
+        return answer
+
+    def own(self, mask, error):
+        self.asked["error"] = error.tolist()
+        columns = (
+            np.full(mask.shape, value, dtype=object if isinstance(value, str) else float)
+            for value in (self.spread, self.ranged, self.left, self.opaque, self.by_norm)
+        )
+        return self.of(mask, "own", OwnRounding(*columns))
+
+
+def asked(got, truths, told, *, dtype=DOUBLE):
+    """All judgements, of numbers beside their truths."""
+    balls, status, stated = (
+        np.concatenate([getattr(truth, name) for truth in truths])
+        for name in ("balls", "status", "stated")
+    )
+    norms = told.norms and (lambda mask: told.of(mask, "norms", told.norms))
+    return judge(
+        np.array(got),
+        expected(balls, status, stated),
+        dtype,
+        lambda mask: told.of(mask, "bounds", told.stress),
+        lambda mask: told.of(mask, "range", np.full(mask.shape, told.leaves_range)),
+        told.own,
+        lambda mask: told.of(mask, "near", told.near),
+        bounds_by_norm=norms,
+    )
+
+
 def ruled_of_code_that_shows_itself(got, truth, stress, *, dtype=DOUBLE):
     """The ruling on a number of code that does not move when its operations do."""
-    parts = (stress.conditioning, stress.rounding, stress.scale, stress.underflows)
-    bounds = ErrorBounds(*(np.array([part]) for part in parts))
-
-    def still(mask, _error):
-        return OwnRounding.unknown(mask.shape, "")
-
-    stays = np.array([False])
-    return judge(np.array([got]), truth, dtype, lambda _: bounds, lambda _: stays, still).at(0)
+    return asked([got], [truth], Told(stress), dtype=dtype).at(0)
 
 
 def ruled(  # noqa: PLR0913 - what the judge is told, each by its name

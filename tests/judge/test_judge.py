@@ -13,6 +13,8 @@ from hand_made import (
     LEAST,
     SINGLE,
     ULP,
+    Told,
+    asked,
     how,
     judged,
     ruled,
@@ -23,7 +25,6 @@ from hand_made import (
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.dtypes import DTYPES
-from gradcheck.judge.judge import OwnRounding, judge
 from gradcheck.ops.balls import working
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 
@@ -407,23 +408,9 @@ def test_half_precision_is_not_blamed_for_what_its_own_sums_lose(got, bounds, dt
 
 def by_norm(got, true, size, *, kernel="svd"):
     """One small entry of an array whose largest entry is ``size``."""
-    bounds = ErrorBounds(*(np.array([part]) for part in (0.0, 0.0, 0.0, False)))
     largest = ErrorBounds(*(np.array([part]) for part in (size, 0.0, size, False, size)))
-
-    def opaque(mask, _error):
-        found = OwnRounding.unknown(mask.shape, "_linalg_svd")
-        found.by_norm[:] = kernel
-        return found
-
-    return judge(
-        np.array([got]),
-        settled(true),
-        DOUBLE,
-        lambda _: bounds,
-        lambda _: np.array([False]),
-        opaque,
-        bounds_by_norm=lambda _: largest,
-    ).at(0)
+    told = Told(opaque="_linalg_svd", by_norm=kernel, norms=largest)
+    return asked([got], [settled(true)], told).at(0)
 
 
 def test_an_error_that_is_small_by_norm_is_inaccurate_where_the_kernel_is_stable_by_norm():

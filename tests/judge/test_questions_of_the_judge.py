@@ -1,13 +1,24 @@
 """What the judge asks about numbers that are not simply right, and what it makes of the answers."""
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from flint import arb
-from hand_made import CALM, DOUBLE, LEAST, SINGLE, ULP, settled, truth_of
+from hand_made import (
+    CALM,
+    DOUBLE,
+    LEAST,
+    SINGLE,
+    ULP,
+    Told,
+    asked,
+    how,
+    settled,
+    truth_of,
+)
 
 from gradcheck.answer import Grade, Ruling
 from gradcheck.dtypes import DTYPES
@@ -18,64 +29,15 @@ from gradcheck.judge.judge import (
     Judgements,
     OwnRounding,
     expected,
-    judge,
     margins,
 )
 from gradcheck.reference.array_bounds import ArrayErrorBounds as ErrorBounds
 from gradcheck.reference.enclosures import Status
 
 
-@dataclass
-class Told:
-    """What the judge is told, of all numbers alike; ``asked`` keeps which it asked about."""
-
-    stress: ErrorBounds = CALM
-    leaves_range: bool = False
-    spread: float = 0.0
-    ranged: float = 0.0
-    left: str = ""
-    opaque: str = ""
-    by_norm: str = ""
-    near: tuple = ()
-    norms: ErrorBounds | None = None
-    asked: dict = field(default_factory=dict)
-
-    def of(self, mask, name, answer):
-        self.asked[name] = mask.tolist()
-        return answer
-
-    def own(self, mask, error):
-        self.asked["error"] = error.tolist()
-        columns = (
-            np.full(mask.shape, value, dtype=object if isinstance(value, str) else float)
-            for value in (self.spread, self.ranged, self.left, self.opaque, self.by_norm)
-        )
-        return self.of(mask, "own", OwnRounding(*columns))
-
-
-def asked(got, truths, told, *, dtype=DOUBLE):
-    """All judgements, of numbers beside their truths."""
-    balls, status, stated = (
-        np.concatenate([getattr(truth, name) for truth in truths])
-        for name in ("balls", "status", "stated")
-    )
-    norms = told.norms and (lambda mask: told.of(mask, "norms", told.norms))
-    return judge(
-        np.array(got),
-        expected(balls, status, stated),
-        dtype,
-        lambda mask: told.of(mask, "bounds", told.stress),
-        lambda mask: told.of(mask, "range", np.full(mask.shape, told.leaves_range)),
-        told.own,
-        lambda mask: told.of(mask, "near", told.near),
-        bounds_by_norm=norms,
-    )
-
-
-def ruled(got, truth, told, *, dtype=DOUBLE):
+def ruled_when(got, truth, told, *, dtype=DOUBLE):
     """Of one number its ruling, or for an agreement its grade."""
-    found = asked([got], [truth], told, dtype=dtype).at(0)
-    return found.grade or found.ruling
+    return how(asked([got], [truth], told, dtype=dtype).at(0))
 
 
 TRUE = settled(1.5)
@@ -139,17 +101,17 @@ OTHER = settled(2.5)  # the truth on the other side of a tie
     ],
 )
 def test_an_answer_that_belongs_to_an_input_nearby_is_stable(got, truth, near, ruling):
-    assert ruled(got, truth, Told(near=(near,))) is ruling
+    assert ruled_when(got, truth, Told(near=(near,))) is ruling
 
 
 def test_any_of_the_inputs_nearby_may_explain_an_answer():
-    assert ruled(2.5, TRUE, Told(near=(settled(3.5), OTHER))) is Grade.STABLE
+    assert ruled_when(2.5, TRUE, Told(near=(settled(3.5), OTHER))) is Grade.STABLE
 
 
 def test_so_it_is_where_the_truth_there_has_not_all_its_digits_in_float64():
     near = settled(Fraction(3) * Fraction(2) ** -1000)
-    assert ruled(2.0**-999, TRUE, Told(near=(near,))) is Grade.STABLE
-    assert ruled(2.0**-20, TRUE, Told(near=(near,))) is Ruling.DISAGREE
+    assert ruled_when(2.0**-999, TRUE, Told(near=(near,))) is Grade.STABLE
+    assert ruled_when(2.0**-20, TRUE, Told(near=(near,))) is Ruling.DISAGREE
 
 
 # the code's own rounding: four times how far apart its answers lie, and half an ulp
@@ -214,7 +176,7 @@ def test_an_overflow_in_the_code_is_named_and_excuses_no_answer_that_a_case_stat
     told = Told(ranged=1.0, left="exp overflows")
     found = asked([2.5], [TRUE], told).at(0)
     assert found.reason == "the code leaves the dtype's range: exp overflows"
-    assert ruled(2.5, settled(1.5, "stated"), told) is Ruling.DISAGREE
+    assert ruled_when(2.5, settled(1.5, "stated"), told) is Ruling.DISAGREE
 
 
 # infinities that the code would not give, were its range not left
@@ -277,7 +239,7 @@ EDGE = Fraction(2) ** 128 - Fraction(2) ** 103  # from here on float32 rounds to
     ],
 )
 def test_infinity_is_right_where_all_of_the_truth_rounds_to_it(truth, grade):
-    assert ruled(math.inf, truth, Told(), dtype=SINGLE) is grade
+    assert ruled_when(math.inf, truth, Told(), dtype=SINGLE) is grade
 
 
 # truths that are known but for a little
@@ -285,10 +247,10 @@ def test_infinity_is_right_where_all_of_the_truth_rounds_to_it(truth, grade):
 
 def test_an_error_is_counted_to_the_far_end_of_a_truth_and_to_the_near_end_of_a_hull():
     wide = arb(1.5, 2.5 * ULP)
-    assert ruled(1.5 + ULP, truth_of(wide), Told()) is Grade.FAITHFUL
-    assert ruled(1.5 + 2 * ULP, truth_of(wide), Told()) is Ruling.DISAGREE
-    assert ruled(1.5 + 6 * ULP, truth_of(wide, "kink"), Told()) is Grade.FAITHFUL
-    assert ruled(1.5 + 7 * ULP, truth_of(wide, "kink"), Told()) is Ruling.DISAGREE
+    assert ruled_when(1.5 + ULP, truth_of(wide), Told()) is Grade.FAITHFUL
+    assert ruled_when(1.5 + 2 * ULP, truth_of(wide), Told()) is Ruling.DISAGREE
+    assert ruled_when(1.5 + 6 * ULP, truth_of(wide, "kink"), Told()) is Grade.FAITHFUL
+    assert ruled_when(1.5 + 7 * ULP, truth_of(wide, "kink"), Told()) is Ruling.DISAGREE
 
 
 def test_a_relative_error_is_of_the_largest_that_the_truth_may_be():
@@ -310,7 +272,7 @@ def test_a_relative_error_is_of_the_largest_that_the_truth_may_be():
 )
 def test_digits_are_those_of_the_number_or_of_its_array(got, size, grade):
     told = Told(replace(CALM, conditioning=1e16, size=size))
-    assert ruled(got, TRUE, told) is grade
+    assert ruled_when(got, TRUE, told) is grade
 
 
 @pytest.mark.parametrize(
@@ -318,7 +280,7 @@ def test_digits_are_those_of_the_number_or_of_its_array(got, size, grade):
 )
 def test_what_rounding_of_the_formula_explains_ends_where_it_is_derived_to_end(error, ruling):
     told = Told(replace(CALM, rounding=49.75 * ULP))
-    assert ruled(1.5 + error, TRUE, told) is ruling
+    assert ruled_when(1.5 + error, TRUE, told) is ruling
 
 
 def test_a_range_that_the_formula_leaves_widens_nothing_where_a_case_states_the_answer():
@@ -345,7 +307,7 @@ def test_code_that_cannot_be_asked_is_stable_by_norm_nowhere():
     norms = ErrorBounds(*(np.array([part]) for part in (1e3, 0.0, 1e3, False, 1e3)))
     told = Told(norms=norms)
     told.own = lambda mask, _error: OwnRounding.unknown(mask.shape, "_linalg_svd")
-    assert ruled(1.5 + 100 * ULP, TRUE, told) is Ruling.DISAGREE
+    assert ruled_when(1.5 + 100 * ULP, TRUE, told) is Ruling.DISAGREE
     assert "norms" not in told.asked
 
 
@@ -367,8 +329,8 @@ def test_the_norm_of_an_array_ends_what_it_explains(error, size, ruling):
 def test_of_half_the_norm_no_digit_is_right():
     norms = ErrorBounds(*(np.array([part]) for part in (1e30, 0.0, 1e30, False, 4.0)))
     told = Told(opaque="_linalg_svd", by_norm="svd", norms=norms)
-    assert ruled(3.0, settled(1.0), told) is Ruling.INACCURATE
-    assert ruled(3.0 + 2 * ULP, settled(1.0), told) is Ruling.DISAGREE
+    assert ruled_when(3.0, settled(1.0), told) is Ruling.INACCURATE
+    assert ruled_when(3.0 + 2 * ULP, settled(1.0), told) is Ruling.DISAGREE
 
 
 def test_the_norm_is_asked_of_what_is_still_open():
@@ -403,7 +365,7 @@ def test_margins_are_what_the_judge_rules_by(dtype, true, stress):
 
 
 def ruled_at(got, true, stress, dtype):
-    return ruled(got, settled(true), Told(stress), dtype=dtype)
+    return ruled_when(got, settled(true), Told(stress), dtype=dtype)
 
 
 def test_the_parts_of_a_margin_are_ordered_as_the_judge_grades():
