@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "run"))  # no package, on purpose
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # no packages, on purpose
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "diagnosis"))
 from planted_errors import CONTROLS, FUNCTIONS, MIXED, PLANTED, Planted, guess_of
 
 from gradcheck.answer import RunOptions

@@ -31,6 +31,7 @@ from gradcheck.catalog.inline import case_of, flow
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.catalog.load import load
 from gradcheck.cluster import Cluster, Feed, Unit, done
+from gradcheck.diagnosis import examine
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.language.nodes import (
@@ -49,7 +50,6 @@ from gradcheck.methods import DEFAULT_WITNESSES, METHODS
 from gradcheck.ops.table import OPERATORS
 from gradcheck.report.failure_text import block, facts_of
 from gradcheck.report.progress import Display, Progress, Unshown
-from gradcheck.run import examine
 from gradcheck.run.ruling import rule
 from gradcheck.strategies import formulas
 

@@ -17,6 +17,7 @@ from gradcheck.catalog.checks import Check, plan
 from gradcheck.catalog.inline import NAME
 from gradcheck.catalog.known_failures import known_of
 from gradcheck.devices import make_known
+from gradcheck.diagnosis import examine
 from gradcheck.dtypes import DTYPES
 from gradcheck.errors import CatalogError
 from gradcheck.implementations.given import Given, case_given, name_given
@@ -27,7 +28,6 @@ from gradcheck.report.causes import Failure, by_cause
 from gradcheck.report.failure_text import block, facts_of
 from gradcheck.report.records import record, run_facts
 from gradcheck.report.result import GradientDisagreement, Result, verdict_of, were_on, worst_of
-from gradcheck.run import examine
 
 __all__ = ["GradientDisagreement", "Result", "verify"]
 

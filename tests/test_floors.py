@@ -21,6 +21,7 @@ FLOORS = (
     {"points"},
     {"report"},
     {"run", "strategies"},
+    {"diagnosis"},
     {"benchmark", "coverage", "explanation", "fuzzing", "mutation"},
     {"plugin", "cli", "verification", "presentation"},
 )

@@ -37,7 +37,7 @@ gradcheck.__main__.main()
 SWALLOWED = """
 import gc, os, signal, sys
 def callback(phase, info):
-    if "gradcheck.run.examination" in sys.modules:
+    if "gradcheck.run.observation" in sys.modules:
         gc.callbacks.remove(callback)
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(1000):
@@ -115,7 +115,7 @@ def test_a_command_ends_although_a_callback_would_swallow_it(command):
 
 def test_such_a_callback_does_swallow_what_python_raises():
     program = (
-        f"import sys\nsys.modules['gradcheck.run.examination'] = sys\n{SWALLOWED}\ngc.collect()\n"
+        f"import sys\nsys.modules['gradcheck.run.observation'] = sys\n{SWALLOWED}\ngc.collect()\n"
     )
     done = python(program + "print('goes on')")
     assert (done.returncode, done.stdout) == (0, "goes on\n")

@@ -18,9 +18,9 @@ from gradcheck.benchmark.timing import CommandCost, Spread, cost_of
 from gradcheck.catalog.case import Case
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.files import catalog_folder
+from gradcheck.diagnosis import examine
 from gradcheck.methods import DEFAULT_WITNESSES
 from gradcheck.report import records
-from gradcheck.run import examine
 
 ITEMS = 10_000
 _PYTEST = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")

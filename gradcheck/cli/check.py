@@ -136,7 +136,7 @@ def judge_case(case: Case, choice: Choice, run_options: RunOptions) -> JudgedChe
     """
     _refuse_unreachable(case)
     from gradcheck.catalog.checks import plan  # FLINT, which --help need not wait for
-    from gradcheck.run import examine  # torch, which a wrong formula need not wait for
+    from gradcheck.diagnosis import examine  # torch, which a wrong formula need not wait for
 
     devices = choose(choice.device)
     checks = plan([case], devices=devices, dtypes=choice.dtypes, witnesses=choice.witnesses)

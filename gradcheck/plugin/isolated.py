@@ -38,7 +38,7 @@ def examined(check: Check, run_options: RunOptions, modules: ProjectModules) -> 
 
     ``modules`` are those of the project, from which the check's own code may be imported.
     """
-    from gradcheck.run import examine  # brings torch, which collecting must not pay for
+    from gradcheck.diagnosis import examine  # brings torch, which collecting must not pay for
 
     own = check.implementation.function is not None
     try:
@@ -72,7 +72,7 @@ def serve() -> None:
     _go_first_where_memory_is_short()
     setup: Setup = pickle.load(questions)
     prepare_torch(setup.devices, worker=setup.one_thread)
-    import_module("gradcheck.run")  # what a check is not to be charged for
+    import_module("gradcheck.diagnosis")  # what a check is not to be charged for
     modules = ProjectModules(setup.root)
     waiting: SimpleQueue[CheckRequest] = SimpleQueue()
     Thread(target=_hear, args=(questions, waiting), daemon=True).start()

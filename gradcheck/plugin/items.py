@@ -111,7 +111,7 @@ def _in_process(item: CheckItem) -> Ended:
 
     with Deferred():  # within torch's own start a KeyboardInterrupt aborts the process
         device_name = ready_device(item.config, item.check.device)
-        import_module("gradcheck.run")
+        import_module("gradcheck.diagnosis")
     run_options = settings_of(item.config).run_options
     try:
         return Ended(*examined(item.check, run_options, project_modules(item.config)), device_name)

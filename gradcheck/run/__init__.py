@@ -1,5 +1,1 @@
 """Running checks: a case's points are put to a witness, and its answers to the judge."""
-
-from gradcheck.run.examination import examine
-
-__all__ = ["examine"]

@@ -32,7 +32,7 @@ from gradcheck.methods._torch.rounding import AnswerKey
 from gradcheck.query import Array, Port, Query, owners
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.factors import factor_text, term_text
-from gradcheck.run.faulty_formulas import lines
+from gradcheck.run.lines import lines
 from gradcheck.run.observation import Finding, Judged, Observation
 from gradcheck.run.session import Session
 

@@ -6,17 +6,16 @@ The array graph of a formula is copied, and some of its steps are made otherwise
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from gradcheck.answer import Floats, GuessKind
+from gradcheck.answer import Floats
 from gradcheck.graph.derivatives import NoDerivative
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Port, Query, Shape, split
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.query_rows import in_floats
-from gradcheck.run.evidence import Alternative, Evidence
 
 _MOST_STEPS = 60
 """Steps of a formula each of which is tried with a fault."""
@@ -49,18 +48,6 @@ def evaluated(function: GraphFunction | None, query: Query, points: Floats) -> F
     Shapes: points [count, n]; [count, *free].
     """
     return None if function is None else evaluated_graphs(DerivativeGraphs(function), query, points)
-
-
-Faulty = tuple[GuessKind, str, GraphFunction]
-"""The kind of a fault, what it is in words, and the formula with it."""
-
-
-def answered(evidence: Evidence, functions: Iterable[Faulty]) -> Iterator[Alternative]:
-    """What functions with a fault would have given, those that do not tell left out."""
-    for kind, text, other in functions:
-        base = evaluated(other, evidence.query, evidence.points)
-        if base is not None:
-            yield Alternative(kind, text, base.reshape(evidence.true.shape))
 
 
 def evaluated_graphs(graphs: DerivativeGraphs, query: Query, points: Floats) -> Floats | None:

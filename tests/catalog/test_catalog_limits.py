@@ -254,6 +254,7 @@ def test_no_clock_decides_what_is_valid():
         "cli/fuzz.py",  # how long to look for failures
         "cli/mutate.py",
         "cluster.py",  # how often to look for workers
+        "diagnosis/examination.py",  # the `seconds` of a record
         "fuzzing.py",
         "interruption.py",  # whether workers heard of it too
         "mutation/campaign.py",  # how long to look, and the `seconds` of a mutant
@@ -261,7 +262,6 @@ def test_no_clock_decides_what_is_valid():
         "plugin/isolation.py",  # the time limit of a check
         "report/mathematics.py",  # how long a page waits for derivatives to print
         "report/progress.py",  # what is left, and how often that is said
-        "run/examination.py",  # the `seconds` of a record
     ]
 
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+import gradcheck.diagnosis
 import gradcheck.plugin.collect
-import gradcheck.run
 from gradcheck.catalog.files import catalog_folder, shown_folder
 from gradcheck.cli.run import pytest_command
 from gradcheck.errors import UsageError
@@ -19,7 +19,7 @@ from gradcheck.errors import UsageError
 QUICK = ("--points", "2", "--device", "cpu", "--dtype", "float64", "--witness", "value")
 
 
-STAY_LOADED = (gradcheck.plugin.collect, gradcheck.run)
+STAY_LOADED = (gradcheck.plugin.collect, gradcheck.diagnosis)
 """Pytester forgets the modules that a run imports; these are slow to import again."""
 
 

@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 CONFTEST = f"""
 import sys
 sys.path.insert(0, {str(HERE)!r})
-import fake_run
-sys.modules["gradcheck.run"] = fake_run
+import fake_diagnosis
+sys.modules["gradcheck.diagnosis"] = fake_diagnosis
 
 from gradcheck.plugin import session
 REAL = session.prepare_torch

@@ -78,7 +78,7 @@ def test_a_defect_of_our_own_is_an_ordinary_failure_with_its_traceback(project):
     project.cases("crashes", "agrees")
     result = project.run(*ONE)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*fake_run.py:*: ZeroDivisionError"])
+    result.stdout.fnmatch_lines(["*fake_diagnosis.py:*: ZeroDivisionError"])
     result.stdout.fnmatch_lines(
         ["  1  a defect of gradcheck, not of PyTorch: ZeroDivisionError: *"]
     )

@@ -7,7 +7,7 @@ import pytest
 from gradcheck.answer import RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load_text
-from gradcheck.run import examine
+from gradcheck.diagnosis import examine
 
 
 def outcome(declaration, points=64, witness="reverse"):

@@ -7,9 +7,9 @@ from wrongs import BRIEF, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.known_failures import KnownFailure
+from gradcheck.diagnosis import examine
 from gradcheck.errors import Where
 from gradcheck.language.parse import parse
-from gradcheck.run import examine
 from gradcheck.run.ruling import rule
 from gradcheck.run.session import session_of
 

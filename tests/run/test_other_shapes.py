@@ -6,8 +6,8 @@ from culprits import case_of, check_of
 from wrongs import with_gradient
 
 from gradcheck.answer import Ruling, RunOptions
+from gradcheck.diagnosis.examination import examine
 from gradcheck.run import ruling
-from gradcheck.run.examination import examine
 from gradcheck.run.ruling import Examination
 
 FEW = RunOptions(points=1)

@@ -10,7 +10,7 @@ import torch
 from culprits import case_of, check_of
 
 from gradcheck.answer import Ruling, RunOptions
-from gradcheck.run.examination import KEEPS_STATE, examine
+from gradcheck.diagnosis.examination import KEEPS_STATE, examine
 from gradcheck.run.ruling import Examination
 
 FEW = RunOptions(points=8)

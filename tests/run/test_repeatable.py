@@ -11,7 +11,7 @@ import dataclasses, json, sys, torch
 sys.path.insert(0, sys.argv[1])
 from culprits import FAULTS, planted_check
 from gradcheck.answer import RunOptions
-from gradcheck.run import examine
+from gradcheck.diagnosis import examine
 torch.rand(int(sys.argv[2]))
 outcome = examine(planted_check(FAULTS[6], "reverse"), RunOptions(points=32, seed=5))
 print(json.dumps(dataclasses.asdict(dataclasses.replace(outcome, seconds=0.0)), default=str))

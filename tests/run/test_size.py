@@ -5,7 +5,7 @@ import pytest
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.checks import plan
 from gradcheck.catalog.load import load_text
-from gradcheck.run import examine
+from gradcheck.diagnosis import examine
 
 LONG = "10**9999"
 

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
+from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
 from gradcheck.graph.graph import Graph
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
-from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
-    Faulty,
     Rewrite,
     added_input,
-    answered,
     asked_with,
     change_of,
     copied,

@@ -15,9 +15,9 @@ from culprits import case_of, check_of
 from torch import Tensor
 
 from gradcheck.answer import Guess, Ruling, RunOptions
+from gradcheck.diagnosis.evidence import gather
+from gradcheck.diagnosis.guesses import guess_kind
 from gradcheck.points.generate import single
-from gradcheck.run.evidence import gather
-from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import ALL_CALLS, Asked
 from gradcheck.run.session import session_of
 

@@ -5,8 +5,8 @@ import torch
 from culprits import FAULTS, PLANE, case_of, check_of, culprit
 
 from gradcheck.answer import EntryReport, Ruling, RunOptions, Statement
-from gradcheck.run import examine
-from gradcheck.run.diagnosis import WrongCalls, attribute
+from gradcheck.diagnosis import examine
+from gradcheck.diagnosis.blame import WrongCalls, attribute
 
 BRIEF = RunOptions(points=64)
 BY_NAME = {fault.name: fault for fault in FAULTS}

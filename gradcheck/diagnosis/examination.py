@@ -18,14 +18,14 @@ import torch
 from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import has_dtype
+from gradcheck.diagnosis.blame import attribute, cross_check, failing_entries, wrong_calls
+from gradcheck.diagnosis.evidence import gather
+from gradcheck.diagnosis.guesses import guess_kind
 from gradcheck.methods import METHODS
 from gradcheck.methods._torch.calling import CLOSE
 from gradcheck.points.generate import Points
 from gradcheck.query import Array
 from gradcheck.run.array_judging import guess_of_arrays
-from gradcheck.run.diagnosis import attribute, cross_check, failing_entries, wrong_calls
-from gradcheck.run.evidence import gather
-from gradcheck.run.guesses import guess_kind
 from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask, observe
 from gradcheck.run.ruling import Examination, FailingPoint, calm_warnings
 from gradcheck.run.session import Session, session_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.answer import Floats
+from gradcheck.diagnosis.evidence import Evidence
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Shape, owners
-from gradcheck.run.evidence import Evidence
 
 _BITS = 16.0
 """A place that as many accidents would make as rarely as heads so many times in a row."""

@@ -5,7 +5,7 @@ import torch
 from wrongs import SQUARE, ruled
 
 from gradcheck.answer import Ruling
-from gradcheck.run.examination import BLAMED, KEEPS_STATE, RANDOM, STATE
+from gradcheck.diagnosis.examination import BLAMED, KEEPS_STATE, RANDOM, STATE
 
 VECTOR = "{formula: x, inputs: {x: {shape: [6], domain: '(1, 4)'}}, order: 1}"
 

@@ -12,11 +12,11 @@ from culprits import case_of, check_of
 from wrongs import SQUARE, ruled, with_gradient, wrong_at
 
 from gradcheck.answer import Ruling, RunOptions
+from gradcheck.diagnosis import examination
 from gradcheck.errors import ExpressionError
 from gradcheck.methods import METHODS
 from gradcheck.reference.enclosures import DerivationsDiffer
 from gradcheck.reference.reference import Reference
-from gradcheck.run import examination
 from gradcheck.run.ruling import Examination, calm_warnings
 
 # the record

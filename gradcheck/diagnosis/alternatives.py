@@ -14,15 +14,15 @@ from functools import cached_property
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
+from gradcheck.diagnosis.evidence import Alternative, Evidence
+from gradcheck.diagnosis.faulty_formulas import faulty_formulas
+from gradcheck.diagnosis.other_constants import other_constants
+from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Port, Query, complex_entries, split
 from gradcheck.reference.ball_arrays import as_floats
-from gradcheck.run.evidence import Alternative, Evidence
-from gradcheck.run.faulty_formulas import faulty_formulas
-from gradcheck.run.other_constants import other_constants
-from gradcheck.run.wrong_slopes import wrong_slopes
 
 MOST_DERIVATIVES = 1 << 17
 """Derivatives of all rows together that are asked for one by one."""

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
+from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.derivatives import ARGUMENT_NAMES, NoDerivative, local_derivative
 from gradcheck.graph.graph import Graph
@@ -19,13 +20,10 @@ from gradcheck.graph.lower import Lowering
 from gradcheck.language.nodes import Binary, Call, Node, Unary
 from gradcheck.ops.table import OPERATORS, PRIVATE
 from gradcheck.reference.derivative_graphs import GraphFunction
-from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.rewriting import (
     THROUGH,
-    Faulty,
     Rewrite,
     added_input,
-    answered,
     arguments,
     asked_with,
     change_of,

@@ -6,7 +6,7 @@ import torch
 from culprits import case_of, check_of
 
 from gradcheck.answer import RunOptions
-from gradcheck.run import examine
+from gradcheck.diagnosis import examine
 
 BRIEF = RunOptions(points=8)
 SQUARE = "{formula: x**2, inputs: {x: real}, order: 1}"

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradcheck.answer import Floats, Guess, GuessKind
+from gradcheck.diagnosis.alternatives import alternatives, of_each_entry
+from gradcheck.diagnosis.evidence import Alternative, Evidence
+from gradcheck.diagnosis.places import wrong_place
 from gradcheck.dtypes import DTYPES, Dtype
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners
-from gradcheck.run.alternatives import alternatives, of_each_entry
-from gradcheck.run.evidence import Alternative, Evidence
 from gradcheck.run.factors import NEAR_ONE, factor_text, term_text
-from gradcheck.run.places import wrong_place
 
 _ROUNDING = 64.0
 """Units of rounding by which an explained number may be off its alternative."""

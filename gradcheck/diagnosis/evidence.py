@@ -14,9 +14,11 @@ from gradcheck.methods._torch.directions import PLAIN
 from gradcheck.points.generate import single
 from gradcheck.points.plan import Recipe, Site, batch_of
 from gradcheck.query import Array, Port, Query, owners
+from gradcheck.reference.derivative_graphs import GraphFunction
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.known_failures import Excuse
 from gradcheck.run.observation import ALL_CALLS, Asked, Judged, Observation, observe_each
+from gradcheck.run.rewriting import evaluated
 from gradcheck.run.session import Session, stable_seed
 
 _OWN_POINTS = 12
@@ -261,3 +263,15 @@ def _absent(session: Session, judged: Judged) -> Mask:
         gone = np.isin(owner, list(judged.answer.absent))
         found[:] = gone[judged.slots % len(owner)]
     return found
+
+
+Faulty = tuple[GuessKind, str, GraphFunction]
+"""The kind of a fault, what it is in words, and the formula with it."""
+
+
+def answered(evidence: Evidence, functions: Iterable[Faulty]) -> Iterator[Alternative]:
+    """What functions with a fault would have given, those that do not tell left out."""
+    for kind, text, other in functions:
+        base = evaluated(other, evidence.query, evidence.points)
+        if base is not None:
+            yield Alternative(kind, text, base.reshape(evidence.true.shape))

@@ -1,4 +1,7 @@
-"""Stands in for ``gradcheck.run`` where the plugin is on trial: a case's name says how it ends."""
+"""Stands in for ``gradcheck.diagnosis`` where the plugin is on trial.
+
+A case's name says how its checks end.
+"""
 
 import time
 from importlib import import_module
