@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from gradcheck.catalog.case import Case, Variant
 from gradcheck.catalog.checks import Check
 from gradcheck.catalog.variants import resized
 from gradcheck.methods import METHODS
 from gradcheck.reference.size import cost
+from gradcheck.run.session import once_of
 
 NEAR_SHAPES = 2
 """So many of the shapes come first that are near to the case's own in every length."""
@@ -27,7 +27,6 @@ _LONG = (1031, 131, 37)
 """Primes beyond a block of a kernel, the first of which is taken whose derivative is cheap."""
 _MOST_LONG = 2  # lengths that are made so long, each in turn
 _MOST_OPERATIONS = 100_000  # of the formula itself
-_VARIANTS: WeakKeyDictionary[Variant, list[tuple[Variant, ...]]] = WeakKeyDictionary()
 
 
 def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
@@ -38,14 +37,15 @@ def checks_of_other_shapes(check: Check) -> Iterator[list[list[Check]]]:
     """
     if not check.implementation.is_own_code or check.known:
         return
-    if check.variant not in _VARIANTS:
-        _VARIANTS[check.variant] = list(_variants(check.case, check.variant))
+    variants = once_of(
+        check.variant, "other shapes", lambda: list(_variants(check.case, check.variant))
+    )
     without = check.case.without
     asked = [
         name for name in _ASKED if METHODS[name].order <= check.case.order and name not in without
     ]
     case = replace(check.case, points=())
-    for alike in _VARIANTS[check.variant]:
+    for alike in variants:
         own = [replace(check, case=case, variant=variant) for variant in alike]
         yield [[replace(each, witness=name) for name in ("value", *asked)] for each in own]
 

@@ -80,11 +80,7 @@ class Session:
         """What several checks of one implementation ask alike: it is made by the first."""
         check = self.check
         where = check.implementation, check.dtype, check.device, key
-        kept = _shared(self.variant).kept
-        if where not in kept:
-            kept[where] = make()
-        found: Kept = kept[where]
-        return found
+        return once_of(self.variant, where, make)
 
     def rows(self, points: Points) -> Array:
         """Every point as the entries of all inputs, joined in order.
@@ -350,6 +346,15 @@ def _shared(variant: Variant) -> _Shared:
     if variant not in _SHARED:
         _SHARED[variant] = _Shared(variant)
     return _SHARED[variant]
+
+
+def once_of(variant: Variant, key: Hashable, make: Callable[[], Kept]) -> Kept:
+    """Return what all checks of a variant ask alike: it is made by the first."""
+    kept = _shared(variant).kept
+    if key not in kept:
+        kept[key] = make()
+    found: Kept = kept[key]
+    return found
 
 
 def reference_of(variant: Variant) -> Reference:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from flint import acb, arb
@@ -15,18 +14,17 @@ from gradcheck.reference.ball_arrays import as_floats, lift
 from gradcheck.reference.derivative_graphs import Rows
 from gradcheck.reference.reference import Reference
 from gradcheck.run.joint_query import Promises
-
-_FOUND: WeakKeyDictionary[Variant, dict[Point, list[str]]] = WeakKeyDictionary()
-"""What all checks of a variant ask alike."""
+from gradcheck.run.session import once_of
 
 
 def contradictions(point: Point, variant: Variant, reference: Reference) -> list[str]:
     """Return the known answers that the formula itself contradicts, in words."""
-    found = _FOUND.setdefault(variant, {})
-    if point not in found:
+
+    def told() -> list[str]:
         wrong = excluded(point, variant, lambda rows: _enclosed(reference, rows))
-        found[point] = [f"{one.where}: {one.found}, expected {one.expected}" for one in wrong]
-    return found[point]
+        return [f"{one.where}: {one.found}, expected {one.expected}" for one in wrong]
+
+    return once_of(variant, ("contradictions", point), told)
 
 
 def _enclosed(reference: Reference, rows: Rows) -> Array | None:
