@@ -88,10 +88,14 @@ class Oddity:
     def is_explained(self, error: Floats, moved: Floats) -> bool:
         """Whether it is small beside the scatter of answers of the code that rounds otherwise.
 
+        What is not finite, and what moves take there, is no part of either.
+
         Shapes: error [*shape]; moved [patterns, *shape].
         """
         if self.statistic is None or not len(moved):
             return False
+        error = np.where(np.isfinite(error), error, 0.0)
+        moved = np.where(np.isfinite(moved).all(axis=0), moved, 0.0)
         apart = moved - moved.mean(axis=0)
         squares = [self.statistic(each) ** 2 for each in apart]
         return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))

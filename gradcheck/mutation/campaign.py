@@ -220,13 +220,13 @@ class _Trials:
         return [
             kind for kind in self.planted.kinds
             if (takes_wide or kind.place is not FaultPlace.REDUCTION)
-            and NEEDED.get(kind.place) not in twin.silent
+            and NEEDED[kind.place] not in twin.silent
         ]  # fmt: skip
 
     def twin(self) -> MutantResult:
         began = time.monotonic()
         subject = self._of(TWIN, Strikes())
-        needed = {NEEDED.get(kind.place) for kind in self.planted.kinds}
+        needed = {NEEDED[kind.place] for kind in self.planted.kinds}
         witnesses = [each for each in WITNESSES if each in needed | {*self.options.witnesses}]
         found = self._rulings(TWIN, subject, witnesses, self.options.points)
         alarms = _convicted_by(found)
@@ -282,8 +282,9 @@ class _Trials:
     def _rulings(
         self, kind: FaultKind, subject: Mutant, witnesses: Sequence[str], points: int
     ) -> dict[str, tuple[Ruling, str]]:
-        """The ruling and its reason by each witness that the case has."""
+        """The ruling and its reason by each witness that the case has, and is not without."""
         case = self.planted.case
+        witnesses = [each for each in witnesses if each not in case.without]
 
         def mutant(*inputs: Tensor) -> Any:
             return subject(*inputs)

@@ -45,7 +45,7 @@ def _is_derived(kind: FaultKind, case: Case) -> bool:
     """Whether the case has derivatives of the sort that the kind alters."""
     if kind.place is FaultPlace.SECOND and case.order < 2:
         return False
-    return NEEDED.get(kind.place, "reverse") not in case.without
+    return NEEDED[kind.place] not in case.without
 
 
 def widened(variant: Variant) -> list[torch.Size | None]:
@@ -86,7 +86,12 @@ def _proofs(kind: FaultKind, variant: Variant, dtype: Dtype) -> Iterator[str]:
 def within_rounding(kind: FaultKind, dtype: Dtype) -> str:
     """Return why right code may differ as much as the fault, empty where it may not."""
     limit = FAITHFUL_ULPS * dtype.unit_roundoff
-    if kind.factor is not None and abs(kind.factor - 1) <= limit:
+    is_near = kind.factor is not None and abs(kind.factor - 1) <= limit
+    if kind.through:
+        wide = DTYPES[kind.through]  # half a unit of it is 2**k / 2 of the dtype's
+        is_near = 2.0 ** (dtype.precision - wide.precision - 1) <= FAITHFUL_ULPS
+        is_near &= wide.emax >= dtype.emax
+    if is_near:
         return f"it moves a number by at most {FAITHFUL_ULPS} ulps of {dtype.name}"
     return ""
 

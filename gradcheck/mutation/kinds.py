@@ -35,10 +35,10 @@ class FaultPlace(StrEnum):
     COMPILED = "compiled"  # the backward, under torch.compile
 
 
-NEEDED = {
+NEEDED = dict.fromkeys(FaultPlace, "reverse") | {
     FaultPlace.JVP: "forward", FaultPlace.SECOND: "second", FaultPlace.COMPILED: "compiled",
 }  # fmt: skip
-"""The witness that must have something to say of the right code, where it is not `reverse`."""
+"""The witness that must have something to say of the right code."""
 
 
 @dataclass(slots=True)

@@ -80,6 +80,11 @@ class _Row:
         return found
 
     @property
+    def leaves_range(self) -> bool:
+        """Whether an operation of the code leaves the dtype's range at the point."""
+        return bool(self.judged.call.left(self.judged.called)[self.row])
+
+    @property
     def disagrees(self) -> bool:
         return bool(self.judged.judgements.is_ruled(Ruling.DISAGREE)[self.row].any())
 
@@ -107,12 +112,31 @@ def array_findings(
                 pools.setdefault(key, []).append(part)
         yield from _found_alone(session, alone)
     for rows in pools.values():
-        most = max(1, _MOST_NUMBERS // rows[0].judged.got.shape[1])
-        some = rows[: min(_MOST_ROWS, most)]
-        are_many = sum(row.columns.size for row in some) >= FEWEST_ENTRIES
         of_formula = _is_whole(rows[0]) or any(row.kind == ORDINARY for row in rows)
-        if are_many and of_formula and not any(row.disagrees for row in rows):
-            yield from _found(some, _samples(session, some), session, ordinary=True)
+        if of_formula and not any(row.disagrees for row in rows):
+            yield from _found_together(session, rows)
+
+
+def _found_together(
+    session: Session, rows: Sequence[_Row]
+) -> Iterator[tuple[Observation, Finding]]:
+    """What is wrong with small arrays, taken together.
+
+    Where something is odd, points are left out at which the code leaves the range: what it gives
+    there is off by more than rounding, and what moves do there would explain anything.
+    """
+    some = rows[: min(_MOST_ROWS, max(1, _MOST_NUMBERS // rows[0].judged.got.shape[1]))]
+    if sum(row.columns.size for row in some) < FEWEST_ENTRIES:
+        return
+    samples = _samples(session, some)
+    if samples is None:
+        return
+    is_odd = any(True for _ in oddities(_sampled(session, some, samples), ordinary=True))
+    in_range = [row for row in some if not row.leaves_range] if is_odd else some
+    if len(in_range) < len(some):
+        yield from _found_together(session, in_range)
+    elif is_odd:
+        yield from _found(some, samples, session, ordinary=True)
 
 
 def _found_alone(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Observation, Finding]]:

@@ -174,6 +174,17 @@ def test_what_the_code_itself_moves_by_is_no_oddity():
     assert not oddity.is_explained(found.error, still)
 
 
+def test_what_is_not_finite_neither_excuses_nor_hides_an_excuse():
+    found = array(rounded(1.01 * TRUE))
+    oddity = next(oddities(found, ordinary=True))
+    error = found.error.copy()
+    error[0, 0] = np.nan
+    for swing in (0.01, 0.0):
+        moved = np.stack([TRUE * (1 + swing), TRUE * (1 - swing)])
+        moved[0, 0, 0], moved[1, 1, 1] = np.nan, np.inf
+        assert oddity.is_explained(error, moved) is (swing > 0)
+
+
 def test_what_is_all_wrong_in_one_half_is_told_though_the_other_half_is_right():
     got = rounded(TRUE)
     got[16:] = got[:16]

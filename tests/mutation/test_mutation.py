@@ -121,6 +121,13 @@ def test_a_change_by_a_hundredth_is_within_4_ulps_of_bfloat16_alone(dtype, is_wi
     assert bool(within_rounding(FAULT_KINDS["backward: x 1.01"], DTYPES[dtype])) is is_within
 
 
+@pytest.mark.parametrize(("dtype", "is_within"), [("float16", True), ("float32", False)])
+def test_a_rounding_to_three_digits_fewer_is_within_4_ulps(dtype, is_within):
+    kind = FAULT_KINDS["tangent: through bfloat16"]
+    assert bool(within_rounding(kind, DTYPES[dtype])) is is_within
+    assert not within_rounding(FAULT_KINDS["backward: through float16"], DTYPES["bfloat16"])
+
+
 CERTIFIED = [
     ("backward: sign", STEPS, "every derivative of order 1 is certified to be 0"),
     ("backward: + 1e-5", STEPS, ""),
@@ -218,6 +225,23 @@ def test_a_twin_that_is_convicted_is_an_alarm_and_nothing_is_planted():
     wrong = case("x**3", {"x": "real"}, torch="x * x")
     (twin,) = ended(wrong, ["backward: sign"], ("reverse",))
     assert (twin.outcome, twin.killed_by) == ("alarm", ("reverse",))
+
+
+def test_a_witness_that_the_case_is_without_is_not_asked():
+    wrong = case("x**2", {"x": "real"}, torch="x**3", without={"functional": "not batched"})
+    twin, *_ = ended(wrong, ["backward: sign"], ("functional", "forward"))
+    assert "functional" not in twin.asked
+    assert twin.killed_by == ("reverse", "forward")
+
+
+def test_of_code_without_a_gradient_in_the_dtype_none_is_altered():
+    matrix = {"A": {"shape": [1, 1], "domain": "(1, 2)"}}
+    one = case("1/A", matrix, torch="torch.linalg.inv(A)", dtypes=["float64", "bfloat16"])
+    (twin,) = ended(one, ["backward: sign", "call: with create_graph"], ("reverse",),
+                    dtype="bfloat16")  # fmt: skip
+    assert (twin.outcome, twin.silent) == ("acquitted", ("reverse",))
+    _, *mutants = ended(one, ["backward: sign"], ("reverse",))
+    assert [each.outcome for each in mutants] == ["killed"]
 
 
 # the others

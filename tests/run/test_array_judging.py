@@ -303,3 +303,44 @@ def test_of_what_right_code_gives_exactly_no_standard_errors_are_counted():
         "x: the mean signed error over 1,024 entries is +0.021 of their size, "
         "over a million standard errors"
     )
+
+
+# points at which the code leaves the range
+
+OVERFLOWING = {
+    "formula": "-1/sqrt(x**2 + y**2)",
+    "inputs": {"x": "(-1000, 1000)", "y": "(-1000, 1000)"},
+    "where": ["x**2 + y**2 > 1"],
+}
+
+
+class OffByFourUlps(torch.autograd.Function):
+    """The identity, whose gradient is 4 ulps of float16 too large."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * 1.004
+
+
+def potential(x, y):
+    return -torch.rsqrt(x**2 + y**2)  # beyond 256 the squares overflow in float16
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_points_at_which_the_code_leaves_the_range_count_in_no_mean(seed):
+    outcome = outcome_of(potential, {**OVERFLOWING, "seed": seed}, "float16", "forward")
+    assert outcome.verdict is Ruling.INACCURATE
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_at_the_others_a_factor_shows(seed):
+    def wrong(x, y):
+        return potential(OffByFourUlps.apply(x), y)
+
+    outcome = outcome_of(wrong, {**OVERFLOWING, "seed": seed}, "float16")
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.reason.startswith("x: the mean signed error over ")

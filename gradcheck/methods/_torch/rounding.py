@@ -148,6 +148,11 @@ class Repeated:
             found = []
         return np.stack(found) if found else np.zeros((0, *shape))
 
+    def left(self, key: AnswerKey) -> tuple[str, ...]:
+        """How an operation left the dtype's range first, for each point of the call, or nothing."""
+        self.ask_until([key], lambda _key, _rounding: True)
+        return tuple(self._still[0].mode.left)
+
     def _grows(self) -> bool:
         if len(self._moved) < PATTERNS + FREE_PATTERNS:
             self._moved.append(self._by(len(self._moved)))
