@@ -846,6 +846,21 @@ IN_PLACE_CULPRITS = {
     "a function beside it": wrong_beside,
     "an attribute of a module": Layer(wrong=True),
 }
+
+
+def hooked(x, y):
+    """A wave whose hook, as most are, takes it that there is a gradient."""
+    wave = Wave.apply(x, y)
+    if wave.requires_grad:
+        wave.register_hook(lambda cotangent: cotangent.contiguous())
+    return wave
+
+
+def test_a_hook_that_takes_no_undefined_gradient_is_acquitted():
+    result = gradcheck.verify(hooked, **WAVE, **QUICK, witness="contract")
+    assert result.verdict == Ruling.AGREE
+
+
 IN_PLACE_TWINS = {
     "an argument": switched,
     "a function beside it": beside,

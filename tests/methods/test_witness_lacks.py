@@ -67,6 +67,32 @@ class SineWithoutJvp(torch.autograd.Function):
         return cotangent * context.saved_tensors[0].cos()
 
 
+class SineAndSign(SineWithoutJvp):
+    """Its second output is marked, and its jvp gives it no tangent, as PyTorch asks for."""
+
+    @staticmethod
+    def forward(x):
+        return x.sin(), x.sign()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(*inputs)
+        context.save_for_forward(*inputs)
+        context.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(context, cotangent, _):
+        return cotangent * context.saved_tensors[0].cos()
+
+    @staticmethod
+    def jvp(context, tangent):
+        return tangent * context.saved_tensors[0].cos(), None
+
+
+def sine_and_sign(x):
+    return SineAndSign.apply(x)[0]
+
+
 class WithoutBackward(torch.autograd.Function):
     @staticmethod
     def forward(context, x):
@@ -181,6 +207,12 @@ def scripted_cube(x):
     return scripted()(x)
 
 
+def sparse_rows():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sparse rows are in beta
+        return torch.eye(2).to_sparse_csr()
+
+
 PROVOKED = {
     "running statistics of a batch": lambda: torch.vmap(torch.nn.BatchNorm1d(2).train())(
         torch.ones(3, 4, 2)
@@ -191,6 +223,12 @@ PROVOKED = {
     "a jvp, where vmap is made": lambda: torch.func.jvp(
         torch.vmap(SineWithoutJvp.apply), (ONE,), (ONE,)
     ),
+    "a marked output, where vmap is made": lambda: torch.func.jvp(
+        torch.vmap(sine_and_sign), (ONE,), (ONE,)
+    ),
+    "strides of a sparse row": lambda: sparse_rows().stride(),
+    "contiguity of a sparse row": lambda: sparse_rows().is_contiguous(),
+    "whether sparse rows are coalesced": lambda: sparse_rows().is_coalesced(),
     "a backward": lambda: WithoutBackward.apply(grown()).sum().backward(),
     "a formula": lambda: twice(attention, torch.ones(1, 1, 2, 2, requires_grad=True)),
     "a second formula": lambda: twice(two_zeros, torch.zeros(2, requires_grad=True)),

@@ -39,7 +39,7 @@ from gradcheck.methods._torch.calling import (
     watched,
 )
 from gradcheck.methods._torch.graph import autocast_claims
-from gradcheck.methods._torch.lacks import Lacking, shortened
+from gradcheck.methods._torch.lacks import Lacking, left_out, raised_by_hook, shortened
 from gradcheck.methods._torch.layouts import (
     Dressing,
     Layout,
@@ -390,7 +390,14 @@ def undefined_cotangent(label: str, first: FirstCall) -> Iterator[Said]:
     """With an undefined cotangent, as what follows passes it on where nothing depends on it."""
     inputs = first.leaves()
     results = [_without_cotangent(each) for each in first.results(inputs)]
-    for number, gradient in enumerate(pulled(results, inputs, first.weights)):
+    try:
+        gradients = pulled(results, inputs, first.weights)
+    except Exception as error:
+        if raised_by_hook(error):  # PyTorch hands it None, and speaks to authors of a tensor
+            raise Lacking("a hook of the code takes no undefined gradient "
+                          f"({left_out(label)})") from error  # fmt: skip
+        raise
+    for number, gradient in enumerate(gradients):
         # Not a number is 0 * infinity, which is right code's.
         if gradient is not None and (gradient.nan_to_num(0.0, 0.0, 0.0) != 0).any():
             yield Violation(f"an undefined cotangent gives input {number} a gradient, expected "

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -217,7 +218,15 @@ LACKS = (
         "say resolve_neg() before numpy()",
         calls=("for a cotangent that is lazily negated", "for lazily negated inputs"),
     ),
+    Lack(
+        r"Expected both tensor and its forward grad to be floating",
+        "PyTorch's own fault: a Function with `generate_vmap_rule` and an output that is marked "
+        "non-differentiable has no jvp of its vmap",
+        calls=_FUNCTIONAL_CALLS,
+    ),
     Lack(r"Cannot access storage of Sparse\w*TensorImpl"),
+    Lack(r"Sparse \w+ tensors do not have (?:strides|is_contiguous)"),
+    Lack(r"is_coalesced expected sparse coordinate tensor layout"),
     Lack(r"Sparse output is not supported at gradcheck yet"),
     Lack(r"is (?:not implemented|unsupported) for [Ss]parse tensors"),
     Lack(r"Could not run '\S+' with arguments from the '\S+' backend"),
@@ -281,6 +290,14 @@ def raised_by_own_code(error: BaseException) -> bool:
         return False
     # An error that comes out of C++ has no ``raise``: it stands at a call.
     return last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
+
+
+def raised_by_hook(error: BaseException) -> bool:
+    """Whether a hook on a tensor or module raised the error, called by autograd's engine."""
+    files = [(frame.tb_frame.f_code.co_name, frame.tb_frame.f_code.co_filename)
+             for frame in _frames(error.__traceback__)]  # fmt: skip
+    called = [after for before, after in pairwise(files) if before[0] == "_engine_run_backward"]
+    return bool(called) and called[-1][1] != torch.autograd.function.__file__
 
 
 def _last(error: BaseException) -> TracebackType | None:
