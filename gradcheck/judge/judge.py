@@ -372,6 +372,7 @@ class _Allowances:
     stable: Floats
     explained: Floats
     of_scale: Floats
+    overflows: Mask
     underflows: Mask
 
 
@@ -380,8 +381,7 @@ def _rule_error(
 ) -> _Allowances | None:
     """Where both are finite, by how far the number is off; None where all is ruled on."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
-    raised = _raised_error(got, truth)
-    error = np.ldexp(raised, -truth.exponent)
+    raised, error = _raised_error(got, truth), _error(got, truth)
     magnitude = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
     space = spacing(magnitude, dtype)
@@ -397,7 +397,9 @@ def _rule_error(
 
 def _error(got: Floats, truth: Expected) -> Floats:
     """How far each number is off at most; of a hull at least."""
-    return np.ldexp(_raised_error(got, truth), -truth.exponent)
+    lowered = np.ldexp(_raised_error(got, truth), -truth.exponent)
+    beyond = np.isinf(lowered) & np.isfinite(got)  # a large number, raised as far as a tiny truth
+    return np.where(beyond, np.abs(got - np.ldexp(truth.middle, -truth.exponent)), lowered)
 
 
 def _raised_error(got: Floats, truth: Expected) -> Floats:
@@ -428,7 +430,8 @@ def _weigh(
     sheet.rule(within, _AGREE, grade=_ILL_CONDITIONED)
     sheet.rule((error <= explained) & has_digits, _AGREE, grade=_EXPLAINED)
     found.scale[todo] = scale[todo]
-    return _Allowances(slack, stable, explained, SCALE_FACTOR * u * scale, underflows)
+    of_scale, overflows = SCALE_FACTOR * u * scale, scale > dtype.largest
+    return _Allowances(slack, stable, explained, of_scale, overflows, underflows)
 
 
 def _allowed(space: Floats, dtype: Dtype, stress: ErrorBounds) -> tuple[Floats, Floats, Floats]:
@@ -495,7 +498,8 @@ def _rule_own(
     explains = np.maximum(by_moves, np.maximum(allowed.stable, allowed.explained))
     found.allowed[todo] = np.where(opaque, np.maximum(by_scale, by_moves), explains)[todo]
     sheet.rule(error <= by_moves, _INACCURATE, Why.OWN)
-    sheet.rule(left & (error <= by_range), _INACCURATE, Why.OWN_RANGE)
+    # by how much a number is off that was made of what overflowed, nothing tells: 1/infinity is 0
+    sheet.rule(left & ((error <= by_range) | allowed.overflows), _INACCURATE, Why.OWN_RANGE)
     if bounds_by_norm is not None:
         _rule_by_norm(sheet, dtype, own, bounds_by_norm)
     # a branch may leave out what rounding hides, and a fused kernel of half precision add up in it:

@@ -395,13 +395,20 @@ class Examination:
         return self.ended(Ruling.DISAGREE, missing)
 
     def fails(
-        self, points: Points, seed: int, ruling: Ruling, only: frozenset[str] = frozenset()
+        self,
+        points: Points,
+        seed: int,
+        ruling: Ruling,
+        only: frozenset[str] = frozenset(),
+        unmeasured: tuple[str, ...] = (),
     ) -> bool:
         """Return whether something is ruled so, or worse, at these points.
 
         ``only`` are the labels of the calls that are asked; all, where there are none.
+        ``unmeasured`` as in ``Asked``.
         """
-        (found,) = observe_each(self.session, [Asked(points, seed, again=only)])
+        asked = Asked(points, seed, unmeasured=unmeasured, again=only)
+        (found,) = observe_each(self.session, [asked])
         return bool(self.failing(found, ruling))
 
     def failing(

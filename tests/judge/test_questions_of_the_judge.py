@@ -183,6 +183,29 @@ def test_an_overflow_in_the_code_is_named_and_excuses_no_answer_that_a_case_stat
 
 
 @pytest.mark.parametrize(
+    ("scale", "left", "status", "ruling"),
+    [
+        (math.inf, "mean overflows", "settled", Ruling.INACCURATE),  # what is made of infinity is 0
+        (2.0 * DOUBLE.largest, "mean overflows", "settled", Ruling.INACCURATE),
+        (1.0 * DOUBLE.largest, "mean overflows", "settled", Ruling.DISAGREE),
+        (math.inf, "", "settled", Ruling.DISAGREE),
+        (math.inf, "mean overflows", "stated", Ruling.DISAGREE),
+    ],
+)
+def test_where_formula_and_code_overflow_no_finite_number_convicts(scale, left, status, ruling):
+    stress = ErrorBounds(conditioning=0.0, rounding=0.0, scale=scale, underflows=False)
+    found = asked([0.0], [settled(1.0, status)], Told(stress, left=left)).at(0)
+    assert found.ruling is ruling
+
+
+@pytest.mark.parametrize(("got", "ruling"), [(1e160, Ruling.DISAGREE), (1e139, Ruling.AGREE)])
+def test_a_large_number_beside_a_tiny_truth_is_off_by_itself(got, ruling):
+    stress = ErrorBounds(conditioning=1e157, rounding=0.0, scale=0.0, underflows=False)
+    found = asked([got], [settled(2.0**-900)], Told(stress))
+    assert (found.at(0).ruling, found.error[0]) == (ruling, got)
+
+
+@pytest.mark.parametrize(
     ("got", "told", "ruling"),
     [
         (math.inf, Told(left="exp overflows", ranged=1.0), Ruling.INACCURATE),

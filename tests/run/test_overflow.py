@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from wrongs import ruled
+from wrongs import ChangedGradient, ruled
 
 from gradcheck.answer import Ruling, RunOptions
 
@@ -111,3 +111,16 @@ def test_a_nan_at_a_moderate_input_is_convicted_as_before(witness):
     outcome = ruled(SWISH[:-1] + ", points: [{at: {x: 2.5, b: 1}}]}", witness, NotFinite.apply)
     assert outcome.verdict is Ruling.DISAGREE
     assert {entry.at["x"] for entry in outcome.smallest} == {2.5}
+
+
+NORM = "{formula: x/sqrt(mean(x**2) + 1/100), inputs: {x: {shape: [3], domain: '[2e19, 4e19]'}}}"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Ruling.AGREE), (1.001, Ruling.DISAGREE)])
+def test_code_that_stays_in_range_is_judged_where_the_formula_does_not(factor, verdict):
+    def scaled(x):
+        largest = x.detach().abs().amax()
+        part = ChangedGradient.apply(x, lambda slope, _: factor * slope) / largest
+        return part * torch.rsqrt(part.square().mean())
+
+    assert ruled(NORM, "reverse", scaled, dtype="float32").verdict is verdict
