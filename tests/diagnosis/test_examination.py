@@ -96,6 +96,17 @@ def test_a_drawn_failure_is_shrunk_to_something_readable():
     assert {entry.at["x"] for entry in outcome.smallest} == {3.0}
 
 
+def test_the_smallest_input_is_none_at_which_the_codes_own_rounding_explains_the_error():
+    def lossy(x):  # right but for its rounding, at 1 too, and wrong beyond 100
+        y = 3 * ((x / 3 + 1e8) - 1e8)
+        return torch.where(x > 100, 1.5 * y, y)
+
+    identity = "{formula: x, inputs: {x: '(1/2, 1000)'}, order: 1}"
+    outcome = ruled(identity, "value", lossy, RunOptions(points=64))
+    assert outcome.verdict is Ruling.DISAGREE
+    assert {entry.at["x"] for entry in outcome.smallest} == {200.0}
+
+
 @pytest.mark.parametrize(
     ("known", "what", "found", "true"),
     [
