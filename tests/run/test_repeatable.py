@@ -19,7 +19,7 @@ print(json.dumps(dataclasses.asdict(dataclasses.replace(outcome, seconds=0.0)), 
 
 
 def process(number):
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", SAME, here, str(number)]
     environment = {**os.environ, "PYTHONHASHSEED": str(number)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
