@@ -94,8 +94,11 @@ def _own_code(
     def call(*tensors: Tensor) -> Any:
         values: dict[str, Any] = dict(zip(names, tensors, strict=True))
         called = plain_function
-        if placed:
-            replaced = {name: values[one] for name, one in placed.items()}
+        replaced = {name: values[one] for name, one in placed.items()}
+        if any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors)):
+            # what a module assigns to a buffer is gone with the transform
+            replaced = {**_buffers(loaded), **replaced}
+        if replaced:
             called = taking_inputs(partial(_with_parameters, loaded, replaced), how, loaded)
         if case.calling is None:
             return in_order(called(*(values[name] for name in given)), outputs)
@@ -117,6 +120,10 @@ def _with_parameters(
     module: Any, parameters: dict[str, Tensor], *arguments: Any, **keywords: Any
 ) -> Any:
     return torch.func.functional_call(module, parameters, arguments, keywords)
+
+
+def _buffers(function: Callable[..., Any]) -> dict[str, Tensor]:
+    return dict(function.named_buffers()) if isinstance(function, torch.nn.Module) else {}
 
 
 def in_order(result: Any, outputs: Sequence[str]) -> Any:

@@ -190,6 +190,28 @@ def test_a_buffer_that_changes_what_a_module_gives_is_noticed_and_one_that_does_
     assert verdict(case_of(COUNTED, Counting(0))) is Ruling.AGREE
 
 
+class Centered(torch.nn.Module):
+    """It keeps a running mean by assignment, as a training step does; it may be used too."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+        self.register_buffer("running", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.running = 0.9 * self.running + 0.1 * x.mean()
+        return x - x.mean() + self.share * self.running
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0, Ruling.AGREE), (1, Ruling.DISAGREE)])
+def test_what_a_module_assigns_to_a_buffer_stays_in_no_transform(share, expected):
+    centered = (
+        "{inputs: {x: {shape: [3], domain: '(1, 2)'}}, formula: x - mean(x), function: 'm:f'}"
+    )
+    assert verdict(case_of(centered, Centered(share)), "functional") is expected
+
+
 class Cube(torch.autograd.Function):
     generate_vmap_rule = True
 
