@@ -330,3 +330,23 @@ def test_a_question_about_many_points_that_the_operator_alone_is_not_made_for_te
     call = batch(torch.sinc, [0.0, 0.5], own_code=True)
     (told,) = [each for each in functional_witness.answer(call) if each.label == "under torch.vmap"]
     assert told.numbers.ravel().tolist() == pytest.approx([1.0, 2 / np.pi])
+
+
+def sparse_product(values, others):
+    places = [[0, 1], [0, 1]]
+    diagonal = torch.sparse_coo_tensor(places, values, (2, 2), check_invariants=True)
+    return torch.sparse.mm(diagonal, others[:, None]).square().sum()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_named"),
+    [
+        (lambda x: sparse_product(x, x.exp()), True),
+        (lambda x: sparse_product(torch.ones_like(x), x.exp()), False),  # no gradient by the factor
+    ],
+)
+def test_a_sparse_factor_that_is_not_derived_again_is_named(code, is_named):
+    answers = list(second.answer(invocation(code, [0.5, 1.0], own_code=True)))
+    named = {each.label for each in claims(answers) if each.because}
+    assert named == ({RR} if is_named else set())
+    assert all(each.ruling is Ruling.ABSTAIN for each in remarks(answers))

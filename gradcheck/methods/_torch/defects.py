@@ -114,6 +114,13 @@ def _far_apart(node: Any) -> bool:
     return bool(((-gap).exp() == 0).any())
 
 
+def _sparse_product(x: Tensor) -> Tensor:
+    place = torch.zeros(2, 1, dtype=torch.int64)
+    sparse = torch.sparse_coo_tensor(place, x[:1], (1, 1), check_invariants=True)
+    found: Tensor = torch.sparse.mm(sparse, torch.ones_like(x[:1, None]))
+    return found[0, 0]
+
+
 DEFECTS = (
     Defect(
         "softmax",
@@ -242,6 +249,16 @@ DEFECTS = (
         lambda x: torch._weight_norm(x[None], torch.ones_like(x[:1, None]))[0, 0],
         lambda x: x[0] / (x * x).sum().sqrt(),
         (0.5, 1.0),
+    ),
+    Defect(
+        "torch.sparse.mm",
+        "SparseAddmmBackward",
+        "the gradient by the sparse factor is not derived again",
+        _UNREPORTED,
+        lambda x: _sparse_product(x) * _sparse_product(x),
+        lambda x: x[0] * x[0],
+        (0.5,),
+        lambda node: node.next_functions[1][0] is not None,
     ),
     Defect(
         "eigh",
