@@ -381,7 +381,8 @@ def _rule_error(
 ) -> _Allowances | None:
     """Where both are finite, by how far the number is off; None where all is ruled on."""
     got, truth, found = sheet.got, sheet.truth, sheet.found
-    raised, error = _raised_error(got, truth), _error(got, truth)
+    raised = _raised_error(got, truth)
+    error = _lowered(raised, got, truth)
     magnitude = np.ldexp(np.abs(truth.middle) + truth.radius, -truth.exponent)
     relative = np.where(error == 0, 0.0, np.where(magnitude > 0, error / magnitude, math.inf))
     space = spacing(magnitude, dtype)
@@ -397,9 +398,14 @@ def _rule_error(
 
 def _error(got: Floats, truth: Expected) -> Floats:
     """How far each number is off at most; of a hull at least."""
-    lowered = np.ldexp(_raised_error(got, truth), -truth.exponent)
-    beyond = np.isinf(lowered) & np.isfinite(got)  # a large number, raised as far as a tiny truth
-    return np.where(beyond, np.abs(got - np.ldexp(truth.middle, -truth.exponent)), lowered)
+    return _lowered(_raised_error(got, truth), got, truth)
+
+
+def _lowered(raised: Floats, got: Floats, truth: Expected) -> Floats:
+    """Raised errors as they are; of a large number, raised as far as a tiny truth, found anew."""
+    error = np.ldexp(raised, -truth.exponent)
+    beyond = np.isinf(error) & np.isfinite(got)
+    return np.where(beyond, np.abs(got - np.ldexp(truth.middle, -truth.exponent)), error)
 
 
 def _raised_error(got: Floats, truth: Expected) -> Floats:

@@ -255,7 +255,7 @@ DEFECTS = (
         "SparseAddmmBackward",
         "the gradient by the sparse factor is not derived again",
         _UNREPORTED,
-        lambda x: _sparse_product(x) * _sparse_product(x),
+        lambda x: _sparse_product(x).square(),
         lambda x: x[0] * x[0],
         (0.5,),
         lambda node: node.next_functions[1][0] is not None,
