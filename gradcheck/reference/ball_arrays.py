@@ -85,7 +85,7 @@ class Balls:
         found = elementwise_balls(node, values)
         if self.dtype is None or node.op in EXACT_IF_SUBNORMAL or node.kind == "bool":
             return found
-        return np.asarray(_of_smallest(found, self.dtype), dtype=object)
+        return _of_smallest(found, self.dtype)
 
     def _matrices(self, node: Operation, values: Sequence[Array]) -> Array:
         result = _by_matrix(node, values)
@@ -459,15 +459,24 @@ def _if_not_zero(bounds: Array) -> Array:
 _around_zero_of = np.frompyfunc(lambda bound: arb(0, bound), 1, 1)
 
 
-def _with_half_a_subnormal(ball: Any, dtype: Dtype) -> Any:
-    """A ball, wider where its number is rounded to a multiple of the smallest subnormal."""
-    if not ball.is_finite() or ball == 0 or not abs(ball).lower() < dtype.smallest_normal:
+def _of_smallest(balls: Array, dtype: Dtype) -> Array:
+    """Balls, wider where a number is rounded to a multiple of the smallest subnormal."""
+    small = np.asarray(_lower_magnitude(balls) < arb(dtype.smallest_normal), dtype=bool)
+    if not small.any():
+        return balls
+    found, half = balls.copy(), _single(arb(0, dtype.smallest_subnormal) / 2)
+    found[small] = _with_half_a_subnormal(balls[small], half)
+    return found
+
+
+def _widened_by(ball: arb | acb, half: arb) -> arb | acb:
+    if not ball.is_finite() or ball == 0:
         return ball
-    half = arb(0, dtype.smallest_subnormal) / 2
     return ball + (acb(half, half) if isinstance(ball, acb) else half)
 
 
-_of_smallest = np.frompyfunc(_with_half_a_subnormal, 2, 1)
+_with_half_a_subnormal = np.frompyfunc(_widened_by, 2, 1)
+_lower_magnitude = np.frompyfunc(lambda ball: ball.abs_lower(), 1, 1)
 
 
 def _around_zero(bounds: Array) -> Array:

@@ -157,6 +157,8 @@ class RunningErrors:
         error = _carried(slopes, [arg.error for arg in args])
         if node.op == "mul":
             error = error + self.dtype.unit_roundoff * args[0].error * args[1].error
+        elif _is_product_of_one(node):
+            error = self._of_power(node, args[0])
         vanished = np.asarray((value == 0) & _underflown(node.op, numbers))
         found = Measured(
             value,
@@ -174,6 +176,12 @@ class RunningErrors:
         if node.op in EXACT_IF_SUBNORMAL:
             return np.asarray(size)
         return self._of_product(size)
+
+    def _of_power(self, node: Operation, x: Measured) -> Array:
+        """What an argument's error does to its power: by the slope at the far end of the error."""
+        assert isinstance(node.attr, int)
+        farthest = np.abs(x.value) + self.dtype.unit_roundoff * x.error
+        return np.asarray(node.attr * farthest ** (node.attr - 1.0) * x.error)
 
     def _of_product(self, sizes: Array) -> Array:
         """The same of numbers that are no sums."""
@@ -195,7 +203,7 @@ class RunningErrors:
 
     def _is_lost(self, node: Operation, args: Sequence[Measured]) -> Any:
         """Whether an argument is so uncertain that the first order says little."""
-        if node.op in _UNIT_SLOPES or node.op in ("mul", "abs"):
+        if node.op in _UNIT_SLOPES or node.op in ("mul", "abs") or _is_product_of_one(node):
             return False
         share = max(8 * self.dtype.unit_roundoff, 2.0**-53 / _MOST_LOST)
         if node.op in _ENTIRE:
@@ -502,6 +510,11 @@ def _underflown(op: str, numbers: Sequence[Array]) -> Any:
             [np.isfinite(x) & (x != 0) for x in np.broadcast_arrays(*numbers)]
         )
     return False
+
+
+def _is_product_of_one(node: Operation) -> bool:
+    """Whether a node multiplies a number by itself: its errors are told to every order."""
+    return node.op == "ipow" and isinstance(node.attr, int) and node.attr > 0
 
 
 _UNIT_SLOPES = frozenset({"add", "sub", "neg", "conj", "real", "imag", "complex"})

@@ -195,6 +195,22 @@ def test_the_same_formula_elsewhere_is_not(name):
     assert not measured_answer(graphs, rows, None, F32).doubt.any()
 
 
+@pytest.mark.parametrize("power", [1, 2, 3, 5])
+def test_a_power_of_what_cancels_has_the_bound_of_balls_and_needs_none(power):
+    graphs = graphs_of(f"(exp(log(x)) - 3)**{power}", x=())
+    (part,) = plan_rows(graphs, Query(0), np.array([[3.0]])).parts
+    assert not measured_answer(graphs, *part, F32).doubt.any()
+    floats, balls = (bounds(graphs, *part)[1].item() for bounds in (in_floats, in_balls))
+    assert 0.4**power * balls <= floats <= 4 * balls  # a ball's radius is that of the last bit
+
+
+@pytest.mark.parametrize("power", [-1, -2])
+def test_an_inverse_of_what_cancels_is_in_doubt(power):
+    graphs = graphs_of(f"(exp(log(x)) - 3)**{power}", x=())
+    (part,) = plan_rows(graphs, Query(0), np.array([[3.0]])).parts
+    assert measured_answer(graphs, *part, F32).doubt.all()
+
+
 def test_what_is_in_doubt_is_bounded_by_balls():
     """d/dx exp(x)/(1 + exp(x)) = exp(-x) far out, so that S = (1 + x) exp(-x)."""
     graphs = graphs_of("exp(x)/(1 + exp(x))", x=())
