@@ -90,12 +90,13 @@ def _own_code(
     plain_function = taking_inputs(loaded, how)
     outputs = list(case.formula) if isinstance(case.formula, Mapping) else []
     constants = {name: constant_of(value, home) for name, value in case.constants.items()}
+    has_buffers = bool(_buffers(loaded))
 
     def call(*tensors: Tensor) -> Any:
         values: dict[str, Any] = dict(zip(names, tensors, strict=True))
         called = plain_function
         replaced = {name: values[one] for name, one in placed.items()}
-        if any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors)):
+        if has_buffers and _is_transformed(tensors):
             # what a module assigns to a buffer is gone with the transform
             replaced = {**_buffers(loaded), **replaced}
         if replaced:
@@ -120,6 +121,13 @@ def _with_parameters(
     module: Any, parameters: dict[str, Tensor], *arguments: Any, **keywords: Any
 ) -> Any:
     return torch.func.functional_call(module, parameters, arguments, keywords)
+
+
+def _is_transformed(tensors: Sequence[Tensor]) -> bool:
+    """Whether a transform of ``torch.func`` is at work; the compiler cannot see into the question."""
+    if torch.compiler.is_compiling():
+        return False
+    return any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
 
 
 def _buffers(function: Callable[..., Any]) -> dict[str, Tensor]:

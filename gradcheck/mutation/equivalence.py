@@ -6,23 +6,29 @@ truth. That nobody noticed it is never a reason.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
+from gradcheck.answer import Floats
 from gradcheck.catalog.case import Case, Input, Variant
-from gradcheck.dtypes import DTYPES, Dtype
+from gradcheck.dtypes import DTYPES, FLOAT64, Dtype
 from gradcheck.judge.judge import FAITHFUL_ULPS
 from gradcheck.mutation.kinds import NEEDED, FaultKind, FaultPlace, Region
-from gradcheck.points.generate import generate, to_coordinates
+from gradcheck.points.generate import Points, generate, to_coordinates
 from gradcheck.query import Query
+from gradcheck.randomness import derive_key, random_normal
+from gradcheck.reference.ball_arrays import as_floats
 from gradcheck.reference.enclosures import Status
 from gradcheck.run.session import real_reference_of
 
 _LOOKED_AT = 8  # points
 _MOST_DERIVATIVES = 1 << 12
+_ROUNDINGS = 8.0
+"""Of the tangent, in float64: what does no more than so many does nothing."""
 
 
 def stands(kind: FaultKind, case: Case, variant: Variant) -> bool:
@@ -131,16 +137,21 @@ def certified_reason(
     """Return why certified truth says that the fault changes nothing, empty where it does not.
 
     The derivatives that it multiplies, moves or rounds are exactly 0 at all points looked at, or
-    those of order 2, which autograd then takes as 0 without anything that is passed; or there is no
-    derivative at the one number where it strikes.
+    those of order 2, which autograd then takes as 0 without anything that is passed; or the
+    derivative of the code maps what it does to a tangent to 0; or there is no derivative at the one
+    number where it strikes.
     """
     order = 2 if kind.place is FaultPlace.SECOND else 1
+    points = generate(variant.inputs, "bulk", seed, _LOOKED_AT, dtype)
     multiplies = kind.factor is not None and math.isfinite(kind.factor)
-    keeps_zero = multiplies or kind.moves or bool(kind.through)
-    if keeps_zero or (order == 2 and not is_passed):
-        points = generate(variant.inputs, "bulk", seed, _LOOKED_AT, dtype)
-        if _are_zero(variant, order, to_coordinates(variant.inputs, points), kind.concerned):
-            return f"every derivative of order {order} is certified to be 0"
+    of_tangents = kind.place is FaultPlace.JVP and (multiplies or kind.factor is None)
+    keeps_zero = multiplies or kind.moves or bool(kind.through) or of_tangents
+    if (keeps_zero or (order == 2 and not is_passed)) and _are_zero(
+        variant, order, to_coordinates(variant.inputs, points), kind
+    ):
+        return f"every derivative of order {order} is certified to be 0"
+    if of_tangents and not variant.is_elementwise and _maps_to_zero(kind, variant, points, seed):
+        return "the derivative is certified to map what it does to a tangent to 0"
     if kind.region and kind.region.points and len(variant.inputs) == 1 and variant.is_elementwise:
         at = np.array([kind.region.points], dtype=np.float64)
         found = real_reference_of(variant).enclose(Query.of_all(order), at)
@@ -149,16 +160,56 @@ def certified_reason(
     return ""
 
 
-def _are_zero(variant: Variant, order: int, rows: np.ndarray, concerned: str) -> bool:
+def _maps_to_zero(kind: FaultKind, variant: Variant, points: Points, seed: int) -> bool:
+    """Whether it strikes at all points looked at, and the derivative of what it does there is 0.
+
+    What is added to all entries does nothing to a variance.
+    """
+    rows, reference = to_coordinates(variant.inputs, points), real_reference_of(variant)
+    has_complex = any(each.domain.complex for each in variant.inputs)
+    if has_complex or not len(rows) or reference.outputs * reference.size > _MOST_DERIVATIVES:
+        return False
+    keys = [derive_key("tangents", seed, number) for number in range(len(rows))]
+    for row, tangent in zip(rows, random_normal(keys, rows.shape[1]), strict=True):
+        done = _done_to(kind, variant, tangent, row)
+        found = reference.enclose(Query.of_all(1), row[None])
+        settled = (found.status == Status.SETTLED).all()
+        if not (settled and done.any() and np.isfinite(done).all()):
+            return False
+        slopes = as_floats(found.balls[0])
+        sizes = np.abs(slopes) @ (np.abs(tangent) + np.abs(done))
+        if (np.abs(slopes @ done) > _ROUNDINGS * FLOAT64.unit_roundoff * sizes).any():
+            return False
+    return True
+
+
+def _done_to(kind: FaultKind, variant: Variant, tangent: Floats, row: Floats) -> Floats:
+    """What the fault adds to a tangent at a point. Shapes: [n] each."""
+    found = np.zeros_like(row)
+    parts = _parts(variant)
+    for number in kind.inputs_concerned(len(parts)):
+        shape, part = variant.inputs[number].shape, parts[number]
+        right, x = (torch.from_numpy(each[part]).reshape(shape) for each in (tangent, row))
+        found[part] = (kind.act(right, x) - right).numpy().reshape(-1)
+    return found
+
+
+def _parts(variant: Variant) -> list[slice]:
+    """Where the entries of each input stand in a row of all."""
+    ends = np.cumsum([0, *(math.prod(each.shape) for each in variant.inputs)]).tolist()
+    return [slice(*each) for each in itertools.pairwise(ends)]
+
+
+def _are_zero(variant: Variant, order: int, rows: Floats, kind: FaultKind) -> bool:
     reference = real_reference_of(variant)
     if not len(rows) or reference.outputs * reference.size**order > _MOST_DERIVATIVES:
         return False
     for row in rows:
         balls = reference.enclose(Query.of_all(order), row[None]).balls[0]
-        if concerned and order == 1:
-            sizes = [math.prod(each.shape) for each in variant.inputs]
-            ends = (0, sizes[0]) if concerned == "first" else (sum(sizes[:-1]), sum(sizes))
-            balls = balls[:, slice(*ends)]
+        if kind.concerned and order == 1:
+            parts = _parts(variant)
+            (number,) = kind.inputs_concerned(len(parts))
+            balls = balls[:, parts[number]]
         if not all(ball.is_zero() for ball in balls.ravel()):
             return False
     return True

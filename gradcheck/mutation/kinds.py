@@ -97,6 +97,12 @@ class FaultKind:
     complex_only: bool = False
     real_only: bool = True
 
+    def inputs_concerned(self, count: int) -> range:
+        """The numbers of those inputs, of so many, that it concerns."""
+        return {"first": range(1), "last": range(count - 1, count)}.get(
+            self.concerned, range(count)
+        )
+
 
 def _wrong(number: Tensor, x: Tensor) -> Tensor:
     return 1.01 * number + 0.01

@@ -85,8 +85,7 @@ class Mutant:
                 x if shape is None else _Widened.apply(x, shape, self.kind.act, self.strikes)  # type: ignore[no-untyped-call]
                 for x, shape in zip(inputs, self.wide, strict=True)
             ]
-        last = len(inputs) - 1
-        concerned = {"first": {0}, "last": {last}}.get(self.kind.concerned, range(last + 1))
+        concerned = self.kind.inputs_concerned(len(inputs))
         return [
             _Entry.apply(x, self, call) if k in concerned else x  # type: ignore[no-untyped-call]
             for k, x in enumerate(inputs)

@@ -270,6 +270,21 @@ def test_a_module_in_training_stays_so_and_keeps_the_buffers_of_its_copy():
     assert norm.num_batches_tracked.item() == 0
 
 
+@pytest.mark.parametrize(("case", "function"), [
+    ("formula: w @ x, " + XW, lambda x, w: w @ x),
+    ("formula: w @ x, " + XW + ", call: 'f(x, w)'", lambda x, w: w @ x),
+    (PLACED, Affine()),
+])  # fmt: skip
+def test_the_compiler_takes_what_a_user_wrote_as_one_graph(case, function):
+    declared = case_of(case, function)
+    subject = subject_of(
+        declared, declared.variants[0], declared.implementations[0], "float32", "cpu"
+    )
+    torch._dynamo.reset()
+    compiled = torch.compile(subject, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(X, W), subject(X, W))
+
+
 def tied():
     module = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2))
     module[1].weight = module[0].weight

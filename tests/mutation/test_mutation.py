@@ -128,7 +128,18 @@ def test_a_rounding_to_three_digits_fewer_is_within_4_ulps(dtype, is_within):
     assert not within_rounding(FAULT_KINDS["backward: through float16"], DTYPES["bfloat16"])
 
 
+VARIANCE = case("mean((x - mean(x))**2)", {"x": {"domain": "(-3, 3)", "shape": [4]}})
+TO_ZERO = "the derivative is certified to map what it does to a tangent to 0"
 CERTIFIED = [
+    ("jvp: + 1e-5", VARIANCE, TO_ZERO),
+    ("jvp: centred", VARIANCE, TO_ZERO),
+    ("jvp: x 1.01", VARIANCE, ""),
+    ("jvp: between 0.5 and 1", VARIANCE, ""),
+    ("backward: + 1e-5", VARIANCE, ""),
+    ("jvp: + 1e-5", case("sum(x**2)", {"x": {"domain": "(-3, 3)", "shape": [4]}}), ""),
+    ("jvp: NaN", VARIANCE, ""),
+    ("tangent: squared", STEPS, "every derivative of order 1 is certified to be 0"),
+    ("jvp: NaN", STEPS, ""),
     ("backward: sign", STEPS, "every derivative of order 1 is certified to be 0"),
     ("backward: + 1e-5", STEPS, ""),
     ("backward: NaN", STEPS, ""),
