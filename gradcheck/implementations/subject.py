@@ -124,7 +124,7 @@ def _with_parameters(
 
 
 def _is_transformed(tensors: Sequence[Tensor]) -> bool:
-    """Whether a transform of ``torch.func`` is at work; the compiler cannot see into the question."""
+    """Whether a transform is at work: a question that the compiler cannot see into."""
     if torch.compiler.is_compiling():
         return False
     return any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))

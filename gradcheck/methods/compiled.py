@@ -6,7 +6,7 @@ does not hang on. What the compiler refuses is an abstention.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,8 +25,10 @@ from gradcheck.methods._torch.calling import (
     result_of,
     tangent_tensors,
 )
-from gradcheck.methods._torch.compositions import cotangent_of, gradients, slopes_of
+from gradcheck.methods._torch.compositions import Tangents, cotangent_of, gradients, slopes_of
+from gradcheck.methods._torch.defects import has_own_derivative
 from gradcheck.methods._torch.exceptions import guarded
+from gradcheck.methods._torch.graph import leads_to
 from gradcheck.methods._torch.lacks import Lacking, left_out, shortened
 from gradcheck.query import Query
 
@@ -38,6 +40,13 @@ METHOD = Method(
     subject="the derivative of the compiled code",
     eager=False,
     by_default=False,
+)
+
+
+_LOST = (
+    "a known defect of PyTorch's torch.compile: where no input is among what is saved for the "
+    "backward, the gradient is not derived again, and nothing says so "
+    "(https://github.com/pytorch/pytorch/issues/181581)"
 )
 
 
@@ -104,11 +113,28 @@ def _second(compiler: Compiler, label: str, invocation: Invocation) -> Iterator[
         tangent = directions.dense(compiled, input_ports(compiled), directions.FIRST_TANGENT)
         weights = cotangent_tensors(cotangent, compiled)
         slopes = slopes_of(result_of(compiled, inputs), inputs, weights)
+        is_lost = not _hang_on(slopes, inputs) and _hang_on(*_eager_slopes(invocation))
+        if is_lost and invocation.own_code and has_own_derivative(invocation):
+            raise Lacking(f"{_LOST} ({left_out(label)})")
         found = gradients(slopes, inputs, tangent_tensors(tangent, compiled))
         rows = gradient_rows(found, compiled, inputs)
-        return [Answer(label, Query(2, cotangent, (tangent, None)), rows)]
+        because = _LOST if is_lost else ""
+        return [Answer(label, Query(2, cotangent, (tangent, None)), rows, because=because)]
 
     yield from _freshly(compiler, call, label, invocation, dynamic=False)
+
+
+def _hang_on(slopes: Tangents, inputs: Sequence[Tensor]) -> bool:
+    """Whether gradients can be derived again by an input."""
+    live = [slope for slope in slopes if slope is not None and slope.requires_grad]
+    return any(leads_to(live, x) for x in inputs)
+
+
+def _eager_slopes(invocation: Invocation) -> tuple[Tangents, Sequence[Tensor]]:
+    """The gradients of the code as it is, and the inputs."""
+    inputs = input_leaves(invocation, requires_grad=True)
+    weights = cotangent_tensors(cotangent_of(invocation), invocation)
+    return slopes_of(result_of(invocation, inputs), inputs, weights), inputs
 
 
 def _freshly(

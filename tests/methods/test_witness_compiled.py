@@ -46,6 +46,45 @@ def test_a_second_derivative_that_the_compiler_has_no_rule_for_abstains():
     assert "does not currently support double backward" in remark.reason
 
 
+class Same(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(context, cotangent):
+        return cotangent
+
+
+LOST = "where no input is among what is saved for the backward"
+
+
+@pytest.mark.parametrize("function", [torch.exp, torch.tanh, lambda x: torch.sqrt(x + 1)])
+def test_a_second_derivative_that_the_compiler_silently_drops_is_told_as_its_defect(function):
+    answers = said(compiled.answer(invocation(function, 3.0, own_code=True)))
+    (second,) = (each for each in claims(answers) if each.query.order == 2)
+    assert second.numbers.tolist() == [[0.0]]
+    assert LOST in second.because
+
+
+def test_a_second_derivative_that_is_zero_in_eager_mode_too_is_none_of_its_defects():
+    answers = said(compiled.answer(invocation(lambda x: 3 * x, 3.0, own_code=True)))
+    (second,) = (each for each in claims(answers) if each.query.order == 2)
+    assert second.numbers.tolist() == [[0.0]]
+    assert not second.because
+
+
+def test_beside_a_derivative_of_the_users_own_it_abstains():
+    own = invocation(lambda x: torch.exp(Same.apply(x)), 3.0, own_code=True)
+    (remark,) = remarks(compiled.answer(own))
+    assert LOST in remark.reason
+    assert all(not each.because for each in claims(said(compiled.answer(own))))
+
+
 @torch.library.custom_op("gradcheck_tests::of_unknown_shape", mutates_args=())
 def of_unknown_shape(x: torch.Tensor) -> torch.Tensor:
     return x * 2
