@@ -16,6 +16,7 @@ import numpy as np
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence
 from gradcheck.diagnosis.faulty_formulas import faulty_formulas
+from gradcheck.diagnosis.miswritten_derivatives import miswritten_derivatives
 from gradcheck.diagnosis.other_constants import other_constants
 from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
@@ -90,6 +91,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     if query.order != 1:
         yield from faulty_formulas(evidence)
         yield from other_constants(evidence)
+        yield from miswritten_derivatives(evidence)
         return
     whole = _Whole(evidence)
     if whole.is_complex:
@@ -102,6 +104,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_inputs(evidence)
     yield from other_constants(evidence)
     yield from wrong_slopes(evidence)
+    yield from miswritten_derivatives(evidence)
 
 
 # the cotangent and the tangents

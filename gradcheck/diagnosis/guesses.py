@@ -26,8 +26,8 @@ _ROUNDING = 64.0
 """Units of rounding by which an explained number may be off its alternative."""
 _SHARE = 1 / 16
 """Of its error, that an explained number may be off: the rest is explained."""
-_BITS = 24.0
-"""What a guess must explain beyond its own number: one accident in 2**24 does as well."""
+_BITS = 32.0
+"""What a guess must explain beyond its own number: one accident in 2**32 does as well."""
 _MOST_BITS = 50.0
 _FEWEST_POINTS = 2
 _FEWEST_IMPRECISE = 4

@@ -298,11 +298,20 @@ def _weights(name: str, numbers: Floats) -> Iterator[tuple[str, Floats]]:
         below = 1 / np.where(numbers == 0, np.nan, numbers)
         for text, factor in (
             (name, numbers),
-            (f"(1 - {name})", 1 - numbers),
-            (f"(1 - 1/({name}))", 1 - below),
+            (f"(1 - {name})", _less_than_one(numbers)),
+            (f"(1 - 1/({name}))", _less_than_one(below)),
         ):
             yield f"a factor of {text} is missing", 1 / np.where(factor == 0, np.nan, factor)
             yield f"a factor of {text} too many", factor
+
+
+def _less_than_one(numbers: Floats) -> Floats:
+    """1 less numbers; NaN where that cancels."""
+    found = 1 - numbers
+    return np.where(np.abs(found) < _CANCELS, np.nan, found)
+
+
+_CANCELS = 2.0**-5
 
 
 def _factors(function: GraphFunction) -> list[int]:

@@ -33,6 +33,12 @@ def attention(q, k, v, diagonal):
     return scores / scores.sum(1, keepdim=True) @ v
 
 
+def windowed(q, k, v, last, first):
+    """Attention in which each row sees what lies between two diagonals."""
+    scores = torch.exp(q @ k.mT).tril(last).triu(first)
+    return scores / scores.sum(1, keepdim=True) @ v
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A function in the formula language, and the same in torch."""
@@ -107,6 +113,30 @@ FUNCTIONS = {
         "{formula: tanh(x) * g, order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 3]},"
         " g: {domain: '(-3, 3)', shape: [3]}}}",
         lambda x, g: torch.tanh(x) * g,
+    ),
+    "normed": Plain(
+        "{formula: '(x - m) / sqrt(mean((x - m)**2, dim=1, keepdim=True) + 1/100)', order: 1,"
+        " let: {m: 'mean(x, dim=1, keepdim=True)'},"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3, 4]}}}",
+        lambda x: torch.nn.functional.layer_norm(x, x.shape[-1:], eps=0.01),
+    ),
+    "gelu": Plain(
+        "{formula: 'x/2 * (1 + erf(x/sqrt(2)))', inputs: {x: '(-4, 4)'}, order: 1}",
+        torch.nn.functional.gelu,
+    ),
+    "averaged": Plain(
+        "{formula: '[sum([(1 - a)*a**(t - s)*x[s] for s in range(t + 1)]) for t in range(4)]',"
+        " order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]}, a: '(1/10, 9/10)'}}",
+        lambda x, a: torch.stack(
+            [sum((1 - a) * a ** (t - s) * x[s] for s in range(t + 1)) for t in range(4)]
+        ),
+    ),
+    "within a window": Plain(
+        "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
+        " let: {e: 'triu(tril(exp(q @ transpose(k, 0, 1))), -1)'},"
+        " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
+        " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
+        lambda q, k, v: windowed(q, k, v, 0, -1),
     ),
     "causal": Plain(
         "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
@@ -397,6 +427,61 @@ SCALARS = ("swish", "bell", "plane")
 ARRAYS = ("softmax", "rms", "linear", "scaled", "energy")
 ALL = (*SCALARS, *ARRAYS)
 SOME = ("bell", "plane", "rms", "linear")
+
+
+def norm_with(
+    change: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Call], Tensors]:
+    """The backward of a layer norm from its cotangent, what it normed, and the reciprocal root."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        rest = x - x.mean(1, keepdim=True)
+        root = ((rest**2).mean(1, keepdim=True) + 0.01).rsqrt()
+        return (root * change(call.cotangent, rest * root, x),)
+
+    return act
+
+
+def over(tensor: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return tensor.mean(dims, keepdim=True)
+
+
+def with_row_sums(
+    change: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Call], Tensors]:
+    """The backward of causal attention with other row sums, of P, dP, dy and v."""
+
+    def act(call: Call) -> Tensors:
+        q, k, v = call.inputs
+        p = torch.exp(q @ k.mT).tril()
+        p = p / p.sum(1, keepdim=True)
+        by_p = call.cotangent @ v.mT
+        scores = p * (by_p - change(p, by_p, call.cotangent, v))
+        return scores @ k, scores.mT @ q, p.mT @ call.cotangent
+
+    return act
+
+
+def averaged_with(step: int) -> Callable[[Call], Tensors]:
+    """The backward of a moving average whose gradient by x is that of another step."""
+
+    def act(call: Call) -> Tensors:
+        x, a = call.gradients()
+        edge = torch.zeros(1, dtype=x.dtype)
+        return (torch.cat([x[1:], edge]) if step > 0 else torch.cat([edge, x[:-1]])), a
+
+    return act
+
+
+def gelu_by(exponent: float, root: float) -> Callable[[Call], Tensors]:
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        whole = (1 + torch.erf(x / math.sqrt(2))) / 2
+        return (call.cotangent * (whole + x * torch.exp(exponent * x**2) / math.sqrt(root)),)
+
+    return act
+
 
 PLANTED = (
     Planted("sign", ALL, every(times(-1)), ("sign",)),
@@ -742,10 +827,48 @@ PLANTED += (
             ("digits",), ("the constant 0.75 is 1",)),
 )  # fmt: skip
 
+PLANTED += (
+    Planted("a norm's mean over another axis", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (0,)) - h * over(g * h, (1,))),
+            ("sum",), ("a mean over axis 0, not 1", "of dy")),
+    Planted("a norm's mean of the product over all axes", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (1,)) - h * over(g * h, (0, 1))),
+            ("sum",), ("a mean over axis 0 and 1, not 1", "* dy")),
+    Planted("a norm's mean of another product", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (1,)) - h * over(g * x, (1,))),
+            ("chain", "sum"), ("x in the place of (x - sum(x)/4)",)),
+    Planted("row sums over the other axis", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(0, keepdim=True)),
+            ("sum",), ("a sum over axis 0, not 1",)),
+    Planted("row sums of dy * v", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (dy * v).sum(1, keepdim=True)),
+            ("sum",), ("a sum of v * dy in the place of",)),
+    Planted("row sums of the row before", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(1, keepdim=True).roll(1, 0)),
+            ("moved",), ("one place late", "a sum")),
+    Planted("exp(-x**2), not of its half", ("gelu",), gelu_by(-1.0, 2 * math.pi),
+            ("chain",), ("x in the place of x/sqrt(2)",)),
+    Planted("an average one step late", ("averaged",), averaged_with(1),
+            ("moved",), ("one place early", "the derivative")),
+    Planted("an average one step early", ("averaged",), averaged_with(-1),
+            ("moved",), ("one place late", "the derivative")),
+    Planted("both ends of a window off by one", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 1, -2)), ("mask",), ("two masks",)),
+    Planted("a window left out", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 9, -9)), ("mask",),
+            ("two masks", "left out")),
+    Planted("one end of a window off by one", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 0, -2)), ("mask",), ("the mask",)),
+)  # fmt: skip
+
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
     Planted("small noise", SOME, noise(0.01), ()),
-)
+    Planted("means over both axes, in parts", ("normed",),
+            norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
+                      - h * over(g * h, (1,))), ()),
+    Planted("another exponent", ("gelu",), gelu_by(-0.7, 2 * math.pi), ()),
+)  # fmt: skip
 """Errors of no kind: nothing is to be guessed."""
 
 MIXED = (

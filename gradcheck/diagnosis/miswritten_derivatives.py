@@ -1,0 +1,527 @@
+"""What the formula's own derivative gives where one of its steps is written otherwise.
+
+A sum over another axis, or of another product; a running sum in the other direction; numbers one
+place off; another number of the derivative in the place of an operand. All ways to miswrite a step
+are computed together at a few failing points; those that explain what one input, or all of them,
+got there are computed at all points.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind
+from gradcheck.diagnosis.derivative_steps import (
+    ComputedSteps,
+    DerivativeSteps,
+    Factor,
+    Numbers,
+    computed,
+)
+from gradcheck.diagnosis.evidence import Alternative, Evidence
+from gradcheck.graph.graph import Frozen, Graph, Operation, without
+from gradcheck.judge.judge import Mask
+from gradcheck.query import Array, Query, Shape, owners
+from gradcheck.run.rewriting import THROUGH, text_of
+
+_POINTS = 3
+"""Failing points at which all ways are computed."""
+_NEAR = 1 / 16
+"""Of its error, that an explained number may be off."""
+_MOST_AT_ONCE = 1 << 17
+"""Numbers of a step that are computed at once."""
+_MOST_WORK = 1 << 26
+"""Numbers computed at the few points; a step counts as ``_STEP`` more."""
+_STEP = 1 << 10
+_MOST_TOLD = 24
+"""Ways that explain something, computed at all points."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """One way to write a step: ``make`` gives its numbers; None where there is no such way.
+
+    Shapes: [rows or 1, *shape], or what broadcasts where the step is used.
+    """
+
+    kind: GuessKind
+    text: str
+    step: int
+    make: Callable[[Numbers], Array | None]
+
+
+def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers of the formula's derivative where one of its steps is another."""
+    derivative, some = DerivativeSteps.of(evidence), _Asked.of(evidence)
+    if derivative is None or some is None:
+        return
+    derivative = derivative.without_zeros(derivative.at(some.query, some.points).numbers)
+    whole = None
+    for way in itertools.islice(_explaining(derivative, some), _MOST_TOLD):
+        whole = whole or derivative.at(evidence.query, evidence.points)
+        numbers = way.make(whole.numbers)
+        assert numbers is not None
+        answers = whole.answers_with(way.step, _rows_of(numbers, whole.count)[None])
+        assert answers is not None
+        yield Alternative(way.kind, way.text, answers[0], partial=True)
+
+
+def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[_Way]:
+    """The ways that explain a few points."""
+    some, work = derivative.at(asked.query, asked.points), 0
+    for step, ways in _ways(derivative):
+        below = len(derivative.below(step)) + 1
+        for part, others in _at_once(some, step, ways):
+            work += below * (_STEP + others.size)
+            if work > _MOST_WORK:
+                return
+            answers = some.answers_with(step, others)
+            if answers is not None and answers.shape[1:] == asked.got.shape:
+                yield from itertools.compress(part, asked.explained(answers))
+
+
+def _telling_rows(evidence: Evidence) -> Array:
+    """A few points with the most failing numbers, ordinary ones first, which come last."""
+    asked = (evidence.asked & evidence.in_floats).sum(axis=1)
+    _, firsts = np.unique(evidence.points[asked > 0] + 0.0, axis=0, return_index=True)
+    found = np.flatnonzero(asked)[firsts]
+    order = np.lexsort((found, asked[found]))
+    return np.sort(found[order[-_POINTS:]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What is to be explained at a few points.
+
+    Shapes: points [count, n]; owner [k], the others [count, k].
+    """
+
+    query: Query
+    points: Floats
+    got: Floats
+    error: Floats
+    fails: Mask
+    owner: Array
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _Asked | None:
+        """None of so few points that another step may be the same there."""
+        rows = _telling_rows(evidence)
+        if len(rows) < _POINTS:
+            return None
+        query = evidence.query.mapped(lambda side: side[rows])
+        got, true = evidence.got[rows], evidence.true[rows]
+        fails = (evidence.asked & evidence.in_floats)[rows]
+        owner = owners(evidence.free_ports)
+        return cls(
+            query,
+            evidence.points[rows],
+            got,
+            np.abs(got - true),
+            fails,
+            owner if owner.size else evidence.slots,
+        )
+
+    def explained(self, answers: Floats) -> Mask:
+        """Which answers explain all that fails in one input. Shapes: [several, points, k]."""
+        near = np.abs(answers - self.got) <= _NEAR * self.error
+        found = np.zeros(len(answers), dtype=bool)
+        for port in np.unique(self.owner):
+            mine = self.fails & (self.owner == port)
+            if mine.any():
+                found |= near[:, mine].all(axis=1)
+        return found
+
+
+def _at_once(
+    some: ComputedSteps, step: int, ways: Iterable[_Way]
+) -> Iterator[tuple[list[_Way], Array]]:
+    """Ways whose numbers have one shape, and differ from the step's own.
+
+    Shapes: [ways, points, *shape].
+    """
+    own = some.numbers[step]
+    alike: dict[Shape, list[tuple[_Way, Array]]] = {}
+    for way in ways:
+        numbers = way.make(some.numbers)
+        if numbers is not None and not _are_equal(numbers, own):
+            numbers = _rows_of(numbers, some.count)
+            alike.setdefault(numbers.shape, []).append((way, numbers))
+    for shape, several in alike.items():
+        most = max(1, _MOST_AT_ONCE // max(1, math.prod(shape)))
+        for start in range(0, len(several), most):
+            part, others = zip(*several[start : start + most], strict=True)
+            yield list(part), np.stack(others)
+
+
+def _rows_of(numbers: Array, count: int) -> Array:
+    return np.broadcast_to(numbers, (count, *numbers.shape[1:]))
+
+
+def _are_equal(numbers: Array, own: Array) -> bool:
+    try:
+        return bool((numbers == own).all())
+    except ValueError:
+        return False
+
+
+# ways to write a step
+
+
+def _ways(derivative: DerivativeSteps) -> Iterator[tuple[int, Iterator[_Way]]]:
+    """For each step the ways to write it: first what it does, then what it is made of."""
+    nodes = derivative.graph.nodes
+    live = [each for each in derivative.steps if each in derivative.moving]
+    for step in live:
+        if nodes[step].op in _OTHERWISE:
+            yield from _OTHERWISE[nodes[step].op](derivative, step)
+    steps, answers = _named(derivative), dict.fromkeys(derivative.answers)
+    for step in [*(each for each in answers if each in derivative.moving), *steps]:
+        yield step, _moved_by_one(derivative, step)
+    yield from ((step, _with_other_operands(derivative, step)) for step in steps)
+    for step in live:
+        if nodes[step].op == "sum" and step not in derivative.formula:
+            found = _Sum(derivative, step)
+            yield found.kept, _sums_of_products(found)
+
+
+def _named(derivative: DerivativeSteps) -> list[int]:
+    """The steps that are numbers of their own."""
+    nodes = derivative.graph.nodes
+    return [each for each in derivative.steps
+            if each in derivative.moving and nodes[each].op not in THROUGH]  # fmt: skip
+
+
+# sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A part of a sum: a number times factors, some of which are the same along the sum's axes."""
+
+    weight: float
+    inner: tuple[Factor, ...]
+    outer: tuple[Factor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sum:
+    """A sum among the steps of a derivative."""
+
+    derivative: DerivativeSteps
+    step: int
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        attr = self.derivative.graph.nodes[self.step].attr
+        assert isinstance(attr, tuple)
+        return attr
+
+    @property
+    def summed(self) -> int:
+        """The step that is summed."""
+        return self.derivative.graph.nodes[self.step].args[0]
+
+    @property
+    def shape(self) -> Shape:
+        return self.derivative.graph.shape(self.summed)
+
+    @property
+    def kept(self) -> int:
+        """The step where the axes are there with length 1; the sum itself if there is none."""
+        graph, wide = self.derivative.graph, without(self.shape, self.axes)
+        users = self.derivative.users.get(self.step, ())
+        return next((each for each in users if graph.shape(each) == wide), self.step)
+
+    def terms(self) -> Iterator[_Term]:
+        """What is summed: all at once, and in terms of the formula's steps, and of theirs."""
+        found = {_Term(1.0, ((self.summed, False),), ()): None}
+        for weight, part in self.derivative.terms_of(self.summed):
+            for deep in (False, True):
+                times, factors = self.derivative.factors_of(part, deep=deep)
+                outer = tuple(each for each in factors if self._is_same_along(each[0]))
+                inner = tuple(each for each in factors if each not in outer)
+                if inner:
+                    found[_Term(weight * times, inner, outer)] = None
+                found[_Term(weight * times, factors, ())] = None
+        yield from found
+
+    def _is_same_along(self, step: int) -> bool:
+        """Whether a step is broadcast along the axes."""
+        graph = self.derivative.graph
+        node = graph.nodes[step]
+        if node.op != "broadcast":
+            return False
+        below = graph.shape(node.args[0])
+        lined_up = (*(1,) * (len(node.shape) - len(below)), *below)
+        return all(lined_up[axis] == 1 for axis in self.axes)
+
+    def with_term(self, term: _Term, total: Array, numbers: Numbers) -> Array | None:
+        """The sum with another total of a term's inner factors, at the step where it is kept."""
+        axes = tuple(axis + 1 for axis in self.axes)
+        own = _product(numbers, (*term.inner, *term.outer), self.shape)
+        rest = numbers[self.summed] - term.weight * own
+        outer = _product(numbers, term.outer, self.shape)
+        once = outer[tuple(slice(0, 1 if k in axes else None) for k in range(outer.ndim))]
+        found = rest.sum(axis=axes, keepdims=True) + term.weight * total * once
+        if self.kept != self.step:
+            return np.asarray(found)
+        shape = self.derivative.graph.shape(self.step)
+        return found.reshape(-1, *shape) if found[0].size == math.prod(shape) else None
+
+
+def _product(numbers: Numbers, factors: Iterable[Factor], shape: Shape) -> Array:
+    found = np.ones((1, *shape))
+    for step, divides in factors:
+        found = found / numbers[step] if divides else found * numbers[step]
+    return found
+
+
+def _summed_otherwise(
+    derivative: DerivativeSteps, step: int
+) -> Iterator[tuple[int, Iterator[_Way]]]:
+    found = _Sum(derivative, step)
+    yield found.kept, _over_other_axes(found)
+
+
+def _over_other_axes(found: _Sum) -> Iterator[_Way]:
+    """Sums, or means, over other axes of one of the terms; or its sums one place off."""
+    shape, own = found.shape, " and ".join(map(str, found.axes))
+    sizes = [math.prod(shape[axis] for axis in found.axes)]
+    for term in found.terms():
+        of = f"in the derivative, of {_text(found.derivative, term.inner)}"
+        for axes in _other_axes(shape, found.axes):
+            ratio = sizes[0] / math.prod(shape[axis] for axis in axes)
+            what = " and ".join(map(str, axes))
+            for weight, word in {ratio: "mean", 1.0: "sum"}.items():
+                told = f"a {word} over axis {what}, not {own}: {of}"
+                change = partial(np.multiply, weight)
+                make = partial(_changed_total, found, term, axes, change)
+                yield _Way(GuessKind.SUM, told, found.kept, make)
+        for text, move in _moves(without(shape, found.axes)):
+            make = partial(_changed_total, found, term, found.axes, move)
+            yield _Way(GuessKind.MOVED, f"{text}: a sum {of}", found.kept, make)
+
+
+def _other_axes(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    counts = range(1, len(shape) + 1)
+    chosen = (itertools.combinations(range(len(shape)), count) for count in counts)
+    return [each for each in itertools.chain.from_iterable(chosen) if each != axes]
+
+
+def _changed_total(
+    found: _Sum,
+    term: _Term,
+    axes: Sequence[int],
+    change: Callable[[Array], Array],
+    numbers: Numbers,
+) -> Array | None:
+    inner = _product(numbers, term.inner, found.shape)
+    total = inner.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
+    return found.with_term(term, change(total), numbers)
+
+
+def _text(derivative: DerivativeSteps, factors: Sequence[Factor]) -> str:
+    graph = derivative.graph
+    above = [text_of(graph, step) for step, divides in factors if not divides]
+    below = [text_of(graph, step) for step, divides in factors if divides]
+    text = " * ".join(above or ["1"])
+    return f"{text} / ({' * '.join(below)})" if below else text
+
+
+_MOST_FACTORS = 32
+
+
+def _sums_of_products(found: _Sum) -> Iterator[_Way]:
+    """Sums of other numbers, or of the product of two, in the place of a term's."""
+    graph, axes = found.derivative.graph, found.axes
+
+    def is_fit(other: int) -> bool:
+        shape = graph.shape(other)
+        alike = len(shape) == len(found.shape) and other < found.step
+        return alike and without(shape, axes) == without(found.shape, axes)
+
+    pool = [each for each in _named(found.derivative) if is_fit(each)]
+    if len(pool) > _MOST_FACTORS:
+        return
+    twos = itertools.combinations_with_replacement(pool, 2)
+    pairs = [(a, b) for a, b in twos if graph.shape(a) == graph.shape(b)]
+    for term, chosen in itertools.product(found.terms(), [*((a,) for a in pool), *pairs]):
+        what = _text(found.derivative, [(each, False) for each in chosen])
+        text = f"a sum of {what} in the place of {_text(found.derivative, term.inner)}"
+        make = partial(_total_of, found, term, chosen)
+        yield _Way(GuessKind.SUM, f"{text}, in the derivative", found.kept, make)
+
+
+def _total_of(found: _Sum, term: _Term, chosen: Sequence[int], numbers: Numbers) -> Array | None:
+    product = np.asarray(math.prod(numbers[each] for each in chosen))
+    total = product.sum(axis=tuple(axis + 1 for axis in found.axes), keepdims=True)
+    return found.with_term(term, total, numbers)
+
+
+# running sums, indices, places
+
+
+def _run_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[tuple[int, Iterator[_Way]]]:
+    """A running sum in the other direction, or without each own entry."""
+    node, name = derivative.graph.nodes[step], text_of(derivative.graph, step)
+    assert isinstance(node.attr, tuple)
+    axis, reverse = node.attr
+    turned = partial(_computed_as, replace(node, attr=(axis, not reverse)))
+    ways = [
+        _Way(GuessKind.SUM, f"in the derivative {name} {text}", step, make)
+        for text, make in (
+            ("runs in the wrong direction", turned),
+            ("leaves the entry itself out", partial(_difference, step, node.args[0])),
+        )
+    ]
+    yield step, iter(ways)
+
+
+def _difference(a: int, b: int, numbers: Numbers) -> Array:
+    return numbers[a] - numbers[b]
+
+
+def _indexed_otherwise(
+    derivative: DerivativeSteps, step: int
+) -> Iterator[tuple[int, Iterator[_Way]]]:
+    yield step, _off_by_one(derivative, step)
+
+
+def _off_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """An index one off along an axis of the array that it is about, held within it."""
+    graph, node = derivative.graph, derivative.graph.nodes[step]
+    assert isinstance(node.attr, Frozen)
+    shape = node.shape if node.op == "scatter" else graph.shape(node.args[0])
+    places = np.unravel_index(node.attr.array, shape) if shape else ()
+    verb = "is written" if node.op == "scatter" else "is read"
+    for axis, off in itertools.product(range(len(shape)), (1, -1)):
+        moved = list(places)
+        moved[axis] = np.clip(moved[axis] + off, 0, shape[axis] - 1)
+        other = replace(node, attr=Frozen(np.ravel_multi_index(tuple(moved), shape)))
+        name = text_of(graph, node.args[0] if node.op == "gather" else step)
+        text = f"an index is off by one: in the derivative {name} {verb} {off:+d} along axis {axis}"
+        yield _Way(GuessKind.MOVED, text, step, partial(_computed_as, other))
+
+
+_OTHERWISE = {
+    "sum": _summed_otherwise, "cumsum": _run_otherwise,
+    "gather": _indexed_otherwise, "scatter": _indexed_otherwise,
+}  # fmt: skip
+
+
+def _computed_as(node: Operation, numbers: Numbers) -> Array:
+    return computed(node, [numbers[arg] for arg in node.args])
+
+
+def _moved_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """The numbers of a step one place off along an axis."""
+    name = f"{text_of(derivative.graph, step)} in the derivative"
+    for text, move in _moves(derivative.graph.shape(step)):
+        told = f"{text}: {'the derivative' if step in derivative.answers else name}"
+        yield _Way(GuessKind.MOVED, told, step, partial(_moved_step, step, move))
+
+
+def _moved_step(step: int, move: Callable[[Array], Array], numbers: Numbers) -> Array:
+    return move(numbers[step])
+
+
+def _moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    for axis, length in enumerate(shape):
+        if length > 1:
+            for off, end in itertools.product((1, -1), ("0", "the last", "round")):
+                late = "late" if off == 1 else "early"
+                text = f"one place {late} along axis {axis}"
+                yield text, partial(_shifted, axis=axis + 1, off=off, end=end)
+            yield f"reversed along axis {axis}", partial(np.flip, axis=axis + 1)
+    if len(shape) > 1 and shape[-1] == shape[-2]:
+        yield "transposed", lambda array: np.swapaxes(array, -1, -2)
+
+
+def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
+    """Each number in the next place; before the first comes 0, or itself, or the last."""
+    found = np.roll(array, off, axis)
+    if end == "round":
+        return found
+    edge = [slice(None)] * array.ndim
+    edge[axis] = slice(0, 1) if off == 1 else slice(-1, None)
+    found[tuple(edge)] = 0 if end == "0" else array[tuple(edge)]
+    return found
+
+
+# operands
+
+
+_SCALED = (2.0, 0.5, -1.0)
+_NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0}
+
+
+def _with_other_operands(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """A step with another number in the place of one of its operands."""
+    graph, node = derivative.graph, derivative.graph.nodes[step]
+    for k, arg in enumerate(node.args):
+        for kind, text, change in _others(derivative, step, arg):
+            told = f"{text}: in the derivative, in {text_of(graph, step)}"
+            yield _Way(kind, told, step, partial(_with_operand, node, k, change))
+
+
+_Other = tuple[GuessKind, str, Callable[[Numbers], Array]]
+
+
+def _others(derivative: DerivativeSteps, step: int, arg: int) -> Iterator[_Other]:
+    """What may stand in the place of an operand."""
+    graph, own = derivative.graph, text_of(derivative.graph, arg)
+    if arg not in derivative.moving:
+        for other in _constants_beside(graph, arg):
+            text = f"the constant {own} is {other:.6g}"
+            yield GuessKind.DIGITS, text, partial(_filled, other)
+        return
+    op = graph.nodes[step].op
+    if op in _NEUTRAL:
+        yield GuessKind.TERM, f"{own} is left out", partial(_filled, _NEUTRAL[op])
+    for factor in _SCALED:
+        yield GuessKind.CHAIN, f"{factor:g} times {own}", partial(_times, factor, arg)
+    yield GuessKind.CHAIN, f"{own} is squared", partial(_squared, arg)
+    for text, move in _moves(graph.shape(arg)):
+        yield GuessKind.MOVED, f"{text}: {own}", partial(_moved_step, arg, move)
+    for other in _named(derivative):
+        if other != arg and other < step and graph.shape(other) == graph.shape(arg):
+            text = f"{text_of(graph, other)} in the place of {own}"
+            yield GuessKind.CHAIN, text, partial(_step_itself, other)
+
+
+def _constants_beside(graph: Graph, arg: int) -> list[float]:
+    number = graph.number(arg)
+    if number is None or isinstance(number, bool):
+        return []
+    own = float(number)
+    return [0.0, 1.0, -own, 2 * own, own / 2, own * own, own - 1, own + 1]
+
+
+def _with_operand(
+    node: Operation, k: int, change: Callable[[Numbers], Array], numbers: Numbers
+) -> Array:
+    args = [change(numbers) if j == k else numbers[arg] for j, arg in enumerate(node.args)]
+    return computed(node, args)
+
+
+def _filled(number: float, _numbers: Numbers) -> Array:
+    return np.array([number])
+
+
+def _times(factor: float, arg: int, numbers: Numbers) -> Array:
+    return factor * numbers[arg]
+
+
+def _squared(arg: int, numbers: Numbers) -> Array:
+    return numbers[arg] ** 2
+
+
+def _step_itself(step: int, numbers: Numbers) -> Array:
+    return numbers[step]
