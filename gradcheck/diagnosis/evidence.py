@@ -85,6 +85,11 @@ class Evidence:
         return self.fails & self.usable & np.isfinite(self.got)
 
     @property
+    def at_kinks(self) -> Mask:
+        """The rows at a kink, where right code may choose. Shapes: [rows, 1]."""
+        return np.asarray(~self.usable.all(axis=1, keepdims=True))
+
+    @property
     def free_ports(self) -> tuple[Port, ...]:
         """The ports that the free side runs over; none where several sides are free, or none is."""
         return self.session.variant.formula.free_ports(self.query)

@@ -69,7 +69,8 @@ def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
         assert numbers is not None
         answers = whole.answers_with(way.step, _rows_of(numbers, whole.count)[None])
         assert answers is not None
-        yield Alternative(way.kind, way.text, answers[0], partial=True)
+        base = np.where(evidence.at_kinks, np.nan, answers[0])
+        yield Alternative(way.kind, way.text, base, partial=True)
 
 
 def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[_Way]:
@@ -88,7 +89,7 @@ def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[_Way]:
 
 def _telling_rows(evidence: Evidence) -> Array:
     """A few points with the most failing numbers, ordinary ones first, which come last."""
-    asked = (evidence.asked & evidence.in_floats).sum(axis=1)
+    asked = (evidence.asked & evidence.in_floats & ~evidence.at_kinks).sum(axis=1)
     _, firsts = np.unique(evidence.points[asked > 0] + 0.0, axis=0, return_index=True)
     found = np.flatnonzero(asked)[firsts]
     order = np.lexsort((found, asked[found]))

@@ -5,6 +5,7 @@ The step keeps its value; what passes it on the way back is altered.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -56,7 +57,7 @@ def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
 
 
 def _with_running_sums(function: GraphFunction) -> Iterator[Faulty]:
-    """Running sums whose derivative runs in the other direction, or leaves each own entry out."""
+    """Running sums and products whose derivative runs backwards, or leaves each own entry out."""
     for node in live_steps(function):
         if function.graph.nodes[node].op == "cumsum":
             text = f"the derivative of {text_of(function.graph, node)}"
@@ -67,6 +68,49 @@ def _with_running_sums(function: GraphFunction) -> Iterator[Faulty]:
                 other = sloped(function, node, 0, slope)
                 if other is not None:
                     yield GuessKind.SUM, f"{text} {told}", other
+        factors = _running_factors(function, node)
+        if factors:
+            text = f"the derivative of the running product of {text_of(function.graph, factors[0])}"
+            for told, backwards in (
+                ("runs in the wrong direction", True),
+                ("leaves the entry itself out", False),
+            ):
+                change = _running_product(function, factors, backwards=backwards)
+                yield GuessKind.SUM, f"{text} {told}", rewritten(function, {node: change})
+
+
+def _running_factors(function: GraphFunction, node: int) -> list[int]:
+    """The factors of a running product, in the order of its entries; none of what is no such."""
+    nodes, found = function.graph.nodes, function.graph.nodes[node]
+    if found.op != "concat" or len(found.args) < _FEWEST_FACTORS:
+        return []
+    factors = [found.args[0]]
+    for before, product in itertools.pairwise(found.args):
+        args = nodes[product].args
+        if nodes[product].op != "mul" or before not in args:
+            return []
+        factors.append(args[1 - args.index(before)])
+    return factors
+
+
+_FEWEST_FACTORS = 3
+
+
+def _running_product(
+    function: GraphFunction, factors: Sequence[int], *, backwards: bool
+) -> Rewrite:
+    """Of y = x₁ x₂ ... xₖ, dy / y = dx₁/x₁ + ... + dxₖ/xₖ, summed otherwise."""
+
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        axis = function.graph.nodes[number].attr
+        assert isinstance(axis, int)
+        y = graph.detach(graph.concat(args, axis))
+        x = graph.concat([copied_above(function, graph, each) for each in factors], axis)
+        relative = graph.div(change_of(graph, x), graph.detach(x))
+        total = graph.cumsum(relative, axis, reverse=backwards)
+        return graph.add(y, graph.mul(y, total if backwards else graph.sub(total, relative)))
+
+    return change
 
 
 _Slope = Callable[[Graph, int, int], int]

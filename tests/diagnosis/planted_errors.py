@@ -39,6 +39,12 @@ def windowed(q, k, v, last, first):
     return scores / scores.sum(1, keepdim=True) @ v
 
 
+def smoothed(x, less, more):
+    """Cross-entropy with targets of 1 - ``less`` + ``more``, and ``more`` elsewhere."""
+    chosen = x.new_tensor([[1, 0, 0, 0], [0, 0, 1, 0]])
+    return -(x.log_softmax(1) * ((1 - less) * chosen + more)).sum(1)
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A function in the formula language, and the same in torch."""
@@ -144,6 +150,25 @@ FUNCTIONS = {
         " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
         " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
         lambda q, k, v: attention(q, k, v, 0),
+    ),
+    "multiplied": Plain(
+        "{formula: cumprod(x), order: 1, inputs: {x: {domain: '(1/2, 2)', shape: [5]}}}",
+        lambda x: x.cumprod(-1),
+    ),
+    "smoothed": Plain(
+        "{formula: '-sum((x - log(sum(exp(x), dim=1, keepdim=True))) * (9/10*t + 1/40), dim=1)',"
+        " constants: {t: [[1, 0, 0, 0], [0, 0, 1, 0]]}, order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [2, 4]}}}",
+        lambda x: smoothed(x, 0.1, 0.025),
+    ),
+    "stretched": Plain(
+        "{formula: 'exp(-3*x) + x*exp(-5*x)', order: 1, inputs: {x: '(-1, 1)'}}",
+        lambda x: torch.exp(-3 * x) + x * torch.exp(-5 * x),
+    ),
+    "pooled": Plain(
+        "{formula: '[amax(x[2*i:2*i+3]) for i in range(3)]', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [7]}}}",
+        lambda x: x.unfold(-1, 3, 2).amax(-1),
     ),
     "largest": Plain(
         "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
@@ -479,6 +504,28 @@ def gelu_by(exponent: float, root: float) -> Callable[[Call], Tensors]:
         (x,) = call.inputs
         whole = (1 + torch.erf(x / math.sqrt(2))) / 2
         return (call.cotangent * (whole + x * torch.exp(exponent * x**2) / math.sqrt(root)),)
+
+    return act
+
+
+def multiplied_with(change: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    """The backward of a running product by another sum of cotangents times products."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        return (change(call.cotangent * x.cumprod(-1)) / x,)
+
+    return act
+
+
+def pooled_at(move: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    """The backward of pooling that writes to other places than those of the largest."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        return (
+            torch.zeros_like(x).index_add(0, move(x.unfold(-1, 3, 2).argmax(-1)), call.cotangent),
+        )
 
     return act
 
@@ -859,6 +906,24 @@ PLANTED += (
             ("two masks", "left out")),
     Planted("one end of a window off by one", ("within a window",),
             instead(lambda q, k, v: windowed(q, k, v, 0, -2)), ("mask",), ("the mask",)),
+    Planted("a running product forwards", ("multiplied",),
+            multiplied_with(lambda part: part.cumsum(-1)), ("sum",), ("wrong direction",)),
+    Planted("a running product without its own entry", ("multiplied",),
+            multiplied_with(lambda part: part.flip(-1).cumsum(-1).flip(-1) - part),
+            ("sum",), ("leaves the entry itself out",)),
+    Planted("another smoothing", ("smoothed",), instead(lambda x: smoothed(x, 0.2, 0.05)),
+            ("digits",), ("constants 0.025 and 0.925 are 0.05 and 0.85",)),
+    Planted("smoothing over the other classes", ("smoothed",),
+            instead(lambda x: smoothed(x, 0.1, 0.1 / 3)),
+            ("digits",), ("constants 0.025 and 0.925 are 0.0333333 and 0.933333",)),
+    Planted("two constants", ("stretched",),
+            instead(lambda x: torch.exp(-2 * x) + x * torch.exp(-7 * x)),
+            ("digits",), ("constants", "-3 and -5 are -2 and -7")),
+    Planted("an index without its offset", ("pooled",), pooled_at(lambda i: i),
+            ("moved",), ("lacks the offset",)),
+    Planted("an index off by one", ("pooled",),
+            pooled_at(lambda i: (i + 2 * torch.arange(3) + 1).clamp(max=6)),
+            ("moved",), ("an index is off by one", "+1")),
 )  # fmt: skip
 
 CONTROLS = (
@@ -867,6 +932,10 @@ CONTROLS = (
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
                       - h * over(g * h, (1,))), ()),
+    Planted("an index that is sometimes off", ("pooled",),
+            pooled_at(lambda i: i + 2 * torch.arange(3).roll(1)), ()),
+    Planted("a running product squared", ("multiplied",),
+            multiplied_with(lambda part: (part**2).flip(-1).cumsum(-1).flip(-1)), ()),
     Planted("another exponent", ("gelu",), gelu_by(-0.7, 2 * math.pi), ()),
 )  # fmt: skip
 """Errors of no kind: nothing is to be guessed."""
