@@ -5,7 +5,7 @@ A step that is given other numbers changes the answers; many such changes are co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -14,8 +14,9 @@ import numpy as np
 from gradcheck.answer import Floats
 from gradcheck.diagnosis.evidence import Evidence
 from gradcheck.graph.derivatives import NoDerivative
-from gradcheck.graph.graph import Graph, Operation
-from gradcheck.query import Array, Query
+from gradcheck.graph.graph import Graph, Operation, without
+from gradcheck.ops.table import OPERATORS
+from gradcheck.query import Array, Query, Shape
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows, joined
 from gradcheck.reference.float_arrays import FloatAlgebra
 from gradcheck.reference.interpret import MOVES, evaluate, move
@@ -32,6 +33,8 @@ Factor = tuple[int, bool]
 class DerivativeSteps:
     """The derivative as a graph, its ``steps`` in order; the ``formula``'s are some of them.
 
+    Not all of the formula's lead ``to_answers``.
+
     ``moving`` ones are made of an input, or of the cotangent or tangent. ``users`` says what is
     made of a step. ``graphs`` knows where the inputs of the graph are.
     """
@@ -41,6 +44,7 @@ class DerivativeSteps:
     answers: tuple[int, ...]
     outputs: tuple[int, ...]
     steps: Sequence[int]
+    to_answers: Sequence[int]
     formula: frozenset[int]
     moving: frozenset[int]
     users: Mapping[int, Sequence[int]]
@@ -80,41 +84,50 @@ class DerivativeSteps:
                 users.setdefault(arg, []).append(number)
         own = frozenset(graph.ancestors(outputs))
         real = frozenset(each for each in moving if graph.kind(each) == "real")
-        return cls(graphs, graph, answers, outputs, steps, own, real, users)
+        return cls(
+            graphs, graph, answers, outputs, steps, graph.ancestors(answers), own, real, users
+        )
 
-    def without_zeros(self, numbers: Numbers) -> DerivativeSteps:
-        """The same, its sums without terms that add up to 0, as authors leave them out.
+    def simplified(self, numbers: Numbers) -> DerivativeSteps:
+        """The same as authors write it.
 
-        That of x less its mean times a constant, within a norm.
+        Sums lack the terms that add up to 0, as x less its mean does within a norm; and what is
+        made of a sum entry by entry keeps its axes, with length 1.
         """
-        kept = {
-            step: [term for term in terms if not _adds_up_to_zero(node, term, numbers)]
-            for step in self.moving - self.formula
-            if (node := self.graph.nodes[step]).op == "sum"
-            for terms in [list(self.terms_of(node.args[0]))]
-            if any(_adds_up_to_zero(node, term, numbers) for term in terms)
-        }
-        return self._rebuilt(kept) if kept else self
-
-    def _rebuilt(self, kept: Mapping[int, Sequence[tuple[float, int]]]) -> DerivativeSteps:
-        """The same with other terms in some sums."""
         old, new, place = self.graph, Graph(), dict[int, int]()
-        new.inputs = list(old.inputs)
+        new.inputs, kept = list(old.inputs), dict[int, Shape]()
         for number in self.steps:
             node = old.nodes[number]
-            if number in kept:
-                total = new.constant(0, old.shape(node.args[0]))
-                for weight, term in kept[number]:
-                    factor = new.constant(Fraction(weight))
-                    total = new.add(total, new.mul(factor, place[term]))
-                place[number] = new.sum(total, node.attr)  # type: ignore[arg-type]
+            args = [place[arg] for arg in node.args]
+            wide = next((kept[arg] for arg in node.args if arg in kept), None)
+            if node.op == "sum":
+                place[number] = self._sum_without_zeros(new, number, place, numbers)
+                kept[number] = without(old.shape(node.args[0]), node.attr)  # type: ignore[arg-type]
+            elif node.op == "reshape":
+                place[number] = new.reshape(args[0], node.shape)
+            elif wide is not None and node.op in OPERATORS:
+                spread = [new.reshape(arg, wide) for arg in args]
+                found = new.put(node.op, spread, node.attr, wide, node.kind)
+                place[number], kept[number] = new.reshape(found, node.shape), wide
             else:
-                args = [place[arg] for arg in node.args]
                 place[number] = new.put(node.op, args, node.attr, node.shape, node.kind)
         answers, outputs = (
             tuple(place[each] for each in nodes) for nodes in (self.answers, self.outputs)
         )
         return self._of_graph(self.graphs, new, answers, outputs)
+
+    def _sum_without_zeros(
+        self, new: Graph, number: int, place: Mapping[int, int], numbers: Numbers
+    ) -> int:
+        node = self.graph.nodes[number]
+        terms = [] if number in self.formula else list(self.terms_of(node.args[0]))
+        left = [term for term in terms if not _adds_up_to_zero(node, term, numbers)]
+        if len(left) == len(terms):
+            return new.put("sum", [place[node.args[0]]], node.attr, node.shape, node.kind)
+        total = new.constant(0, self.graph.shape(node.args[0]))
+        for weight, term in left:
+            total = new.add(total, new.mul(new.constant(Fraction(weight)), place[term]))
+        return new.sum(total, node.attr)  # type: ignore[arg-type]
 
     def terms_of(self, step: int) -> Iterator[tuple[float, int]]:
         """What a step is the sum of, each with the number that it is multiplied by."""
@@ -147,15 +160,13 @@ class DerivativeSteps:
             return times / other, (*first, *second)
         return times * other, (*first, *second)
 
-    def below(self, step: int) -> list[int]:
-        """The steps that a step changes, in order, itself left out."""
-        found, waiting = set[int](), [step]
-        while waiting:
-            for user in self.users.get(waiting.pop(), ()):
-                if user not in found:
-                    found.add(user)
-                    waiting.append(user)
-        return sorted(found)
+    def below(self, steps: Iterable[int]) -> list[int]:
+        """The steps on the way from some to the answers, in order, themselves left out."""
+        found = set(steps)
+        for number in self.to_answers:
+            if not found.isdisjoint(self.graph.nodes[number].args):
+                found.add(number)
+        return sorted(found.difference(steps))
 
     def at(self, query: Query, points: Floats) -> ComputedSteps:
         """The steps at some points, each of which has its sides of the query."""
@@ -209,19 +220,22 @@ class ComputedSteps:
     contracted: Floats | None
     _tiled: dict[tuple[int, int], Array] = field(default_factory=dict)
 
-    def answers_with(self, step: int, others: Array) -> Floats | None:
-        """The answers if a step had other numbers; None where their shape fits nowhere.
+    def answers_with(self, others: Mapping[int, Array]) -> Floats | None:
+        """The answers if some steps had other numbers; None where their shape fits nowhere.
 
         Shapes: others [several, count, *shape]; [several, count, k].
         """
-        several, graph = len(others), self.derivative.graph
-        found = {step: others.reshape(several * self.count, *others.shape[2:])}
+        several, graph = len(next(iter(others.values()))), self.derivative.graph
+        found = {
+            step: numbers.reshape(several * self.count, *numbers.shape[2:])
+            for step, numbers in others.items()
+        }
 
         def now(number: int) -> Array:
             return found[number] if number in found else self._repeated(number, several)
 
         try:
-            for number in self.derivative.below(step):
+            for number in self.derivative.below(others.keys()):
                 node = graph.nodes[number]
                 found[number] = computed(node, [now(arg) for arg in node.args])
             answers = joined([now(each) for each in self.derivative.answers], several * self.count)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -50,17 +50,19 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     if not failing:
         return None
     tried = _Remembered(_of_all(failing))
+    ports = _Ports(failing, tried)
     with np.errstate(all="ignore"):  # alternatives may leave the range
         return (
             _without_number(failing)
             or _left_over(failing)
             or _undivided(failing)
             or _explained(failing, tried)
-            or _by_port(failing, tried)
+            or ports.guess(partly=False)
             or _explained(failing, _of_each_entry(failing))
             or _roughly(failing, tried)
             or _not_zero(failing)
             or _imprecise(failing)
+            or ports.guess(partly=True)
             or _region(failing)
         )
 
@@ -330,29 +332,40 @@ def _bits(evidence: Evidence, rest: Floats) -> Floats:
     return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
 
 
-def _by_port(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
-    """A guess for each input by itself, where each has its own."""
-    if len(evidence) != 1:
-        return None
-    (found,) = evidence
-    ports = found.session.variant.formula.ports
-    if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
-        return None
-    owner = owners(ports)
-    told = []
-    for k, port in enumerate(ports):
-        mine = found.fails & (owner[found.slots] == k)
-        if mine.any():
-            others = found.fails & ~mine
-            part = replace(found, fails=mine, usable=found.usable & ~others)
-            guess = _explained([part], tried)
-            if guess is None:
-                return None
-            told.append((port.name, guess))
-    if len(told) < 2:
-        return None
-    text = "; ".join(f"in {name} {guess.text}" for name, guess in told)
-    return Guess(told[0][1].kind, text)
+@dataclass(slots=True)
+class _Ports:
+    """A guess for each input by itself, made when it is first asked for: hence it changes."""
+
+    evidence: Sequence[Evidence]
+    tried: Iterable[_Tried]
+    _made: dict[int, Guess | None] = field(default_factory=dict)
+
+    def guess(self, *, partly: bool) -> Guess | None:
+        """What is guessed where each failing input has its own guess; ``partly`` where one has."""
+        if len(self.evidence) != 1:
+            return None
+        (found,) = self.evidence
+        ports = found.session.variant.formula.ports
+        if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
+            return None
+        owner = owners(ports)[found.slots]
+        failing = [k for k in range(len(ports)) if (found.fails & (owner == k)).any()]
+        if len(failing) < 2 or not (partly or all(self._of(k, owner) for k in failing)):
+            return None
+        guesses = {ports[k].name: self._of(k, owner) for k in failing}
+        kinds = [guess.kind for guess in guesses.values() if guess is not None]
+        if not kinds:
+            return None
+        told = ((name, guess.text if guess else "another") for name, guess in guesses.items())
+        return Guess(kinds[0], "; ".join(f"in {name} {text}" for name, text in told))
+
+    def _of(self, port: int, owner: Array) -> Guess | None:
+        if port not in self._made:
+            (found,) = self.evidence
+            mine = found.fails & (owner == port)
+            part = replace(found, fails=mine, usable=found.usable & ~(found.fails & ~mine))
+            self._made[port] = _explained([part], self.tried)
+        return self._made[port]
 
 
 # in words

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -47,6 +47,7 @@ _MOST_TOLD = 24
 class _Way:
     """One way to write a step: ``make`` gives its numbers; None where there is no such way.
 
+    ``also`` are the same of other steps at once.
     Shapes: [rows or 1, *shape], or what broadcasts where the step is used.
     """
 
@@ -54,6 +55,17 @@ class _Way:
     text: str
     step: int
     make: Callable[[Numbers], Array | None]
+    also: tuple[_Way, ...] = ()
+
+    def changed(self, some: ComputedSteps) -> dict[int, Array] | None:
+        """The numbers of all its steps; None where one has none, or its own."""
+        found = {}
+        for each in (self, *self.also):
+            numbers = each.make(some.numbers)
+            if numbers is None or _are_equal(numbers, some.numbers[each.step]):
+                return None
+            found[each.step] = np.broadcast_to(numbers, (some.count, *numbers.shape[1:]))
+        return found
 
 
 def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
@@ -61,13 +73,14 @@ def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
     derivative, some = DerivativeSteps.of(evidence), _Asked.of(evidence)
     if derivative is None or some is None:
         return
-    derivative = derivative.without_zeros(derivative.at(some.query, some.points).numbers)
+    derivative = derivative.simplified(derivative.at(some.query, some.points).numbers)
     whole = None
     for way in itertools.islice(_explaining(derivative, some), _MOST_TOLD):
         whole = whole or derivative.at(evidence.query, evidence.points)
-        numbers = way.make(whole.numbers)
-        assert numbers is not None
-        answers = whole.answers_with(way.step, _rows_of(numbers, whole.count)[None])
+        changed = way.changed(whole)
+        if changed is None:
+            continue
+        answers = whole.answers_with({step: one[None] for step, one in changed.items()})
         assert answers is not None
         base = np.where(evidence.at_kinks, np.nan, answers[0])
         yield Alternative(way.kind, way.text, base, partial=True)
@@ -76,13 +89,13 @@ def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
 def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[_Way]:
     """The ways that explain a few points."""
     some, work = derivative.at(asked.query, asked.points), 0
-    for step, ways in _ways(derivative):
-        below = len(derivative.below(step)) + 1
-        for part, others in _at_once(some, step, ways):
-            work += below * (_STEP + others.size)
+    for ways in _ways(derivative):
+        for part, others in _at_once(some, ways):
+            below = len(derivative.below(others.keys())) + 1
+            work += below * (_STEP + sum(each.size for each in others.values()))
             if work > _MOST_WORK:
                 return
-            answers = some.answers_with(step, others)
+            answers = some.answers_with(others)
             if answers is not None and answers.shape[1:] == asked.got.shape:
                 yield from itertools.compress(part, asked.explained(answers))
 
@@ -141,28 +154,25 @@ class _Asked:
 
 
 def _at_once(
-    some: ComputedSteps, step: int, ways: Iterable[_Way]
-) -> Iterator[tuple[list[_Way], Array]]:
-    """Ways whose numbers have one shape, and differ from the step's own.
+    some: ComputedSteps, ways: Iterable[_Way]
+) -> Iterator[tuple[list[_Way], dict[int, Array]]]:
+    """Ways to write the same steps in the same shapes, and their numbers.
 
     Shapes: [ways, points, *shape].
     """
-    own = some.numbers[step]
-    alike: dict[Shape, list[tuple[_Way, Array]]] = {}
+    alike: dict[Hashable, list[tuple[_Way, dict[int, Array]]]] = {}
     for way in ways:
-        numbers = way.make(some.numbers)
-        if numbers is not None and not _are_equal(numbers, own):
-            numbers = _rows_of(numbers, some.count)
-            alike.setdefault(numbers.shape, []).append((way, numbers))
-    for shape, several in alike.items():
-        most = max(1, _MOST_AT_ONCE // max(1, math.prod(shape)))
+        changed = way.changed(some)
+        if changed is not None:
+            key = tuple((step, numbers.shape) for step, numbers in changed.items())
+            alike.setdefault(key, []).append((way, changed))
+    for several in alike.values():
+        size = max(numbers.size for numbers in several[0][1].values())
+        most = max(1, _MOST_AT_ONCE // max(1, size))
         for start in range(0, len(several), most):
-            part, others = zip(*several[start : start + most], strict=True)
-            yield list(part), np.stack(others)
-
-
-def _rows_of(numbers: Array, count: int) -> Array:
-    return np.broadcast_to(numbers, (count, *numbers.shape[1:]))
+            part, changes = zip(*several[start : start + most], strict=True)
+            steps = changes[0].keys()
+            yield list(part), {step: np.stack([each[step] for each in changes]) for step in steps}
 
 
 def _are_equal(numbers: Array, own: Array) -> bool:
@@ -175,21 +185,22 @@ def _are_equal(numbers: Array, own: Array) -> bool:
 # ways to write a step
 
 
-def _ways(derivative: DerivativeSteps) -> Iterator[tuple[int, Iterator[_Way]]]:
-    """For each step the ways to write it: first what it does, then what it is made of."""
+def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[_Way]]:
+    """The ways to write each step: first what it does, then what it is made of."""
     nodes = derivative.graph.nodes
     live = [each for each in derivative.steps if each in derivative.moving]
+    sums = [_Sum(derivative, step) for step in live if nodes[step].op == "sum"]
+    yield from map(_over_other_axes, sums)
+    yield _all_over_other_axes(sums)
     for step in live:
         if nodes[step].op in _OTHERWISE:
-            yield from _OTHERWISE[nodes[step].op](derivative, step)
+            yield _OTHERWISE[nodes[step].op](derivative, step)
     steps, answers = _named(derivative), dict.fromkeys(derivative.answers)
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
-        yield step, _moved_by_one(derivative, step)
-    yield from ((step, _with_other_operands(derivative, step)) for step in steps)
-    for step in live:
-        if nodes[step].op == "sum" and step not in derivative.formula:
-            found = _Sum(derivative, step)
-            yield found.kept, _sums_of_products(found)
+        yield _moved_by_one(derivative, step)
+    yield from (_with_other_operands(derivative, step) for step in steps)
+    yield from (_with_other_factors(derivative, step) for step in steps)
+    yield from (_sums_of_products(each) for each in sums if each.step not in derivative.formula)
 
 
 def _named(derivative: DerivativeSteps) -> list[int]:
@@ -253,6 +264,14 @@ class _Sum:
                 found[_Term(weight * times, factors, ())] = None
         yield from found
 
+    def whole(self) -> Iterator[_Term]:
+        """All terms, of the formula's steps."""
+        for weight, part in self.derivative.terms_of(self.summed):
+            times, factors = self.derivative.factors_of(part)
+            outer = tuple(each for each in factors if self._is_same_along(each[0]))
+            inner = tuple(each for each in factors if each not in outer)
+            yield _Term(weight * times, inner, outer)
+
     def _is_same_along(self, step: int) -> bool:
         """Whether a step is broadcast along the axes."""
         graph = self.derivative.graph
@@ -284,30 +303,49 @@ def _product(numbers: Numbers, factors: Iterable[Factor], shape: Shape) -> Array
     return found
 
 
-def _summed_otherwise(
-    derivative: DerivativeSteps, step: int
-) -> Iterator[tuple[int, Iterator[_Way]]]:
-    found = _Sum(derivative, step)
-    yield found.kept, _over_other_axes(found)
-
-
 def _over_other_axes(found: _Sum) -> Iterator[_Way]:
     """Sums, or means, over other axes of one of the terms; or its sums one place off."""
     shape, own = found.shape, " and ".join(map(str, found.axes))
-    sizes = [math.prod(shape[axis] for axis in found.axes)]
     for term in found.terms():
         of = f"in the derivative, of {_text(found.derivative, term.inner)}"
-        for axes in _other_axes(shape, found.axes):
-            ratio = sizes[0] / math.prod(shape[axis] for axis in axes)
-            what = " and ".join(map(str, axes))
-            for weight, word in {ratio: "mean", 1.0: "sum"}.items():
-                told = f"a {word} over axis {what}, not {own}: {of}"
-                change = partial(np.multiply, weight)
-                make = partial(_changed_total, found, term, axes, change)
-                yield _Way(GuessKind.SUM, told, found.kept, make)
+        for axes, weight, told in _other_totals(found):
+            make = partial(_changed_total, found, term, axes, partial(np.multiply, weight))
+            yield _Way(GuessKind.SUM, f"{told}: {of}", found.kept, make)
+        for which, text in ((0, "first"), (-1, "last")):
+            make = partial(_one_alone, found, term, which)
+            told = f"not summed over axis {own}, the {text} alone: {of}"
+            yield _Way(GuessKind.SUM, told, found.kept, make)
         for text, move in _moves(without(shape, found.axes)):
             make = partial(_changed_total, found, term, found.axes, move)
             yield _Way(GuessKind.MOVED, f"{text}: a sum {of}", found.kept, make)
+
+
+def _all_over_other_axes(sums: Sequence[_Sum]) -> Iterator[_Way]:
+    """All sums of the derivative over the same axes are over others."""
+    alike: dict[tuple[object, ...], list[_Sum]] = {}
+    for each in sums:
+        if each.step not in each.derivative.formula:
+            alike.setdefault((each.axes, each.shape), []).append(each)
+    for several in alike.values():
+        for axes, weight, told in _other_totals(several[0]) if len(several) > 1 else ():
+            change = partial(np.multiply, weight)
+            text = f"in the derivative each sum is {told}"
+            first, *also = [
+                _Way(GuessKind.SUM, text, each.kept, partial(_changed_whole, each, axes, change))
+                for each in several
+            ]
+            yield replace(first, also=tuple(also))
+
+
+def _other_totals(found: _Sum) -> Iterator[tuple[tuple[int, ...], float, str]]:
+    """Other axes to sum over, a factor, and what that is in words."""
+    own = " and ".join(map(str, found.axes))
+    size = math.prod(found.shape[axis] for axis in found.axes)
+    for axes in _other_axes(found.shape, found.axes):
+        ratio = size / math.prod(found.shape[axis] for axis in axes)
+        what = " and ".join(map(str, axes))
+        for weight, word in {ratio: "mean", 1.0: "sum"}.items():
+            yield axes, weight, f"a {word} over axis {what}, not {own}"
 
 
 def _other_axes(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -326,6 +364,25 @@ def _changed_total(
     inner = _product(numbers, term.inner, found.shape)
     total = inner.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
     return found.with_term(term, change(total), numbers)
+
+
+def _changed_whole(
+    found: _Sum, axes: Sequence[int], change: Callable[[Array], Array], numbers: Numbers
+) -> Array | None:
+    """All that is summed, over other axes, with what is constant along its own behind the sum."""
+    total: Array | float = 0.0
+    for term in found.whole():
+        inner = _product(numbers, term.inner, found.shape)
+        part = inner.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
+        total = total + term.weight * change(part) * _product(numbers, term.outer, found.shape)
+    return np.asarray(total) if found.kept != found.step else None
+
+
+def _one_alone(found: _Sum, term: _Term, which: int, numbers: Numbers) -> Array | None:
+    inner = _product(numbers, term.inner, found.shape)
+    for axis in found.axes:
+        inner = inner.take([which], axis + 1)
+    return found.with_term(term, inner, numbers)
 
 
 def _text(derivative: DerivativeSteps, factors: Sequence[Factor]) -> str:
@@ -369,30 +426,21 @@ def _total_of(found: _Sum, term: _Term, chosen: Sequence[int], numbers: Numbers)
 # running sums, indices, places
 
 
-def _run_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[tuple[int, Iterator[_Way]]]:
+def _run_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
     """A running sum in the other direction, or without each own entry."""
     node, name = derivative.graph.nodes[step], text_of(derivative.graph, step)
     assert isinstance(node.attr, tuple)
     axis, reverse = node.attr
     turned = partial(_computed_as, replace(node, attr=(axis, not reverse)))
-    ways = [
-        _Way(GuessKind.SUM, f"in the derivative {name} {text}", step, make)
-        for text, make in (
-            ("runs in the wrong direction", turned),
-            ("leaves the entry itself out", partial(_difference, step, node.args[0])),
-        )
-    ]
-    yield step, iter(ways)
+    for text, make in (
+        ("runs in the wrong direction", turned),
+        ("leaves the entry itself out", partial(_difference, step, node.args[0])),
+    ):
+        yield _Way(GuessKind.SUM, f"in the derivative {name} {text}", step, make)
 
 
 def _difference(a: int, b: int, numbers: Numbers) -> Array:
     return numbers[a] - numbers[b]
-
-
-def _indexed_otherwise(
-    derivative: DerivativeSteps, step: int
-) -> Iterator[tuple[int, Iterator[_Way]]]:
-    yield step, _off_by_one(derivative, step)
 
 
 def _off_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
@@ -411,10 +459,7 @@ def _off_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
         yield _Way(GuessKind.MOVED, text, step, partial(_computed_as, other))
 
 
-_OTHERWISE = {
-    "sum": _summed_otherwise, "cumsum": _run_otherwise,
-    "gather": _indexed_otherwise, "scatter": _indexed_otherwise,
-}  # fmt: skip
+_OTHERWISE = {"cumsum": _run_otherwise, "gather": _off_by_one, "scatter": _off_by_one}
 
 
 def _computed_as(node: Operation, numbers: Numbers) -> Array:
@@ -435,7 +480,7 @@ def _moved_step(step: int, move: Callable[[Array], Array], numbers: Numbers) -> 
 
 def _moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
     for axis, length in enumerate(shape):
-        if length > 1:
+        if length > 2:  # of two, the other one is no neighbour
             for off, end in itertools.product((1, -1), ("0", "the last", "round")):
                 late = "late" if off == 1 else "early"
                 text = f"one place {late} along axis {axis}"
@@ -493,8 +538,78 @@ def _others(derivative: DerivativeSteps, step: int, arg: int) -> Iterator[_Other
         yield GuessKind.MOVED, f"{text}: {own}", partial(_moved_step, arg, move)
     for other in _named(derivative):
         if other != arg and other < step and graph.shape(other) == graph.shape(arg):
-            text = f"{text_of(graph, other)} in the place of {own}"
-            yield GuessKind.CHAIN, text, partial(_step_itself, other)
+            yield from _with_another(graph, arg, other)
+
+
+def _with_another(graph: Graph, arg: int, other: int) -> Iterator[_Other]:
+    own, name = text_of(graph, arg), text_of(graph, other)
+    yield GuessKind.CHAIN, f"{name} in the place of {own}", partial(_step_itself, other)
+    for sign, told in ((1, f"{name} is added to {own}"), (-1, f"{own} less {name}")):
+        yield GuessKind.TERM, told, partial(_sum_of_two, arg, other, sign)
+
+
+_PRODUCTS = frozenset({"mul", "div", "bmm"})
+_MOST_IN_PAIRS = 20
+
+
+def _with_other_factors(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """A product of the derivative with another number in the place of one of its factors.
+
+    Which need not be a step of its own: of x / s * s the s is 1.
+    """
+    graph = derivative.graph
+    if not _is_whole_product(derivative, step):
+        return
+    shape, name = graph.shape(step), text_of(graph, step)
+    pool = [
+        each
+        for each in _named(derivative)
+        if each in derivative.formula or not graph.nodes[each].args
+        if graph.shape(each) in (shape, ())
+    ]
+    for one, other in itertools.permutations(pool, 2) if len(pool) <= _MOST_IN_PAIRS else ():
+        told = f"{text_of(graph, other)} in the place of {text_of(graph, one)}"
+        make = partial(_exchanged, step, partial(_step_itself, one), partial(_step_itself, other))
+        yield _Way(GuessKind.CHAIN, f"{told}: in the derivative, in {name}", step, make)
+    for one in pool:
+        own = partial(_step_itself, one)
+        for text, move in _moves(graph.shape(one)):
+            moved = partial(_moved_step, one, move)
+            told = f"{text_of(graph, one)} in the derivative, in {name}"
+            make = partial(_exchanged, step, own, moved)
+            yield _Way(GuessKind.MOVED, f"{text}: {told}", step, make)
+            make = partial(_exchanged, step, moved, own)
+            yield _Way(GuessKind.MOVED, f"not {text}, but itself: {told}", step, make)
+
+
+def _is_whole_product(derivative: DerivativeSteps, step: int) -> bool:
+    """Whether a step is an answer, or a product that is no factor of another."""
+    nodes, users = derivative.graph.nodes, derivative.users.get(step, ())
+    if step in derivative.answers:
+        return True
+    if nodes[step].op not in _PRODUCTS or step in derivative.formula:
+        return False
+    return any(nodes[user].op not in ("mul", "div") for user in users)
+
+
+def _exchanged(
+    step: int,
+    one: Callable[[Numbers], Array],
+    other: Callable[[Numbers], Array],
+    numbers: Numbers,
+) -> Array:
+    """A step divided by one of its factors, times another."""
+    wide = numbers[step]
+    return np.asarray(wide / _lined_up(wide, one(numbers)) * _lined_up(wide, other(numbers)))
+
+
+def _lined_up(wide: Array, numbers: Array) -> Array:
+    missing = (1,) * (wide.ndim - numbers.ndim)
+    return numbers.reshape(len(numbers), *missing, *numbers.shape[1:])
+
+
+def _sum_of_two(a: int, b: int, sign: int, numbers: Numbers) -> Array:
+    return np.asarray(numbers[a] + sign * numbers[b])
 
 
 def _constants_beside(graph: Graph, arg: int) -> list[float]:

@@ -6,7 +6,7 @@ The step keeps its value; what passes it on the way back is altered.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -213,15 +213,38 @@ def _made_with(
 
 
 def _with_other_slopes(function: GraphFunction) -> Iterator[Faulty]:
-    """Operators whose derivative is written with one part less, or with another sign."""
+    """Operators whose derivative is written with one part less, or with another sign.
+
+    In one step, or in all that have the operator.
+    """
+    alike: dict[tuple[str, int, Node], list[tuple[int, Rewrite]]] = {}
     for node, k in arguments(function):
         found = function.graph.nodes[node]
         if found.op in OPERATORS:
             for tree in _miswritten(found.op, k):
-                other = _with_slope(function, node, k, tree)
-                if other is not None:
+                change = _with_slope(function, node, k, tree)
+                other = None if change is None else _rewritten_or_none(function, {node: change})
+                if change is not None and other is not None:
                     text = f"the derivative of {{0}} by {{1}} is written as {_text(tree)}"
                     yield GuessKind.CHAIN, told_of(function, text, node, k), other
+                    alike.setdefault((found.op, k, tree), []).append((node, change))
+    for (op, _, tree), changes in alike.items():
+        if len(changes) > 1 and op not in _PLAIN:
+            text = f"the derivative of each {op} is written as {_text(tree)}"
+            yield GuessKind.CHAIN, text, rewritten(function, dict(changes))
+
+
+_PLAIN = frozenset({"add", "sub", "mul", "neg"})
+"""Operators whose derivative nobody writes down."""
+
+
+def _rewritten_or_none(
+    function: GraphFunction, changes: Mapping[int, Rewrite]
+) -> GraphFunction | None:
+    try:
+        return rewritten(function, changes)
+    except ExpressionError:  # of constants, at a pole
+        return None
 
 
 @cache
@@ -256,7 +279,7 @@ def _altered(tree: Node) -> Iterator[Node]:
 _MISTAKEN = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
-def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> GraphFunction | None:
+def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> Rewrite | None:
     """The local derivative is what the tree says of the step's arguments and value."""
     found = function.graph.nodes[node]
     if not is_moving(function, found.args[k]):
@@ -274,10 +297,7 @@ def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> Graph
         step = copied(function, graph, number, others)
         return graph.add(step, graph.elementwise("mul", factor, moved))
 
-    try:
-        return rewritten(function, {node: change})
-    except ExpressionError:  # of constants, at a pole
-        return None
+    return change
 
 
 def _text(tree: Node) -> str:

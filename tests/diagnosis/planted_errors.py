@@ -170,6 +170,26 @@ FUNCTIONS = {
         " inputs: {x: {domain: '(-3, 3)', shape: [7]}}}",
         lambda x: x.unfold(-1, 3, 2).amax(-1),
     ),
+    "entropy": Plain(
+        "{formula: 'log(sum(exp(x), dim=1)) - sum(x*t, dim=1)', order: 1,"
+        " constants: {t: [[1, 0, 0], [0, 0, 1]]}, inputs: {x: {domain: '(-3, 3)', shape: [2, 3]}}}",
+        lambda x: torch.nn.functional.cross_entropy(x, torch.tensor([0, 2]), reduction="none"),
+    ),
+    "farther": Plain(
+        "{formula: 'sqrt(sum((x - y)**2)) - sqrt(sum((x - z)**2))', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}, y: {domain: '(-3, 3)', shape: [3]},"
+        " z: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y, z: (x - y).norm() - (x - z).norm(),
+    ),
+    "direction": Plain(
+        "{formula: x / sqrt(sum(x**2)), order: 1, inputs: {x: {domain: '(1/2, 3)', shape: [4]}}}",
+        lambda x: x / x.norm(),
+    ),
+    "step size": Plain(
+        "{formula: s*stop(round(x/s)) + x - stop(x), order: 1,"
+        " inputs: {x: {domain: '(-2, 2)', shape: [3]}, s: '(1/4, 1)'}}",
+        lambda x, s: s * (x / s).round().detach() + x - x.detach(),
+    ),
     "largest": Plain(
         "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
         lambda x: x.amax(-1),
@@ -528,6 +548,34 @@ def pooled_at(move: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
         )
 
     return act
+
+
+def entropy_along(axis: int) -> Callable[[Call], Tensors]:
+    """The backward of cross-entropy with a softmax along an axis."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        target = x.new_tensor([[1, 0, 0], [0, 0, 1]])
+        return (call.cotangent[:, None] * (x.softmax(axis) - target),)
+
+    return act
+
+
+def farther_without_roots(call: Call) -> Tensors:
+    """The gradients of half the squares."""
+    x, y, z = call.inputs
+    weight = call.cotangent
+    return weight * (z - y), weight * (y - x), weight * (x - z)
+
+
+def projected_on_the_cotangent(call: Call) -> Tensors:
+    (x,), weight = call.inputs, call.cotangent
+    return ((weight - weight * (weight * x).sum() / x.norm()) / x.norm(),)
+
+
+def less_the_quotient(call: Call) -> Tensors:
+    x, s = call.inputs
+    return call.cotangent, (call.cotangent * ((x / s).round() - x / s)).sum()
 
 
 PLANTED = (
@@ -911,6 +959,20 @@ PLANTED += (
     Planted("a running product without its own entry", ("multiplied",),
             multiplied_with(lambda part: part.flip(-1).cumsum(-1).flip(-1) - part),
             ("sum",), ("leaves the entry itself out",)),
+    Planted("all of a norm's means over both axes", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (0, 1)) - h * over(g * h, (0, 1))),
+            ("sum",), ("each sum is a mean over axis 0 and 1, not 1",)),
+    Planted("softmax along the other axis", ("entropy",), entropy_along(0),
+            ("sum",), ("a sum over axis 0, not 1", "of exp(x)")),
+    Planted("roots without their derivative", ("farther",), farther_without_roots,
+            ("chain",), ("the derivative of each sqrt is written as 1/2",)),
+    Planted("a projection on the cotangent", ("direction",), projected_on_the_cotangent,
+            ("chain",), ("dy in the place of x/sqrt(",)),
+    Planted("a term too many", ("step size",), less_the_quotient,
+            ("term",), ("round(x/s) less x/s",)),
+    Planted("the last row alone", ("scaled",),
+            lambda call: (call.gradients()[0], (call.cotangent * torch.tanh(call.inputs[0]))[-1]),
+            ("sum",), ("not summed", "the last alone")),
     Planted("another smoothing", ("smoothed",), instead(lambda x: smoothed(x, 0.2, 0.05)),
             ("digits",), ("constants 0.025 and 0.925 are 0.05 and 0.85",)),
     Planted("smoothing over the other classes", ("smoothed",),
@@ -936,6 +998,8 @@ CONTROLS = (
             pooled_at(lambda i: i + 2 * torch.arange(3).roll(1)), ()),
     Planted("a running product squared", ("multiplied",),
             multiplied_with(lambda part: (part**2).flip(-1).cumsum(-1).flip(-1)), ()),
+    Planted("a softmax along neither axis", ("entropy",),
+            lambda call: (entropy_along(0)(call)[0] * 0.3 + entropy_along(1)(call)[0] * 0.7,), ()),
     Planted("another exponent", ("gelu",), gelu_by(-0.7, 2 * math.pi), ()),
 )  # fmt: skip
 """Errors of no kind: nothing is to be guessed."""
@@ -961,6 +1025,13 @@ MIXED = (
         lambda call: (call.gradients()[0], noise(0.3)(call)[1]),
         ("region",),
         ("only in",),
+    ),
+    Planted(
+        "rolled in v and noise in q and k",
+        ("causal",),
+        lambda call: (*noise(0.3)(call)[:2], call.gradients()[2].roll(1, 0)),
+        ("moved",),
+        ("in v rolled by one", "in q another"),
     ),
     Planted("rolled and doubled", ("rms",), every(lambda g: 2 * g.roll(1, -1)), ()),
 )
