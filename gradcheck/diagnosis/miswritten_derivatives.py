@@ -198,6 +198,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[_Way]]:
     steps, answers = _named(derivative), dict.fromkeys(derivative.answers)
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
         yield _moved_by_one(derivative, step)
+    yield from (_kept_otherwise(derivative, step) for step in steps)
     yield from (_with_other_operands(derivative, step) for step in steps)
     yield from (_with_other_factors(derivative, step) for step in steps)
     yield from (_sums_of_products(each) for each in sums if each.step not in derivative.formula)
@@ -321,13 +322,19 @@ def _over_other_axes(found: _Sum) -> Iterator[_Way]:
 
 
 def _all_over_other_axes(sums: Sequence[_Sum]) -> Iterator[_Way]:
-    """All sums of the derivative over the same axes are over others."""
+    """All sums of the derivative over the same axes are over others, or means, or no means."""
     alike: dict[tuple[object, ...], list[_Sum]] = {}
     for each in sums:
         if each.step not in each.derivative.formula:
             alike.setdefault((each.axes, each.shape), []).append(each)
     for several in alike.values():
-        for axes, weight, told in _other_totals(several[0]) if len(several) > 1 else ():
+        size = math.prod(several[0].shape[axis] for axis in several[0].axes)
+        scaled = [
+            (several[0].axes, float(size), f"{size} times too large, as if it were no mean"),
+            (several[0].axes, 1 / size, f"{size} times too small, as if it were a mean"),
+        ]
+        others = [*_other_totals(several[0]), *scaled]
+        for axes, weight, told in others if len(several) > 1 else ():
             change = partial(np.multiply, weight)
             text = f"in the derivative each sum is {told}"
             first, *also = [
@@ -443,23 +450,28 @@ def _difference(a: int, b: int, numbers: Numbers) -> Array:
     return numbers[a] - numbers[b]
 
 
-def _off_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
-    """An index one off along an axis of the array that it is about, held within it."""
+def _indexed_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """An index one off along an axis of the array that it is about, held within it; or no index."""
     graph, node = derivative.graph, derivative.graph.nodes[step]
     assert isinstance(node.attr, Frozen)
+    index = node.attr.array
     shape = node.shape if node.op == "scatter" else graph.shape(node.args[0])
-    places = np.unravel_index(node.attr.array, shape) if shape else ()
+    places = np.unravel_index(index, shape) if shape else ()
     verb = "is written" if node.op == "scatter" else "is read"
-    for axis, off in itertools.product(range(len(shape)), (1, -1)):
-        moved = list(places)
-        moved[axis] = np.clip(moved[axis] + off, 0, shape[axis] - 1)
-        other = replace(node, attr=Frozen(np.ravel_multi_index(tuple(moved), shape)))
-        name = text_of(graph, node.args[0] if node.op == "gather" else step)
-        text = f"an index is off by one: in the derivative {name} {verb} {off:+d} along axis {axis}"
-        yield _Way(GuessKind.MOVED, text, step, partial(_computed_as, other))
+    told = f"{text_of(graph, node.args[0] if node.op == 'gather' else step)} {verb}"
+    for axis in range(len(shape)):
+        others = [(f"an index is off by one: in the derivative {told} {off:+d} along axis {axis}",
+                   places[axis] + off) for off in (1, -1)]  # fmt: skip
+        if index.ndim == len(shape):
+            own = np.indices(index.shape)[axis]
+            others.append((f"an index is not used: in the derivative {told} in order", own))
+        for text, moved in others:
+            held = (*places[:axis], np.clip(moved, 0, shape[axis] - 1), *places[axis + 1 :])
+            other = replace(node, attr=Frozen(np.ravel_multi_index(held, shape)))
+            yield _Way(GuessKind.MOVED, text, step, partial(_computed_as, other))
 
 
-_OTHERWISE = {"cumsum": _run_otherwise, "gather": _off_by_one, "scatter": _off_by_one}
+_OTHERWISE = {"cumsum": _run_otherwise, "gather": _indexed_otherwise, "scatter": _indexed_otherwise}
 
 
 def _computed_as(node: Operation, numbers: Numbers) -> Array:
@@ -467,11 +479,14 @@ def _computed_as(node: Operation, numbers: Numbers) -> Array:
 
 
 def _moved_by_one(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
-    """The numbers of a step one place off along an axis."""
+    """The numbers of a step one place off along an axis, or with a triangle of zeros."""
     name = f"{text_of(derivative.graph, step)} in the derivative"
     for text, move in _moves(derivative.graph.shape(step)):
         told = f"{text}: {'the derivative' if step in derivative.answers else name}"
         yield _Way(GuessKind.MOVED, told, step, partial(_moved_step, step, move))
+    for text, mask in _masks(derivative.graph.shape(step)):
+        told = f"{text}: {'the derivative' if step in derivative.answers else name}"
+        yield _Way(GuessKind.MASK, told, step, partial(_moved_step, step, mask))
 
 
 def _moved_step(step: int, move: Callable[[Array], Array], numbers: Numbers) -> Array:
@@ -490,6 +505,17 @@ def _moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
         yield "transposed", lambda array: np.swapaxes(array, -1, -2)
 
 
+def _masks(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    if len(shape) < 2 or min(shape[-2:]) < _FEWEST_MASKED:
+        return
+    for diagonal in (-1, 0):
+        yield f"0 above diagonal {diagonal}", partial(np.tril, k=diagonal)
+        yield f"0 below diagonal {-diagonal}", partial(np.triu, k=-diagonal)
+
+
+_FEWEST_MASKED = 3
+
+
 def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
     """Each number in the next place; before the first comes 0, or itself, or the last."""
     found = np.roll(array, off, axis)
@@ -506,6 +532,19 @@ def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
 
 _SCALED = (2.0, 0.5, -1.0)
 _NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0}
+
+
+def _kept_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:
+    """A number of the formula with another in its place wherever the derivative has it."""
+    graph = derivative.graph
+    if step not in derivative.formula or len(derivative.users.get(step, ())) < 2:
+        return
+    for other in _named(derivative):
+        alike = graph.shape(other) == graph.shape(step) and other in derivative.formula
+        if alike and other != step:
+            name, own = text_of(graph, other), text_of(graph, step)
+            text = f"{name} is kept in the place of {own}"
+            yield _Way(GuessKind.CHAIN, text, step, partial(_step_itself, other))
 
 
 def _with_other_operands(derivative: DerivativeSteps, step: int) -> Iterator[_Way]:

@@ -190,6 +190,11 @@ FUNCTIONS = {
         " inputs: {x: {domain: '(-2, 2)', shape: [3]}, s: '(1/4, 1)'}}",
         lambda x, s: s * (x / s).round().detach() + x - x.detach(),
     ),
+    "rows": Plain(
+        "{formula: 't[[2, 0, 3], :] * w', order: 1, inputs: {t: {domain: '(-3, 3)', shape: [4, 2]},"
+        " w: {domain: '(-3, 3)', shape: [3, 2]}}}",
+        lambda t, w: t[[2, 0, 3]] * w,
+    ),
     "largest": Plain(
         "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
         lambda x: x.amax(-1),
@@ -962,6 +967,20 @@ PLANTED += (
     Planted("all of a norm's means over both axes", ("normed",),
             norm_with(lambda g, h, x: g - over(g, (0, 1)) - h * over(g * h, (0, 1))),
             ("sum",), ("each sum is a mean over axis 0 and 1, not 1",)),
+    Planted("a norm's sums for means", ("normed",),
+            norm_with(lambda g, h, x: g - 4 * over(g, (1,)) - 4 * h * over(g * h, (1,))),
+            ("sum",), ("each sum is 4 times too large, as if it were no mean",)),
+    Planted("dP masked below its diagonal", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: by_p.triu()
+                          + (p * by_p.tril(-1)).sum(1, keepdim=True)),
+            ("mask",), ("0 above diagonal -1: dy @ transpose(v)",)),
+    Planted("an index that is not used", ("rows",),
+            lambda call: (torch.cat([call.cotangent * call.inputs[1],
+                                     torch.zeros_like(call.inputs[0][:1])]), call.gradients()[1]),
+            ("moved",), ("an index is not used",)),
+    Planted("another input that was saved", ("plane", "energy"),
+            lambda call: call.gradients(inputs=(call.inputs[1], call.inputs[1])),
+            ("chain",), ("is kept in the place of x",)),
     Planted("softmax along the other axis", ("entropy",), entropy_along(0),
             ("sum",), ("a sum over axis 0, not 1", "of exp(x)")),
     Planted("roots without their derivative", ("farther",), farther_without_roots,
@@ -1000,6 +1019,8 @@ CONTROLS = (
             multiplied_with(lambda part: (part**2).flip(-1).cumsum(-1).flip(-1)), ()),
     Planted("a softmax along neither axis", ("entropy",),
             lambda call: (entropy_along(0)(call)[0] * 0.3 + entropy_along(1)(call)[0] * 0.7,), ()),
+    Planted("sums for means, of one of two", ("normed",),
+            norm_with(lambda g, h, x: g - 3 * over(g, (1,)) - 4 * h * over(g * h, (1,))), ()),
     Planted("another exponent", ("gelu",), gelu_by(-0.7, 2 * math.pi), ()),
 )  # fmt: skip
 """Errors of no kind: nothing is to be guessed."""
