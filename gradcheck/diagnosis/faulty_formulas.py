@@ -38,13 +38,32 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
     faults = _FAULTS if evidence.query.order else _VALUE_FAULTS
     for node, k in arguments(function):
         for kind, text, change, is_line in faults:
-            base = evaluated(change(function, node, k), *at)
+            other = change(function, node, k)
+            base = evaluated(other, *at)
             if base is None:
                 continue
             base, told = base.reshape(shape), told_of(function, text, node, k)
-            yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
-    for others in (_with_other_masks, _with_one_use, _with_one_index):
+            if is_line:
+                yield Alternative(kind, told, true, true - base)
+            else:
+                beside = partial(evaluated, other, evidence.query, evidence.moved_points)
+                yield Alternative(kind, told, base, beside=beside)
+    for others in (_without_derivatives_of_each, _with_other_masks, _with_one_use, _with_one_index):
         yield from answered(evidence, others(function))
+
+
+def _without_derivatives_of_each(function: GraphFunction) -> Iterator[Faulty]:
+    """All steps that have an operator lack the derivative by one argument."""
+    alike: dict[tuple[str, int], list[int]] = {}
+    for node, k in arguments(function):
+        found = function.graph.nodes[node]
+        if is_moving(function, found.args[k]):
+            alike.setdefault((found.op, k), []).append(node)
+    for (op, k), nodes in alike.items():
+        if len(nodes) > 1:
+            changes = dict.fromkeys(nodes, with_held(function, {k}))
+            text = f"a missing term: in each {op} the derivative by argument {k + 1}"
+            yield GuessKind.TERM, text, rewritten(function, changes)
 
 
 def _with_slope_one(function: GraphFunction, node: int, k: int) -> GraphFunction | None:

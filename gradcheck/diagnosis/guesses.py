@@ -62,8 +62,8 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
             or _roughly(failing, tried)
             or _not_zero(failing)
             or _imprecise(failing)
-            or ports.guess(partly=True)
             or _region(failing)
+            or ports.guess(partly=True)
         )
 
 
@@ -175,7 +175,8 @@ _STEP, _ALIKE, _MOST_TIED = 2.0**-12, 1e-2, 64
 
 def _roughly(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
     """A simple alternative that explains most of each error: what is left is small."""
-    for fit in _fits(evidence, tried, roughly=True):
+    simple = ([*several] for several in tried if not several[0].fitted)
+    for fit in _fits(evidence, simple, roughly=True):
         if wrong_place(evidence, fit.wrong, fit.right) == "":
             found = _told(fit, evidence, "")
             return replace(found, text=f"{found.text}, and lost accuracy")
@@ -186,6 +187,8 @@ def _explained(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess |
     """The simplest alternative that explains all that fails, first of those that hold anywhere."""
     placed: list[tuple[_Fit, str | None]] = []
     for fit in _fits(evidence, tried):
+        if fit.alternative.far_fetched and any(place is not None for _, place in placed):
+            break
         place = wrong_place(evidence, fit.wrong, fit.right)
         if place == "" or (place and fit.alternative.simple):
             return _told(fit, evidence, place)
@@ -239,11 +242,14 @@ def _fit(
         known = np.isfinite(line)
         rest = np.abs(each.got - line)
         asked = asked & known if one.partial else asked
-        if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
+        if not _is_met(each, one, line, asked, roughly=roughly):
             return None
         apart = np.abs(line - each.true) > _slack(each, line)
+        untouched = each.right & apart & known & told
+        if untouched.any():
+            untouched &= np.abs(line - each.true) > _ROUNDING * _own_rounding(one, line)
         wrong.append(asked)
-        right.append(each.right & apart & known & told)
+        right.append(untouched)
         bits.append(_told_bits(each, one, rest, asked))
         points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
     found = np.concatenate(bits)
@@ -251,6 +257,29 @@ def _fit(
     if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
         return None
     return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _is_met(
+    evidence: Evidence, one: Alternative, line: Floats, asked: Mask, *, roughly: bool
+) -> bool:
+    """Whether all numbers meet an alternative: to within what it may be off by its own rounding."""
+    rest = np.abs(evidence.got - line)
+    if (rest <= _tolerance(evidence, line, roughly=roughly))[asked].all():
+        return True
+    share = _tolerance(evidence, line, roughly=True)
+    if one.beside is None or roughly or not (rest <= share)[asked].all():
+        return False
+    own = np.minimum(_own_rounding(one, line), share)
+    return bool((rest <= np.fmax(_tolerance(evidence, line), own))[asked].all())
+
+
+def _own_rounding(one: Alternative, line: Floats) -> Floats:
+    """How far an alternative moves with the last bits of its points; 0 where that is not known."""
+    beside = None if one.beside is None else one.beside()
+    if beside is None:
+        return np.zeros(line.shape)
+    moved = np.abs(beside.reshape(line.shape) - line)
+    return np.asarray(np.where(np.isnan(moved), 0.0, moved))
 
 
 def _told_bits(evidence: Evidence, one: Alternative, rest: Floats, asked: Mask) -> Floats:

@@ -67,6 +67,14 @@ class _Way:
             found[each.step] = np.broadcast_to(numbers, (some.count, *numbers.shape[1:]))
         return found
 
+    def answers(self, some: ComputedSteps) -> Floats | None:
+        """What the derivative gives so. Shapes: [count, k]."""
+        changed = self.changed(some)
+        if changed is None:
+            return None
+        found = some.answers_with({step: one[None] for step, one in changed.items()})
+        return None if found is None else found[0]
+
 
 def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula's derivative where one of its steps is another."""
@@ -77,13 +85,16 @@ def miswritten_derivatives(evidence: Evidence) -> Iterator[Alternative]:
     whole = None
     for way in itertools.islice(_explaining(derivative, some), _MOST_TOLD):
         whole = whole or derivative.at(evidence.query, evidence.points)
-        changed = way.changed(whole)
-        if changed is None:
+        answers = way.answers(whole)
+        if answers is None:
             continue
-        answers = whole.answers_with({step: one[None] for step, one in changed.items()})
-        assert answers is not None
-        base = np.where(evidence.at_kinks, np.nan, answers[0])
-        yield Alternative(way.kind, way.text, base, partial=True)
+        base = np.where(evidence.at_kinks, np.nan, answers)
+        beside = partial(_answers_beside, derivative, evidence, way)
+        yield Alternative(way.kind, way.text, base, partial=True, far_fetched=True, beside=beside)
+
+
+def _answers_beside(derivative: DerivativeSteps, evidence: Evidence, way: _Way) -> Floats | None:
+    return way.answers(derivative.at(evidence.query, evidence.moved_points))
 
 
 def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[_Way]:
@@ -200,7 +211,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[_Way]]:
         yield _moved_by_one(derivative, step)
     yield from (_kept_otherwise(derivative, step) for step in steps)
     yield from (_with_other_operands(derivative, step) for step in steps)
-    yield from (_with_other_factors(derivative, step) for step in steps)
+    yield from (_with_other_factors(derivative, step) for step in live)
     yield from (_sums_of_products(each) for each in sums if each.step not in derivative.formula)
 
 
@@ -604,8 +615,13 @@ def _with_other_factors(derivative: DerivativeSteps, step: int) -> Iterator[_Way
         each
         for each in _named(derivative)
         if each in derivative.formula or not graph.nodes[each].args
-        if graph.shape(each) in (shape, ())
+        if _is_spread(graph.shape(each), shape)
     ]
+    for one in pool:
+        made, factor = partial(_step_itself, one), text_of(graph, one)
+        for text, pair in (("missing", (made, _one)), ("too many", (_one, made))):
+            told = f"a factor of {factor} is {text}: in the derivative, in {name}"
+            yield _Way(GuessKind.CHAIN, told, step, partial(_exchanged, step, *pair))
     for one, other in itertools.permutations(pool, 2) if len(pool) <= _MOST_IN_PAIRS else ():
         told = f"{text_of(graph, other)} in the place of {text_of(graph, one)}"
         make = partial(_exchanged, step, partial(_step_itself, one), partial(_step_itself, other))
@@ -622,13 +638,25 @@ def _with_other_factors(derivative: DerivativeSteps, step: int) -> Iterator[_Way
 
 
 def _is_whole_product(derivative: DerivativeSteps, step: int) -> bool:
-    """Whether a step is an answer, or a product that is no factor of another."""
+    """Whether a step is an answer, a term, or a product that is no factor of another."""
     nodes, users = derivative.graph.nodes, derivative.users.get(step, ())
     if step in derivative.answers:
         return True
-    if nodes[step].op not in _PRODUCTS or step in derivative.formula:
+    if step in derivative.formula:
         return False
+    if nodes[step].op not in _PRODUCTS:
+        return any(nodes[user].op in ("add", "sub") for user in users)
     return any(nodes[user].op not in ("mul", "div") for user in users)
+
+
+def _is_spread(shape: Shape, wider: Shape) -> bool:
+    """Whether an array is spread over one of as many axes, or is a scalar."""
+    pairs = zip(shape, wider, strict=False)
+    return not shape or (len(shape) == len(wider) and all(a in (1, b) for a, b in pairs))
+
+
+def _one(_numbers: Numbers) -> Array:
+    return np.ones(1)
 
 
 def _exchanged(

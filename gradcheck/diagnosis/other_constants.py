@@ -44,7 +44,6 @@ _NEAR = 1 / 16
 _DIGITS = 5
 """A constant that is met as well by so many digits has no more."""
 _SAME = 1e-9
-_NUDGE = 2.0**-50
 _STEADY = 2.0**-8
 """Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
@@ -57,16 +56,22 @@ def other_constants(evidence: Evidence) -> Iterator[Alternative]:
         for place, graphs in _with_constant(function, use):
             found = _sought(_Sought(evidence, graphs, (use.number,)))
             if found is not None:
-                (constant,), base = found
+                (constant,), base, beside = found
                 text = f"the constant {use.name} is {constant:.6g}{place}"
-                yield Alternative(GuessKind.DIGITS, text, base, fitted=1, partial=True)
+                yield _told(text, base, beside, 1)
     for own, graphs in (*_with_two(function), *_with_arrays(function)):
         found = _sought(_Sought(evidence, graphs, own))
         if found is not None:
-            numbers, base = found
+            numbers, base, beside = found
             several = (" and ".join(f"{each:.6g}" for each in side) for side in (own, numbers))
             text = "the constants {} are {}".format(*several)
-            yield Alternative(GuessKind.DIGITS, text, base, fitted=len(own), partial=True)
+            yield _told(text, base, beside, len(own))
+
+
+def _told(text: str, base: Floats, beside: Floats, fitted: int) -> Alternative:
+    return Alternative(
+        GuessKind.DIGITS, text, base, fitted=fitted, partial=True, beside=lambda: beside
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +230,15 @@ class _Sought:
     graphs: DerivativeGraphs
     own: tuple[float, ...]
 
-    def answers(self, constants: Floats, nudge: float = 0.0) -> Floats | None:
-        """What the function gives, its points moved by so much.
+    def answers(self, constants: Floats, points: Floats | None = None) -> Floats | None:
+        """What the function gives, at the points or at others.
 
         Shapes: constants [several, unknowns]; [several, rows, k].
         """
         evidence = self.evidence
-        signs = np.where(np.arange(evidence.points.shape[1]) % 2, -1.0, 1.0)
         added = np.repeat(np.asarray(constants)[:, None, :], len(evidence.points), axis=1)
-        points = evidence.points * (1 + nudge * signs)
-        found = asked_with(self.graphs, evidence.query, points, added)
+        asked_at = evidence.points if points is None else points
+        found = asked_with(self.graphs, evidence.query, asked_at, added)
         return None if found is None else found.reshape(len(constants), *evidence.true.shape)
 
     def misses(self, answers: Floats) -> Floats:
@@ -246,8 +250,11 @@ class _Sought:
             return np.median(np.where(np.isfinite(rest), rest, np.inf) / error, axis=1)
 
 
-def _sought(sought: _Sought) -> tuple[Floats, Floats] | None:
-    """The constants that explain most of what fails, and their answers; None if none come near."""
+def _sought(sought: _Sought) -> tuple[Floats, Floats, Floats] | None:
+    """The constants that explain most of what fails, and their answers, there and at moved points.
+
+    None if none come near.
+    """
     candidates = _candidates(sought.own)
     found = sought.answers(candidates) if sought.evidence.asked.any() else None
     if found is None:
@@ -262,12 +269,12 @@ def _sought(sought: _Sought) -> tuple[Floats, Floats] | None:
     best = int(np.flatnonzero(misses <= misses.min() + _SAME)[0])
     if not misses[best] < _NEAR or _are_own(sought, tried[best]):
         return None
-    beside = sought.answers(tried[best : best + 1], _NUDGE)
+    beside = sought.answers(tried[best : best + 1], sought.evidence.moved_points)
     assert beside is not None
     evidence = sought.evidence
     with np.errstate(all="ignore"):
         steady = np.abs(beside[0] - told[best]) <= _STEADY * np.abs(evidence.got - evidence.true)
-    return tried[best], np.where(steady | ~evidence.fails, told[best], np.nan)
+    return tried[best], np.where(steady | ~evidence.fails, told[best], np.nan), beside[0]
 
 
 def _are_own(sought: _Sought, constants: Floats) -> bool:

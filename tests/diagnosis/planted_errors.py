@@ -195,6 +195,11 @@ FUNCTIONS = {
         " w: {domain: '(-3, 3)', shape: [3, 2]}}}",
         lambda t, w: t[[2, 0, 3]] * w,
     ),
+    "between": Plain(
+        "{formula: '[x[0], (x[0] + x[1])/2, x[1], (x[1] + x[2])/2, x[2]]', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x: torch.stack([x[0], (x[0] + x[1]) / 2, x[1], (x[1] + x[2]) / 2, x[2]]),
+    ),
     "largest": Plain(
         "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
         lambda x: x.amax(-1),
@@ -491,6 +496,15 @@ def norm_with(
         return (root * change(call.cotangent, rest * root, x),)
 
     return act
+
+
+def normed_without_eps(call: Call) -> Tensors:
+    """Of rows of nearly equal numbers it is some other number: nothing rounds as much."""
+    (x,), g = call.inputs, call.cotangent
+    rest = x - x.mean(1, keepdim=True)
+    root = (rest**2).mean(1, keepdim=True).rsqrt()
+    h = rest * root
+    return (root * (g - over(g, (1,)) - h * over(g * h, (1,))),)
 
 
 def over(tensor: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -981,6 +995,14 @@ PLANTED += (
     Planted("another input that was saved", ("plane", "energy"),
             lambda call: call.gradients(inputs=(call.inputs[1], call.inputs[1])),
             ("chain",), ("is kept in the place of x",)),
+    Planted("a norm without its eps", ("normed",), normed_without_eps,
+            ("digits",), ("the constant 0.01 is 0",)),
+    Planted("a norm times its root", ("normed",),
+            norm_with(lambda g, h, x: (g - over(g, (1,)) - h * over(g * h, (1,)))
+                      * (x.var(1, unbiased=False, keepdim=True) + 0.01)),
+            ("chain",), ("/4) + 0.01 is too many",)),
+    Planted("halves that are not given back", ("between",),
+            lambda call: (call.cotangent[::2],), ("term",), ("missing", "in each div")),
     Planted("softmax along the other axis", ("entropy",), entropy_along(0),
             ("sum",), ("a sum over axis 0, not 1", "of exp(x)")),
     Planted("roots without their derivative", ("farther",), farther_without_roots,
