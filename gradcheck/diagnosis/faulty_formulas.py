@@ -48,7 +48,7 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
             else:
                 beside = partial(evaluated, other, evidence.query, evidence.moved_points)
                 yield Alternative(kind, told, base, beside=beside)
-    for others in (_without_derivatives_of_each, _with_other_masks, _with_one_use, _with_one_index):
+    for others in (_with_other_masks, _with_one_use, _with_one_index, _without_derivatives_of_each):
         yield from answered(evidence, others(function))
 
 
