@@ -16,6 +16,7 @@ import numpy as np
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence
 from gradcheck.diagnosis.faulty_formulas import faulty_formulas
+from gradcheck.diagnosis.miswritten_derivatives import miswritten_derivatives
 from gradcheck.diagnosis.other_constants import other_constants
 from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
@@ -90,6 +91,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     if query.order != 1:
         yield from faulty_formulas(evidence)
         yield from other_constants(evidence)
+        yield from miswritten_derivatives(evidence)
         return
     whole = _Whole(evidence)
     if whole.is_complex:
@@ -102,6 +104,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_inputs(evidence)
     yield from other_constants(evidence)
     yield from wrong_slopes(evidence)
+    yield from miswritten_derivatives(evidence)
 
 
 # the cotangent and the tangents
@@ -311,6 +314,7 @@ def _of_jacobian(whole: _Whole) -> Iterator[Alternative]:
             diagonal = np.einsum("rii,ri->ri", whole.jacobian, whole.cotangent)
             yield Alternative(GuessKind.DIAGONAL, "only the diagonal of the Jacobian", diagonal)
         yield from _summed_otherwise(whole)
+        yield from _without_offsets(whole)
     yield from _of_one_port(whole)
 
 
@@ -361,6 +365,36 @@ def _sums(by_output: Array, size: int) -> Iterator[tuple[str, Array]]:
                 taken = taken.take(first, axis)
             if taken.size == count * size:
                 yield f"not summed: the {text} alone", taken.reshape(count, size)
+
+
+def _without_offsets(whole: _Whole) -> Iterator[Alternative]:
+    """Entries of an input counted from the first that an output sees, as if that were the input's.
+
+    So an index within a window is taken for one of the whole array.
+    """
+    evidence = whole.evidence
+    assert whole.cotangent is not None
+    parts = whole.jacobian * whole.cotangent[:, :, None]
+    sees = (whole.jacobian != 0).any(axis=0)
+    for port, block in zip(_inputs(evidence), _blocks(_inputs(evidence)), strict=True):
+        place = block.reshape(-1)
+        if not block.ndim:
+            continue
+        own, index = sees[:, place], np.stack(np.unravel_index(np.arange(place.size), block.shape))
+        if not own.any(axis=1).all():
+            continue
+        firsts = np.where(own, index[:, None], place.size).min(axis=2)  # [axes, outputs]
+        for axes in dict.fromkeys([tuple(range(block.ndim)), *((k,) for k in range(block.ndim))]):
+            off = np.where(np.isin(np.arange(block.ndim), axes)[:, None], firsts, 0)
+            moved = np.maximum(index[:, None] - off[:, :, None], 0)
+            target = np.ravel_multi_index(tuple(moved), block.shape).reshape(-1)
+            mine = np.zeros((place.size, len(parts)))
+            np.add.at(mine, target, parts[:, :, place].reshape(len(parts), -1).T)
+            found = evidence.true.copy()
+            found[:, place] = mine.T
+            found[evidence.at_kinks[:, 0]] = np.nan
+            text = f"an index of {port.name} lacks the offset of its output"
+            yield Alternative(GuessKind.MOVED, text, found, partial=True)
 
 
 def _of_one_slice(evidence: Evidence) -> Iterator[Alternative]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +27,7 @@ _OWN_POINTS = 12
 _FEWEST_POINTS = 4
 _DIGITS = 16.0
 """Units of rounding within which a number is right to all its digits."""
+_NUDGE = 2.0**-50
 _MOST_NUMBERS = 1 << 15
 """Derivatives of all points together that are compared."""
 
@@ -85,6 +87,17 @@ class Evidence:
         return self.fails & self.usable & np.isfinite(self.got)
 
     @property
+    def moved_points(self) -> Floats:
+        """The points moved by ulps, each other number up. Shapes: [rows, n]."""
+        signs = np.where(np.arange(self.points.shape[1]) % 2, -1.0, 1.0)
+        return np.asarray(self.points * (1 + _NUDGE * signs))
+
+    @property
+    def at_kinks(self) -> Mask:
+        """The rows at a kink, where right code may choose. Shapes: [rows, 1]."""
+        return np.asarray(~self.usable.all(axis=1, keepdims=True))
+
+    @property
     def free_ports(self) -> tuple[Port, ...]:
         """The ports that the free side runs over; none where several sides are free, or none is."""
         return self.session.variant.formula.free_ports(self.query)
@@ -97,7 +110,9 @@ class Alternative:
     They are ``base``, or ``base + k * slope`` with one unknown k for all entries. ``simple`` is
     believed also where no words tell in which places. ``in_floats`` are computed by the chain rule
     in plain float64, not from the certified truth. Where ``partial`` ones are NaN they say nothing.
-    So many numbers of each entry were ``fitted`` to what the code gave.
+    So many numbers of each entry were ``fitted`` to what the code gave. A ``far_fetched`` one is
+    believed only where no other before it has a place in words. ``beside`` gives the base at points
+    that are moved by ulps, for what it may be off by its own rounding.
 
     Shapes: [rows, k] each.
     """
@@ -110,6 +125,8 @@ class Alternative:
     in_floats: bool = False
     partial: bool = False
     fitted: int = 0
+    far_fetched: bool = False
+    beside: Callable[[], Floats | None] | None = None
 
 
 def gather(
@@ -274,4 +291,5 @@ def answered(evidence: Evidence, functions: Iterable[Faulty]) -> Iterator[Altern
     for kind, text, other in functions:
         base = evaluated(other, evidence.query, evidence.points)
         if base is not None:
-            yield Alternative(kind, text, base.reshape(evidence.true.shape))
+            beside = partial(evaluated, other, evidence.query, evidence.moved_points)
+            yield Alternative(kind, text, base.reshape(evidence.true.shape), beside=beside)

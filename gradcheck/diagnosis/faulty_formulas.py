@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import combinations, product
 
 import numpy as np
 
@@ -37,13 +38,32 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
     faults = _FAULTS if evidence.query.order else _VALUE_FAULTS
     for node, k in arguments(function):
         for kind, text, change, is_line in faults:
-            base = evaluated(change(function, node, k), *at)
+            other = change(function, node, k)
+            base = evaluated(other, *at)
             if base is None:
                 continue
             base, told = base.reshape(shape), told_of(function, text, node, k)
-            yield Alternative(kind, told, *((true, true - base) if is_line else (base,)))
-    for others in (_with_other_masks, _with_one_use, _with_one_index):
+            if is_line:
+                yield Alternative(kind, told, true, true - base)
+            else:
+                beside = partial(evaluated, other, evidence.query, evidence.moved_points)
+                yield Alternative(kind, told, base, beside=beside)
+    for others in (_with_other_masks, _with_one_use, _with_one_index, _without_derivatives_of_each):
         yield from answered(evidence, others(function))
+
+
+def _without_derivatives_of_each(function: GraphFunction) -> Iterator[Faulty]:
+    """All steps that have an operator lack the derivative by one argument."""
+    alike: dict[tuple[str, int], list[int]] = {}
+    for node, k in arguments(function):
+        found = function.graph.nodes[node]
+        if is_moving(function, found.args[k]):
+            alike.setdefault((found.op, k), []).append(node)
+    for (op, k), nodes in alike.items():
+        if len(nodes) > 1:
+            changes = dict.fromkeys(nodes, with_held(function, {k}))
+            text = f"a missing term: in each {op} the derivative by argument {k + 1}"
+            yield GuessKind.TERM, text, rewritten(function, changes)
 
 
 def _with_slope_one(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
@@ -80,15 +100,25 @@ _VALUE_FAULTS = ((GuessKind.TERM, "{1} is left out of {0}", _left_out, False),)
 
 
 def _with_other_masks(function: GraphFunction) -> Iterator[Faulty]:
-    """The formula without one of its masks, or with one that is off by one."""
-    graph = function.graph
+    """The formula without one of its masks, or with one that is off by one; or with two such."""
+    graph, masks = function.graph, dict[int, list[tuple[str, Array]]]()
     for node in graph.ancestors(function.outputs):
         attr = graph.nodes[node].attr
-        if graph.nodes[node].op != "constant" or not isinstance(attr, Frozen):
-            continue
-        for text, other in _other_masks(attr.array):
+        if graph.nodes[node].op == "constant" and isinstance(attr, Frozen):
+            masks[node] = list(_other_masks(attr.array))
+    masks = {node: others for node, others in masks.items() if others}
+    for node, others in masks.items():
+        for text, other in others:
             change = partial(_with_array, other)
-            yield GuessKind.MASK, text, rewritten(function, {node: change})
+            yield GuessKind.MASK, f"the mask is {text}", rewritten(function, {node: change})
+    for pair in combinations(masks, 2) if len(masks) <= _MOST_MASKS else ():
+        for (text, one), (like, other) in product(*(masks[node] for node in pair)):
+            if text == like:
+                changes = {pair[0]: partial(_with_array, one), pair[1]: partial(_with_array, other)}
+                yield GuessKind.MASK, f"two masks are {text}", rewritten(function, changes)
+
+
+_MOST_MASKS = 3
 
 
 def _with_array(array: Array, graph: Graph, number: int, _args: list[int]) -> int:
@@ -99,13 +129,33 @@ def _other_masks(mask: Array) -> Iterator[tuple[str, Array]]:
     """What may stand in the place of zeros and ones, or of conditions."""
     if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
         return
-    yield "the mask is left out", np.full(mask.shape, max(mask.flat), dtype=object)
-    for axis, length in enumerate(mask.shape):
-        for first in (0, 2):  # the entry before, the entry behind
-            beside = np.clip(np.arange(length) + first - 1, 0, length - 1)
-            other = mask.take(beside, axis)
-            if (other != mask).any():
-                yield "the mask is off by one", other
+    yield "left out", np.full(mask.shape, max(mask.flat), dtype=object)
+    moved = [[_beside(mask, axis, off) for off in (-1, 1)] for axis in range(mask.ndim)]
+    if mask.ndim > 1:
+        moved.append([_next_diagonal(mask, off) for off in (-1, 1)])
+    found = [mask]
+    for before, behind in moved:
+        both = np.maximum(before, behind), np.minimum(before, behind)
+        for text, other in (
+            *(("off by one", each) for each in (before, behind)),
+            *(("wider or narrower by one at each end", each) for each in both),
+        ):
+            if not any((other == each).all() for each in found):
+                found.append(other)
+                yield text, other
+
+
+def _beside(mask: Array, axis: int, off: int) -> Array:
+    """Each entry is the one so far behind it, at the edge the last."""
+    length = mask.shape[axis]
+    return mask.take(np.clip(np.arange(length) + off, 0, length - 1), axis)
+
+
+def _next_diagonal(mask: Array, off: int) -> Array:
+    """The same of matrices whose diagonals go on beyond the edge."""
+    found, edge = _beside(mask, -2, off), 0 if off < 0 else -1
+    found[..., edge, :] = _beside(mask, -1, -off)[..., edge, :]
+    return found
 
 
 # what is used several times

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,8 +26,8 @@ _ROUNDING = 64.0
 """Units of rounding by which an explained number may be off its alternative."""
 _SHARE = 1 / 16
 """Of its error, that an explained number may be off: the rest is explained."""
-_BITS = 24.0
-"""What a guess must explain beyond its own number: one accident in 2**24 does as well."""
+_BITS = 32.0
+"""What a guess must explain beyond its own number: one accident in 2**32 does as well."""
 _MOST_BITS = 50.0
 _FEWEST_POINTS = 2
 _FEWEST_IMPRECISE = 4
@@ -50,18 +50,20 @@ def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     if not failing:
         return None
     tried = _Remembered(_of_all(failing))
+    ports = _Ports(failing, tried)
     with np.errstate(all="ignore"):  # alternatives may leave the range
         return (
             _without_number(failing)
             or _left_over(failing)
             or _undivided(failing)
             or _explained(failing, tried)
-            or _by_port(failing, tried)
+            or ports.guess(partly=False)
             or _explained(failing, _of_each_entry(failing))
             or _roughly(failing, tried)
             or _not_zero(failing)
             or _imprecise(failing)
             or _region(failing)
+            or ports.guess(partly=True)
         )
 
 
@@ -173,7 +175,8 @@ _STEP, _ALIKE, _MOST_TIED = 2.0**-12, 1e-2, 64
 
 def _roughly(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
     """A simple alternative that explains most of each error: what is left is small."""
-    for fit in _fits(evidence, tried, roughly=True):
+    simple = ([*several] for several in tried if not several[0].fitted)
+    for fit in _fits(evidence, simple, roughly=True):
         if wrong_place(evidence, fit.wrong, fit.right) == "":
             found = _told(fit, evidence, "")
             return replace(found, text=f"{found.text}, and lost accuracy")
@@ -184,6 +187,8 @@ def _explained(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess |
     """The simplest alternative that explains all that fails, first of those that hold anywhere."""
     placed: list[tuple[_Fit, str | None]] = []
     for fit in _fits(evidence, tried):
+        if fit.alternative.far_fetched and any(place is not None for _, place in placed):
+            break
         place = wrong_place(evidence, fit.wrong, fit.right)
         if place == "" or (place and fit.alternative.simple):
             return _told(fit, evidence, place)
@@ -237,11 +242,14 @@ def _fit(
         known = np.isfinite(line)
         rest = np.abs(each.got - line)
         asked = asked & known if one.partial else asked
-        if not (rest <= _tolerance(each, line, roughly=roughly))[asked].all():
+        if not _is_met(each, one, line, asked, roughly=roughly):
             return None
         apart = np.abs(line - each.true) > _slack(each, line)
+        untouched = each.right & apart & known & told
+        if untouched.any():
+            untouched &= np.abs(line - each.true) > _ROUNDING * _own_rounding(one, line)
         wrong.append(asked)
-        right.append(each.right & apart & known & told)
+        right.append(untouched)
         bits.append(_told_bits(each, one, rest, asked))
         points |= {row.tobytes() for row in each.points[asked.any(axis=1)]}
     found = np.concatenate(bits)
@@ -249,6 +257,29 @@ def _fit(
     if len(points) < _FEWEST_POINTS or found.sum() - spent < _BITS:
         return None
     return _Fit(several[0], factor, doubt, wrong, right)
+
+
+def _is_met(
+    evidence: Evidence, one: Alternative, line: Floats, asked: Mask, *, roughly: bool
+) -> bool:
+    """Whether all numbers meet an alternative: to within what it may be off by its own rounding."""
+    rest = np.abs(evidence.got - line)
+    if (rest <= _tolerance(evidence, line, roughly=roughly))[asked].all():
+        return True
+    share = _tolerance(evidence, line, roughly=True)
+    if one.beside is None or roughly or not (rest <= share)[asked].all():
+        return False
+    own = np.minimum(_own_rounding(one, line), share)
+    return bool((rest <= np.fmax(_tolerance(evidence, line), own))[asked].all())
+
+
+def _own_rounding(one: Alternative, line: Floats) -> Floats:
+    """How far an alternative moves with the last bits of its points; 0 where that is not known."""
+    beside = None if one.beside is None else one.beside()
+    if beside is None:
+        return np.zeros(line.shape)
+    moved = np.abs(beside.reshape(line.shape) - line)
+    return np.asarray(np.where(np.isnan(moved), 0.0, moved))
 
 
 def _told_bits(evidence: Evidence, one: Alternative, rest: Floats, asked: Mask) -> Floats:
@@ -330,29 +361,40 @@ def _bits(evidence: Evidence, rest: Floats) -> Floats:
     return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
 
 
-def _by_port(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
-    """A guess for each input by itself, where each has its own."""
-    if len(evidence) != 1:
-        return None
-    (found,) = evidence
-    ports = found.session.variant.formula.ports
-    if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
-        return None
-    owner = owners(ports)
-    told = []
-    for k, port in enumerate(ports):
-        mine = found.fails & (owner[found.slots] == k)
-        if mine.any():
-            others = found.fails & ~mine
-            part = replace(found, fails=mine, usable=found.usable & ~others)
-            guess = _explained([part], tried)
-            if guess is None:
-                return None
-            told.append((port.name, guess))
-    if len(told) < 2:
-        return None
-    text = "; ".join(f"in {name} {guess.text}" for name, guess in told)
-    return Guess(told[0][1].kind, text)
+@dataclass(slots=True)
+class _Ports:
+    """A guess for each input by itself, made when it is first asked for: hence it changes."""
+
+    evidence: Sequence[Evidence]
+    tried: Iterable[_Tried]
+    _made: dict[int, Guess | None] = field(default_factory=dict)
+
+    def guess(self, *, partly: bool) -> Guess | None:
+        """What is guessed where each failing input has its own guess; ``partly`` where one has."""
+        if len(self.evidence) != 1:
+            return None
+        (found,) = self.evidence
+        ports = found.session.variant.formula.ports
+        if found.query.free_inputs == () or found.query.cotangent is None or len(ports) < 2:
+            return None
+        owner = owners(ports)[found.slots]
+        failing = [k for k in range(len(ports)) if (found.fails & (owner == k)).any()]
+        if len(failing) < 2 or not (partly or all(self._of(k, owner) for k in failing)):
+            return None
+        guesses = {ports[k].name: self._of(k, owner) for k in failing}
+        kinds = [guess.kind for guess in guesses.values() if guess is not None]
+        if not kinds:
+            return None
+        told = ((name, guess.text if guess else "another") for name, guess in guesses.items())
+        return Guess(kinds[0], "; ".join(f"in {name} {text}" for name, text in told))
+
+    def _of(self, port: int, owner: Array) -> Guess | None:
+        if port not in self._made:
+            (found,) = self.evidence
+            mine = found.fails & (owner == port)
+            part = replace(found, fails=mine, usable=found.usable & ~(found.fails & ~mine))
+            self._made[port] = _explained([part], self.tried)
+        return self._made[port]
 
 
 # in words

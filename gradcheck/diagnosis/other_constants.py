@@ -1,4 +1,4 @@
-"""The formula with another number in the place of one of its constants, which is sought.
+"""The formula with other numbers in the place of one or two of its constants, which are sought.
 
 The wrong code may have it everywhere, or only where it takes a root: a norm whose backward is
 that of the formula, with another ``eps`` in what it has saved.
@@ -6,15 +6,18 @@ that of the formula, with another ``eps`` in what it has saved.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
-from gradcheck.graph.graph import Graph
+from gradcheck.graph.graph import Frozen, Graph
+from gradcheck.query import Array
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
 from gradcheck.run.rewriting import (
     THROUGH,
@@ -32,6 +35,8 @@ from gradcheck.run.rewriting import (
 )
 
 _MOST_CONSTANTS = 8
+_MOST_IN_PAIRS = 3
+_MOST_DISTINCT = 2
 _ROUNDS = 6
 _STEP = 2.0**-17
 _NEAR = 1 / 16
@@ -39,7 +44,6 @@ _NEAR = 1 / 16
 _DIGITS = 5
 """A constant that is met as well by so many digits has no more."""
 _SAME = 1e-9
-_NUDGE = 2.0**-50
 _STEADY = 2.0**-8
 """Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
@@ -50,11 +54,24 @@ def other_constants(evidence: Evidence) -> Iterator[Alternative]:
     yield from answered(evidence, _with_added_outside(function))
     for use in _uses(function):
         for place, graphs in _with_constant(function, use):
-            found = _sought(_Sought(evidence, graphs, use.number))
+            found = _sought(_Sought(evidence, graphs, (use.number,)))
             if found is not None:
-                constant, base = found
+                (constant,), base, beside = found
                 text = f"the constant {use.name} is {constant:.6g}{place}"
-                yield Alternative(GuessKind.DIGITS, text, base, fitted=1, partial=True)
+                yield _told(text, base, beside, 1)
+    for own, graphs in (*_with_two(function), *_with_arrays(function)):
+        found = _sought(_Sought(evidence, graphs, own))
+        if found is not None:
+            numbers, base, beside = found
+            several = (" and ".join(f"{each:.6g}" for each in side) for side in (own, numbers))
+            text = "the constants {} are {}".format(*several)
+            yield _told(text, base, beside, len(own))
+
+
+def _told(text: str, base: Floats, beside: Floats, fitted: int) -> Alternative:
+    return Alternative(
+        GuessKind.DIGITS, text, base, fitted=fitted, partial=True, beside=lambda: beside
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,7 @@ class _Use:
     number: float
     name: str
     steps: frozenset[int]
+    everywhere: bool
 
 
 def _uses(function: GraphFunction) -> list[_Use]:
@@ -87,10 +105,10 @@ def _uses(function: GraphFunction) -> list[_Use]:
     uses = []
     for (node, steps), number in zip(found.items(), numbers, strict=True):
         value, name = float(number.reshape(-1)[0]), text_of(graph, node)
-        uses.append(_Use(node, value, name, frozenset(steps)))
+        uses.append(_Use(node, value, name, frozenset(steps), everywhere=True))
         for step in sorted(steps) if len(steps) > 1 else ():
             alone = f"{name} in {text_of(graph, step)}"
-            uses.append(_Use(node, value, alone, frozenset({step})))
+            uses.append(_Use(node, value, alone, frozenset({step}), everywhere=False))
     return uses
 
 
@@ -122,6 +140,42 @@ def _with_constant(function: GraphFunction, use: _Use) -> Iterator[tuple[str, De
             saved = {root: _saved_root(function, root, changes)}
             text = f" in {text_of(function.graph, root)}, as it is saved"
             yield text, with_input(function, saved)
+
+
+def _with_two(function: GraphFunction) -> Iterator[tuple[tuple[float, ...], DerivativeGraphs]]:
+    """The function of two more numbers, which stand for two of its constants wherever they are."""
+    uses = [use for use in _uses(function) if use.everywhere]
+    for pair in itertools.combinations(uses, 2) if len(uses) <= _MOST_IN_PAIRS else ():
+        place = {use.node: k for k, use in enumerate(pair)}
+
+        def change(graph: Graph, number: int, args: list[int]) -> int:
+            for k, arg in enumerate(function.graph.nodes[number].args):
+                core = _without_broadcast(function.graph, arg)
+                if core in place:  # noqa: B023 - it is called before the next pair
+                    added = graph.index(added_input(function, graph, (2,)), place[core])  # noqa: B023
+                    args[k] = graph.broadcast(added, function.graph.shape(arg))
+            return copied(function, graph, number, args)
+
+        changes = dict.fromkeys(frozenset().union(*(use.steps for use in pair)), change)
+        yield tuple(use.number for use in pair), with_input(function, changes, (2,))
+
+
+def _with_arrays(function: GraphFunction) -> Iterator[tuple[tuple[float, ...], DerivativeGraphs]]:
+    """The function of more numbers, which stand for those that an array of constants has."""
+    for node in function.graph.ancestors(function.outputs):
+        found = function.graph.nodes[node]
+        if found.op != "constant" or found.kind != "real" or not isinstance(found.attr, Frozen):
+            continue
+        numbers, places = np.unique(found.attr.array.astype(float), return_inverse=True)
+        if 1 < len(numbers) <= _MOST_DISTINCT:
+            change = partial(_gathered, function, places.reshape(found.shape), len(numbers))
+            yield tuple(numbers.tolist()), with_input(function, {node: change}, (len(numbers),))
+
+
+def _gathered(
+    function: GraphFunction, places: Array, count: int, graph: Graph, _number: int, _args: list[int]
+) -> int:
+    return graph.gather(added_input(function, graph, (count,)), places)
 
 
 def _saved_root(function: GraphFunction, root: int, changes: Mapping[int, Rewrite]) -> Rewrite:
@@ -170,25 +224,25 @@ def _outside(function: GraphFunction, inner: int, added: int, rest: int) -> Rewr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sought:
-    """A constant in a function, which may have been another where the evidence fails."""
+    """Constants of a function, which may have been others where the evidence fails."""
 
     evidence: Evidence
     graphs: DerivativeGraphs
-    own: float
+    own: tuple[float, ...]
 
-    def answers(self, constants: Sequence[float], nudge: float = 0.0) -> Floats | None:
-        """What the function gives, its points moved by so much. Shapes: [constants, rows, k]."""
+    def answers(self, constants: Floats, points: Floats | None = None) -> Floats | None:
+        """What the function gives, at the points or at others.
+
+        Shapes: constants [several, unknowns]; [several, rows, k].
+        """
         evidence = self.evidence
-        signs = np.where(np.arange(evidence.points.shape[1]) % 2, -1.0, 1.0)
-        added = np.repeat(
-            np.asarray(constants, dtype=float)[:, None, None], len(evidence.points), axis=1
-        )
-        points = evidence.points * (1 + nudge * signs)
-        found = asked_with(self.graphs, evidence.query, points, added)
+        added = np.repeat(np.asarray(constants)[:, None, :], len(evidence.points), axis=1)
+        asked_at = evidence.points if points is None else points
+        found = asked_with(self.graphs, evidence.query, asked_at, added)
         return None if found is None else found.reshape(len(constants), *evidence.true.shape)
 
     def misses(self, answers: Floats) -> Floats:
-        """How far half of what fails is off at most, of its error. Shapes: [constants]."""
+        """How far half of what fails is off at most, of its error. Shapes: [several]."""
         evidence, asked = self.evidence, self.evidence.asked
         error = np.abs(evidence.got - evidence.true)[asked]
         rest = np.abs(answers - evidence.got)[:, asked]
@@ -196,58 +250,71 @@ class _Sought:
             return np.median(np.where(np.isfinite(rest), rest, np.inf) / error, axis=1)
 
 
-def _sought(sought: _Sought) -> tuple[float, Floats] | None:
-    """The constant that explains most of what fails, and its answers; None if none comes near."""
-    candidates = [each for each in _candidates(sought.own) if each != sought.own]
+def _sought(sought: _Sought) -> tuple[Floats, Floats, Floats] | None:
+    """The constants that explain most of what fails, and their answers, there and at moved points.
+
+    None if none come near.
+    """
+    candidates = _candidates(sought.own)
     found = sought.answers(candidates) if sought.evidence.asked.any() else None
     if found is None:
         return None
     misses = sought.misses(found)
-    starts = [sought.own, candidates[int(np.nanargmin(misses))]]
+    starts = [np.array(sought.own), candidates[int(np.nanargmin(misses))]]
     reached = [_refined(sought, start) for start in starts]
-    tried = [starts[1], *(each for one in reached for each in (_short(one), one))]
+    tried = np.stack([starts[1], *(each for one in reached for each in (_short(one), one))])
     told = sought.answers(tried)
     assert told is not None
     misses = sought.misses(told)
     best = int(np.flatnonzero(misses <= misses.min() + _SAME)[0])
-    if not misses[best] < _NEAR or abs(tried[best] - sought.own) <= _SAME * abs(sought.own):
+    if not misses[best] < _NEAR or _are_own(sought, tried[best]):
         return None
-    beside = sought.answers([tried[best]], _NUDGE)
+    beside = sought.answers(tried[best : best + 1], sought.evidence.moved_points)
     assert beside is not None
     evidence = sought.evidence
     with np.errstate(all="ignore"):
         steady = np.abs(beside[0] - told[best]) <= _STEADY * np.abs(evidence.got - evidence.true)
-    return tried[best], np.where(steady | ~evidence.fails, told[best], np.nan)
+    return tried[best], np.where(steady | ~evidence.fails, told[best], np.nan), beside[0]
 
 
-def _candidates(own: float) -> list[float]:
-    """What may stand in the place of a number."""
-    size = abs(own)
-    return [0.0, 1.0, -own, 2 * own, own / 2, own**2, math.sqrt(size), own - 1, own + 1,
-            *([1 / own] if own else [])]  # fmt: skip
+def _are_own(sought: _Sought, constants: Floats) -> bool:
+    """Whether the constants are the formula's."""
+    own = np.array(sought.own)
+    return bool((np.abs(constants - own) <= _SAME * np.abs(own)).all())
 
 
-def _refined(sought: _Sought, start: float) -> float:
-    """The number near to another that meets what fails best, by the slope of the answers there.
+def _candidates(own: tuple[float, ...]) -> Floats:
+    """What may stand in the place of one of several numbers. Shapes: [several, unknowns]."""
+    found = []
+    for k, number in enumerate(own):
+        size = abs(number)
+        others = [0.0, 1.0, -number, 2 * number, number / 2, number**2, math.sqrt(size),
+                  number - 1, number + 1, *([1 / number] if number else [])]  # fmt: skip
+        found += [(*own[:k], each, *own[k + 1 :]) for each in others if each != number]
+    return np.array(found)
+
+
+def _refined(sought: _Sought, start: Floats) -> Floats:
+    """The numbers near to others that meet what fails best, by the slopes of the answers there.
 
     Each number weighs as its error does: what is least is sum(((got - answer) / error)**2).
     """
     evidence, asked, found = sought.evidence, sought.evidence.asked, start
+    weight = 1 / np.abs(evidence.got - evidence.true)[asked]
     for _ in range(_ROUNDS):
-        step = _STEP * max(abs(found), _STEP)
-        near = sought.answers([found, found - step, found + step])
+        steps = np.diag(_STEP * np.maximum(np.abs(found), _STEP))
+        near = sought.answers(np.concatenate([found[None], found - steps, found + steps]))
         assert near is not None
-        weight = 1 / np.abs(evidence.got - evidence.true)[asked]
-        slope = (near[2] - near[1])[asked] / (2 * step) * weight
+        low, high = np.split(near[1:, asked], 2)
+        slopes = (high - low) / (2 * steps.diagonal()[:, None]) * weight
         rest = (evidence.got - near[0])[asked] * weight
-        told = np.isfinite(slope) & np.isfinite(rest)
-        below = float(slope[told] @ slope[told])
-        if not 0 < below < math.inf:
+        told = np.isfinite(slopes).all(axis=0) & np.isfinite(rest)
+        if not told.any() or not slopes[:, told].any():
             break
-        found += float(slope[told] @ rest[told]) / below
+        found = found + np.linalg.lstsq(slopes[:, told].T, rest[told], rcond=None)[0]
     return found
 
 
-def _short(number: float) -> float:
-    """The number to a few digits."""
-    return float(f"{number:.{_DIGITS}g}")
+def _short(numbers: Floats) -> Floats:
+    """The numbers to a few digits."""
+    return np.array([float(f"{each:.{_DIGITS}g}") for each in numbers])

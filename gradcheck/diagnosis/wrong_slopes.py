@@ -5,7 +5,8 @@ The step keeps its value; what passes it on the way back is altered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -56,7 +57,7 @@ def wrong_slopes(evidence: Evidence) -> Iterator[Alternative]:
 
 
 def _with_running_sums(function: GraphFunction) -> Iterator[Faulty]:
-    """Running sums whose derivative runs in the other direction, or leaves each own entry out."""
+    """Running sums and products whose derivative runs backwards, or leaves each own entry out."""
     for node in live_steps(function):
         if function.graph.nodes[node].op == "cumsum":
             text = f"the derivative of {text_of(function.graph, node)}"
@@ -67,6 +68,49 @@ def _with_running_sums(function: GraphFunction) -> Iterator[Faulty]:
                 other = sloped(function, node, 0, slope)
                 if other is not None:
                     yield GuessKind.SUM, f"{text} {told}", other
+        factors = _running_factors(function, node)
+        if factors:
+            text = f"the derivative of the running product of {text_of(function.graph, factors[0])}"
+            for told, backwards in (
+                ("runs in the wrong direction", True),
+                ("leaves the entry itself out", False),
+            ):
+                change = _running_product(function, factors, backwards=backwards)
+                yield GuessKind.SUM, f"{text} {told}", rewritten(function, {node: change})
+
+
+def _running_factors(function: GraphFunction, node: int) -> list[int]:
+    """The factors of a running product, in the order of its entries; none of what is no such."""
+    nodes, found = function.graph.nodes, function.graph.nodes[node]
+    if found.op != "concat" or len(found.args) < _FEWEST_FACTORS:
+        return []
+    factors = [found.args[0]]
+    for before, product in itertools.pairwise(found.args):
+        args = nodes[product].args
+        if nodes[product].op != "mul" or before not in args:
+            return []
+        factors.append(args[1 - args.index(before)])
+    return factors
+
+
+_FEWEST_FACTORS = 3
+
+
+def _running_product(
+    function: GraphFunction, factors: Sequence[int], *, backwards: bool
+) -> Rewrite:
+    """Of y = x₁ x₂ ... xₖ, dy / y = dx₁/x₁ + ... + dxₖ/xₖ, summed otherwise."""
+
+    def change(graph: Graph, number: int, args: list[int]) -> int:
+        axis = function.graph.nodes[number].attr
+        assert isinstance(axis, int)
+        y = graph.detach(graph.concat(args, axis))
+        x = graph.concat([copied_above(function, graph, each) for each in factors], axis)
+        relative = graph.div(change_of(graph, x), graph.detach(x))
+        total = graph.cumsum(relative, axis, reverse=backwards)
+        return graph.add(y, graph.mul(y, total if backwards else graph.sub(total, relative)))
+
+    return change
 
 
 _Slope = Callable[[Graph, int, int], int]
@@ -169,15 +213,38 @@ def _made_with(
 
 
 def _with_other_slopes(function: GraphFunction) -> Iterator[Faulty]:
-    """Operators whose derivative is written with one part less, or with another sign."""
+    """Operators whose derivative is written with one part less, or with another sign.
+
+    In one step, or in all that have the operator.
+    """
+    alike: dict[tuple[str, int, Node], list[tuple[int, Rewrite]]] = {}
     for node, k in arguments(function):
         found = function.graph.nodes[node]
         if found.op in OPERATORS:
             for tree in _miswritten(found.op, k):
-                other = _with_slope(function, node, k, tree)
-                if other is not None:
+                change = _with_slope(function, node, k, tree)
+                other = None if change is None else _rewritten_or_none(function, {node: change})
+                if change is not None and other is not None:
                     text = f"the derivative of {{0}} by {{1}} is written as {_text(tree)}"
                     yield GuessKind.CHAIN, told_of(function, text, node, k), other
+                    alike.setdefault((found.op, k, tree), []).append((node, change))
+    for (op, _, tree), changes in alike.items():
+        if len(changes) > 1 and op not in _PLAIN:
+            text = f"the derivative of each {op} is written as {_text(tree)}"
+            yield GuessKind.CHAIN, text, rewritten(function, dict(changes))
+
+
+_PLAIN = frozenset({"add", "sub", "mul", "neg"})
+"""Operators whose derivative nobody writes down."""
+
+
+def _rewritten_or_none(
+    function: GraphFunction, changes: Mapping[int, Rewrite]
+) -> GraphFunction | None:
+    try:
+        return rewritten(function, changes)
+    except ExpressionError:  # of constants, at a pole
+        return None
 
 
 @cache
@@ -212,7 +279,7 @@ def _altered(tree: Node) -> Iterator[Node]:
 _MISTAKEN = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
-def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> GraphFunction | None:
+def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> Rewrite | None:
     """The local derivative is what the tree says of the step's arguments and value."""
     found = function.graph.nodes[node]
     if not is_moving(function, found.args[k]):
@@ -230,10 +297,7 @@ def _with_slope(function: GraphFunction, node: int, k: int, tree: Node) -> Graph
         step = copied(function, graph, number, others)
         return graph.add(step, graph.elementwise("mul", factor, moved))
 
-    try:
-        return rewritten(function, {node: change})
-    except ExpressionError:  # of constants, at a pole
-        return None
+    return change
 
 
 def _text(tree: Node) -> str:
@@ -298,11 +362,20 @@ def _weights(name: str, numbers: Floats) -> Iterator[tuple[str, Floats]]:
         below = 1 / np.where(numbers == 0, np.nan, numbers)
         for text, factor in (
             (name, numbers),
-            (f"(1 - {name})", 1 - numbers),
-            (f"(1 - 1/({name}))", 1 - below),
+            (f"(1 - {name})", _less_than_one(numbers)),
+            (f"(1 - 1/({name}))", _less_than_one(below)),
         ):
             yield f"a factor of {text} is missing", 1 / np.where(factor == 0, np.nan, factor)
             yield f"a factor of {text} too many", factor
+
+
+def _less_than_one(numbers: Floats) -> Floats:
+    """1 less numbers; NaN where that cancels."""
+    found = 1 - numbers
+    return np.where(np.abs(found) < _CANCELS, np.nan, found)
+
+
+_CANCELS = 2.0**-5
 
 
 def _factors(function: GraphFunction) -> list[int]:

@@ -44,7 +44,8 @@ def factor_text(factor: float, doubt: float, session: Session, *, of_mean: bool 
     fraction = _fraction(size) if off <= _ROUGH else ""
     fraction = fraction if fraction and abs(size / _value(fraction) - 1) <= off else ""
     names = _names(session, simple=bool(fraction)) if fraction or off <= _EXACT else ()
-    name = next((text for text, value in names if abs(size / value - 1) <= off), "")
+    told = (text for text, value in names if abs(size / value - 1) <= off)
+    name = " or ".join(itertools.islice(told, 2 if fraction else 1))
     number = f"{'-' if factor < 0 else ''}{fraction or f'{size:.6g}'}"
     return f"{number} ({name})" if name else number
 
@@ -85,14 +86,16 @@ def _value(fraction: str) -> float:
 
 def _names(session: Session, *, simple: bool) -> Iterator[tuple[str, float]]:
     """Numbers that a factor may be, with their names; ``simple``: those of the case alone."""
-    own = [each for each in _numbers_of(session) if each[1] != 1]
+    constants = [each for each in _constants_of(session) if each[1] != 1]
+    own = [*constants, *(each for each in _lengths_of(session) if each[1] != 1)]
     for name, value in own:
         yield from ((name, value), (f"1/{name}", 1 / value))
+    for name, value in constants if simple else own:
+        yield from ((f"{name}**2", value**2), (f"1/{name}**2", value**-2))
     if simple:
         return
     for name, value in own:
         yield from ((f"sqrt({name})", value**0.5), (f"1/sqrt({name})", value**-0.5))
-        yield from ((f"{name}**2", value**2), (f"1/{name}**2", value**-2))
     for name, value in _CONSTANTS.items():
         yield from ((name, value), (f"1/{name}", 1 / value))
         yield from ((f"{name}/2", value / 2), (f"2*{name}", 2 * value), (f"2/{name}", 2 / value))
@@ -111,11 +114,15 @@ _CONSTANTS = {
 }
 
 
-def _numbers_of(session: Session) -> Iterator[tuple[str, float]]:
-    """The numbers that the case itself has: constants, swept values, lengths and sizes."""
+def _constants_of(session: Session) -> Iterator[tuple[str, float]]:
+    """The constants and swept values of the case."""
     for name, value in {**session.case.constants, **session.variant.values}.items():
         if isinstance(value, int | float | Fraction) and value > 0:
             yield name, float(value)
+
+
+def _lengths_of(session: Session) -> Iterator[tuple[str, float]]:
+    """The lengths and sizes of its arrays."""
     for port in (*session.variant.formula.ports, *session.variant.formula.judged):
         name, several = port.name or "y", len(port.shape) > 1
         if several:

@@ -33,6 +33,18 @@ def attention(q, k, v, diagonal):
     return scores / scores.sum(1, keepdim=True) @ v
 
 
+def windowed(q, k, v, last, first):
+    """Attention in which each row sees what lies between two diagonals."""
+    scores = torch.exp(q @ k.mT).tril(last).triu(first)
+    return scores / scores.sum(1, keepdim=True) @ v
+
+
+def smoothed(x, less, more):
+    """Cross-entropy with targets of 1 - ``less`` + ``more``, and ``more`` elsewhere."""
+    chosen = x.new_tensor([[1, 0, 0, 0], [0, 0, 1, 0]])
+    return -(x.log_softmax(1) * ((1 - less) * chosen + more)).sum(1)
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A function in the formula language, and the same in torch."""
@@ -108,12 +120,85 @@ FUNCTIONS = {
         " g: {domain: '(-3, 3)', shape: [3]}}}",
         lambda x, g: torch.tanh(x) * g,
     ),
+    "normed": Plain(
+        "{formula: '(x - m) / sqrt(mean((x - m)**2, dim=1, keepdim=True) + 1/100)', order: 1,"
+        " let: {m: 'mean(x, dim=1, keepdim=True)'},"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3, 4]}}}",
+        lambda x: torch.nn.functional.layer_norm(x, x.shape[-1:], eps=0.01),
+    ),
+    "gelu": Plain(
+        "{formula: 'x/2 * (1 + erf(x/sqrt(2)))', inputs: {x: '(-4, 4)'}, order: 1}",
+        torch.nn.functional.gelu,
+    ),
+    "averaged": Plain(
+        "{formula: '[sum([(1 - a)*a**(t - s)*x[s] for s in range(t + 1)]) for t in range(4)]',"
+        " order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]}, a: '(1/10, 9/10)'}}",
+        lambda x, a: torch.stack(
+            [sum((1 - a) * a ** (t - s) * x[s] for s in range(t + 1)) for t in range(4)]
+        ),
+    ),
+    "within a window": Plain(
+        "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
+        " let: {e: 'triu(tril(exp(q @ transpose(k, 0, 1))), -1)'},"
+        " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
+        " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
+        lambda q, k, v: windowed(q, k, v, 0, -1),
+    ),
     "causal": Plain(
         "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
         " let: {e: 'tril(exp(q @ transpose(k, 0, 1)))'},"
         " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
         " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
         lambda q, k, v: attention(q, k, v, 0),
+    ),
+    "multiplied": Plain(
+        "{formula: cumprod(x), order: 1, inputs: {x: {domain: '(1/2, 2)', shape: [5]}}}",
+        lambda x: x.cumprod(-1),
+    ),
+    "smoothed": Plain(
+        "{formula: '-sum((x - log(sum(exp(x), dim=1, keepdim=True))) * (9/10*t + 1/40), dim=1)',"
+        " constants: {t: [[1, 0, 0, 0], [0, 0, 1, 0]]}, order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [2, 4]}}}",
+        lambda x: smoothed(x, 0.1, 0.025),
+    ),
+    "stretched": Plain(
+        "{formula: 'exp(-3*x) + x*exp(-5*x)', order: 1, inputs: {x: '(-1, 1)'}}",
+        lambda x: torch.exp(-3 * x) + x * torch.exp(-5 * x),
+    ),
+    "pooled": Plain(
+        "{formula: '[amax(x[2*i:2*i+3]) for i in range(3)]', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [7]}}}",
+        lambda x: x.unfold(-1, 3, 2).amax(-1),
+    ),
+    "entropy": Plain(
+        "{formula: 'log(sum(exp(x), dim=1)) - sum(x*t, dim=1)', order: 1,"
+        " constants: {t: [[1, 0, 0], [0, 0, 1]]}, inputs: {x: {domain: '(-3, 3)', shape: [2, 3]}}}",
+        lambda x: torch.nn.functional.cross_entropy(x, torch.tensor([0, 2]), reduction="none"),
+    ),
+    "farther": Plain(
+        "{formula: 'sqrt(sum((x - y)**2)) - sqrt(sum((x - z)**2))', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}, y: {domain: '(-3, 3)', shape: [3]},"
+        " z: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y, z: (x - y).norm() - (x - z).norm(),
+    ),
+    "direction": Plain(
+        "{formula: x / sqrt(sum(x**2)), order: 1, inputs: {x: {domain: '(1/2, 3)', shape: [4]}}}",
+        lambda x: x / x.norm(),
+    ),
+    "step size": Plain(
+        "{formula: s*stop(round(x/s)) + x - stop(x), order: 1,"
+        " inputs: {x: {domain: '(-2, 2)', shape: [3]}, s: '(1/4, 1)'}}",
+        lambda x, s: s * (x / s).round().detach() + x - x.detach(),
+    ),
+    "rows": Plain(
+        "{formula: 't[[2, 0, 3], :] * w', order: 1, inputs: {t: {domain: '(-3, 3)', shape: [4, 2]},"
+        " w: {domain: '(-3, 3)', shape: [3, 2]}}}",
+        lambda t, w: t[[2, 0, 3]] * w,
+    ),
+    "between": Plain(
+        "{formula: '[x[0], (x[0] + x[1])/2, x[1], (x[1] + x[2])/2, x[2]]', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x: torch.stack([x[0], (x[0] + x[1]) / 2, x[1], (x[1] + x[2]) / 2, x[2]]),
     ),
     "largest": Plain(
         "{formula: amax(x), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
@@ -397,6 +482,120 @@ SCALARS = ("swish", "bell", "plane")
 ARRAYS = ("softmax", "rms", "linear", "scaled", "energy")
 ALL = (*SCALARS, *ARRAYS)
 SOME = ("bell", "plane", "rms", "linear")
+
+
+def norm_with(
+    change: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Call], Tensors]:
+    """The backward of a layer norm from its cotangent, what it normed, and the reciprocal root."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        rest = x - x.mean(1, keepdim=True)
+        root = ((rest**2).mean(1, keepdim=True) + 0.01).rsqrt()
+        return (root * change(call.cotangent, rest * root, x),)
+
+    return act
+
+
+def normed_without_eps(call: Call) -> Tensors:
+    """Of rows of nearly equal numbers it is some other number: nothing rounds as much."""
+    (x,), g = call.inputs, call.cotangent
+    rest = x - x.mean(1, keepdim=True)
+    root = (rest**2).mean(1, keepdim=True).rsqrt()
+    h = rest * root
+    return (root * (g - over(g, (1,)) - h * over(g * h, (1,))),)
+
+
+def over(tensor: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return tensor.mean(dims, keepdim=True)
+
+
+def with_row_sums(
+    change: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Call], Tensors]:
+    """The backward of causal attention with other row sums, of P, dP, dy and v."""
+
+    def act(call: Call) -> Tensors:
+        q, k, v = call.inputs
+        p = torch.exp(q @ k.mT).tril()
+        p = p / p.sum(1, keepdim=True)
+        by_p = call.cotangent @ v.mT
+        scores = p * (by_p - change(p, by_p, call.cotangent, v))
+        return scores @ k, scores.mT @ q, p.mT @ call.cotangent
+
+    return act
+
+
+def averaged_with(step: int) -> Callable[[Call], Tensors]:
+    """The backward of a moving average whose gradient by x is that of another step."""
+
+    def act(call: Call) -> Tensors:
+        x, a = call.gradients()
+        edge = torch.zeros(1, dtype=x.dtype)
+        return (torch.cat([x[1:], edge]) if step > 0 else torch.cat([edge, x[:-1]])), a
+
+    return act
+
+
+def gelu_by(exponent: float, root: float) -> Callable[[Call], Tensors]:
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        whole = (1 + torch.erf(x / math.sqrt(2))) / 2
+        return (call.cotangent * (whole + x * torch.exp(exponent * x**2) / math.sqrt(root)),)
+
+    return act
+
+
+def multiplied_with(change: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    """The backward of a running product by another sum of cotangents times products."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        return (change(call.cotangent * x.cumprod(-1)) / x,)
+
+    return act
+
+
+def pooled_at(move: Callable[[Tensor], Tensor]) -> Callable[[Call], Tensors]:
+    """The backward of pooling that writes to other places than those of the largest."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        return (
+            torch.zeros_like(x).index_add(0, move(x.unfold(-1, 3, 2).argmax(-1)), call.cotangent),
+        )
+
+    return act
+
+
+def entropy_along(axis: int) -> Callable[[Call], Tensors]:
+    """The backward of cross-entropy with a softmax along an axis."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        target = x.new_tensor([[1, 0, 0], [0, 0, 1]])
+        return (call.cotangent[:, None] * (x.softmax(axis) - target),)
+
+    return act
+
+
+def farther_without_roots(call: Call) -> Tensors:
+    """The gradients of half the squares."""
+    x, y, z = call.inputs
+    weight = call.cotangent
+    return weight * (z - y), weight * (y - x), weight * (x - z)
+
+
+def projected_on_the_cotangent(call: Call) -> Tensors:
+    (x,), weight = call.inputs, call.cotangent
+    return ((weight - weight * (weight * x).sum() / x.norm()) / x.norm(),)
+
+
+def less_the_quotient(call: Call) -> Tensors:
+    x, s = call.inputs
+    return call.cotangent, (call.cotangent * ((x / s).round() - x / s)).sum()
+
 
 PLANTED = (
     Planted("sign", ALL, every(times(-1)), ("sign",)),
@@ -742,10 +941,110 @@ PLANTED += (
             ("digits",), ("the constant 0.75 is 1",)),
 )  # fmt: skip
 
+PLANTED += (
+    Planted("a norm's mean over another axis", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (0,)) - h * over(g * h, (1,))),
+            ("sum",), ("a mean over axis 0, not 1", "of dy")),
+    Planted("a norm's mean of the product over all axes", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (1,)) - h * over(g * h, (0, 1))),
+            ("sum",), ("a mean over axis 0 and 1, not 1", "* dy")),
+    Planted("a norm's mean of another product", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (1,)) - h * over(g * x, (1,))),
+            ("chain", "sum"), ("x in the place of (x - sum(x)/4)",)),
+    Planted("row sums over the other axis", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(0, keepdim=True)),
+            ("sum",), ("a sum over axis 0, not 1",)),
+    Planted("row sums of dy * v", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (dy * v).sum(1, keepdim=True)),
+            ("sum",), ("a sum of v * dy in the place of",)),
+    Planted("row sums of the row before", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(1, keepdim=True).roll(1, 0)),
+            ("moved",), ("one place late", "a sum")),
+    Planted("exp(-x**2), not of its half", ("gelu",), gelu_by(-1.0, 2 * math.pi),
+            ("chain",), ("x in the place of x/sqrt(2)",)),
+    Planted("an average one step late", ("averaged",), averaged_with(1),
+            ("moved",), ("one place early", "the derivative")),
+    Planted("an average one step early", ("averaged",), averaged_with(-1),
+            ("moved",), ("one place late", "the derivative")),
+    Planted("both ends of a window off by one", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 1, -2)), ("mask",), ("two masks",)),
+    Planted("a window left out", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 9, -9)), ("mask",),
+            ("two masks", "left out")),
+    Planted("one end of a window off by one", ("within a window",),
+            instead(lambda q, k, v: windowed(q, k, v, 0, -2)), ("mask",), ("the mask",)),
+    Planted("a running product forwards", ("multiplied",),
+            multiplied_with(lambda part: part.cumsum(-1)), ("sum",), ("wrong direction",)),
+    Planted("a running product without its own entry", ("multiplied",),
+            multiplied_with(lambda part: part.flip(-1).cumsum(-1).flip(-1) - part),
+            ("sum",), ("leaves the entry itself out",)),
+    Planted("all of a norm's means over both axes", ("normed",),
+            norm_with(lambda g, h, x: g - over(g, (0, 1)) - h * over(g * h, (0, 1))),
+            ("sum",), ("each sum is a mean over axis 0 and 1, not 1",)),
+    Planted("a norm's sums for means", ("normed",),
+            norm_with(lambda g, h, x: g - 4 * over(g, (1,)) - 4 * h * over(g * h, (1,))),
+            ("sum",), ("each sum is 4 times too large, as if it were no mean",)),
+    Planted("dP masked below its diagonal", ("causal",),
+            with_row_sums(lambda p, by_p, dy, v: by_p.triu()
+                          + (p * by_p.tril(-1)).sum(1, keepdim=True)),
+            ("mask",), ("0 above diagonal -1: dy @ transpose(v)",)),
+    Planted("an index that is not used", ("rows",),
+            lambda call: (torch.cat([call.cotangent * call.inputs[1],
+                                     torch.zeros_like(call.inputs[0][:1])]), call.gradients()[1]),
+            ("moved",), ("an index is not used",)),
+    Planted("another input that was saved", ("plane", "energy"),
+            lambda call: call.gradients(inputs=(call.inputs[1], call.inputs[1])),
+            ("chain",), ("is kept in the place of x",)),
+    Planted("a norm without its eps", ("normed",), normed_without_eps,
+            ("digits",), ("the constant 0.01 is 0",)),
+    Planted("a norm times its root", ("normed",),
+            norm_with(lambda g, h, x: (g - over(g, (1,)) - h * over(g * h, (1,)))
+                      * (x.var(1, unbiased=False, keepdim=True) + 0.01)),
+            ("chain",), ("/4) + 0.01 is too many",)),
+    Planted("halves that are not given back", ("between",),
+            lambda call: (call.cotangent[::2],), ("term",), ("missing", "in each div")),
+    Planted("softmax along the other axis", ("entropy",), entropy_along(0),
+            ("sum",), ("a sum over axis 0, not 1", "of exp(x)")),
+    Planted("roots without their derivative", ("farther",), farther_without_roots,
+            ("chain",), ("the derivative of each sqrt is written as 1/2",)),
+    Planted("a projection on the cotangent", ("direction",), projected_on_the_cotangent,
+            ("chain",), ("dy in the place of x/sqrt(",)),
+    Planted("a term too many", ("step size",), less_the_quotient,
+            ("term",), ("round(x/s) less x/s",)),
+    Planted("the last row alone", ("scaled",),
+            lambda call: (call.gradients()[0], (call.cotangent * torch.tanh(call.inputs[0]))[-1]),
+            ("sum",), ("not summed", "the last alone")),
+    Planted("another smoothing", ("smoothed",), instead(lambda x: smoothed(x, 0.2, 0.05)),
+            ("digits",), ("constants 0.025 and 0.925 are 0.05 and 0.85",)),
+    Planted("smoothing over the other classes", ("smoothed",),
+            instead(lambda x: smoothed(x, 0.1, 0.1 / 3)),
+            ("digits",), ("constants 0.025 and 0.925 are 0.0333333 and 0.933333",)),
+    Planted("two constants", ("stretched",),
+            instead(lambda x: torch.exp(-2 * x) + x * torch.exp(-7 * x)),
+            ("digits",), ("constants", "-3 and -5 are -2 and -7")),
+    Planted("an index without its offset", ("pooled",), pooled_at(lambda i: i),
+            ("moved",), ("lacks the offset",)),
+    Planted("an index off by one", ("pooled",),
+            pooled_at(lambda i: (i + 2 * torch.arange(3) + 1).clamp(max=6)),
+            ("moved",), ("an index is off by one", "+1")),
+)  # fmt: skip
+
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
     Planted("small noise", SOME, noise(0.01), ()),
-)
+    Planted("means over both axes, in parts", ("normed",),
+            norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
+                      - h * over(g * h, (1,))), ()),
+    Planted("an index that is sometimes off", ("pooled",),
+            pooled_at(lambda i: i + 2 * torch.arange(3).roll(1)), ()),
+    Planted("a running product squared", ("multiplied",),
+            multiplied_with(lambda part: (part**2).flip(-1).cumsum(-1).flip(-1)), ()),
+    Planted("a softmax along neither axis", ("entropy",),
+            lambda call: (entropy_along(0)(call)[0] * 0.3 + entropy_along(1)(call)[0] * 0.7,), ()),
+    Planted("sums for means, of one of two", ("normed",),
+            norm_with(lambda g, h, x: g - 3 * over(g, (1,)) - 4 * h * over(g * h, (1,))), ()),
+    Planted("another exponent", ("gelu",), gelu_by(-0.7, 2 * math.pi), ()),
+)  # fmt: skip
 """Errors of no kind: nothing is to be guessed."""
 
 MIXED = (
@@ -769,6 +1068,13 @@ MIXED = (
         lambda call: (call.gradients()[0], noise(0.3)(call)[1]),
         ("region",),
         ("only in",),
+    ),
+    Planted(
+        "rolled in v and noise in q and k",
+        ("causal",),
+        lambda call: (*noise(0.3)(call)[:2], call.gradients()[2].roll(1, 0)),
+        ("moved",),
+        ("in v rolled by one", "in q another"),
     ),
     Planted("rolled and doubled", ("rms",), every(lambda g: 2 * g.roll(1, -1)), ()),
 )
