@@ -217,6 +217,49 @@ def test_a_few_entries_that_round_worse_make_no_column_wrong():
     assert told(array(got)) == []
 
 
+def test_a_few_entries_that_are_off_by_much_of_themselves_make_no_row_wrong():
+    got = rounded(TRUE)
+    got[7, :8] *= 1 + 6 * U  # some 14 σ of each, and 14 of the row if they counted in full
+    assert told(array(got)) == []
+
+
+THIRDS = TRUE[:, :48]
+
+
+def of_a_rounded_constant(got):
+    """An array, with samples of code that may round a factor of all numbers."""
+    found = array(got, THIRDS)
+    common = [level * U * THIRDS * evenly(70 + level, (32, 1, 1)) for level in range(3)]
+    samples = tuple(a + b for a, b in zip(found.samples, common, strict=True))
+    return replace(found, samples=samples)
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.01])
+def test_a_third_that_is_off_is_named_though_it_widens_the_scatter_of_all(factor):
+    wrong = THIRDS.copy()
+    wrong[:, 16:32] *= factor
+    found = " ".join(told(of_a_rounded_constant(rounded(wrong))))
+    assert "index 16 to 31 of axis 1" in found
+    assert told(of_a_rounded_constant(rounded(THIRDS))) == []
+
+
+def cancelling(got):
+    """An array of which right code may lose every fifth number, but for code that rounds once."""
+    lost = np.where(evenly(60, SHAPE) > 0.6, 1.0, U)
+    samples = [
+        TRUE * evenly(61 + level, (32, *SHAPE)) * (lost if level else U) for level in range(3)
+    ]
+    return SampledArray(got, TRUE, tuple(samples), BFLOAT16)
+
+
+@pytest.mark.parametrize(
+    "wrong", [1.003 * TRUE, with_row(1.01), np.where(np.arange(64) == 5, 1.01, 1.0) * TRUE]
+)
+def test_what_other_code_may_lose_hides_no_factor_of_the_rest(wrong):
+    assert told(cancelling(rounded(TRUE))) == []
+    assert told(cancelling(rounded(wrong)))[0].startswith("the mean ")
+
+
 TERM = evenly(3, SHAPE) / 4
 
 
