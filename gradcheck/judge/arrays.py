@@ -21,7 +21,7 @@ from gradcheck.floats import round_to
 
 MOST_SIGMA = 16.0
 NEAR_SIGMA = 4.0
-MOST_SIGMA_IN_A_PART = 8.0
+MOST_SIGMA_IN_A_MEAN = 8.0
 MOST_ERRORS = 8.0
 MOST_ERRORS_OF_A_PART = 10.0
 MOST_SCATTER = 3.0
@@ -367,9 +367,24 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
 def _terms_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     """The term of the derivative, or the constant, that stands out most: wrong by a factor."""
     found = _leading(array, array.lines(), fit)
-    if found is not None and found.errors > MOST_ERRORS:
-        statistic = partial(_along, found.line.numbers, fit.weight)
-        yield Oddity(f"{found.text}, {_counted(found.errors)} standard errors", statistic)
+    if found is None or found.errors <= MOST_ERRORS:
+        return
+    near, weight = _near(fit), fit.weight
+
+    def statistic(errors: Floats) -> float:
+        return _along(found.line.numbers, weight, np.clip(errors, -near, near))
+
+    errors = found.errors * abs(statistic(_zeroed(array.error, weight)) / found.value)
+    if errors > MOST_ERRORS:
+        yield Oddity(f"{found.text}, {_counted(errors)} standard errors", statistic)
+
+
+def _near(fit: _Fit) -> Floats:
+    """As far off as an entry counts in the mean of a part, or along a term: 8 σ.
+
+    What few entries do is told of them. Shapes: as the array.
+    """
+    return np.where(fit.weight > 0, MOST_SIGMA_IN_A_MEAN * np.sqrt(fit.variance), 0.0)
 
 
 def resemblance(array: SampledArray) -> Resemblance | None:
@@ -499,9 +514,8 @@ def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
 class _Part:
     """A part of an array, the sum of its weighed errors, and how many standard errors that is.
 
-    An entry counts as at most 8 σ off: what few do is told of them, as entries.
-    ``near`` are these 8 σ, ``factor`` what each entry is multiplied by, ``own`` the mean error, and
-    ``explained`` is how much smaller the sum of the weighed squares is without that.
+    ``near`` is as far off as an entry counts, ``factor`` what each entry is multiplied by, ``own``
+    the mean error, and ``explained`` how much smaller the sum of the weighed squares is without it.
     Shapes: as the array.
     """
 
@@ -526,7 +540,7 @@ def _measured_parts(array: SampledArray, fit: _Fit, cut: _Cut) -> Iterator[_Part
     true = np.where(weight > 0, array.true, 0.0)
     error = np.where(weight > 0, array.error, 0.0)
     rest = error - _factor(error, true, weight) * true
-    near = np.where(weight > 0, MOST_SIGMA_IN_A_PART * np.sqrt(fit.variance), 0.0)
+    near = _near(fit)
     many = cut.summed((weight > 0).astype(float)) >= FEWEST_IN_A_PART
     sigma = np.where(weight > 0, 1 / np.sqrt(np.maximum(weight, 1e-300)), 0.0)
     for what, size in (("mean signed error", true), ("mean offset", sigma)):

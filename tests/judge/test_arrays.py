@@ -263,9 +263,13 @@ def test_what_other_code_may_lose_hides_no_factor_of_the_rest(wrong):
 TERM = evenly(3, SHAPE) / 4
 
 
+def line_of(numbers):
+    return TermError(GuessKind.TERM, "t", numbers)
+
+
 def with_term(got):
     """An array whose truth has a term, and what a relative change of that would add."""
-    return replace(array(got), lines=lambda: iter([TermError(GuessKind.TERM, "t", TERM)]))
+    return replace(array(got), lines=lambda: iter([line_of(TERM)]))
 
 
 def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_nothing():
@@ -277,6 +281,18 @@ def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_n
 
 def test_of_right_code_no_term_is_off():
     assert told(with_term(rounded(TRUE))) == []
+
+
+def test_a_few_entries_that_are_off_by_much_make_no_term_wrong():
+    row = np.where(np.arange(SHAPE[0])[:, None] == 3, TRUE, 0.0)
+
+    def told_of(share):
+        got = rounded(TRUE + share * row)
+        return told(replace(array(got), lines=lambda: iter([line_of(row)])))
+
+    few = np.where(np.arange(SHAPE[1]) < 6, 6 * U, 0.0)
+    assert told_of(few) == []  # 14 σ each, and 10 of the term if they counted in full
+    assert [text for text in told_of(1.5 * U) if text.startswith("a factor of ")]
 
 
 def test_errors_resemble_what_leaves_nothing_that_is_wrong():
