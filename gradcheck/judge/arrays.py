@@ -97,8 +97,8 @@ class Oddity:
         """
         if self.statistic is None or not len(moved):
             return False
-        error = np.where(np.isfinite(error), error, 0.0)
-        moved = np.where(np.isfinite(moved).all(axis=0), moved, 0.0)
+        counts = np.isfinite(error) & np.isfinite(moved).all(axis=0)
+        error, moved = np.where(counts, error, 0.0), np.where(counts, moved, 0.0)
         apart = moved - moved.mean(axis=0)
         squares = [self.statistic(each) ** 2 for each in apart]
         return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))

@@ -185,6 +185,16 @@ def test_what_is_not_finite_neither_excuses_nor_hides_an_excuse():
         assert oddity.is_explained(error, moved) is (swing > 0)
 
 
+def test_an_entry_that_moves_take_out_of_range_is_no_oddity_and_another_stays_one():
+    found = lone_entry()
+    oddity = next(oddities(found, ordinary=True))
+    moved = np.stack([found.got, found.got])
+    moved[0, 0, 0] = np.inf
+    assert not oddity.is_explained(found.error, moved)
+    moved[0, 3, 5] = np.inf
+    assert oddity.is_explained(found.error, moved)
+
+
 def test_what_is_all_wrong_in_one_half_is_told_though_the_other_half_is_right():
     got = rounded(TRUE)
     got[16:] = got[:16]
