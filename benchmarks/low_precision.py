@@ -1,12 +1,13 @@
 """Arrays in float32, float16 and bfloat16: false alarms over PyTorch's kernels, and kill rates.
 
-Run by hand; `--part alarms`, `planted` or `written`, `--seeds 0 20`, `--dtype`, `--kernel`. Alarms:
-each of PyTorch's CPU kernels at one ordinary point for each seed; an alarm is a gradient array that
-is convicted. Planted: kernels that compute in float32 and round their result once, with a fault
-before that. Written: kernels as a stranger writes them, right ones and those with a slip. Beside
-the judge stand three habits of today on the same answers: `torch.testing.assert_close` at its
-defaults against a reference in float64, no more than twice the error of PyTorch's own kernel, and
-`allclose(1e-2, 1e-2)`. Of all of them the right code that they convict is told too.
+Run by hand; `--part alarms`, `planted` or `written`, `--seeds 0 20`, `--dtype`, `--kernel`. At each
+seed two ordinary points are looked at. Alarms: PyTorch's own CPU kernels; an alarm is a gradient
+array, or two of them together, that is convicted. Planted: kernels that compute in float32 and
+round their result once, with a fault before that. Written: kernels as a stranger writes them, right
+ones and those with a slip. Beside the judge stand three habits of today on the same answers:
+`torch.testing.assert_close` at its defaults against a reference in float64, no more than twice the
+error of PyTorch's own kernel, and `allclose(1e-2, 1e-2)`. Of all of them the right code that they
+convict is told too.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from gradcheck.run.observation import Observation, observe
 from gradcheck.run.session import Session, session_of
 
 DTYPES = ("float32", "float16", "bfloat16")
+POINTS = 2
+"""As many ordinary ones as a check with default settings has at least."""
 HABITS = ("assert_close", "twice PyTorch's error", "allclose(1e-2)")
 
 
@@ -78,13 +81,13 @@ def with_code(session: Session, code: Code) -> Session:
 
 
 def seen(session: Session, seed: int) -> Observation:
-    points = generate(session.variant.inputs, ORDINARY, seed, 1, session.dtype)
+    points = generate(session.variant.inputs, ORDINARY, seed, POINTS, session.dtype)
     return observe(session, points, seed)
 
 
 def convicted(session: Session, observation: Observation) -> tuple[list[str], bool]:
     """What is said of the arrays, and whether an entry alone is convicted."""
-    heard = [(observation, (ORDINARY,))]
+    heard = [(observation, (ORDINARY,) * POINTS)]
     found = [finding.remark.reason for _, finding in array_findings(session, heard)]
     entries = any(each.judgements.is_ruled(Ruling.DISAGREE).any() for each in observation.judged)
     return found, entries
@@ -100,7 +103,7 @@ def alarms(kernels: Sequence[Kernel], dtypes: Sequence[str], seeds: range) -> No
             for seed in seeds:
                 observation = seen(session, seed)
                 found, entries = convicted(session, observation)
-                total[dtype, "arrays"] += len(kernel.inputs) * len(observation.judged)
+                total[dtype, "arrays"] += POINTS * len(kernel.inputs) * len(observation.judged)
                 total[dtype, "alarms"] += len(found)
                 total[dtype, "entries"] += entries
                 for text in found:

@@ -21,11 +21,14 @@ from gradcheck.floats import round_to
 
 MOST_SIGMA = 16.0
 NEAR_SIGMA = 4.0
+MOST_SIGMA_IN_A_MEAN = 8.0
 MOST_ERRORS = 8.0
 MOST_ERRORS_OF_A_PART = 10.0
 MOST_SCATTER = 3.0
 MOST_MOVES = 3.0
 CHANCE = 2.5
+OF_WORST = 1 / 16
+"""Of the last level's variance, so much is added to that by which an entry weighs in means."""
 NOT_ZERO = 8.0
 _RMS_OF_A_ROUNDING = 0.42  # in units of roundoff
 STAGNANT = _RMS_OF_A_ROUNDING**2 / 3
@@ -94,8 +97,8 @@ class Oddity:
         """
         if self.statistic is None or not len(moved):
             return False
-        error = np.where(np.isfinite(error), error, 0.0)
-        moved = np.where(np.isfinite(moved).all(axis=0), moved, 0.0)
+        counts = np.isfinite(error) & np.isfinite(moved).all(axis=0)
+        error, moved = np.where(counts, error, 0.0), np.where(counts, moved, 0.0)
         apart = moved - moved.mean(axis=0)
         squares = [self.statistic(each) ** 2 for each in apart]
         return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))
@@ -183,7 +186,7 @@ def _fitted(array: SampledArray) -> _Fit:
         there = chosen if scatter > max(each[2] for each in found) else there
         found.append((chosen.size, place, scatter))
         variance.reshape(-1)[chosen] = _between(some, place) * max(scatter, 0.3) ** 2
-    weight = np.where(live, 1 / np.maximum(variance, 1e-300), 0.0)
+    weight = np.where(live, 1 / np.maximum(variance + worst * OF_WORST, 1e-300), 0.0)
     sizes, places, scatters = np.transpose(found)
     place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
     return _Fit(variance, worst, weight, place, scatter, float(scatters.max()), there)
@@ -364,9 +367,24 @@ def _whole(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
 def _terms_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     """The term of the derivative, or the constant, that stands out most: wrong by a factor."""
     found = _leading(array, array.lines(), fit)
-    if found is not None and found.errors > MOST_ERRORS:
-        statistic = partial(_along, found.line.numbers, fit.weight)
-        yield Oddity(f"{found.text}, {_counted(found.errors)} standard errors", statistic)
+    if found is None or found.errors <= MOST_ERRORS:
+        return
+    near, weight = _near(fit), fit.weight
+
+    def statistic(errors: Floats) -> float:
+        return _along(found.line.numbers, weight, np.clip(errors, -near, near))
+
+    errors = found.errors * abs(statistic(_zeroed(array.error, weight)) / found.value)
+    if errors > MOST_ERRORS:
+        yield Oddity(f"{found.text}, {_counted(errors)} standard errors", statistic)
+
+
+def _near(fit: _Fit) -> Floats:
+    """As far off as an entry counts in the mean of a part, or along a term: 8 σ.
+
+    What few entries do is told of them. Shapes: as the array.
+    """
+    return np.where(fit.weight > 0, MOST_SIGMA_IN_A_MEAN * np.sqrt(fit.variance), 0.0)
 
 
 def resemblance(array: SampledArray) -> Resemblance | None:
@@ -476,43 +494,89 @@ def _spread_of(values: Sequence[Sequence[float]], place: float) -> float:
 def _parts(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     """The part of an array whose factor or mean stands out most, of each way to cut it.
 
-    In a mean an entry is at most 4 σ off: what few do is told of them, as entries.
+    A large part that is wrong widens the scatter by which it is measured, so that the one which
+    explains most is measured once more, by the scatter of what it leaves.
     """
+    found = [part for cut in _cuts(array.true.shape) for part in _measured_parts(array, fit, cut)]
+    told = [part for part in found if part.errors > MOST_ERRORS_OF_A_PART]
+    if found and not told:
+        leading = max(found, key=lambda part: part.explained)
+        cut, number = leading.cut, leading.number
+        fit = _fitted(replace(array, true=array.true + leading.own))
+        again = _measured_parts(array, fit, cut)
+        told = [part for part in again
+                if part.number == number and part.errors > MOST_ERRORS_OF_A_PART]  # fmt: skip
+    for part in told:
+        yield Oddity(part.text, part.statistic)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A part of an array, the sum of its weighed errors, and how many standard errors that is.
+
+    ``near`` is as far off as an entry counts, ``factor`` what each entry is multiplied by, ``own``
+    the mean error, and ``explained`` how much smaller the sum of the weighed squares is without it.
+    Shapes: as the array.
+    """
+
+    cut: _Cut
+    number: int
+    text: str
+    errors: float
+    explained: float
+    factor: Floats
+    near: Floats
+    own: Floats
+
+    def statistic(self, errors: Floats) -> float:
+        """Shapes: as the array."""
+        near = np.clip(errors, -self.near, self.near)
+        return float(self.cut.summed(near * self.factor)[self.number])
+
+
+def _measured_parts(array: SampledArray, fit: _Fit, cut: _Cut) -> Iterator[_Part]:
+    """The part that stands out most by its factor, and by its mean offset."""
     weight = fit.weight
     true = np.where(weight > 0, array.true, 0.0)
     error = np.where(weight > 0, array.error, 0.0)
     rest = error - _factor(error, true, weight) * true
-    near = np.where(weight > 0, NEAR_SIGMA / np.sqrt(np.maximum(weight, 1e-300)), 0.0)
-    live, cleared = (weight > 0).astype(float), _cleared(array.samples, weight)
-    for shape, axis, size, name in _cuts(array.true.shape):
-        cut = _Cut(shape, axis, size)
-        for with_sign in (False, True):
-            factor = np.sqrt(weight) if with_sign else true * weight
-            norm = cut.summed(np.abs(true) * np.sqrt(weight) if with_sign else true * factor)
-            samples = [cut.each_summed(level * factor) for level in cleared]
-            most = near if with_sign else np.full(weight.shape, math.inf)
-            sums = cut.summed(np.clip(rest, -most, most) * factor)
-            least, worst = (np.sqrt(_pooled(samples[k])) for k in (0, -1))
-            spread = np.sqrt(_between([_pooled(each) for each in samples], fit.place))
-            if len(sums) >= FEWEST_PARTS:  # they show themselves how far such parts lie apart
-                own = _median(np.abs(sums) / np.maximum(spread, 1e-300)) * spread
-                spread = np.minimum(np.maximum(own, least), np.maximum(worst, least))
-            off = np.abs(sums) / np.maximum(spread * max(1.0, fit.scatter), 1e-300)
-            off[(np.abs(sums) <= worst) | (cut.summed(live) < FEWEST_IN_A_PART)] = 0.0
-            part = int(off.argmax())
-            if norm[part] > 0 and off[part] > MOST_ERRORS_OF_A_PART:
-                what = "mean offset" if with_sign else "mean signed error"
-                yield Oddity(
-                    f"the {what} of {cut.named(part, name)} is {sums[part] / norm[part]:+.2g} of "
-                    f"its size, {_counted(off[part])} standard errors",
-                    _part_statistic(cut, factor, part, most),
-                )
+    near = _near(fit)
+    many = cut.summed((weight > 0).astype(float)) >= FEWEST_IN_A_PART
+    sigma = np.where(weight > 0, 1 / np.sqrt(np.maximum(weight, 1e-300)), 0.0)
+    for what, size in (("mean signed error", true), ("mean offset", sigma)):
+        factor = size * weight
+        norm = cut.summed(np.abs(true * factor))
+        samples = [cut.each_summed(level * factor) for level in _cleared(array.samples, weight)]
+        whole, sums = cut.each_summed(np.stack([rest, np.clip(rest, -near, near)]) * factor)
+        spread, worst = _spreads(samples, sums, fit.place)
+        off = np.abs(sums) / np.maximum(spread * max(1.0, fit.scatter), 1e-300)
+        off[(np.abs(whole) <= worst) | ~many | (norm <= 0)] = 0.0
+        part = int(off.argmax())
+        if off[part] > 0:
+            squares = cut.summed(size * factor)[part]
+            mean = cut.summed(error * factor)[part] / squares
+            own = mean * np.where(cut.members(part).reshape(size.shape), size, 0.0)
+            text = (
+                f"the {what} of {cut.named(part)} is {whole[part] / norm[part]:+.2g} of its size, "
+                f"{_counted(off[part])} standard errors"
+            )
+            explained = float(whole[part] ** 2 / squares)
+            yield _Part(cut, part, text, float(off[part]), explained, factor, near, own)
 
 
-def _part_statistic(
-    cut: _Cut, factor: Floats, part: int, most: Floats
-) -> Callable[[Floats], float]:
-    return lambda errors: float(cut.summed(np.clip(errors, -most, most) * factor)[part])
+def _spreads(samples: Sequence[Floats], sums: Floats, place: float) -> tuple[Floats, Floats]:
+    """How far sums of right code lie apart, at a level and at the last one.
+
+    Where parts are many they show themselves how far, between the first level and the last.
+    Shapes: samples [count, parts] each; sums [parts]; [parts] each.
+    """
+    variances = [_pooled(each) for each in samples]
+    spread = np.sqrt(_between(variances, place))
+    least, worst = np.sqrt(variances[0]), np.sqrt(variances[-1])
+    if len(sums) >= FEWEST_PARTS:
+        shown = _median(np.abs(sums) / np.maximum(spread, 1e-300)) * spread
+        spread = np.minimum(np.maximum(shown, least), np.maximum(worst, least))
+    return spread, worst
 
 
 def _pooled(sums: Floats) -> Floats:
@@ -530,6 +594,7 @@ class _Cut:
     shape: tuple[int, ...]
     axis: int
     size: int
+    name: str
 
     def summed(self, numbers: Floats) -> Floats:
         """Shapes: the array's; [parts]."""
@@ -544,13 +609,19 @@ class _Cut:
         found: Floats = np.add.reduceat(sums, np.arange(0, length, self.size), axis=1)
         return found
 
-    def named(self, part: int, name: str) -> str:
+    def members(self, part: int) -> NDArray[np.bool_]:
+        """Which entries are of a part. Shapes: as the view."""
+        found = np.zeros(self.shape, dtype=bool)
+        np.moveaxis(found, self.axis, 0)[part * self.size : (part + 1) * self.size] = True
+        return found
+
+    def named(self, part: int) -> str:
         first = part * self.size
         last = min(first + self.size, self.shape[self.axis]) - 1
-        return name.format(first if first == last else f"{first} to {last}")
+        return self.name.format(first if first == last else f"{first} to {last}")
 
 
-def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int, str]]:
+def _cuts(shape: tuple[int, ...]) -> Iterator[_Cut]:
     """Along each axis, and along rows and matrices numbered throughout; alone and in blocks."""
     views = [(shape, axis, f"index {{}} of axis {axis}") for axis in range(len(shape))]
     for kept, name in ((1, "row {}"), (2, "matrix {}")):
@@ -560,4 +631,4 @@ def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int, s
     for view, axis, name in views:
         for size in (1, BLOCK):
             if view[axis] > size and len(view) + size > 2:
-                yield view, axis, size, name
+                yield _Cut(view, axis, size, name)

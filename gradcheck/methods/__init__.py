@@ -27,7 +27,8 @@ class Method:
     ``subject`` is what a sentence says is wrong where the witness disagrees. ``usual_call`` is
     the label of one of its calls where those of the others say, after "wrong", what differs there.
     ``eager`` says that it calls the code as PyTorch runs it by itself; where it does not, all its
-    labels say what differs, and eager mode is the usual call. Where it is ``mapped``,
+    labels say what differs, and eager mode is the usual call. Where it ``compiles`` the code, that
+    is asked as it was written for what its own rounding does. Where it is ``mapped``,
     ``torch.vmap`` takes the points of PyTorch's own code that takes one at a time; a user's code
     may know nothing of ``torch.vmap``. One that ``reshapes`` also has a user's code asked at shapes
     that the case does not declare. What is not ``by_default`` is asked where a run names it.
@@ -44,6 +45,7 @@ class Method:
     differences: bool = False
     usual_call: str = ""
     eager: bool = True
+    compiles: bool = False
     mapped: bool = False
     reshapes: bool = False
     by_default: bool = True

@@ -39,6 +39,7 @@ METHOD = Method(
     share_alone=0.03125,
     subject="the derivative of the compiled code",
     eager=False,
+    compiles=True,
     by_default=False,
 )
 

@@ -21,6 +21,7 @@ METHOD = Method(
     share_alone=0.015625,
     subject="the derivative of the code that inductor compiles",
     eager=False,
+    compiles=True,
     by_default=False,
 )
 

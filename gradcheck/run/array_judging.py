@@ -1,4 +1,4 @@
-"""Answers in low precision, and large ones, judged as arrays: each alone, small ones by the check.
+"""Answers in low precision, and large ones, judged as arrays: each alone, and those of a check.
 
 What entry by entry is convicted already is not asked again, but for the name of its fault.
 """
@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -61,6 +61,11 @@ class _Row:
         return int(self.judged.points[self.row])
 
     @property
+    def array(self) -> tuple[str, str, bytes]:
+        """Of which call, port and entries it is."""
+        return self.judged.answer.label, self.port.name, self.columns.tobytes()
+
+    @property
     def got(self) -> Floats:
         """Shapes: [entries of the array]."""
         found: Floats = self.judged.got[self.row, self.columns]
@@ -100,32 +105,53 @@ def array_findings(
         return
     is_half = session.dtype.precision < FLOAT32.precision
     pools: dict[tuple[str, str, bytes], list[_Row]] = {}
+    known: set[tuple[Hashable, ...]] = set()
+    told = False
     for observation, kinds in heard:
-        alone: list[_Row] = []
-        for row in _each_once(_rows(session, observation, kinds)):
-            stands_alone = _stands_alone(row, is_half=is_half)
-            if stands_alone:
-                alone.append(row)
-            part = _repeated_part(row) if stands_alone else row
-            if is_half and part is not None:
-                key = part.judged.answer.label, part.port.name, part.columns.tobytes()
-                pools.setdefault(key, []).append(part)
-        yield from _found_alone(session, alone)
-    for rows in pools.values():
-        of_formula = _is_whole(rows[0]) or any(row.kind == ORDINARY for row in rows)
-        if of_formula and not any(row.disagrees for row in rows):
-            yield from _found_together(session, rows)
+        rows = list(_each_once(_rows(session, observation, kinds), known))
+        alone = [row for row in rows if _stands_alone(row, is_half=is_half)]
+        for found in _found_alone(session, alone):
+            told = True
+            yield found
+        for part in chain.from_iterable(_taken_together(row) for row in rows if is_half):
+            pools.setdefault(part.array, []).append(part)
+    for parts in pools.values():
+        if _tells_more(parts, told=told) and not any(part.disagrees for part in parts):
+            yield from _found_together(session, parts)
+
+
+def _taken_together(row: _Row) -> Iterator[_Row]:
+    """What of an array is judged with the same at other points: a small one, the few entries that a
+    large one repeats, and a large one itself where it is ordinary.
+    """
+    if not _stands_alone(row, is_half=True):
+        yield row
+    elif row.columns.size >= FEWEST_ENTRIES:
+        yield from _repeated_part(row)
+        if row.kind == ORDINARY:
+            yield row
+
+
+def _tells_more(rows: Sequence[_Row], *, told: bool) -> bool:
+    """Whether an array at several points may tell what each alone does not.
+
+    ``told`` says that something is wrong with one that stands alone.
+    """
+    if rows[0].columns.size >= FEWEST_ENTRIES:
+        return len(rows) > 1 and not told
+    return _is_whole(rows[0]) or any(row.kind == ORDINARY for row in rows)
 
 
 def _found_together(
     session: Session, rows: Sequence[_Row]
 ) -> Iterator[tuple[Observation, Finding]]:
-    """What is wrong with small arrays, taken together.
+    """What is wrong with the same array at several points, taken together.
 
     Where something is odd, points are left out at which the code leaves the range: what it gives
     there is off by more than rounding, and what moves do there would explain anything.
     """
-    some = rows[: min(_MOST_ROWS, max(1, _MOST_NUMBERS // rows[0].judged.got.shape[1]))]
+    size = max((row.judged.got.shape[1] for row in rows), default=1)
+    some = rows[: min(_MOST_ROWS, max(1, _MOST_NUMBERS // size))]
     if sum(row.columns.size for row in some) < FEWEST_ENTRIES:
         return
     samples = _samples(session, some)
@@ -155,9 +181,8 @@ def _found_alone(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Obser
         yield from found[number]
 
 
-def _each_once(rows: Iterable[_Row]) -> Iterator[_Row]:
+def _each_once(rows: Iterable[_Row], known: set[tuple[Hashable, ...]]) -> Iterator[_Row]:
     """The rows without those that give the same answer to the same question in another call."""
-    known: set[tuple[object, ...]] = set()
     for row in rows:
         key = (row.port.name, *_question(row), row.got.tobytes())
         if key not in known:
@@ -166,9 +191,10 @@ def _each_once(rows: Iterable[_Row]) -> Iterator[_Row]:
 
 
 def _question(row: _Row) -> tuple[Hashable, ...]:
-    """What was asked, and at which of an observation's points."""
+    """What was asked, and at which point."""
     sides = _query_of(row).sides
-    return (row.point, *(None if side is None else side.tobytes() for side in sides))
+    point = b"".join(values[row.point].tobytes() for values in row.observation.points.values())
+    return (point, *(None if side is None else side.tobytes() for side in sides))
 
 
 def _applies(session: Session) -> bool:
@@ -190,21 +216,18 @@ def _stands_alone(row: _Row, *, is_half: bool) -> bool:
     return bool(row.columns.size >= FEWEST_ENTRIES) or may_stagnate(row.got, row.true)
 
 
-def _repeated_part(row: _Row) -> _Row | None:
+def _repeated_part(row: _Row) -> Iterator[_Row]:
     """The few entries that a large array repeats, as the gradient of a sum in rows does.
 
     They are taken together with those at other points, as small arrays are, if ordinary points have
-    the same: equal inputs alone make none. None where there are enough to judge, and where some
+    the same: equal inputs alone make none. Nothing where there are enough to judge, and where some
     repetition errs otherwise.
     """
-    if row.columns.size < FEWEST_ENTRIES:
-        return None
     true, got = (each.reshape(row.port.shape) for each in (row.true, row.got))
     once = are_said_once(true, got - true)
     errs_alike = (once == are_said_once(true, np.zeros_like(true))).all()
-    if np.count_nonzero(once) >= FEWEST_ENTRIES or not errs_alike:
-        return None
-    return replace(row, columns=row.columns[once.reshape(-1)])
+    if np.count_nonzero(once) < FEWEST_ENTRIES and errs_alike:
+        yield replace(row, columns=row.columns[once.reshape(-1)])
 
 
 def _is_whole(row: _Row) -> bool:
@@ -249,7 +272,7 @@ def guess_of_arrays(
     failing = (
         row
         for observation, kinds in heard
-        for row in _each_once(_rows(session, observation, kinds))
+        for row in _each_once(_rows(session, observation, kinds), set())
         if row.kind == ORDINARY and row.disagrees and row.columns.size >= FEWEST_ENTRIES
     )
     asked = (([row], _samples(session, [row])) for row in islice(failing, _MOST_GUESSED))

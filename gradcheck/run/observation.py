@@ -423,7 +423,7 @@ class Heard:
 def ask(session: Session, asked: Asked, differences: Sequence[Differences] | None = None) -> Heard:
     """Put points to the check's witness; ``differences`` are those there, where they are known."""
     heard = Heard([], [], [])
-    witness = session.check.witness
+    method = METHODS[session.check.witness]
     for invocation, numbers in session.invocations(
         asked.points,
         seed=asked.seed,
@@ -431,8 +431,8 @@ def ask(session: Session, asked: Asked, differences: Sequence[Differences] | Non
         differences=differences,
         again=asked.again,
     ):
-        call = Repeated(METHODS[witness].answer, invocation)
-        for key, said in keyed(METHODS[witness].answer(invocation)):
+        call = Repeated(method.answer, invocation, compiles=method.compiles)
+        for key, said in keyed(method.answer(invocation)):
             if isinstance(said, Answer):
                 assert key is not None
                 call.answers[key] = said

@@ -185,6 +185,16 @@ def test_what_is_not_finite_neither_excuses_nor_hides_an_excuse():
         assert oddity.is_explained(error, moved) is (swing > 0)
 
 
+def test_an_entry_that_moves_take_out_of_range_is_no_oddity_and_another_stays_one():
+    found = lone_entry()
+    oddity = next(oddities(found, ordinary=True))
+    moved = np.stack([found.got, found.got])
+    moved[0, 0, 0] = np.inf
+    assert not oddity.is_explained(found.error, moved)
+    moved[0, 3, 5] = np.inf
+    assert oddity.is_explained(found.error, moved)
+
+
 def test_what_is_all_wrong_in_one_half_is_told_though_the_other_half_is_right():
     got = rounded(TRUE)
     got[16:] = got[:16]
@@ -217,12 +227,59 @@ def test_a_few_entries_that_round_worse_make_no_column_wrong():
     assert told(array(got)) == []
 
 
+def test_a_few_entries_that_are_off_by_much_of_themselves_make_no_row_wrong():
+    got = rounded(TRUE)
+    got[7, :8] *= 1 + 6 * U  # some 14 σ of each, and 14 of the row if they counted in full
+    assert told(array(got)) == []
+
+
+THIRDS = TRUE[:, :48]
+
+
+def of_a_rounded_constant(got):
+    """An array, with samples of code that may round a factor of all numbers."""
+    found = array(got, THIRDS)
+    common = [level * U * THIRDS * evenly(70 + level, (32, 1, 1)) for level in range(3)]
+    samples = tuple(a + b for a, b in zip(found.samples, common, strict=True))
+    return replace(found, samples=samples)
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.01])
+def test_a_third_that_is_off_is_named_though_it_widens_the_scatter_of_all(factor):
+    wrong = THIRDS.copy()
+    wrong[:, 16:32] *= factor
+    found = " ".join(told(of_a_rounded_constant(rounded(wrong))))
+    assert "index 16 to 31 of axis 1" in found
+    assert told(of_a_rounded_constant(rounded(THIRDS))) == []
+
+
+def cancelling(got):
+    """An array of which right code may lose every fifth number, but for code that rounds once."""
+    lost = np.where(evenly(60, SHAPE) > 0.6, 1.0, U)
+    samples = [
+        TRUE * evenly(61 + level, (32, *SHAPE)) * (lost if level else U) for level in range(3)
+    ]
+    return SampledArray(got, TRUE, tuple(samples), BFLOAT16)
+
+
+@pytest.mark.parametrize(
+    "wrong", [1.003 * TRUE, with_row(1.01), np.where(np.arange(64) == 5, 1.01, 1.0) * TRUE]
+)
+def test_what_other_code_may_lose_hides_no_factor_of_the_rest(wrong):
+    assert told(cancelling(rounded(TRUE))) == []
+    assert told(cancelling(rounded(wrong)))[0].startswith("the mean ")
+
+
 TERM = evenly(3, SHAPE) / 4
+
+
+def line_of(numbers):
+    return TermError(GuessKind.TERM, "t", numbers)
 
 
 def with_term(got):
     """An array whose truth has a term, and what a relative change of that would add."""
-    return replace(array(got), lines=lambda: iter([TermError(GuessKind.TERM, "t", TERM)]))
+    return replace(array(got), lines=lambda: iter([line_of(TERM)]))
 
 
 def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_nothing():
@@ -234,6 +291,18 @@ def test_a_term_that_is_a_little_off_shows_where_the_mean_and_the_entries_show_n
 
 def test_of_right_code_no_term_is_off():
     assert told(with_term(rounded(TRUE))) == []
+
+
+def test_a_few_entries_that_are_off_by_much_make_no_term_wrong():
+    row = np.where(np.arange(SHAPE[0])[:, None] == 3, TRUE, 0.0)
+
+    def told_of(share):
+        got = rounded(TRUE + share * row)
+        return told(replace(array(got), lines=lambda: iter([line_of(row)])))
+
+    few = np.where(np.arange(SHAPE[1]) < 6, 6 * U, 0.0)
+    assert told_of(few) == []  # 14 σ each, and 10 of the term if they counted in full
+    assert [text for text in told_of(1.5 * U) if text.startswith("a factor of ")]
 
 
 def test_errors_resemble_what_leaves_nothing_that_is_wrong():

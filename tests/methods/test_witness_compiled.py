@@ -8,7 +8,7 @@ import torch
 from invocations import PlainSine, batch, claims, invocation, labels, remarks, residual, said
 
 import gradcheck
-from gradcheck.answer import Abstention
+from gradcheck.answer import Abstention, Ruling
 from gradcheck.methods import compiled, reverse, value
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -165,3 +165,45 @@ def test_a_check_by_it_is_judged_as_any_other():
     case = {"formula": "sin(x)", "inputs": {"x": "(0.5, 1.5)"}, "order": 1, "points": 2}
     options = {"dtype": "float64", "witness": "compiled"}
     assert gradcheck.verify(torch.sin, **case, **options).verdict == "agree"
+
+
+class OneAndAHalfTimes(torch.autograd.Function):
+    """Its value is right."""
+
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(_context, cotangent):
+        return 1.5 * cotangent
+
+
+def wrong_where_compiled(x):
+    x = OneAndAHalfTimes.apply(x) if torch.compiler.is_compiling() else x
+    return differences(x)
+
+
+def differences(x):
+    return (x[1] - x[0]) * (x[2] - x[0]) * (x[2] - x[1])
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(wrong_where_compiled, Ruling.DISAGREE), (differences, Ruling.AGREE)],
+)
+def test_a_factor_of_compiled_code_is_not_taken_for_rounding_that_nobody_knows(code, verdict):
+    """In bfloat16 four times the allowance of products of differences hold half of them."""
+    found = gradcheck.verify(
+        code,
+        formula="(x[1] - x[0])*(x[2] - x[0])*(x[2] - x[1])",
+        inputs={"x": {"domain": "[-100, 100]", "shape": [3]}},
+        order=1,
+        dtypes=["bfloat16"],
+        witness="compiled",
+    )
+    assert {outcome.verdict for outcome in found.outcomes.values()} == {verdict}

@@ -78,6 +78,25 @@ def test_right_code_of_single_numbers_is_acquitted(code, dtype):
     assert outcome_of(code, SILU, dtype).verdict is not Ruling.DISAGREE
 
 
+SILU_OF_ARRAYS = {**SILU, "inputs": {"x": {"shape": [8, 8], "domain": "(-4, 4)"}}}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Ruling.AGREE), (1.0015, Ruling.DISAGREE)])
+def test_a_factor_that_no_point_shows_alone_shows_at_several_together(factor, verdict):
+    outcome = outcome_of(scaled(functional.silu, factor), SILU_OF_ARRAYS, "bfloat16")
+    assert outcome.verdict is verdict
+    assert verdict is Ruling.AGREE or "the mean signed error over 192 entries" in outcome.reason
+
+
+def test_where_code_leaves_the_range_at_all_points_no_array_is_judged():
+    """The square's slope is off by 6 units of rounding, beside a term that is always lost."""
+    square = scaled(lambda x: x * x, 1.003)
+    declared = {"formula": "x*x", "inputs": {"x": "(20, 30)"}}
+    told = outcome_of(lambda x: square(x) + 0 * torch.exp(-x - 20), declared, "float16")
+    assert told.verdict is Ruling.AGREE
+    assert outcome_of(square, declared, "float16").verdict is Ruling.DISAGREE
+
+
 LARGE = {"formula": "sum(x*x, dim=1)", "inputs": {"x": {"shape": [32, 64]}}, "points": 2}
 
 

@@ -75,11 +75,14 @@ class Repeated:
     It grows: a repetition costs more than the call did, and most rounding shows in the first two.
     One ends with the last answer that is asked about (``keys``); asked about others, all begin
     again. Code that says something else when nothing is moved is opaque, unless that is rounding:
-    some operators of PyTorch go another way where a mode looks on (``cumprod_backward``).
+    some operators of PyTorch go another way where a mode looks on (``cumprod_backward``). What a
+    witness ``compiles`` is asked again as it was written: that may say something else, of which the
+    code is no less known.
     """
 
     ask: Question
     invocation: Invocation
+    compiles: bool = False
     answers: dict[AnswerKey, Answer] = field(default_factory=dict)
     _keys: set[AnswerKey] = field(default_factory=set)
     _still: list[_Heard] = field(default_factory=list)
@@ -194,7 +197,8 @@ class Repeated:
         if len(moved) > PATTERNS:
             spread = _beside_free_patterns(spread, _range_of(moved))
         same = all(np.array_equal(still[0], each, equal_nan=True) for each in still[1:])
-        if not same or not (mode.decomposed or _is_rounding(still[0], answer, spread)):
+        other_way = mode.decomposed or self.compiles
+        if not same or not (other_way or _is_rounding(still[0], answer, spread)):
             return Rounding(nothing, nothing, left, opaque or _SAYS_ELSE)
         if not ranged:
             return Rounding(spread, spread, left, opaque, by_norm)
