@@ -20,6 +20,7 @@ from gradcheck.query import Array, Query, Shape
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows, joined
 from gradcheck.reference.float_arrays import FloatAlgebra
 from gradcheck.reference.interpret import MOVES, evaluate, move
+from gradcheck.run.rewriting import THROUGH
 
 _MOST_STEPS = 400
 
@@ -128,6 +129,14 @@ class DerivativeSteps:
         for weight, term in left:
             total = new.add(total, new.mul(new.constant(Fraction(weight)), place[term]))
         return new.sum(total, node.attr)  # type: ignore[arg-type]
+
+    @property
+    def named(self) -> list[int]:
+        """The steps that are numbers of their own."""
+        nodes = self.graph.nodes
+        return [
+            each for each in self.steps if each in self.moving and nodes[each].op not in THROUGH
+        ]
 
     def terms_of(self, step: int) -> Iterator[tuple[float, int]]:
         """What a step is the sum of, each with the number that it is multiplied by."""

@@ -1,0 +1,77 @@
+"""One way to miswrite a step of a derivative, and the ways to move an array's numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from gradcheck.answer import Floats, GuessKind
+from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers
+from gradcheck.query import Array, Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Miswriting:
+    """One way to miswrite a step: ``make`` gives its numbers; None where there is no such way.
+
+    ``also`` are the same of other steps at once.
+    Shapes: [rows or 1, *shape], or what broadcasts where the step is used.
+    """
+
+    kind: GuessKind
+    text: str
+    step: int
+    make: Callable[[Numbers], Array | None]
+    also: tuple[Miswriting, ...] = ()
+
+    def changed(self, some: ComputedSteps) -> dict[int, Array] | None:
+        """The numbers of all its steps; None where one has none, or they are its own."""
+        found = {}
+        for each in (self, *self.also):
+            numbers = each.make(some.numbers)
+            if numbers is None or _are_equal(numbers, some.numbers[each.step]):
+                return None
+            found[each.step] = np.broadcast_to(numbers, (some.count, *numbers.shape[1:]))
+        return found
+
+    def answers(self, some: ComputedSteps) -> Floats | None:
+        """What the derivative gives so. Shapes: [count, k]."""
+        changed = self.changed(some)
+        if changed is None:
+            return None
+        found = some.answers_with({step: one[None] for step, one in changed.items()})
+        return None if found is None else found[0]
+
+
+def _are_equal(numbers: Array, own: Array) -> bool:
+    try:
+        return bool((numbers == own).all())
+    except ValueError:
+        return False
+
+
+def moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    for axis, length in enumerate(shape):
+        if length > 2:  # of two, the other one is no neighbour
+            for off, end in itertools.product((1, -1), ("0", "the last", "round")):
+                late = "late" if off == 1 else "early"
+                text = f"one place {late} along axis {axis}"
+                yield text, partial(_shifted, axis=axis + 1, off=off, end=end)
+            yield f"reversed along axis {axis}", partial(np.flip, axis=axis + 1)
+    if len(shape) > 1 and shape[-1] == shape[-2]:
+        yield "transposed", lambda array: np.swapaxes(array, -1, -2)
+
+
+def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
+    """Each number in the next place; before the first comes 0, or itself, or the last."""
+    found = np.roll(array, off, axis)
+    if end == "round":
+        return found
+    edge = [slice(None)] * array.ndim
+    edge[axis] = slice(0, 1) if off == 1 else slice(-1, None)
+    found[tuple(edge)] = 0 if end == "0" else array[tuple(edge)]
+    return found
