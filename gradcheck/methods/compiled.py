@@ -113,7 +113,8 @@ def _second(compiler: Compiler, label: str, invocation: Invocation) -> Iterator[
         inputs, cotangent = input_leaves(compiled, requires_grad=True), cotangent_of(compiled)
         tangent = directions.dense(compiled, input_ports(compiled), directions.FIRST_TANGENT)
         weights = cotangent_tensors(cotangent, compiled)
-        slopes = slopes_of(result_of(compiled, inputs), inputs, weights)
+        # Of cotangents that require grad themselves the compiler takes no leaves.
+        slopes = gradients(result_of(compiled, inputs), inputs, weights, create_graph=True)
         is_lost = not _hang_on(slopes, inputs) and _hang_on(*_eager_slopes(invocation))
         if is_lost and invocation.own_code and has_own_derivative(invocation):
             raise Lacking(f"{_LOST} ({left_out(label)})")

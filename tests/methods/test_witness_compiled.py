@@ -10,6 +10,7 @@ from invocations import PlainSine, batch, claims, invocation, labels, remarks, r
 import gradcheck
 from gradcheck.answer import Abstention, Ruling
 from gradcheck.methods import compiled, reverse, value
+from gradcheck.query import Port
 
 pytestmark = pytest.mark.filterwarnings("default")
 """The compiler warns of what it meets within PyTorch; a run lets no warning raise either."""
@@ -76,6 +77,16 @@ def test_a_second_derivative_that_is_zero_in_eager_mode_too_is_none_of_its_defec
     (second,) = (each for each in claims(answers) if each.query.order == 2)
     assert second.numbers.tolist() == [[0.0]]
     assert not second.because
+
+
+def test_a_cotangent_that_the_compiler_takes_no_leaf_for_is_none():
+    def parts(z):
+        return [(z * z).real.clone(), (z * z).imag.clone()]
+
+    outputs = (Port("re", ()), Port("im", ()))
+    answers = said(compiled.answer(invocation(parts, 1 + 2j, dtype="complex128", outputs=outputs)))
+    assert not remarks(answers)
+    assert LOST in claims(answers)[-1].because
 
 
 def test_beside_a_derivative_of_the_users_own_it_abstains():
