@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,16 @@ def test_each_side_stands_beside_the_certified_one(command, catalog):
     assert "cases/small.yaml" in ended.out
     assert "certified `reverse` at least 40 times slow gradcheck; seen:" in ended.out
     assert "\nBy witness: 2 of 2 cases" in ended.out
+
+
+def test_a_case_without_a_backward_is_left_out(command, catalog):
+    step = "inputs: {x: real}, torch: 'torch.heaviside(x, torch.zeros_like(x))'"
+    Path("cases/steps.yaml").write_text(
+        f"step: {{formula: 'heaviside(x, 0)', {step}, without: {{reverse: PyTorch has none}}}}\n"
+    )
+    ended = command("bench", "throughput", "cases/small.yaml", "cases/steps.yaml", *QUICK)
+    assert ended.code == 0
+    assert ended.out.startswith("Beside finite differences and bare passes: 2 of 2 cases, float64,")
 
 
 def test_json_has_every_row_by_its_columns(command, catalog):
