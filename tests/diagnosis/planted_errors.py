@@ -1074,7 +1074,7 @@ MIXED = (
         ("causal",),
         lambda call: (*noise(0.3)(call)[:2], call.gradients()[2].roll(1, 0)),
         ("moved",),
-        ("in v rolled by one", "in q another"),
+        ("in v rolled by one", "in q something else"),
     ),
     Planted("rolled and doubled", ("rms",), every(lambda g: 2 * g.roll(1, -1)), ()),
 )
