@@ -385,8 +385,8 @@ class _Ports:
         kinds = [guess.kind for guess in guesses.values() if guess is not None]
         if not kinds:
             return None
-        told = ((name, guess.text if guess else "something else") for name, guess in guesses.items())
-        return Guess(kinds[0], "; ".join(f"in {name} {text}" for name, text in told))
+        told = {name: guess.text if guess else "something else" for name, guess in guesses.items()}
+        return Guess(kinds[0], "; ".join(f"in {name} {text}" for name, text in told.items()))
 
     def _of(self, port: int, owner: Array) -> Guess | None:
         if port not in self._made:
