@@ -144,7 +144,8 @@ def certified_reason(
     order = 2 if kind.place is FaultPlace.SECOND else 1
     points = generate(variant.inputs, "bulk", seed, _LOOKED_AT, dtype)
     multiplies = kind.factor is not None and math.isfinite(kind.factor)
-    of_tangents = kind.place is FaultPlace.JVP and (multiplies or kind.factor is None)
+    everywhere = kind.region is None and (multiplies or kind.factor is None)
+    of_tangents = kind.place is FaultPlace.JVP and everywhere
     keeps_zero = multiplies or kind.moves or bool(kind.through) or of_tangents
     if (keeps_zero or (order == 2 and not is_passed)) and _are_zero(
         variant, order, to_coordinates(variant.inputs, points), kind

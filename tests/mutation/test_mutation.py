@@ -140,6 +140,7 @@ CERTIFIED = [
     ("jvp: NaN", VARIANCE, ""),
     ("tangent: squared", STEPS, "every derivative of order 1 is certified to be 0"),
     ("jvp: NaN", STEPS, ""),
+    ("jvp: NaN at 0", case("floor(x + 1/2)", {"x": "(-0.4, 0.4)"}), ""),
     ("backward: sign", STEPS, "every derivative of order 1 is certified to be 0"),
     ("backward: + 1e-5", STEPS, ""),
     ("backward: NaN", STEPS, ""),
