@@ -55,6 +55,10 @@ def _are_equal(numbers: Array, own: Array) -> bool:
 
 
 def moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    """The ways to move an array's numbers, in words: by one place, reversed, transposed.
+
+    Shapes: the arrays are [rows, *shape].
+    """
     for axis, length in enumerate(shape):
         if length > 2:  # of two, the other one is no neighbour
             for off, end in itertools.product((1, -1), ("0", "the last", "round")):

@@ -62,20 +62,21 @@ class DerivativeSum:
         for weight, part in self.derivative.terms_of(self.summed):
             for deep in (False, True):
                 times, factors = self.derivative.factors_of(part, deep=deep)
-                outer = tuple(each for each in factors if self._is_same_along(each[0]))
-                inner = tuple(each for each in factors if each not in outer)
-                if inner:
-                    found[_Term(weight * times, inner, outer)] = None
-                found[_Term(weight * times, factors, ())] = None
+                term = self._term(weight * times, factors)
+                if term.inner:
+                    found[term] = None
+                found[_Term(term.weight, factors, ())] = None
         yield from found
 
     def whole(self) -> Iterator[_Term]:
         """All terms, of the formula's steps."""
         for weight, part in self.derivative.terms_of(self.summed):
             times, factors = self.derivative.factors_of(part)
-            outer = tuple(each for each in factors if self._is_same_along(each[0]))
-            inner = tuple(each for each in factors if each not in outer)
-            yield _Term(weight * times, inner, outer)
+            yield self._term(weight * times, factors)
+
+    def _term(self, weight: float, factors: tuple[Factor, ...]) -> _Term:
+        outer = tuple(each for each in factors if self._is_same_along(each[0]))
+        return _Term(weight, tuple(each for each in factors if each not in outer), outer)
 
     def _is_same_along(self, step: int) -> bool:
         """Whether a step is broadcast along the axes."""

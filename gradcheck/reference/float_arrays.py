@@ -154,11 +154,12 @@ class RunningErrors:
         numbers = [arg.value for arg in args]
         value = np.asarray(_function(node)(*numbers))
         slopes = _magnitudes_of_slopes(node, numbers, value)
-        error = _carried(slopes, [arg.error for arg in args])
+        if _is_product_of_one(node):
+            error = self._of_power(node, args[0])
+        else:
+            error = _carried(slopes, [arg.error for arg in args])
         if node.op == "mul":
             error = error + self.dtype.unit_roundoff * args[0].error * args[1].error
-        elif _is_product_of_one(node):
-            error = self._of_power(node, args[0])
         vanished = np.asarray((value == 0) & _underflown(node.op, numbers))
         found = Measured(
             value,

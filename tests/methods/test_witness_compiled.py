@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from invocations import PlainSine, batch, claims, invocation, labels, remarks, residual, said
+from invocations import (
+    Itself,
+    PlainSine,
+    batch,
+    claims,
+    invocation,
+    labels,
+    remarks,
+    residual,
+    said,
+)
 
 import gradcheck
 from gradcheck.answer import Abstention, Ruling
@@ -47,20 +57,6 @@ def test_a_second_derivative_that_the_compiler_has_no_rule_for_abstains():
     assert "does not currently support double backward" in remark.reason
 
 
-class Same(torch.autograd.Function):
-    @staticmethod
-    def forward(x):
-        return x.clone()
-
-    @staticmethod
-    def setup_context(context, inputs, output):
-        pass
-
-    @staticmethod
-    def backward(context, cotangent):
-        return cotangent
-
-
 LOST = "where no input is among what is saved for the backward"
 
 
@@ -90,7 +86,7 @@ def test_a_cotangent_that_the_compiler_takes_no_leaf_for_is_none():
 
 
 def test_beside_a_derivative_of_the_users_own_it_abstains():
-    own = invocation(lambda x: torch.exp(Same.apply(x)), 3.0, own_code=True)
+    own = invocation(lambda x: torch.exp(Itself.apply(x)), 3.0, own_code=True)
     (remark,) = remarks(compiled.answer(own))
     assert LOST in remark.reason
     assert all(not each.because for each in claims(said(compiled.answer(own))))
@@ -178,16 +174,8 @@ def test_a_check_by_it_is_judged_as_any_other():
     assert gradcheck.verify(torch.sin, **case, **options).verdict == "agree"
 
 
-class OneAndAHalfTimes(torch.autograd.Function):
+class OneAndAHalfTimes(Itself):
     """Its value is right."""
-
-    @staticmethod
-    def forward(x):
-        return x.clone()
-
-    @staticmethod
-    def setup_context(context, inputs, output):
-        pass
 
     @staticmethod
     def backward(_context, cotangent):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from invocations import PlainSine, batch, claims, invocation, remarks
+from invocations import Itself, PlainSine, batch, claims, invocation, remarks
 from torch.nn import functional
 
 from gradcheck.answer import Ruling
@@ -113,26 +113,6 @@ def test_where_the_derivatives_are_pytorchs_alone_its_wrong_number_is_judged_and
     assert not remarks(answers)
     assert {each.label for each in named} == calls
     assert all(each.because.startswith(f"a known defect of PyTorch's {name}: ") for each in named)
-
-
-class Itself(torch.autograd.Function):
-    """A derivative of a user's own, and a right one."""
-
-    @staticmethod
-    def forward(x):
-        return x.clone()
-
-    @staticmethod
-    def setup_context(context, inputs, output):
-        pass
-
-    @staticmethod
-    def backward(context, cotangent):
-        return cotangent.clone()
-
-    @staticmethod
-    def jvp(context, tangent):
-        return tangent.clone()
 
 
 @pytest.mark.parametrize(("function", "at", "name", "calls"), SILENT.values(), ids=SILENT)
