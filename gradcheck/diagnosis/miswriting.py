@@ -29,14 +29,15 @@ class Miswriting:
     also: tuple[Miswriting, ...] = ()
 
     def changed(self, some: ComputedSteps) -> dict[int, Array] | None:
-        """The numbers of all its steps; None where one has none, or they are its own."""
-        found = {}
+        """The numbers of all its steps; None where one has none, or all are their own."""
+        found, is_other = {}, False
         for each in (self, *self.also):
             numbers = each.make(some.numbers)
-            if numbers is None or _are_equal(numbers, some.numbers[each.step]):
+            if numbers is None:
                 return None
+            is_other |= not _are_equal(numbers, some.numbers[each.step])
             found[each.step] = np.broadcast_to(numbers, (some.count, *numbers.shape[1:]))
-        return found
+        return found if is_other else None
 
     def answers(self, some: ComputedSteps) -> Floats | None:
         """What the derivative gives so. Shapes: [count, k]."""
@@ -57,9 +58,12 @@ def _are_equal(numbers: Array, own: Array) -> bool:
 def moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
     """The ways to move an array's numbers, in words: by one place, reversed, transposed.
 
-    Shapes: the arrays are [rows, *shape].
+    Also the first for all, as what is read without its offset. Shapes: the arrays are
+    [rows, *shape].
     """
     for axis, length in enumerate(shape):
+        if length > 1:
+            yield f"the first along axis {axis} for all", partial(_first_for_all, axis=axis + 1)
         if length > 2:  # of two, the other one is no neighbour
             for off, end in itertools.product((1, -1), ("0", "the last", "round")):
                 late = "late" if off == 1 else "early"
@@ -68,6 +72,10 @@ def moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
             yield f"reversed along axis {axis}", partial(np.flip, axis=axis + 1)
     if len(shape) > 1 and shape[-1] == shape[-2]:
         yield "transposed", lambda array: np.swapaxes(array, -1, -2)
+
+
+def _first_for_all(array: Array, *, axis: int) -> Array:
+    return np.broadcast_to(np.take(array, [0], axis), array.shape)
 
 
 def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:

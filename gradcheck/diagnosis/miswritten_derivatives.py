@@ -25,6 +25,7 @@ from gradcheck.diagnosis.miswritten_steps import (
     moved_by_one,
     with_other_factors,
     with_other_operands,
+    written_over,
 )
 from gradcheck.diagnosis.miswritten_sums import (
     DerivativeSum,
@@ -171,6 +172,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[Miswriting]]:
     yield from map(over_other_axes, sums)
     yield all_over_other_axes(sums)
     yield from (done_otherwise(derivative, step) for step in live)
+    yield written_over(derivative, live)
     steps, answers = derivative.named, dict.fromkeys(derivative.answers)
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
         yield moved_by_one(derivative, step)

@@ -110,6 +110,17 @@ FUNCTIONS = {
         " inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
         lambda x: x * torch.rsqrt((x**2).mean() + 0.25),
     ),
+    "grouped": Plain(
+        "{formula: '[[exp(k[h//2, i]) for i in range(3)] for h in range(4)]', order: 1,"
+        " inputs: {k: {domain: '(-3, 3)', shape: [2, 3]}}}",
+        lambda k: torch.exp(k.repeat_interleave(2, -2)),
+    ),
+    "padded": Plain(
+        "{let: {p: 'concat([zeros([2]), x, zeros([2])])'}, order: 1,"
+        " formula: 'p[0:8]/2 + 3*p[2:10] - p[4:12]',"
+        " inputs: {x: {domain: '(-3, 3)', shape: [8]}}}",
+        lambda x: padded(x)[..., :-4] / 2 + 3 * x - padded(x)[..., 4:],
+    ),
     "linear": Plain(
         "{formula: x @ w + b, order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 3]},"
         " w: {domain: '(-3, 3)', shape: [3, 3]}, b: {domain: '(-3, 3)', shape: [3]}}}",
@@ -456,6 +467,39 @@ def by_first_row(call: Call) -> Tensors:
     alone = torch.zeros_like(call.cotangent)
     alone[..., 0, :] = call.cotangent[..., 0, :]
     return call.gradients()[0], call.gradients(alone)[1], call.gradients()[2]
+
+
+def by_first_cotangent(call: Call) -> Tensors:
+    """A kernel that reads its cotangent without the offset of a row."""
+    first = call.cotangent[..., :1, :].expand_as(call.cotangent)
+    return call.gradients()[0], call.gradients(first)[1], call.gradients()[2]
+
+
+def of_groups(*weights: float) -> Callable[[Call], Tensors]:
+    """The two heads that share a row of keys count by their weights, not alike."""
+
+    def act(call: Call) -> Tensors:
+        (k,) = call.inputs
+        each = call.cotangent * torch.exp(k.repeat_interleave(2, 0))
+        weighted = each.view(2, 2, 3) * torch.tensor(weights, dtype=k.dtype)[:, None]
+        return (weighted.sum(1),)
+
+    return act
+
+
+def padded(x: Tensor) -> Tensor:
+    return torch.nn.functional.pad(x, (2, 2))
+
+
+def overwritten(call: Call) -> Tensors:
+    """Blocks of four windows read what they add to before any of them writes."""
+    found = padded(torch.zeros_like(call.cotangent))
+    for start in (0, 4):
+        before = found.clone()
+        for place, factor in ((0, 0.5), (2, 3.0), (4, -1.0)):
+            window = slice(start + place, start + place + 4)
+            found[window] = before[window] + factor * call.cotangent[start : start + 4]
+    return (found[2:-2],)
 
 
 def inverse_once_transposed(call: Call) -> Tensors:
@@ -931,6 +975,10 @@ PLANTED += (
             ("moved",), ("reversed: w",)),
     Planted("one row of several", ("linear",), by_first_row,
             ("sum",), ("not summed", "the first alone", "only in w")),
+    Planted("one row's cotangent for all", ("linear",), by_first_cotangent,
+            ("moved",), ("the first along axis 0 for all: dy", "only in w")),
+    Planted("one head of a group alone", ("grouped",), of_groups(1, 0),
+            ("sum",), ("written over, not added up",)),
     Planted("an inverse once transposed", ("inverse",), inverse_once_transposed,
             ("moved",), ("a matrix is transposed",)),
     Planted("a Jacobian kept by shape", ("softmax",), kept_by_shape, ("stale",), ("another call",)),
@@ -1035,6 +1083,8 @@ CONTROLS = (
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
                       - h * over(g * h, (1,))), ()),
+    Planted("heads of a group that count unlike", ("grouped",), of_groups(0.7, 0.4), ()),
+    Planted("windows that write over each other", ("padded",), overwritten, ()),
     Planted("an index that is sometimes off", ("pooled",),
             pooled_at(lambda i: i + 2 * torch.arange(3).roll(1)), ()),
     Planted("a running product squared", ("multiplied",),
