@@ -538,7 +538,9 @@ def _own_rounding(
     """What rounding does to the code itself, for the claims that something in the mask is about.
 
     ``first`` are the rows of the answers that made the claims. A call is repeated until that
-    explains the errors. One that is NaN asks for no repetition.
+    explains the errors. One that is NaN asks for no repetition. Where a few calls were repeated to
+    the end, and rounding is not near to what a number is off by, others of which that is so too
+    are repeated a little: they change no verdict.
 
     Shapes: as the mask; first [claims].
     """
@@ -554,17 +556,33 @@ def _own_rounding(
             wrong = np.where(mask[part], error[part], np.nan)
             claimed = _Claimed(each, coordinates, part, first[part] - start, wrong)
             calls.setdefault(id(each.call), []).append(claimed)
+    beyond = 0
     for alike in calls.values():
         keys = {claimed.told.called: claimed for claimed in alike}
-        alike[0].told.call.ask_until(list(keys), partial(_is_explained, keys))
+        call = alike[0].told.call
+        patterns = _FEW_PATTERNS if beyond >= _MEASURED_FULLY else math.inf
+        call.ask_until(list(keys), partial(_is_settled, call, keys, patterns))
+        beyond += any(claimed.is_beyond(call.rounding(key)) for key, claimed in keys.items())
         for claimed in alike:
             claimed.note(found)
     return found
 
 
-def _is_explained(
-    claimed: Mapping[AnswerKey, _Claimed], key: AnswerKey, rounding: Rounding
+_MEASURED_FULLY, _FEW_PATTERNS = 3, 2
+_FAR = 1 << 10
+"""Times what rounding explains."""
+
+
+def _is_settled(
+    call: Repeated,
+    claimed: Mapping[AnswerKey, _Claimed],
+    patterns: float,
+    key: AnswerKey,
+    rounding: Rounding,
 ) -> bool:
+    """Whether rounding explains an answer, or after so many patterns is not near to that."""
+    if call.patterns >= patterns and claimed[key].is_beyond(rounding):
+        return True
     return claimed[key].is_explained(rounding)
 
 
@@ -580,6 +598,12 @@ class _Claimed:
 
     def is_explained(self, rounding: Rounding) -> bool:
         return not (self.error > MOVES_FACTOR * self._of(rounding.ranged)).any()
+
+    def is_beyond(self, rounding: Rounding) -> bool:
+        """Whether a number is much farther off than what is known of the code explains."""
+        if rounding.opaque or any(rounding.left):
+            return False
+        return bool((self.error > _FAR * MOVES_FACTOR * self._of(rounding.spread)).any())
 
     def note(self, found: OwnRounding) -> None:
         """Write down what rounding does to the answer."""

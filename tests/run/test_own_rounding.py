@@ -9,7 +9,9 @@ from culprits import case_of, check_of
 from rounding_twins import TWINS
 from wrongs import BRIEF, ChangedGradient, with_gradient
 
-from gradcheck.answer import Ruling
+from gradcheck.answer import Ruling, RunOptions
+from gradcheck.methods._torch.moves import FREE_PATTERNS, PATTERNS
+from gradcheck.methods._torch.rounding import Repeated
 from gradcheck.run.ruling import rule
 
 NAMES = {twin.name: twin for twin in TWINS}
@@ -252,3 +254,36 @@ def test_zeros_without_memory_below_an_operator_made_of_others_end_no_process():
 
     outcome = put("{formula: 8*x + x, inputs: {x: '(-0.4, 0.4)'}, order: 1}", code, "forward")
     assert outcome.verdict is Ruling.AGREE
+
+
+# how often a call is repeated that rounding does not explain
+
+
+def patterns_of(monkeypatch, factor):
+    """By how many patterns each call was repeated whose gradients are off by a factor."""
+    calls = []
+    asked = Repeated.ask_until
+
+    def noted(self, *args):
+        calls.append(self)
+        asked(self, *args)
+
+    monkeypatch.setattr(Repeated, "ask_until", noted)
+    declaration = "{formula: '[sin(x[0]), x[0]*x[1]]', inputs: {x: {domain: '(1, 2)', shape: [2]}}}"
+    code = with_gradient(lambda x: torch.stack([x[0].sin(), x.prod()]), lambda g, _: g * factor)
+    check = check_of(case_of(declaration, code), "reverse", "float64")
+    assert rule(check, RunOptions()).verdict is Ruling.DISAGREE
+    return [each.patterns for each in calls]
+
+
+def test_where_rounding_is_far_from_explaining_some_calls_others_are_repeated_a_little(monkeypatch):
+    found = patterns_of(monkeypatch, 2)
+    assert len(found) > 3
+    assert set(found[:3]) == {PATTERNS + FREE_PATTERNS}
+    assert set(found[3:]) == {2}
+
+
+def test_what_is_off_by_little_is_repeated_to_the_end(monkeypatch):
+    found = patterns_of(monkeypatch, 1 + 1e-13)
+    assert len(found) > 3
+    assert set(found) == {PATTERNS + FREE_PATTERNS}
