@@ -25,13 +25,13 @@ from gradcheck.diagnosis.miswritten_steps import (
     moved_by_one,
     with_other_factors,
     with_other_operands,
-    written_over,
 )
 from gradcheck.diagnosis.miswritten_sums import (
     DerivativeSum,
     all_over_other_axes,
     over_other_axes,
     sums_of_products,
+    written_over,
 )
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners

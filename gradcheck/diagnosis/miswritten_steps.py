@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -66,58 +66,6 @@ def done_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[Miswritin
 
 def _computed_as(node: Operation, numbers: Numbers) -> Array:
     return computed(node, [numbers[arg] for arg in node.args])
-
-
-def written_over(derivative: DerivativeSteps, steps: Sequence[int]) -> Iterator[Miswriting]:
-    """Of what is added up in one place one part alone, as where writes overtake each other.
-
-    In one of the steps, and in all of them.
-    """
-    own = [each for each in steps if each not in derivative.formula]
-    tops = [each for each in own if _is_whole_sum(derivative, each)]
-    text = "written over, not added up: one part alone stays in the derivative"
-    ordered = {
-        step: sorted(derivative.terms_of(step), key=lambda term: _first_read(derivative, term[1]))
-        for step in tops
-    }
-    for way in (1, -1):
-        several = []
-        for step, terms in ordered.items():
-            where = "" if step in derivative.answers else f", in {text_of(derivative.graph, step)}"
-            make = partial(_last_written, terms[::way])
-            several.append(Miswriting(GuessKind.SUM, f"{text}{where}", step, make))
-        yield from several
-        if len(several) > 1:
-            yield replace(several[0], text=text, also=tuple(several[1:]))
-
-
-def _is_whole_sum(derivative: DerivativeSteps, step: int) -> bool:
-    """Whether a step is a sum, and no part of another."""
-    nodes = derivative.graph.nodes
-    is_part = any(nodes[user].op in _SUMS for user in derivative.users.get(step, ()))
-    return nodes[step].op in _SUMS and not is_part
-
-
-_SUMS = ("add", "sub")
-
-
-def _first_read(derivative: DerivativeSteps, step: int) -> int:
-    """The first entry of the cotangent that a step reads: writes come in that order."""
-    graph = derivative.graph
-    reads = [0]
-    for node in (graph.nodes[each] for each in graph.ancestors([step])):
-        if node.op == "gather" and node.args[0] in derivative.sides:
-            assert isinstance(node.attr, Frozen)
-            reads.append(int(node.attr.array.min()))
-    return max(reads)
-
-
-def _last_written(terms: Sequence[tuple[float, int]], numbers: Numbers) -> Array:
-    found: Array = np.zeros(1)
-    for weight, term in terms:
-        part = weight * numbers[term]
-        found = np.where(part != 0, part, _lined_up(part, found))
-    return found
 
 
 def moved_by_one(derivative: DerivativeSteps, step: int) -> Iterator[Miswriting]:

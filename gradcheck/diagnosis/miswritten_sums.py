@@ -13,7 +13,7 @@ import numpy as np
 from gradcheck.answer import GuessKind
 from gradcheck.diagnosis.derivative_steps import DerivativeSteps, Factor, Numbers
 from gradcheck.diagnosis.miswriting import Miswriting, moves
-from gradcheck.graph.graph import without
+from gradcheck.graph.graph import Frozen, without
 from gradcheck.query import Array, Shape
 from gradcheck.run.rewriting import text_of
 
@@ -237,3 +237,57 @@ def _total_of(
     product = np.asarray(math.prod(numbers[each] for each in chosen))
     total = product.sum(axis=tuple(axis + 1 for axis in found.axes), keepdims=True)
     return found.with_term(term, total, numbers)
+
+
+# one part alone
+
+
+def written_over(derivative: DerivativeSteps, steps: Sequence[int]) -> Iterator[Miswriting]:
+    """Of what is added up in one place one part alone, as where writes overtake each other.
+
+    In one of the steps, and in all of them.
+    """
+    own = [each for each in steps if each not in derivative.formula]
+    tops = [each for each in own if _is_whole_sum(derivative, each)]
+    text = "written over, not added up: one part alone stays in the derivative"
+    ordered = {
+        step: sorted(derivative.terms_of(step), key=lambda term: _first_read(derivative, term[1]))
+        for step in tops
+    }
+    for way in (1, -1):
+        several = []
+        for step, terms in ordered.items():
+            where = "" if step in derivative.answers else f", in {text_of(derivative.graph, step)}"
+            make = partial(_last_written, terms[::way])
+            several.append(Miswriting(GuessKind.SUM, f"{text}{where}", step, make))
+        yield from several
+        if len(several) > 1:
+            yield replace(several[0], text=text, also=tuple(several[1:]))
+
+
+def _is_whole_sum(derivative: DerivativeSteps, step: int) -> bool:
+    """Whether a step is a sum, and no part of another."""
+    nodes = derivative.graph.nodes
+    is_part = any(nodes[user].op in _SUMS for user in derivative.users.get(step, ()))
+    return nodes[step].op in _SUMS and not is_part
+
+
+_SUMS = ("add", "sub")
+
+
+def _first_read(derivative: DerivativeSteps, step: int) -> int:
+    """The first entry of the cotangent that a step reads: writes come in that order."""
+    graph, sides = derivative.graph, derivative.sides
+    reads = [0]
+    for node in (graph.nodes[each] for each in graph.ancestors([step])):
+        if node.op == "gather" and node.args[0] in sides:
+            assert isinstance(node.attr, Frozen)
+            reads.append(int(node.attr.array.min()))
+    return max(reads)
+
+
+def _last_written(terms: Sequence[tuple[float, int]], numbers: Numbers) -> Array:
+    found, *others = (weight * numbers[term] for weight, term in terms)
+    for part in others:
+        found = np.where(part != 0, part, found)
+    return found
