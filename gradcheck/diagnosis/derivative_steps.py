@@ -176,11 +176,14 @@ class DerivativeSteps:
             return times / other, (*first, *second)
         return times * other, (*first, *second)
 
-    def below(self, steps: Iterable[int]) -> list[int]:
-        """The steps on the way from some to the answers, in order, themselves left out."""
+    def below(self, steps: Iterable[int], saved: frozenset[int]) -> list[int]:
+        """The steps on the way from some to the answers, in order, themselves left out.
+
+        Those that were ``saved`` stay as they are.
+        """
         found = set(steps)
         for number in self.to_answers:
-            if not found.isdisjoint(self.graph.nodes[number].args):
+            if number not in saved and not found.isdisjoint(self.graph.nodes[number].args):
                 found.add(number)
         return sorted(found.difference(steps))
 
@@ -236,9 +239,10 @@ class ComputedSteps:
     contracted: Floats | None
     _tiled: dict[tuple[int, int], Array] = field(default_factory=dict)
 
-    def answers_with(self, others: Mapping[int, Array]) -> Floats | None:
+    def answers_with(self, others: Mapping[int, Array], saved: frozenset[int]) -> Floats | None:
         """The answers if some steps had other numbers; None where their shape fits nowhere.
 
+        Those that were ``saved`` keep theirs.
         Shapes: others [several, count, *shape]; [several, count, k].
         """
         several, graph = len(next(iter(others.values()))), self.derivative.graph
@@ -251,7 +255,7 @@ class ComputedSteps:
             return found[number] if number in found else self._repeated(number, several)
 
         try:
-            for number in self.derivative.below(others.keys()):
+            for number in self.derivative.below(others.keys(), saved):
                 node = graph.nodes[number]
                 found[number] = computed(node, [now(arg) for arg in node.args])
             answers = joined([now(each) for each in self.derivative.answers], several * self.count)

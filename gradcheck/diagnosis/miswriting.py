@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers
+from gradcheck.graph.graph import Graph
 from gradcheck.query import Array, Shape
 
 
@@ -18,7 +19,8 @@ from gradcheck.query import Array, Shape
 class Miswriting:
     """One way to miswrite a step: ``make`` gives its numbers; None where there is no such way.
 
-    ``also`` are the same of other steps at once.
+    ``also`` are the same of other steps at once. What is made of them changes too, but for steps
+    that were ``saved``.
     Shapes: [rows or 1, *shape], or what broadcasts where the step is used.
     """
 
@@ -27,6 +29,7 @@ class Miswriting:
     step: int
     make: Callable[[Numbers], Array | None]
     also: tuple[Miswriting, ...] = ()
+    saved: frozenset[int] = frozenset()
 
     def changed(self, some: ComputedSteps) -> dict[int, Array] | None:
         """The numbers of all its steps; None where one has none, or all are their own."""
@@ -44,8 +47,18 @@ class Miswriting:
         changed = self.changed(some)
         if changed is None:
             return None
-        found = some.answers_with({step: one[None] for step, one in changed.items()})
+        others = {step: one[None] for step, one in changed.items()}
+        found = some.answers_with(others, self.saved)
         return None if found is None else found[0]
+
+
+def constants_beside(graph: Graph, step: int) -> list[float]:
+    """The numbers that a constant may be mistaken for; none where it is not one number."""
+    number = graph.number(step)
+    if number is None or isinstance(number, bool):
+        return []
+    own = float(number)
+    return [0.0, 1.0, -own, 2 * own, own / 2, own * own, own - 1, own + 1]
 
 
 def _are_equal(numbers: Array, own: Array) -> bool:
@@ -68,7 +81,7 @@ def moves(shape: Shape) -> Iterator[tuple[str, Callable[[Array], Array]]]:
             for off, end in itertools.product((1, -1), ("0", "the last", "round")):
                 late = "late" if off == 1 else "early"
                 text = f"one place {late} along axis {axis}"
-                yield text, partial(_shifted, axis=axis + 1, off=off, end=end)
+                yield text, partial(shifted, axis=axis + 1, off=off, end=end)
             yield f"reversed along axis {axis}", partial(np.flip, axis=axis + 1)
     if len(shape) > 1 and shape[-1] == shape[-2]:
         yield "transposed", lambda array: np.swapaxes(array, -1, -2)
@@ -78,7 +91,7 @@ def _first_for_all(array: Array, *, axis: int) -> Array:
     return np.broadcast_to(np.take(array, [0], axis), array.shape)
 
 
-def _shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
+def shifted(array: Array, *, axis: int, off: int, end: str) -> Array:
     """Each number in the next place; before the first comes 0, or itself, or the last."""
     found = np.roll(array, off, axis)
     if end == "round":

@@ -33,6 +33,7 @@ from gradcheck.diagnosis.miswritten_sums import (
     sums_of_products,
     written_over,
 )
+from gradcheck.diagnosis.recomputed_steps import recomputed_otherwise
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners
 
@@ -77,11 +78,12 @@ def _explaining(derivative: DerivativeSteps, asked: _Asked) -> Iterator[Miswriti
     some, work = derivative.at(asked.query, asked.points), 0
     for ways in _ways(derivative):
         for part, others in _at_once(some, ways):
-            below = len(derivative.below(others.keys())) + 1
+            saved = part[0].saved
+            below = len(derivative.below(others.keys(), saved)) + 1
             work += below * (_STEP + sum(each.size for each in others.values()))
             if work > _MOST_WORK:
                 return
-            answers = some.answers_with(others)
+            answers = some.answers_with(others, saved)
             if answers is not None and answers.shape[1:] == asked.got.shape:
                 yield from itertools.compress(part, asked.explained(answers))
 
@@ -150,7 +152,8 @@ def _at_once(
     for way in ways:
         changed = way.changed(some)
         if changed is not None:
-            key = tuple((step, numbers.shape) for step, numbers in changed.items())
+            shapes = ((step, numbers.shape) for step, numbers in changed.items())
+            key = way.saved, *shapes
             alike.setdefault(key, []).append((way, changed))
     for several in alike.values():
         size = max(numbers.size for numbers in several[0][1].values())
@@ -177,6 +180,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[Miswriting]]:
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
         yield moved_by_one(derivative, step)
     yield from (kept_otherwise(derivative, step) for step in steps)
+    yield recomputed_otherwise(derivative)
     yield from (with_other_operands(derivative, step) for step in steps)
     yield from (with_other_factors(derivative, step) for step in live)
     yield from (sums_of_products(each) for each in sums if each.step not in derivative.formula)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradcheck.answer import GuessKind
 from gradcheck.diagnosis.derivative_steps import DerivativeSteps, Numbers, computed
-from gradcheck.diagnosis.miswriting import Miswriting, moves
+from gradcheck.diagnosis.miswriting import Miswriting, constants_beside, moves
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Array, Shape
 from gradcheck.run.rewriting import text_of
@@ -130,7 +130,7 @@ def _others(derivative: DerivativeSteps, step: int, arg: int) -> Iterator[_Other
     """What may stand in the place of an operand."""
     graph, own = derivative.graph, text_of(derivative.graph, arg)
     if arg not in derivative.moving:
-        for other in _constants_beside(graph, arg):
+        for other in constants_beside(graph, arg):
             text = f"the constant {own} is {other:.6g}"
             yield GuessKind.DIGITS, text, partial(_filled, graph.shape(arg), other)
         return
@@ -234,14 +234,6 @@ def _lined_up(wide: Array, numbers: Array) -> Array:
 
 def _sum_of_two(a: int, b: int, sign: int, numbers: Numbers) -> Array:
     return np.asarray(numbers[a] + sign * numbers[b])
-
-
-def _constants_beside(graph: Graph, arg: int) -> list[float]:
-    number = graph.number(arg)
-    if number is None or isinstance(number, bool):
-        return []
-    own = float(number)
-    return [0.0, 1.0, -own, 2 * own, own / 2, own * own, own - 1, own + 1]
 
 
 def _with_operand(

@@ -162,6 +162,13 @@ FUNCTIONS = {
         " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
         lambda q, k, v: attention(q, k, v, 0),
     ),
+    "fused": Plain(
+        "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
+        " let: {e: 'tril(exp(q @ transpose(k, 0, 1) / 2))'},"
+        " inputs: {q: {domain: '(-2, 2)', shape: [4, 2]}, k: {domain: '(-2, 2)', shape: [4, 2]},"
+        " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
+        lambda q, k, v: attention(q / 2, k, v, 0),
+    ),
     "multiplied": Plain(
         "{formula: cumprod(x), order: 1, inputs: {x: {domain: '(1/2, 2)', shape: [5]}}}",
         lambda x: x.cumprod(-1),
@@ -566,6 +573,27 @@ def with_row_sums(
         p = p / p.sum(1, keepdim=True)
         by_p = call.cotangent @ v.mT
         scores = p * (by_p - change(p, by_p, call.cotangent, v))
+        return scores @ k, scores.mT @ q, p.mT @ call.cotangent
+
+    return act
+
+
+def recomputed_with(
+    scale: float = 0.5, last: int = 0, share: float = 1.0
+) -> Callable[[Call], Tensors]:
+    """The backward of fused attention that saves its row sums and computes P once more.
+
+    A share of P has another scale, or another last key.
+    """
+
+    def act(call: Call) -> Tensors:
+        q, k, v = call.inputs
+        rows = torch.exp(q @ k.mT / 2).tril().sum(1, keepdim=True)
+        saved = torch.exp(q @ k.mT / 2).tril() / rows
+        other = torch.exp(q @ k.mT * scale).tril(last) / rows
+        p = share * other + (1 - share) * saved
+        row_sums = (call.cotangent * (saved @ v)).sum(1, keepdim=True)
+        scores = p * (call.cotangent @ v.mT - row_sums) / 2
         return scores @ k, scores.mT @ q, p.mT @ call.cotangent
 
     return act
@@ -1005,6 +1033,12 @@ PLANTED += (
     Planted("row sums of dy * v", ("causal",),
             with_row_sums(lambda p, by_p, dy, v: (dy * v).sum(1, keepdim=True)),
             ("sum",), ("a sum of v * dy in the place of",)),
+    Planted("P recomputed without its scale", ("fused",), recomputed_with(scale=1.0),
+            ("digits",), ("recomputed with 1 for the constant 2, beside what was saved",)),
+    Planted("P recomputed with one more key", ("fused",), recomputed_with(last=1),
+            ("mask",), ("recomputed with a mask one place wider",)),
+    Planted("P recomputed with all keys", ("fused",), recomputed_with(last=9),
+            ("mask",), ("recomputed with no mask",)),
     Planted("row sums of the row before", ("causal",),
             with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(1, keepdim=True).roll(1, 0)),
             ("moved",), ("one place late", "a sum")),
@@ -1083,6 +1117,7 @@ CONTROLS = (
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
                       - h * over(g * h, (1,))), ()),
+    Planted("P recomputed in part", ("fused",), recomputed_with(scale=0.8, last=1, share=0.4), ()),
     Planted("heads of a group that count unlike", ("grouped",), of_groups(0.7, 0.4), ()),
     Planted("windows that write over each other", ("padded",), overwritten, ()),
     Planted("an index that is sometimes off", ("pooled",),
