@@ -209,8 +209,15 @@ def _rearranged(*groups: int) -> Callable[[Array], Array | None]:
 _FEWEST_IN_PAIRS = 4
 
 
-def _along(axis: int, change: Callable[[Array, int], Array]) -> Callable[[Array], Array | None]:
+def _along(
+    axis: int, change: Callable[[Array, int], Array | None]
+) -> Callable[[Array], Array | None]:
     return lambda block: change(block, axis) if block.ndim >= -axis else None
+
+
+def _exchanged(block: Array, axis: int) -> Array | None:
+    length = block.shape[axis]
+    return None if length % 2 else np.roll(block, length // 2, axis)
 
 
 def _flipped(block: Array, axis: int) -> Array:
@@ -234,6 +241,7 @@ _MOVES: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
             ("reversed", _flipped),
             ("rolled by one", _forth),
             ("rolled by one", _back),
+            ("halves are exchanged", _exchanged),
         )
         for axis in (-1, -2)
     ),

@@ -114,15 +114,15 @@ def over_other_axes(found: DerivativeSum) -> Iterator[Miswriting]:
     shape, own = found.shape, " and ".join(map(str, found.axes))
     for term in found.terms():
         of = f"in the derivative, of {_text(found.derivative, term.inner)}"
-        for axes, weight, told in _other_totals(found):
-            make = partial(_changed_total, found, term, axes, partial(np.multiply, weight))
+        for total, told in _other_totals(found):
+            make = partial(_changed_total, found, term, total)
             yield Miswriting(GuessKind.SUM, f"{told}: {of}", found.kept, make)
         for which, text in ((0, "first"), (-1, "last")):
             make = partial(_one_alone, found, term, which)
             told = f"not summed over axis {own}, the {text} alone: {of}"
             yield Miswriting(GuessKind.SUM, told, found.kept, make)
         for text, move in moves(without(shape, found.axes)):
-            make = partial(_changed_total, found, term, found.axes, move)
+            make = partial(_changed_total, found, term, partial(_moved_sum, found.axes, move))
             yield Miswriting(GuessKind.MOVED, f"{text}: a sum {of}", found.kept, make)
 
 
@@ -134,32 +134,56 @@ def all_over_other_axes(sums: Sequence[DerivativeSum]) -> Iterator[Miswriting]:
             alike.setdefault((each.axes, each.shape), []).append(each)
     for several in alike.values():
         size = math.prod(several[0].shape[axis] for axis in several[0].axes)
-        scaled = [
-            (several[0].axes, float(size), f"{size} times too large, as if it were no mean"),
-            (several[0].axes, 1 / size, f"{size} times too small, as if it were a mean"),
+        axes = several[0].axes
+        scaled: list[tuple[_Total, str]] = [
+            (partial(_sum_over, axes, size), f"{size} times too large, as if it were no mean"),
+            (partial(_sum_over, axes, 1 / size), f"{size} times too small, as if it were a mean"),
         ]
         others = [*_other_totals(several[0]), *scaled]
-        for axes, weight, told in others if len(several) > 1 else ():
-            change = partial(np.multiply, weight)
+        for total, told in others if len(several) > 1 else ():
             text = f"in the derivative each sum is {told}"
             first, *also = [
-                Miswriting(
-                    GuessKind.SUM, text, each.kept, partial(_changed_whole, each, axes, change)
-                )
+                Miswriting(GuessKind.SUM, text, each.kept, partial(_changed_whole, each, total))
                 for each in several
             ]
             yield replace(first, also=tuple(also))
 
 
-def _other_totals(found: DerivativeSum) -> Iterator[tuple[tuple[int, ...], float, str]]:
-    """Other axes to sum over, a factor, and what that is in words."""
+_Total = Callable[[Array], Array]
+"""What stands in the place of a sum that keeps its axes."""
+
+
+def _other_totals(found: DerivativeSum) -> Iterator[tuple[_Total, str]]:
+    """Sums and means over other axes, or over blocks of the own one; and what that is in words."""
     own = " and ".join(map(str, found.axes))
     size = math.prod(found.shape[axis] for axis in found.axes)
     for axes in _other_axes(found.shape, found.axes):
         ratio = size / math.prod(found.shape[axis] for axis in axes)
         what = " and ".join(map(str, axes))
         for weight, word in {ratio: "mean", 1.0: "sum"}.items():
-            yield axes, weight, f"a {word} over axis {what}, not {own}"
+            yield partial(_sum_over, axes, weight), f"a {word} over axis {what}, not {own}"
+    if len(found.axes) == 1:
+        for length in (each for each in range(2, size) if size % each == 0):
+            for weight, word in ((size / length, "mean"), (1.0, "sum")):
+                told = f"a {word} over blocks of {length} along axis {own}, not over all of it"
+                yield partial(_sum_over_blocks, found.axes[0], length, weight), told
+
+
+def _sum_over(axes: Sequence[int], weight: float, summed: Array) -> Array:
+    total: Array = summed.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
+    return weight * total
+
+
+def _sum_over_blocks(axis: int, length: int, weight: float, summed: Array) -> Array:
+    """Each entry is the sum over its block."""
+    before, after = summed.shape[: axis + 1], summed.shape[axis + 2 :]
+    blocks = summed.reshape(*before, -1, length, *after)
+    totals = np.broadcast_to(blocks.sum(axis=axis + 2, keepdims=True), blocks.shape)
+    return np.asarray(weight * totals.reshape(summed.shape))
+
+
+def _moved_sum(axes: Sequence[int], move: Callable[[Array], Array], summed: Array) -> Array:
+    return move(_sum_over(axes, 1.0, summed))
 
 
 def _other_axes(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -169,27 +193,18 @@ def _other_axes(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 def _changed_total(
-    found: DerivativeSum,
-    term: _Term,
-    axes: Sequence[int],
-    change: Callable[[Array], Array],
-    numbers: Numbers,
+    found: DerivativeSum, term: _Term, total: _Total, numbers: Numbers
 ) -> Array | None:
-    inner = _product(numbers, term.inner, found.shape)
-    total = inner.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
-    return found.with_term(term, change(total), numbers)
+    return found.with_term(term, total(_product(numbers, term.inner, found.shape)), numbers)
 
 
-def _changed_whole(
-    found: DerivativeSum, axes: Sequence[int], change: Callable[[Array], Array], numbers: Numbers
-) -> Array | None:
-    """All that is summed, over other axes, with what is constant along its own behind the sum."""
-    total: Array | float = 0.0
+def _changed_whole(found: DerivativeSum, total: _Total, numbers: Numbers) -> Array | None:
+    """All that is summed, totalled otherwise, with what is constant along its axes behind that."""
+    changed: Array | float = 0.0
     for term in found.whole():
-        inner = _product(numbers, term.inner, found.shape)
-        part = inner.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
-        total = total + term.weight * change(part) * _product(numbers, term.outer, found.shape)
-    return np.asarray(total) if found.kept != found.step else None
+        part = total(_product(numbers, term.inner, found.shape))
+        changed = changed + term.weight * part * _product(numbers, term.outer, found.shape)
+    return np.asarray(changed) if found.kept != found.step else None
 
 
 def _one_alone(found: DerivativeSum, term: _Term, which: int, numbers: Numbers) -> Array | None:

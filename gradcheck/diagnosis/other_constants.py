@@ -241,13 +241,17 @@ class _Sought:
         found = asked_with(self.graphs, evidence.query, asked_at, added)
         return None if found is None else found.reshape(len(constants), *evidence.true.shape)
 
-    def misses(self, answers: Floats) -> Floats:
-        """How far half of what fails is off at most, of its error. Shapes: [several]."""
+    def misses(self, answers: Floats) -> tuple[Floats, Floats]:
+        """How far half of what fails is off at most, of its error; how many numbers are not near.
+
+        Shapes: [several].
+        """
         evidence, asked = self.evidence, self.evidence.asked
         error = np.abs(evidence.got - evidence.true)[asked]
         rest = np.abs(answers - evidence.got)[:, asked]
         with np.errstate(all="ignore"):
-            return np.median(np.where(np.isfinite(rest), rest, np.inf) / error, axis=1)
+            off = np.where(np.isfinite(rest), rest, np.inf) / error
+        return np.median(off, axis=1), np.count_nonzero(off >= _NEAR, axis=1)
 
 
 def _sought(sought: _Sought) -> tuple[Floats, Floats, Floats] | None:
@@ -259,14 +263,14 @@ def _sought(sought: _Sought) -> tuple[Floats, Floats, Floats] | None:
     found = sought.answers(candidates) if sought.evidence.asked.any() else None
     if found is None:
         return None
-    misses = sought.misses(found)
+    misses, _ = sought.misses(found)
     starts = [np.array(sought.own), candidates[int(np.nanargmin(misses))]]
     reached = [_refined(sought, start) for start in starts]
     tried = np.stack([starts[1], *(each for one in reached for each in (_short(one), one))])
     told = sought.answers(tried)
     assert told is not None
-    misses = sought.misses(told)
-    best = int(np.flatnonzero(misses <= misses.min() + _SAME)[0])
+    misses, left = sought.misses(told)
+    best = int(np.argmin(np.where(misses <= misses.min() + _SAME, left, np.inf)))
     if not misses[best] < _NEAR or _are_own(sought, tried[best]):
         return None
     beside = sought.answers(tried[best : best + 1], sought.evidence.moved_points)

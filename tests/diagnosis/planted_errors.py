@@ -155,6 +155,19 @@ FUNCTIONS = {
         " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
         lambda q, k, v: windowed(q, k, v, 0, -1),
     ),
+    "grouped norm": Plain(
+        "{formula: 'c / sqrt(mean(c**2, dim=1, keepdim=True) + 1/100)', order: 1,"
+        " let: {c: 'x - mean(x, dim=1, keepdim=True)'},"
+        " inputs: {x: {domain: '(-3, 3)', shape: [2, 6]}}}",
+        lambda x: torch.nn.functional.layer_norm(x, (6,), eps=0.01),
+    ),
+    "label smoothing": Plain(
+        "{formula: '[log(sum(exp(x[i]))) - 0.9*x[i, i] - 0.1/4*sum(x[i]) for i in range(3)]',"
+        " order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3, 4]}}}",
+        lambda x: torch.nn.functional.cross_entropy(
+            x, torch.arange(3), reduction="none", label_smoothing=0.1
+        ),
+    ),
     "causal": Plain(
         "{formula: 'e / sum(e, dim=1, keepdim=True) @ v', order: 1,"
         " let: {e: 'tril(exp(q @ transpose(k, 0, 1)))'},"
@@ -574,6 +587,24 @@ def with_row_sums(
         by_p = call.cotangent @ v.mT
         scores = p * (by_p - change(p, by_p, call.cotangent, v))
         return scores @ k, scores.mT @ q, p.mT @ call.cotangent
+
+    return act
+
+
+def norm_by_channels(share: float) -> Callable[[Call], Tensors]:
+    """The backward of a group norm with means over each channel of three, for a share of them."""
+
+    def act(call: Call) -> Tensors:
+        (x,) = call.inputs
+        root = (x.var(1, unbiased=False, keepdim=True) + 0.01).sqrt()
+        h = (x - x.mean(1, keepdim=True)) / root
+
+        def mean(z: Tensor) -> Tensor:
+            channels = z.view(2, 2, 3).mean(2).repeat_interleave(3, 1)
+            return share * channels + (1 - share) * z.mean(1, keepdim=True)
+
+        g = call.cotangent
+        return ((g - mean(g) - h * mean(g * h)) / root,)
 
     return act
 
@@ -1033,6 +1064,14 @@ PLANTED += (
     Planted("row sums of dy * v", ("causal",),
             with_row_sums(lambda p, by_p, dy, v: (dy * v).sum(1, keepdim=True)),
             ("sum",), ("a sum of v * dy in the place of",)),
+    Planted("a group's means over each channel", ("grouped norm",), norm_by_channels(1.0),
+            ("sum",), ("each sum is a mean over blocks of 3 along axis 1",)),
+    Planted("no smoothing of the labels", ("label smoothing",),
+            lambda call: ((call.inputs[0].softmax(1) - torch.eye(3, 4, dtype=call.cotangent.dtype))
+                          * call.cotangent[:, None],),
+            ("digits",), ("the constants 0.9 and 0.025 are 1 and",)),
+    Planted("halves exchanged", ("grouped norm",), every(lambda g: g.roll(3, -1)),
+            ("moved",), ("halves are exchanged",)),
     Planted("P recomputed without its scale", ("fused",), recomputed_with(scale=1.0),
             ("digits",), ("recomputed with 1 for the constant 2, beside what was saved",)),
     Planted("P recomputed with one more key", ("fused",), recomputed_with(last=1),
@@ -1117,6 +1156,7 @@ CONTROLS = (
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
                       - h * over(g * h, (1,))), ()),
+    Planted("means over channels, in part", ("grouped norm",), norm_by_channels(0.6), ()),
     Planted("P recomputed in part", ("fused",), recomputed_with(scale=0.8, last=1, share=0.4), ()),
     Planted("heads of a group that count unlike", ("grouped",), of_groups(0.7, 0.4), ()),
     Planted("windows that write over each other", ("padded",), overwritten, ()),
