@@ -18,7 +18,7 @@ from invocations import (
 )
 
 import gradcheck
-from gradcheck.answer import Abstention, Ruling
+from gradcheck.answer import Abstention, Ruling, Violation
 from gradcheck.methods import compiled, reverse, value
 from gradcheck.query import Port
 
@@ -111,6 +111,27 @@ def test_what_the_compiler_refuses_abstains_with_its_reason():
     assert all(isinstance(each, Abstention) and each.incapable for each in told)
     assert all("who knows of what shape it is" in each.reason for each in told)
     assert all("`without: {compiled: why}`" in each.reason for each in told)
+
+
+def test_what_the_compiler_fails_at_by_itself_abstains(monkeypatch):
+    def fails(*_arguments, **_keywords):
+        raise IndexError("tuple index out of range\n\nfrom user code: somewhere")
+
+    monkeypatch.setattr(torch._dynamo.convert_frame, "trace_frame", fails)
+    told = remarks(compiled.answer(invocation(square, 3.0, order=1)))
+    assert labels(told) == CALLS
+    assert {each.reason for each in told} == {
+        "the compiler fails: IndexError: tuple index out of range "
+        "(`without: {compiled: why}` leaves compiled code out)"
+    }
+
+
+def test_what_the_code_raises_is_none_of_the_compiler():
+    def refusing(x):
+        raise IndexError("tuple index out of range")
+
+    told = remarks(compiled.answer(invocation(refusing, 3.0, order=1)))
+    assert {type(each) for each in told} == {Violation}
 
 
 def test_each_call_compiles_anew():
