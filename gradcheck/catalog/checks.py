@@ -18,8 +18,9 @@ __all__ = ["WITNESSES", "Check", "plan"]
 class Check:
     """One witness's examination of one implementation, in one dtype on one device.
 
-    ``known`` are the known failures that may be about it; whether one is depends on the version
-    of PyTorch too, see ``KnownFailure.applies``.
+    ``known`` are the known failures that may be about it, and ``elsewhere`` those of others that
+    reach it; whether one does depends on the version of PyTorch too, see
+    ``KnownFailure.applies``.
     """
 
     case: Case
@@ -30,6 +31,7 @@ class Check:
     dtype: str
     name: str
     known: tuple[KnownFailure, ...] = ()
+    elsewhere: tuple[KnownFailure, ...] = ()
 
     @property
     def on_trial(self) -> str:
@@ -101,4 +103,5 @@ def _checks(
         name = f"{case.name}[{'-'.join(part for part in parts if part)}]"
         check = Check(case, variant, implementation, witness, device, dtype, name)
         mine = tuple(each for each in about if each.concerns(check))
-        yield replace(check, known=mine) if mine else check
+        reaching = tuple(each for each in known if each.reaches(check))
+        yield replace(check, known=mine, elsewhere=reaching) if mine or reaching else check

@@ -432,6 +432,11 @@ class KnownKeys:
         "a map with witness, dtype, device, torch, call, implementation, variant: where it holds",
         "{witness: reverse}",
     )
+    everywhere: bool | None = optional(
+        BOOLEAN,
+        "true where it also excuses, in all other cases, what a witness calls this issue",
+        "true",
+    )
     issue: YamlScalar = required(
         _ISSUE, f"the URL of the report, or {NOT_REPORTED!r}", NOT_REPORTED
     )

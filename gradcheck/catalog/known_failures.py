@@ -14,7 +14,7 @@ from packaging.version import Version
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
 from gradcheck.catalog.case import Case, Implementation, Point, Variant
 from gradcheck.catalog.inline import NAME, flow
-from gradcheck.catalog.keys import KNOWN_FAILURE
+from gradcheck.catalog.keys import KNOWN_FAILURE, NOT_REPORTED
 from gradcheck.catalog.points import numbers_of, work_of
 from gradcheck.catalog.problems import Complaints
 from gradcheck.catalog.text import LISTS, SUFFIXES, read_text
@@ -49,7 +49,8 @@ class KnownFailure:
     """One entry. ``at`` is the point of the case that shows it; None for the whole check.
 
     ``when`` may name witness, dtype, device, torch (a version specifier), call, implementation
-    (its text or its number from 0) and variant; what it does not name, it holds for.
+    (its text or its number from 0) and variant; what it does not name, it holds for. One that
+    holds ``everywhere`` reaches all other checks too, where their witness names its issue.
     """
 
     where: Where
@@ -59,17 +60,28 @@ class KnownFailure:
     when: dict[str, str]
     issue: str
     because: str
+    everywhere: bool = False
 
     def concerns(self, check: Checked) -> bool:
         """Whether the entry is about this check, in some version of PyTorch."""
-        device = self.when.get("device", check.device)
         return (
             self.case == check.case.name
-            and self.when.get("witness", check.witness) == check.witness
-            and self.when.get("dtype", check.dtype) == check.dtype
-            and (check.device == device or check.device.startswith(device + ":"))
+            and self._meets(check)
             and self.when.get("variant", check.variant.name) == check.variant.name
             and self._means(check)
+        )
+
+    def reaches(self, check: Checked) -> bool:
+        """Whether it is about others, and excuses what this check's witness calls its issue."""
+        return self.everywhere and self._meets(check) and not self.concerns(check)
+
+    def _meets(self, check: Checked) -> bool:
+        """Whether the check is by its witness, in its dtype and on its device."""
+        device = self.when.get("device", check.device)
+        return (
+            self.when.get("witness", check.witness) == check.witness
+            and self.when.get("dtype", check.dtype) == check.dtype
+            and (check.device == device or check.device.startswith(device + ":"))
         )
 
     def _means(self, check: Checked) -> bool:
@@ -79,12 +91,12 @@ class KnownFailure:
         return named == str(check.case.implementations.index(check.implementation))
 
     def applies(self, check: Checked, torch_version: str) -> bool:
-        """Whether the entry is about this check in this PyTorch."""
+        """Whether the entry is about this check, or reaches it, in this PyTorch."""
         torch = self.when.get("torch")
         in_version = torch is None or SpecifierSet(torch).contains(
             Version(torch_version), prereleases=True
         )
-        return in_version and self.concerns(check)
+        return in_version and (self.concerns(check) or self.reaches(check))
 
     def shows(self, point: Point) -> bool:
         """Whether ``point`` is the one that the entry names; every point where it names none."""
@@ -219,7 +231,12 @@ def _read(
     at = None if keys.at is None else {name: block.tree for name, block in keys.at.items()}
     when = keys.when.chosen() if keys.when else {}
     where = complaints.where(node.place)
-    return KnownFailure(where, file, case, at, when, keys.issue.text, keys.because.text.strip())
+    issue, because = keys.issue.text, keys.because.text.strip()
+    everywhere = bool(keys.everywhere)
+    if everywhere and issue == NOT_REPORTED:
+        fix = "report it, or leave `everywhere` out"
+        complaints.add(keys.issue.place, "no issue", "the issue that a witness names", fix)
+    return KnownFailure(where, file, case, at, when, issue, because, everywhere)
 
 
 def check_known(known: Iterable[KnownFailure], loaded: Mapping[str, Sequence[Case]]) -> None:

@@ -200,7 +200,8 @@ def _rows_of(
             key = tuple(side is None for side in judged.answer.query.sides)
             judgements = judged.judgements
             fails = judgements.is_ruled(Ruling.DISAGREE) | judgements.is_ruled(ruling)
-            if fails.any() and excuse(judged.answer.label, int(judged.points[0])):
+            answer = judged.answer
+            if fails.any() and excuse(answer.label, int(judged.points[0]), answer.because):
                 continue
             follows = key in seen and len(judged.points) == 1
             yield key, _Rows(judged, rows[judged.points], follows, fails)

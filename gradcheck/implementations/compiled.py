@@ -55,13 +55,33 @@ def record_graph(
 
     Constants that are tensors are cloned at each call: some functions write into their arguments
     (running statistics). With a limit the evaluation runs on PyTorch's meta device, where tensors
-    have a shape and no memory; without one on drawn numbers, which no graph depends on.
+    have a shape and no memory; without one, and where a function is not made for that device, on
+    drawn numbers, which no graph depends on.
 
     Errors: TooLargeError for a tensor of more than ``most`` entries. Other errors are left to the
             evaluation that counts, and give None.
     """
-    trial = replace(home, device=torch.device("cpu" if most is None else "meta"))
-    recorder = Recorder(home, trial.device)
+    if most is not None:
+        found = _recorded(evaluate, inputs, constants, Recorder(home, _META), most)
+        if found is not None:
+            return found
+    found = _recorded(evaluate, inputs, constants, Recorder(home, _CPU), most)
+    # Shapes that were not to be had without numbers may hang on them.
+    return None if found and most is not None and found.only_for is not None else found
+
+
+_META, _CPU = torch.device("meta"), torch.device("cpu")
+
+
+def _recorded(
+    evaluate: Evaluation,
+    inputs: Sequence[Port],
+    constants: Mapping[str, Any],
+    recorder: Recorder,
+    most: int | None,
+) -> Compiled | None:
+    """What one recorder makes of it, as ``record_graph`` does."""
+    trial = replace(recorder.home, device=recorder.trial)
     examples = {port.name: _example(port, trial) for port in inputs}
     values = {
         **{name: recorder.constant(value) for name, value in constants.items()},

@@ -6,6 +6,7 @@ does not hang on. What the compiler refuses is an abstention.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +30,7 @@ from gradcheck.methods._torch.compositions import Tangents, cotangent_of, gradie
 from gradcheck.methods._torch.defects import has_own_derivative
 from gradcheck.methods._torch.exceptions import guarded
 from gradcheck.methods._torch.graph import leads_to
-from gradcheck.methods._torch.lacks import Lacking, left_out, shortened
+from gradcheck.methods._torch.lacks import Lacking, left_out, raised_within, shortened
 from gradcheck.query import Query
 
 METHOD = Method(
@@ -157,7 +158,26 @@ def _freshly(
             invocation.function, backend=compiler.backend, dynamic=dynamic
         )
         return call(replace(invocation, function=compiled))
-    except torch._dynamo.exc.TorchDynamoException as error:
-        raise Lacking(f"{shortened(str(error))} ({left_out(label)})") from error
+    except Exception as error:
+        if not _is_of_compiler(error):
+            raise
+        raise Lacking(f"{shortened(_complaint(error))} ({left_out(label)})") from error
     finally:
         torch._dynamo.reset()
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    """Whether the compiler refuses, or fails at its own work: nothing that it made has run."""
+    return isinstance(error, torch._dynamo.exc.TorchDynamoException) or raised_within(
+        error, torch._dynamo.convert_frame.__file__
+    )
+
+
+_HINTS = re.compile(r"\s+(?:from user code:|Set TORCHDYNAMO_VERBOSE=1)")
+
+
+def _complaint(error: Exception) -> str:
+    """What the compiler says, without where it was met and how to be told more."""
+    text = _HINTS.split(str(error))[0]
+    known = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+    return text if known else f"the compiler fails: {type(error).__name__}: {text}"

@@ -5,7 +5,8 @@ An entry is looked for at points that hang on no seed: the declared ones and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from gradcheck.dtypes import Dtype
 from gradcheck.points.fixed import FixedPoint
 from gradcheck.reference.exact import enclose_constant, nearest_to_ball
 
-Excuse = Callable[[str, int], bool]
-"""Whether what a call says may fail, by the call's label and the first point at which it does."""
+Excuse = Callable[[str, int, str], bool]
+"""Whether what a call says may fail: by its label, the first point at which it does, and what the
+witness says to make it wrong."""
 
 
 class KnownFailureMatcher:
@@ -28,6 +30,9 @@ class KnownFailureMatcher:
         self._dtype = dtype
         self._is_on_request = check.dtype in check.case.on_request
         self.known = [each for each in check.known if each.applies(check, torch.__version__)]
+        self.elsewhere = [
+            each for each in check.elsewhere if each.applies(check, torch.__version__)
+        ]
         self._used: set[int] = set()
         self._drawn: set[int] = set()  # those that excused something at a drawn point
         self._met: set[int] = set()
@@ -42,11 +47,13 @@ class KnownFailureMatcher:
         here = self._about(fixed)
         self._met |= {id(each) for each in here}
 
-        def excuse(label: str, point: int) -> bool:
-            about = [each for each in here if label.startswith(each.when.get("call", ""))]
+        def excuse(label: str, point: int, because: str) -> bool:
+            about = _of_call(here, label)
+            named = [each for each in _of_call(self.elsewhere, label) if _names(because, each)]
             same_everywhere = fixed is not None or point < covering
             (self._used if same_everywhere else self._drawn).update(map(id, about))
-            return bool(about)
+            self._used.update(map(id, named))
+            return bool(about or named)
 
         return excuse
 
@@ -98,5 +105,14 @@ class KnownFailureMatcher:
 
     def reason(self) -> str:
         """Why the check may fail; empty where nothing was excused."""
-        used = [each for each in self.known if id(each) in self._used]
+        used = [each for each in (*self.known, *self.elsewhere) if id(each) in self._used]
         return "; ".join(dict.fromkeys(f"{each.because} ({each.issue})" for each in used))
+
+
+def _names(because: str, known: KnownFailure) -> bool:
+    """Whether a witness says that it is this issue, and none whose number begins so."""
+    return re.search(rf"{re.escape(known.issue)}(?!\w)", because) is not None
+
+
+def _of_call(known: Iterable[KnownFailure], label: str) -> list[KnownFailure]:
+    return [each for each in known if label.startswith(each.when.get("call", ""))]

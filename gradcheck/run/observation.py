@@ -94,6 +94,11 @@ class Entry:
         return self.judged.answer.label
 
     @property
+    def because(self) -> str:
+        """What the witness says to make it wrong, if it is."""
+        return self.judged.answer.because
+
+    @property
     def query(self) -> Query:
         return self.judged.answer.query
 
@@ -163,6 +168,7 @@ class Finding:
     point: int
     remark: Abstention | Violation
     guess: Guess | None = None
+    because: str = ""
 
     @property
     def label(self) -> str:

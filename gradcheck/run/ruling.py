@@ -416,7 +416,8 @@ class Examination:
     ) -> list[Entry | Finding]:
         """The entries that are ruled so, or worse, and not excused."""
         excuse = excuse or self.known_failures.at(None)
-        return [each for each in observation.failing(ruling) if not excuse(each.label, each.point)]
+        failing = observation.failing(ruling)
+        return [each for each in failing if not excuse(each.label, each.point, each.because)]
 
     def ended(self, ruling: Ruling, reason: str, blame: str = "", **found: Any) -> Outcome:
         """Return an outcome with all that was counted; ``found`` are further fields of it."""
@@ -526,7 +527,8 @@ class Totals:
         if counts[Ruling.ABSTAIN]:
             self.abstentions.update(found.abstentions())
         bad = counts[Ruling.DISAGREE] + counts[Ruling.INACCURATE]
-        excused = bad > 0 and excuse(judged.answer.label, _first_bad(judged))
+        answer = judged.answer
+        excused = bad > 0 and excuse(answer.label, _first_bad(judged), answer.because)
         if excused:
             counts = {**counts, Ruling.DISAGREE: 0, Ruling.INACCURATE: 0, Ruling.KNOWN: bad}
         self.abstained += counts[Ruling.ABSTAIN]
@@ -553,7 +555,7 @@ class Totals:
                 self.incapable = self.incapable or remark.reason
             return []
         self.judged += 1
-        excused = excuse(finding.label, finding.point)
+        excused = excuse(finding.label, finding.point, finding.because)
         self.counts[Ruling.KNOWN.value if excused else Ruling.DISAGREE.value] += 1
         return [] if excused else [finding]
 

@@ -127,6 +127,22 @@ def test_an_entry_may_name_the_call_that_shows_it(entries):
     assert found.when == {"call": "reverse over forward"}
 
 
+def test_an_entry_that_holds_everywhere_reaches_all_others_and_is_about_its_own(entries, folder):
+    (found,) = entries(
+        "- case: tutorial.yaml::expm1\n"
+        "  when: {witness: reverse, implementation: 0}\n"
+        "  everywhere: true\n"
+        "  issue: https://github.com/pytorch/pytorch/issues/1\n"
+        "  because: so\n"
+    )
+    planned = [each for each in checks(folder, [found]) if each.witness == "reverse"]
+    assert sum(bool(each.known) for each in planned) == 2  # in two dtypes
+    assert all(bool(each.known) is not bool(each.elsewhere) for each in planned)
+    others = [each for each in checks(folder, [found]) if each.witness != "reverse"]
+    assert others
+    assert not any(each.known or each.elsewhere for each in others)
+
+
 def test_an_entry_shows_itself_at_its_own_point_however_that_is_written(folder, entries):
     points = load(folder / "tutorial.yaml")[0].points
     assert [entry(entries, "  at: {x: 0.5}\n").shows(point) for point in points] == [False, True]
@@ -135,6 +151,12 @@ def test_an_entry_shows_itself_at_its_own_point_however_that_is_written(folder, 
 
 
 WRONG = [
+    (
+        "- case: tutorial.yaml::expm1\n  everywhere: true\n" + REST,
+        "k.yaml:3:10: no issue\n"
+        "  expected: the issue that a witness names\n"
+        "  fix:      report it, or leave `everywhere` out",
+    ),
     (
         "case: tutorial.yaml::expm1\n",
         "k.yaml:1:1: a map\n"

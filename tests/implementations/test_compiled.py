@@ -108,9 +108,26 @@ def test_what_asks_for_a_shape_holds_for_that_one_alone():
     assert recorded("x * 2").only_for is None
 
 
-def test_a_giant_is_refused():
-    with pytest.raises(TooLargeError, match=r"builds a tensor of shape \[4, 30\], more than 100"):
-        recorded("torch.ones_like(x).expand(2, 2).repeat([2, 15])")
+def test_what_needs_numbers_to_have_a_shape_is_recorded_on_drawn_ones():
+    text = "torch.masked_select(x, x > 1/2)"
+    assert recorded(text).only_for is None
+    assert recorded(text).module.forward(X).tolist() == [1.0, 2.0, 0.75]
+
+
+def test_a_shape_that_may_hang_on_drawn_numbers_is_not_recorded():
+    assert recorded("torch.masked_select(x, x > 1/2).size(0)*x") is None
+
+
+GIANTS = [
+    "torch.ones_like(x).expand(2, 2).repeat([2, 15])",
+    "torch.masked_select(x, x > -1).repeat([4, 30])",
+]
+
+
+@pytest.mark.parametrize("text", GIANTS)
+def test_a_giant_is_refused(text):
+    with pytest.raises(TooLargeError, match=r"builds a tensor of shape \[4, \d+\], more than 100"):
+        recorded(text)
 
 
 HOSTILE = (

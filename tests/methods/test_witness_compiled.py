@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from culprits import case_of, check_of
 from invocations import (
     Itself,
     PlainSine,
@@ -18,9 +19,12 @@ from invocations import (
 )
 
 import gradcheck
-from gradcheck.answer import Abstention, Ruling
+from gradcheck.answer import Abstention, Ruling, RunOptions, Violation
+from gradcheck.catalog.known_failures import KnownFailure
+from gradcheck.errors import Where
 from gradcheck.methods import compiled, reverse, value
 from gradcheck.query import Port
+from gradcheck.run.ruling import rule
 
 pytestmark = pytest.mark.filterwarnings("default")
 """The compiler warns of what it meets within PyTorch; a run lets no warning raise either."""
@@ -68,6 +72,16 @@ def test_a_second_derivative_that_the_compiler_silently_drops_is_told_as_its_def
     assert LOST in second.because
 
 
+@pytest.mark.parametrize(("number", "verdict"), [(181581, Ruling.KNOWN), (1, Ruling.DISAGREE)])
+def test_and_is_known_by_the_name_of_its_issue_alone(number, verdict):
+    issue = f"https://github.com/pytorch/pytorch/issues/{number}"
+    place = Where("cases/known_failures.yaml", 1, 3)
+    entry = KnownFailure(place, "other.yaml", "another", None, {}, issue, "so", everywhere=True)
+    case = case_of("{formula: exp(x), inputs: {x: '(-2, 2)'}}", torch.exp)
+    check = check_of(case, "compiled", known=[entry])
+    assert rule(check, RunOptions(points=2)).verdict is verdict
+
+
 def test_a_second_derivative_that_is_zero_in_eager_mode_too_is_none_of_its_defects():
     answers = said(compiled.answer(invocation(lambda x: 3 * x, 3.0, own_code=True)))
     (second,) = (each for each in claims(answers) if each.query.order == 2)
@@ -111,6 +125,27 @@ def test_what_the_compiler_refuses_abstains_with_its_reason():
     assert all(isinstance(each, Abstention) and each.incapable for each in told)
     assert all("who knows of what shape it is" in each.reason for each in told)
     assert all("`without: {compiled: why}`" in each.reason for each in told)
+
+
+def test_what_the_compiler_fails_at_by_itself_abstains(monkeypatch):
+    def fails(*_arguments, **_keywords):
+        raise IndexError("tuple index out of range\n\nfrom user code: somewhere")
+
+    monkeypatch.setattr(torch._dynamo.convert_frame, "trace_frame", fails)
+    told = remarks(compiled.answer(invocation(square, 3.0, order=1)))
+    assert labels(told) == CALLS
+    assert {each.reason for each in told} == {
+        "the compiler fails: IndexError: tuple index out of range "
+        "(`without: {compiled: why}` leaves compiled code out)"
+    }
+
+
+def test_what_the_code_raises_is_none_of_the_compiler():
+    def refusing(x):
+        raise IndexError("tuple index out of range")
+
+    told = remarks(compiled.answer(invocation(refusing, 3.0, order=1)))
+    assert {type(each) for each in told} == {Violation}
 
 
 def test_each_call_compiles_anew():

@@ -1,5 +1,7 @@
 """Known failures: each excuses what it names, and nothing else, and must still fail."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from culprits import case_of, check_of
@@ -8,11 +10,14 @@ from wrongs import BRIEF, with_gradient, wrong_at
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.catalog.known_failures import KnownFailure
 from gradcheck.diagnosis import examine
+from gradcheck.dtypes import DTYPES
 from gradcheck.errors import Where
 from gradcheck.language.parse import parse
+from gradcheck.run.known_failures import KnownFailureMatcher
 from gradcheck.run.ruling import rule
 from gradcheck.run.session import session_of
 
+FLOAT64 = DTYPES["float64"]
 ISSUE = "https://github.com/pytorch/pytorch/issues/1"
 
 
@@ -27,6 +32,50 @@ SQUARES = "{formula: x**2, inputs: {x: real}, order: 1, points: [{at: {x: 41.5}}
 
 def ruled_with(entries, function=torch.square, witness="reverse"):
     return examine(check_of(case_of(SQUARES, function), witness, known=entries), BRIEF)
+
+
+def everywhere(case="another", **when):
+    return replace(known(**when), case=case, file="other.yaml", everywhere=True)
+
+
+def matcher(entry):
+    return KnownFailureMatcher(check_of(case_of(SQUARES), "reverse", known=[entry]), FLOAT64)
+
+
+def test_an_entry_that_holds_everywhere_excuses_what_a_witness_calls_its_issue():
+    found = matcher(everywhere())
+    assert found.at(None)("Tensor.backward", 0, f"a defect of PyTorch's ({ISSUE})")
+    assert found.reason() == f"it cancels ({ISSUE})"
+    assert not found.excused_calls(None)  # their rounding is asked for: they may be anything
+
+
+@pytest.mark.parametrize(
+    ("entry", "label", "because"),
+    [
+        (everywhere(), "Tensor.backward", ""),
+        (everywhere(), "Tensor.backward", "https://github.com/pytorch/pytorch/issues/2"),
+        (everywhere(), "Tensor.backward", f"{ISSUE}23"),
+        (everywhere(call="torch.autograd.grad"), "Tensor.backward", ISSUE),
+        (everywhere(witness="forward"), "Tensor.backward", ISSUE),
+        (everywhere(dtype="float32"), "Tensor.backward", ISSUE),
+        (everywhere(torch="<1.0"), "Tensor.backward", ISSUE),
+        (replace(everywhere(), everywhere=False), "Tensor.backward", ISSUE),
+    ],
+    ids=["unnamed", "another", "longer", "call", "witness", "dtype", "version", "nowhere else"],
+)
+def test_and_nothing_else(entry, label, because):
+    found = matcher(entry)
+    assert not found.at(None)(label, 0, because)
+    assert not found.reason()
+
+
+def test_it_need_not_fail_elsewhere_but_must_in_its_own_case():
+    own = replace(known(), everywhere=True)
+    assert ruled_with([everywhere()]).verdict is Ruling.AGREE
+    assert "no longer fails" in ruled_with([own]).reason
+    wrong = with_gradient(torch.square, lambda slope, x: -slope)
+    assert ruled_with([everywhere()], wrong).verdict is Ruling.DISAGREE
+    assert ruled_with([own], wrong).verdict is Ruling.KNOWN
 
 
 def test_a_known_failure_is_pinned_to_its_point():

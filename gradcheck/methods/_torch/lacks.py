@@ -292,6 +292,12 @@ def raised_by_own_code(error: BaseException) -> bool:
     return last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
 
+def raised_within(error: BaseException, file: str) -> bool:
+    """Whether code of a file was at work when the error was raised."""
+    frames = _frames(error.__traceback__)
+    return any(frame.tb_frame.f_code.co_filename == file for frame in frames)
+
+
 def raised_by_hook(error: BaseException) -> bool:
     """Whether a hook on a tensor or module raised the error, called by autograd's engine."""
     files = [(frame.tb_frame.f_code.co_name, frame.tb_frame.f_code.co_filename)
