@@ -52,12 +52,20 @@ tan tanh
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 """They choose among numbers where they are asked for the largest or smallest."""
 
-CONTRACTIONS = _names("""
-_embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
-avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
-embedding_dense_backward index_add index_put linalg_cross linear logcumsumexp matmul
-max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce sgn std sum
-trace unfold_backward var var_mean vdot
+MATRIX_PRODUCTS = _names("""
+_conv_depthwise2d _convolution _slow_conv2d_backward _slow_conv2d_forward _trilinear addbmm addmm
+addmv addr baddbmm bmm conv_depthwise3d conv_tbc convolution convolution_backward dot linear
+linear_backward matmul matmul_backward mkldnn_convolution mm mv slow_conv3d_forward
+slow_conv_dilated2d slow_conv_dilated3d slow_conv_transpose2d slow_conv_transpose3d vdot
+""")
+"""Sums of products of two operands' entries."""
+
+CONTRACTIONS = MATRIX_PRODUCTS | _names("""
+_adaptive_avg_pool2d_backward _adaptive_avg_pool3d _adaptive_avg_pool3d_backward _embedding_bag
+_fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d avg_pool2d avg_pool2d_backward avg_pool3d
+avg_pool3d_backward cumprod cumsum embedding_dense_backward index_add index_put linalg_cross
+logcumsumexp max_pool2d_with_indices_backward max_pool3d_with_indices_backward mean prod remainder
+scatter_add scatter_reduce sgn std sum trace unfold_backward var var_mean
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
 
@@ -221,3 +229,8 @@ def is_readable(tensor: Tensor) -> bool:
         and not tensor._is_zerotensor()
         and tensor.numel() > 0
     )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a tensor of real floats that may be looked at."""
+    return isinstance(value, Tensor) and value.is_floating_point() and is_readable(value)
