@@ -331,6 +331,22 @@ def test_only_the_calls_in_question_are_made_again():
     assert moved == moved_too == [True]
 
 
+def test_what_is_known_of_an_answer_whose_moves_lie_far_apart_is_not_asked_again():
+    made = []
+
+    def cancelling(x):
+        made.append(x)
+        return (x + 1e16) - 1e16
+
+    call = invocation(cancelling, 1.3)
+    repeated = Repeated.of(METHODS["value"].answer, call)
+    (key,) = repeated.in_full()
+    known = len(made)
+    repeated.left(key)
+    repeated.moved(key)
+    assert len(made) == known
+
+
 @pytest.mark.parametrize("clause", ["for strided inputs", "on the second backward"])
 def test_a_clause_that_is_asked_for_again_answers_though_it_gives_the_bits_of_the_first(clause):
     call = invocation(lambda x: x * x.exp(), [1.3, 2.0], output_shape=(2,), again={clause})
