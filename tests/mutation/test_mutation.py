@@ -117,8 +117,9 @@ def test_what_moves_nothing_in_one_entry_is_proved_by_moving_it():
 
 
 @pytest.mark.parametrize(("dtype", "is_within"), [("bfloat16", True), ("float32", False)])
-def test_a_change_by_a_hundredth_is_within_4_ulps_of_bfloat16_alone(dtype, is_within):
-    assert bool(within_rounding(FAULT_KINDS["backward: x 1.01"], DTYPES[dtype])) is is_within
+@pytest.mark.parametrize("name", ["x 1.01", "first entry wrong", "last entry wrong"])
+def test_a_change_by_a_hundredth_is_within_4_ulps_of_bfloat16_alone(name, dtype, is_within):
+    assert bool(within_rounding(FAULT_KINDS[f"backward: {name}"], DTYPES[dtype])) is is_within
 
 
 @pytest.mark.parametrize(("dtype", "is_within"), [("float16", True), ("float32", False)])
