@@ -130,6 +130,7 @@ def test_a_rounding_to_three_digits_fewer_is_within_4_ulps(dtype, is_within):
 
 
 VARIANCE = case("mean((x - mean(x))**2)", {"x": {"domain": "(-3, 3)", "shape": [4]}})
+HELD = case("x*stop(c)", {"x": {"shape": [80]}, "c": {"shape": [80]}})
 TO_ZERO = "the derivative is certified to map what it does to a tangent to 0"
 CERTIFIED = [
     ("jvp: + 1e-5", VARIANCE, TO_ZERO),
@@ -146,6 +147,9 @@ CERTIFIED = [
     ("backward: + 1e-5", STEPS, ""),
     ("backward: NaN", STEPS, ""),
     ("backward: sign", SQUARE, ""),
+    ("jvp: half of the last input", HELD, "every derivative of order 1 is certified to be 0"),
+    ("jvp: half of the first input", HELD, ""),
+    ("second: sign", HELD, "every derivative of order 2 is certified to be 0"),
     (
         "second: sign",
         case("3*x", {"x": "real"}),
