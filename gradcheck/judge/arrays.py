@@ -40,6 +40,7 @@ FEWEST_ENTRIES = 32
 _NORMAL_MEDIAN = 0.6745  # of the magnitude of a normal number
 _LEAST_MEDIAN = 0.3  # where most results are exact, their median says nothing
 _RMS_OF_A_GRID = 0.29  # of a rounding error, in steps of an even grid
+_FLUSHED = 2.0**-126  # what float32 has no normal number for, kernels may take for 0
 _STEPS = 20  # of the ways from a level to the next
 
 
@@ -164,7 +165,7 @@ def _fitted(array: SampledArray) -> _Fit:
 
     In a peaked softmax few entries matter, and these may be rounded otherwise than the rest.
     """
-    floor = (_RMS_OF_A_GRID * array.dtype.smallest_subnormal) ** 2
+    floor = (_RMS_OF_A_GRID * _least(array.dtype)) ** 2
     given = (_RMS_OF_A_ROUNDING * array.dtype.unit_roundoff * array.got) ** 2  # it was rounded too
     variances = [np.fmax((each**2).mean(axis=0) + floor, given) for each in array.samples]
     worst, size = variances[-1], np.abs(array.true)
@@ -190,6 +191,11 @@ def _fitted(array: SampledArray) -> _Fit:
     sizes, places, scatters = np.transpose(found)
     place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
     return _Fit(variance, worst, weight, place, scatter, float(scatters.max()), there)
+
+
+def _least(dtype: Dtype) -> float:
+    """The step at the end of a dtype's range, as coarse as a kernel may make it."""
+    return max(float(dtype.smallest_subnormal), _FLUSHED)
 
 
 def _typical(samples: Floats, variance: Floats) -> float:
@@ -239,7 +245,7 @@ def _factor(error: Floats, true: Floats, weight: Floats) -> float:
 
 def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     error, size = np.abs(array.error), np.abs(array.true)
-    least = 8 * array.dtype.smallest_subnormal
+    least = 8 * _least(array.dtype)
     near = error <= NEAR_SIGMA * np.sqrt(fit.worst)
     for what, sigma in (("any right code", fit.worst), ("its array", fit.variance)):
         with np.errstate(invalid="ignore"):  # of entries that do not count

@@ -202,15 +202,25 @@ def _parts(variant: Variant) -> list[slice]:
 
 
 def _are_zero(variant: Variant, order: int, rows: Floats, kind: FaultKind) -> bool:
-    reference = real_reference_of(variant)
-    if not len(rows) or reference.outputs * reference.size**order > _MOST_DERIVATIVES:
-        return False
-    for row in rows:
-        balls = reference.enclose(Query.of_all(order), row[None]).balls[0]
-        if kind.concerned and order == 1:
-            parts = _parts(variant)
-            (number,) = kind.inputs_concerned(len(parts))
-            balls = balls[:, parts[number]]
-        if not all(ball.is_zero() for ball in balls.ravel()):
+    """Whether all derivatives by what it concerns are 0; of many, whether what they make of a
+    random tangent is exactly 0.
+    """
+    reference, concerned = real_reference_of(variant), slice(None)
+    if kind.concerned and order == 1:
+        parts = _parts(variant)
+        (number,) = kind.inputs_concerned(len(parts))
+        concerned = parts[number]
+    query, is_many = (
+        Query.of_all(order),
+        reference.outputs * reference.size**order > _MOST_DERIVATIVES,
+    )
+    if is_many:
+        tangent = np.zeros((1, reference.size))
+        tangent[0, concerned] = random_normal([derive_key("zero")], reference.size)[0, concerned]
+        query = Query(order, None, (tangent,) * order)
+    for row in rows[:, None]:
+        balls = reference.enclose(query, row).balls[0]
+        found = balls if is_many else balls[:, concerned]
+        if not all(ball.is_zero() for ball in found.ravel()):
             return False
-    return True
+    return bool(len(rows))

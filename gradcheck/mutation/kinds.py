@@ -73,8 +73,8 @@ class Region:
 class FaultKind:
     """A kind of fault; ``act`` alters numbers and ``strikes`` says of which calls.
 
-    ``region`` is where alone it strikes, None for everywhere. ``factor`` is what it multiplies a
-    number with, where it does no more than that: a zero stays one. ``moves`` says that it moves or
+    ``region`` is where alone it strikes, None for everywhere. ``factor`` is what it multiplies
+    numbers with, where it does no more than that: a zero stays one. ``moves`` says that it moves or
     drops entries, whatever they are. ``through`` is a dtype to which it rounds.
     ``inputs`` is how many inputs a case must have, ``first`` and ``last`` name the only input that
     is concerned; ``arrays`` and ``matrices`` are what inputs or, of a cotangent, outputs must be.
@@ -233,6 +233,12 @@ def _moved(name: str, act: Act) -> FaultKind:
     return _kind(name, "entries", act, arrays=True, moves=True, real_only=False)
 
 
+def _one_wrong(name: str, number: Callable[[Tensor], int]) -> FaultKind:
+    """One entry a hundredth too large."""
+    found = _moved(name, lambda g, x: torch.where(_positions(g) == number(g), 1.01 * g, g))
+    return replace(found, factor=1.01)
+
+
 _ENTRIES = (
     _moved("first entry alone", _kept(lambda at: at == 0)),
     _moved("without the first entry", _kept(lambda at: at != 0)),
@@ -249,8 +255,8 @@ _ENTRIES = (
     _moved("mean of each row", _of_rows(lambda g, x: g.mean(-1, keepdim=True).expand(g.shape))),
     _moved("over the number of entries", lambda g, x: g / g.numel()),
     _moved("centred", lambda g, x: g - g.mean()),
-    _moved("first entry wrong", lambda g, x: g + 0.01 * g * (_positions(g) == 0)),
-    _moved("last entry wrong", lambda g, x: g + 0.01 * g * (_positions(g) == g.numel() - 1)),
+    _one_wrong("first entry wrong", lambda g: 0),
+    _one_wrong("last entry wrong", lambda g: g.numel() - 1),
 )
 
 

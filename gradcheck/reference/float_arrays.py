@@ -17,6 +17,7 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -463,6 +464,12 @@ def _constant(node: Operation) -> Array:
     return node.attr.array[None].astype(bool if node.kind == "bool" else float)
 
 
+def _libm(function: Callable[[float], float]) -> Callable[[Array], Array]:
+    """A function of the C library for arrays: a hundred times as fast as balls."""
+    of_each = np.frompyfunc(function, 1, 1)
+    return lambda x: np.asarray(of_each(x), dtype=float)
+
+
 _NUMPY: Mapping[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide,
     "neg": np.negative, "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "sin": np.sin,
@@ -479,6 +486,7 @@ _NUMPY_OF_REALS: Mapping[str, Callable[..., Any]] = {
     "lt": np.less, "le": np.less_equal, "eq": np.equal,
     "not": np.logical_not, "and": np.logical_and, "or": np.logical_or,
     "where": np.where, "min": np.minimum, "max": np.maximum,
+    "erf": _libm(math.erf), "erfc": _libm(math.erfc),
 }  # fmt: skip
 
 

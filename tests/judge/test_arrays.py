@@ -134,6 +134,27 @@ def test_a_zero_where_the_truth_is_none_is_found():
     ]
 
 
+def taken_for_0(scale, below):
+    """Numbers of a scale, of which those of a magnitude below a limit are taken for 0."""
+    own = array(TRUE)
+    true = evenly(4, SHAPE) * scale
+    samples = tuple(each / TRUE * true for each in own.samples)
+    return replace(
+        own, got=rounded(np.where(abs(true) < below, 0, true)), true=true, samples=samples
+    )
+
+
+@pytest.mark.parametrize("ordinary", [True, False])
+def test_a_number_that_float32_has_no_normal_number_for_may_be_taken_for_0(ordinary):
+    assert told(taken_for_0(1e-36, 2.0**-126), ordinary=ordinary) == []
+
+
+@pytest.mark.parametrize("scale", [1e-34, 1.0])
+def test_larger_ones_may_not(scale):
+    (text,) = told(taken_for_0(scale, 0.01 * scale), ordinary=False)
+    assert text.startswith("entry ")
+
+
 def test_where_inputs_are_not_ordinary_nothing_is_asked_of_the_mean():
     assert told(array(rounded(1.01 * TRUE)), ordinary=False) == []
 

@@ -48,6 +48,7 @@ def test_one_operation_moves_by_two_ulps_from_end_to_end(function):
         lambda x: x.clamp(min=1.0),
         lambda x: x.expand(3).max(),
         lambda x: torch.stack([x, x])[1],
+        lambda x: torch.select_copy(torch.stack([x, x]), 0, 1),
         lambda x: torch.stack([x, x]).unique()[0],
         lambda x: torch.zeros(2, dtype=x.dtype).scatter_reduce(
             0, torch.tensor([0, 0]), torch.stack([x, x]), "amax"
@@ -329,6 +330,44 @@ def test_only_the_calls_in_question_are_made_again():
     (one, moved), (other, moved_too), (both, _) = map(calls_made, ([first], [last], [first, last]))
     assert one + other == both
     assert moved == moved_too == [True]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.select_copy(x, 0, 1),
+        lambda x: torch.nn.functional.hardshrink(x, 0.5),
+        lambda x: torch.nn.functional.softshrink(x, 0.5),
+        lambda x: torch.nn.functional.adaptive_max_pool2d(x[None, :, None], 1),
+        lambda x: torch.nn.functional.pad(x[None, :], (1, 1), "replicate"),
+        lambda x: torch.nn.functional.avg_pool3d(x.reshape(1, 3, 1, 1), (3, 1, 1)),
+        lambda x: torch.ops.aten.slow_conv_dilated2d(
+            x.reshape(1, 1, 1, 3), x.reshape(1, 1, 1, 3), [1, 3]
+        ),
+    ],
+)
+def test_gradients_of_what_copies_chooses_or_adds_up_can_be_looked_into(function):
+    def total(x):
+        return function(x).sum()
+
+    _, found = asked(total, [1.0, 2.0, 0.25], witness="reverse")
+    assert {each.opaque for each in found.values()} == {""}
+
+
+def test_what_is_known_of_an_answer_whose_moves_lie_far_apart_is_not_asked_again():
+    made = []
+
+    def cancelling(x):
+        made.append(x)
+        return (x + 1e16) - 1e16
+
+    call = invocation(cancelling, 1.3)
+    repeated = Repeated.of(METHODS["value"].answer, call)
+    (key,) = repeated.in_full()
+    known = len(made)
+    repeated.left(key)
+    repeated.moved(key)
+    assert len(made) == known
 
 
 @pytest.mark.parametrize("clause", ["for strided inputs", "on the second backward"])

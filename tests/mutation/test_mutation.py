@@ -117,8 +117,9 @@ def test_what_moves_nothing_in_one_entry_is_proved_by_moving_it():
 
 
 @pytest.mark.parametrize(("dtype", "is_within"), [("bfloat16", True), ("float32", False)])
-def test_a_change_by_a_hundredth_is_within_4_ulps_of_bfloat16_alone(dtype, is_within):
-    assert bool(within_rounding(FAULT_KINDS["backward: x 1.01"], DTYPES[dtype])) is is_within
+@pytest.mark.parametrize("name", ["x 1.01", "first entry wrong", "last entry wrong"])
+def test_a_change_by_a_hundredth_is_within_4_ulps_of_bfloat16_alone(name, dtype, is_within):
+    assert bool(within_rounding(FAULT_KINDS[f"backward: {name}"], DTYPES[dtype])) is is_within
 
 
 @pytest.mark.parametrize(("dtype", "is_within"), [("float16", True), ("float32", False)])
@@ -129,6 +130,7 @@ def test_a_rounding_to_three_digits_fewer_is_within_4_ulps(dtype, is_within):
 
 
 VARIANCE = case("mean((x - mean(x))**2)", {"x": {"domain": "(-3, 3)", "shape": [4]}})
+HELD = case("x*stop(c)", {"x": {"shape": [80]}, "c": {"shape": [80]}})
 TO_ZERO = "the derivative is certified to map what it does to a tangent to 0"
 CERTIFIED = [
     ("jvp: + 1e-5", VARIANCE, TO_ZERO),
@@ -145,6 +147,9 @@ CERTIFIED = [
     ("backward: + 1e-5", STEPS, ""),
     ("backward: NaN", STEPS, ""),
     ("backward: sign", SQUARE, ""),
+    ("jvp: half of the last input", HELD, "every derivative of order 1 is certified to be 0"),
+    ("jvp: half of the first input", HELD, ""),
+    ("second: sign", HELD, "every derivative of order 2 is certified to be 0"),
     (
         "second: sign",
         case("3*x", {"x": "real"}),

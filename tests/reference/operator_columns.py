@@ -27,6 +27,7 @@ from gradcheck.reference import symbolic, sympy_reader
 from gradcheck.reference.ball_arrays import MOST_BITS, TINY, is_settled, overlaps
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction, Rows
 from gradcheck.reference.enclosures import enclose
+from gradcheck.reference.float_arrays import FloatAlgebra
 from gradcheck.reference.symbolic import SymbolicDerivative
 
 BITS = 300
@@ -154,6 +155,20 @@ def check_cancelling(entry: Operator) -> None:
 
 MOST_ULPS = {"gamma": 16, "cbrt": 8, "digamma": 16, "besselj": 32, "polygamma": 128}
 """Of PyTorch, where more than four: composed there, or computed by truncated expansions."""
+
+
+def check_floats(entry: Operator) -> None:
+    """What is computed in float64 is the function, to 16 units of roundoff."""
+    for point in REGULAR[entry.name]:
+        parameter, arguments = split(entry, point)
+        graph, values = Graph(), [np.array([a]) for a in arguments]
+        if entry.name == "where":
+            values[0] = values[0] < 0
+        inputs = [graph.input(Port(f"x{k}", ())) for k in range(entry.arity)]
+        node = graph.elementwise(entry.name, *inputs, parameter=parameter)
+        (found,) = FloatAlgebra().of(graph.nodes[node], values)
+        expected = float(mpmath_value(entry, point))
+        assert abs(float(found) - expected) <= 16 * 2.0**-53 * abs(expected), (point, found)
 
 
 def check_torch(entry: Operator) -> None:

@@ -12,6 +12,7 @@ from operator_columns import (
     check_cancelling,
     check_derivatives,
     check_domain,
+    check_floats,
     check_holomorphic,
     check_kinks,
     check_series,
@@ -66,6 +67,11 @@ def test_sympy_knows_the_same_function_and_the_same_derivatives(name):
 @pytest.mark.parametrize("name", CANCELLING)
 def test_the_form_that_cancels_is_the_same_derivative(name):
     check_cancelling(OPERATORS[name])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_float64_computes_the_same_function(name):
+    check_floats(OPERATORS[name])
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -363,3 +363,34 @@ def test_at_the_others_a_factor_shows(seed):
     outcome = outcome_of(wrong, {**OVERFLOWING, "seed": seed}, "float16")
     assert outcome.verdict is Ruling.DISAGREE
     assert outcome.reason.startswith("x: the mean signed error over ")
+
+
+# kernels that take subnormal numbers for 0
+
+FLUSHED = {
+    "some numbers": ["(-2e-37, 2e-37)", "(-4, 4)"],
+    "products": ["(-1e-18, 1e-18)", "(-1e-18, 1e-18)"],
+    "all numbers": ["(-1e-38, 1e-38)", "(-4, 4)"],
+}
+
+
+def product(domains):
+    inputs = {n: {"shape": [40, 40], "domain": d} for n, d in zip("xw", domains, strict=True)}
+    return {"formula": "x @ w", "inputs": inputs, "points": 8, "seed": 1}
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse"])
+@pytest.mark.parametrize("domains", FLUSHED.values(), ids=FLUSHED)
+def test_a_matrix_product_may_take_subnormal_numbers_for_0(domains, witness):
+    """PyTorch's own does so in bfloat16 where the processor has VDPBF16PS."""
+    found = outcome_of(torch.matmul, product(domains), "bfloat16", witness)
+    assert found.verdict is not Ruling.DISAGREE
+
+
+@pytest.mark.parametrize("lost", ["some numbers", "products"])
+def test_what_it_does_not_lose_so_is_wrong(lost):
+    def wrong(x, w):
+        return torch.matmul(x, w) * 1.5
+
+    found = outcome_of(wrong, product(FLUSHED[lost]), "bfloat16", "value")
+    assert found.verdict is Ruling.DISAGREE

@@ -17,23 +17,24 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _unique _unique2
-_unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose amax amin
-aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or bitwise_xor
-broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view complex
-conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _reshape_copy
+_unique _unique2 _unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose
+amax amin aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or
+bitwise_xor broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view
+complex conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
 diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
 floor fmax fmin fmod fractional_max_pool2d fractional_max_pool3d frexp full full_like gather ge gt
-hardtanh hardtanh_backward heaviside im2col index index_copy index_fill index_select iota
-is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift lift_fresh
-lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt masked_fill
-masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices max_unpool2d
-max_unpool3d maximum median min minimum mode nan_to_num nanmedian ne neg new_empty
-new_empty_strided new_full new_ones new_zeros nextafter nonzero nonzero_static ones ones_like pad
-relu repeat repeat_interleave resize resolve_conj resolve_neg rev roll round scalar_tensor scatter
-searchsorted select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort
-stack take threshold threshold_backward topk tril tril_indices triu triu_indices trunc
-unique_consecutive unique_dim unique_dim_consecutive where zero zeros zeros_like
+hardshrink_backward hardtanh hardtanh_backward heaviside im2col index index_copy index_fill
+index_select iota is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift
+lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt lu_unpack
+masked_fill masked_scatter masked_scatter_backward masked_select max max_pool2d_with_indices
+max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode nan_to_num
+nanmedian ne neg new_empty new_empty_strided new_full new_ones new_zeros nextafter nonzero
+nonzero_static ones ones_like pad relu repeat repeat_interleave resize resolve_conj resolve_neg rev
+roll round scalar_tensor scatter searchsorted select_backward select_scatter set sgn sign signbit
+slice_backward slice_scatter softshrink_backward sort stack take threshold threshold_backward
+to_padded_tensor topk tril tril_indices triu triu_indices trunc unique_consecutive unique_dim
+unique_dim_consecutive where zero zeros zeros_like
 """)
 """They move numbers or choose among them, and round none."""
 
@@ -52,12 +53,23 @@ tan tanh
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 """They choose among numbers where they are asked for the largest or smallest."""
 
-CONTRACTIONS = _names("""
-_embedding_bag _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d addbmm addmm addmv addr
-avg_pool2d avg_pool2d_backward baddbmm bmm convolution convolution_backward cumprod cumsum dot
-embedding_dense_backward index_add index_put linalg_cross linear logcumsumexp matmul
-max_pool2d_with_indices_backward mean mm mv prod remainder scatter_add scatter_reduce sgn std sum
-trace unfold_backward var var_mean vdot
+MATRIX_PRODUCTS = _names("""
+_conv_depthwise2d _convolution _slow_conv2d_backward _slow_conv2d_forward _trilinear addbmm addmm
+addmv addr baddbmm bmm conv_depthwise3d conv_tbc convolution convolution_backward dot linear
+linear_backward matmul matmul_backward mkldnn_convolution mm mv slow_conv3d_forward
+slow_conv_dilated2d slow_conv_dilated3d slow_conv_transpose2d slow_conv_transpose3d vdot
+""")
+"""Sums of products of two operands' entries."""
+
+CONTRACTIONS = MATRIX_PRODUCTS | _names("""
+_adaptive_avg_pool2d_backward _adaptive_avg_pool3d _adaptive_avg_pool3d_backward _embedding_bag
+_embedding_bag_dense_backward _fft_c2c _fft_c2r _fft_r2c adaptive_avg_pool2d
+adaptive_max_pool2d_backward adaptive_max_pool3d_backward avg_pool2d avg_pool2d_backward avg_pool3d
+avg_pool3d_backward cumprod cumsum embedding_dense_backward fractional_max_pool2d_backward
+fractional_max_pool3d_backward index_add index_put linalg_cross logcumsumexp
+max_pool2d_with_indices_backward max_pool3d_with_indices_backward mean prod remainder
+replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward scatter_add
+scatter_reduce sgn std sum trace unfold_backward var var_mean
 """)
 """Sums and products of many: what they round is as if each operand had been an ulp away."""
 
@@ -127,9 +139,10 @@ def rounds_nothing(function: Any, name: str, args: Any, kwargs: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_always_exact(function: Any) -> bool:
-    """Whether it chooses, moves or draws numbers, or returns a view of them."""
+    """Whether it chooses, moves or draws numbers, or returns a view or a copy of one."""
     return (
         operator_name(function) in _EXACT
+        or torch.Tag.view_copy in function.tags
         or torch.Tag.nondeterministic_seeded in function.tags
         or any(each.alias_info and not each.alias_info.is_write
                for each in function._schema.returns)
@@ -221,3 +234,8 @@ def is_readable(tensor: Tensor) -> bool:
         and not tensor._is_zerotensor()
         and tensor.numel() > 0
     )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a tensor of real floats that may be looked at."""
+    return isinstance(value, Tensor) and value.is_floating_point() and is_readable(value)

@@ -19,11 +19,13 @@ from gradcheck.methods._torch.dispatch import DispatchMode
 from gradcheck.methods._torch.kernels import (
     CASTS,
     CONTRACTIONS,
+    MATRIX_PRODUCTS,
     NEVER_OVERFLOW,
     NEVER_ZERO,
     POLES,
     SINGLE,
     is_composed,
+    is_plain,
     is_readable,
     loses_nothing,
     operator_name,
@@ -32,6 +34,7 @@ from gradcheck.methods._torch.kernels import (
     single_values,
     written_by,
 )
+from gradcheck.methods._torch.underflow import OperatorCall, flushed, vanished
 from gradcheck.methods._torch.zero_tensors import with_memory
 from gradcheck.randomness import derive_key, random_below, random_words
 
@@ -102,13 +105,27 @@ class Moves(DispatchMode):
         if self.pattern is not None:
             args, kwargs = self._given(args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
-        before = _seeing_lost(before, name, (function, args, kwargs), result)
         if name in CASTS and loses_nothing(function, args, result):
             return result
-        for tensor in written or single_values((result,)):
+        results = written or single_values((result,))
+        gone = self._gone(name, (function, args, kwargs), results)
+        for tensor, where in zip(results, gone, strict=True):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
-                self._round(tensor, name, before, terms)
+                seen = before and replace(before, vanished=where)
+                self._round(tensor, name, seen, terms)
         return result
+
+    def _gone(
+        self, name: str, call: OperatorCall, results: Sequence[Any]
+    ) -> Sequence[Tensor | None]:
+        """Where each sum of products vanished; what a matrix product flushed of it is moved."""
+        if self.pattern is not None and name in MATRIX_PRODUCTS:
+            for tensor, lost in flushed(call, results):
+                if self._is_rounded(tensor):  # all alike: a kernel flushes, or does not
+                    tensor.add_(lost * self._directions(lost.new_zeros(1)))
+        if self._watches_range and name in CONTRACTIONS:
+            return vanished(call, results)
+        return [None] * len(results)
 
     @property
     def _watches_range(self) -> bool:
@@ -295,7 +312,7 @@ def _pool(device: torch.device) -> Tensor:
 def _terms(name: str, args: Sequence[Any], written: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The two terms of a sum or difference, one of which is added to many numbers; else none."""
     terms = args[:2] if name in ("add", "sub", "rsub") else ()
-    if not all(_is_plain(each) or type(each) in (int, float) for each in terms):
+    if not all(is_plain(each) or type(each) in (int, float) for each in terms):
         return ()
     tensors = [torch.as_tensor(each) for each in terms]
     if len({each.shape for each in tensors}) < 2:
@@ -370,41 +387,6 @@ class _Operands:
         return " at " + ", ".join(
             f"{name} = {value:.6g}" for name, value in zip("xyzw", values, strict=False)
         )
-
-
-def _seeing_lost(
-    before: _Operands | None, name: str, call: tuple[Any, Any, Any], result: Any
-) -> _Operands | None:
-    """The operands, with where a sum of products of them vanished."""
-    if before is None or name not in CONTRACTIONS or not isinstance(result, Tensor):
-        return before
-    return replace(before, vanished=_vanished(*call, result))
-
-
-def _vanished(function: Any, args: Any, kwargs: Any, result: Tensor) -> Tensor | None:
-    """Where a sum of products is 0 though some have no factor 0: no number is large enough.
-
-    The same sum of magnitudes is 0 there, and that of a 1 for each number that is not 0 is not.
-    """
-    floats = [each for each in single_values((*args, *kwargs.values())) if _is_plain(each)]
-    if function._schema.is_mutable or not _is_plain(result) or not (result == 0).any():
-        return None
-    least = torch.finfo(result.dtype).smallest_normal ** 0.5
-    if not any(((each != 0) & (each.abs() < least)).any() for each in floats):
-        return None
-    sizes, ones = (
-        function(*tree_map(change, args), **tree_map(change, kwargs))
-        for change in (
-            lambda each: each.abs() if _is_plain(each) else each,
-            lambda each: (each != 0).to(each.dtype) if _is_plain(each) else each,
-        )
-    )
-    found: Tensor = (sizes == 0) & (ones > 0)
-    return found
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point() and is_readable(value)
 
 
 def _storage(tensor: Tensor) -> int:

@@ -115,9 +115,10 @@ class Repeated:
                 self._still.append(self._by(None))
                 if not all(map(self._repeats, keys)):  # else the answers themselves are as good
                     self._still.append(self._by(None))
+            known = self.patterns
             while not all(self._is_explained(key, explained) for key in keys) and self._grows():
                 pass
-            if any(_are_far(self._still[0], each) for each in self._moved):
+            if any(_are_far(self._still[0], each) for each in self._moved[known:]):
                 self._still.append(self._by(None))  # was it the moves, or the calls?
 
     @property
