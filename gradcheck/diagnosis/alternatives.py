@@ -490,7 +490,7 @@ def _inputs(evidence: Evidence) -> tuple[Port, ...]:
 
 
 def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
-    """Yield a factor of each entry's own; and the same Jacobian at every point, whichever it is."""
+    """Yield a factor of each entry's own, or of each output's; and the same Jacobian everywhere."""
     if not evidence.in_floats.any():  # complex numbers
         return
     factors = _fitted(evidence.true[:, :, None], evidence.got, evidence.asked)
@@ -500,6 +500,7 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
         more = ", ..." if len(factors) > _MOST_TOLD else ""
         text = f"a factor of each entry's own: {told}{more}"
         yield Alternative(GuessKind.FACTOR, text, evidence.true * factors[:, 0], fitted=1)
+    yield from _of_each_output(evidence)
     for along in _what_a_slope_meets(evidence):
         slopes = _fitted(along, evidence.got, evidence.asked)
         if slopes is not None and not _is_so_itself(along, evidence):
@@ -510,6 +511,32 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
 
 _MOST_TOLD = 6
 _MOST_SLOPES = 16
+
+
+def _of_each_output(evidence: Evidence) -> Iterator[Alternative]:
+    """Gradients in which the cotangent of each output counts with a factor of its own."""
+    query, asked = evidence.query, evidence.asked & evidence.in_floats
+    cotangent = query.cotangent
+    if query.order != 1 or cotangent is None or query.free_inputs != (0,):
+        return
+    outputs = cotangent.shape[1]
+    if not 1 < outputs <= _MOST_SLOPES or np.iscomplexobj(cotangent):
+        return
+    alone = cotangent[None] * np.eye(outputs)[:, None]
+    parts = np.stack([evidence.answered(replace(query, cotangent=each)) for each in alone], axis=-1)
+    told = asked & np.isfinite(parts).all(axis=-1)
+    if told.sum() <= outputs:
+        return
+    factors = np.linalg.lstsq(parts[told], evidence.got[told], rcond=None)[0]
+    factors[~(np.abs(factors - 1) > _SAME_FACTOR)] = 1.0
+    words = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD])
+    more = ", ..." if outputs > _MOST_TOLD else ""
+    text = f"a factor of each output's own: {words}{more}"
+    fitted = -(-outputs // evidence.true.shape[1])
+    yield Alternative(GuessKind.FACTOR, text, parts @ factors, in_floats=True, fitted=fitted)
+
+
+_SAME_FACTOR = 1e-6
 
 
 def _what_a_slope_meets(evidence: Evidence) -> Iterator[Floats]:

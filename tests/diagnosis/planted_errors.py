@@ -155,6 +155,11 @@ FUNCTIONS = {
         " v: {domain: '(-2, 2)', shape: [4, 2]}}}",
         lambda q, k, v: windowed(q, k, v, 0, -1),
     ),
+    "averaged by three": Plain(
+        "{let: {p: 'concat([zeros([1]), exp(x), zeros([1])])'}, order: 1,"
+        " formula: '(p[0:5] + p[1:6] + p[2:7])/3', inputs: {x: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x: torch.nn.functional.avg_pool1d(x.exp()[..., None, :], 3, 1, 1)[..., 0, :],
+    ),
     "grouped norm": Plain(
         "{formula: 'c / sqrt(mean(c**2, dim=1, keepdim=True) + 1/100)', order: 1,"
         " let: {c: 'x - mean(x, dim=1, keepdim=True)'},"
@@ -1036,6 +1041,8 @@ PLANTED += (
             ("sum",), ("not summed", "the first alone", "only in w")),
     Planted("one row's cotangent for all", ("linear",), by_first_cotangent,
             ("moved",), ("the first along axis 0 for all: dy", "only in w")),
+    Planted("heads of a group that count unlike", ("grouped",), of_groups(0.7, 0.4),
+            ("factor",), ("a factor of each output's own: 0.7, 0.7, 0.7, 0.4",)),
     Planted("one head of a group alone", ("grouped",), of_groups(1, 0),
             ("sum",), ("written over, not added up",)),
     Planted("an inverse once transposed", ("inverse",), inverse_once_transposed,
@@ -1072,6 +1079,9 @@ PLANTED += (
             ("digits",), ("the constants 0.9 and 0.025 are 1 and",)),
     Planted("halves exchanged", ("grouped norm",), every(lambda g: g.roll(3, -1)),
             ("moved",), ("halves are exchanged",)),
+    Planted("a pool that does not count what it padded", ("averaged by three",),
+            cotangent(lambda c: c * torch.tensor([1.5, 1, 1, 1, 1.5], dtype=c.dtype)),
+            ("factor",), ("a factor of each output's own: 1.5, 1, 1, 1, 1.5",)),
     Planted("P recomputed without its scale", ("fused",), recomputed_with(scale=1.0),
             ("digits",), ("recomputed with 1 for the constant 2, beside what was saved",)),
     Planted("P recomputed with one more key", ("fused",), recomputed_with(last=1),
@@ -1156,9 +1166,13 @@ CONTROLS = (
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
                       - h * over(g * h, (1,))), ()),
+    Planted("cotangents that count more where they are large", ("averaged by three",),
+            cotangent(lambda c: c + 0.1 * c**3), ()),
     Planted("means over channels, in part", ("grouped norm",), norm_by_channels(0.6), ()),
     Planted("P recomputed in part", ("fused",), recomputed_with(scale=0.8, last=1, share=0.4), ()),
-    Planted("heads of a group that count unlike", ("grouped",), of_groups(0.7, 0.4), ()),
+    Planted("the largest of a group's heads", ("grouped",),
+            lambda call: ((call.cotangent * torch.exp(call.inputs[0].repeat_interleave(2, 0)))
+                          .view(2, 2, 3).amax(1),), ()),
     Planted("windows that write over each other", ("padded",), overwritten, ()),
     Planted("an index that is sometimes off", ("pooled",),
             pooled_at(lambda i: i + 2 * torch.arange(3).roll(1)), ()),
