@@ -44,6 +44,7 @@ _NEAR = 1 / 16
 _DIGITS = 5
 """A constant that is met as well by so many digits has no more."""
 _SAME = 1e-9
+_NOTHING = 1e-6
 _STEADY = 2.0**-8
 """Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
@@ -266,7 +267,9 @@ def _sought(sought: _Sought) -> tuple[Floats, Floats, Floats] | None:
     misses, _ = sought.misses(found)
     starts = [np.array(sought.own), candidates[int(np.nanargmin(misses))]]
     reached = [_refined(sought, start) for start in starts]
-    tried = np.stack([starts[1], *(each for one in reached for each in (_short(one), one))])
+    tried = np.stack(
+        [starts[1], *(each for one in reached for each in (_short(one, sought.own), one))]
+    )
     told = sought.answers(tried)
     assert told is not None
     misses, left = sought.misses(told)
@@ -319,6 +322,7 @@ def _refined(sought: _Sought, start: Floats) -> Floats:
     return found
 
 
-def _short(numbers: Floats) -> Floats:
-    """The numbers to a few digits."""
-    return np.array([float(f"{each:.{_DIGITS}g}") for each in numbers])
+def _short(numbers: Floats, own: tuple[float, ...]) -> Floats:
+    """The numbers to a few digits; 0 for what is nothing beside the formula's."""
+    tiny = np.abs(numbers) <= _NOTHING * np.abs(own)
+    return np.where(tiny, 0.0, [float(f"{each:.{_DIGITS}g}") for each in numbers])

@@ -1076,7 +1076,7 @@ PLANTED += (
     Planted("no smoothing of the labels", ("label smoothing",),
             lambda call: ((call.inputs[0].softmax(1) - torch.eye(3, 4, dtype=call.cotangent.dtype))
                           * call.cotangent[:, None],),
-            ("digits",), ("the constants 0.9 and 0.025 are 1 and",)),
+            ("digits",), ("the constants 0.9 and 0.025 are 1 and 0",)),
     Planted("halves exchanged", ("grouped norm",), every(lambda g: g.roll(3, -1)),
             ("moved",), ("halves are exchanged",)),
     Planted("a pool that does not count what it padded", ("averaged by three",),
