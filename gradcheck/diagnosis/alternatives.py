@@ -528,7 +528,8 @@ def _of_each_output(evidence: Evidence) -> Iterator[Alternative]:
     if told.sum() <= outputs:
         return
     factors = np.linalg.lstsq(parts[told], evidence.got[told], rcond=None)[0]
-    factors[~(np.abs(factors - 1) > _SAME_FACTOR)] = 1.0
+    for plain in (0.0, 1.0):
+        factors[np.abs(factors - plain) <= _SAME_FACTOR] = plain
     words = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD])
     more = ", ..." if outputs > _MOST_TOLD else ""
     text = f"a factor of each output's own: {words}{more}"
