@@ -496,9 +496,7 @@ def of_each_entry(evidence: Evidence) -> Iterator[Alternative]:
     factors = _fitted(evidence.true[:, :, None], evidence.got, evidence.asked)
     if factors is not None and factors.shape[0] > 1:
         factors[~evidence.asked.any(axis=0)] = 1.0
-        told = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD, 0])
-        more = ", ..." if len(factors) > _MOST_TOLD else ""
-        text = f"a factor of each entry's own: {told}{more}"
+        text = f"a factor of each entry's own: {_listed(factors[:, 0])}"
         yield Alternative(GuessKind.FACTOR, text, evidence.true * factors[:, 0], fitted=1)
     yield from _of_each_output(evidence)
     for along in _what_a_slope_meets(evidence):
@@ -530,14 +528,18 @@ def _of_each_output(evidence: Evidence) -> Iterator[Alternative]:
     factors = np.linalg.lstsq(parts[told], evidence.got[told], rcond=None)[0]
     for plain in (0.0, 1.0):
         factors[np.abs(factors - plain) <= _SAME_FACTOR] = plain
-    words = ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD])
-    more = ", ..." if outputs > _MOST_TOLD else ""
-    text = f"a factor of each output's own: {words}{more}"
+    text = f"a factor of each output's own: {_listed(factors)}"
     fitted = -(-outputs // evidence.true.shape[1])
     yield Alternative(GuessKind.FACTOR, text, parts @ factors, in_floats=True, fitted=fitted)
 
 
 _SAME_FACTOR = 1e-6
+
+
+def _listed(factors: Array) -> str:
+    """The first few numbers."""
+    more = ", ..." if len(factors) > _MOST_TOLD else ""
+    return ", ".join(f"{each:.4g}" for each in factors[:_MOST_TOLD]) + more
 
 
 def _what_a_slope_meets(evidence: Evidence) -> Iterator[Floats]:

@@ -131,13 +131,6 @@ class DerivativeSteps:
         return new.sum(total, node.attr)  # type: ignore[arg-type]
 
     @property
-    def sides(self) -> list[int]:
-        """The steps that are the cotangent, or a tangent."""
-        nodes = self.graph.nodes
-        inputs = [each for each in self.steps if nodes[each].op == "input"]
-        return [each for each in inputs if each not in self.formula]
-
-    @property
     def named(self) -> list[int]:
         """The steps that are numbers of their own."""
         nodes = self.graph.nodes

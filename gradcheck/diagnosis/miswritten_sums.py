@@ -265,10 +265,12 @@ def written_over(derivative: DerivativeSteps, steps: Sequence[int]) -> Iterator[
     own = [each for each in steps if each not in derivative.formula]
     tops = [each for each in own if _is_whole_sum(derivative, each)]
     text = "written over, not added up: one part alone stays in the derivative"
-    ordered = {
-        step: sorted(derivative.terms_of(step), key=lambda term: _first_read(derivative, term[1]))
-        for step in tops
-    }
+    reads = _first_reads(derivative)
+
+    def first_read(term: tuple[float, int]) -> int:
+        return max(reads.get(each, 0) for each in derivative.graph.ancestors([term[1]]))
+
+    ordered = {step: sorted(derivative.terms_of(step), key=first_read) for step in tops}
     for way in (1, -1):
         several = []
         for step, terms in ordered.items():
@@ -290,15 +292,17 @@ def _is_whole_sum(derivative: DerivativeSteps, step: int) -> bool:
 _SUMS = ("add", "sub")
 
 
-def _first_read(derivative: DerivativeSteps, step: int) -> int:
-    """The first entry of the cotangent that a step reads: writes come in that order."""
-    graph, sides = derivative.graph, derivative.sides
-    reads = [0]
-    for node in (graph.nodes[each] for each in graph.ancestors([step])):
+def _first_reads(derivative: DerivativeSteps) -> dict[int, int]:
+    """Of each step that reads the cotangent the first entry: writes come in that order."""
+    nodes, found = derivative.graph.nodes, dict[int, int]()
+    inputs = (each for each in derivative.steps if nodes[each].op == "input")
+    sides = frozenset(inputs) - derivative.formula
+    for step in derivative.steps:
+        node = nodes[step]
         if node.op == "gather" and node.args[0] in sides:
             assert isinstance(node.attr, Frozen)
-            reads.append(int(node.attr.array.min()))
-    return max(reads)
+            found[step] = int(node.attr.array.min())
+    return found
 
 
 def _last_written(terms: Sequence[tuple[float, int]], numbers: Numbers) -> Array:

@@ -566,9 +566,11 @@ def _own_rounding(
     for alike in calls.values():
         keys = {claimed.told.called: claimed for claimed in alike}
         call = alike[0].told.call
-        patterns = _FEW_PATTERNS if beyond >= _MEASURED_FULLY else math.inf
+        is_enough = beyond >= _MEASURED_FULLY
+        patterns = _FEW_PATTERNS if is_enough else math.inf
         call.ask_until(list(keys), partial(_is_settled, call, keys, patterns))
-        beyond += any(claimed.is_beyond(call.rounding(key)) for key, claimed in keys.items())
+        if not is_enough:
+            beyond += any(claimed.is_beyond(call.rounding(key)) for key, claimed in keys.items())
         for claimed in alike:
             claimed.note(found)
     return found
