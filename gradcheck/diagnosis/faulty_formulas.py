@@ -13,6 +13,7 @@ import numpy as np
 
 from gradcheck.answer import GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
+from gradcheck.diagnosis.miswriting import masks_beside
 from gradcheck.graph.graph import Frozen, Graph
 from gradcheck.query import Array
 from gradcheck.reference.derivative_graphs import GraphFunction
@@ -105,7 +106,7 @@ def _with_other_masks(function: GraphFunction) -> Iterator[Faulty]:
     for node in graph.ancestors(function.outputs):
         attr = graph.nodes[node].attr
         if graph.nodes[node].op == "constant" and isinstance(attr, Frozen):
-            masks[node] = list(_other_masks(attr.array))
+            masks[node] = list(masks_beside(attr.array))
     masks = {node: others for node, others in masks.items() if others}
     for node, others in masks.items():
         for text, other in others:
@@ -123,39 +124,6 @@ _MOST_MASKS = 3
 
 def _with_array(array: Array, graph: Graph, number: int, _args: list[int]) -> int:
     return graph.constant(array)
-
-
-def _other_masks(mask: Array) -> Iterator[tuple[str, Array]]:
-    """What may stand in the place of zeros and ones, or of conditions."""
-    if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
-        return
-    yield "left out", np.full(mask.shape, max(mask.flat), dtype=object)
-    moved = [[_beside(mask, axis, off) for off in (-1, 1)] for axis in range(mask.ndim)]
-    if mask.ndim > 1:
-        moved.append([_next_diagonal(mask, off) for off in (-1, 1)])
-    found = [mask]
-    for before, behind in moved:
-        both = np.maximum(before, behind), np.minimum(before, behind)
-        for text, other in (
-            *(("off by one", each) for each in (before, behind)),
-            *(("wider or narrower by one at each end", each) for each in both),
-        ):
-            if not any((other == each).all() for each in found):
-                found.append(other)
-                yield text, other
-
-
-def _beside(mask: Array, axis: int, off: int) -> Array:
-    """Each entry is the one so far behind it, at the edge the last."""
-    length = mask.shape[axis]
-    return mask.take(np.clip(np.arange(length) + off, 0, length - 1), axis)
-
-
-def _next_diagonal(mask: Array, off: int) -> Array:
-    """The same of matrices whose diagonals go on beyond the edge."""
-    found, edge = _beside(mask, -2, off), 0 if off < 0 else -1
-    found[..., edge, :] = _beside(mask, -1, -off)[..., edge, :]
-    return found
 
 
 # what is used several times

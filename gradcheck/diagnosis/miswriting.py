@@ -1,8 +1,9 @@
-"""One way to miswrite a step of a derivative, and the ways to move an array's numbers."""
+"""One way to miswrite a step of a derivative; what a number, a mask or an array is mistaken for."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -57,8 +58,54 @@ def constants_beside(graph: Graph, step: int) -> list[float]:
     number = graph.number(step)
     if number is None or isinstance(number, bool):
         return []
-    own = float(number)
-    return [0.0, 1.0, -own, 2 * own, own / 2, own * own, own - 1, own + 1]
+    return numbers_beside(float(number))
+
+
+def numbers_beside(own: float) -> list[float]:
+    """The numbers that another may be mistaken for."""
+    others = [0.0, 1.0, -own, 2 * own, own / 2, own**2, math.sqrt(abs(own)), own - 1, own + 1]
+    return [each for each in (*others, *([1 / own] if own else [])) if each != own]
+
+
+def masks_beside(mask: Array) -> Iterator[tuple[str, Array]]:
+    """The masks that one may be mistaken for, each once, in words and as itself.
+
+    None of an array that is not of zeros and ones, or of conditions, or has one of the two alone.
+    """
+    if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
+        return
+    yield "left out", np.full(mask.shape, max(mask.flat), dtype=object)
+    moved = [
+        [shifted(mask, axis=axis, off=off, end="the last") for off in (1, -1)]
+        for axis in range(mask.ndim)
+    ]
+    if mask.ndim > 1:
+        moved.append([_next_diagonal(mask, off) for off in (1, -1)])
+    found = [mask]
+    for pair in moved:
+        for text, other in (
+            *(("off by one", each) for each in pair),
+            *(("wider or narrower by one at each end", join(*pair)) for join in _JOINS),
+            *(
+                ("wider or narrower by one at one end", join(mask, each))
+                for each in pair
+                for join in _JOINS
+            ),
+        ):
+            if not any((other == each).all() for each in found):
+                found.append(other)
+                yield text, other
+
+
+_JOINS = (np.maximum, np.minimum)
+
+
+def _next_diagonal(mask: Array, off: int) -> Array:
+    """The next row's, of matrices whose diagonals go on beyond the edge."""
+    found, edge = shifted(mask, axis=-2, off=off, end="the last"), 0 if off > 0 else -1
+    beside = shifted(mask, axis=-1, off=-off, end="the last")
+    found[..., edge, :] = beside[..., edge, :]
+    return found
 
 
 def _are_equal(numbers: Array, own: Array) -> bool:

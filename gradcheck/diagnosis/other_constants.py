@@ -7,7 +7,6 @@ that of the formula, with another ``eps`` in what it has saved.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
+from gradcheck.diagnosis.miswriting import numbers_beside
 from gradcheck.graph.graph import Frozen, Graph
 from gradcheck.query import Array
 from gradcheck.reference.derivative_graphs import DerivativeGraphs, GraphFunction
@@ -292,12 +292,11 @@ def _are_own(sought: _Sought, constants: Floats) -> bool:
 
 def _candidates(own: tuple[float, ...]) -> Floats:
     """What may stand in the place of one of several numbers. Shapes: [several, unknowns]."""
-    found = []
-    for k, number in enumerate(own):
-        size = abs(number)
-        others = [0.0, 1.0, -number, 2 * number, number / 2, number**2, math.sqrt(size),
-                  number - 1, number + 1, *([1 / number] if number else [])]  # fmt: skip
-        found += [(*own[:k], each, *own[k + 1 :]) for each in others if each != number]
+    found = [
+        (*own[:k], other, *own[k + 1 :])
+        for k, number in enumerate(own)
+        for other in numbers_beside(number)
+    ]
     return np.array(found)
 
 

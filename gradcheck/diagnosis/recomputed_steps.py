@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.answer import GuessKind
 from gradcheck.diagnosis.derivative_steps import DerivativeSteps, Numbers, computed
-from gradcheck.diagnosis.miswriting import Miswriting, constants_beside, shifted
+from gradcheck.diagnosis.miswriting import Miswriting, constants_beside, masks_beside
 from gradcheck.graph.graph import Frozen, Operation
 from gradcheck.ops.table import OPERATORS
 from gradcheck.query import Array
@@ -36,9 +36,9 @@ def recomputed_otherwise(derivative: DerivativeSteps) -> Iterator[Miswriting]:
         written = [each for each in steps if each in derivative.moving]
         if not written:
             continue
-        others = _numbers(derivative, constant)
-        if _is_mask(nodes[constant]):  # which the derivative has as a factor of its own, too
-            others, written = _masks(derivative, constant), [constant, *steps]
+        others = [*_numbers(derivative, constant)]
+        if masks := [*_masks(nodes[constant])]:  # which the derivative has as a factor, too
+            others, written = masks, [constant, *steps]
         for kind, told, change in others:
             text = f"recomputed with {told}, beside what was saved"
             found = _Recomputed(derivative, constant, steps, change)
@@ -90,22 +90,11 @@ def _numbers(derivative: DerivativeSteps, constant: int) -> Iterator[_Other]:
         yield GuessKind.DIGITS, f"{other:.6g} for the constant {own}", change
 
 
-def _is_mask(node: Operation) -> bool:
-    """Whether a constant is an array of zeros and ones, or of conditions, and has both."""
-    if not isinstance(node.attr, Frozen) or not node.shape:
-        return False
-    return {0, 1} == set(node.attr.array.ravel().tolist())
+def _masks(constant: Operation) -> Iterator[_Other]:
+    if isinstance(constant.attr, Frozen):
+        for told, other in masks_beside(constant.attr.array):
+            yield GuessKind.MASK, f"the mask {told}", partial(_in_place_of, other)
 
 
-def _masks(derivative: DerivativeSteps, constant: int) -> Iterator[_Other]:
-    yield GuessKind.MASK, "no mask", np.ones_like
-    for axis, length in enumerate(derivative.graph.shape(constant)):
-        for off in (1, -1) if length > 1 else ():
-            for told, join in (("wider", np.logical_or), ("narrower", np.logical_and)):
-                change = partial(_beside_itself, join, axis + 1, off)
-                yield GuessKind.MASK, f"a mask one place {told} along axis {axis}", change
-
-
-def _beside_itself(join: np.ufunc, axis: int, off: int, mask: Array) -> Array:
-    """A mask joined with itself, one place off."""
-    return np.asarray(join(mask, shifted(mask, axis=axis, off=off, end="0"))).astype(mask.dtype)
+def _in_place_of(other: Array, mask: Array) -> Array:
+    return np.broadcast_to(other.astype(mask.dtype), mask.shape)
