@@ -357,6 +357,21 @@ class ProductBackAndForth(Product):
     backward = staticmethod(torch.amp.custom_bwd(Product.backward, device_type="cpu"))
 
 
+class ProductForOtherDevices(Product):
+    """Says nothing of the CPU, where autocast rounds its product and its backward."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda")
+    def forward(context, x, y):
+        context.save_for_backward(x, y)
+        return x @ y
+
+    @staticmethod
+    def backward(context, cotangent):
+        x, y = context.saved_tensors
+        return cotangent @ y.mT.to(cotangent.dtype), x.mT.to(cotangent.dtype) @ cotangent
+
+
 class Rounded(Cast):
     """Its backward has a product of matrices, which autocast rounds."""
 
@@ -633,6 +648,11 @@ def test_a_culprit_is_convicted_by_the_clause_that_it_breaks(name):
     result = judged(culprit.function, culprit)
     assert result.verdict == "disagree"
     assert culprit.named in " ".join(result.blocks[0].split())
+
+
+def test_what_is_said_of_autocast_on_another_device_is_no_claim_here():
+    product = Culprit("", ProductForOtherDevices.apply, None, PRODUCT, dtype="float32")
+    assert judged(product.function, product).verdict == "agree"
 
 
 @pytest.mark.parametrize("name", CULPRITS)

@@ -16,7 +16,7 @@ from invocations import claims, invocation, labels, remarks, residual, said
 from torch._inductor.custom_graph_pass import CustomGraphPass
 
 from gradcheck.answer import Abstention
-from gradcheck.methods import compiled, inductor
+from gradcheck.methods import compiled, contract, inductor
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # what the compiler says of itself
@@ -84,3 +84,14 @@ def test_without_a_compiler_it_abstains_with_the_reason():
     assert all(isinstance(each, Abstention) and each.incapable for each in told)
     assert all("No working C++ compiler found" in each.reason for each in told)
     assert all("`without: {inductor: why}`" in each.reason for each in told)
+
+
+def test_a_users_compiled_code_is_not_held_to_lazily_negated_views():
+    """They are read as they stand in memory (pytorch#145093), which is not its author's fault."""
+    asked = invocation(
+        torch.compile(lambda x: x.relu() ** 2), [0.75, -1.25], output_shape=(2,), own_code=True
+    )
+    answers = said(contract.answer(asked))
+    (refused,) = [each for each in remarks(answers) if "the compiled code reads" in each.reason]
+    assert isinstance(refused, Abstention)
+    assert refused.label == "for lazily negated inputs"

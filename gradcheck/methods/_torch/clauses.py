@@ -38,6 +38,7 @@ from gradcheck.methods._torch.calling import (
     tangent_tensors,
     watched,
 )
+from gradcheck.methods._torch.exceptions import eagerly, may_be_compiled
 from gradcheck.methods._torch.graph import autocast_claims
 from gradcheck.methods._torch.lacks import Lacking, left_out, raised_by_hook, shortened
 from gradcheck.methods._torch.layouts import (
@@ -278,14 +279,25 @@ def one_strided(label: str, first: FirstCall) -> Iterator[Said]:
 def lazily(clause: Clause, label: str, first: FirstCall) -> Iterator[Said]:
     """What a clause about such a view says of code that leaves reading it to PyTorch.
 
-    Errors: Lacking where it reads the memory itself.
+    Errors: Lacking where it reads the memory itself, or inductor has compiled it so.
     """
-    said = list(clause(label, first))
-    if said and goes_by_address(lambda: list(clause(label, first))):
-        raise Lacking("the code reads a tensor's memory by its address, where a view that is "
-                      "negated or conjugated when it is read stands otherwise: resolve_neg() and "
-                      "resolve_conj() write it out")  # fmt: skip
+    said, plain = list(clause(label, first)), list[Said]()
+    if said:
+        with eagerly():
+            by_address = goes_by_address(lambda: plain.extend(clause(label, first)))
+        if by_address or (may_be_compiled() and not _are_alike(said, plain)):
+            raise Lacking(f"the {'code' if by_address else 'compiled code'} reads a tensor's "
+                          "memory by its address, where a view that is negated or conjugated "
+                          "when it is read stands otherwise: resolve_neg() and resolve_conj() "
+                          "write it out")  # fmt: skip
     yield from said
+
+
+def _are_alike(said: Sequence[Said], others: Sequence[Said]) -> bool:
+    """Whether answers are close to others; whatever is no answer is no other."""
+    numbers = [[each.numbers for each in some if isinstance(each, Answer)]
+               for some in (said, others)]  # fmt: skip
+    return len(numbers[0]) == len(numbers[1]) and all(map(are_close, *numbers))
 
 
 def _with_leaves(label: str, tensors: Sequence[Tensor], first: FirstCall) -> Iterator[Said]:
@@ -610,15 +622,17 @@ def after_autocast(label: str, first: FirstCall) -> Iterator[Said]:
 def _is_cast(first: FirstCall) -> bool | None:
     """Whether autocast stays on within the code; None where it does not say."""
     inputs = first.leaves()
-    if not any(True for _ in autocast_claims(first.results(inputs))):
+    kind = inputs[0].device.type
+    if not any(True for _ in autocast_claims(first.results(inputs), kind)):
         return None
     with _autocast(inputs):
         found = tree_leaves(first.invocation.function(*inputs))
-    return any(autocast_claims(each for each in found if isinstance(each, Tensor)))
+        results = [each for each in found if isinstance(each, Tensor)]
+        return any(autocast_claims(results, kind))
 
 
 def _autocast(inputs: Sequence[Tensor]) -> torch.autocast:
-    return torch.autocast(inputs[0].device.type, dtype=torch.bfloat16)
+    return torch.autocast(inputs[0].device.type)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
@@ -46,12 +47,14 @@ def nodes(results: Iterable[Tensor | None]) -> Iterator[Any]:
             waiting.extend(following for following, _ in node.next_functions)
 
 
-def autocast_claims(results: Iterable[Tensor]) -> Iterator[bool]:
+def autocast_claims(results: Iterable[Tensor], kind: str) -> Iterator[bool]:
     """Of each ``autograd.Function`` that says what it does under autocast whether it keeps it on.
 
     ``torch.amp.custom_fwd`` notes it in the node; with ``cast_inputs`` autocast is off within.
+    The claim is about one ``kind`` of device, of which the node holds autocast's dtype alone:
+    float16 where it is a GPU, unless the caller has said otherwise, and bfloat16 on the CPU.
     """
     for node in nodes(results):
         claim = getattr(node, "_fwd_used_autocast", None)
-        if claim is not None:
+        if claim is not None and node._dtype == torch.get_autocast_dtype(kind):
             yield claim
