@@ -165,6 +165,8 @@ _NAMED = {
     "nonzero": "(-inf, 0) | (0, inf)",
 }
 DOMAIN_NAMES = (*_NAMED, "complex")
+STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
+"""The kinds of matrices that can be drawn, which stand beside a domain."""
 _INTERVAL = r"\s*[(\[][^|]*,[^|]*[)\]]\s*"
 INTERVALS = rf"^{_INTERVAL}(\|{_INTERVAL})*$|^\s*complex\s*-|\b(re|im)\b.*[<>]|\|.*[<>]|[<>].*\|"
 """What an editor is told of intervals and of parts of the plane; ends are expressions."""
@@ -206,6 +208,9 @@ def _no_interval(part: str) -> tuple[str, str, str]:
     if part in DOMAIN_NAMES:
         expected = f"intervals joined by |, such as {_NAMED.get(part, '(0, 1)')}"
         return f"the domain {part} in a union", expected, "write it as an interval"
+    if part in STRUCTURES:
+        fix = f"write kind: {part}, beside the domain: it says which matrices are drawn"
+        return f"{part!r}, which is no domain", _EXPECTED, fix
     if part.isidentifier():
         fix = nearest_name(part, DOMAIN_NAMES, "choose one of these")
         return f"the unknown domain {part!r}", _EXPECTED, fix

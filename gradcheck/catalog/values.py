@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from gradcheck.catalog.budget import BUDGET, Budget, Spent
-from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, Domain, parse_domain
+from gradcheck.catalog.domain import DOMAIN_NAMES, INTERVALS, STRUCTURES, Domain, parse_domain
 from gradcheck.catalog.expressions import (
     Written,
     read_block,
@@ -213,8 +213,6 @@ _TAG = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 def read_order(value: Yaml) -> int:
     return read_integer(1, MOST_ORDER, "1, 2 or 3")(value)
 
-
-STRUCTURES = ("positive_definite", "symmetric", "invertible", "lower_triangular", "orthogonal")
 
 _TEXT = {"type": "string", "pattern": TEXT_PATTERN}
 _LISTS = {"type": "array", "items": {"$ref": "#/definitions/Numbers"}}

@@ -54,6 +54,7 @@ METHOD = Method(
 FIRST, SECOND = "torch.autograd.gradcheck", "torch.autograd.gradgradcheck"
 _NO_SETTINGS = "finite differences cannot testify at this point"
 _NOISY = "the rounding of the code itself drowns a difference of that step"
+_REFUSED = "the code raises at an input beside the point, where a difference is taken"
 _FEW_PATTERNS = 2
 _LITTLE = 1 / 64
 """Of the widest allowance: so little noise of few patterns stays within it in all of them."""
@@ -105,7 +106,11 @@ def _each(
     entries = coordinate_count(inputs) * coordinate_count(outputs)
     passed = 0
     for point in _points(invocation):
-        error: GradcheckError | None = _error_in(point, examine, settings)
+        try:
+            error = _error_in(point, examine, settings)
+        except _Refused as refused:
+            yield Abstention(shortened(f"{_REFUSED}: {refused}"), label=label, incapable=True)
+            continue
         if error is not None:  # only then is it worth what it costs to ask the code for its noise
             noise = _Noise(point, label, settings)
             error, drowned = _beyond(noise, partial(_error_in, point, examine), settings, error)
@@ -142,6 +147,10 @@ def _beyond(
         if error is None:
             break
     return error, False
+
+
+class _Refused(Exception):
+    """The code raises beside a point: at an input that a formula may take and the code need not."""
 
 
 class _Noise:
@@ -205,13 +214,21 @@ def _examine(
 ) -> None:
     dense = _WithDenseGradient.apply if _gives_sparse_gradients(point) else lambda tensor: tensor
 
+    inputs = input_leaves(point, requires_grad=True)
+    here = [tensor.detach().clone() for tensor in inputs]
+
     def function(*tensors: Tensor) -> tuple[Tensor, ...]:
-        return result_of(point, [dense(tensor) for tensor in tensors])  # type: ignore[no-untyped-call]
+        try:
+            return result_of(point, [dense(tensor) for tensor in tensors])  # type: ignore[no-untyped-call]
+        except Exception as error:
+            if all(map(torch.equal, tensors, here)):
+                raise
+            raise _Refused(f"{type(error).__name__}: {error}") from error
 
     with _repeatable(point), _quiet():
         examine(
             function,
-            input_leaves(point, requires_grad=True),
+            inputs,
             eps=settings.step,
             atol=settings.atol,
             rtol=settings.rtol,

@@ -149,6 +149,13 @@ WRONG = [
         "  fix:      write real",
     ),
     (
+        "symmetric",
+        "1:1: 'symmetric', which is no domain\n"
+        "  expected: one of real, positive, negative, nonnegative, nonzero, complex, an interval"
+        " such as (0, pi/2], or several joined by |\n"
+        "  fix:      write kind: symmetric, beside the domain: it says which matrices are drawn",
+    ),
+    (
         "",
         "1:1: an empty domain\n"
         "  expected: one of real, positive, negative, nonnegative, nonzero, complex, an interval"

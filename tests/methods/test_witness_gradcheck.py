@@ -99,6 +99,22 @@ def test_an_exception_is_a_disagreement():
     assert (first.ruling, first.reason) == (Ruling.DISAGREE, "raised ValueError: not today")
 
 
+def of_a_symmetric(x):
+    if not torch.equal(x, x.mT):
+        raise ValueError("no symmetric matrix")
+    return x[0, 1] * x[1, 0]
+
+
+def test_code_that_refuses_what_differences_take_is_not_judged_by_them():
+    """But what raises at the point itself is a disagreement."""
+    asked = {"first": FINE, "second": FINE}
+    refused = said(gradcheck.answer(invocation(of_a_symmetric, [[1.0, 0.5], [0.5, 1.0]], **asked)))
+    assert rulings(refused) == [("gradcheck", Ruling.ABSTAIN), ("gradgradcheck", Ruling.ABSTAIN)]
+    assert all("beside the point" in each.reason for each in refused)
+    wrong = said(gradcheck.answer(invocation(of_a_symmetric, [[1.0, 0.5], [0.0, 1.0]], **asked)))
+    assert {each.ruling for each in wrong} == {Ruling.DISAGREE}
+
+
 def shifted(x):
     """The identity, by numbers a million times as large: a difference of step 1e-6 has 4 digits."""
     return (x + 1e6) - 1e6

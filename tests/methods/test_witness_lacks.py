@@ -239,6 +239,13 @@ PROVOKED = {
     "a branch on numbers under vmap": lambda: torch.vmap(lambda x: x if x > 0 else -x)(
         torch.ones(2)
     ),
+    "a comparison under vmap": lambda: torch.vmap(lambda x: torch.allclose(x, x))(torch.ones(2)),
+    "a selection under vmap": lambda: torch.vmap(lambda x: x.masked_select(x > 0))(
+        torch.ones(2, 3)
+    ),
+    "strides beyond the memory under vmap": lambda: torch.vmap(lambda x: x.as_strided((9,), (3,)))(
+        torch.ones(2, 3)
+    ),
     "no rule for vmap": lambda: torch.vmap(Sine.apply)(torch.ones(2)),
     "a sparse tensor": lambda: torch.eye(2).to_sparse().reshape(4),
     "sparse gradients of many": lambda: torch.vmap(

@@ -190,7 +190,8 @@ LACKS = (
     Lack(
         r"vmap: (?:It looks like you're|called random operation)"
         r"|vmap: .*\(self, \*extra_args\) is not possible because"  # in place, of one for many
-        r"|vmap: We do not support|vmap: we do not yet support"
+        r"|vmap: We do not support|vmap: we do not yet support|vmap: Attempted to vmap over"
+        r"|vmap over torch\.allclose isn't supported yet|This is not supported inside of vmap"
         r"|output with shape .* doesn't match the broadcast shape",
         calls=_FUNCTIONAL_CALLS,
     ),
