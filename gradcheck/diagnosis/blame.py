@@ -42,13 +42,19 @@ def cross_check(session: Session, points: Points, seed: int, promises: Promises)
         if method.order > session.case.order or not asked:
             continue
         other = session_of(replace(session.check, witness=method.name))
-        ask = partial(_worst_of, other, points, (PLAIN, seed), promises)
-        if promises is NO_PROMISES:  # checks of one implementation fail at one input alike
-            key = "statement", method.name, seed, *(each.tobytes() for each in points.values())
-            said.append(other.once(key, ask))
-        else:
-            said.append(ask())
+        said.append(_worst_of(other, points, (PLAIN, seed), promises))
     return tuple(said)
+
+
+def observed(
+    session: Session, points: Points, seed: int, promises: Promises = NO_PROMISES
+) -> Observation:
+    """What the witness says at one input, asked once: checks of one implementation fail alike."""
+    ask = partial(observe, session, points, seed, promises=promises)
+    if promises is not NO_PROMISES:
+        return ask()
+    key = "observed", session.check.witness, seed, *(each.tobytes() for each in points.values())
+    return session.once(key, ask)
 
 
 def _worst_of(
@@ -57,7 +63,7 @@ def _worst_of(
     """The first of the worst statements by some seeds; nothing is worse than to disagree."""
     found: list[Statement] = []
     for seed in seeds:
-        observation = observe(session, points, seed, promises=promises)
+        observation = observed(session, points, seed, promises)
         found.append(_statement(session.check.witness, observation))
         if found[-1].ruling is Ruling.DISAGREE:
             break
@@ -112,7 +118,7 @@ def failing_entries(
     contractions: list[EntryReport] = []
     only_so = False
     for each in (PLAIN, seed):
-        observation = observe(session, points, each, promises=promises)
+        observation = observed(session, points, each, promises)
         found = sorted(failing(observation), key=_badness, reverse=True)[:_MOST_TOLD]
         plain = [each for each in found if isinstance(each, Finding) or each.is_plain]
         if plain:

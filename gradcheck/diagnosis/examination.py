@@ -19,7 +19,13 @@ import torch
 from gradcheck.answer import EntryReport, Guess, Outcome, Ruling, RunOptions
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import has_dtype
-from gradcheck.diagnosis.blame import attribute, cross_check, failing_entries, wrong_calls
+from gradcheck.diagnosis.blame import (
+    attribute,
+    cross_check,
+    failing_entries,
+    observed,
+    wrong_calls,
+)
 from gradcheck.diagnosis.evidence import gather
 from gradcheck.diagnosis.guesses import guess_kind
 from gradcheck.methods import METHODS
@@ -27,7 +33,7 @@ from gradcheck.methods._torch.calling import CLOSE
 from gradcheck.points.generate import Points
 from gradcheck.query import Array
 from gradcheck.run.array_judging import guess_of_arrays
-from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask, observe
+from gradcheck.run.observation import ALL_CALLS, Asked, Entry, Finding, Observation, ask
 from gradcheck.run.ruling import Examination, FailingPoint, calm_warnings
 from gradcheck.run.session import Session, session_of
 
@@ -207,7 +213,7 @@ def _smallest(examination: Examination, failing_point: FailingPoint) -> Points:
         return failing_point.points  # where a call is dear, hundreds of them are too many
 
     session, seed, ruling = examination.session, failing_point.seed, failing_point.ruling
-    observation = observe(session, failing_point.points, seed)
+    observation = observed(session, failing_point.points, seed)
     failing = examination.failing(observation, ruling)
     if not failing:  # it may fail only beside other points
         return failing_point.points
