@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from gradcheck.answer import Answer, Invocation, Said
@@ -42,7 +43,7 @@ from gradcheck.methods._torch.calling import (
 )
 from gradcheck.methods._torch.compositions import PROMOTION, cotangent_of, promotes, slopes_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
-from gradcheck.methods._torch.lacks import Lacking
+from gradcheck.methods._torch.lacks import Lacking, left_out
 from gradcheck.query import Array, Port, Query
 
 METHOD = Method(
@@ -338,11 +339,38 @@ def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
 
 
 def _vjp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
+    _refuse_hooks(label, invocation)
     cotangent = cotangent_of(invocation)
     weights = cotangent_tensors(cotangent, invocation)
     pull = vjp(vmap(_function(invocation)), *_beside_others(_inputs(invocation)))[1]
     gradients = [gradient[_OWN] for gradient in pull(_beside_others(weights, (1, 1, 1)))]
     yield _told_of_gradients(label, Query(1, cotangent, (None,)), gradients, invocation)
+
+
+def _refuse_hooks(label: str, invocation: Invocation) -> None:
+    """Raise where the code hooks a tensor, which nobody can within ``torch.vmap``.
+
+    A tensor says there that it requires no gradient, and code that asks first leaves the hook out.
+
+    Errors: Lacking.
+    """
+    hooks = _Hooks()
+    with hooks:
+        result_of(invocation, input_leaves(invocation, requires_grad=True))
+    if hooks.any:
+        raise Lacking(f"PyTorch has no hooks on tensors within torch.vmap ({left_out(label)})")
+
+
+class _Hooks(TorchFunctionMode):
+    """Whether any tensor is hooked."""
+
+    any = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.any |= func is Tensor.register_hook
+        return func(*args, **(kwargs or {}))
 
 
 def _jvp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
