@@ -61,13 +61,11 @@ def departures_of(check: Check, covering: Batch, *, together: bool) -> Points:
         other = subject_of(check.case, variant, formula, wide, "cpu")
     except Exception:  # the formula is not to be had in PyTorch, or not where this is called from
         return {}
-    each = count if together else 1
-    chosen = departing(
-        [directional_derivatives(code, call, each) for call in ours],
-        [directional_derivatives(other, call, each) for call in theirs],
-        places,
-        dtype,
-    )
+    each, asked = count if together else 1, [True, check.case.order > 1, True]
+    found = [directional_derivatives(code, call, each, asked) for call in ours]
+    asked = [any(one is not None for one in several) for several in zip(*found, strict=True)]
+    expected = [directional_derivatives(other, call, each, asked) for call in theirs]
+    chosen = departing(found, expected, places, dtype)
     return {name: values[chosen] for name, values in points.items()} if chosen else {}
 
 
