@@ -59,7 +59,7 @@ METHOD = Method(
 _MOST_INPUTS, _MOST_ENTRIES = 6, 36
 """Up to so many entries of the inputs, and so many of the Jacobian, each derivative is asked for;
 of more, a few rows and columns of them."""
-_MULTIPLES, _OWN = (0.5, 1.0, 0.25), 1
+MULTIPLES, _OWN = (0.5, 1.0, 0.25), 1
 """A batch is made of multiples of one point, which stay in cones and in balls. It stands in the
 middle, so that what takes the first for all, or the last, or a sum, is seen."""
 
@@ -382,7 +382,7 @@ def _jvp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
 
 
 def _beside_others(
-    tensors: Sequence[Tensor], multiples: Sequence[float] = _MULTIPLES
+    tensors: Sequence[Tensor], multiples: Sequence[float] = MULTIPLES
 ) -> tuple[Tensor, ...]:
     """A batch of multiples of each."""
     return tuple(torch.stack([tensor * k for k in multiples]) for tensor in tensors)
@@ -412,7 +412,7 @@ def _at_points(
     inputs = _inputs(invocation)
     each = dimension if isinstance(dimension, tuple) else (dimension,) * len(inputs)
     batch = [
-        x if axis is None else torch.stack([x * k for k in _MULTIPLES], axis)
+        x if axis is None else torch.stack([x * k for k in MULTIPLES], axis)
         for x, axis in zip(inputs, each, strict=True)
     ]
     return tree_map(lambda found: found[_OWN], vmap(call, in_dims=dimension)(*batch))
@@ -422,11 +422,14 @@ def _at_points_of_one(invocation: Invocation) -> _Calls:
     """The calls that take many values of one input beside one of each other: first, and last."""
     places = (0, -1) if len(invocation.inputs) > 1 else ()
     return {
-        f"under torch.vmap of points and a vjp with in_dims={_only(place, invocation)}": partial(
-            _vjp_at_points_of_one, place
-        )
+        f"{_POINTS_OF_ONE}{_only(place, invocation)}": partial(_vjp_at_points_of_one, place)
         for place in places
     }
+
+
+def takes_multiples(label: str) -> bool:
+    """Whether a call, of one point, takes a batch of its multiples."""
+    return label in _OF_MULTIPLES or label.startswith(_POINTS_OF_ONE)
 
 
 # all of them, in the order in which they are asked
@@ -509,3 +512,13 @@ _FORWARD_OF_POINTS: _Calls = {"under torch.func.jvp of torch.vmap over points": 
 _SECOND_AT_POINTS: _Calls = {
     "at order 2 under torch.vmap of points and a jvp of grad": _product_at_points
 }
+_POINTS_OF_ONE = "under torch.vmap of points and a vjp with in_dims="
+_OF_MULTIPLES = frozenset(
+    {
+        *_REVERSE_AT_POINTS,
+        *_FORWARD_AT_POINTS,
+        *_REVERSE_OF_POINTS,
+        *_FORWARD_OF_POINTS,
+        *_SECOND_AT_POINTS,
+    }
+)

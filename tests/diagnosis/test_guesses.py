@@ -167,6 +167,29 @@ def test_calls_that_alone_are_wrong_are_told_by_how_they_ask():
     assert str(outcome.guess) == told
 
 
+@torch.library.custom_op("test_guesses::waves", mutates_args=())
+def waves(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (x.sin() * y.cos()).sum(-1)
+
+
+@waves.register_vmap
+def _(info, in_dims, x, y):
+    x, y = (
+        each.expand(info.batch_size, *each.shape) if dim is None else each.movedim(dim, 0)
+        for each, dim in zip((x, y), in_dims, strict=True)
+    )
+    return waves(x, y[:1].expand_as(y)), 0
+
+
+def test_an_input_of_another_point_of_the_batch_is_told_so():
+    inputs = {"x": {"shape": [2]}, "y": {"shape": [2]}}
+    result = gradcheck.verify(
+        waves, "sum(sin(x)*cos(y))", inputs=inputs, witness="functional", dtype="float64", order=1
+    )
+    ((_, outcome),) = result.outcomes.items()
+    assert str(outcome.guess) == "y is that of the first point of the batch"
+
+
 class WrongInOneRow(Exponential):
     @staticmethod
     def backward(context, cotangent):
