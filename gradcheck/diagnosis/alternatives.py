@@ -34,10 +34,12 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     """Yield what wrong code would have given where the evidence was, simple faults first."""
     zero, true = np.zeros(evidence.true.shape), evidence.true
     yield Alternative(GuessKind.ZERO, _zero_text(evidence), zero, simple=True)
+    if evidence.parts.any():  # before the sign, which is that of the imaginary parts alone
+        conjugate = true * (1 - 2 * evidence.parts)
+        yield Alternative(GuessKind.CONJUGATE, "the conjugate", conjugate, simple=True)
     yield Alternative(GuessKind.SIGN, "the sign", -true, simple=True)
     yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
     if evidence.parts.any():
-        yield Alternative(GuessKind.CONJUGATE, "the conjugate", true * (1 - 2 * evidence.parts))
         yield from _without_conjugate(evidence)
     if not evidence.in_floats.any():
         return
