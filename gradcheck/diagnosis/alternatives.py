@@ -22,6 +22,7 @@ from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
 from gradcheck.judge.judge import Mask
+from gradcheck.methods.functional import MULTIPLES, takes_multiples
 from gradcheck.query import Array, Port, Query, complex_entries, split
 from gradcheck.reference.ball_arrays import as_floats
 
@@ -33,10 +34,12 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     """Yield what wrong code would have given where the evidence was, simple faults first."""
     zero, true = np.zeros(evidence.true.shape), evidence.true
     yield Alternative(GuessKind.ZERO, _zero_text(evidence), zero, simple=True)
+    if evidence.parts.any():  # before the sign, which is that of the imaginary parts alone
+        conjugate = true * (1 - 2 * evidence.parts)
+        yield Alternative(GuessKind.CONJUGATE, "the conjugate", conjugate, simple=True)
     yield Alternative(GuessKind.SIGN, "the sign", -true, simple=True)
     yield Alternative(GuessKind.FACTOR, "a constant factor", zero, true, simple=True)
     if evidence.parts.any():
-        yield Alternative(GuessKind.CONJUGATE, "the conjugate", true * (1 - 2 * evidence.parts))
         yield from _without_conjugate(evidence)
     if not evidence.in_floats.any():
         return
@@ -87,6 +90,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_directions(evidence)
     yield from _moved(evidence)
     yield from _stale(evidence)
+    yield from _of_another_in_a_batch(evidence)
     yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
@@ -259,6 +263,21 @@ def _of_moved_inputs(evidence: Evidence) -> Iterator[Alternative]:
             points[:, place] = points[:, place[move]]
             found = evidence.answered(evidence.query, points)
             yield Alternative(GuessKind.MOVED, f"{text}: {port.name}, as it is used", found)
+
+
+def _of_another_in_a_batch(evidence: Evidence) -> Iterator[Alternative]:
+    """The right answers where an input is that of another point, for all of a batch."""
+    failing = evidence.labels[evidence.fails.any(axis=1)].tolist()
+    if not all(map(takes_multiples, failing)):
+        return
+    ports = _inputs(evidence)
+    for port, place in zip(ports, _places(ports), strict=True):
+        for which, multiple in (("first", MULTIPLES[0]), ("last", MULTIPLES[-1])):
+            points = evidence.points.copy()
+            points[:, place] *= multiple
+            found = evidence.answered(evidence.query, points)
+            text = f"{port.name} is that of the {which} point of the batch"
+            yield Alternative(GuessKind.MOVED, text, found)
 
 
 # what an earlier call left

@@ -266,6 +266,10 @@ _PATTERNS = (
     (("second",), "the second derivative is wrong"),
     (("contract",), "the backward is right only as it is usually called"),
     (
+        ("functional", "gradcheck"),
+        "the derivative under torch.func is wrong, and finite differences disagree",
+    ),
+    (
         ("gradcheck",),
         "only finite differences disagree: the implementation is not smooth in its rounding",
     ),

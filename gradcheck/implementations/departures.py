@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -87,24 +88,30 @@ def _apart(ours: NDArray[Any] | None, theirs: NDArray[Any] | None, *, by_entry: 
 
 
 def directional_derivatives(
-    function: _Called, inputs: Sequence[Tensor], count: int
+    function: _Called, inputs: Sequence[Tensor], count: int, asked: Sequence[bool]
 ) -> DirectionalDerivatives:
-    """Return the derivatives along fixed directions at all points of a call."""
+    """Return the derivatives along fixed directions at all points of a call.
+
+    Of the three those that are ``asked`` for; the gradient where its derivative is.
+    """
     before = looking.set(True)
     try:
-        return _derivatives(function, inputs, count)
+        return _derivatives(function, inputs, count, asked)
     finally:
         looking.reset(before)
 
 
-def _derivatives(function: _Called, inputs: Sequence[Tensor], count: int) -> DirectionalDerivatives:
+def _derivatives(
+    function: _Called, inputs: Sequence[Tensor], count: int, asked: Sequence[bool]
+) -> DirectionalDerivatives:
     found: list[NDArray[Any] | None] = []
-    for derive, most in ((_reverse, 2), (_forward, 1)):
+    for derive, wanted in ((_reverse, asked[:2]), (_forward, asked[2:])):
         answers: list[NDArray[Any] | None] = []
         with out_of_turn():
-            for answer in derive(function, [each.detach().clone() for each in inputs]):
+            several = derive(function, [each.detach().clone() for each in inputs])
+            for answer in islice(several, sum(wanted)):
                 answers.append(_joined(answer, count))
-        found += [*answers, None, None][:most]
+        found += [*answers, None, None][: len(wanted)]
     return found
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from gradcheck.answer import Answer, Invocation, Said
@@ -42,7 +43,7 @@ from gradcheck.methods._torch.calling import (
 )
 from gradcheck.methods._torch.compositions import PROMOTION, cotangent_of, promotes, slopes_of
 from gradcheck.methods._torch.exceptions import guarded_beside_defects
-from gradcheck.methods._torch.lacks import Lacking
+from gradcheck.methods._torch.lacks import Lacking, left_out
 from gradcheck.query import Array, Port, Query
 
 METHOD = Method(
@@ -58,7 +59,7 @@ METHOD = Method(
 _MOST_INPUTS, _MOST_ENTRIES = 6, 36
 """Up to so many entries of the inputs, and so many of the Jacobian, each derivative is asked for;
 of more, a few rows and columns of them."""
-_MULTIPLES, _OWN = (0.5, 1.0, 0.25), 1
+MULTIPLES, _OWN = (0.5, 1.0, 0.25), 1
 """A batch is made of multiples of one point, which stay in cones and in balls. It stands in the
 middle, so that what takes the first for all, or the last, or a sum, is seen."""
 
@@ -338,11 +339,38 @@ def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
 
 
 def _vjp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
+    _refuse_hooks(label, invocation)
     cotangent = cotangent_of(invocation)
     weights = cotangent_tensors(cotangent, invocation)
     pull = vjp(vmap(_function(invocation)), *_beside_others(_inputs(invocation)))[1]
     gradients = [gradient[_OWN] for gradient in pull(_beside_others(weights, (1, 1, 1)))]
     yield _told_of_gradients(label, Query(1, cotangent, (None,)), gradients, invocation)
+
+
+def _refuse_hooks(label: str, invocation: Invocation) -> None:
+    """Raise where the code hooks a tensor, which nobody can within ``torch.vmap``.
+
+    A tensor says there that it requires no gradient, and code that asks first leaves the hook out.
+
+    Errors: Lacking.
+    """
+    hooks = _Hooks()
+    with hooks:
+        result_of(invocation, input_leaves(invocation, requires_grad=True))
+    if hooks.any:
+        raise Lacking(f"PyTorch has no hooks on tensors within torch.vmap ({left_out(label)})")
+
+
+class _Hooks(TorchFunctionMode):
+    """Whether any tensor is hooked."""
+
+    any = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.any |= func is Tensor.register_hook
+        return func(*args, **(kwargs or {}))
 
 
 def _jvp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
@@ -354,7 +382,7 @@ def _jvp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
 
 
 def _beside_others(
-    tensors: Sequence[Tensor], multiples: Sequence[float] = _MULTIPLES
+    tensors: Sequence[Tensor], multiples: Sequence[float] = MULTIPLES
 ) -> tuple[Tensor, ...]:
     """A batch of multiples of each."""
     return tuple(torch.stack([tensor * k for k in multiples]) for tensor in tensors)
@@ -384,7 +412,7 @@ def _at_points(
     inputs = _inputs(invocation)
     each = dimension if isinstance(dimension, tuple) else (dimension,) * len(inputs)
     batch = [
-        x if axis is None else torch.stack([x * k for k in _MULTIPLES], axis)
+        x if axis is None else torch.stack([x * k for k in MULTIPLES], axis)
         for x, axis in zip(inputs, each, strict=True)
     ]
     return tree_map(lambda found: found[_OWN], vmap(call, in_dims=dimension)(*batch))
@@ -394,11 +422,14 @@ def _at_points_of_one(invocation: Invocation) -> _Calls:
     """The calls that take many values of one input beside one of each other: first, and last."""
     places = (0, -1) if len(invocation.inputs) > 1 else ()
     return {
-        f"under torch.vmap of points and a vjp with in_dims={_only(place, invocation)}": partial(
-            _vjp_at_points_of_one, place
-        )
+        f"{_POINTS_OF_ONE}{_only(place, invocation)}": partial(_vjp_at_points_of_one, place)
         for place in places
     }
+
+
+def takes_multiples(label: str) -> bool:
+    """Whether a call, of one point, takes a batch of its multiples."""
+    return label in _OF_MULTIPLES or label.startswith(_POINTS_OF_ONE)
 
 
 # all of them, in the order in which they are asked
@@ -481,3 +512,13 @@ _FORWARD_OF_POINTS: _Calls = {"under torch.func.jvp of torch.vmap over points": 
 _SECOND_AT_POINTS: _Calls = {
     "at order 2 under torch.vmap of points and a jvp of grad": _product_at_points
 }
+_POINTS_OF_ONE = "under torch.vmap of points and a vjp with in_dims="
+_OF_MULTIPLES = frozenset(
+    {
+        *_REVERSE_AT_POINTS,
+        *_FORWARD_AT_POINTS,
+        *_REVERSE_OF_POINTS,
+        *_FORWARD_OF_POINTS,
+        *_SECOND_AT_POINTS,
+    }
+)

@@ -56,8 +56,27 @@ class working:  # noqa: N801 - a context, written like the function that it stan
         ctx.prec, CONTACT.exact = self.before
 
 
+def _equal(a: arb, b: arb) -> bool:
+    """Whether two balls hold one number: in exact mode by its value, else as one and the same.
+
+    What moves and chooses numbers keeps their balls, so that the smallest of an array is the very
+    ball of that entry: beside an input too one equals the other.
+    """
+    if CONTACT.exact and a.is_exact() and b.is_exact():
+        return True
+    return a is b and not a.is_nan()
+
+
+def smaller(a: arb, b: arb) -> arb:
+    return a if a < b else b if b < a else a.min(b)
+
+
+def larger(a: arb, b: arb) -> arb:
+    return a if a > b else b if b > a else a.max(b)
+
+
 def _undecided(a: arb, b: arb) -> Condition:
-    """The answer for equal numbers in exact mode is the caller's; elsewhere there is none."""
+    """The answer for equal numbers is the caller's; elsewhere there is none."""
     if a.is_nan() or b.is_nan():
         return NOWHERE
     CONTACT.touched = True
@@ -69,7 +88,7 @@ def less(a: arb, b: arb) -> Condition:
         return True
     if a > b:
         return False
-    if CONTACT.exact and a.is_exact() and b.is_exact():
+    if _equal(a, b):
         return False
     return _undecided(a, b)
 
@@ -79,7 +98,7 @@ def less_or_equal(a: arb, b: arb) -> Condition:
         return True
     if a > b:
         return False
-    if CONTACT.exact and a.is_exact() and b.is_exact():
+    if _equal(a, b):
         return True
     return _undecided(a, b)
 
@@ -87,7 +106,7 @@ def less_or_equal(a: arb, b: arb) -> Condition:
 def equal(a: arb, b: arb) -> Condition:
     if not a.overlaps(b) and not (a.is_nan() or b.is_nan()):
         return False
-    if CONTACT.exact and a.is_exact() and b.is_exact():
+    if _equal(a, b):
         return True
     return _undecided(a, b)
 

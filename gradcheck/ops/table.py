@@ -161,10 +161,10 @@ _ENTRIES = (
              "DLMF front matter, common notations", ("integers",), jumps=True),
     Operator("round", "nearest_integer", "torch.round", balls.round_half_even, ("0",),
              REAL, "IEEE 754-2019, 5.9: ties to even", ("halves",), jumps=True),
-    Operator("min", "minimum", "torch.minimum", arb.min,
+    Operator("min", "minimum", "torch.minimum", balls.smaller,
              ("where(a < b, 1, 0)", "where(a < b, 0, 1)"), REAL * 2, "order of the reals",
              ("tie",)),
-    Operator("max", "maximum", "torch.maximum", arb.max,
+    Operator("max", "maximum", "torch.maximum", balls.larger,
              ("where(a > b, 1, 0)", "where(a > b, 0, 1)"), REAL * 2, "order of the reals",
              ("tie",)),
     # roots, exponentials and logarithms

@@ -109,7 +109,7 @@ def covering_batch(site: Site, aims: tuple[float, ...] = ()) -> Batch:
     ``aims`` are numbers with which the code on trial compares what it computes.
     """
     kinds, points = covering(site.inputs, site.formula, site.dtype, aims)
-    return _meeting(site, Batch(kinds, points, len(kinds)))
+    return meeting(site, Batch(kinds, points, len(kinds)))
 
 
 def ordinary_batch(site: Site, seed: int, count: int) -> Batch:
@@ -233,7 +233,7 @@ def batch_of(site: Site, regime: str, recipe: Recipe, count: int) -> Batch:
     if regime != "breakpoints":  # few and dear
         _overlay(site, recipe, points)
     count = len(points[site.inputs[0].name])
-    return _meeting(site, Batch((regime,) * count, points))
+    return meeting(site, Batch((regime,) * count, points))
 
 
 def _overlay(site: Site, recipe: Recipe, points: dict[str, Floats]) -> None:
@@ -284,7 +284,7 @@ def draw(site: Site, regime: str, seed: int, count: int) -> dict[str, Floats]:
     return generate(site.inputs, regime, seed, count, site.dtype)
 
 
-def _meeting(site: Site, batch: Batch) -> Batch:
+def meeting(site: Site, batch: Batch) -> Batch:
     """Return the points that certainly meet the formula's conditions, as the dtype has them."""
     if site.dtype.flushes:
         sizes = np.abs(to_rows(site.inputs, batch.points))

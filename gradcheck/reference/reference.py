@@ -283,6 +283,8 @@ def _sympy_derivative(function: GraphFunction, order: int) -> tuple[SymbolicDeri
 
     try:
         return symbolic.derivatives(function, order), ""
+    except symbolic.TooLong as error:
+        return None, f"{entries} derivatives of {error} are too many for sympy"
     except sympy_reader.Untranslatable as error:
         return None, f"{error} has no form in our operators"
 

@@ -21,7 +21,7 @@ from gradcheck.implementations.departures import departing, directional_derivati
 from gradcheck.implementations.subject import subject_of
 from gradcheck.points.covering import candidates
 from gradcheck.points.generate import Points, count_of, generate, to_rows, within
-from gradcheck.points.plan import Batch, Site
+from gradcheck.points.plan import Batch, Site, meeting
 from gradcheck.query import Array
 
 _TOGETHER, _ALONE, _MOST_ENTRIES = (1024, 8192), (96, 24), 4096
@@ -61,18 +61,19 @@ def departures_of(check: Check, covering: Batch, *, together: bool) -> Points:
         other = subject_of(check.case, variant, formula, wide, "cpu")
     except Exception:  # the formula is not to be had in PyTorch, or not where this is called from
         return {}
-    each = count if together else 1
-    chosen = departing(
-        [directional_derivatives(code, call, each) for call in ours],
-        [directional_derivatives(other, call, each) for call in theirs],
-        places,
-        dtype,
-    )
+    each, asked = count if together else 1, [True, check.case.order > 1, True]
+    found = [directional_derivatives(code, call, each, asked) for call in ours]
+    asked = [any(one is not None for one in several) for several in zip(*found, strict=True)]
+    expected = [directional_derivatives(other, call, each, asked) for call in theirs]
+    chosen = departing(found, expected, places, dtype)
     return {name: values[chosen] for name, values in points.items()} if chosen else {}
 
 
 def _looked_at(site: Site, covering: Batch, size: int, *, together: bool) -> Points:
-    """The beginning of the covering set, and points beside it; few where they are large."""
+    """The beginning of the covering set, and points beside it that meet the formula's conditions.
+
+    They are few where they are large.
+    """
     first, more = _TOGETHER if together else _ALONE
     most = first + more if together else _MOST_ENTRIES // max(size, 1)
     begun = covering.taken(np.arange(covering.count) < min(first, most))
@@ -82,10 +83,11 @@ def _looked_at(site: Site, covering: Batch, size: int, *, together: bool) -> Poi
         moved = {name: round_to(values * factor, site.dtype) for name, values in kinks.items()}
         inside = within(site.inputs, moved, site.dtype)
         other.append({name: values[inside] for name, values in moved.items()})
-    return {
+    points = {
         name: np.concatenate([values, *(each[name] for each in other)])
         for name, values in begun.points.items()
     }
+    return meeting(site, Batch(("found",) * count_of(points), points)).points
 
 
 def _calls(check: Check) -> list[list[torch.Tensor]]:

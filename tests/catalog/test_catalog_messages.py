@@ -879,7 +879,7 @@ MESSAGES = [
         "c: {formula: x+1\n  inputs: {x: real}}",
         "f.yaml:1:4: a map whose '{' is not closed\n"
         "  expected: ',' or '}'\n"
-        "  fix:      close it; quote an expression that holds a brace or a comma",
+        "  fix:      close it; quote an expression that holds a bracket, a brace or a comma",
     ),
     (
         "a: {formula: x, inputs: {x: real}}\na: {formula: x, inputs: {x: real}}",

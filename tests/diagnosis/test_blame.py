@@ -17,6 +17,7 @@ BOTH = "the backward and the forward mode (jvp) are both wrong"
 SECOND = "the second derivative is wrong"
 ANOTHER = "another function than the formula is computed: value and gradient are both off"
 NOISE = "only finite differences disagree: the implementation is not smooth in its rounding"
+UNDER_TRANSFORMS = "the derivative under torch.func is wrong, and finite differences disagree"
 ONLY_AT_ONCE = (
     "the backward is wrong, but only where several derivatives or points are asked for at once"
 )
@@ -108,6 +109,7 @@ EVIDENCE = EntryReport({"x": 1.0}, "y", "value", 1.0, "2", "0", 1.0, 1.0, Ruling
         (("forward", "second"), FORWARD),
         (("second", "gradcheck"), SECOND),
         (("gradcheck",), NOISE),
+        (("functional", "gradcheck"), UNDER_TRANSFORMS),
         ((), ONLY_AT_ONCE),
     ],
 )

@@ -167,6 +167,57 @@ def test_calls_that_alone_are_wrong_are_told_by_how_they_ask():
     assert str(outcome.guess) == told
 
 
+@torch.library.custom_op("test_guesses::waves", mutates_args=())
+def waves(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (x.sin() * y.cos()).sum(-1)
+
+
+@waves.register_vmap
+def _(info, in_dims, x, y):
+    x, y = (
+        each.expand(info.batch_size, *each.shape) if dim is None else each.movedim(dim, 0)
+        for each, dim in zip((x, y), in_dims, strict=True)
+    )
+    return waves(x, y[:1].expand_as(y)), 0
+
+
+def test_an_input_of_another_point_of_the_batch_is_told_so():
+    inputs = {"x": {"shape": [2]}, "y": {"shape": [2]}}
+    result = gradcheck.verify(
+        waves, "sum(sin(x)*cos(y))", inputs=inputs, witness="functional", dtype="float64", order=1
+    )
+    ((_, outcome),) = result.outcomes.items()
+    assert str(outcome.guess) == "y is that of the first point of the batch"
+
+
+class Recurrence(torch.autograd.Function):
+    """Of three steps, whose backward goes back by the factor and not by its conjugate."""
+
+    @staticmethod
+    def forward(context, z, u):
+        first = z * u[0] + u[1]
+        context.save_for_backward(z, u, first)
+        return torch.stack([u[0], first, z * first + u[2]]).real
+
+    @staticmethod
+    def backward(context, cotangent):
+        z, u, first = context.saved_tensors
+        third = cotangent[2] + 0 * z
+        second = cotangent[1] + z * third
+        slopes = torch.stack([cotangent[0] + z * second, second, third])
+        return third * first.conj() + second * u[0].conj(), slopes
+
+
+def test_a_sign_of_imaginary_parts_alone_is_told_as_the_conjugate():
+    inputs = {"z": {"domain": "|z| < 1"}, "u": {"domain": "complex", "shape": [3]}}
+    formula = "[re(u[0]), re(z*u[0] + u[1]), re(z*(z*u[0] + u[1]) + u[2])]"
+    result = gradcheck.verify(
+        Recurrence, formula, inputs=inputs, witness="reverse", dtype="complex128", order=1
+    )
+    ((_, outcome),) = result.outcomes.items()
+    assert str(outcome.guess).endswith("in u the conjugate")
+
+
 class WrongInOneRow(Exponential):
     @staticmethod
     def backward(context, cotangent):

@@ -497,3 +497,35 @@ def test_what_is_wrong_in_eager_mode_too_is_not_laid_on_a_transform():
     result = judged(SINE, wave(in_backward=lambda g, slope: -g * slope))
     assert result.verdict == "disagree"
     assert "the backward is wrong" in " ".join(result.blocks[0].split())
+
+
+def turned(slope):
+    """The sine, whose derivative is made by a hook that takes tensors alone."""
+
+    def function(x):
+        y = x.detach().sin() + (x - x.detach())
+        if y.requires_grad:
+            y.register_hook(lambda cotangent: cotangent @ torch.diag(slope(x.detach())))
+        return y
+
+    return function
+
+
+HOOKED = {
+    "formula": "sin(x)",
+    "inputs": {"x": {"shape": [3]}},
+    "order": 1,
+    "without": {"forward": "a hook has none"},
+    "dtype": "float64",
+    "points": 8,
+}
+
+
+@pytest.mark.parametrize("witness", ["functional", "gradcheck"])
+def test_a_hook_that_vmap_leaves_out_and_that_takes_no_undefined_gradient_is_acquitted(witness):
+    assert gradcheck.verify(turned(torch.cos), **HOOKED, witness=witness).verdict == "agree"
+
+
+@pytest.mark.parametrize("witness", ["functional", "gradcheck"])
+def test_a_hook_that_is_wrong_is_convicted(witness):
+    assert gradcheck.verify(turned(torch.sin), **HOOKED, witness=witness).verdict == "disagree"

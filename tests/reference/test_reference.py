@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -222,6 +223,18 @@ def test_where_sympy_would_take_too_long_the_note_says_so():
     assert reference.note(2) == "2048 derivatives of 128 operations are too many for sympy"
     assert MOST_SYMBOLIC_ENTRIES < 64**2 / 2
     assert enclosures(reference, 2, (1.5,) * 64)[0].ball == 2
+
+
+def test_where_few_operations_are_many_written_out_the_note_says_so():
+    text = "x"
+    for _ in range(6):
+        text = f"tanh({text} @ {text})"
+    reference = reference_of(text, x=(2, 2))
+    assert re.fullmatch(
+        r"16 derivatives of [\d,]+ operations, written out, are too many for sympy",
+        reference.note(1),
+    )
+    assert enclosures(reference, 1, (0.5,) * 4)[0].status == "settled"
 
 
 def test_where_sympy_has_no_form_in_our_operators_the_note_names_it():

@@ -135,3 +135,9 @@ def test_what_goes_wrong_in_a_narrow_place_is_convicted(name):
 def test_its_twin_is_acquitted(name):
     make, _, case = CULPRITS[name]
     assert gradcheck.verify(make(never), **case).verdict == "agree"
+
+
+def test_what_goes_wrong_where_the_case_does_not_hold_is_acquitted():
+    make, where, case = CULPRITS["a narrow band"]
+    result = gradcheck.verify(make(where), **case, where="abs(x - 6.21) > 1/100")
+    assert result.verdict == "agree"

@@ -142,3 +142,28 @@ def test_at_a_jump_there_is_no_derivative_but_what_is_promised(formula):
     promised = ruled(ONLY_AT_ZERO % (formula, ", convention: {x: 7}"))
     assert promised.verdict is Ruling.DISAGREE
     assert promised.counts["disagree"] > 0
+
+
+LARGEST_ALONE = """{{
+  let: {{top: "amax(x, dim=1, keepdim=True)", share: "exp(x)/sum(exp(x), dim=1, keepdim=True)"}},
+  formula: "where(x {comparison} top, share, 0)",
+  inputs: {{x: {{shape: [2, 2], domain: "(-3, 3)"}}}},
+  where: "amin(abs(x[:, 0] - x[:, 1])) > 1/100",
+  order: 1}}"""
+
+
+def largest_alone(x, constant):
+    """The softmax where it is largest, as a router gives it."""
+    x = x - (x.detach() if constant else x).logsumexp(-1, keepdim=True)  # wrong where constant
+    return x.exp() * torch.nn.functional.one_hot(x.argmax(-1), 2)
+
+
+@pytest.mark.parametrize("comparison", [">=", "=="])
+@pytest.mark.parametrize(("constant", "verdict"), [(True, "disagree"), (False, "agree")])
+def test_an_entry_beside_the_largest_which_it_is_meets_no_boundary(comparison, constant, verdict):
+    outcome = ruled(
+        LARGEST_ALONE.format(comparison=comparison),
+        function=lambda x: largest_alone(x, constant=constant),
+    )
+    assert outcome.verdict == verdict
+    assert not outcome.abstained
