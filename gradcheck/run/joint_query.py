@@ -319,7 +319,9 @@ class JointQuery:
     def _leaves_range(self, mask: Mask) -> Mask:
         asked = self._rows(mask)
         query = self.query.mapped(lambda side: side[asked])
-        found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
+        found = self.session.reference.leaves_range(
+            query, self.points[asked], self.session.dtype, upwards=True
+        )
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]
