@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.dtypes import FLOAT32, FLOAT64, Dtype
 from gradcheck.floats import round_to
 from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
 from gradcheck.graph.graph import Frozen, Graph, NodeAttribute, Operation
@@ -171,8 +171,13 @@ class RunningErrors:
         return self._remembered(found, args)
 
     def _rounded(self, node: Operation, value: Array) -> Array:
-        """What rounding the result of an operator can do."""
+        """What rounding the result of an operator can do: in half precision, for which functions
+        are computed in float32, half an ulp; else as much as is half an ulp of the next power of 2.
+        """
         size = np.abs(value)
+        if self.dtype.precision < FLOAT32.precision:
+            mantissa = np.frexp(size)[0]
+            size = size / np.where(mantissa > 0, 2 * mantissa, 1.0)
         if node.op in EXACT_IF_SUBNORMAL:
             return np.asarray(size)
         return self._of_product(size)
