@@ -259,10 +259,11 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether the
     formula or its chain rule leaves the dtype's range so that infinity or NaN may come of it, for
     those that are not finite or whose truth is not, ``underflows``, whether it leaves it in any
-    way, for those of them where the code does too, ``neighbours``, the truths at inputs that rounding does not
-    tell from these, for those that the function's conditioning does not explain, and
-    ``own_rounding`` for those that none of it explains, with how far each is off: NaN where only
-    how the range is left is to be told. All are asked once or never, the last one twice at most.
+    way, for those of them where the code does too, ``neighbours``, the truths at inputs that
+    rounding does not tell from these, for those that the function's conditioning does not explain,
+    and ``own_rounding`` for those that none of it explains, with how far each is off: NaN where
+    only how the range is left is to be told. All are asked once or never, the last one twice at
+    most.
     ``least_ulps`` is the case's own wider allowance, if it states one. ``bounds_by_norm`` is asked
     where a kernel of the code is stable by norm only.
 
