@@ -116,13 +116,13 @@ def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     if stagnant:
         return
     yield from _entries(array, fit)
-    fit = replace(fit, weight=np.where(are_said_once(array.true, array.error), fit.weight, 0.0))
-    if not ordinary or np.count_nonzero(fit.weight) < FEWEST_ENTRIES:
-        return
-    yield from _scattered(array, fit)
-    yield from _whole(array, fit)
-    yield from _parts(array, fit)
-    yield from _terms_off(array, fit)
+    once = replace(fit, weight=np.where(are_said_once(array.true, array.error), fit.weight, 0.0))
+    if ordinary and np.count_nonzero(once.weight) >= FEWEST_ENTRIES:
+        yield from _scattered(array, once)
+        yield from _whole(array, once)
+        yield from _parts(array, once)
+        yield from _terms_off(array, once)
+    yield from _rows_off(array, fit)
 
 
 def are_said_once(true: Floats, error: Floats) -> NDArray[np.bool_]:
@@ -266,6 +266,21 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
         others = f", one of {count:,} such entries" if count > 1 else ""
         text = f"{_named(place)} is 0 where the truth is {array.true[place]:.3g}{others}"
         yield Oddity(text, partial(_at, place))
+
+
+def _rows_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
+    """An entry beside which its whole row is as wrong, so that it does not stand out there."""
+    error = np.abs(array.error)
+    with np.errstate(invalid="ignore"):  # of entries that do not count
+        off = np.where(fit.weight > 0, error / np.sqrt(fit.worst), 0.0)
+    row = np.where(error > 8 * _least(array.dtype), np.minimum(off, _of_rows(off)), 0.0)
+    place = _unravelled(int(row.argmax()), row.shape)
+    if row[place] > MOST_SIGMA:
+        yield Oddity(
+            f"the row of {_named(place)} is off by {row[place]:.0f} times the scatter of any right "
+            "code",
+            partial(_at, place),
+        )
 
 
 def may_stagnate(got: Floats, true: Floats) -> bool:

@@ -252,15 +252,18 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
     neighbours: Callable[[Mask], Iterable[Expected]] = lambda _: (),
     least_ulps: int = 0,
     bounds_by_norm: Callable[[Mask], ErrorBounds] | None = None,
+    underflows: Callable[[Mask], Mask] = np.zeros_like,
 ) -> Judgements:
     """Rule on numbers.
 
-    ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether an
-    intermediate of the formula or of its chain rule leaves the dtype's range, for those that are
-    not finite or whose truth is not, ``neighbours``, the truths at inputs that rounding does not
-    tell from these, for those that the function's conditioning does not explain, and
-    ``own_rounding`` for those that none of it explains, with how far each is off: NaN where only
-    how the range is left is to be told. All are asked once or never, the last one twice at most.
+    ``bounds`` is asked for the numbers that are not faithful, ``leaves_range``, whether the
+    formula or its chain rule leaves the dtype's range so that infinity or NaN may come of it, for
+    those that are not finite or whose truth is not, ``underflows``, whether it leaves it in any
+    way, for those of them where the code does too, ``neighbours``, the truths at inputs that
+    rounding does not tell from these, for those that the function's conditioning does not explain,
+    and ``own_rounding`` for those that none of it explains, with how far each is off: NaN where
+    only how the range is left is to be told. All are asked once or never, the last one twice at
+    most.
     ``least_ulps`` is the case's own wider allowance, if it states one. ``bounds_by_norm`` is asked
     where a kernel of the code is stable by norm only.
 
@@ -271,7 +274,7 @@ def judge(  # noqa: PLR0913 - all that a ruling depends on, each by its name
         unproved = ~truth.proved
         sheet.rule(unproved & (truth.status == Status.UNDEFINED), _ABSTAIN, Why.NO_DERIVATIVE)
         sheet.rule(unproved, _ABSTAIN, Why.NOT_NARROW)
-        _rule_range(sheet, dtype, leaves_range, own_rounding)
+        _rule_range(sheet, dtype, leaves_range, underflows, own_rounding)
         allowed = _rule_error(sheet, dtype, bounds, least_ulps)
         if allowed is not None and sheet.open.any():
             for near in neighbours(sheet.open.copy()):
@@ -323,6 +326,7 @@ def _rule_range(
     sheet: _Sheet,
     dtype: Dtype,
     leaves_range: Callable[[Mask], Mask],
+    underflows: Callable[[Mask], Mask],
     own_rounding: Callable[[Mask, Floats], OwnRounding],
 ) -> None:
     """Where a number or the truth is not finite in the dtype."""
@@ -345,6 +349,9 @@ def _rule_range(
         back = asked & np.isinf(got) & ~found.leaves_range
         own = own_rounding(excused, np.where(back, math.inf, math.nan))
         sheet.note(own, excused)
+        both = asked & ~found.leaves_range & (own.left != "")
+        if both.any():
+            found.leaves_range[:] |= both & underflows(both)
         sheet.rule(back & (own.left != "") & (own.ranged != 0), _INACCURATE, Why.OWN_RANGE)
     for why, is_so in (
         (Why.NOT_A_NUMBER, np.isnan(got)),

@@ -78,6 +78,8 @@ def _proofs(kind: FaultKind, variant: Variant, dtype: Dtype) -> Iterator[str]:
         yield "no number of the domain lies there"
     if kind.through and _holds(DTYPES[kind.through], dtype):
         yield f"{kind.through} holds every number of {dtype.name}"
+    if region is None and not (kind.moves or kind.arrays) and _changes_nothing(kind, dtype):
+        yield f"it changes no number of {dtype.name}"
     if kind.moves and not variant.is_elementwise and not any(_moved(kind, variant)):
         yield "it moves nothing in arrays of these shapes"
     sizes = [math.prod(port.shape) for port in variant.formula.ports]
@@ -87,6 +89,19 @@ def _proofs(kind: FaultKind, variant: Variant, dtype: Dtype) -> Iterator[str]:
         ports = variant.formula.judged if "cotangent" in kind.name else variant.formula.ports
         if not variant.is_elementwise and all(math.prod(port.shape) < 2 for port in ports):
             yield "a tensor of one entry has one layout"
+
+
+def _changes_nothing(kind: FaultKind, dtype: Dtype) -> bool:
+    """Whether what it does to each number of a format of 16 bits gives the number itself."""
+    format_ = getattr(torch, dtype.name)
+    if kind.place not in _OF_NUMBERS or not format_.is_floating_point or format_.itemsize != 2:
+        return False
+    numbers = torch.arange(-(1 << 15), 1 << 15).to(torch.int16).view(format_)
+    numbers = numbers[torch.isfinite(numbers)]
+    return bool(torch.equal(kind.act(numbers, numbers), numbers))
+
+
+_OF_NUMBERS = (FaultPlace.BACKWARD, FaultPlace.JVP, FaultPlace.SECOND, FaultPlace.COTANGENT)
 
 
 def within_rounding(kind: FaultKind, dtype: Dtype) -> str:

@@ -34,7 +34,7 @@ from gradcheck.reference.derivative_graphs import DerivativeGraphs, Pass, Rows
 from gradcheck.reference.limits import by_limits
 from gradcheck.reference.query_rows import inner_products, plan_rows
 
-LARGE = 1 << 12
+LARGE = 1 << 10
 """Entries from which an array settles by its own scale: what cancels to 0 would not otherwise."""
 LARGE_BITS = 100
 NEAR = 2.0**-30

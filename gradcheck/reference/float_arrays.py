@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradcheck.dtypes import FLOAT64, Dtype
+from gradcheck.dtypes import FLOAT32, FLOAT64, Dtype
 from gradcheck.floats import round_to
 from gradcheck.graph.derivatives import CHOICES, NoDerivative, slope
 from gradcheck.graph.graph import Frozen, Graph, NodeAttribute, Operation
@@ -155,12 +155,10 @@ class RunningErrors:
         numbers = [arg.value for arg in args]
         value = np.asarray(_function(node)(*numbers))
         slopes = _magnitudes_of_slopes(node, numbers, value)
-        if _is_product_of_one(node):
-            error = self._of_power(node, args[0])
+        if _is_to_every_order(node):
+            error = self._to_every_order(node, args, np.abs(value))
         else:
             error = _carried(slopes, [arg.error for arg in args])
-        if node.op == "mul":
-            error = error + self.dtype.unit_roundoff * args[0].error * args[1].error
         vanished = np.asarray((value == 0) & _underflown(node.op, numbers))
         found = Measured(
             value,
@@ -173,17 +171,39 @@ class RunningErrors:
         return self._remembered(found, args)
 
     def _rounded(self, node: Operation, value: Array) -> Array:
-        """What rounding the result of an operator can do."""
+        """What rounding the result of an operator can do: in half precision, for which functions
+        are computed in float32, half an ulp; else as much as is half an ulp of the next power of 2.
+        """
         size = np.abs(value)
+        if self.dtype.precision < FLOAT32.precision:
+            mantissa = np.frexp(size)[0]
+            size = size / np.where(mantissa > 0, 2 * mantissa, 1.0)
         if node.op in EXACT_IF_SUBNORMAL:
             return np.asarray(size)
         return self._of_product(size)
 
-    def _of_power(self, node: Operation, x: Measured) -> Array:
-        """What an argument's error does to its power: by the slope at the far end of the error."""
-        assert isinstance(node.attr, int)
-        farthest = np.abs(x.value) + self.dtype.unit_roundoff * x.error
-        return np.asarray(node.attr * farthest ** (node.attr - 1.0) * x.error)
+    def _to_every_order(self, node: Operation, args: Sequence[Measured], size: Array) -> Array:
+        """What the arguments' errors do to a result of a magnitude, however large they are.
+
+        Infinity where a divisor, or what a logarithm is taken of, may vanish.
+        """
+        u, x = self.dtype.unit_roundoff, args[0]
+        magnitude = np.abs(x.value)
+        if node.op == "exp":
+            return np.asarray(size * np.expm1(u * x.error) / u)
+        if node.op == "log":
+            return np.asarray(-np.log1p(-np.minimum(u * x.error / magnitude, 1.0)) / u)
+        if node.op == "ipow":
+            assert isinstance(node.attr, int)
+            farthest = magnitude + u * x.error
+            return np.asarray(node.attr * farthest ** (node.attr - 1.0) * x.error)
+        y = args[1]
+        other = np.abs(y.value)
+        if node.op == "mul":
+            return np.asarray(_carried([other, magnitude], [x.error, y.error])
+                              + u * x.error * y.error)  # fmt: skip
+        nearest = np.maximum(other - u * y.error, 0.0)
+        return np.asarray(_carried([1 / nearest, size / nearest], [x.error, y.error]))
 
     def _of_product(self, sizes: Array) -> Array:
         """The same of numbers that are no sums."""
@@ -207,7 +227,9 @@ class RunningErrors:
         """Whether an argument is so uncertain that the first order says little."""
         if node.op in _UNIT_SLOPES or node.op in ("mul", "abs") or _is_product_of_one(node):
             return False
-        share = max(8 * self.dtype.unit_roundoff, 2.0**-53 / _MOST_LOST)
+        share = 2.0**-53 / _MOST_LOST
+        if not _is_to_every_order(node):
+            share = max(8 * self.dtype.unit_roundoff, share)
         if node.op in _ENTIRE:
             (x,) = args
             return share * x.error * np.fmax(1.0, np.abs(x.value)) > 1
@@ -521,8 +543,13 @@ def _underflown(op: str, numbers: Sequence[Array]) -> Any:
     return False
 
 
+def _is_to_every_order(node: Operation) -> bool:
+    """Whether what errors do to a result is told to every order, not to the first alone."""
+    return node.op in ("exp", "log", "mul", "div") or _is_product_of_one(node)
+
+
 def _is_product_of_one(node: Operation) -> bool:
-    """Whether a node multiplies a number by itself: its errors are told to every order."""
+    """Whether a node multiplies a number by itself."""
     return node.op == "ipow" and isinstance(node.attr, int) and node.attr > 0
 
 

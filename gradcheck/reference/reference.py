@@ -138,13 +138,16 @@ class Reference:
         """
         return array_bounds.largest(self._graphs, query, points, dtype)
 
-    def leaves_range(self, query: Query, points: Array, dtype: Dtype) -> Array:
-        """Whether the formula or its chain rule leaves the dtype's range on the way to each entry.
+    def leaves_range(
+        self, query: Query, points: Array, dtype: Dtype, *, upwards: bool = False
+    ) -> Array:
+        """Whether the formula or its chain rule leaves the dtype's range on the way to each entry;
+        ``upwards``, so that infinity or NaN may come of it.
 
         Shapes: booleans, [count, *free].
         """
         try:
-            return spans.leaves_range(self._graphs, query, points, dtype)
+            return spans.leaves_range(self._graphs, query, points, dtype, upwards=upwards)
         except NoDerivative:
             return np.zeros(self._shape(query, points), dtype=bool)
 

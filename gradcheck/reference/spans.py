@@ -1,8 +1,10 @@
 """Whether a formula or its chain rule leaves a dtype's range on the way to an answer.
 
-Then NaN and infinity are what the formula as written gives there, and no sign of a wrong one.
-On the way are the values, the lower derivatives that the answer is a derivative of, and all
-partial products: PyTorch multiplies in another sequence than our graphs do.
+Then NaN and infinity are what the formula as written may give there, and no sign of a wrong one:
+upwards, where a number overflows or is divided by one that underflows. What underflows and is
+added to others, or multiplied by them, makes neither. On the way are the values, the lower
+derivatives that the answer is a derivative of, and all partial products: PyTorch multiplies in
+another sequence than our graphs do.
 """
 
 from __future__ import annotations
@@ -31,11 +33,15 @@ _FARTHEST = 1 << 40
 _RECORD = np.dtype([
     ("coarse", object), ("fine", object), ("some", bool),
     ("high", np.int64), ("low", np.int64), ("highest", np.int64), ("lowest", np.int64),
+    ("flushed", bool), ("divided", bool),
 ])  # fmt: skip
 
 
-def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype) -> Array:
-    """Whether an intermediate on the way to each entry overflows or underflows.
+def leaves_range(
+    graphs: DerivativeGraphs, query: Query, points: Array, dtype: Dtype, *, upwards: bool = False
+) -> Array:
+    """Whether an intermediate on the way to each entry overflows or underflows; ``upwards``,
+    whether one overflows or is divided by another that underflows.
 
     PyTorch multiplies by a weight of 0 in the query's sides like by any other. An entry that is 0
     whatever the inputs has no way, but where an output overflows: 0 times infinity is NaN.
@@ -50,7 +56,7 @@ def leaves_range(graphs: DerivativeGraphs, query: Query, points: Array, dtype: D
         tangents = tuple(tangent != 0 for tangent in rows.tangents)
         cotangent = None if rows.cotangent is None else rows.cotangent != 0
         masks = Rows(rows.order, np.ones_like(rows.points, dtype=bool), cotangent, tangents)
-        left = _Way(graphs.as_pytorch(), rows, masks, dtype).leaves(asked)
+        left = _Way(graphs.as_pytorch(), rows, masks, dtype, upwards=upwards).leaves(asked)
         found.append(left if contracted is None else np.asarray(left.any(axis=1, keepdims=True)))
     return planned.arranged(found)
 
@@ -61,8 +67,17 @@ class _Way:
     ``masks`` say of each number of the rows whether it is asked for.
     """
 
-    def __init__(self, graphs: DerivativeGraphs, rows: Rows, masks: Rows, dtype: Dtype) -> None:
+    def __init__(
+        self,
+        graphs: DerivativeGraphs,
+        rows: Rows,
+        masks: Rows,
+        dtype: Dtype,
+        *,
+        upwards: bool,
+    ) -> None:
         self.graphs, self.rows, self.masks, self.dtype = graphs, rows, masks, dtype
+        self.upwards = upwards
         # A cotangent and each tangent multiply by 1/2 to 2.
         self.margin = rows.order + 1 if rows.order else 0
 
@@ -92,7 +107,8 @@ class _Way:
 
     def _beyond(self, records: Array) -> Array:
         under = records["lowest"] - self.margin < self.dtype.emin
-        return np.asarray(under | self._overflows(records))
+        left = records["divided"] if self.upwards else under
+        return np.asarray(left | self._overflows(records))
 
     def _overflows(self, records: Array) -> Array:
         return np.asarray(records["highest"] + self.margin > self.dtype.emax)
@@ -108,7 +124,7 @@ class _Way:
         lower = graphs.forward(order)
         nodes = [*lower, *(graphs.outputs_of(rows) if rows.reverse else ())]
         for finer in (False, True):
-            algebra = _Spans(self.dtype, exact=rows.order == 0, finer=finer)
+            algebra = _Spans(self.dtype, self.margin, exact=rows.order == 0, finer=finer)
             inputs = graphs.inputs(_recorded(algebra, graphs.balls(rows), masks))
             found = evaluate(graphs.function.graph, nodes, inputs, algebra)
             if not algebra.unknown:
@@ -149,18 +165,21 @@ class _Spans:
     An entry is a record: its ball in the dtype's precision (``coarse``: there 1 - y² for y near 1
     is not small but unknown), and in many bits if the algebra is ``finer``; whether it is not 0
     whatever the inputs (``some``); the span of the partial products of its own factors
-    (``high``, ``low``), and the span of all that is on the way (``highest``, ``lowest``).
-    ``unknown`` says afterwards whether a coarse ball was not finite.
+    (``high``, ``low``), and the span of all that is on the way (``highest``, ``lowest``); whether
+    it may be taken for 0 since it, or all that it is made of, underflows (``flushed``), and whether
+    one on the way is divided by such a number, or has no value beside 0 (``divided``). A cotangent
+    and tangents multiply by 1/2 to 2, ``margin`` of them. ``unknown`` says afterwards whether a
+    coarse ball was not finite.
 
     Units: spans in binary exponents, rounded down; 1, the empty product, is always among the
            numbers. A condition, a pole and 0 have the span of 1.
     """
 
-    def __init__(self, dtype: Dtype, *, exact: bool, finer: bool) -> None:
+    def __init__(self, dtype: Dtype, margin: int, *, exact: bool, finer: bool) -> None:
         self.exact, self.finer, self.unknown = exact, finer, False
         self.precision = dtype.precision
         self._coarse, self._fine = Balls(), Balls()
-        self.emin = dtype.emin
+        self.emin, self.least = dtype.emin, dtype.emin + margin
         self.zero: Any = np.zeros((), dtype=_RECORD)
         self.zero["coarse"] = self.zero["fine"] = Balls.zero
 
@@ -170,7 +189,8 @@ class _Spans:
         found["coarse"] = found["fine"] = balls
         found["some"] = some
         found["high"], found["low"] = _span(balls, self.emin)
-        found["lowest"] = np.where(found["low"] < self.emin, found["low"], 0)
+        found["flushed"] = found["low"] < self.emin
+        found["lowest"] = np.where(found["flushed"], found["low"], 0)
         return found
 
     def add(self, a: Array, b: Array) -> Array:
@@ -181,6 +201,8 @@ class _Spans:
             found["fine"] = a["fine"] + b["fine"]
         found["some"] = a["some"] | b["some"]
         self._own(found, is_bool=False)
+        found["flushed"] = ~((a["some"] & ~a["flushed"]) | (b["some"] & ~b["flushed"]))
+        found["divided"] = a["divided"] | b["divided"]
         self._on_the_way(found, np.maximum(a["highest"], b["highest"]),
                          np.minimum(a["lowest"], b["lowest"]))  # fmt: skip
         return found
@@ -203,6 +225,7 @@ class _Spans:
             return found
         found["some"] = _may_be_something(node, [value["some"] for value in values])
         self._factors(node, values, found)
+        self._divisions(node, values, found)
         ends = (combined(node, [value[end] for value in values], join)
                 for end, join in (("highest", np.maximum), ("lowest", np.minimum)))  # fmt: skip
         self._on_the_way(found, *ends)
@@ -237,13 +260,31 @@ class _Spans:
         for end in ("high", "low"):
             found[end] = np.clip(found[end], -_FARTHEST, _FARTHEST)
 
+    def _divisions(self, node: Operation, values: Sequence[Array], found: Array) -> None:
+        """What may be taken for 0, and what is divided by it."""
+        flushed = [value["flushed"] for value in values]
+        if node.op in _SUMS:
+            present = [value["some"] & ~value["flushed"] for value in values]
+            found["flushed"] = ~combined(node, present, np.logical_or)
+        elif node.op == "bmm":
+            found["flushed"] = _flushed_products(values[0], values[1], self.least)
+        elif node.op not in _NEVER_ZERO and node.kind != "bool":
+            found["flushed"] = combined(node, flushed, np.logical_or)
+        if node.op != "bmm":
+            found["flushed"] |= found["low"] < self.least
+        found["divided"] = combined(node, [value["divided"] for value in values], np.logical_or)
+        if node.op == "div":
+            found["divided"] |= flushed[1]
+        elif node.op not in _FINITE_AT_ZERO and not _is_power(node):
+            found["divided"] |= combined(node, flushed, np.logical_or)
+
     def _on_the_way(self, found: Array, highest: Array, lowest: Array) -> None:
         """What is on the way to the arguments, and the factors; a sure 0 has no way."""
         found["highest"] = np.maximum(found["high"], highest)
         found["lowest"] = np.minimum(found["low"], lowest)
         nothing = ~found["some"]
-        for end in ("high", "low", "highest", "lowest"):
-            found[end][nothing] = 0
+        for part in ("high", "low", "highest", "lowest", "flushed", "divided"):
+            found[part][nothing] = 0
 
 
 def _products(left: Array, right: Array, found: Array) -> None:
@@ -261,12 +302,21 @@ def _products(left: Array, right: Array, found: Array) -> None:
     found["low"] = np.minimum(found["low"], lowest)
 
 
+def _flushed_products(left: Array, right: Array, least: int) -> Array:
+    """Which entries of a contraction are made of nothing but products that underflow."""
+    present: Any = np.zeros((), dtype=bool)
+    for k in range(left.shape[-1]):
+        a, b = left[..., :, k, None], right[..., None, k, :]
+        under = a["flushed"] | b["flushed"] | (a["low"] + b["low"] < least)
+        present = present | (a["some"] & b["some"] & ~under)
+    return np.asarray(~present)
+
+
 def _may_be_something(node: Operation, some: Sequence[Array]) -> Array:
     """Whether an entry is not 0 whatever the inputs, as far as its arguments show."""
     if node.op == "mul":
         return np.asarray(some[0] & some[1])
-    is_power = node.op == "ipow" and isinstance(node.attr, int) and node.attr > 0
-    if node.op in ("div", "neg") or is_power:
+    if node.op in ("div", "neg") or _is_power(node):
         return some[0] if len(some) == 1 else np.broadcast_arrays(*some)[0]
     if node.op == "where":
         return np.asarray(some[1] | some[2])
@@ -277,6 +327,17 @@ def _may_be_something(node: Operation, some: Sequence[Array]) -> Array:
     return np.ones((1, *node.shape), dtype=bool)
 
 
+def _is_power(node: Operation) -> bool:
+    return node.op == "ipow" and isinstance(node.attr, int) and node.attr > 0
+
+
+_NEVER_ZERO = frozenset({"exp", "exp2", "cos", "cosh", "sech", "erfc"})
+_FINITE_AT_ZERO = _NEVER_ZERO | {
+    "add", "sub", "mul", "sum", "cumsum", "bmm", "neg", "abs", "conj", "real", "imag", "complex",
+    "lt", "le", "eq", "not", "and", "or", "where", "sign", "heaviside", "floor", "ceil", "round",
+    "min", "max", "sqrt", "cbrt", "expm1", "log1p", "sin", "tan", "asin", "acos", "atan", "atan2",
+    "sinh", "tanh", "asinh", "atanh", "erf", "erfinv",
+}  # fmt: skip
 _SUMS = frozenset({"add", "sub", "sum", "cumsum", "conj", "real", "imag", "complex"})
 
 

@@ -191,11 +191,12 @@ class JointQuery:
                 truth,
                 self.session.dtype,
                 bounds,
-                self._leaves_range,
+                partial(self._leaves_range, upwards=True),
                 own_rounding,
                 self._neighbours,
                 self._accuracy.ulps,
                 partial(self._by_norm, truth),
+                partial(self._leaves_range, upwards=False),
             )
             found.append((truth, judged))
         truth, judged = found[0]
@@ -316,10 +317,12 @@ class JointQuery:
         found = real.error_bounds(query, point, self.session.dtype)
         return ErrorBounds(*(each[0] for each in _columns(found)))
 
-    def _leaves_range(self, mask: Mask) -> Mask:
+    def _leaves_range(self, mask: Mask, *, upwards: bool) -> Mask:
         asked = self._rows(mask)
         query = self.query.mapped(lambda side: side[asked])
-        found = self.session.reference.leaves_range(query, self.points[asked], self.session.dtype)
+        found = self.session.reference.leaves_range(
+            query, self.points[asked], self.session.dtype, upwards=upwards
+        )
         left = np.zeros((len(self.points), mask.shape[1]), dtype=bool)
         left[asked] = found.reshape(len(asked), -1)[:, self.coordinates.slots]
         return left[self.again]

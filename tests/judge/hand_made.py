@@ -54,6 +54,7 @@ class Told:
 
     stress: ErrorBounds = CALM
     leaves_range: bool = False
+    underflows: bool = False
     spread: float = 0.0
     ranged: float = 0.0
     left: str = ""
@@ -92,6 +93,7 @@ def asked(got, truths, told, *, dtype=DOUBLE):
         told.own,
         lambda mask: told.of(mask, "near", told.near),
         bounds_by_norm=norms,
+        underflows=lambda mask: told.of(mask, "under", np.full(mask.shape, told.underflows)),
     )
 
 

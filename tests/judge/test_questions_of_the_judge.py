@@ -63,6 +63,15 @@ def test_whether_the_range_is_left_is_asked_of_what_is_not_finite_where_the_trut
     assert np.isnan(told.asked["error"]).all()
 
 
+@pytest.mark.parametrize("got", [math.nan, math.inf])
+def test_what_underflows_in_the_formula_excuses_no_number_of_code_that_stays_in_range(got):
+    in_range, leaving = Told(underflows=True), Told(underflows=True, left="exp underflows")
+    assert asked([got], [TRUE], in_range).at(0).ruling is Ruling.DISAGREE
+    assert asked([got], [TRUE], leaving).at(0).ruling is Ruling.INACCURATE
+    assert asked([got], [TRUE], replace(leaving, underflows=False)).at(0).ruling is Ruling.DISAGREE
+    assert "under" not in in_range.asked
+
+
 def test_what_the_code_tells_is_kept_of_those_alone_that_were_asked_about():
     found = asked([1.5, 1.5 + 1000 * ULP], [TRUE, TRUE], Told(left="exp overflows", spread=1e-9))
     assert found.left.tolist() == ["", "exp overflows"]

@@ -23,6 +23,11 @@ def leaves(text, order, index, at, dtype=DOUBLE, **shapes):
     return found.reshape(-1)[index]
 
 
+def leaves_upwards(text, order, at):
+    query = Query(order, None, (None,) * order)
+    return reference(text).leaves_range(query, np.array([[at]]), DOUBLE, upwards=True).item()
+
+
 @pytest.mark.parametrize(
     ("text", "at", "order"),
     [
@@ -58,6 +63,45 @@ def test_what_overflows_or_underflows_on_the_way_leaves_the_range(text, at, orde
 )
 def test_what_does_not_stays_in_the_range(text, at, order):
     assert not leaves(text, order, 0, (at,))
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "order"),
+    [
+        ("exp(x)/exp(x)", 710.0, 0),
+        ("exp(x)/exp(x)", -710.0, 0),
+        ("log(exp(x))", -710.0, 0),
+        ("x/sqrt(x**2)", 1e-155, 0),
+        ("sqrt(x**2)", 1e-170, 1),
+        ("x**2/(x**2 + x**4)", 1e-160, 0),
+        ("x**2/sum([x**2, x**4])", 1e-160, 0),
+        ("x**2/([x, x] @ [x, x**2])", 1e-160, 0),
+        ("x/(x*1e-200*1e200)", 1e-150, 0),
+        ("x**-2", 1e-160, 0),
+        ("1/x", 1e-309, 0),
+        ("exp(-1/x**2)", 1e-160, 1),
+    ],
+)
+def test_what_is_divided_by_a_number_that_underflows_leaves_it_upwards(text, at, order):
+    assert leaves_upwards(text, order, at)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "order"),
+    [
+        ("exp(-x**2)", 30.0, 2),
+        ("x**2", 1e-160, 2),
+        ("x/sqrt(x**2 + 1)", 1e-160, 1),
+        ("x/sqrt(sum([x**2, 1]))", 1e-160, 1),
+        ("x/sqrt([x, 1] @ [x, 1])", 1e-160, 1),
+        ("log(1 + exp(x))", -710.0, 2),
+        ("1/exp(x**2)", 1e-160, 1),
+        ("tanh(x**2)", 1e-160, 1),
+    ],
+)
+def test_what_underflows_and_is_added_or_multiplied_does_not_leave_it_upwards(text, at, order):
+    assert leaves(text, order, 0, (at,))
+    assert not leaves_upwards(text, order, at)
 
 
 @pytest.mark.parametrize(("dtype", "left"), [(DOUBLE, False), (SINGLE, True)])

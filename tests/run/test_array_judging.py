@@ -287,6 +287,27 @@ def test_an_offset_that_is_no_such_error_is_wrong():
     assert outcome.verdict is Ruling.DISAGREE
 
 
+BATCH_NORM = {
+    "formula": "d / sqrt(mean(d**2, dim=[0, 2], keepdim=True) + 1/128)",
+    "let": {"d": "x - mean(x, dim=[0, 2], keepdim=True)"},
+    "inputs": {"x": {"domain": "[-8, 8]", "shape": [16, 5, 16]}},
+    "points": 2,
+}
+
+
+def strided_batch_norm(x):
+    return functional.batch_norm(x.mT.contiguous().mT, None, None, training=True, eps=1 / 128)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_rounding_error_in_a_kernel_that_is_taken_apart_is_no_wrong_offset(seed):
+    """The cotangent less its mean, of which the kernel takes the rest off afterwards."""
+    declared = {**BATCH_NORM, "seed": seed}
+    assert outcome_of(strided_batch_norm, declared, "float16").verdict is Ruling.AGREE
+    culprit = lambda x: strided_batch_norm(x) + 0.004 * (x - x.detach())[:, :1]  # noqa: E731
+    assert outcome_of(culprit, declared, "float16").verdict is Ruling.DISAGREE
+
+
 MEAN_OF_ROWS = {"formula": "mean(x, dim=1)", "inputs": {"x": {"shape": [12, 48]}}, "points": 24}
 
 

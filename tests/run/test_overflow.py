@@ -55,6 +55,37 @@ def test_where_nothing_underflows_all_modes_judge(witness):
     assert ruled(GAUSS % "1, 2", witness, broken).verdict is Ruling.DISAGREE
 
 
+RMS_NORM = {
+    "formula": "x / sqrt(mean(x**2) + 1)",
+    "inputs": {"x": {"domain": "[0.001, 1]", "shape": [256]}},
+}
+
+
+def rms_norm(x):
+    return x / (x.square().mean() + 1).sqrt()
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_squares_that_underflow_beside_others_excuse_neither_nan_nor_infinity(witness, wrong):
+    """In float16 some of 256 squares nearly always do."""
+    assert ruled(RMS_NORM, witness, rms_norm, dtype="float16").verdict is not Ruling.DISAGREE
+    culprit = lambda x: rms_norm(x) * (wrong if x.numel() == 256 else 1)  # noqa: E731
+    outcome = ruled(RMS_NORM, witness, culprit, dtype="float16")
+    assert outcome.verdict is Ruling.DISAGREE
+    assert outcome.counts["disagree"] == outcome.entries
+
+
+@pytest.mark.parametrize("witness", ["value", "reverse", "forward"])
+def test_what_underflows_in_formula_and_code_alike_convicts_in_no_mode(witness):
+    """0 times infinity from -208 on, where the formula is exp(x) - 1 and exp(x) underflows."""
+    formula = "{formula: exp(x) - 1, inputs: {x: '[-1000, -960]'}}"
+    code = lambda x: 2 * torch.exp(x / 2) * torch.sinh(x / 2)  # noqa: E731
+    assert ruled(formula, witness, code, dtype="float32").verdict is Ruling.INACCURATE
+    broken = lambda x: torch.expm1(x) * torch.where(x < 0, torch.nan, 1)  # noqa: E731
+    assert ruled(formula, witness, broken, dtype="float32").verdict is Ruling.DISAGREE
+
+
 class Swish(torch.autograd.Function):
     """x/(1 + exp(-b x)) with the textbook's backward, which squares x."""
 

@@ -55,10 +55,12 @@ def sparse(direction: Array, numbers: Array) -> Array:
 def full(exponent: int, invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     """As ``dense``, but with every bit of the dtype used, and of another size.
 
-    Units: 2**exponent <= |c| < 2**(exponent + 1), less far from 1 where the dtype's range is small.
+    Units: 2**exponent <= |c| < 2**(exponent + 1), less far from 1 where the dtype's range is small:
+           of the small ones one is half way to its end then, and the other at it.
     """
     dtype = DTYPES[invocation.dtype]
-    exponent = min(max(exponent, dtype.emin // 2), dtype.emax // 4)
+    least = dtype.emin if exponent <= NEAR_A_TRILLIONTH else dtype.emin // 2
+    exponent = min(max(exponent, least), dtype.emax // 4)
     is_complex = complex_entries(ports)
     shape = invocation.count, is_complex.size
     low, most = 2 ** (dtype.precision - 2), 2 ** (dtype.precision - 1)

@@ -208,7 +208,8 @@ class Moves(DispatchMode):
         lost, grown = (None, None) if before is None else self._left_range(tensor, name, before)
         if self.pattern is None:
             return
-        self._shift(tensor, _erring_alike(terms, tensor))
+        kept = tensor.dtype if self._within is None else self._within
+        self._shift(tensor, _erring_alike(terms, tensor, kept))
         if self.into_range and not tensor.is_complex():
             limits = torch.finfo(tensor.dtype)
             if lost is not None:
@@ -320,11 +321,12 @@ def _terms(name: str, args: Sequence[Any], written: Sequence[Tensor]) -> tuple[T
     return tuple(each.clone() if any(each is one for one in written) else each for each in tensors)
 
 
-def _erring_alike(terms: Sequence[Tensor], total: Tensor) -> Tensor | None:
+def _erring_alike(terms: Sequence[Tensor], total: Tensor, kept: torch.dtype) -> Tensor | None:
     """Which numbers of a sum have one rounding error: alike where they do, and -1 elsewhere.
 
     What rounding takes from a + b, where a lies on the grid of the sum, is what b has below that
-    grid: beside one b it is the same for all a whose sums have one exponent.
+    grid: beside one b it is the same for all a whose sums have one exponent. ``kept`` is the dtype
+    in which a kernel may keep a and the sum, though they are given in another.
 
     Shapes: terms, which spread to that of the total.
     """
@@ -332,9 +334,9 @@ def _erring_alike(terms: Sequence[Tensor], total: Tensor) -> Tensor | None:
         return None
     wide = total.double() if total.dtype == torch.float64 else total.float()
     exponents = torch.frexp(wide).exponent.long()
-    digits = 1 - round(math.log2(torch.finfo(total.dtype).eps))
+    digits = 1 - round(math.log2(torch.finfo(kept).eps))
     grids = torch.ldexp(torch.ones_like(wide), exponents - digits)
-    first, second = (torch.fmod(each.to(wide.dtype), grids) != 0 for each in terms)
+    first, second = (torch.fmod(each.to(kept).to(wide.dtype), grids) != 0 for each in terms)
     found = torch.full(total.shape, -1, device=total.device)
     for term, is_fine in ((terms[0], first & ~second), (terms[1], second & ~first)):
         if term.numel() < total.numel():
