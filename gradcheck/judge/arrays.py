@@ -167,11 +167,12 @@ def _fitted(array: SampledArray) -> _Fit:
     """
     floor = (_RMS_OF_A_GRID * _least(array.dtype)) ** 2
     given = (_RMS_OF_A_ROUNDING * array.dtype.unit_roundoff * array.got) ** 2  # it was rounded too
-    variances = [np.fmax((each**2).mean(axis=0) + floor, given) for each in array.samples]
+    variances = [np.maximum(_mean_squares(each) + floor, given) for each in array.samples]
     worst, size = variances[-1], np.abs(array.true)
     live = np.isfinite(array.error) & np.isfinite(worst) & (worst > floor)
-    error = np.where(live, array.error, 0.0)
-    rest = np.abs(error - _factor(error, array.true, np.where(live, 1 / worst, 0.0)) * array.true)
+    live &= size <= array.dtype.largest
+    error, true = (np.where(live, each, 0.0) for each in (array.error, array.true))
+    rest = np.abs(error - _factor(error, true, 1 / np.where(live, worst, np.inf)) * true)
     # Of plain numbers most sums are exact: what the dtype holds shows no rounding.
     showing = live & ((error != 0) | (round_to(array.true, array.dtype) != array.true))
     order = np.argsort(-np.where(showing, size, -1.0), axis=None, kind="stable")[: showing.sum()]
@@ -191,6 +192,12 @@ def _fitted(array: SampledArray) -> _Fit:
     sizes, places, scatters = np.transpose(found)
     place, scatter = (float(np.average(each, weights=sizes)) for each in (places, scatters))
     return _Fit(variance, worst, weight, place, scatter, float(scatters.max()), there)
+
+
+def _mean_squares(samples: Floats) -> Floats:
+    """Of each entry over all samples; not finite where one is far out of the dtype's range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray((samples**2).mean(axis=0))
 
 
 def _least(dtype: Dtype) -> float:
@@ -248,8 +255,7 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     least = 8 * _least(array.dtype)
     near = error <= NEAR_SIGMA * np.sqrt(fit.worst)
     for what, sigma in (("any right code", fit.worst), ("its array", fit.variance)):
-        with np.errstate(invalid="ignore"):  # of entries that do not count
-            off = np.where(fit.weight > 0, error / np.sqrt(sigma), 0.0)
+        off = _sigmas(error, sigma, fit)
         off = np.where(near, 0.0, off / np.maximum(1.0, _of_rows(off)))
         place = _unravelled(int(off.argmax()), off.shape)
         if off[place] > MOST_SIGMA and error[place] > least:
@@ -271,8 +277,7 @@ def _entries(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
 def _rows_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
     """An entry beside which its whole row is as wrong, so that it does not stand out there."""
     error = np.abs(array.error)
-    with np.errstate(invalid="ignore"):  # of entries that do not count
-        off = np.where(fit.weight > 0, error / np.sqrt(fit.worst), 0.0)
+    off = _sigmas(error, fit.worst, fit)
     row = np.where(error > 8 * _least(array.dtype), np.minimum(off, _of_rows(off)), 0.0)
     place = _unravelled(int(row.argmax()), row.shape)
     if row[place] > MOST_SIGMA:
@@ -281,6 +286,12 @@ def _rows_off(array: SampledArray, fit: _Fit) -> Iterator[Oddity]:
             "code",
             partial(_at, place),
         )
+
+
+def _sigmas(error: Floats, variance: Floats, fit: _Fit) -> Floats:
+    """How many standard deviations an error is; 0 of entries that do not count. Shapes: alike."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(fit.weight > 0, error / np.sqrt(variance), 0.0)
 
 
 def may_stagnate(got: Floats, true: Floats) -> bool:
@@ -296,7 +307,7 @@ def stagnation(array: SampledArray) -> Iterator[Oddity]:
     u, size = array.dtype.unit_roundoff, np.abs(array.true)
     if len(array.samples) < 3 or array.terms * u < 1:
         return
-    middle, last = ((each**2).mean(axis=0) for each in array.samples[1:])
+    middle, last = (_mean_squares(each) for each in array.samples[1:])
     long = last > STAGNANT * u * size**2
     short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
     far = np.maximum(MOST_SIGMA * np.sqrt(middle), NEAR_SIGMA * np.sqrt(last))

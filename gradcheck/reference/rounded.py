@@ -134,8 +134,8 @@ def _errors(
     if not underflows:
         return errors
     scaled = np.concatenate(endless)
-    wider = (scaled**2).mean(axis=0) > (errors**2).mean(axis=0)
-    return np.where(wider, scaled, errors)
+    with np.errstate(over="ignore"):  # of what is far out of the dtype's range
+        return np.where((scaled**2).mean(axis=0) > (errors**2).mean(axis=0), scaled, errors)
 
 
 @dataclass(slots=True)

@@ -90,6 +90,11 @@ class _Row:
         return bool(self.judged.call.left(self.judged.called)[self.row])
 
     @property
+    def is_looked_into(self) -> bool:
+        """Whether it is known what the code gives where its operations round otherwise."""
+        return bool(len(self.judged.call.moved(self.judged.called)))
+
+    @property
     def disagrees(self) -> bool:
         return bool(self.judged.judgements.is_ruled(Ruling.DISAGREE)[self.row].any())
 
@@ -148,7 +153,8 @@ def _found_together(
     """What is wrong with the same array at several points, taken together.
 
     Where something is odd, points are left out at which the code leaves the range: what it gives
-    there is off by more than rounding, and what moves do there would explain anything.
+    there is off by more than rounding, and what moves do there would explain anything. So are those
+    at which it goes another way while it is looked at, if it does not so at all.
     """
     size = max((row.judged.got.shape[1] for row in rows), default=1)
     some = rows[: min(_MOST_ROWS, max(1, _MOST_NUMBERS // size))]
@@ -158,10 +164,13 @@ def _found_together(
     if samples is None:
         return
     is_odd = any(True for _ in oddities(_sampled(session, some, samples), ordinary=True))
-    in_range = [row for row in some if not row.leaves_range] if is_odd else some
-    if len(in_range) < len(some):
-        yield from _found_together(session, in_range)
-    elif is_odd:
+    if not is_odd:
+        return
+    in_range = [row for row in some if not row.leaves_range]
+    told = [row for row in in_range if row.is_looked_into] or in_range
+    if len(told) < len(some):
+        yield from _found_together(session, told)
+    else:
         yield from _found(some, samples, session, ordinary=True)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
+import numpy as np
+
 from gradcheck.answer import Floats, GuessKind
 from gradcheck.graph.lower import Lowered
 from gradcheck.query import Query
@@ -51,7 +53,7 @@ def lines(
     for text, cut in terms:
         base = evaluated_graphs(cut, query, points)
         if base is not None:
-            yield GuessKind.TERM, text, true - base
+            yield GuessKind.TERM, text, _apart(true, base)
 
 
 _Beside = tuple[DerivativeGraphs, DerivativeGraphs]
@@ -98,7 +100,13 @@ def _constants(function: GraphFunction) -> Iterator[tuple[str, _Beside]]:
 
 def _slope(beside: _Beside, query: Query, points: Floats) -> Floats | None:
     low, high = (evaluated_graphs(graphs, query, points) for graphs in beside)
-    return None if low is None or high is None else (high - low) / (2 * _STEP)
+    return None if low is None or high is None else _apart(high, low) / (2 * _STEP)
+
+
+def _apart(numbers: Floats, others: Floats) -> Floats:
+    """The difference; NaN where both are infinite alike."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(numbers - others)
 
 
 def _constant(number: float) -> Rewrite:

@@ -436,3 +436,19 @@ def test_what_is_not_finite_counts_nowhere():
 def test_a_great_many_standard_errors_are_not_counted():
     exact = SampledArray(1.5 * TRUE, TRUE, tuple(np.zeros((8, *SHAPE)) for _ in range(3)), BFLOAT16)
     assert all("e+" not in text for text in told(exact))
+
+
+@pytest.mark.parametrize(("factor", "is_odd"), [(1.0, False), (1.01, True)])
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_entries_of_which_the_samples_tell_nothing_do_not_count(unknown, factor, is_odd):
+    found = array(rounded(factor * TRUE))
+    for each in found.samples:
+        each[:, 3, 5:40] = unknown
+    assert bool(told(found)) is is_odd
+
+
+@pytest.mark.parametrize("truth", [np.nan, 1e200])
+def test_a_truth_that_is_not_known_or_out_of_range_hides_no_factor(truth):
+    true = np.where(np.arange(64) == 7, truth, TRUE)
+    found = told(array(rounded(1.01 * TRUE), true))
+    assert found[0].startswith("the mean signed error over 2,016 entries is +0.01")

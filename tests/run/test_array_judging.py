@@ -415,3 +415,52 @@ def test_what_it_does_not_lose_so_is_wrong(lost):
 
     found = outcome_of(wrong, product(FLUSHED[lost]), "bfloat16", "value")
     assert found.verdict is Ruling.DISAGREE
+
+
+BESSEL = {"formula": "besseli(1, 5) + x + y", "inputs": {"x": "(-10, 10)", "y": "(-10, 10)"}}
+
+
+def with_a_constant(factor):
+    """A constant that is rounded once, of a function whose kernel has no parts."""
+
+    def code(x, y):
+        return torch.special.i1(torch.tensor(5.0, dtype=x.dtype)) * factor + x + y
+
+    return code
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Ruling.AGREE), (1.02, Ruling.DISAGREE)])
+def test_a_constant_that_is_rounded_once_may_be_off_everywhere(factor, verdict):
+    assert outcome_of(with_a_constant(factor), BESSEL, "float16", "value").verdict is verdict
+
+
+PRODUCT = {
+    "formula": "3*x + y",
+    "inputs": {name: {"domain": "(-10, 10)", "shape": [2, 3]} for name in "xy"},
+}
+
+
+def product_with_three(x, y):
+    """Its backward divides the product by each factor, and goes another way while watched."""
+    return torch.stack([x, torch.full_like(x, 3)]).prod(0) + y
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(product_with_three, Ruling.AGREE), (lambda x, y: scaled(lambda z: 3 * z, 1.02)(x) + y,
+                                          Ruling.DISAGREE)],
+)  # fmt: skip
+def test_points_at_which_code_goes_another_way_while_watched_count_in_no_scatter(code, verdict):
+    assert outcome_of(code, PRODUCT, "bfloat16").verdict is verdict
+
+
+SCALED_BESSEL = {"formula": "exp(-abs(x))*besseli(0, x)", "inputs": {"x": "real"}}
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(torch.special.i0e, Ruling.AGREE), (lambda x: torch.special.i0e(x) * 1.03, Ruling.DISAGREE)],
+)
+def test_where_the_formula_gives_nan_in_floats_no_scatter_is_judged(code, verdict):
+    found = outcome_of(code, SCALED_BESSEL, "bfloat16", "value").verdict
+    assert (found is Ruling.DISAGREE) is (verdict is Ruling.DISAGREE)

@@ -117,7 +117,8 @@ class Boxes:
         atol = factor * (truncation + self._rounding(order) / self.steps)
         unseen = factor * self._inaccuracy(order + 1)
         flat = self._size(order) / np.abs(self.points).max(axis=1, initial=1.0)  # of a constant
-        most = LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
+        with np.errstate(invalid="ignore"):  # of balls without an end
+            most = LOOSEST.get(self.dtype.real, 0.0) * np.maximum(largest, flat)
         narrow = atol <= most
         for k in range(3):
             narrow &= self._size(k) <= self.dtype.largest * HEADROOM

@@ -50,6 +50,13 @@ tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
 
+SINGLE_IN_HALF = _names("""
+bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 digamma erf_inv erfcx i0 igamma
+igammac lgamma ndtri polygamma special_bessel_y0 special_bessel_y1 special_modified_bessel_i0
+special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1 zeta
+""")
+"""The same in half precision alone: in float32 they are good to more digits than such a result."""
+
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 """They choose among numbers where they are asked for the largest or smallest."""
 

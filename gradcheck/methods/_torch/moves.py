@@ -24,6 +24,7 @@ from gradcheck.methods._torch.kernels import (
     NEVER_ZERO,
     POLES,
     SINGLE,
+    SINGLE_IN_HALF,
     is_composed,
     is_plain,
     is_readable,
@@ -77,6 +78,8 @@ class Moves(DispatchMode):
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
+        self._is_half = self.finest > torch.finfo(torch.float32).eps
+        self._single = SINGLE | SINGLE_IN_HALF if self._is_half else SINGLE
         self.pattern, self.into_range = pattern, into_range
         self.opaque: dict[str, None] = {}
         self.left = [""] * invocation.count
@@ -91,7 +94,7 @@ class Moves(DispatchMode):
         name = operator_name(function)
         if rounds_nothing(function, name, args, kwargs):
             return function(*args, **kwargs)
-        is_single = name in SINGLE and kwargs.get("alpha", 1) in (1, -1)
+        is_single = name in self._single and kwargs.get("alpha", 1) in (1, -1)
         if not is_single and name not in CONTRACTIONS:
             found = self._taken_apart(function, args, kwargs)
             if found is not NotImplemented:
@@ -161,9 +164,8 @@ class Moves(DispatchMode):
         of its numbers in the dtype, as that of ``glu`` keeps the sigmoid that it takes from 1.
         """
         own = getattr(torch, self.dtype)
-        is_half = self.finest > torch.finfo(torch.float32).eps
         tensors = (each for each in single_values(values) if isinstance(each, Tensor))
-        return own if is_half and any(each.dtype == own for each in tensors) else None
+        return own if self._is_half and any(each.dtype == own for each in tensors) else None
 
     # moves
 
