@@ -177,9 +177,9 @@ def _fitted(array: SampledArray) -> _Fit:
     showing = live & ((error != 0) | (round_to(array.true, array.dtype) != array.true))
     order = np.argsort(-np.where(showing, size, -1.0), axis=None, kind="stable")[: showing.sum()]
     cuts = [order.size // part for part in (256, 64, 16, 4) if order.size // part >= BLOCK]
-    variance, found, there = worst.copy(), [(1e-300, 0.0, 0.0)], order
+    variance, found, there = worst.copy(), [(1e-300, len(variances) - 1.0, 0.0)], order
     for chosen in np.split(order, cuts):
-        if not chosen.size:
+        if chosen.size < BLOCK:  # of whole numbers those alone show that are off
             continue
         some = [each.reshape(-1)[chosen] for each in variances]
         typical = [_typical(each.reshape(len(each), -1)[:, chosen], v)

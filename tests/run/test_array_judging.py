@@ -464,3 +464,34 @@ SCALED_BESSEL = {"formula": "exp(-abs(x))*besseli(0, x)", "inputs": {"x": "real"
 def test_where_the_formula_gives_nan_in_floats_no_scatter_is_judged(code, verdict):
     found = outcome_of(code, SCALED_BESSEL, "bfloat16", "value").verdict
     assert (found is Ruling.DISAGREE) is (verdict is Ruling.DISAGREE)
+
+
+QUOTIENT = {
+    "let": {"q": "x/y"},
+    "formula": "where(q < 0, ceil(q), floor(q))",
+    "inputs": {"x": "(-100, 100)", "y": "[-10, -0.5] | [0.5, 10]"},
+}
+
+
+@pytest.mark.parametrize(("added", "verdict"), [(0, Ruling.AGREE), (1, Ruling.DISAGREE)])
+def test_of_whole_numbers_those_that_are_off_tell_no_scatter(added, verdict):
+    def code(x, y):
+        return torch.div(x, y, rounding_mode="trunc") + added * (x > 50)
+
+    assert outcome_of(code, QUOTIENT, "float16", "value").verdict is verdict
+
+
+SUM = {
+    "formula": "x + y/z",
+    "inputs": {"x": "(-10, 10)", "y": "(-10, 10)", "z": "[1/8, 4]"},
+    "points": 64,
+}
+
+
+@pytest.mark.parametrize(("factor", "convicted"), [(1.0, False), (1.05, True)])
+def test_a_kernel_that_cannot_be_looked_into_errs_as_what_it_is_given(factor, convicted):
+    def code(x, y, z):
+        return torch.addcdiv(x, y, z, value=factor)
+
+    verdict = outcome_of(code, SUM, "float16").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted

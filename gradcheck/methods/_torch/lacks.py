@@ -208,6 +208,7 @@ LACKS = (
     Lack(r"\"[\w.]+\" not implemented for '(?:Half|BFloat16|Complex\w+)'", OTHER_DTYPES),
     Lack(
         r"Low precision dtypes not supported|Unsupported dtype (?:Half|BFloat16)"
+        r"|tensors?, but got (?:Half|BFloat16)"
         r"|MKL FFT doesn't support tensors of type: (?:Half|BFloat16)",
         OTHER_DTYPES,
     ),

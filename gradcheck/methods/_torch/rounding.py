@@ -140,7 +140,9 @@ class Repeated:
         return explained(key, rounding) and rounding.opaque != _SAYS_ELSE
 
     def moved(self, key: AnswerKey) -> Array:
-        """An answer by each pattern; none from code that is opaque.
+        """An answer by each pattern; none from code that says something else when asked again.
+
+        A kernel that cannot be looked into errs as if each number it is given were an ulp away.
 
         Shapes: [patterns, *shape of the answer].
         """
@@ -148,7 +150,7 @@ class Repeated:
         shape = self.answers[key].numbers.shape
         moved = self._moved[:PATTERNS]
         found = [each.numbers[key] for each in moved if key in each.numbers]
-        if self.rounding(key).opaque or any(each.shape != shape for each in found):
+        if self.rounding(key).opaque == _SAYS_ELSE or any(each.shape != shape for each in found):
             found = []
         return np.stack(found) if found else np.zeros((0, *shape))
 
