@@ -9,7 +9,7 @@ from gradcheck.catalog.load import load
 
 REPOSITORY = Path(__file__).parent.parent
 TEXT = (REPOSITORY / "docs" / "field.md").read_text("utf-8")
-ROWS = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| (\d+) \|", TEXT, re.M)
+ROWS = re.findall(r"^\| ([\w-]+) \| ([\d.]+(?:post\d+)?) \| (\d+) \|", TEXT, re.M)
 FILES = sorted((REPOSITORY / "field").glob("*.yaml"))
 PINS = (REPOSITORY / "field" / "requirements.txt").read_text("utf-8").splitlines()
 
