@@ -339,7 +339,8 @@ def _only(place: int, invocation: Invocation) -> tuple[int | None, ...]:
 
 
 def _vjp_of_points(label: str, invocation: Invocation) -> Iterator[Said]:
-    _refuse_hooks(label, invocation)
+    if invocation.own_code:  # no operator of PyTorch's hooks a tensor
+        _refuse_hooks(label, invocation)
     cotangent = cotangent_of(invocation)
     weights = cotangent_tensors(cotangent, invocation)
     pull = vjp(vmap(_function(invocation)), *_beside_others(_inputs(invocation)))[1]

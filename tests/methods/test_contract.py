@@ -338,14 +338,15 @@ class CastBackAndForth(Cast):
         return Wave.backward.__func__(Wave, context, cotangent)
 
 
+def multiplied(context, x, y):
+    context.save_for_backward(x, y)
+    return x @ y
+
+
 class Product(torch.autograd.Function):
     """x @ y, by a forward that autocast rounds."""
 
-    @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
-    def forward(context, x, y):
-        context.save_for_backward(x, y)
-        return x @ y
+    forward = staticmethod(torch.amp.custom_fwd(multiplied, device_type="cpu"))
 
     @staticmethod
     def backward(context, cotangent):
@@ -358,18 +359,9 @@ class ProductBackAndForth(Product):
 
 
 class ProductForOtherDevices(Product):
-    """Says nothing of the CPU, where autocast rounds its product and its backward."""
+    """Says nothing of the CPU, where autocast rounds its product."""
 
-    @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda")
-    def forward(context, x, y):
-        context.save_for_backward(x, y)
-        return x @ y
-
-    @staticmethod
-    def backward(context, cotangent):
-        x, y = context.saved_tensors
-        return cotangent @ y.mT.to(cotangent.dtype), x.mT.to(cotangent.dtype) @ cotangent
+    forward = staticmethod(torch.amp.custom_fwd(multiplied, device_type="cuda"))
 
 
 class Rounded(Cast):
