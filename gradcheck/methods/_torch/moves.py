@@ -106,6 +106,7 @@ class Moves(DispatchMode):
         storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
         terms = _terms(name, args, written) if self.pattern is not None else ()
         if self.pattern is not None:
+            args = self._constants(name, args)
             args, kwargs = self._given(args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
         if name in CASTS and loses_nothing(function, args, result):
@@ -170,17 +171,24 @@ class Moves(DispatchMode):
     # moves
 
     def _given(self, args: Any, kwargs: Any, written: Sequence[Tensor] | None) -> tuple[Any, Any]:
-        """What an operation is given, moved; tensors only where it is known what is written to."""
-        if self._within is not None:
-            args = tuple(self._constant(each) if type(each) is float else each for each in args)
+        """What an operation is given, moved where it is known what is written to."""
         if written is None:
             return args, kwargs
         found: tuple[Any, Any] = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         return found
 
-    def _constant(self, number: float) -> float:
+    def _constants(self, name: str, args: Any) -> Any:
+        """The arguments, with numbers moved that a kernel may round to half precision."""
+        kept = self._within
+        if kept is None and name == "pow":  # its kernels round the exponent
+            kept = self._half_among(args)
+        return args if kept is None else tuple(self._constant(each, kept) for each in args)
+
+    def _constant(self, number: Any, dtype: torch.dtype) -> Any:
         """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
-        kept = torch.empty(1, dtype=self._within).fill_(number)
+        if type(number) is not float:
+            return number
+        kept = torch.empty(1, dtype=dtype).fill_(number)
         if kept.double() == number:
             return number
         moved = number * (1 + int(self._directions(kept)) * self.finest)
