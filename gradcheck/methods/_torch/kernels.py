@@ -49,6 +49,9 @@ hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sin
 tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
+ROUND_NUMBERS = frozenset({"add", "sub", "rsub", "pow"})
+"""Their kernels round a number beside a tensor of half precision to its dtype; ``mul`` and ``div``
+do not."""
 
 SINGLE_IN_HALF = _names("""
 bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 digamma erf_inv erfcx i0 igamma

@@ -23,6 +23,7 @@ from gradcheck.methods._torch.kernels import (
     NEVER_OVERFLOW,
     NEVER_ZERO,
     POLES,
+    ROUND_NUMBERS,
     SINGLE,
     SINGLE_IN_HALF,
     is_composed,
@@ -52,6 +53,8 @@ RANGE_PATTERNS = 4
 _POOL = 1 << 16
 """So many numbers have an order of their own; an operation takes a stretch of them."""
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_FLOATS: frozenset[type] = frozenset({float})
+_NUMBERS: frozenset[type] = frozenset({float, int})
 _STRIDE = 40_503  # odd, so that the stretches of operations begin all over the pool
 
 
@@ -179,19 +182,19 @@ class Moves(DispatchMode):
 
     def _constants(self, name: str, args: Any) -> Any:
         """The arguments, with numbers moved that a kernel may round to half precision."""
-        kept = self._within
-        if kept is None and name == "pow":  # its kernels round the exponent
-            kept = self._half_among(args)
-        return args if kept is None else tuple(self._constant(each, kept) for each in args)
+        kept, kinds = self._within, _FLOATS
+        if name in ROUND_NUMBERS:
+            kept, kinds = kept or self._half_among(args), _NUMBERS
+        if kept is None:
+            return args
+        return tuple(self._constant(each, kept) if type(each) in kinds else each for each in args)
 
-    def _constant(self, number: Any, dtype: torch.dtype) -> Any:
-        """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
-        if type(number) is not float:
-            return number
+    def _constant(self, number: float, dtype: torch.dtype) -> float:
+        """A number of a half-precision kernel, which may keep it in the dtype, moved by as much."""
         kept = torch.empty(1, dtype=dtype).fill_(number)
         if kept.double() == number:
             return number
-        moved = number * (1 + int(self._directions(kept)) * self.finest)
+        moved = number * (1 + int(self._directions(kept)) * self.finest / 2)
         return moved if math.isfinite(moved) else number
 
     def _operand(self, value: Any, written: Sequence[Tensor]) -> Any:
