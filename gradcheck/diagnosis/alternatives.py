@@ -18,6 +18,7 @@ from gradcheck.diagnosis.evidence import Alternative, Evidence
 from gradcheck.diagnosis.faulty_formulas import faulty_formulas
 from gradcheck.diagnosis.miswritten_derivatives import miswritten_derivatives
 from gradcheck.diagnosis.other_constants import other_constants
+from gradcheck.diagnosis.saved_steps import saved_steps
 from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
@@ -94,6 +95,7 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
+        yield from saved_steps(evidence)
         yield from other_constants(evidence)
         yield from miswritten_derivatives(evidence)
         return
@@ -474,10 +476,13 @@ _FEW = 6
 
 
 def _of_inputs(evidence: Evidence) -> Iterator[Alternative]:
-    """A power of an input too many: of each entry, or of a scalar; or a multiple of it added."""
+    """A power of an input too many: of each entry, or of a scalar; or a multiple of it added.
+
+    Or a constant is added to the derivative by one of several inputs.
+    """
     if evidence.query.tangents[0] is not None:
         return
-    ports, size = _inputs(evidence), evidence.true.shape[1]
+    ports, size, side = _inputs(evidence), evidence.true.shape[1], evidence.query.cotangent
     for port, place in zip(ports, _places(ports), strict=True):
         numbers = evidence.points[:, place]
         if size == evidence.points.shape[1]:
@@ -485,6 +490,11 @@ def _of_inputs(evidence: Evidence) -> Iterator[Alternative]:
             added[:, place] = numbers
             text = f"off by a multiple of {port.name}"
             yield Alternative(GuessKind.OFFSET, text, evidence.true, added)
+            if len(ports) > 1 and side is not None and side.shape[1] == 1:
+                added = np.zeros(evidence.true.shape)
+                added[:, place] = side
+                text = f"off by a constant by {port.name}"
+                yield Alternative(GuessKind.OFFSET, text, evidence.true, added)
         if numbers.shape[1] not in (1, size):
             continue
         for power, text in _POWERS:

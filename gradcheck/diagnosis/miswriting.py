@@ -74,14 +74,16 @@ def masks_beside(mask: Array) -> Iterator[tuple[str, Array]]:
     """
     if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
         return
-    yield "left out", np.full(mask.shape, max(mask.flat), dtype=object)
+    least, most = min(mask.flat), max(mask.flat)
+    yield "left out", np.full(mask.shape, most, dtype=object)
+    yield "empty", np.full(mask.shape, least, dtype=object)
     moved = [
         [shifted(mask, axis=axis, off=off, end="the last") for off in (1, -1)]
         for axis in range(mask.ndim)
     ]
     if mask.ndim > 1:
         moved.append([_next_diagonal(mask, off) for off in (1, -1)])
-    found = [mask]
+    found = [mask, np.full(mask.shape, least), np.full(mask.shape, most)]
     for pair in moved:
         for text, other in (
             *(("off by one", each) for each in pair),

@@ -9,6 +9,7 @@ got there are computed at all points.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -172,6 +173,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[Miswriting]]:
     nodes = derivative.graph.nodes
     live = [each for each in derivative.steps if each in derivative.moving]
     sums = [DerivativeSum(derivative, step) for step in live if nodes[step].op == "sum"]
+    sums = [each for each in sums if math.prod(each.shape)]
     yield from map(over_other_axes, sums)
     yield all_over_other_axes(sums)
     yield from (done_otherwise(derivative, step) for step in live)

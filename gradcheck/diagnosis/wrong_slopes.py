@@ -346,7 +346,7 @@ def _weighted(
     """The derivative of a step by an argument, times numbers that have names."""
     (node, k), shape = place, evidence.true.shape
     added = np.stack([weight for _, weight in given])
-    if added.size > _MOST_NUMBERS:
+    if not 0 < added.size <= _MOST_NUMBERS:
         return
     arg = function.graph.nodes[node].args[k]
     graphs = with_input(function, {node: _times_input(function, k)}, function.graph.shape(arg))

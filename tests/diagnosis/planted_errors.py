@@ -25,6 +25,7 @@ Tensors = tuple[Tensor, ...]
 
 
 INDEX = torch.tensor([0, 2, 0, 1, 2, 2])
+COUNTS = torch.tensor([0, 2, 0, 1])
 
 
 def attention(q, k, v, diagonal):
@@ -263,6 +264,31 @@ FUNCTIONS = {
         "{formula: sum(x**3 * w), order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]},"
         " w: {domain: '(-3, 3)', shape: [4]}}}",
         lambda x, w: (x**3 * w).sum(),
+    ),
+    "weighed": Plain(
+        "{formula: '(x - y)**2*stop(exp(y))', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}, y: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y: (x - y) ** 2 * y.detach().exp(),
+    ),
+    "counted": Plain(
+        "{formula: 'where(n < 1, log(1 + exp(x)), x**2 - n*x)', constants: {n: [0, 2, 0, 1]},"
+        " order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x: torch.where(COUNTS < 1, x.exp().log1p(), x**2 - COUNTS * x),
+    ),
+    "circular": Plain(
+        "{formula: 'log(besseli(0, k)) - k*cos(x)', order: 1,"
+        " inputs: {x: '(-3, 3)', k: '(1/4, 5)'}}",
+        lambda x, k: torch.special.i0(k).log() - k * torch.cos(x),
+    ),
+    "symmetric part": Plain(
+        "{formula: 'inv((A + transpose(A, 0, 1))/2) @ b', order: 1,"
+        " inputs: {A: {kind: positive_definite, shape: [2, 2]},"
+        " b: {domain: '(-3, 3)', shape: [2]}}}",
+        lambda a, b: torch.linalg.solve((a + a.mT) / 2, b),
+    ),
+    "volume": Plain(
+        "{formula: sqrt(det(A)), inputs: {A: {kind: positive_definite, shape: [2, 2]}}, order: 1}",
+        lambda a: torch.linalg.det(a).sqrt(),
     ),
 }
 
@@ -1141,7 +1167,18 @@ PLANTED += (
     Planted("a projection on the cotangent", ("direction",), projected_on_the_cotangent,
             ("chain",), ("dy in the place of x/sqrt(",)),
     Planted("a term too many", ("step size",), less_the_quotient,
-            ("term",), ("round(x/s) less x/s",)),
+            ("term",), ("stop(round(x/s)) less x/s",)),
+    Planted("a stop that is none", ("weighed",),
+            instead(lambda x, y: (x - y) ** 2 * torch.exp(y)),
+            ("term",), ("stop(exp(y)) is not held constant",)),
+    Planted("a symmetric part that is none", ("symmetric part",),
+            instead(lambda a, b: torch.linalg.solve(a / 2 + (a.mT - a).detach() / 2 + a / 2, b)),
+            ("moved",), ("the derivative of transpose(A) is not transposed back",)),
+    Planted("one branch everywhere", ("counted",),
+            instead(lambda x: x**2 - COUNTS * x), ("mask",), ("the mask is empty",)),
+    Planted("a constant too many in one input", ("circular",),
+            lambda call: (call.gradients()[0], call.gradients()[1] + call.cotangent),
+            ("offset",), ("off by a constant by k: 1",)),
     Planted("the last row alone", ("scaled",),
             lambda call: (call.gradients()[0], (call.cotangent * torch.tanh(call.inputs[0]))[-1]),
             ("sum",), ("not summed", "the last alone")),
@@ -1162,6 +1199,7 @@ PLANTED += (
 
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
+    Planted("noise in a determinant", ("volume",), noise(0.3), ()),
     Planted("small noise", SOME, noise(0.01), ()),
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))

@@ -233,3 +233,28 @@ def test_entries_of_complex_arrays_are_told_by_both_of_their_parts():
     )  # fmt: skip
     ((_, outcome),) = result.outcomes.items()
     assert str(outcome.guess) == "wrong, only in z[1, :]"
+
+
+# what a double backward does not know of
+
+
+class Normed(torch.autograd.Function):
+    """x over its norm, which the backward keeps."""
+
+    @staticmethod
+    def forward(ctx, x):
+        norm = x.norm()
+        ctx.save_for_backward(x, norm)
+        return x / norm
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, norm = ctx.saved_tensors
+        return grad / norm - x * (grad @ x) / norm**3
+
+
+def test_a_saved_number_that_a_double_backward_takes_for_a_constant_is_named():
+    declaration = "{formula: x/sqrt(sum(x**2)), inputs: {x: {domain: '(1/2, 3)', shape: [3]}}}"
+    wrong = ruled(declaration, "second", function=Normed.apply)
+    told = "sqrt(sum(x**2)) is saved, a constant in the double backward"
+    assert (wrong.verdict, wrong.guess.text) == (Ruling.DISAGREE, told)
