@@ -46,6 +46,12 @@ def smoothed(x, less, more):
     return -(x.log_softmax(1) * ((1 - less) * chosen + more)).sum(1)
 
 
+def correlated(x, y, count):
+    """The product of two normed rows, whose squares are divided by a count."""
+    norms = [torch.sqrt((each**2).sum() / count + 0.25) for each in (x, y)]
+    return x * y / norms[0] / norms[1] + x.mean()
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A function in the formula language, and the same in torch."""
@@ -279,6 +285,11 @@ FUNCTIONS = {
         "{formula: 'log(besseli(0, k)) - k*cos(x)', order: 1,"
         " inputs: {x: '(-3, 3)', k: '(1/4, 5)'}}",
         lambda x, k: torch.special.i0(k).log() - k * torch.cos(x),
+    ),
+    "correlated": Plain(
+        "{formula: 'x*y/sqrt(mean(x**2) + 1/4)/sqrt(mean(y**2) + 1/4) + mean(x)', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [5]}, y: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x, y: correlated(x, y, 5),
     ),
     "symmetric part": Plain(
         "{formula: 'inv((A + transpose(A, 0, 1))/2) @ b', order: 1,"
@@ -1171,6 +1182,9 @@ PLANTED += (
     Planted("a stop that is none", ("weighed",),
             instead(lambda x, y: (x - y) ** 2 * torch.exp(y)),
             ("term",), ("stop(exp(y)) is not held constant",)),
+    Planted("both variances unbiased", ("correlated",),
+            instead(lambda x, y: correlated(x, y, 4)),
+            ("digits",), ("the constant 5 below each root is 4",)),
     Planted("a symmetric part that is none", ("symmetric part",),
             instead(lambda a, b: torch.linalg.solve(a / 2 + (a.mT - a).detach() / 2 + a / 2, b)),
             ("moved",), ("the derivative of transpose(A) is not transposed back",)),
