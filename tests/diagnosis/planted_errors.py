@@ -286,6 +286,15 @@ FUNCTIONS = {
         " inputs: {x: '(-3, 3)', k: '(1/4, 5)'}}",
         lambda x, k: torch.special.i0(k).log() - k * torch.cos(x),
     ),
+    "capped": Plain(
+        "{formula: '3*tanh(x*y/3)', order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3]},"
+        " y: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y: 3 * torch.tanh(x * y / 3),
+    ),
+    "nested": Plain(
+        "{formula: 'sin(exp(x))', order: 1, inputs: {x: {domain: '(-2, 2)', shape: [3]}}}",
+        lambda x: torch.sin(torch.exp(x)),
+    ),
     "correlated": Plain(
         "{formula: 'x*y/sqrt(mean(x**2) + 1/4)/sqrt(mean(y**2) + 1/4) + mean(x)', order: 1,"
         " inputs: {x: {domain: '(-3, 3)', shape: [5]}, y: {domain: '(-3, 3)', shape: [5]}}}",
@@ -449,6 +458,12 @@ def masked_too_soon(call: Call) -> Tensors:
         return scores / scores.sum(1, keepdim=True) @ v
 
     return call.gradients(function=function)
+
+
+def capped_twice(call: Call) -> Tensors:
+    x, y = call.inputs
+    slope = call.cotangent * (1 - (3 * torch.tanh(x * y / 3)) ** 2)
+    return slope * y, slope * x
 
 
 def ties_undivided(call: Call) -> Tensors:
@@ -1182,6 +1197,11 @@ PLANTED += (
     Planted("a stop that is none", ("weighed",),
             instead(lambda x, y: (x - y) ** 2 * torch.exp(y)),
             ("term",), ("stop(exp(y)) is not held constant",)),
+    Planted("a slope of the capped number", ("capped",), capped_twice,
+            ("chain",), ("made of 3*tanh(x*y/3) in the place of its value",)),
+    Planted("a slope at another number", ("nested",),
+            lambda call: (call.cotangent * torch.cos(call.inputs[0]) * call.inputs[0].exp(),),
+            ("chain",), ("made of x in the place of its argument",)),
     Planted("both variances unbiased", ("correlated",),
             instead(lambda x, y: correlated(x, y, 4)),
             ("digits",), ("the constant 5 below each root is 4",)),
