@@ -17,7 +17,7 @@ from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence
 from gradcheck.diagnosis.faulty_formulas import faulty_formulas
 from gradcheck.diagnosis.miswritten_derivatives import miswritten_derivatives
-from gradcheck.diagnosis.other_constants import other_constants
+from gradcheck.diagnosis.other_constants import another_constant, several_constants
 from gradcheck.diagnosis.saved_steps import saved_steps
 from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
@@ -49,6 +49,7 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
         yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
+    yield from (replace(each, in_floats=True) for each in miswritten_derivatives(evidence))
 
 
 def _without_conjugate(evidence: Evidence) -> Iterator[Alternative]:
@@ -96,8 +97,8 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     if query.order != 1:
         yield from faulty_formulas(evidence)
         yield from saved_steps(evidence)
-        yield from other_constants(evidence)
-        yield from miswritten_derivatives(evidence)
+        yield from another_constant(evidence)
+        yield from several_constants(evidence)
         return
     whole = _Whole(evidence)
     if whole.is_complex:
@@ -108,9 +109,9 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_one_slice(evidence)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
-    yield from other_constants(evidence)
+    yield from another_constant(evidence)
     yield from wrong_slopes(evidence)
-    yield from miswritten_derivatives(evidence)
+    yield from several_constants(evidence)
 
 
 # the cotangent and the tangents

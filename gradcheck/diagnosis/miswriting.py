@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
-from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers
-from gradcheck.graph.graph import Graph
+from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers, computed
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.query import Array, Shape
 
 
@@ -51,6 +51,19 @@ class Miswriting:
         others = {step: one[None] for step, one in changed.items()}
         found = some.answers_with(others, self.saved)
         return None if found is None else found[0]
+
+
+def with_operand(
+    node: Operation, k: int, change: Callable[[Numbers], Array], numbers: Numbers
+) -> Array:
+    """A step with other numbers in the place of one of its arguments."""
+    args = [change(numbers) if j == k else numbers[arg] for j, arg in enumerate(node.args)]
+    return computed(node, args)
+
+
+def step_itself(step: int, numbers: Numbers) -> Array:
+    """The numbers of a step."""
+    return numbers[step]
 
 
 def constants_beside(graph: Graph, step: int) -> list[float]:

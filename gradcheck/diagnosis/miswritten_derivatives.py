@@ -35,6 +35,7 @@ from gradcheck.diagnosis.miswritten_sums import (
     written_over,
 )
 from gradcheck.diagnosis.recomputed_steps import recomputed_otherwise
+from gradcheck.diagnosis.unrolled_steps import one_step_off
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners
 
@@ -178,6 +179,7 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[Miswriting]]:
     yield all_over_other_axes(sums)
     yield from (done_otherwise(derivative, step) for step in live)
     yield written_over(derivative, live)
+    yield one_step_off(derivative)
     steps, answers = derivative.named, dict.fromkeys(derivative.answers)
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
         yield moved_by_one(derivative, step)

@@ -49,7 +49,7 @@ _STEADY = 2.0**-8
 """Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
 
-def other_constants(evidence: Evidence) -> Iterator[Alternative]:
+def another_constant(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with another constant, and with one beside a root that was in it."""
     function = GraphFunction.of(evidence.session.variant.formula)
     yield from answered(evidence, _with_added_outside(function))
@@ -60,6 +60,11 @@ def other_constants(evidence: Evidence) -> Iterator[Alternative]:
                 (constant,), base, beside = found
                 text = f"the constant {use.name} is {constant:.6g}{place}"
                 yield _told(text, base, beside, 1)
+
+
+def several_constants(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers of the formula with two other constants, or other numbers in an array of them."""
+    function = GraphFunction.of(evidence.session.variant.formula)
     for own, graphs in (*_with_two(function), *_with_arrays(function)):
         found = _sought(_Sought(evidence, graphs, own))
         if found is not None:

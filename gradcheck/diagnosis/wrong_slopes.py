@@ -411,9 +411,10 @@ def _weights(name: str, numbers: Floats) -> Iterator[tuple[str, Floats]]:
     """What the derivative is multiplied by where a factor is missing, or is there once more."""
     with np.errstate(all="ignore"):
         below = 1 / np.where(numbers == 0, np.nan, numbers)
+        within = f"({name})" if " " in name else name
         for text, factor in (
             (name, numbers),
-            (f"(1 - {name})", _less_than_one(numbers)),
+            (f"(1 - {within})", _less_than_one(numbers)),
             (f"(1 - 1/({name}))", _less_than_one(below)),
         ):
             yield f"a factor of {text} is missing", 1 / np.where(factor == 0, np.nan, factor)

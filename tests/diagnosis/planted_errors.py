@@ -46,6 +46,14 @@ def smoothed(x, less, more):
     return -(x.log_softmax(1) * ((1 - less) * chosen + more)).sum(1)
 
 
+def looped(z, f, h):
+    """The states of a gated loop, the first with them."""
+    states = [h]
+    for gate, new in zip(f.unbind(-1), z.unbind(-1), strict=True):
+        states.append(gate * states[-1] + (1 - gate) * new)
+    return torch.stack(states, -1)
+
+
 def correlated(x, y, count):
     """The product of two normed rows, whose squares are divided by a count."""
     norms = [torch.sqrt((each**2).sum() / count + 0.25) for each in (x, y)]
@@ -295,6 +303,13 @@ FUNCTIONS = {
         "{formula: 'sin(exp(x))', order: 1, inputs: {x: {domain: '(-2, 2)', shape: [3]}}}",
         lambda x: torch.sin(torch.exp(x)),
     ),
+    "loop": Plain(
+        "{let: {h1: 'f[0]*h + (1 - f[0])*z[0]', h2: 'f[1]*h1 + (1 - f[1])*z[1]',"
+        " h3: 'f[2]*h2 + (1 - f[2])*z[2]'}, formula: '[o[0]*h1, o[1]*h2, o[2]*h3]', order: 1,"
+        " inputs: {z: {domain: '(-3, 3)', shape: [3]}, f: {domain: '(0, 1)', shape: [3]},"
+        " o: {domain: '(-3, 3)', shape: [3]}, h: '(-3, 3)'}}",
+        lambda z, f, o, h: o * looped(z, f, h)[..., 1:],
+    ),
     "correlated": Plain(
         "{formula: 'x*y/sqrt(mean(x**2) + 1/4)/sqrt(mean(y**2) + 1/4) + mean(x)', order: 1,"
         " inputs: {x: {domain: '(-3, 3)', shape: [5]}, y: {domain: '(-3, 3)', shape: [5]}}}",
@@ -458,6 +473,13 @@ def masked_too_soon(call: Call) -> Tensors:
         return scores / scores.sum(1, keepdim=True) @ v
 
     return call.gradients(function=function)
+
+
+def read_too_early(call: Call) -> Tensors:
+    """The gradient by what each state is multiplied with is made of the one before."""
+    z, f, _, h = call.inputs
+    by_z, by_f, _, by_h = call.gradients()
+    return by_z, by_f, call.cotangent * looped(z, f, h)[..., :-1], by_h
 
 
 def capped_twice(call: Call) -> Tensors:
@@ -1202,6 +1224,8 @@ PLANTED += (
     Planted("a slope at another number", ("nested",),
             lambda call: (call.cotangent * torch.cos(call.inputs[0]) * call.inputs[0].exp(),),
             ("chain",), ("made of x in the place of its argument",)),
+    Planted("the state before", ("loop",), read_too_early,
+            ("moved",), ("each state is that of the step before",)),
     Planted("both variances unbiased", ("correlated",),
             instead(lambda x, y: correlated(x, y, 4)),
             ("digits",), ("the constant 5 below each root is 4",)),
