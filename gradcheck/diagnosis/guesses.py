@@ -47,11 +47,11 @@ class _Fit:
 def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     """Return what kind of error it looks like; None where nothing fits."""
     failing = [each for each in evidence if each.fails.any()]
-    if not failing:
-        return _of_low_precision(evidence)
     tried = _Remembered(_of_all(failing))
     ports = _Ports(failing, tried)
     with np.errstate(all="ignore"):  # alternatives may leave the range
+        if not failing:
+            return _of_low_precision(evidence)
         return (
             _without_number(failing)
             or _left_over(failing)

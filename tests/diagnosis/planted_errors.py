@@ -1166,7 +1166,7 @@ PLANTED += (
             with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(1, keepdim=True).roll(1, 0)),
             ("moved",), ("one place late", "a sum")),
     Planted("exp(-x**2), not of its half", ("gelu",), gelu_by(-1.0, 2 * math.pi),
-            ("chain",), ("x in the place of x/sqrt(2)",)),
+            ("chain",), ("x in the place of its argument: in erf",)),
     Planted("an average one step late", ("averaged",), averaged_with(1),
             ("moved",), ("one place early", "the derivative")),
     Planted("an average one step early", ("averaged",), averaged_with(-1),
@@ -1340,7 +1340,8 @@ def guess_of(
 ) -> Guess | None:
     """What is guessed of the function with that gradient, from so many points and ordinary ones."""
     case = case_of(plain.declaration, planted(plain, act))
-    check = check_of(case, "reverse", dtype if dtype in case.dtypes else case.dtypes[0])
+    own = case.dtypes[0]
+    check = check_of(case, "reverse", own if own.startswith("complex") else dtype)
     session, effort = session_of(check), RunOptions(points)
     first = single(session.planned(effort)[0].points, 0)
     asked = [Asked(first, 0, unmeasured=ALL_CALLS)]
