@@ -32,8 +32,10 @@ _ASKED = "reverse over reverse"
 
 def saved_steps(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of a backward derived again in which one step of the formula is held constant."""
-    tangent, *others = evidence.query.tangents
-    if evidence.query.order != 2 or tangent is None or others != [None]:
+    if evidence.query.order != 2:
+        return
+    tangent, free = evidence.query.tangents
+    if tangent is None or free is not None:
         return
     formula = rewritten(GraphFunction.of(evidence.session.variant.formula), {})
     slope = _slope(formula)
