@@ -17,7 +17,8 @@ from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence
 from gradcheck.diagnosis.faulty_formulas import faulty_formulas
 from gradcheck.diagnosis.miswritten_derivatives import miswritten_derivatives
-from gradcheck.diagnosis.other_constants import other_constants
+from gradcheck.diagnosis.other_constants import another_constant, several_constants
+from gradcheck.diagnosis.saved_steps import saved_steps
 from gradcheck.diagnosis.wrong_slopes import wrong_slopes
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
@@ -48,6 +49,7 @@ def alternatives(evidence: Evidence) -> Iterator[Alternative]:
     for along in evidence.directions():
         yield Alternative(GuessKind.CONSTANT, "the same at every point", zero, along)
         yield Alternative(GuessKind.OFFSET, "off by a constant", true, along)
+    yield from (replace(each, in_floats=True) for each in miswritten_derivatives(evidence))
 
 
 def _without_conjugate(evidence: Evidence) -> Iterator[Alternative]:
@@ -94,8 +96,9 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_rounded_inputs(evidence)
     if query.order != 1:
         yield from faulty_formulas(evidence)
-        yield from other_constants(evidence)
-        yield from miswritten_derivatives(evidence)
+        yield from saved_steps(evidence)
+        yield from another_constant(evidence)
+        yield from several_constants(evidence)
         return
     whole = _Whole(evidence)
     if whole.is_complex:
@@ -106,9 +109,9 @@ def _of_order(evidence: Evidence) -> Iterator[Alternative]:
     yield from _of_one_slice(evidence)
     yield from faulty_formulas(evidence)
     yield from _of_inputs(evidence)
-    yield from other_constants(evidence)
+    yield from another_constant(evidence)
     yield from wrong_slopes(evidence)
-    yield from miswritten_derivatives(evidence)
+    yield from several_constants(evidence)
 
 
 # the cotangent and the tangents
@@ -474,10 +477,13 @@ _FEW = 6
 
 
 def _of_inputs(evidence: Evidence) -> Iterator[Alternative]:
-    """A power of an input too many: of each entry, or of a scalar; or a multiple of it added."""
+    """A power of an input too many: of each entry, or of a scalar; or a multiple of it added.
+
+    Or a constant is added to the derivative by one of several inputs.
+    """
     if evidence.query.tangents[0] is not None:
         return
-    ports, size = _inputs(evidence), evidence.true.shape[1]
+    ports, size, side = _inputs(evidence), evidence.true.shape[1], evidence.query.cotangent
     for port, place in zip(ports, _places(ports), strict=True):
         numbers = evidence.points[:, place]
         if size == evidence.points.shape[1]:
@@ -485,6 +491,11 @@ def _of_inputs(evidence: Evidence) -> Iterator[Alternative]:
             added[:, place] = numbers
             text = f"off by a multiple of {port.name}"
             yield Alternative(GuessKind.OFFSET, text, evidence.true, added)
+            if len(ports) > 1 and side is not None and side.shape[1] == 1:
+                added = np.zeros(evidence.true.shape)
+                added[:, place] = side
+                text = f"off by a constant by {port.name}"
+                yield Alternative(GuessKind.OFFSET, text, evidence.true, added)
         if numbers.shape[1] not in (1, size):
             continue
         for power, text in _POWERS:

@@ -49,8 +49,40 @@ def faulty_formulas(evidence: Evidence) -> Iterator[Alternative]:
             else:
                 beside = partial(evaluated, other, evidence.query, evidence.moved_points)
                 yield Alternative(kind, told, base, beside=beside)
-    for others in (_with_other_masks, _with_one_use, _with_one_index, _without_derivatives_of_each):
+    for others in (
+        _without_stops,
+        _without_transposes,
+        _with_other_masks,
+        _with_one_use,
+        _with_one_index,
+        _without_derivatives_of_each,
+    ):
         yield from answered(evidence, others(function))
+
+
+def _without_stops(function: GraphFunction) -> Iterator[Faulty]:
+    """What the formula holds constant has its derivative: at one place, or at all."""
+    stops = [each for each in live_steps(function) if function.graph.nodes[each].op == "detach"]
+    for stop in stops:
+        text = f"{text_of(function.graph, stop)} is not held constant"
+        yield GuessKind.TERM, text, rewritten(function, {stop: _passed_through})
+    if len(stops) > 1:
+        changes = dict.fromkeys(stops, _passed_through)
+        yield GuessKind.TERM, "no stop(...) is held constant", rewritten(function, changes)
+
+
+def _without_transposes(function: GraphFunction) -> Iterator[Faulty]:
+    """The derivative of a transposed matrix is not transposed back."""
+    for node in live_steps(function):
+        if function.graph.nodes[node].op == "transpose":
+            other = sloped(function, node, 0, lambda _graph, _step, moved: moved)
+            if other is not None:
+                text = f"the derivative of {text_of(function.graph, node)} is not transposed back"
+                yield GuessKind.MOVED, text, other
+
+
+def _passed_through(_graph: Graph, _number: int, args: list[int]) -> int:
+    return args[0]
 
 
 def _without_derivatives_of_each(function: GraphFunction) -> Iterator[Faulty]:
@@ -68,11 +100,19 @@ def _without_derivatives_of_each(function: GraphFunction) -> Iterator[Faulty]:
 
 
 def _with_slope_one(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
+    if function.graph.nodes[node].op in _WITHOUT_SLOPE:
+        return None
     return sloped(function, node, k, lambda _graph, _step, moved: moved)
 
 
 def _with_its_value(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
+    if function.graph.nodes[node].op in _WITHOUT_SLOPE:
+        return None
     return sloped(function, node, k, lambda graph, step, moved: graph.mul(step, moved))
+
+
+_WITHOUT_SLOPE = frozenset({"detach", "transpose"})
+"""Steps that nobody writes a factor for; what is wrong of them is told in words of its own."""
 
 
 def _left_out(function: GraphFunction, node: int, k: int) -> GraphFunction | None:

@@ -47,16 +47,17 @@ class _Fit:
 def guess_kind(evidence: Sequence[Evidence]) -> Guess | None:
     """Return what kind of error it looks like; None where nothing fits."""
     failing = [each for each in evidence if each.fails.any()]
-    if not failing:
-        return None
     tried = _Remembered(_of_all(failing))
     ports = _Ports(failing, tried)
     with np.errstate(all="ignore"):  # alternatives may leave the range
+        if not failing:
+            return _of_low_precision(evidence)
         return (
             _without_number(failing)
             or _left_over(failing)
             or _undivided(failing)
             or _explained(failing, tried)
+            or _of_low_precision(evidence)
             or ports.guess(partly=False)
             or _explained(failing, _of_each_entry(failing))
             or _roughly(failing, tried)
@@ -171,6 +172,29 @@ _STEP, _ALIKE, _MOST_TIED = 2.0**-12, 1e-2, 64
 
 
 # alternatives
+
+
+def _of_low_precision(evidence: Sequence[Evidence]) -> Guess | None:
+    """What explains, beside the few numbers that fail there by themselves, all that are far off."""
+    if not evidence:
+        return None
+    dtype = evidence[0].session.dtype
+    if dtype.unit_roundoff < _LOW:
+        return None
+    off = [
+        each.usable & (np.abs(each.got - each.true) > _FAR * dtype.unit_roundoff * _row_size(each))
+        for each in evidence
+    ]
+    pairs = zip(evidence, off, strict=True)
+    wider = [replace(each, fails=each.fails | far) for each, far in pairs]
+    wider = [each for each in wider if each.fails.any()]
+    return _explained(wider, _of_all(wider)) if wider else None
+
+
+_LOW = 2.0**-12
+"""The unit roundoff of half precision is larger, that of float32 smaller."""
+_FAR = 16.0
+"""Units of rounding of a row's largest number, beyond which right code is rarely off."""
 
 
 def _roughly(evidence: Sequence[Evidence], tried: Iterable[_Tried]) -> Guess | None:
@@ -326,11 +350,14 @@ def _fitted(evidence: Sequence[Evidence], several: Sequence[Alternative]) -> tup
 
 
 def _tolerance(evidence: Evidence, line: Floats, *, roughly: bool = False) -> Floats:
-    """How far an explained number may be off: by rounding, and a share of its error at most."""
+    """How far an explained number may be off: by rounding, and a share of its error at most.
+
+    Half an ulp it may always be off: no answer is nearer.
+    """
     dtype = evidence.session.dtype
     size = np.maximum(np.abs(line), np.abs(evidence.got))
     rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
-    least = dtype.smallest_subnormal
+    least = np.maximum(dtype.unit_roundoff * np.abs(evidence.got), dtype.smallest_subnormal)
     share = _SHARE * np.abs(evidence.got - evidence.true)
     if roughly:
         return np.asarray(share)

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from gradcheck.answer import Floats, GuessKind
-from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers
-from gradcheck.graph.graph import Graph
+from gradcheck.diagnosis.derivative_steps import ComputedSteps, Numbers, computed
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.query import Array, Shape
 
 
@@ -53,6 +53,19 @@ class Miswriting:
         return None if found is None else found[0]
 
 
+def with_operand(
+    node: Operation, k: int, change: Callable[[Numbers], Array], numbers: Numbers
+) -> Array:
+    """A step with other numbers in the place of one of its arguments."""
+    args = [change(numbers) if j == k else numbers[arg] for j, arg in enumerate(node.args)]
+    return computed(node, args)
+
+
+def step_itself(step: int, numbers: Numbers) -> Array:
+    """The numbers of a step."""
+    return numbers[step]
+
+
 def constants_beside(graph: Graph, step: int) -> list[float]:
     """The numbers that a constant may be mistaken for; none where it is not one number."""
     number = graph.number(step)
@@ -74,14 +87,16 @@ def masks_beside(mask: Array) -> Iterator[tuple[str, Array]]:
     """
     if mask.ndim == 0 or not ((mask == 0) | (mask == 1)).all() or len(set(mask.flat)) != 2:
         return
-    yield "left out", np.full(mask.shape, max(mask.flat), dtype=object)
+    least, most = min(mask.flat), max(mask.flat)
+    yield "left out", np.full(mask.shape, most, dtype=object)
+    yield "empty", np.full(mask.shape, least, dtype=object)
     moved = [
         [shifted(mask, axis=axis, off=off, end="the last") for off in (1, -1)]
         for axis in range(mask.ndim)
     ]
     if mask.ndim > 1:
         moved.append([_next_diagonal(mask, off) for off in (1, -1)])
-    found = [mask]
+    found = [mask, np.full(mask.shape, least), np.full(mask.shape, most)]
     for pair in moved:
         for text, other in (
             *(("off by one", each) for each in pair),

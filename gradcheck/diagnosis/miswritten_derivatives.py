@@ -9,6 +9,7 @@ got there are computed at all points.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ from gradcheck.diagnosis.miswritten_sums import (
     written_over,
 )
 from gradcheck.diagnosis.recomputed_steps import recomputed_otherwise
+from gradcheck.diagnosis.unrolled_steps import one_step_off
 from gradcheck.judge.judge import Mask
 from gradcheck.query import Array, Query, owners
 
@@ -172,10 +174,12 @@ def _ways(derivative: DerivativeSteps) -> Iterator[Iterator[Miswriting]]:
     nodes = derivative.graph.nodes
     live = [each for each in derivative.steps if each in derivative.moving]
     sums = [DerivativeSum(derivative, step) for step in live if nodes[step].op == "sum"]
+    sums = [each for each in sums if math.prod(each.shape)]
     yield from map(over_other_axes, sums)
     yield all_over_other_axes(sums)
     yield from (done_otherwise(derivative, step) for step in live)
     yield written_over(derivative, live)
+    yield one_step_off(derivative)
     steps, answers = derivative.named, dict.fromkeys(derivative.answers)
     for step in [*(each for each in answers if each in derivative.moving), *steps]:
         yield moved_by_one(derivative, step)

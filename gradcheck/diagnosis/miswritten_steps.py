@@ -11,7 +11,13 @@ import numpy as np
 
 from gradcheck.answer import GuessKind
 from gradcheck.diagnosis.derivative_steps import DerivativeSteps, Numbers, computed
-from gradcheck.diagnosis.miswriting import Miswriting, constants_beside, moves
+from gradcheck.diagnosis.miswriting import (
+    Miswriting,
+    constants_beside,
+    moves,
+    step_itself,
+    with_operand,
+)
 from gradcheck.graph.graph import Frozen, Graph, Operation
 from gradcheck.query import Array, Shape
 from gradcheck.run.rewriting import text_of
@@ -111,7 +117,7 @@ def kept_otherwise(derivative: DerivativeSteps, step: int) -> Iterator[Miswritin
         if alike and other != step:
             name, own = text_of(graph, other), text_of(graph, step)
             text = f"{name} is kept in the place of {own}"
-            yield Miswriting(GuessKind.CHAIN, text, step, partial(_step_itself, other))
+            yield Miswriting(GuessKind.CHAIN, text, step, partial(step_itself, other))
 
 
 def with_other_operands(derivative: DerivativeSteps, step: int) -> Iterator[Miswriting]:
@@ -120,7 +126,7 @@ def with_other_operands(derivative: DerivativeSteps, step: int) -> Iterator[Misw
     for k, arg in enumerate(node.args):
         for kind, text, change in _others(derivative, step, arg):
             told = f"{text}: in the derivative, in {text_of(graph, step)}"
-            yield Miswriting(kind, told, step, partial(_with_operand, node, k, change))
+            yield Miswriting(kind, told, step, partial(with_operand, node, k, change))
 
 
 _Other = tuple[GuessKind, str, Callable[[Numbers], Array]]
@@ -150,7 +156,7 @@ def _others(derivative: DerivativeSteps, step: int, arg: int) -> Iterator[_Other
 
 def _with_another(graph: Graph, arg: int, other: int) -> Iterator[_Other]:
     own, name = text_of(graph, arg), text_of(graph, other)
-    yield GuessKind.CHAIN, f"{name} in the place of {own}", partial(_step_itself, other)
+    yield GuessKind.CHAIN, f"{name} in the place of {own}", partial(step_itself, other)
     for sign, told in ((1, f"{name} is added to {own}"), (-1, f"{own} less {name}")):
         yield GuessKind.TERM, told, partial(_sum_of_two, arg, other, sign)
 
@@ -175,16 +181,16 @@ def with_other_factors(derivative: DerivativeSteps, step: int) -> Iterator[Miswr
         if _is_spread(graph.shape(each), shape)
     ]
     for one in pool:
-        made, factor = partial(_step_itself, one), text_of(graph, one)
+        made, factor = partial(step_itself, one), text_of(graph, one)
         for text, pair in (("missing", (made, _one)), ("too many", (_one, made))):
             told = f"a factor of {factor} is {text}: in the derivative, in {name}"
             yield Miswriting(GuessKind.CHAIN, told, step, partial(_exchanged, step, *pair))
     for one, other in itertools.permutations(pool, 2) if len(pool) <= _MOST_IN_PAIRS else ():
         told = f"{text_of(graph, other)} in the place of {text_of(graph, one)}"
-        make = partial(_exchanged, step, partial(_step_itself, one), partial(_step_itself, other))
+        make = partial(_exchanged, step, partial(step_itself, one), partial(step_itself, other))
         yield Miswriting(GuessKind.CHAIN, f"{told}: in the derivative, in {name}", step, make)
     for one in pool:
-        own = partial(_step_itself, one)
+        own = partial(step_itself, one)
         for text, move in moves(graph.shape(one)):
             moved = partial(_moved_step, one, move)
             told = f"{text_of(graph, one)} in the derivative, in {name}"
@@ -236,13 +242,6 @@ def _sum_of_two(a: int, b: int, sign: int, numbers: Numbers) -> Array:
     return np.asarray(numbers[a] + sign * numbers[b])
 
 
-def _with_operand(
-    node: Operation, k: int, change: Callable[[Numbers], Array], numbers: Numbers
-) -> Array:
-    args = [change(numbers) if j == k else numbers[arg] for j, arg in enumerate(node.args)]
-    return computed(node, args)
-
-
 def _filled(shape: Shape, number: float, _numbers: Numbers) -> Array:
     return np.full((1, *shape), number)
 
@@ -253,7 +252,3 @@ def _times(factor: float, arg: int, numbers: Numbers) -> Array:
 
 def _squared(arg: int, numbers: Numbers) -> Array:
     return numbers[arg] ** 2
-
-
-def _step_itself(step: int, numbers: Numbers) -> Array:
-    return numbers[step]

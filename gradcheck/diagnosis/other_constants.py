@@ -49,7 +49,7 @@ _STEADY = 2.0**-8
 """Of its error, that an answer may move where its point moves by ulps; else it says nothing."""
 
 
-def other_constants(evidence: Evidence) -> Iterator[Alternative]:
+def another_constant(evidence: Evidence) -> Iterator[Alternative]:
     """Answers of the formula with another constant, and with one beside a root that was in it."""
     function = GraphFunction.of(evidence.session.variant.formula)
     yield from answered(evidence, _with_added_outside(function))
@@ -60,6 +60,11 @@ def other_constants(evidence: Evidence) -> Iterator[Alternative]:
                 (constant,), base, beside = found
                 text = f"the constant {use.name} is {constant:.6g}{place}"
                 yield _told(text, base, beside, 1)
+
+
+def several_constants(evidence: Evidence) -> Iterator[Alternative]:
+    """Answers of the formula with two other constants, or other numbers in an array of them."""
+    function = GraphFunction.of(evidence.session.variant.formula)
     for own, graphs in (*_with_two(function), *_with_arrays(function)):
         found = _sought(_Sought(evidence, graphs, own))
         if found is not None:
@@ -87,7 +92,7 @@ class _Use:
 
 
 def _uses(function: GraphFunction) -> list[_Use]:
-    """Each constant wherever it is used, and in each step alone where there are several."""
+    """Each constant wherever it is used; of several steps in each alone, and right below roots."""
     graph, live = function.graph, {*live_steps(function), *function.inputs}
     conditions = {
         node
@@ -103,14 +108,29 @@ def _uses(function: GraphFunction) -> list[_Use]:
     if not 0 < len(found) <= _MOST_CONSTANTS:
         return []
     numbers = values_of(function, list(found), np.zeros((1, function.size)))
-    uses = []
+    uses, below_roots = [], _below_roots(function)
     for (node, steps), number in zip(found.items(), numbers, strict=True):
         value, name = float(number.reshape(-1)[0]), text_of(graph, node)
         uses.append(_Use(node, value, name, frozenset(steps), everywhere=True))
         for step in sorted(steps) if len(steps) > 1 else ():
             alone = f"{name} in {text_of(graph, step)}"
             uses.append(_Use(node, value, alone, frozenset({step}), everywhere=False))
+        if 1 < len(below_roots & steps) < len(steps):
+            below = f"{name} below each root"
+            uses.append(_Use(node, value, below, below_roots & steps, everywhere=False))
     return uses
+
+
+def _below_roots(function: GraphFunction) -> frozenset[int]:
+    """What roots are taken of, and what is added up in it: variances and squared norms."""
+    nodes, found = function.graph.nodes, set[int]()
+    left = [nodes[each].args[0] for each in live_steps(function) if nodes[each].op == "sqrt"]
+    while left:
+        step = left.pop()
+        if nodes[step].op == "add" or nodes[step].op in THROUGH:
+            left += nodes[step].args
+        found.add(step)
+    return frozenset(found)
 
 
 def _without_broadcast(graph: Graph, node: int) -> int:

@@ -16,11 +16,14 @@ from gradcheck.answer import Floats, GuessKind
 from gradcheck.diagnosis.evidence import Alternative, Evidence, Faulty, answered
 from gradcheck.errors import ExpressionError
 from gradcheck.graph.derivatives import ARGUMENT_NAMES, NoDerivative, local_derivative
-from gradcheck.graph.graph import Graph
+from gradcheck.graph.graph import Graph, Operation
 from gradcheck.graph.lower import Lowering
 from gradcheck.language.nodes import Binary, Call, Node, Unary
 from gradcheck.ops.table import OPERATORS, PRIVATE
+from gradcheck.query import Port
 from gradcheck.reference.derivative_graphs import GraphFunction
+from gradcheck.reference.float_arrays import FloatAlgebra
+from gradcheck.reference.interpret import evaluate
 from gradcheck.run.rewriting import (
     THROUGH,
     Rewrite,
@@ -250,12 +253,17 @@ def _rewritten_or_none(
 @cache
 def _miswritten(operator: str, k: int) -> tuple[Node, ...]:
     """The operator's derivative, in our form and in PyTorch's, with one part of it altered."""
-    try:
-        forms = [local_derivative(operator, k, cancelling=each) for each in (False, True)]
-    except NoDerivative:
-        return ()
+    forms = _forms(operator, k)
     found = dict.fromkeys(each for form in forms for each in _altered(form))
     return tuple(each for each in found if each not in forms)
+
+
+def _forms(operator: str, k: int) -> list[Node]:
+    """The operator's derivative, in our form and in PyTorch's; none where it has none."""
+    try:
+        return [local_derivative(operator, k, cancelling=each) for each in (False, True)]
+    except NoDerivative:
+        return []
 
 
 def _altered(tree: Node) -> Iterator[Node]:
@@ -333,6 +341,7 @@ def _with_factors(function: GraphFunction, evidence: Evidence) -> Iterator[Alter
             if _fits(own.shape[1:], shape)
             for text, weight in _weights(name, own)
         ]
+        given += _slopes_elsewhere(function, node, names, numbers, evidence.points)
         if given and is_moving(function, function.graph.nodes[node].args[k]):
             yield from _weighted(function, evidence, (node, k), given)
 
@@ -346,7 +355,7 @@ def _weighted(
     """The derivative of a step by an argument, times numbers that have names."""
     (node, k), shape = place, evidence.true.shape
     added = np.stack([weight for _, weight in given])
-    if added.size > _MOST_NUMBERS:
+    if not 0 < added.size <= _MOST_NUMBERS:
         return
     arg = function.graph.nodes[node].args[k]
     graphs = with_input(function, {node: _times_input(function, k)}, function.graph.shape(arg))
@@ -356,13 +365,56 @@ def _weighted(
         yield Alternative(GuessKind.CHAIN, told, base.reshape(shape), partial=True)
 
 
+def _slopes_elsewhere(
+    function: GraphFunction,
+    node: int,
+    names: Sequence[str],
+    numbers: Sequence[Floats],
+    points: Floats,
+) -> Iterator[tuple[str, Floats]]:
+    """What the derivative is multiplied by where it is made of another number.
+
+    Of a function of one number, in the place of its argument or of its value.
+    """
+    found = function.graph.nodes[node]
+    if found.op not in OPERATORS or OPERATORS[found.op].arity != 1:
+        return
+    forms = dict.fromkeys(_forms(found.op, 0))
+    x, y = (
+        each.reshape(len(points), -1) for each in values_of(function, [*found.args, node], points)
+    )
+    for name, own in zip(names, numbers, strict=True):
+        if own.shape[1:] != found.shape:
+            continue
+        other = own.reshape(len(points), -1)
+        told = f"made of {name} in the place of its"
+        for form in forms:
+            with np.errstate(all="ignore"):
+                slope = _slope_of(form, found, x, y)
+                elsewhere = _slope_of(form, found, other, FloatAlgebra().of(found, [other]))
+                yield f"{told} argument", elsewhere / slope
+                yield f"{told} value", _slope_of(form, found, x, other) / slope
+
+
+def _slope_of(form: Node, step: Operation, x: Floats, y: Floats) -> Floats:
+    """A local derivative in float64, of an argument and a value."""
+    graph = Graph()
+    scope = {name: graph.input(Port(name, (), "real")) for name in ("x", "y")}
+    if isinstance(step.attr, int):
+        scope["n"] = graph.constant(step.attr)
+    slope = Lowering(graph, scope, private=PRIVATE).value(form)
+    (found,) = evaluate(graph, [slope], [x.reshape(-1), y.reshape(-1)], FloatAlgebra())
+    return np.broadcast_to(found, x.size).reshape(x.shape)
+
+
 def _weights(name: str, numbers: Floats) -> Iterator[tuple[str, Floats]]:
     """What the derivative is multiplied by where a factor is missing, or is there once more."""
     with np.errstate(all="ignore"):
         below = 1 / np.where(numbers == 0, np.nan, numbers)
+        within = f"({name})" if " " in name else name
         for text, factor in (
             (name, numbers),
-            (f"(1 - {name})", _less_than_one(numbers)),
+            (f"(1 - {within})", _less_than_one(numbers)),
             (f"(1 - 1/({name}))", _less_than_one(below)),
         ):
             yield f"a factor of {text} is missing", 1 / np.where(factor == 0, np.nan, factor)

@@ -523,6 +523,14 @@ def _function(node: Operation) -> Callable[..., Any]:
 
 
 def _by_balls(node: Operation, numbers: Sequence[Array]) -> Array:
+    """A function of one number of each number once: many points are often the same again."""
+    if len(numbers) != 1:
+        return _each_by_balls(node, numbers)
+    once, places = np.unique(numbers[0], return_inverse=True)
+    return np.asarray(_each_by_balls(node, [once])[places].reshape(numbers[0].shape))
+
+
+def _each_by_balls(node: Operation, numbers: Sequence[Array]) -> Array:
     with working(_BALL_BITS, exact=False):
         balls = elementwise_balls(node, [lift(x) for x in np.broadcast_arrays(*numbers)])
     if node.kind != "complex":

@@ -216,7 +216,7 @@ def _text(graph: Graph, node: int, depth: int) -> str:
     if depth == 0:
         return "..."
     args = [_text(graph, arg, depth - 1) for arg in found.args]
-    if found.op in THROUGH:
+    if found.op in THROUGH - {"detach"}:
         return args[0]
     if found.op in _INFIX:
         return _INFIX[found.op].join(map(_grouped, args))
@@ -235,7 +235,7 @@ def _constant_text(found: Operation) -> str:
     return "[...]" if number is None else f"{number:.6g}"
 
 
-_NAMES = {"gather": "part", "scatter": "spread"}
+_NAMES = {"detach": "stop", "gather": "part", "scatter": "spread"}
 
 
 def _grouped(text: str) -> str:

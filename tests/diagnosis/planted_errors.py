@@ -25,6 +25,7 @@ Tensors = tuple[Tensor, ...]
 
 
 INDEX = torch.tensor([0, 2, 0, 1, 2, 2])
+COUNTS = torch.tensor([0, 2, 0, 1])
 
 
 def attention(q, k, v, diagonal):
@@ -43,6 +44,20 @@ def smoothed(x, less, more):
     """Cross-entropy with targets of 1 - ``less`` + ``more``, and ``more`` elsewhere."""
     chosen = x.new_tensor([[1, 0, 0, 0], [0, 0, 1, 0]])
     return -(x.log_softmax(1) * ((1 - less) * chosen + more)).sum(1)
+
+
+def looped(z, f, h):
+    """The states of a gated loop, the first with them."""
+    states = [h]
+    for gate, new in zip(f.unbind(-1), z.unbind(-1), strict=True):
+        states.append(gate * states[-1] + (1 - gate) * new)
+    return torch.stack(states, -1)
+
+
+def correlated(x, y, count):
+    """The product of two normed rows, whose squares are divided by a count."""
+    norms = [torch.sqrt((each**2).sum() / count + 0.25) for each in (x, y)]
+    return x * y / norms[0] / norms[1] + x.mean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +279,52 @@ FUNCTIONS = {
         " w: {domain: '(-3, 3)', shape: [4]}}}",
         lambda x, w: (x**3 * w).sum(),
     ),
+    "weighed": Plain(
+        "{formula: '(x - y)**2*stop(exp(y))', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [3]}, y: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y: (x - y) ** 2 * y.detach().exp(),
+    ),
+    "counted": Plain(
+        "{formula: 'where(n < 1, log(1 + exp(x)), x**2 - n*x)', constants: {n: [0, 2, 0, 1]},"
+        " order: 1, inputs: {x: {domain: '(-3, 3)', shape: [4]}}}",
+        lambda x: torch.where(COUNTS < 1, x.exp().log1p(), x**2 - COUNTS * x),
+    ),
+    "circular": Plain(
+        "{formula: 'log(besseli(0, k)) - k*cos(x)', order: 1,"
+        " inputs: {x: '(-3, 3)', k: '(1/4, 5)'}}",
+        lambda x, k: torch.special.i0(k).log() - k * torch.cos(x),
+    ),
+    "capped": Plain(
+        "{formula: '3*tanh(x*y/3)', order: 1, inputs: {x: {domain: '(-3, 3)', shape: [3]},"
+        " y: {domain: '(-3, 3)', shape: [3]}}}",
+        lambda x, y: 3 * torch.tanh(x * y / 3),
+    ),
+    "nested": Plain(
+        "{formula: 'sin(exp(x))', order: 1, inputs: {x: {domain: '(-2, 2)', shape: [3]}}}",
+        lambda x: torch.sin(torch.exp(x)),
+    ),
+    "loop": Plain(
+        "{let: {h1: 'f[0]*h + (1 - f[0])*z[0]', h2: 'f[1]*h1 + (1 - f[1])*z[1]',"
+        " h3: 'f[2]*h2 + (1 - f[2])*z[2]'}, formula: '[o[0]*h1, o[1]*h2, o[2]*h3]', order: 1,"
+        " inputs: {z: {domain: '(-3, 3)', shape: [3]}, f: {domain: '(0, 1)', shape: [3]},"
+        " o: {domain: '(-3, 3)', shape: [3]}, h: '(-3, 3)'}}",
+        lambda z, f, o, h: o * looped(z, f, h)[..., 1:],
+    ),
+    "correlated": Plain(
+        "{formula: 'x*y/sqrt(mean(x**2) + 1/4)/sqrt(mean(y**2) + 1/4) + mean(x)', order: 1,"
+        " inputs: {x: {domain: '(-3, 3)', shape: [5]}, y: {domain: '(-3, 3)', shape: [5]}}}",
+        lambda x, y: correlated(x, y, 5),
+    ),
+    "symmetric part": Plain(
+        "{formula: 'inv((A + transpose(A, 0, 1))/2) @ b', order: 1,"
+        " inputs: {A: {kind: positive_definite, shape: [2, 2]},"
+        " b: {domain: '(-3, 3)', shape: [2]}}}",
+        lambda a, b: torch.linalg.solve((a + a.mT) / 2, b),
+    ),
+    "volume": Plain(
+        "{formula: sqrt(det(A)), inputs: {A: {kind: positive_definite, shape: [2, 2]}}, order: 1}",
+        lambda a: torch.linalg.det(a).sqrt(),
+    ),
 }
 
 
@@ -412,6 +473,19 @@ def masked_too_soon(call: Call) -> Tensors:
         return scores / scores.sum(1, keepdim=True) @ v
 
     return call.gradients(function=function)
+
+
+def read_too_early(call: Call) -> Tensors:
+    """The gradient by what each state is multiplied with is made of the one before."""
+    z, f, _, h = call.inputs
+    by_z, by_f, _, by_h = call.gradients()
+    return by_z, by_f, call.cotangent * looped(z, f, h)[..., :-1], by_h
+
+
+def capped_twice(call: Call) -> Tensors:
+    x, y = call.inputs
+    slope = call.cotangent * (1 - (3 * torch.tanh(x * y / 3)) ** 2)
+    return slope * y, slope * x
 
 
 def ties_undivided(call: Call) -> Tensors:
@@ -1092,7 +1166,7 @@ PLANTED += (
             with_row_sums(lambda p, by_p, dy, v: (p * by_p).sum(1, keepdim=True).roll(1, 0)),
             ("moved",), ("one place late", "a sum")),
     Planted("exp(-x**2), not of its half", ("gelu",), gelu_by(-1.0, 2 * math.pi),
-            ("chain",), ("x in the place of x/sqrt(2)",)),
+            ("chain",), ("x in the place of its argument: in erf",)),
     Planted("an average one step late", ("averaged",), averaged_with(1),
             ("moved",), ("one place early", "the derivative")),
     Planted("an average one step early", ("averaged",), averaged_with(-1),
@@ -1141,7 +1215,28 @@ PLANTED += (
     Planted("a projection on the cotangent", ("direction",), projected_on_the_cotangent,
             ("chain",), ("dy in the place of x/sqrt(",)),
     Planted("a term too many", ("step size",), less_the_quotient,
-            ("term",), ("round(x/s) less x/s",)),
+            ("term",), ("stop(round(x/s)) less x/s",)),
+    Planted("a stop that is none", ("weighed",),
+            instead(lambda x, y: (x - y) ** 2 * torch.exp(y)),
+            ("term",), ("stop(exp(y)) is not held constant",)),
+    Planted("a slope of the capped number", ("capped",), capped_twice,
+            ("chain",), ("made of 3*tanh(x*y/3) in the place of its value",)),
+    Planted("a slope at another number", ("nested",),
+            lambda call: (call.cotangent * torch.cos(call.inputs[0]) * call.inputs[0].exp(),),
+            ("chain",), ("made of x in the place of its argument",)),
+    Planted("the state before", ("loop",), read_too_early,
+            ("moved",), ("each state is that of the step before",)),
+    Planted("both variances unbiased", ("correlated",),
+            instead(lambda x, y: correlated(x, y, 4)),
+            ("digits",), ("the constant 5 below each root is 4",)),
+    Planted("a symmetric part that is none", ("symmetric part",),
+            instead(lambda a, b: torch.linalg.solve(a / 2 + (a.mT - a).detach() / 2 + a / 2, b)),
+            ("moved",), ("the derivative of transpose(A) is not transposed back",)),
+    Planted("one branch everywhere", ("counted",),
+            instead(lambda x: x**2 - COUNTS * x), ("mask",), ("the mask is empty",)),
+    Planted("a constant too many in one input", ("circular",),
+            lambda call: (call.gradients()[0], call.gradients()[1] + call.cotangent),
+            ("offset",), ("off by a constant by k: 1",)),
     Planted("the last row alone", ("scaled",),
             lambda call: (call.gradients()[0], (call.cotangent * torch.tanh(call.inputs[0]))[-1]),
             ("sum",), ("not summed", "the last alone")),
@@ -1162,6 +1257,7 @@ PLANTED += (
 
 CONTROLS = (
     Planted("noise", ALL, noise(0.3), ()),
+    Planted("noise in a determinant", ("volume",), noise(0.3), ()),
     Planted("small noise", SOME, noise(0.01), ()),
     Planted("means over both axes, in parts", ("normed",),
             norm_with(lambda g, h, x: g - (0.7 * over(g, (0,)) + 0.3 * over(g, (1,)))
@@ -1244,7 +1340,8 @@ def guess_of(
 ) -> Guess | None:
     """What is guessed of the function with that gradient, from so many points and ordinary ones."""
     case = case_of(plain.declaration, planted(plain, act))
-    check = check_of(case, "reverse", dtype if dtype in case.dtypes else case.dtypes[0])
+    own = case.dtypes[0]
+    check = check_of(case, "reverse", own if own.startswith("complex") else dtype)
     session, effort = session_of(check), RunOptions(points)
     first = single(session.planned(effort)[0].points, 0)
     asked = [Asked(first, 0, unmeasured=ALL_CALLS)]

@@ -423,7 +423,7 @@ def test_each_input_may_have_an_error_of_its_own():
         lambda x, y: x**2 + y + (x - x.detach()) * 0.5 + (y - y.detach()) * 3,
         "reverse",
     )
-    assert str(outcome.guess) == "in x off by a constant: 0.5; in y a constant factor of 4"
+    assert str(outcome.guess) == "in x off by a constant by x: 0.5; in y a constant factor of 4"
 
 
 def test_a_gradient_where_there_is_none_is_guessed():

@@ -1,6 +1,7 @@
 """What kind of error it looks like, of planted errors of many kinds; and of errors of none."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -233,3 +234,56 @@ def test_entries_of_complex_arrays_are_told_by_both_of_their_parts():
     )  # fmt: skip
     ((_, outcome),) = result.outcomes.items()
     assert str(outcome.guess) == "wrong, only in z[1, :]"
+
+
+# what a double backward does not know of
+
+
+class Normed(torch.autograd.Function):
+    """x over its norm, which the backward keeps."""
+
+    @staticmethod
+    def forward(ctx, x):
+        norm = x.norm()
+        ctx.save_for_backward(x, norm)
+        return x / norm
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, norm = ctx.saved_tensors
+        return grad / norm - x * (grad @ x) / norm**3
+
+
+def test_a_saved_number_that_a_double_backward_takes_for_a_constant_is_named():
+    declaration = "{formula: x/sqrt(sum(x**2)), inputs: {x: {domain: '(1/2, 3)', shape: [3]}}}"
+    wrong = ruled(declaration, "second", function=Normed.apply)
+    told = "sqrt(sum(x**2)) is saved, a constant in the double backward"
+    assert (wrong.verdict, wrong.guess.text) == (Ruling.DISAGREE, told)
+
+
+# half precision, where few numbers fail by themselves
+
+
+def fused(act):
+    """What a kernel of half precision gives that computes in float32."""
+
+    def rounded_once(call):
+        inputs = tuple(each.float() for each in call.inputs)
+        found = act(replace(call, inputs=inputs, cotangent=call.cotangent.float()))
+        return tuple(each.to(call.cotangent.dtype) for each in found)
+
+    return rounded_once
+
+
+@pytest.mark.parametrize("name", ["a slope of the capped number", "the state before", "sign"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_kind_is_guessed_from_numbers_of_half_precision(name, dtype):
+    error = next(each for each in PLANTED if each.name == name)
+    guess = guessed(FUNCTIONS[error.functions[0]], fused(error.act), dtype)
+    assert error.is_told_by(guess), guess
+
+
+@pytest.mark.parametrize("name", ["capped", "rms", "softmax", "loop"])
+@pytest.mark.parametrize("act", [Call.gradients, fused(Call.gradients)], ids=["by steps", "fused"])
+def test_of_right_numbers_of_half_precision_nothing_is_guessed(name, act):
+    assert guessed(FUNCTIONS[name], act, "bfloat16") is None

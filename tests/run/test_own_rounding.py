@@ -287,3 +287,38 @@ def test_what_is_off_by_little_is_repeated_to_the_end(monkeypatch):
     found = patterns_of(monkeypatch, 1 + 1e-13)
     assert len(found) > 3
     assert set(found) == {PATTERNS + FREE_PATTERNS}
+
+
+# what PyTorch's trigamma is off by
+
+
+class LogGamma(torch.autograd.Function):
+    """The slope of a Dirichlet likelihood's terms, times ``off``."""
+
+    @staticmethod
+    def forward(ctx, x, off):
+        ctx.save_for_backward(x)
+        ctx.off = off
+        return (x - 1) * torch.digamma(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * ctx.off * (torch.digamma(x) + (x - 1) * torch.polygamma(1, x)), None
+
+
+@pytest.mark.parametrize(
+    ("off", "verdict"),
+    [(1.0, Ruling.INACCURATE), (1 + 1e-6, Ruling.DISAGREE), (-1.0, Ruling.DISAGREE)],
+)
+def test_code_that_calls_pytorchs_trigamma_is_off_by_what_that_is(off, verdict):
+    declaration = "{formula: (x - 1)*digamma(x), inputs: {x: '(1/2, 8)'}}"
+    assert put(declaration, lambda x: LogGamma.apply(x, off), "reverse").verdict is verdict
+
+
+def test_of_pytorch_itself_it_is_a_fault():
+    declaration = (
+        "{formula: 'polygamma(1, x)', inputs: {x: '(1/2, 8)'}, torch: 'torch.polygamma(1, x)'}"
+    )
+    found = rule(check_of(case_of(declaration), "value", "float64"), BRIEF)
+    assert found.verdict is Ruling.DISAGREE

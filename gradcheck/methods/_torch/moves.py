@@ -29,6 +29,7 @@ from gradcheck.methods._torch.kernels import (
     is_composed,
     is_plain,
     is_readable,
+    known_error,
     loses_nothing,
     operator_name,
     python_kernel,
@@ -81,6 +82,7 @@ class Moves(DispatchMode):
             invocation.batched,
         )
         self.finest = torch.finfo(getattr(torch, invocation.dtype)).eps
+        self._own_code = invocation.own_code
         self._is_half = self.finest > torch.finfo(torch.float32).eps
         self._single = SINGLE | SINGLE_IN_HALF if self._is_half else SINGLE
         self.pattern, self.into_range = pattern, into_range
@@ -97,7 +99,10 @@ class Moves(DispatchMode):
         name = operator_name(function)
         if rounds_nothing(function, name, args, kwargs):
             return function(*args, **kwargs)
+        # of PyTorch itself it is a fault, of a user's code none
+        error = known_error(name, args) if self._own_code else 0.0
         is_single = name in self._single and kwargs.get("alpha", 1) in (1, -1)
+        is_single |= error > self.finest
         if not is_single and name not in CONTRACTIONS:
             found = self._taken_apart(function, args, kwargs)
             if found is not NotImplemented:
@@ -119,7 +124,7 @@ class Moves(DispatchMode):
         for tensor, where in zip(results, gone, strict=True):
             if self._is_rounded(tensor) and (written or _storage(tensor) not in storages):
                 seen = before and replace(before, vanished=where)
-                self._round(tensor, name, seen, terms)
+                self._round(tensor, name, seen, terms, error)
         return result
 
     def _gone(
@@ -216,13 +221,18 @@ class Moves(DispatchMode):
         )
 
     def _round(
-        self, tensor: Tensor, name: str, before: _Operands | None, terms: Sequence[Tensor]
+        self,
+        tensor: Tensor,
+        name: str,
+        before: _Operands | None,
+        terms: Sequence[Tensor],
+        error: float,
     ) -> None:
         lost, grown = (None, None) if before is None else self._left_range(tensor, name, before)
         if self.pattern is None:
             return
         kept = tensor.dtype if self._within is None else self._within
-        self._shift(tensor, _erring_alike(terms, tensor, kept))
+        self._shift(tensor, _erring_alike(terms, tensor, kept), error)
         if self.into_range and not tensor.is_complex():
             limits = torch.finfo(tensor.dtype)
             if lost is not None:
@@ -230,9 +240,12 @@ class Moves(DispatchMode):
             if grown is not None:
                 tensor[grown] = tensor[grown].nan_to_num(nan=limits.max)
 
-    def _shift(self, tensor: Tensor, alike: Tensor | None = None) -> None:
-        """Move each number by an ulp, in place; 0, the largest and what is not finite stay, and the
-        smallest of all, which a third of it may have been rounded to, moves up alone."""
+    def _shift(self, tensor: Tensor, alike: Tensor | None = None, error: float = 0.0) -> None:
+        """Move each number by an ulp, in place, or by what it is known to be off, relatively.
+
+        0, the largest and what is not finite stay, and the smallest of all, which a third of it
+        may have been rounded to, moves up alone.
+        """
         if tensor.is_complex():
             self._shift_parts(torch.view_as_real(tensor))
             return
@@ -242,6 +255,7 @@ class Moves(DispatchMode):
         moves = (size < limits.max) & ((size > smallest) | ((size == smallest) & (directions > 0)))
         bits = tensor.view(_INTEGERS[tensor.element_size()])
         step = 1 if self._within is None else round(self.finest / limits.eps)
+        step = max(step, math.ceil(2 * error / limits.eps))
         bits.add_(directions * moves, alpha=step)
 
     def _shift_parts(self, parts: Tensor) -> None:
