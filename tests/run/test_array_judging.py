@@ -1,5 +1,7 @@
 """Arrays of low precision are judged as such: the whole way from code to verdict."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -494,4 +496,29 @@ def test_a_kernel_that_cannot_be_looked_into_errs_as_what_it_is_given(factor, co
         return torch.addcdiv(x, y, z, value=factor)
 
     verdict = outcome_of(code, SUM, "float16").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
+ACOS = {"formula": "acos(x)", "inputs": {"x": "(-1, 1)"}, "points": 256, "seed": 13201}
+
+
+@pytest.mark.parametrize(("number", "verdict"), [(math.pi / 2, Ruling.AGREE),
+                                                 (1.58, Ruling.DISAGREE)])  # fmt: skip
+def test_a_number_that_a_difference_takes_into_the_dtype_is_off_everywhere(number, verdict):
+    """PyTorch makes 1.5703125 of half of pi in float16."""
+    found = outcome_of(lambda x: number - x.asin(), ACOS, "float16", "value")
+    assert found.verdict is verdict
+
+
+TAIL = {"formula": "log(1 + exp(x))", "inputs": {"x": "[8, 9]"}}
+
+
+@pytest.mark.parametrize(("factor", "convicted"), [(1.0, False), (1.05, True)])
+def test_what_underflows_in_a_cast_leaves_the_range(factor, convicted):
+    """The slope of the sigmoid times a tangent of 2**-14 is cast to 0, and divided by it."""
+
+    def code(x):
+        return -(-x).sigmoid().log() * factor
+
+    verdict = outcome_of(code, TAIL, "float16", "contract").verdict
     assert (verdict is Ruling.DISAGREE) is convicted

@@ -57,6 +57,9 @@ special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1
 """)
 """The same in half precision alone: in float32 they are good to more digits than such a result."""
 
+TAKING_NUMBERS_IN = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
+"""On the CPU they round a Python number to half precision; ``mul`` and ``div`` do not."""
+
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 """They choose among numbers where they are asked for the largest or smallest."""
 
@@ -118,7 +121,7 @@ NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
     "log", "log2", "log10", "log1p", "atanh", "angle"
 })  # fmt: skip
 POLES = frozenset({"div", "reciprocal", "pow", "rsqrt"})
-NEVER_ZERO = frozenset({
+NEVER_ZERO = CASTS | frozenset({
     "div", "erfc", "exp", "exp2", "mul", "pow", "reciprocal", "sigmoid", "square"
 })  # fmt: skip
 """Of operands that are finite and not 0 a result of 0 has underflowed."""

@@ -25,6 +25,7 @@ from gradcheck.methods._torch.kernels import (
     POLES,
     SINGLE,
     SINGLE_IN_HALF,
+    TAKING_NUMBERS_IN,
     is_composed,
     is_plain,
     is_readable,
@@ -106,7 +107,7 @@ class Moves(DispatchMode):
         storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
         terms = _terms(name, args, written) if self.pattern is not None else ()
         if self.pattern is not None:
-            args, kwargs = self._given(args, kwargs, None if is_single else written)
+            args, kwargs = self._given(name, args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
         if name in CASTS and loses_nothing(function, args, result):
             return result
@@ -169,18 +170,33 @@ class Moves(DispatchMode):
 
     # moves
 
-    def _given(self, args: Any, kwargs: Any, written: Sequence[Tensor] | None) -> tuple[Any, Any]:
+    def _given(
+        self, name: str, args: Any, kwargs: Any, written: Sequence[Tensor] | None
+    ) -> tuple[Any, Any]:
         """What an operation is given, moved; tensors only where it is known what is written to."""
-        if self._within is not None:
-            args = tuple(self._constant(each) if type(each) is float else each for each in args)
+        kept = self._within
+        if kept is not None:
+            args = tuple(
+                self._constant(each, kept) if type(each) is float else each for each in args
+            )
+        elif name in TAKING_NUMBERS_IN and (own := self._half_among(args)) is not None:
+            args = tuple(self._taken_in(each, own) for each in args)
         if written is None:
             return args, kwargs
         found: tuple[Any, Any] = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         return found
 
-    def _constant(self, number: float) -> float:
+    def _taken_in(self, value: Any, dtype: torch.dtype) -> Any:
+        """A number of a wider dtype, beside tensors of half precision, moved as it is rounded."""
+        if type(value) is float:
+            return self._constant(value, dtype)
+        if not is_plain(value) or value.ndim or value.dtype == dtype:
+            return value
+        return value.new_tensor(self._constant(value.item(), dtype))
+
+    def _constant(self, number: float, dtype: torch.dtype) -> float:
         """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
-        kept = torch.empty(1, dtype=self._within).fill_(number)
+        kept = torch.empty(1, dtype=dtype).fill_(number)
         if kept.double() == number:
             return number
         moved = number * (1 + int(self._directions(kept)) * self.finest)
