@@ -510,6 +510,16 @@ def test_a_number_that_a_difference_takes_into_the_dtype_is_off_everywhere(numbe
     assert found.verdict is verdict
 
 
+LOG10 = {"formula": "log(x)/log(10)", "inputs": {"x": "(1/8, 8)"}, "points": 64}
+
+
+@pytest.mark.parametrize(("number", "convicted"), [(math.log(10), False), (2.35, True)])
+def test_a_number_that_vmap_casts_to_the_dtype_is_off_everywhere(number, convicted):
+    """Under vmap a quotient is one by 2.296875 in bfloat16, where it is by 2.302585 else."""
+    verdict = outcome_of(lambda x: x.log() / number, LOG10, "bfloat16", "functional").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
 TAIL = {"formula": "log(1 + exp(x))", "inputs": {"x": "[8, 9]"}}
 
 

@@ -164,9 +164,8 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if function._schema.is_mutable:  # copy_(target, source)
         source, target = args[1].dtype, args[0].dtype
     else:
-        if not isinstance(args[0], Tensor):  # under vmap a number is cast too
-            return False
-        source = args[0].dtype
+        # under vmap a number is cast too
+        source = args[0].dtype if isinstance(args[0], Tensor) else torch.float64
         target = _dtype_among((kwargs.get("dtype"), *args[1:])) or source
     if not target.is_floating_point:
         return False
@@ -182,6 +181,8 @@ def _dtype_among(values: Iterable[Any]) -> torch.dtype | None:
 def loses_nothing(function: Any, args: Any, result: Any) -> bool:
     """Whether a cast gave the very numbers that it was given."""
     source = args[1] if function._schema.is_mutable else args[0]
+    if not isinstance(source, Tensor):
+        return bool(result.double() == source)
     return bool(is_readable(source) and torch.equal(result.to(source.dtype), source))
 
 
