@@ -105,6 +105,22 @@ class Oddity:
         return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))
 
 
+def without_lost(array: SampledArray, moved: Floats) -> SampledArray:
+    """The array without the zeros of which the code's own moves make numbers as large as the truth.
+
+    What is rounded to 0 is off by all of its size, always to the same side: of ``exp(x) - exp(-x)``
+    no mean tells anything where x is less than half an ulp of 1.
+
+    Shapes: moved [patterns, *shape].
+    """
+    if not len(moved):
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        squares = ((moved - moved.mean(axis=0)) ** 2).mean(axis=0)
+        is_lost = (array.got == 0) & (squares >= array.true**2)
+    return replace(array, true=np.where(is_lost, np.nan, array.true))
+
+
 def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     """Yield what rounding does not explain; of inputs that are not ``ordinary`` by entry alone.
 

@@ -8,7 +8,7 @@ import pytest
 from gradcheck.answer import GuessKind
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
-from gradcheck.judge.arrays import SampledArray, TermError, oddities, resemblance
+from gradcheck.judge.arrays import SampledArray, TermError, oddities, resemblance, without_lost
 from gradcheck.randomness import random_words
 
 BFLOAT16 = DTYPES["bfloat16"]
@@ -452,3 +452,18 @@ def test_a_truth_that_is_not_known_or_out_of_range_hides_no_factor(truth):
     true = np.where(np.arange(64) == 7, truth, TRUE)
     found = told(array(rounded(1.01 * TRUE), true))
     assert found[0].startswith("the mean signed error over 2,016 entries is +0.01")
+
+
+@pytest.mark.parametrize(("moves", "are_lost"), [(2.0, True), (0.1, False)])
+def test_zeros_tell_nothing_where_moves_make_numbers_as_large_as_the_truth_of_them(moves, are_lost):
+    zeros = np.arange(TRUE.size).reshape(SHAPE) % 64 < 16
+    found = array(np.where(zeros, 0.0, rounded(TRUE)))
+    moved = found.got + moves * np.array([1, -1, 1, -1])[:, None, None] * np.abs(TRUE)
+    assert bool(told(found))
+    assert bool(told(without_lost(found, moved))) is not are_lost
+
+
+def test_what_is_not_lost_is_as_wrong_as_before():
+    found = array(rounded(1.01 * TRUE))
+    moved = found.got + 10 * np.array([1, -1])[:, None, None] * np.abs(TRUE)
+    assert told(without_lost(found, moved)) == told(found) != []

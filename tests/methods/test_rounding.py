@@ -359,6 +359,8 @@ def test_only_the_calls_in_question_are_made_again():
     "function",
     [
         lambda x: torch.select_copy(x, 0, 1),
+        lambda x: x[None].to_sparse_csr().to_dense(),
+        lambda x: x.sparse_mask(torch.tensor([1.0, 0.0, 2.0]).to_sparse()).to_dense(),
         lambda x: torch.nn.functional.hardshrink(x, 0.5),
         lambda x: torch.nn.functional.softshrink(x, 0.5),
         lambda x: torch.nn.functional.adaptive_max_pool2d(x[None, :, None], 1),

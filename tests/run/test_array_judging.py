@@ -510,6 +510,17 @@ def test_a_number_that_a_difference_takes_into_the_dtype_is_off_everywhere(numbe
     assert found.verdict is verdict
 
 
+COSH = {"formula": "cosh(x)", "inputs": {"x": "(-20, 20)"}, "order": 2, "seed": 13205}
+
+
+@pytest.mark.parametrize(("factor", "convicted"), [(1.0, False), (1.01, True)])
+def test_what_is_rounded_to_0_tells_nothing_in_a_mean(factor, convicted):
+    """exp(x) - exp(-x) is 0 in float16 for all x below half an ulp of 1."""
+    code = lambda x: (x.exp() + 1 / x.exp()) / 2 * factor  # noqa: E731 - its name is in the seed
+    verdict = outcome_of(code, COSH, "float16", "forward").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
 LOG10 = {"formula": "log(x)/log(10)", "inputs": {"x": "(1/8, 8)"}, "points": 64}
 
 

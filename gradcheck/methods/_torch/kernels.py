@@ -17,24 +17,26 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _reshape_copy
-_unique _unique2 _unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose
-amax amin aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or
-bitwise_xor broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view
-complex conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
-diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
-floor fmax fmin fmod fractional_max_pool2d fractional_max_pool3d frexp full full_like gather ge gt
-hardshrink_backward hardtanh hardtanh_backward heaviside im2col index index_copy index_fill
-index_select iota is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift
-lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt lu_unpack
-masked_fill masked_scatter masked_scatter_backward masked_select max max_pool2d_with_indices
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _nnz _reshape_copy
+_sparse_mask_projection _to_dense _to_sparse _to_sparse_bsc _to_sparse_bsr _to_sparse_csc
+_to_sparse_csr _unique _unique2 _unsafe_index _unsafe_view abs adaptive_max_pool2d
+adaptive_max_pool3d all allclose amax amin aminmax any arange argmax argmin argsort bincount
+bitwise_and bitwise_not bitwise_or bitwise_xor broadcast_in_dim bucketize cat ceil clamp clamp_max
+clamp_min clone collapse_view complex conj_physical constant_pad_nd copysign cummax cummin dense_dim
+diag diag_embed diagonal_backward diagonal_scatter embedding empty empty_like empty_permuted
+empty_strided eq equal eye fill flip floor fmax fmin fmod fractional_max_pool2d
+fractional_max_pool3d frexp full full_like gather ge gt hardshrink_backward hardtanh
+hardtanh_backward heaviside im2col index index_copy index_fill index_select iota is_coalesced
+is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift lift_fresh
+lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt lu_unpack masked_fill
+masked_scatter masked_scatter_backward masked_select max max_pool2d_with_indices
 max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode nan_to_num
 nanmedian ne neg new_empty new_empty_strided new_full new_ones new_zeros nextafter nonzero
 nonzero_static ones ones_like pad relu repeat repeat_interleave resize resolve_conj resolve_neg rev
 roll round scalar_tensor scatter searchsorted select_backward select_scatter set sgn sign signbit
-slice_backward slice_scatter softshrink_backward sort stack take threshold threshold_backward
-to_padded_tensor topk tril tril_indices triu triu_indices trunc unique_consecutive unique_dim
-unique_dim_consecutive where zero zeros zeros_like
+slice_backward slice_scatter softshrink_backward sort sparse_dim sparse_mask stack take threshold
+threshold_backward to_padded_tensor topk tril tril_indices triu triu_indices trunc
+unique_consecutive unique_dim unique_dim_consecutive where zero zeros zeros_like
 """)
 """They move numbers or choose among them, and round none."""
 
