@@ -318,7 +318,8 @@ def may_stagnate(got: Floats, true: Floats) -> bool:
 def stagnation(array: SampledArray) -> Iterator[Oddity]:
     """Yield a sum that stopped growing: its terms were lost in a sum of the dtype.
 
-    That takes 1/u terms or more: half an ulp of the sum is then as much as one term.
+    That takes 1/u terms or more: half an ulp of the sum is then as much as one term. A kernel may
+    take each term for 0 that is at the end of the range.
     """
     u, size = array.dtype.unit_roundoff, np.abs(array.true)
     if len(array.samples) < 3 or array.terms * u < 1:
@@ -327,9 +328,10 @@ def stagnation(array: SampledArray) -> Iterator[Oddity]:
     long = last > STAGNANT * u * size**2
     short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
     far = np.maximum(MOST_SIGMA * np.sqrt(middle), NEAR_SIGMA * np.sqrt(last))
+    far = np.maximum(far, array.terms * _least(array.dtype))
     stopped = long & short & (np.abs(array.error) > far)
     if stopped.any():
-        place = _unravelled(int(np.argmax(stopped * size)), size.shape)
+        place = _unravelled(int(np.argmax(np.where(stopped, size, 0.0))), size.shape)
         yield Oddity(
             f"a sum stagnates: {_named(place)} is {array.got[place]:.6g} where the truth is "
             f"{array.true[place]:.6g}; added up in {array.dtype.name}, its terms become too small "

@@ -174,6 +174,20 @@ def test_a_sum_that_stopped_growing_is_named(stopped):
     ]
 
 
+@pytest.mark.parametrize(("unit", "stagnates"), [(2.0**-126, False), (2.0**-120, True)])
+def test_a_sum_whose_terms_a_kernel_may_take_for_0_did_not_stagnate(unit, stagnates):
+    found = sums([512.0, -4096.0])
+    errors = tuple(each * unit for each in found.samples)
+    small = replace(found, got=found.got * unit, true=found.true * unit, samples=errors)
+    assert any("stagnates" in text for text in told(small)) is stagnates
+
+
+def test_the_sum_that_stopped_is_named_beside_numbers_of_which_nothing_is_known():
+    found = sums([512.0, 0.0])
+    unknown = replace(found, true=np.array([4096.0, np.nan]))
+    assert told(unknown)[0].startswith("a sum stagnates: entry [0] is 512")
+
+
 def test_sums_of_few_terms_do_not_stagnate():
     assert not any("stagnates" in text for text in told(sums([512.0, -4096.0], terms=255)))
 
