@@ -13,11 +13,13 @@ class Dtype:
     """A binary floating-point format; of a complex dtype that of its two parts.
 
     ``parts`` is the name of the real dtype of which a complex one has two, empty for a real one.
-    ``flushes`` says that subnormal numbers count as 0, as some devices have it.
+    ``flushes`` says that subnormal numbers count as 0, as some devices have it, and as bfloat16 is
+    defined: many of its kernels take them so, whatever the processor is told.
 
     Units: ``precision`` is in bits, the hidden one included; a normal number lies in
            2**emin <= |x| < 2**(emax + 1).
-    Source: IEEE 754-2019, table 3.5; bfloat16 as in PyTorch's ``torch.finfo``.
+    Source: IEEE 754-2019, table 3.5; bfloat16 as in PyTorch's ``torch.finfo``, and Intel,
+            BFLOAT16 - Hardware Numerics Definition (2018): denormals count as 0.
     """
 
     name: str
@@ -66,7 +68,7 @@ class Dtype:
 FLOAT64 = Dtype("float64", 53, -1022, 1023)
 FLOAT32 = Dtype("float32", 24, -126, 127)
 FLOAT16 = Dtype("float16", 11, -14, 15)
-BFLOAT16 = Dtype("bfloat16", 8, -126, 127)
+BFLOAT16 = Dtype("bfloat16", 8, -126, 127, flushes=True)
 COMPLEX128 = Dtype("complex128", 53, -1022, 1023, parts="float64")
 COMPLEX64 = Dtype("complex64", 24, -126, 127, parts="float32")
 DTYPES = {

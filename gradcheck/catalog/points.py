@@ -16,7 +16,7 @@ from flint import acb, arb
 
 from gradcheck.catalog.budget import BUDGET
 from gradcheck.catalog.case import Input, Point, Variant
-from gradcheck.catalog.declaration import CaseDraft, check_dtypes
+from gradcheck.catalog.declaration import CaseDraft, check_dtypes, dtypes_on_request
 from gradcheck.catalog.expressions import Block
 from gradcheck.catalog.keys import PointKeys
 from gradcheck.catalog.yaml_document import inside
@@ -146,9 +146,10 @@ def _trees(blocks: Mapping[str, Block | dict[str, Block]]) -> dict[str, Node]:
 
 def _check_dtypes(site: _Site) -> None:
     check_dtypes(site.draft, ("points", site.number), site.keys.dtypes)
+    known = (*site.draft.dtypes, *dtypes_on_request(site.draft, site.variants))
     for k, name in enumerate(site.keys.dtypes or []):
-        if name not in site.draft.dtypes and not site.draft.has_lost("dtypes"):
-            expected = f"one of the case's: {', '.join(site.draft.dtypes)}"
+        if name not in known and not site.draft.has_lost("dtypes"):
+            expected = f"one of the case's: {', '.join(known)}"
             fix = "remove it, or add it to the case's 'dtypes'"
             site.add(("dtypes", k), f"the dtype {name} of a point", expected, fix)
 

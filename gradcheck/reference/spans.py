@@ -99,8 +99,11 @@ class _Way:
         if not rows.reverse:  # the last records are the answer's own
             return np.asarray((left & records["some"]) | over)
         assert self.masks.cotangent is not None
+        assert asked.cotangent is not None
         hangs = dependence(self.graphs.function)
         answers |= (left & self.masks.cotangent) @ hangs
+        if self.upwards:  # forward mode finds one input's after it multiplied all others' by 0
+            answers |= (_alone(asked.cotangent) & answers.any(axis=1))[:, None]
         return np.asarray(
             (answers & gradients["some"]) | _times_infinity(over, over @ hangs, asked)
         )
@@ -146,9 +149,13 @@ def _times_infinity(over: Array, moved: Array, asked: Rows) -> Array:
     found = moved.copy()
     for beside, side in ones:
         assert side is not None
-        alone = np.count_nonzero(side, axis=1) == 1
-        found |= (alone & (beside & (side != 0)).any(axis=1))[:, None]
+        found |= (_alone(side) & (beside & (side != 0)).any(axis=1))[:, None]
     return found
+
+
+def _alone(side: Array) -> Array:
+    """Which rows ask for one entry of a side: whatever the mode, PyTorch may have asked so."""
+    return np.asarray(np.count_nonzero(side, axis=1) == 1)
 
 
 def _recorded(algebra: _Spans, balls: Rows, masks: Rows) -> Rows:
@@ -241,7 +248,11 @@ class _Spans:
         found["high"], found["low"] = _span(balls, self.emin)
 
     def _factors(self, node: Operation, values: Sequence[Array], found: Array) -> None:
-        """The span of the factors, where the number is a product."""
+        """The span of the factors, where the number is a product, beside its own.
+
+        What is rounded down of each factor may be all that takes their product out of the range.
+        """
+        own = found["high"].copy()
         if node.op in ("neg", "conj"):
             found["high"], found["low"] = values[0]["high"], values[0]["low"]
         elif node.op == "mul":
@@ -257,6 +268,7 @@ class _Spans:
             found["high"], found["low"] = np.maximum(*powers), np.minimum(*powers)
         elif node.op == "bmm":
             _products(values[0], values[1], found)
+        np.maximum(found["high"], own, out=found["high"])
         for end in ("high", "low"):
             found[end] = np.clip(found[end], -_FARTHEST, _FARTHEST)
 

@@ -36,6 +36,8 @@ def leaves_upwards(text, order, at):
         ("exp(-x)", 1e300, 0),
         ("exp(-x**2)", 30.0, 0),
         ("x**3", 1e110, 1),  # the value; the derivative is 3e220
+        ("x**3", 7.8e102, 0),  # 2**341 and more, and 2**1023 is in range
+        ("x*x*x - 3*x", 7.8e102, 0),
         ("x**4", 1e110, 2),  # the first derivative
         ("where(x <= 0, exp(x), 1 + x)", 900.0, 1),  # the branch that is not taken
         ("(x*1e200)*(x*1e-200)*x", 1e120, 0),  # multiplied in another sequence
@@ -52,6 +54,7 @@ def test_what_overflows_or_underflows_on_the_way_leaves_the_range(text, at, orde
         ("exp(x)/exp(x)", 700.0, 0),
         ("exp(-x**2)", 20.0, 2),
         ("x**3", 1e90, 1),
+        ("x**3", 5.5e102, 0),
         ("x + 1", 1e307, 1),
         ("where(x <= 0, exp(x), 1 + x)", 20.0, 1),
         ("tanh(x)", 20.0, 1),
@@ -126,6 +129,22 @@ def test_what_overflows_is_multiplied_by_zeros_too():
     assert not leaves(text, 2, 0, at, v=(2,))
     assert leaves("exp(u**2) + v", 2, 1, (30.0, 1.0), u=(), v=())  # ∂²y/∂u∂v, which is 0
     assert not leaves("exp(u**2) + v", 2, 1, (20.0, 1.0), u=(), v=())
+
+
+@pytest.mark.parametrize(("at", "left"), [(1e-3, True), (0.1, False)])
+def test_a_derivative_that_overflows_is_multiplied_by_zeros_too(at, left):
+    """jacfwd asks for ∂y/∂v with a tangent of 0 of u, whose derivative is 1/u**2."""
+    query, half = Query(1, np.ones((1, 1)), (None,)), DTYPES["float16"]
+    points = np.array([[at, 1]])
+    found = reference("v/u", u=(), v=()).leaves_range(query, points, half, upwards=True)
+    assert found.tolist() == [[left, left]]
+
+
+def test_that_of_several_outputs_together_is_not():
+    query, half = Query(1, np.ones((1, 2)), (None,)), DTYPES["float16"]
+    points = np.array([[1e-3, 1]])
+    found = reference("[1/v[0], v[1]]", v=(2,)).leaves_range(query, points, half, upwards=True)
+    assert found.tolist() == [[True, False]]
 
 
 def test_a_cotangent_may_double_what_is_at_the_edge():

@@ -419,6 +419,24 @@ def test_what_it_does_not_lose_so_is_wrong(lost):
     assert found.verdict is Ruling.DISAGREE
 
 
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(functional.gelu, Ruling.AGREE),
+     (lambda x: torch.where(x.abs() < 1e-30, 0 * x, functional.gelu(x)), Ruling.DISAGREE)],
+)  # fmt: skip
+def test_a_number_of_bfloat16_that_is_subnormal_may_be_taken_for_0(code, verdict):
+    """PyTorch's ``gelu`` does so in bfloat16, where it is long enough for a vector."""
+    declared = {"formula": "x*(1 + erf(x/sqrt(2)))/2", "inputs": {"x": "real"}}
+    assert outcome_of(code, declared, "bfloat16", "value").verdict is verdict
+
+
+@pytest.mark.parametrize(("exponent", "verdict"), [(0.7, Ruling.AGREE), (0.75, Ruling.DISAGREE)])
+def test_an_exponent_may_be_rounded_to_the_dtype(exponent, verdict):
+    """As the kernels of ``pow`` for half precision do: here it costs several ulps."""
+    declared = {"formula": "x**(7/10)", "inputs": {"x": "[1e8, 1e12]"}}
+    assert outcome_of(lambda x: x**exponent, declared, "bfloat16", "value").verdict is verdict
+
+
 BESSEL = {"formula": "besseli(1, 5) + x + y", "inputs": {"x": "(-10, 10)", "y": "(-10, 10)"}}
 
 

@@ -59,7 +59,7 @@ special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1
 """)
 """The same in half precision alone: in float32 they are good to more digits than such a result."""
 
-TAKING_NUMBERS_IN = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
+ROUND_NUMBERS = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
 """On the CPU they round a Python number to half precision; ``mul`` and ``div`` do not."""
 
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})

@@ -23,9 +23,9 @@ from gradcheck.methods._torch.kernels import (
     NEVER_OVERFLOW,
     NEVER_ZERO,
     POLES,
+    ROUND_NUMBERS,
     SINGLE,
     SINGLE_IN_HALF,
-    TAKING_NUMBERS_IN,
     is_composed,
     is_plain,
     is_readable,
@@ -107,7 +107,8 @@ class Moves(DispatchMode):
         storages = {_storage(each) for each in leaves if isinstance(each, Tensor)}
         terms = _terms(name, args, written) if self.pattern is not None else ()
         if self.pattern is not None:
-            args, kwargs = self._given(name, args, kwargs, None if is_single else written)
+            args = self._constants(name, args)
+            args, kwargs = self._given(args, kwargs, None if is_single else written)
         result = function(*args, **kwargs)
         if name in CASTS and loses_nothing(function, args, result):
             return result
@@ -170,25 +171,26 @@ class Moves(DispatchMode):
 
     # moves
 
-    def _given(
-        self, name: str, args: Any, kwargs: Any, written: Sequence[Tensor] | None
-    ) -> tuple[Any, Any]:
-        """What an operation is given, moved; tensors only where it is known what is written to."""
-        kept = self._within
-        if kept is not None:
-            args = tuple(
-                self._constant(each, kept) if type(each) is float else each for each in args
-            )
-        elif name in TAKING_NUMBERS_IN and (own := self._half_among(args)) is not None:
-            args = tuple(self._taken_in(each, own) for each in args)
+    def _given(self, args: Any, kwargs: Any, written: Sequence[Tensor] | None) -> tuple[Any, Any]:
+        """What an operation is given, moved where it is known what is written to."""
         if written is None:
             return args, kwargs
         found: tuple[Any, Any] = tree_map(lambda each: self._operand(each, written), (args, kwargs))
         return found
 
-    def _taken_in(self, value: Any, dtype: torch.dtype) -> Any:
-        """A number of a wider dtype, beside tensors of half precision, moved as it is rounded."""
-        if type(value) is float:
+    def _constants(self, name: str, args: Any) -> Any:
+        """The arguments, with numbers moved that a kernel may round to half precision."""
+        kept = self._within
+        if kept is not None:
+            return tuple(
+                self._constant(each, kept) if type(each) is float else each for each in args
+            )
+        own = self._half_among(args) if name in ROUND_NUMBERS else None
+        return args if own is None else tuple(self._beside_half(each, own) for each in args)
+
+    def _beside_half(self, value: Any, dtype: torch.dtype) -> Any:
+        """An argument beside tensors of half precision; a number of a wider dtype is moved."""
+        if type(value) in (float, int):
             return self._constant(value, dtype)
         if not is_plain(value) or value.ndim or value.dtype == dtype:
             return value
