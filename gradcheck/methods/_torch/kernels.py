@@ -51,6 +51,9 @@ hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sin
 tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
+ROUND_NUMBERS = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
+"""Their kernels round a number beside a tensor of half precision to its dtype; ``mul`` and ``div``
+do not."""
 
 SINGLE_IN_HALF = _names("""
 bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 digamma erf_inv erfcx i0 igamma
@@ -58,9 +61,6 @@ igammac lgamma ndtri polygamma special_bessel_y0 special_bessel_y1 special_modif
 special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1 zeta
 """)
 """The same in half precision alone: in float32 they are good to more digits than such a result."""
-
-ROUND_NUMBERS = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
-"""On the CPU they round a Python number to half precision; ``mul`` and ``div`` do not."""
 
 _CHOOSING = frozenset({"scatter_reduce", "index_reduce"})
 """They choose among numbers where they are asked for the largest or smallest."""

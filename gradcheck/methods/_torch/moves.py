@@ -197,11 +197,11 @@ class Moves(DispatchMode):
         return value.new_tensor(self._constant(value.item(), dtype))
 
     def _constant(self, number: float, dtype: torch.dtype) -> float:
-        """A number of a half-precision kernel, which may keep it in the dtype, moved by an ulp."""
+        """A number of a half-precision kernel, which may keep it in the dtype, moved by as much."""
         kept = torch.empty(1, dtype=dtype).fill_(number)
         if kept.double() == number:
             return number
-        moved = number * (1 + int(self._directions(kept)) * self.finest)
+        moved = number * (1 + int(self._directions(kept)) * self.finest / 2)
         return moved if math.isfinite(moved) else number
 
     def _operand(self, value: Any, written: Sequence[Tensor]) -> Any:
