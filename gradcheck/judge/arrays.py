@@ -105,6 +105,22 @@ class Oddity:
         return abs(self.statistic(error)) <= MOST_MOVES * math.sqrt(np.mean(squares))
 
 
+def without_lost(array: SampledArray, moved: Floats) -> SampledArray:
+    """The array without the zeros of which the code's own moves make numbers as large as the truth.
+
+    What is rounded to 0 is off by all of its size, always to the same side: of ``exp(x) - exp(-x)``
+    no mean tells anything where x is less than half an ulp of 1.
+
+    Shapes: moved [patterns, *shape].
+    """
+    if not len(moved):
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        squares = ((moved - moved.mean(axis=0)) ** 2).mean(axis=0)
+        is_lost = (array.got == 0) & (squares >= array.true**2)
+    return replace(array, true=np.where(is_lost, np.nan, array.true))
+
+
 def oddities(array: SampledArray, *, ordinary: bool) -> Iterator[Oddity]:
     """Yield what rounding does not explain; of inputs that are not ``ordinary`` by entry alone.
 
@@ -302,7 +318,8 @@ def may_stagnate(got: Floats, true: Floats) -> bool:
 def stagnation(array: SampledArray) -> Iterator[Oddity]:
     """Yield a sum that stopped growing: its terms were lost in a sum of the dtype.
 
-    That takes 1/u terms or more: half an ulp of the sum is then as much as one term.
+    That takes 1/u terms or more: half an ulp of the sum is then as much as one term. A kernel may
+    take each term for 0 that is at the end of the range.
     """
     u, size = array.dtype.unit_roundoff, np.abs(array.true)
     if len(array.samples) < 3 or array.terms * u < 1:
@@ -311,9 +328,10 @@ def stagnation(array: SampledArray) -> Iterator[Oddity]:
     long = last > STAGNANT * u * size**2
     short = (array.got * array.true > 0) & (np.abs(array.got) <= size / 2)
     far = np.maximum(MOST_SIGMA * np.sqrt(middle), NEAR_SIGMA * np.sqrt(last))
+    far = np.maximum(far, array.terms * _least(array.dtype))
     stopped = long & short & (np.abs(array.error) > far)
     if stopped.any():
-        place = _unravelled(int(np.argmax(stopped * size)), size.shape)
+        place = _unravelled(int(np.argmax(np.where(stopped, size, 0.0))), size.shape)
         yield Oddity(
             f"a sum stagnates: {_named(place)} is {array.got[place]:.6g} where the truth is "
             f"{array.true[place]:.6g}; added up in {array.dtype.name}, its terms become too small "

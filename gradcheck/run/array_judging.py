@@ -26,6 +26,7 @@ from gradcheck.judge.arrays import (
     oddities,
     resemblance,
     stagnation,
+    without_lost,
 )
 from gradcheck.judge.judge import RANGE
 from gradcheck.methods._torch.rounding import AnswerKey
@@ -312,11 +313,12 @@ def _unexplained(array: SampledArray, rows: Sequence[_Row], *, ordinary: bool) -
     if rows[0].disagrees or array.true.size < FEWEST_ENTRIES:
         yield from stagnation(array)
         return
-    moved = None
-    for oddity in oddities(array, ordinary=ordinary):
-        moved = _moved(rows, array.true.shape) if moved is None else moved
-        if not oddity.is_explained(array.error, moved):
-            yield oddity
+    if any(True for _ in oddities(array, ordinary=ordinary)):
+        moved = _moved(rows, array.true.shape)
+        told = without_lost(array, moved)
+        for oddity in oddities(told, ordinary=ordinary):
+            if not oddity.is_explained(told.error, moved):
+                yield oddity
 
 
 @dataclass(frozen=True, slots=True, eq=False)

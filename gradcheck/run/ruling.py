@@ -33,6 +33,7 @@ from gradcheck.answer import (
 )
 from gradcheck.catalog.checks import Check
 from gradcheck.devices import HOST
+from gradcheck.dtypes import FLOAT32, FLOAT64
 from gradcheck.errors import CatalogError, ExpressionError
 from gradcheck.floats import spacing
 from gradcheck.judge.judge import Judgement
@@ -194,12 +195,27 @@ class Examination:
         return not examination.totals.failing
 
     def _right_in_value(self, checks: list[Check]) -> list[Check]:
-        """The checks but that of the value; none where the formula, or the code, is not made so."""
+        """The checks but that of the value; none where the formula, or the code, is not made so.
+
+        In half precision another function may pass: of code that is right in float64 at the case's
+        own shape, the value in float64 is to be right too.
+        """
         first, *others = checks
-        examination = Examination(first, self.run_options)
+        if not self._finds_nothing(first):
+            return []
+        wide = replace(first, dtype=FLOAT64.name)
+        is_other = (
+            self.session.dtype.precision < FLOAT32.precision
+            and not self._finds_nothing(wide)
+            and self._finds_nothing(replace(wide, variant=self.check.variant))
+        )
+        return [] if is_other else others
+
+    def _finds_nothing(self, check: Check) -> bool:
+        """Whether a few ordinary points are judged, and all of them right."""
+        examination = Examination(check, self.run_options)
         examination.look_at_ordinary_points()
-        is_right = examination.totals.judged and not examination.totals.failing
-        return others if is_right else []
+        return bool(examination.totals.judged) and not examination.totals.failing
 
     def look_at_ordinary_points(self) -> None:
         """Judge a few ordinary points, and nothing else."""

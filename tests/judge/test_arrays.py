@@ -8,7 +8,7 @@ import pytest
 from gradcheck.answer import GuessKind
 from gradcheck.dtypes import DTYPES
 from gradcheck.floats import round_to
-from gradcheck.judge.arrays import SampledArray, TermError, oddities, resemblance
+from gradcheck.judge.arrays import SampledArray, TermError, oddities, resemblance, without_lost
 from gradcheck.randomness import random_words
 
 BFLOAT16 = DTYPES["bfloat16"]
@@ -172,6 +172,20 @@ def test_a_sum_that_stopped_growing_is_named(stopped):
         f"a sum stagnates: entry [0] is {stopped:.0f} where the truth is 4096; "
         "added up in bfloat16, its terms become too small beside it"
     ]
+
+
+@pytest.mark.parametrize(("unit", "stagnates"), [(2.0**-126, False), (2.0**-120, True)])
+def test_a_sum_whose_terms_a_kernel_may_take_for_0_did_not_stagnate(unit, stagnates):
+    found = sums([512.0, -4096.0])
+    errors = tuple(each * unit for each in found.samples)
+    small = replace(found, got=found.got * unit, true=found.true * unit, samples=errors)
+    assert any("stagnates" in text for text in told(small)) is stagnates
+
+
+def test_the_sum_that_stopped_is_named_beside_numbers_of_which_nothing_is_known():
+    found = sums([512.0, 0.0])
+    unknown = replace(found, true=np.array([4096.0, np.nan]))
+    assert told(unknown)[0].startswith("a sum stagnates: entry [0] is 512")
 
 
 def test_sums_of_few_terms_do_not_stagnate():
@@ -452,3 +466,18 @@ def test_a_truth_that_is_not_known_or_out_of_range_hides_no_factor(truth):
     true = np.where(np.arange(64) == 7, truth, TRUE)
     found = told(array(rounded(1.01 * TRUE), true))
     assert found[0].startswith("the mean signed error over 2,016 entries is +0.01")
+
+
+@pytest.mark.parametrize(("moves", "are_lost"), [(2.0, True), (0.1, False)])
+def test_zeros_tell_nothing_where_moves_make_numbers_as_large_as_the_truth_of_them(moves, are_lost):
+    zeros = np.arange(TRUE.size).reshape(SHAPE) % 64 < 16
+    found = array(np.where(zeros, 0.0, rounded(TRUE)))
+    moved = found.got + moves * np.array([1, -1, 1, -1])[:, None, None] * np.abs(TRUE)
+    assert bool(told(found))
+    assert bool(told(without_lost(found, moved))) is not are_lost
+
+
+def test_what_is_not_lost_is_as_wrong_as_before():
+    found = array(rounded(1.01 * TRUE))
+    moved = found.got + 10 * np.array([1, -1])[:, None, None] * np.abs(TRUE)
+    assert told(without_lost(found, moved)) == told(found) != []

@@ -75,6 +75,23 @@ def test_kernels_that_compute_in_float32_round_their_result(kernel, dtype):
     assert found >= 2 * ulp.item()
 
 
+@pytest.mark.parametrize("given", [float, torch.tensor])
+@pytest.mark.parametrize(("number", "moves"), [(0.2, True), (0.1875, False)])
+def test_a_number_that_half_precision_does_not_hold_moves_where_a_sum_takes_it_in(
+    number, moves, given
+):
+    def code(x):
+        return (torch.stack([x, x]) - given(number))[0]
+
+    (found,) = spread(code, 0.25, dtype="float16")
+    assert (found > 2.0**-13) is moves  # an ulp of the number
+
+
+def test_a_number_that_a_product_keeps_in_float32_does_not_move():
+    (found,) = spread(lambda x: x * 0.1, 1.25, dtype="float16")
+    assert found <= 2 * 2.0**-13
+
+
 def test_no_number_is_moved_to_zero():
     assert spread(lambda x: (x * 1.0 > 0).to(x.dtype), 5e-324) == [0.0]
 
@@ -275,6 +292,12 @@ def test_what_overflows_is_told_for_its_own_point():
         (lambda x: x.expand(2) @ x.expand(2), 1e-30, "float32 underflows in dot"),
         (lambda x: x.expand(2) @ torch.stack([x, -x]), 1.0, ""),  # that cancels
         (lambda x: x * 2e30, 1e30, "float32 overflows in mul at x = 1e+30"),
+        (
+            lambda x: x.double().square().float(),
+            1e-30,
+            "float32 underflows in _to_copy at x = 1e-60",
+        ),
+        (lambda x: (x.double() - x).float(), 1.0, ""),  # that is 0
         (lambda x: 1 / x, 0.0, ""),  # a pole
         (torch.log, 0.0, ""),
         (lambda x: x * 0, 1.0, ""),
@@ -336,6 +359,8 @@ def test_only_the_calls_in_question_are_made_again():
     "function",
     [
         lambda x: torch.select_copy(x, 0, 1),
+        lambda x: x[None].to_sparse_csr().to_dense(),
+        lambda x: x.sparse_mask(torch.tensor([1.0, 0.0, 2.0]).to_sparse()).to_dense(),
         lambda x: torch.nn.functional.hardshrink(x, 0.5),
         lambda x: torch.nn.functional.softshrink(x, 0.5),
         lambda x: torch.nn.functional.adaptive_max_pool2d(x[None, :, None], 1),

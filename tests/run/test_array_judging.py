@@ -1,5 +1,7 @@
 """Arrays of low precision are judged as such: the whole way from code to verdict."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -519,4 +521,50 @@ def test_a_kernel_that_cannot_be_looked_into_errs_as_what_it_is_given(factor, co
         return torch.addcdiv(x, y, z, value=factor)
 
     verdict = outcome_of(code, SUM, "float16").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
+ACOS = {"formula": "acos(x)", "inputs": {"x": "(-1, 1)"}, "points": 256, "seed": 13201}
+
+
+@pytest.mark.parametrize(("number", "verdict"), [(math.pi / 2, Ruling.AGREE),
+                                                 (1.58, Ruling.DISAGREE)])  # fmt: skip
+def test_a_number_that_a_difference_takes_into_the_dtype_is_off_everywhere(number, verdict):
+    """PyTorch makes 1.5703125 of half of pi in float16."""
+    found = outcome_of(lambda x: number - x.asin(), ACOS, "float16", "value")
+    assert found.verdict is verdict
+
+
+COSH = {"formula": "cosh(x)", "inputs": {"x": "(-20, 20)"}, "order": 2, "seed": 13205}
+
+
+@pytest.mark.parametrize(("factor", "convicted"), [(1.0, False), (1.01, True)])
+def test_what_is_rounded_to_0_tells_nothing_in_a_mean(factor, convicted):
+    """exp(x) - exp(-x) is 0 in float16 for all x below half an ulp of 1."""
+    code = lambda x: (x.exp() + 1 / x.exp()) / 2 * factor  # noqa: E731 - its name is in the seed
+    verdict = outcome_of(code, COSH, "float16", "forward").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
+LOG10 = {"formula": "log(x)/log(10)", "inputs": {"x": "(1/8, 8)"}, "points": 64}
+
+
+@pytest.mark.parametrize(("number", "convicted"), [(math.log(10), False), (2.35, True)])
+def test_a_number_that_vmap_casts_to_the_dtype_is_off_everywhere(number, convicted):
+    """Under vmap a quotient is one by 2.296875 in bfloat16, where it is by 2.302585 else."""
+    verdict = outcome_of(lambda x: x.log() / number, LOG10, "bfloat16", "functional").verdict
+    assert (verdict is Ruling.DISAGREE) is convicted
+
+
+TAIL = {"formula": "log(1 + exp(x))", "inputs": {"x": "[8, 9]"}}
+
+
+@pytest.mark.parametrize(("factor", "convicted"), [(1.0, False), (1.05, True)])
+def test_what_underflows_in_a_cast_leaves_the_range(factor, convicted):
+    """The slope of the sigmoid times a tangent of 2**-14 is cast to 0, and divided by it."""
+
+    def code(x):
+        return -(-x).sigmoid().log() * factor
+
+    verdict = outcome_of(code, TAIL, "float16", "contract").verdict
     assert (verdict is Ruling.DISAGREE) is convicted

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from culprits import case_of, check_of
+from torch.nn.functional import scaled_dot_product_attention
 from wrongs import with_gradient
 
+import gradcheck
 from gradcheck.answer import Ruling, RunOptions
 from gradcheck.diagnosis.examination import examine
 from gradcheck.run import ruling
@@ -73,6 +75,37 @@ def test_the_failure_says_that_it_is_at_another_shape():
 def test_a_symbol_in_a_shape_changes_with_it(formula, call, function):
     examination = at_other_shapes(SUM % (formula, call), function)
     assert examination.totals.visited == {"other shapes": 8}
+
+
+ATTENTION = {
+    "formula": "exp(q @ k.T/2) @ v/sum(exp(q @ k.T/2), 1, keepdim=True)",
+    "inputs": {
+        "q": {"shape": [3, 4], "domain": "(-4, 4)"},
+        "k": {"shape": [5, 4], "domain": "(-4, 4)"},
+        "v": {"shape": [5, 2]},
+    },
+}
+HALF = {"witness": "contract", "dtype": "bfloat16", "dtypes": ["bfloat16"]}
+
+
+def test_in_half_precision_code_that_means_something_else_there_is_known_by_its_wider_values():
+    """Of peaked rows bfloat16 tells no scale; 1/2 is that of four columns."""
+    code = lambda q, k, v: scaled_dot_product_attention(q[None], k[None], v[None])[0]  # noqa: E731
+    found = gradcheck.verify(code, **ATTENTION, **HALF, order=2, seed=13212)
+    assert found.verdict == "agree"
+
+
+def test_in_half_precision_a_fault_at_another_shape_is_convicted():
+    wrong = norm_wrong_where(lambda rows, columns: columns % 2 and columns > 1)
+    found = gradcheck.verify(
+        wrong,
+        "x/sqrt(mean(x**2, dim=1, keepdim=True) + 1)",
+        {"x": {"domain": "(-3, 3)", "shape": [2, 4]}},
+        **HALF,
+        order=1,
+    )
+    assert found.verdict == "disagree"
+    assert "at other shapes" in found.blocks[0]
 
 
 def test_code_that_means_something_else_at_other_shapes_is_not_asked_there():

@@ -55,12 +55,12 @@ def sparse(direction: Array, numbers: Array) -> Array:
 def full(exponent: int, invocation: Invocation, ports: Sequence[Port], stream: int) -> Array:
     """As ``dense``, but with every bit of the dtype used, and of another size.
 
-    Units: 2**exponent <= |c| < 2**(exponent + 1), less far from 1 where the dtype's range is small:
-           of the small ones one is half way to its end then, and the other at it.
+    Units: 2**exponent <= |c| < 2**(exponent + 1), of small ones less far from 1 where the dtype's
+           range is small: one is half way to its end then, and the other at it.
     """
     dtype = DTYPES[invocation.dtype]
     least = dtype.emin if exponent <= NEAR_A_TRILLIONTH else dtype.emin // 2
-    exponent = min(max(exponent, least), dtype.emax // 4)
+    exponent = max(exponent, least)
     is_complex = complex_entries(ports)
     shape = invocation.count, is_complex.size
     low, most = 2 ** (dtype.precision - 2), 2 ** (dtype.precision - 1)

@@ -17,24 +17,26 @@ def _names(text: str) -> frozenset[str]:
 
 
 _EXACT = _names("""
-_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _reshape_copy
-_unique _unique2 _unsafe_index _unsafe_view abs adaptive_max_pool2d adaptive_max_pool3d all allclose
-amax amin aminmax any arange argmax argmin argsort bincount bitwise_and bitwise_not bitwise_or
-bitwise_xor broadcast_in_dim bucketize cat ceil clamp clamp_max clamp_min clone collapse_view
-complex conj_physical constant_pad_nd copysign cummax cummin diag diag_embed diagonal_backward
-diagonal_scatter embedding empty empty_like empty_permuted empty_strided eq equal eye fill flip
-floor fmax fmin fmod fractional_max_pool2d fractional_max_pool3d frexp full full_like gather ge gt
-hardshrink_backward hardtanh hardtanh_backward heaviside im2col index index_copy index_fill
-index_select iota is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift
-lift_fresh lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt lu_unpack
-masked_fill masked_scatter masked_scatter_backward masked_select max max_pool2d_with_indices
+_conj_physical _efficientzerotensor _has_same_storage_numel _local_scalar_dense _nnz _reshape_copy
+_sparse_mask_projection _to_dense _to_sparse _to_sparse_bsc _to_sparse_bsr _to_sparse_csc
+_to_sparse_csr _unique _unique2 _unsafe_index _unsafe_view abs adaptive_max_pool2d
+adaptive_max_pool3d all allclose amax amin aminmax any arange argmax argmin argsort bincount
+bitwise_and bitwise_not bitwise_or bitwise_xor broadcast_in_dim bucketize cat ceil clamp clamp_max
+clamp_min clone collapse_view complex conj_physical constant_pad_nd copysign cummax cummin dense_dim
+diag diag_embed diagonal_backward diagonal_scatter embedding empty empty_like empty_permuted
+empty_strided eq equal eye fill flip floor fmax fmin fmod fractional_max_pool2d
+fractional_max_pool3d frexp full full_like gather ge gt hardshrink_backward hardtanh
+hardtanh_backward heaviside im2col index index_copy index_fill index_select iota is_coalesced
+is_same_size isfinite isin isinf isnan isneginf isposinf kthvalue ldexp le lift lift_fresh
+lift_fresh_copy linspace logical_and logical_not logical_or logical_xor lt lu_unpack masked_fill
+masked_scatter masked_scatter_backward masked_select max max_pool2d_with_indices
 max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode nan_to_num
 nanmedian ne neg new_empty new_empty_strided new_full new_ones new_zeros nextafter nonzero
 nonzero_static ones ones_like pad relu repeat repeat_interleave resize resolve_conj resolve_neg rev
 roll round scalar_tensor scatter searchsorted select_backward select_scatter set sgn sign signbit
-slice_backward slice_scatter softshrink_backward sort stack take threshold threshold_backward
-to_padded_tensor topk tril tril_indices triu triu_indices trunc unique_consecutive unique_dim
-unique_dim_consecutive where zero zeros zeros_like
+slice_backward slice_scatter softshrink_backward sort sparse_dim sparse_mask stack take threshold
+threshold_backward to_padded_tensor topk tril tril_indices triu triu_indices trunc
+unique_consecutive unique_dim unique_dim_consecutive where zero zeros zeros_like
 """)
 """They move numbers or choose among them, and round none."""
 
@@ -49,7 +51,7 @@ hypot log log10 log1p log2 mul pow rad2deg reciprocal rsqrt rsub sigmoid sin sin
 tan tanh
 """)
 """One operation each: a result is off by a few units in the last place, whatever the operands."""
-ROUND_NUMBERS = frozenset({"add", "sub", "rsub", "pow"})
+ROUND_NUMBERS = frozenset({"add", "atan2", "hypot", "pow", "rsub", "sub"})
 """Their kernels round a number beside a tensor of half precision to its dtype; ``mul`` and ``div``
 do not."""
 
@@ -127,7 +129,7 @@ NEVER_OVERFLOW = frozenset({  # what they make infinite is a pole
     "log", "log2", "log10", "log1p", "atanh", "angle"
 })  # fmt: skip
 POLES = frozenset({"div", "reciprocal", "pow", "rsqrt"})
-NEVER_ZERO = frozenset({
+NEVER_ZERO = CASTS | frozenset({
     "div", "erfc", "exp", "exp2", "mul", "pow", "reciprocal", "sigmoid", "square"
 })  # fmt: skip
 """Of operands that are finite and not 0 a result of 0 has underflowed."""
@@ -177,9 +179,8 @@ def _narrows(function: Any, args: Any, kwargs: Any) -> bool:
     if function._schema.is_mutable:  # copy_(target, source)
         source, target = args[1].dtype, args[0].dtype
     else:
-        if not isinstance(args[0], Tensor):  # under vmap a number is cast too
-            return False
-        source = args[0].dtype
+        # under vmap a number is cast too
+        source = args[0].dtype if isinstance(args[0], Tensor) else torch.float64
         target = _dtype_among((kwargs.get("dtype"), *args[1:])) or source
     if not target.is_floating_point:
         return False
@@ -195,6 +196,8 @@ def _dtype_among(values: Iterable[Any]) -> torch.dtype | None:
 def loses_nothing(function: Any, args: Any, result: Any) -> bool:
     """Whether a cast gave the very numbers that it was given."""
     source = args[1] if function._schema.is_mutable else args[0]
+    if not isinstance(source, Tensor):
+        return bool(result.double() == source)
     return bool(is_readable(source) and torch.equal(result.to(source.dtype), source))
 
 

@@ -54,8 +54,6 @@ RANGE_PATTERNS = 4
 _POOL = 1 << 16
 """So many numbers have an order of their own; an operation takes a stretch of them."""
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_FLOATS: frozenset[type] = frozenset({float})
-_NUMBERS: frozenset[type] = frozenset({float, int})
 _STRIDE = 40_503  # odd, so that the stretches of operations begin all over the pool
 
 
@@ -187,12 +185,21 @@ class Moves(DispatchMode):
 
     def _constants(self, name: str, args: Any) -> Any:
         """The arguments, with numbers moved that a kernel may round to half precision."""
-        kept, kinds = self._within, _FLOATS
-        if name in ROUND_NUMBERS:
-            kept, kinds = kept or self._half_among(args), _NUMBERS
-        if kept is None:
-            return args
-        return tuple(self._constant(each, kept) if type(each) in kinds else each for each in args)
+        kept = self._within
+        if kept is not None:
+            return tuple(
+                self._constant(each, kept) if type(each) is float else each for each in args
+            )
+        own = self._half_among(args) if name in ROUND_NUMBERS else None
+        return args if own is None else tuple(self._beside_half(each, own) for each in args)
+
+    def _beside_half(self, value: Any, dtype: torch.dtype) -> Any:
+        """An argument beside tensors of half precision; a number of a wider dtype is moved."""
+        if type(value) in (float, int):
+            return self._constant(value, dtype)
+        if not is_plain(value) or value.ndim or value.dtype == dtype:
+            return value
+        return value.new_tensor(self._constant(value.item(), dtype))
 
     def _constant(self, number: float, dtype: torch.dtype) -> float:
         """A number of a half-precision kernel, which may keep it in the dtype, moved by as much."""
