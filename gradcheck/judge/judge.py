@@ -521,7 +521,8 @@ def _rule_own(
     sheet.rule(by_chain, _INACCURATE, Why.NO_DIGIT_RIGHT)
     sheet.rule(opaque & (error <= grey), _INACCURATE, Why.GREY)
     sheet.rule(opaque & (error <= allowed.of_scale), _INACCURATE, Why.SCALE)
-    lost = opaque | left | (error <= allowed.explained)
+    # 0 is what such a number becomes, or what stands where it would be divided by
+    lost = opaque | (left & (sheet.got == 0)) | (error <= allowed.explained)
     sheet.rule(allowed.underflows & lost, _INACCURATE, Why.UNDERFLOW)
     sheet.rule(todo, _DISAGREE, Why.OFF)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from wrongs import ChangedGradient, ruled
 
+import gradcheck
 from gradcheck.answer import Ruling, RunOptions
 
 CUBIC = (
@@ -155,3 +156,36 @@ def test_code_that_stays_in_range_is_judged_where_the_formula_does_not(factor, v
         return part * torch.rsqrt(part.square().mean())
 
     assert ruled(NORM, "reverse", scaled, dtype="float32").verdict is verdict
+
+
+class Gated(torch.autograd.Function):
+    """x (1 + exp(-20 y)), whose exponential underflows in float16; the gradient by x times 1.3."""
+
+    factor = 1.0
+
+    @staticmethod
+    def forward(context, x, y):
+        context.save_for_backward(x, y)
+        return x * (1 + torch.exp(-20 * y))
+
+    @classmethod
+    def backward(cls, context, cotangent):
+        x, y = context.saved_tensors
+        gate = torch.exp(-20 * y)
+        return cotangent * (1 + gate) * cls.factor, cotangent * x * gate * -20
+
+
+class WronglyGated(Gated):
+    factor = 1.3
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"), [(Gated, Ruling.AGREE), (WronglyGated, Ruling.DISAGREE)]
+)
+def test_what_underflows_on_the_way_excuses_no_wrong_number_but_0(code, verdict):
+    inputs = {"x": "[1, 2]", "y": "[1, 2]"}
+    asked = {"witness": "reverse", "dtype": "float16", "dtypes": ["float16"], "order": 1}
+    (outcome,) = gradcheck.verify(
+        code.apply, formula="x*(1 + exp(-20*y))", inputs=inputs, **asked
+    ).outcomes.values()
+    assert outcome.verdict is verdict
