@@ -52,12 +52,15 @@ class Dtype:
 
     @property
     def smallest_subnormal(self) -> float:
+        return 2.0 ** (self.emin - self.precision + 1)
+
+    @property
+    def underflow_step(self) -> float:
         """The step of numbers below the normal ones, of which rounding loses half at most.
 
         Flushing loses a whole normal number, as rounding does that has steps of two of them.
         """
-        exponent = self.emin + 1 if self.flushes else self.emin - self.precision + 1
-        return 2.0**exponent
+        return 2 * self.smallest_normal if self.flushes else self.smallest_subnormal
 
     @property
     def overflow(self) -> int:

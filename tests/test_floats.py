@@ -156,7 +156,7 @@ def test_the_float_above_is_the_smallest_that_is_not_below(dtype, value):
 @pytest.mark.parametrize(
     ("value", "exponent", "known"),
     [
-        (1, -(10**15), lambda dtype: 2.0 ** (dtype.emin - dtype.precision + 1)),
+        (1, -(10**15), lambda dtype: dtype.smallest_subnormal),
         (-1, -(10**15), lambda dtype: 0.0),
         (1, 10**15, lambda dtype: math.inf),
         (-1, 10**15, lambda dtype: -dtype.largest),
@@ -227,7 +227,7 @@ def test_bfloat16_keeps_eight_bits_and_rounds_ties_to_even():
 @pytest.mark.parametrize("dtype", FORMATS, ids=lambda dtype: dtype.name)
 def test_the_largest_ordinal_is_the_largest_float(dtype):
     assert float_at(largest_ordinal(dtype), dtype) == dtype.largest
-    assert float_at(1, dtype) == 2.0 ** (dtype.emin - dtype.precision + 1)
+    assert float_at(1, dtype) == dtype.smallest_subnormal
     assert float_at(power_ordinal(-3, dtype), dtype) == 0.125
 
 

@@ -146,8 +146,10 @@ def _trees(blocks: Mapping[str, Block | dict[str, Block]]) -> dict[str, Node]:
 
 def _check_dtypes(site: _Site) -> None:
     check_dtypes(site.draft, ("points", site.number), site.keys.dtypes)
+    if not site.keys.dtypes:
+        return
     known = (*site.draft.dtypes, *dtypes_on_request(site.draft, site.variants))
-    for k, name in enumerate(site.keys.dtypes or []):
+    for k, name in enumerate(site.keys.dtypes):
         if name not in known and not site.draft.has_lost("dtypes"):
             expected = f"one of the case's: {', '.join(known)}"
             fix = "remove it, or add it to the case's 'dtypes'"

@@ -5,7 +5,7 @@ Each fault is planted in one step of the array graph, and the graph is derived a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations, product
 
@@ -75,7 +75,7 @@ def _without_transposes(function: GraphFunction) -> Iterator[Faulty]:
     """The derivative of a transposed matrix is not transposed back."""
     for node in live_steps(function):
         if function.graph.nodes[node].op == "transpose":
-            other = sloped(function, node, 0, lambda _graph, _step, moved: moved)
+            other = sloped(function, node, 0, _slope_one)
             if other is not None:
                 text = f"the derivative of {text_of(function.graph, node)} is not transposed back"
                 yield GuessKind.MOVED, text, other
@@ -99,16 +99,20 @@ def _without_derivatives_of_each(function: GraphFunction) -> Iterator[Faulty]:
             yield GuessKind.TERM, text, rewritten(function, changes)
 
 
-def _with_slope_one(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
+def _with_other_slope(
+    function: GraphFunction, node: int, k: int, slope: Callable[[Graph, int, int], int]
+) -> GraphFunction | None:
     if function.graph.nodes[node].op in _WITHOUT_SLOPE:
         return None
-    return sloped(function, node, k, lambda _graph, _step, moved: moved)
+    return sloped(function, node, k, slope)
 
 
-def _with_its_value(function: GraphFunction, node: int, k: int) -> GraphFunction | None:
-    if function.graph.nodes[node].op in _WITHOUT_SLOPE:
-        return None
-    return sloped(function, node, k, lambda graph, step, moved: graph.mul(step, moved))
+def _slope_one(_graph: Graph, _step: int, moved: int) -> int:
+    return moved
+
+
+def _its_value(graph: Graph, step: int, moved: int) -> int:
+    return graph.mul(step, moved)
 
 
 _WITHOUT_SLOPE = frozenset({"detach", "transpose"})
@@ -131,8 +135,18 @@ def _left_out(function: GraphFunction, node: int, k: int) -> GraphFunction | Non
 
 _FAULTS = (
     (GuessKind.TERM, IN_TERM, without_derivative, True),
-    (GuessKind.CHAIN, "a missing factor: the derivative of {0} by {1}", _with_slope_one, False),
-    (GuessKind.CHAIN, "the value of {0} in place of its derivative by {1}", _with_its_value, False),
+    (
+        GuessKind.CHAIN,
+        "a missing factor: the derivative of {0} by {1}",
+        partial(_with_other_slope, slope=_slope_one),
+        False,
+    ),
+    (
+        GuessKind.CHAIN,
+        "the value of {0} in place of its derivative by {1}",
+        partial(_with_other_slope, slope=_its_value),
+        False,
+    ),
 )
 _VALUE_FAULTS = ((GuessKind.TERM, "{1} is left out of {0}", _left_out, False),)
 

@@ -357,7 +357,7 @@ def _tolerance(evidence: Evidence, line: Floats, *, roughly: bool = False) -> Fl
     dtype = evidence.session.dtype
     size = np.maximum(np.abs(line), np.abs(evidence.got))
     rounding = np.fmax(_ROUNDING * dtype.unit_roundoff * size, evidence.allowed)
-    least = np.maximum(dtype.unit_roundoff * np.abs(evidence.got), dtype.smallest_subnormal)
+    least = np.maximum(dtype.unit_roundoff * np.abs(evidence.got), dtype.underflow_step)
     share = _SHARE * np.abs(evidence.got - evidence.true)
     if roughly:
         return np.asarray(share)
@@ -369,7 +369,7 @@ def _slack(evidence: Evidence, line: Floats) -> Floats:
     dtype = evidence.session.dtype
     size = np.maximum(np.abs(line), np.abs(evidence.true))
     rounding = _ROUNDING * dtype.unit_roundoff * np.maximum(size, _row_size(evidence))
-    rounding = np.maximum(rounding, 2 * dtype.smallest_subnormal)
+    rounding = np.maximum(rounding, 2 * dtype.underflow_step)
     error = np.abs(evidence.got - evidence.true)
     return np.asarray(np.fmax(np.fmax(rounding, evidence.allowed), 8 * error))
 
@@ -384,7 +384,7 @@ def _bits(evidence: Evidence, rest: Floats) -> Floats:
     """Of how many bits of its error each number is explained."""
     error = np.abs(evidence.got - evidence.true)
     least = evidence.session.dtype.unit_roundoff * np.abs(evidence.got)
-    ratio = error / np.maximum(np.maximum(rest, least), evidence.session.dtype.smallest_subnormal)
+    ratio = error / np.maximum(np.maximum(rest, least), evidence.session.dtype.underflow_step)
     return np.clip(np.log2(np.maximum(ratio, 1.0)), 0.0, _MOST_BITS)
 
 

@@ -218,7 +218,7 @@ def _mean_squares(samples: Floats) -> Floats:
 
 def _least(dtype: Dtype) -> float:
     """The step at the end of a dtype's range, as coarse as a kernel may make it."""
-    return max(float(dtype.smallest_subnormal), _FLUSHED)
+    return max(float(dtype.underflow_step), _FLUSHED)
 
 
 def _typical(samples: Floats, variance: Floats) -> float:

@@ -449,7 +449,7 @@ def _weigh(
 
 def _allowed(space: Floats, dtype: Dtype, stress: ErrorBounds) -> tuple[Floats, Floats, Floats]:
     """What the result's own rounding explains, what conditioning does, and what R does."""
-    slack = space / 2 + SUBNORMALS * dtype.smallest_subnormal
+    slack = space / 2 + SUBNORMALS * dtype.underflow_step
     stable = slack + CONDITIONING_FACTOR * dtype.unit_roundoff * stress.conditioning
     return slack, stable, slack + ROUNDING_FACTOR * stress.rounding
 
@@ -548,7 +548,7 @@ def _rule_by_norm(
 
 def _spacing_of_zero(space: Floats, terms: Floats, dtype: Dtype) -> Floats:
     """Where the truth vanishes, an error is counted in ulps of the terms that cancel."""
-    vanishes = (space <= dtype.smallest_subnormal) & (terms > 0) & (terms < dtype.largest)
+    vanishes = (space <= dtype.underflow_step) & (terms > 0) & (terms < dtype.largest)
     return np.where(vanishes, spacing(np.where(vanishes, terms, 0.0), dtype), space)
 
 

@@ -167,7 +167,7 @@ def _near_cuts(plane: Plane, key: int, shape: _Shape) -> _Numbers | None:
         unit = spacing(along, plane.dtype)
         small = np.ldexp(1.0, -random_below(plane.dtype.precision, derive_key(own, "small"), shape))
         kind = random_below(3, derive_key(own, "kind"), shape)
-        across = np.select([kind == 0, kind == 1], [plane.dtype.smallest_subnormal, unit], small)
+        across = np.select([kind == 0, kind == 1], [plane.dtype.underflow_step, unit], small)
         across = np.where(random_below(2, derive_key(own, "side"), shape) == 0, across, -across)
         pair = [along, across] if axis == "re" else [across, along]
         found = np.where(which == number, from_real_coordinates(np.stack(pair, axis=-1)), found)

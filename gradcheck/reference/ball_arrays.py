@@ -464,7 +464,7 @@ def _of_smallest(balls: Array, dtype: Dtype) -> Array:
     small = np.asarray(_lower_magnitude(balls) < arb(dtype.smallest_normal), dtype=bool)
     if not small.any():
         return balls
-    found, half = balls.copy(), _single(arb(0, dtype.smallest_subnormal) / 2)
+    found, half = balls.copy(), _single(arb(0, dtype.underflow_step) / 2)
     found[small] = _with_half_a_subnormal(balls[small], half)
     return found
 

@@ -252,8 +252,8 @@ class Rounded:
             tiny &= shifted != 0
             if tiny.any():
                 self.underflows = True
-                found = np.where(tiny, np.rint(shifted / dtype.smallest_subnormal)
-                                 * dtype.smallest_subnormal, found)  # fmt: skip
+                found = np.where(tiny, np.rint(shifted / dtype.underflow_step)
+                                 * dtype.underflow_step, found)  # fmt: skip
         found /= shifts
         return found
 

@@ -745,6 +745,15 @@ MESSAGES = [
         "entries of an array",
     ),
     (
+        "c: {formula: x, inputs: {x: '[1e5, 1e6]'}, points: [{at: {x: 1e5}, dtypes: [float16]}]}",
+        "f.yaml:1:59: the point x = inf, outside the domain\n"
+        "  expected: a number in [1e5, 1e6]\n"
+        "  fix:      move the point\n"
+        "f.yaml:1:77: the dtype float16 of a point\n"
+        "  expected: one of the case's: float64, float32, bfloat16\n"
+        "  fix:      remove it, or add it to the case's 'dtypes'",
+    ),
+    (
         "c: {formula: x, inputs: {x: real, }, order: 1, points: [{at: {x: 1}, "
         "hessian: {x: {x: 0}}, dtypes: [float32]}], dtypes: [float64]}",
         "f.yaml:1:70: a Hessian in a case of order 1\n"

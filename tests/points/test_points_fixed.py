@@ -4,6 +4,7 @@ import numpy as np
 from input_samples import BRAIN, COMPLEX_SINGLE, DOUBLE, HALF, HERE, SINGLE, case, variable
 
 from gradcheck.catalog.case import Point
+from gradcheck.catalog.load import load
 from gradcheck.language.parse import parse
 from gradcheck.points.fixed import fixed_points
 
@@ -32,6 +33,16 @@ def test_a_point_for_other_dtypes_is_left_out():
     points = (point("1", "[1, 2]", ("float64",)), point("2", "[1, 2]"))
     assert [each.at["x"].item() for each in fixed(SINGLE, *points)] == [2.0]
     assert [each.at["x"].item() for each in fixed(DOUBLE, *points)] == [1.0, 2.0]
+
+
+def test_a_point_may_be_for_half_precision_in_which_its_case_runs_on_request(tmp_path):
+    file = tmp_path / "f.yaml"
+    points = "[{at: {x: 1}}, {at: {x: 2}, dtypes: [bfloat16]}]"
+    file.write_text(f"c: {{formula: x, inputs: {{x: real}}, points: {points}}}", "utf-8")
+    (chosen,) = load(file)
+    for dtype, known in ((DOUBLE, [1.0]), (BRAIN, [2.0]), (HALF, [])):
+        found = fixed_points(chosen, chosen.variants[0], dtype)
+        assert [each.at["x"].item() for each in found] == known
 
 
 def test_complex_coordinates_are_rounded_part_by_part():

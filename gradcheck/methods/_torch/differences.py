@@ -163,7 +163,7 @@ class Boxes:
         running = self.reference.rounding(Query.of_all(order), both, self.dtype)
         running = _largest(running).reshape(2, -1).max(axis=0)
         stable = CONDITIONING_FACTOR * self.dtype.unit_roundoff * conditioning
-        noise = np.maximum(stable, ROUNDING_FACTOR * running) + self.dtype.smallest_subnormal
+        noise = np.maximum(stable, ROUNDING_FACTOR * running) + self.dtype.underflow_step
         return np.asarray(noise)
 
 
